@@ -1,0 +1,28 @@
+"""flowbench: a Jupyter workbench for cloud network forensics.
+
+    import flowbench as fb
+    case = fb.Case.open("cases/winterday")
+    findings = fb.detect.run(case)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowbench import attribution, detect, graph, plot, report, schema, timeline
+    from flowbench.case import Case
+
+__version__ = "0.1.0"
+
+__all__ = ["Case", "attribution", "detect", "graph", "plot", "report", "schema", "timeline"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # modules and one class
+    """Import what is asked for when it is asked for: the command must start at once."""
+    if name == "Case":
+        return importlib.import_module("flowbench.case").Case
+    if name in __all__:
+        return importlib.import_module(f"flowbench.{name}")
+    raise AttributeError(f"module 'flowbench' has no attribute {name!r}")

@@ -1,0 +1,449 @@
+"""A case: one folder with the tables read from the evidence, and the log of what was done.
+
+    case/
+      case.json       what it is
+      custody.jsonl   the custody log: every load with its files and their digests (see custody)
+      tables/         Parquet parts, one folder a table (see store)
+      derived/        what can be computed again: delete it whenever you like
+      evidence/       copies of the evidence, with ``copy=True`` only
+
+Copy the folder and you have copied the case. The evidence itself is read, never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import filelock
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+from flowbench import __version__, connections, custody, engine, load, store, verify
+from flowbench.enrich import addresses, indicators
+from flowbench.errors import CaseError, InputError
+from flowbench.schema import FLOWS, TYPES
+
+_FORMAT = 1  # of the case folder; a later one must be opened by a later flowbench
+
+
+class Case:
+    """One investigation. Make it with ``Case.create`` or ``Case.open``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        about = _about(path)
+        self.name: str = about["name"]
+        self.log = custody.Log(path / "custody.jsonl", f"flowbench {__version__}")
+        self._connection = engine.connect()
+
+    # ---- making and opening -------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: str | Path, name: str | None = None) -> Case:
+        """Make a new, empty case in a folder that does not exist yet, or is empty.
+
+        Raises CaseError when there is something in the way.
+        """
+        path = Path(path)
+        if (path / "case.json").exists():
+            raise CaseError(f"{path} is a case already: open it, or choose another folder")
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise CaseError(f"{path} exists and is not an empty folder: choose another place")
+        about = {
+            "name": name or path.absolute().name,
+            "format": _FORMAT,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            aside = path / "case.json.aside"
+            aside.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+            aside.replace(path / "case.json")
+        except OSError as error:
+            raise CaseError(f"cannot make a case at {path}: {error.strerror}") from error
+        case = cls(path)
+        case.log.append("create", name=about["name"])
+        return case
+
+    @classmethod
+    def open(cls, path: str | Path) -> Case:
+        """Open a case. Raises CaseError when ``path`` is none."""
+        return cls(Path(path))
+
+    def __repr__(self) -> str:
+        return f"Case({str(self.path)!r}: {len(self.evidence)} files of evidence)"
+
+    # ---- evidence -----------------------------------------------------------------------
+
+    def ingest(
+        self,
+        *paths: str | Path,
+        kind: str | None = None,
+        copy: bool = False,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> pd.DataFrame:
+        """Read evidence files, or whole folders of them, into the case's tables.
+
+        Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators'). A file
+        whose bytes are in the case already is left out, whatever its name. With ``copy`` the files
+        are copied into the case first. ``progress`` is called with (bytes done, bytes in all, file).
+
+        Returns a frame with a row per file: file, kind, records, quarantined, outcome ('loaded',
+        'already there', 'not readable'). Raises InputError when a path does not exist, CaseError
+        when the case cannot be written or another load is under way.
+        """
+        found, unread = _find(paths)
+        lock = filelock.FileLock(self.path / "load.lock")
+        try:
+            with lock.acquire(timeout=0):
+                self.log = custody.Log(self.log.path, self.log.tool)  # another load may be done
+                return self._ingest(found, unread, kind, copy, progress or (lambda *_: None))
+        except filelock.Timeout:
+            raise CaseError(f"another load into {self.path} is under way: wait for it") from None
+        except OSError as error:
+            raise CaseError(f"cannot write to {self.path}: {error.strerror}") from error
+
+    def _ingest(
+        self,
+        found: list[tuple[Path, str]],
+        unread: list[tuple[str, str]],
+        kind: str | None,
+        copy: bool,
+        progress: Callable[[int, int, str], None],
+    ) -> pd.DataFrame:
+        store.remove_orphans(self.path / "tables", {p["file"] for p in self._part_entries()})
+        known = {entry["source"] for entry in self._evidence_entries()}
+        new: list[load.Evidence] = []
+        rows: list[tuple[str, str, int, int, str]] = []
+        for path, name in found:
+            try:
+                evidence = load.Evidence.of(path, name)
+            except OSError as error:
+                unread.append((name, f"cannot be read: {error.strerror}"))
+                continue
+            if evidence.source in known:
+                rows.append((name, "", 0, 0, "already there"))
+                continue
+            known.add(evidence.source)
+            new.append(self._copied(evidence) if copy else evidence)
+        total, done = sum(evidence.size for evidence in new), 0
+
+        def one_done(evidence: load.Evidence) -> None:
+            nonlocal done
+            done += evidence.size
+            progress(done, total, evidence.file)
+
+        try:
+            store.load_files(
+                new,
+                folder=self.path / "tables",
+                first_number=len(self.log.entries) + 1,
+                kind=kind,
+                commit=self._commit,
+                progress=one_done,
+            )
+        finally:
+            self._forget()
+        self._note_unread(unread)
+        rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
+        rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
+        columns = ["file", "kind", "records", "quarantined", "outcome"]
+        return pd.DataFrame(rows, columns=columns).sort_values("file", ignore_index=True)
+
+    def _commit(self, evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
+        self.log.append("load", evidence=[e.entry() for e in evidence], parts=parts)
+
+    def _note_unread(self, unread: list[tuple[str, str]]) -> None:
+        """Files that could not be opened stand in quarantine too: once, however often tried."""
+        known = {tuple(pair) for e in self.log.entries for pair in e["details"].get("unread", ())}
+        if fresh := [pair for pair in sorted(unread) if pair not in known]:
+            batch = store.Batch(self.path / "tables", len(self.log.entries) + 1)
+            for name, reason in fresh:
+                batch.add("quarantine", load.unreadable(name, reason))
+            self.log.append("load", evidence=[], parts=batch.finish(), unread=fresh)
+            self._forget()
+
+    def _copied(self, evidence: load.Evidence) -> load.Evidence:
+        """The evidence copied under a name made of its digest; never a name from outside."""
+        target = self.path / "evidence" / evidence.sha256
+        target.parent.mkdir(exist_ok=True)
+        aside = target.with_suffix(".aside")
+        shutil.copyfile(evidence.path, aside)
+        aside.replace(target)
+        evidence.path = f"evidence/{evidence.sha256}"
+        return evidence
+
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """The manifest: a row per file of evidence, in the order of loading.
+
+        Columns: source, file (as given), path, kind, sha256, size (bytes), records, quarantined,
+        nodata, skipdata, first_seen, last_seen (UTC).
+        """
+        columns = [name for name in load.Evidence.__dataclass_fields__ if name != "fields"]
+        frame = pd.DataFrame(self._evidence_entries(), columns=[*columns])
+        for name in ("first_seen", "last_seen"):
+            frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        return frame
+
+    def verify(self) -> pd.DataFrame:
+        """Read everything again and say what no longer matches (see ``verify.check``)."""
+        return verify.check(self.path, self.log, self._evidence_entries(), self._part_entries())
+
+    def note(self, text: str, *, at: pd.Timestamp | None = None, about: str | None = None) -> None:
+        """Write an analyst's note into the custody log; the timeline shows it at ``at`` (UTC)."""
+        self.log.append("note", text=text, at=at.isoformat() if at is not None else None, about=about)
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """The analyst's notes: text, at, about, and when and by whom they were written."""
+        return [
+            e["details"] | {"written": e["time"], "by": e["by"]}
+            for e in self.log.entries
+            if e["action"] == "note"
+        ]
+
+    @property
+    def custody(self) -> list[dict[str, Any]]:
+        """The custody log's entries, oldest first."""
+        return self.log.entries
+
+    # ---- tables -------------------------------------------------------------------------
+
+    def table(self, name: str) -> ibis.Table:
+        """One of the tables that loading fills, as it lies in the parts."""
+        if name not in self._tables:
+            declared = load.tables()[name]
+            parts = [
+                self.path / "tables" / part["file"]
+                for part in self._part_entries()
+                if part["table"] == name
+            ]
+            self._tables[name] = engine.scan(self._connection, declared, parts)
+        return self._tables[name]
+
+    @property
+    def flows(self) -> ibis.Table:
+        """Every flow log record (schema.FLOWS, and what else the evidence carries)."""
+        return self.table("flows")
+
+    @property
+    def interfaces(self) -> ibis.Table:
+        """Network interfaces from the inventory (load.inventory.TABLE)."""
+        return self.table("interfaces")
+
+    @cached_property
+    def api_events(self) -> ibis.Table:
+        """CloudTrail events (load.cloudtrail.TABLE), each event id once."""
+        return _newest(self.table("api_events"), "event_id", "event_time")
+
+    @cached_property
+    def alerts(self) -> ibis.Table:
+        """GuardDuty findings (load.guardduty.TABLE), the newest update of each."""
+        return _newest(self.table("alerts"), "alert_id", "updated_at")
+
+    @property
+    def dns(self) -> ibis.Table:
+        """Resolver query log records (load.dns.TABLE)."""
+        return self.table("dns")
+
+    @property
+    def indicators(self) -> ibis.Table:
+        """Indicators of every list (load.indicators.TABLE)."""
+        return self.table("indicators")
+
+    @property
+    def quarantine(self) -> ibis.Table:
+        """What could not be read, with file, line and reason (load.base.QUARANTINE)."""
+        return self.table("quarantine")
+
+    @cached_property
+    def connections(self) -> ibis.Table:
+        """Who talked to whom, counted once (connections.TABLE)."""
+        return self._derived("connections", lambda: connections.build(self.flows, self.interfaces))
+
+    @cached_property
+    def pairs(self) -> ibis.Table:
+        """Connections summed up by initiator, responder, port and protocol (connections.PAIRS)."""
+        return self._derived("pairs", lambda: connections.pairs(self.connections))
+
+    @cached_property
+    def matches(self) -> ibis.Table:
+        """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
+        return ibis.memtable(indicators.match(self.pairs, self.indicators))
+
+    @cached_property
+    def addresses(self) -> ibis.Table:
+        """The address book: what each address is (enrich.addresses.TABLE)."""
+        return ibis.memtable(addresses.book(self.pairs, self.interfaces, self.matches))
+
+    @cached_property
+    def fields(self) -> set[str]:
+        """The flow log fields that some evidence of the case carries."""
+        return {name for entry in self._evidence_entries() for name in entry["fields"]}
+
+    @cached_property
+    def span(self) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+        """First and last moment of the flow records (UTC), or two Nones."""
+        flows = self.flows
+        ends = flows.aggregate(first=flows["start"].min(), last=flows["end"].max()).to_pandas()
+        first, last = ends["first"].iloc[0], ends["last"].iloc[0]
+        return (None, None) if pd.isna(first) else (first, last)
+
+    # ---- answers ------------------------------------------------------------------------
+
+    def evidence_for(self, finding: pd.Series | dict[str, Any]) -> pd.DataFrame:
+        """The flow records behind a finding, each with its file and line.
+
+        Columns: those of ``flows`` and ``file``; ordered by start, source, line. Raises InputError
+        when ``finding`` is none.
+        """
+        try:
+            selector = json.loads(finding["evidence"])
+            subject, peers, ports = selector["subject"], selector["peers"], selector["ports"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError("not a finding: give a row of what detect.run returns") from error
+        flows = self.flows
+        subject, peers = ibis.literal(subject), [ibis.literal(peer) for peer in peers]
+        source = [flows.srcaddr, flows.pkt_srcaddr]
+        destination = [flows.dstaddr, flows.pkt_dstaddr]
+        out = ibis.or_(*(c == subject for c in source)) & ibis.or_(
+            *(c.isin(peers) for c in destination)
+        )
+        back = ibis.or_(*(c == subject for c in destination)) & ibis.or_(
+            *(c.isin(peers) for c in source)
+        )
+        keep = [out | back]
+        if ports:
+            keep.append(flows.srcport.isin(ports) | flows.dstport.isin(ports))
+        if selector.get("protocol") is not None:
+            keep.append(flows.protocol == selector["protocol"])
+        if selector.get("from"):
+            keep.append(flows["end"] >= pd.Timestamp(selector["from"]))
+        if selector.get("until"):
+            keep.append(flows.start <= pd.Timestamp(selector["until"]))
+        found = flows.filter(*keep).order_by("start", "source", "line").to_pandas()
+        files = dict(self.evidence[["source", "file"]].itertuples(index=False))
+        return found.assign(file=found["source"].map(files))
+
+    def connections_of(self, subject: str, peer: str | None = None) -> pd.DataFrame:
+        """The connections of an address, with one peer or all, by time (connections.TABLE)."""
+        c = self.connections
+        keep = (c.initiator == subject) | (c.responder == subject)
+        if peer is not None:
+            keep &= (c.initiator == peer) | (c.responder == peer)
+        order = ["first_seen", "initiator", "initiator_port", "responder", "service_port", "protocol"]
+        return c.filter(keep).order_by(order).to_pandas()
+
+    def info(self) -> pd.DataFrame:
+        """The case at a glance: a row per kind of evidence.
+
+        Columns: kind, files, bytes, records, quarantined, first_seen, last_seen (UTC).
+        """
+        found = self.evidence.groupby("kind", as_index=False).agg(
+            files=("source", "size"),
+            bytes=("size", "sum"),
+            records=("records", "sum"),
+            quarantined=("quarantined", "sum"),
+            first_seen=("first_seen", "min"),
+            last_seen=("last_seen", "max"),
+        )
+        return found.sort_values("kind", ignore_index=True)
+
+    # ---- inside -------------------------------------------------------------------------
+
+    def _evidence_entries(self) -> list[dict[str, Any]]:
+        return [row for e in self.log.entries for row in e["details"].get("evidence", ())]
+
+    def _part_entries(self) -> list[dict[str, Any]]:
+        return [row for e in self.log.entries for row in e["details"].get("parts", ())]
+
+    @cached_property
+    def _tables(self) -> dict[str, ibis.Table]:
+        return {}
+
+    def _forget(self) -> None:
+        """Drop what was worked out from the tables as they were before a load."""
+        cached = [n for n, v in vars(type(self)).items() if isinstance(v, cached_property)]
+        for name in cached:
+            self.__dict__.pop(name, None)
+
+    def _derived(self, name: str, build: Callable[[], ibis.Table]) -> ibis.Table:
+        """A table worked out once and kept; its name holds what it was worked out from."""
+        digests = "".join(part["sha256"] for part in self._part_entries())
+        code = Path(connections.__file__).read_bytes()
+        key = custody.digest({"parts": digests, "code": code.hex()})[:16]
+        path = self.path / "derived" / f"{name}-{key}.parquet"
+        if not path.exists():
+            expression = build()
+            try:
+                path.parent.mkdir(exist_ok=True)
+                aside = path.with_suffix(f".{os.getpid()}.aside")
+                expression.to_parquet(aside)
+                for old in path.parent.glob(f"{name}-*.parquet"):
+                    old.unlink()
+                aside.replace(path)
+            except OSError:  # a case on a read-only disk: work it out in memory
+                return expression.cache()
+        return self._connection.read_parquet(path)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads((path / "case.json").read_text(encoding="utf-8"))
+        name, version = about["name"], about["format"]
+    except FileNotFoundError:
+        raise CaseError(f"{path} is no case: make one with `flowbench new {path}`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CaseError(f"{path}/case.json cannot be read: {error}") from error
+    if version != _FORMAT:
+        raise CaseError(f"{path} was made by another flowbench (format {version}): use that one")
+    return {"name": name}
+
+
+def _find(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
+    """The files under some paths with the names to show, in a fixed order; and what was barred."""
+    found: dict[Path, str] = {}
+    unread: list[tuple[str, str]] = []
+    for given in map(Path, paths):
+        if not given.exists():
+            raise InputError(f"{given} does not exist")
+        if given.is_file():
+            found.setdefault(given, given.name)
+            continue
+        if not os.access(given, os.R_OK | os.X_OK):
+            raise InputError(f"{given} cannot be read: no permission")
+
+        def barred(error: OSError, given: Path = given) -> None:
+            name = os.path.relpath(error.filename, given)
+            unread.append((name, f"cannot be read: {error.strerror}"))
+
+        for folder, folders, files in os.walk(given, onerror=barred):
+            folders.sort()
+            for file in sorted(files):
+                path = Path(folder, file)
+                name = path.relative_to(given).as_posix()
+                if path.is_file():
+                    found.setdefault(path, name)
+                else:
+                    unread.append((name, "not a regular file, or a link that leads nowhere"))
+    if not found and not unread:
+        raise InputError(f"no files in {', '.join(map(str, paths))}")
+    return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread
+
+
+def _newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
+    """One row per key, the one with the latest time; rows without a key all stay."""
+    window = ibis.window(
+        group_by=key, order_by=[table[time].desc(nulls_first=False), table.source, table.item]
+    )
+    ranked = table.mutate(rank=ibis.row_number().over(window))
+    return ranked.filter((ranked.rank == 0) | ranked[key].isnull()).drop("rank")

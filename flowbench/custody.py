@@ -1,0 +1,116 @@
+"""The custody log: what was done to a case, in a chain in which no entry can change unseen.
+
+One JSON object a line. Each entry holds the digest of the one before and its own, so that a
+changed, removed, added or moved entry breaks the chain at its place. What was loaded is known from
+here alone: a table part that no entry names is not part of the case.
+
+Known limit: whoever can write the whole file can also write a whole new chain. Keep the head
+digest (``flowbench info``, every report) where the case's keeper cannot change it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flowbench.errors import CaseError
+
+START = "0" * 64  # what the first entry holds as the digest before it
+
+
+def digest(entry: dict[str, Any]) -> str:
+    """The SHA-256 (hex) of an entry's content, its own digest aside."""
+    content = {name: value for name, value in entry.items() if name != "digest"}
+    return hashlib.sha256(_text(content).encode()).hexdigest()
+
+
+class Log:
+    """The custody log of a case, read once and appended to."""
+
+    def __init__(self, path: Path, tool: str) -> None:
+        self.path = path
+        self.tool = tool
+        self.entries: list[dict[str, Any]] = []
+        self.problems: list[str] = []
+        self._good_bytes = 0
+        self._read()
+
+    @property
+    def head(self) -> str:
+        """The digest of the last entry: with it, the whole log is known."""
+        return self.entries[-1]["digest"] if self.entries else START
+
+    def append(self, action: str, **details: Any) -> dict[str, Any]:
+        """Write one entry and make sure it is on the disk. Raises CaseError when it cannot be."""
+        entry: dict[str, Any] = {
+            "seq": len(self.entries) + 1,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "by": _user(),
+            "tool": self.tool,
+            "action": action,
+            "details": details,
+            "previous": self.head,
+        }
+        entry["digest"] = digest(entry)
+        line = (_text(entry) + "\n").encode()
+        try:
+            with self.path.open("r+b" if self.path.exists() else "xb") as file:
+                # A line that a crash cut short was never an entry: write over it.
+                file.truncate(self._good_bytes)
+                file.seek(self._good_bytes)
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CaseError(f"cannot write {self.path}: {error.strerror}") from error
+        self._good_bytes += len(line)
+        self.entries.append(entry)
+        return entry
+
+    def check(self) -> list[str]:
+        """What is wrong with the chain, one sentence each; empty when it holds."""
+        found = list(self.problems)
+        before = START
+        for place, entry in enumerate(self.entries, 1):
+            where = f"custody log, entry {place}"
+            if entry.get("seq") != place:
+                found.append(f"{where}: says it is entry {entry.get('seq')}; entries were moved")
+            if digest(entry) != entry.get("digest"):
+                found.append(f"{where}: its content was changed ({entry.get('action')})")
+            if entry.get("previous") != before:
+                found.append(f"{where}: does not follow the entry before it")
+            before = entry.get("digest", START)
+        return found
+
+    def _read(self) -> None:
+        if not self.path.exists():
+            return
+        data = self.path.read_bytes()
+        for number, line in enumerate(data.splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break  # cut short by a crash while it was written; see append
+            try:
+                entry = json.loads(line)
+                if not isinstance(entry, dict):
+                    raise TypeError
+            except (ValueError, TypeError, RecursionError):
+                self.problems.append(f"custody log, line {number}: not an entry; it was changed")
+            else:
+                self.entries.append(entry)
+            self._good_bytes += len(line)
+
+
+def _text(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, sort_keys=True, separators=(",", ":"))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, or a system without users
+        return "unknown"

@@ -1,0 +1,55 @@
+"""Where tables live and queries run: DuckDB, in this process, over the case's Parquet.
+
+The few places where engines differ belong here; everything else is an Ibis expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from flowbench.schema import Table
+
+# Deterministic, UTC, and never on the network: DuckDB would otherwise fetch extensions by itself.
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "enable_progress_bar": False,
+}
+
+
+def connect() -> Backend:
+    """A new in-memory DuckDB through Ibis, in UTC, with no network."""
+    connection = ibis.duckdb.connect(":memory:")
+    for name, value in _SETTINGS.items():
+        connection.con.execute(f"SET {name} = ?", [value])
+    return connection
+
+
+def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table:
+    """The rows of ``table`` that lie in ``parts``; every column of the schema is there.
+
+    Parts may differ in their extra columns (evidence of other formats): what a part lacks is null.
+    """
+    empty = ibis.memtable(table.arrow.empty_table())
+    if not parts:
+        return connection.create_table(table.name, empty, temp=True, overwrite=True)
+    # An empty first part fixes names and types even when no evidence had the column.
+    seen = connection.read_parquet([str(part) for part in parts], union_by_name=True)
+    missing = {
+        name: ibis.null(empty.schema()[name])
+        for name in empty.columns
+        if name not in seen.columns
+    }
+    ordered = [*empty.columns, *(name for name in seen.columns if name not in empty.columns)]
+    return seen.mutate(**missing).select(*ordered)
+
+
+def to_arrow_schema(expression: ibis.Table) -> pa.Schema:
+    """The Arrow schema of an expression, for checks against a declared table."""
+    return expression.schema().to_pyarrow()

@@ -1,0 +1,197 @@
+"""From bytes to tables: what a file is, decided by its content, and the records in it.
+
+Each kind of evidence is a module of this package (see ``base``); a new one is a new file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowbench.errors import InputError
+from flowbench.load import jsonfile
+from flowbench.load.base import QUARANTINE, File
+from flowbench.load.stream import Opened, digest
+from flowbench.schema import Table
+
+UNKNOWN = "unknown"
+EMPTY = "empty"
+SOURCE_DIGITS = 16  # of the SHA-256: enough that two files of one case never share them
+
+_NOT_TEXT = {
+    b"PAR1": "a Parquet file: not read yet; export it as text",
+    b"PK\x03\x04": "a zip archive: unpack it",
+    b"BZh": "bzip2 data: unpack it",
+    b"\x28\xb5\x2f\xfd": "zstd data: unpack it",
+    b"\xfd7zXZ": "xz data: unpack it",
+}
+_LINES = 50_000
+
+
+@cache
+def kinds() -> list[ModuleType]:
+    """The modules that each read one kind of evidence, by name."""
+    modules = [
+        importlib.import_module(f"{__name__}.{found.name}")
+        for found in pkgutil.iter_modules(__path__)
+    ]
+    return [module for module in modules if hasattr(module, "KIND")]
+
+
+def tables() -> dict[str, Table]:
+    """Every table that loading can fill, by name."""
+    return {kind.TABLE.name: kind.TABLE for kind in kinds()} | {QUARANTINE.name: QUARANTINE}
+
+
+@dataclass
+class Evidence:
+    """What the manifest keeps of one file."""
+
+    source: str
+    sha256: str
+    size: int
+    file: str
+    path: str
+    kind: str = UNKNOWN
+    records: int = 0
+    quarantined: int = 0
+    nodata: int = 0
+    skipdata: int = 0
+    first_seen: str | None = None
+    last_seen: str | None = None
+    fields: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, path: Path, name: str) -> Evidence:
+        """The identity of a file, before anything in it is looked at."""
+        sha256, size = digest(path)
+        return cls(sha256[:SOURCE_DIGITS], sha256, size, name, str(path.absolute()))
+
+    def entry(self) -> dict[str, Any]:
+        """As the custody log keeps it."""
+        return asdict(self)
+
+
+def read(evidence: Evidence, kind: str | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """The tables in a file, as (table name, rows with ``source``); quarantine is one of them.
+
+    ``evidence`` learns on the way what the file is and how much was in it. ``kind`` forces a text
+    kind where the content would be taken for another. Raises InputError when the bytes change
+    while they are read: nothing of such a file may be kept.
+    """
+    opened = Opened(Path(evidence.path), evidence.size)
+    file = File(evidence.file, kind or UNKNOWN, opened)
+    try:
+        for name, rows in _records(file, kind):
+            _count(evidence, name, rows)
+            if rows.num_rows:
+                yield name, _with_source(rows, evidence.source)
+        opened.drain()
+    except OSError as error:
+        raise InputError(f"{evidence.file} cannot be read: {error.strerror}") from error
+    if opened.sha256 != evidence.sha256:
+        raise InputError(f"{evidence.file} changed while it was read; load it when it is at rest")
+    evidence.kind = file.kind
+    evidence.fields = sorted(file.fields)
+    evidence.quarantined = len(file.bad)
+    if file.bad:
+        yield QUARANTINE.name, QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad)
+
+
+def unreadable(name: str, reason: str) -> pa.Table:
+    """The quarantine row of a file that could not be opened at all."""
+    return QUARANTINE.rows([{"file": name, "kind": UNKNOWN, "reason": reason}])
+
+
+def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
+    head = file.opened.head()
+    if not head and not file.opened.problem:
+        file.kind = EMPTY
+        file.quarantine("the file is empty")
+        return
+    if jsonfile.looks_like(head) and forced is None:
+        yield from jsonfile.read(file, [kind for kind in kinds() if hasattr(kind, "claim")])
+        return
+    text_kinds = [kind for kind in kinds() if hasattr(kind, "sniff")]
+    if forced is not None and forced not in {kind.KIND for kind in text_kinds}:
+        words = ", ".join(kind.KIND for kind in text_kinds)
+        raise InputError(f"no kind of text evidence is called {forced!r}; there are: {words}")
+    for kind in text_kinds:
+        if forced == kind.KIND or (forced is None and kind.sniff(head)):
+            file.kind = kind.KIND
+            by_block = hasattr(kind, "read")
+            for rows in kind.read(file) if by_block else _by_line(kind, file):
+                yield kind.TABLE.name, rows
+            return
+    file.quarantine(_unrecognised(file, head), raw=head)
+
+
+def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
+    """A text kind that reads lines: its rows as tables, what it refuses to quarantine."""
+    rows: list[dict[str, Any]] = []
+    for found in kind.rows(_lines(file), Path(file.name).name.partition(".")[0]):
+        if isinstance(found, tuple):
+            line, raw, reason = found
+            file.quarantine(reason, line=line, raw=raw.encode("utf-8", "surrogateescape"))
+            continue
+        rows.append(found)
+        if len(rows) >= _LINES:
+            yield kind.TABLE.rows(rows).drop_columns(["source"])
+            rows = []
+    yield kind.TABLE.rows(rows).drop_columns(["source"])
+
+
+def _lines(file: File) -> Iterator[tuple[int, str]]:
+    for block in file.blocks():
+        data = block.data.removeprefix(b"\xef\xbb\xbf") if block.first_line == 1 else block.data
+        for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n"), block.first_line):
+            yield number, raw.decode("utf-8", "surrogateescape").rstrip("\r")
+
+
+def _unrecognised(file: File, head: bytes) -> str:
+    if file.opened.problem:
+        return file.opened.problem
+    for magic, what in _NOT_TEXT.items():
+        if head.startswith(magic):
+            return what
+    if b"\0" in head:
+        return "binary data of no kind flowbench knows"
+    first = head.splitlines()[0].split() if head.strip() else []
+    if {b"ACCEPT", b"REJECT", b"OK", b"NODATA"} & set(first) and any(t.isdigit() for t in first):
+        return (
+            f"looks like flow log records of {len(first)} fields in a format of their own, without"
+            " a header: put a line with the field names before them"
+        )
+    return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
+
+
+def _with_source(rows: pa.Table, source: str) -> pa.Table:
+    """The rows with the column that names their file, in its declared place before ``line``."""
+    column = pa.repeat(pa.scalar(source, pa.string()), rows.num_rows)
+    return rows.add_column(rows.column_names.index("line"), "source", column)
+
+
+def _count(evidence: Evidence, name: str, rows: pa.Table) -> None:
+    evidence.records += rows.num_rows
+    if "log_status" in rows.column_names:
+        counts = {c["values"]: c["counts"] for c in pc.value_counts(rows["log_status"]).to_pylist()}
+        evidence.nodata += counts.get("NODATA", 0)
+        evidence.skipdata += counts.get("SKIPDATA", 0)
+    times = [f.name for f in tables()[name].fields if f.type == "time"]
+    if name == "indicators" or not times:  # their times are periods, not events
+        return
+    until = "end" if name == "flows" else times[0]
+    first, last = pc.min(rows[times[0]]).as_py(), pc.max(rows[until]).as_py()
+    if first and (evidence.first_seen is None or first.isoformat() < evidence.first_seen):
+        evidence.first_seen = first.isoformat()
+    if last and (evidence.last_seen is None or last.isoformat() > evidence.last_seen):
+        evidence.last_seen = last.isoformat()

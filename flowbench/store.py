@@ -1,0 +1,182 @@
+"""The case's tables on disk: Parquet parts, written aside and then named in the custody log.
+
+A load killed at any instant leaves either a batch that the log names, whole, or parts that no
+entry names, which the next load removes. Files are taken in a fixed order and batches are cut by
+their content, so that the parts come out the same however often it was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flowbench import load
+from flowbench.errors import CaseError
+from flowbench.load.stream import digest
+
+ROWS_PER_GROUP = 128_000  # rows gathered before they are written: small groups read slowly
+ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
+WORKERS = 2  # files read side by side
+AHEAD = 4  # tables that a file may have read before its turn comes: bounds the memory
+
+
+class Batch:
+    """The parts of one commit, growing until ``finish``."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder = folder
+        self.number = number
+        self.rows = 0
+        self._waiting: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
+        self._writers: dict[tuple[str, pa.Schema], pq.ParquetWriter] = {}
+        self._parts: list[dict[str, Any]] = []
+
+    def add(self, name: str, rows: pa.Table) -> None:
+        """Rows of a table, to be written when enough have come together."""
+        key = (name, rows.schema)
+        waiting = self._waiting.setdefault(key, [])
+        waiting.append(rows)
+        self.rows += rows.num_rows
+        if sum(table.num_rows for table in waiting) >= ROWS_PER_GROUP:
+            self._write(key)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Write what waits, put every part in its place, and say what was written."""
+        for key in list(self._waiting):
+            self._write(key)
+        for writer in self._writers.values():
+            writer.close()
+        for part in self._parts:
+            aside, path = self.folder / part.pop("aside"), self.folder / part["file"]
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.replace(path)
+            part["sha256"], part["bytes"] = digest(path)
+        return self._parts
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        for writer in self._writers.values():
+            writer.close()
+        for part in self._parts:
+            (self.folder / part.get("aside", part["file"])).unlink(missing_ok=True)
+
+    def _write(self, key: tuple[str, pa.Schema]) -> None:
+        name, schema = key
+        rows = pa.concat_tables(self._waiting.pop(key))
+        if key not in self._writers:
+            file = f"{name}/{self.number:08}-{len(self._parts)}.parquet"
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            part = {"table": name, "file": file, "aside": file + ".aside", "rows": 0}
+            self._parts.append(part)
+            self._writers[key] = pq.ParquetWriter(
+                self.folder / part["aside"], schema, compression="zstd"
+            )
+        self._writers[key].write_table(rows)
+        place = list(self._writers).index(key)
+        self._parts[place]["rows"] += rows.num_rows
+
+
+def remove_orphans(folder: Path, named: set[str]) -> None:
+    """Delete table files that no entry of the log names: what a killed load left."""
+    for path in sorted(folder.glob("*/*")):
+        if path.relative_to(folder).as_posix() not in named:
+            path.unlink()
+
+
+def load_files(
+    files: list[load.Evidence],
+    *,
+    folder: Path,
+    first_number: int,
+    kind: str | None,
+    commit: Callable[[list[load.Evidence], list[dict[str, Any]]], None],
+    progress: Callable[[load.Evidence], None],
+) -> None:
+    """Read files in their order into batches, calling ``commit`` for each whole batch.
+
+    Whatever stops it (a full disk, Ctrl-C, a file that changes) leaves the committed batches and
+    nothing else. Raises CaseError when the disk refuses.
+    """
+    batch, done = Batch(folder, first_number), list[load.Evidence]()
+    try:
+        for evidence, tables in _side_by_side(files, kind):
+            for name, rows in tables:
+                batch.add(name, rows)
+            done.append(evidence)
+            progress(evidence)
+            if batch.rows >= ROWS_PER_BATCH:
+                commit(done, batch.finish())
+                batch, done = Batch(folder, batch.number + 1), []
+        if done:
+            commit(done, batch.finish())
+    except OSError as error:
+        batch.abandon()
+        raise CaseError(
+            f"cannot write to the case: {error.strerror or error}. Make room and load again; what"
+            " was committed is kept"
+        ) from error
+    except BaseException:
+        batch.abandon()
+        raise
+
+
+def _side_by_side(
+    files: list[load.Evidence], kind: str | None
+) -> Iterator[tuple[load.Evidence, Iterator[tuple[str, pa.Table]]]]:
+    """Each file with its tables, in order, while the next ones are already being read."""
+    stop = threading.Event()
+    queues: deque[tuple[load.Evidence, queue.Queue[Any]]] = deque()
+    waiting = iter(files)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            while True:
+                while len(queues) <= WORKERS and (evidence := next(waiting, None)) is not None:
+                    tables: queue.Queue[Any] = queue.Queue(AHEAD)
+                    pool.submit(_read_into, tables, evidence, kind, stop)
+                    queues.append((evidence, tables))
+                if not queues:
+                    return
+                evidence, tables = queues.popleft()
+                yield evidence, _from(tables)
+        finally:
+            stop.set()
+
+
+def _read_into(
+    tables: queue.Queue[Any], evidence: load.Evidence, kind: str | None, stop: threading.Event
+) -> None:
+    """Put a file's tables into its queue, then None; or the exception that ended the reading."""
+
+    def put(thing: object) -> None:
+        while not stop.is_set():
+            try:
+                return tables.put(thing, timeout=0.1)
+            except queue.Full:
+                continue
+        raise InterruptedError
+
+    try:
+        for found in load.read(evidence, kind):
+            put(found)
+        put(None)
+    except InterruptedError:
+        return
+    except BaseException as error:  # noqa: BLE001  # raised again where the table is awaited
+        put(error)
+
+
+def _from(tables: queue.Queue[Any]) -> Iterator[tuple[str, pa.Table]]:
+    while (thing := tables.get()) is not None:
+        if isinstance(thing, BaseException):
+            raise thing
+        yield thing
