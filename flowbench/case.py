@@ -24,12 +24,11 @@ from typing import Any
 import filelock
 import ibis
 import pandas as pd
-import pyarrow as pa
 
 from flowbench import __version__, connections, custody, engine, load, store, verify
 from flowbench.enrich import addresses, indicators
 from flowbench.errors import CaseError, InputError
-from flowbench.schema import FLOWS, TYPES
+from flowbench.schema import to_frame
 
 _FORMAT = 1  # of the case folder; a later one must be opened by a later flowbench
 
@@ -330,7 +329,7 @@ class Case:
             keep.append(flows["end"] >= pd.Timestamp(selector["from"]))
         if selector.get("until"):
             keep.append(flows.start <= pd.Timestamp(selector["until"]))
-        found = flows.filter(*keep).order_by("start", "source", "line").to_pandas()
+        found = to_frame(flows.filter(*keep).order_by("start", "source", "line").to_pyarrow())
         files = dict(self.evidence[["source", "file"]].itertuples(index=False))
         return found.assign(file=found["source"].map(files))
 
@@ -341,7 +340,7 @@ class Case:
         if peer is not None:
             keep &= (c.initiator == peer) | (c.responder == peer)
         order = ["first_seen", "initiator", "initiator_port", "responder", "service_port", "protocol"]
-        return c.filter(keep).order_by(order).to_pandas()
+        return to_frame(c.filter(keep).order_by(order).to_pyarrow())
 
     def info(self) -> pd.DataFrame:
         """The case at a glance: a row per kind of evidence.

@@ -75,7 +75,7 @@ class Table:
 
     def frame(self, rows: Iterable[dict[str, object]]) -> pd.DataFrame:
         """A pandas frame of these columns, in order, with UTC times."""
-        return self.rows(rows).to_pandas(ignore_metadata=True)
+        return to_frame(self.rows(rows))
 
     def check(self, columns: Iterable[str]) -> None:
         """Raise InputError unless every declared column is among ``columns``."""
@@ -189,6 +189,14 @@ FLOWS = Table(
     tuple(field for field in _VPC if field.version is not None and field.version <= 5)
     + tuple(Field(*column) for column in ORIGIN),
 )
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """An Arrow table as pandas, in which a whole number stays one where some are missing."""
+    import pandas as pd
+
+    whole = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return table.to_pandas(types_mapper=whole.get, ignore_metadata=True, maps_as_pydicts="lossy")
 
 
 def flow_fields() -> pd.DataFrame:

@@ -1,0 +1,191 @@
+"""Answers on a terminal, in a pipe or in a file: readable there, exact here, harmless everywhere.
+
+Values come from evidence that attackers wrote. On a terminal control characters are shown, not
+obeyed; in CSV a text that a spreadsheet would run as a formula is made plain text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbench.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FORMATS = ("table", "json", "jsonl", "csv", "parquet")
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_WIDEST = 240  # characters of a cell on a terminal
+
+
+def write(
+    data: pd.DataFrame | pa.RecordBatchReader,
+    form: str,
+    output: Path | None = None,
+    *,
+    columns: list[str] | None = None,
+) -> None:
+    """Print a frame or a stream of record batches, or write it to ``output``, in one of FORMATS.
+
+    ``columns`` are the ones a terminal has room for; the other formats give all. Raises InputError
+    when the file cannot be written, or when Parquet would go to a terminal.
+    """
+    schema, batches = _batches(data)
+    if form == "table" and output is None:
+        _table(schema, batches, columns)
+    elif form == "parquet":
+        _parquet(schema, batches, output)
+    else:
+        makers = {"json": _json, "jsonl": _jsonl, "csv": _csv, "table": _csv}
+        _save(makers[form](schema, batches), output)
+
+
+def plain(value: object) -> str:
+    """Text that a terminal shows as it is: control and direction characters made visible."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+
+
+def harmless_csv(value: object) -> object:
+    """Text that no spreadsheet runs: a quote before what would start a formula."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def size(count: float) -> str:
+    """Bytes as a person reads them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def _batches(
+    data: pd.DataFrame | pa.RecordBatchReader,
+) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    import pyarrow as pa
+
+    if isinstance(data, pa.RecordBatchReader):
+        return data.schema, data
+    table = pa.Table.from_pandas(data, preserve_index=False)
+    return table.schema, table.to_batches()
+
+
+def _table(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[str] | None
+) -> None:
+    import pyarrow as pa
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    shown = columns or schema.names
+    for name in shown:
+        kind = schema.field(name).type
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for record in _records(batches):
+        table.add_row(*(Text(_cell(record[name])) for name in shown))
+    # A pipe has no width: give each line the room it needs rather than fold at 80.
+    Console(width=None if sys.stdout.isatty() else 250).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    if isinstance(value, dict):
+        value = ", ".join(f"{name}={inner}" for name, inner in value.items())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}" if abs(value) >= 100_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    text = plain(value)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def _simple(value: Any) -> Any:
+    """A value as JSON knows it: ISO 8601 UTC for times, an object for tags."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, list) and value and isinstance(value[0], tuple):
+        return dict(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and value != value:  # NaN is no JSON
+        return None
+    return value
+
+
+def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        for record in batch.to_pylist():
+            yield {name: _simple(value) for name, value in record.items()}
+
+
+def _json(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    before = "[\n"
+    for record in _records(batches):
+        yield before + json.dumps(record)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _jsonl(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    for record in _records(batches):
+        yield json.dumps(record) + "\n"
+
+
+def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    def line(cells: Iterable[object]) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        return text.getvalue()
+
+    yield line(schema.names)
+    for record in _records(batches):
+        yield line(
+            harmless_csv(json.dumps(value) if isinstance(value, list | dict) else value)
+            for value in record.values()
+        )
+
+
+def _parquet(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path | None
+) -> None:
+    import pyarrow.parquet as pq
+
+    if output is None and sys.stdout.isatty():
+        raise InputError("Parquet is not for a terminal: give a file with --output")
+    try:
+        with pq.ParquetWriter(output or sys.stdout.buffer, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _save(pieces: Iterator[str], output: Path | None) -> None:
+    if output is None:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        return
+    try:
+        with output.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from error
