@@ -153,7 +153,7 @@ def _jsonl(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
 def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     def line(cells: Iterable[object]) -> str:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(cells)
+        csv.writer(text).writerow(cells)  # RFC 4180: CR LF between records
         return text.getvalue()
 
     yield line(schema.names)

@@ -1,0 +1,317 @@
+"""A case: what goes in comes out, once, with its place, however rudely it is treated."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import pandas as pd
+import pytest
+
+from flowbench import load, store
+from flowbench.case import Case
+from flowbench.errors import CaseError, InputError
+
+HEADER = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
+    " end action log-status"
+)
+
+
+def record(number: int, *, action: str = "ACCEPT") -> str:
+    start = 1788232200 + 60 * (number % 300)
+    return (
+        f"2 123456789012 eni-0a 10.0.1.10 198.51.100.{number % 200} {1024 + number % 60000} 443 6"
+        f" 3 {1000 + number} {start} {start + 59} {action} OK"
+    )
+
+
+def write_log(path: Path, numbers: range) -> Path:
+    text = "\n".join([HEADER, *map(record, numbers), ""])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    return path
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    for n in range(6):
+        write_log(tmp_path / "logs" / f"{n}.log.gz", range(n * 100, n * 100 + 100))
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case.create(tmp_path / "case")
+
+
+def table_bytes(case: Path) -> dict[str, bytes]:
+    tables = case / "tables"
+    return {p.relative_to(tables).as_posix(): p.read_bytes() for p in tables.glob("*/*")}
+
+
+def test_a_folder_is_read_whole(case, logs) -> None:
+    files = case.ingest(logs)
+    assert files["outcome"].tolist() == ["loaded"] * 6
+    assert files["records"].tolist() == [100] * 6
+    flows = case.flows.order_by("bytes").to_pandas()
+    assert flows["bytes"].tolist() == list(range(1000, 1600))
+    assert flows["line"].tolist() == [*range(2, 102)] * 6
+    evidence = case.evidence
+    assert evidence["kind"].unique().tolist() == ["flow-logs"]
+    assert evidence["first_seen"].min() == pd.Timestamp("2026-09-01T03:10:00Z")
+    assert set(flows["source"]) == set(evidence["source"])
+    assert case.fields == set(HEADER.replace("-", "_").split())
+    assert case.span[0] == pd.Timestamp("2026-09-01T03:10:00Z")
+
+
+def test_opened_again_it_is_the_same(case, logs) -> None:
+    case.ingest(logs)
+    again = Case.open(case.path)
+    assert again.flows.count().execute() == 600
+    assert again.evidence.equals(case.evidence)
+    assert again.name == "case"
+
+
+def test_the_same_bytes_are_one_evidence_under_any_name(case, logs, tmp_path) -> None:
+    shutil.copy(logs / "0.log.gz", logs / "copy.log.gz")
+    files = case.ingest(logs).set_index("file")["outcome"]
+    assert files.value_counts().to_dict() == {"loaded": 6, "already there": 1}
+    assert case.ingest(logs)["outcome"].unique().tolist() == ["already there"]
+    assert case.flows.count().execute() == 600
+
+
+def test_evidence_is_not_touched(case, logs) -> None:
+    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in logs.iterdir()}
+    case.ingest(logs)
+    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in logs.iterdir()} == before
+
+
+def test_copies_lie_under_their_digest_and_the_case_stands_alone(case, logs, tmp_path) -> None:
+    hostile = logs / "..%2f; rm -rf ~ '\"\n.log"
+    hostile.write_text(record(5))
+    case.ingest(logs, copy=True)
+    moved = tmp_path / "elsewhere"
+    shutil.move(case.path, moved)
+    shutil.rmtree(logs)
+    again = Case.open(moved)
+    assert again.verify()["ok"].all()
+    assert again.flows.count().execute() == 601
+    assert sorted(p.name for p in (moved / "evidence").iterdir()) == sorted(again.evidence["sha256"])
+
+
+def test_extra_columns_of_some_files_are_null_in_the_others(case, tmp_path) -> None:
+    (tmp_path / "a.log").write_text("srcaddr dstaddr ecs-task-id brand-new\n10.0.0.1 10.0.0.2 t x\n")
+    (tmp_path / "b.log").write_text("srcaddr dstaddr\n10.0.0.3 10.0.0.4\n")
+    case.ingest(tmp_path / "a.log", tmp_path / "b.log")
+    rows = case.flows.order_by("srcaddr").to_pandas()
+    assert rows["ecs_task_id"].tolist() == ["t", None]
+    assert rows["brand_new"].tolist() == ["x", None]
+    assert case.flows.count().execute() == 2
+
+
+def test_what_cannot_be_read_is_kept_with_its_reason(case, tmp_path) -> None:
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "empty").write_bytes(b"")
+    (tmp_path / "e" / "bin").write_bytes(os.urandom(3000) + b"\0")
+    (tmp_path / "e" / "bad.log").write_text(f"{record(1)}\nrubbish\n{record(2)}\n")
+    (tmp_path / "e" / "loop").symlink_to(tmp_path / "e" / "loop")
+    (tmp_path / "e" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "e" / "self").symlink_to(tmp_path / "e")
+    os.mkfifo(tmp_path / "e" / "pipe")
+    files = case.ingest(tmp_path / "e").set_index("file")
+    assert files["outcome"].to_dict() == {
+        "bad.log": "loaded",
+        "bin": "loaded",
+        "empty": "loaded",
+        "gone": "not readable",
+        "loop": "not readable",
+        "pipe": "not readable",
+    }
+    for _ in range(2):  # loading again adds nothing
+        rows = case.quarantine.order_by("file").to_pandas()
+        assert rows["file"].tolist() == ["bad.log", "bin", "empty", "gone", "loop", "pipe"]
+        assert rows.loc[0, ["line", "raw", "reason"]].tolist() == [
+            2,
+            "rubbish",
+            "1 fields where the format has 14",
+        ]
+        case.ingest(tmp_path / "e")
+    assert case.flows.count().execute() == 2
+
+
+@pytest.mark.parametrize("name", ["missing", "empty-folder"])
+def test_nothing_to_read(case, tmp_path, name) -> None:
+    (tmp_path / "empty-folder").mkdir()
+    with pytest.raises(InputError, match=name):
+        case.ingest(tmp_path / name)
+
+
+def test_places_that_are_taken(case, tmp_path) -> None:
+    with pytest.raises(CaseError, match="is a case already"):
+        Case.create(case.path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("mine")
+    with pytest.raises(CaseError, match="not an empty folder"):
+        Case.create(tmp_path / "full")
+    with pytest.raises(CaseError, match="not an empty folder"):
+        Case.create(tmp_path / "full" / "x")
+    assert (tmp_path / "full" / "x").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [None, "{]", "[]", '{"name": "x", "format": 99}'])
+def test_what_is_no_case(tmp_path, content) -> None:
+    if content is not None:
+        (tmp_path / "case.json").write_text(content)
+    with pytest.raises(CaseError):
+        Case.open(tmp_path)
+
+
+def test_verify_names_what_changed(case, logs) -> None:
+    case.ingest(logs)
+    assert case.verify()["ok"].all()
+    data = bytearray((logs / "3.log.gz").read_bytes())
+    data[20] ^= 1
+    (logs / "3.log.gz").write_bytes(data)
+    (logs / "4.log.gz").unlink()
+    part = next((case.path / "tables" / "flows").iterdir())
+    part.unlink()
+    log = case.path / "custody.jsonl"
+    log.write_text(log.read_text().replace('"action":"create"', '"action":"erased"'))
+    checked = Case.open(case.path).verify()
+    bad = {row.name: row.detail for row in checked[~checked["ok"]].itertuples(index=False)}
+    assert set(bad) == {"3.log.gz", "4.log.gz", f"flows/{part.name}", "custody.jsonl"}
+    assert "changed since it was loaded (same size)" in bad["3.log.gz"]
+    assert bad["4.log.gz"].startswith("missing")
+    assert "entry 1: its content was changed" in bad["custody.jsonl"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(case, logs, monkeypatch) -> None:
+    honest = load.Evidence.of
+
+    def stale(path: Path, name: str) -> load.Evidence:
+        found = honest(path, name)
+        if name == "3.log.gz":
+            found.sha256 = "0" * 64
+        return found
+
+    monkeypatch.setattr(load.Evidence, "of", stale)
+    with pytest.raises(InputError, match="3.log.gz changed while it was read"):
+        case.ingest(logs)
+    assert table_bytes(case.path) == {}
+    assert Case.open(case.path).flows.count().execute() == 0
+
+
+def test_a_second_load_at_the_same_time_is_refused(case, logs) -> None:
+    with filelock.FileLock(case.path / "load.lock"), pytest.raises(CaseError, match="under way"):
+        case.ingest(logs)
+    assert case.ingest(logs)["records"].sum() == 600
+
+
+def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(store, "ROWS_PER_BATCH", 200)
+    undisturbed = Case.create(tmp_path / "undisturbed")
+    undisturbed.ingest(logs)
+
+    def interrupt(done: int, total: int, name: str) -> None:
+        if name == "4.log.gz":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        case.ingest(logs, progress=interrupt)
+    assert case.flows.count().execute() == 400
+    assert len(table_bytes(case.path)) == 2
+    case.ingest(logs)
+    assert table_bytes(case.path) == table_bytes(undisturbed.path)
+
+
+def test_killed_and_run_again_it_is_the_same_byte_for_byte(logs, tmp_path) -> None:
+    for n in range(6, 40):
+        write_log(logs / f"{n}.log.gz", range(n * 2000, n * 2000 + 2000))
+    program = (
+        "import sys; from flowbench import store; store.ROWS_PER_BATCH = 5000\n"
+        "from flowbench.case import Case; Case.open(sys.argv[1]).ingest(sys.argv[2])"
+    )
+
+    def start(path: Path) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, "-c", program, path, logs])
+
+    for name in ("calm", "killed"):
+        Case.create(tmp_path / name)
+    began = time.monotonic()
+    assert start(tmp_path / "calm").wait() == 0
+    whole = time.monotonic() - began
+    for share in (0.55, 0.7, 0.8, 0.9):
+        running = start(tmp_path / "killed")
+        time.sleep(whole * share)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        assert Case.open(tmp_path / "killed").log.check() == []
+    assert start(tmp_path / "killed").wait() == 0
+    assert table_bytes(tmp_path / "killed") == table_bytes(tmp_path / "calm")
+    case = Case.open(tmp_path / "killed")
+    assert case.verify()["ok"].all()
+    assert case.flows.count().execute() == 600 + 34 * 2000
+
+
+def test_a_disk_that_refuses(case, logs, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.pq.ParquetWriter, "write_table", refuse)
+    with pytest.raises(CaseError, match="No space left on device.*Make room"):
+        case.ingest(logs)
+    assert Case.open(case.path).flows.count().execute() == 0
+
+
+def test_notes_are_in_the_chain(case) -> None:
+    case.note("pool found", at=pd.Timestamp("2026-09-01T04:00Z"), about="10.0.1.10")
+    notes = Case.open(case.path).notes
+    assert [(n["text"], n["at"], n["about"]) for n in notes] == [
+        ("pool found", "2026-09-01T04:00:00+00:00", "10.0.1.10")
+    ]
+    assert case.log.check() == []
+
+
+def finding(**selector: object) -> dict[str, object]:
+    chosen = {"subject": "10.0.1.10", "peers": ["198.51.100.7"], "ports": [], "protocol": None}
+    return {"evidence": json.dumps(chosen | selector)}
+
+
+def test_a_finding_leads_to_its_lines(case, logs) -> None:
+    case.ingest(logs)
+    rows = case.evidence_for(finding())
+    assert rows[["file", "line", "dstaddr"]].to_numpy().tolist() == [
+        ["0.log.gz", 9, "198.51.100.7"],
+        ["2.log.gz", 9, "198.51.100.7"],
+        ["4.log.gz", 9, "198.51.100.7"],
+    ]
+    with gzip.open(logs / "2.log.gz", "rt") as file:
+        assert file.read().splitlines()[8].split()[5] == str(rows["srcport"][1])
+    assert len(case.evidence_for(finding(ports=[80]))) == 0
+    assert len(case.evidence_for(finding(protocol=17))) == 0
+    assert len(case.evidence_for(finding(until="2026-09-01T03:20:00+00:00"))) == 1
+    with pytest.raises(InputError, match="not a finding"):
+        case.evidence_for({"detector": "x"})
+
+
+def test_the_same_answer_twice_is_not_worked_out_twice(case, logs) -> None:
+    case.ingest(logs)
+    count = case.connections.count().execute()
+    derived = {p: p.stat().st_mtime_ns for p in (case.path / "derived").iterdir()}
+    again = Case.open(case.path)
+    assert again.connections.count().execute() == count > 0
+    assert {p: p.stat().st_mtime_ns for p in (case.path / "derived").iterdir()} == derived
+    write_log(logs / "new.log.gz", range(9000, 9100))
+    again.ingest(logs)
+    assert again.connections.count().execute() > count
+    shutil.rmtree(case.path / "derived")
+    assert Case.open(case.path).connections.count().execute() > count
