@@ -158,7 +158,12 @@ class Case:
         return pd.DataFrame(rows, columns=columns).sort_values("file", ignore_index=True)
 
     def _commit(self, evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
-        self.log.append("load", evidence=[e.entry() for e in evidence], parts=parts)
+        entries = [e.entry() for e in evidence]
+        for entry in entries:  # copies move with the case
+            path = Path(entry["path"])
+            if path.is_relative_to(self.path.absolute()):
+                entry["path"] = path.relative_to(self.path.absolute()).as_posix()
+        self.log.append("load", evidence=entries, parts=parts)
 
     def _note_unread(self, unread: list[tuple[str, str]]) -> None:
         """Files that could not be opened stand in quarantine too: once, however often tried."""
@@ -177,7 +182,7 @@ class Case:
         aside = target.with_suffix(".aside")
         shutil.copyfile(evidence.path, aside)
         aside.replace(target)
-        evidence.path = f"evidence/{evidence.sha256}"
+        evidence.path = str(target.absolute())
         return evidence
 
     @property
@@ -277,12 +282,14 @@ class Case:
     @cached_property
     def matches(self) -> ibis.Table:
         """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
-        return ibis.memtable(indicators.match(self.pairs, self.indicators))
+        rows = indicators.match(self.pairs, self.indicators, self.dns)
+        return engine.hold(self._connection, rows)
 
     @cached_property
     def addresses(self) -> ibis.Table:
         """The address book: what each address is (enrich.addresses.TABLE)."""
-        return ibis.memtable(addresses.book(self.pairs, self.interfaces, self.matches))
+        rows = addresses.book(self.pairs, self.interfaces, self.matches)
+        return engine.hold(self._connection, rows)
 
     @cached_property
     def fields(self) -> set[str]:
@@ -386,12 +393,12 @@ class Case:
             try:
                 path.parent.mkdir(exist_ok=True)
                 aside = path.with_suffix(f".{os.getpid()}.aside")
-                expression.to_parquet(aside)
+                expression.order_by(expression.columns).to_parquet(aside)
                 for old in path.parent.glob(f"{name}-*.parquet"):
                     old.unlink()
                 aside.replace(path)
-            except OSError:  # a case on a read-only disk: work it out in memory
-                return expression.cache()
+            except OSError:  # a case on a read-only disk: keep it in memory
+                return engine.hold(self._connection, expression.to_pyarrow())
         return self._connection.read_parquet(path)
 
 

@@ -31,25 +31,19 @@ def connect() -> Backend:
     return connection
 
 
+def hold(connection: Backend, rows: pa.Table) -> ibis.Table:
+    """A small Arrow table as a table of this connection."""
+    return connection.create_view(ibis.util.gen_name("held"), ibis.memtable(rows))
+
+
 def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table:
     """The rows of ``table`` that lie in ``parts``; every column of the schema is there.
 
     Parts may differ in their extra columns (evidence of other formats): what a part lacks is null.
     """
-    empty = ibis.memtable(table.arrow.empty_table())
+    empty = table.arrow.empty_table()
     if not parts:
-        return connection.create_table(table.name, empty, temp=True, overwrite=True)
-    # An empty first part fixes names and types even when no evidence had the column.
+        return hold(connection, empty)
     seen = connection.read_parquet([str(part) for part in parts], union_by_name=True)
-    missing = {
-        name: ibis.null(empty.schema()[name])
-        for name in empty.columns
-        if name not in seen.columns
-    }
-    ordered = [*empty.columns, *(name for name in seen.columns if name not in empty.columns)]
-    return seen.mutate(**missing).select(*ordered)
-
-
-def to_arrow_schema(expression: ibis.Table) -> pa.Schema:
-    """The Arrow schema of an expression, for checks against a declared table."""
-    return expression.schema().to_pyarrow()
+    extra = [name for name in seen.columns if name not in table.columns]
+    return seen.select(*table.columns, *extra)
