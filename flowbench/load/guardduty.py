@@ -71,7 +71,7 @@ def claim(value: object) -> list[object] | None:
     CloudWatch Logs. Security Hub's findings are another kind.
     """
     found = pick(value, "findings")
-    if isinstance(found, list) and any(map(_is_finding, found)):
+    if isinstance(found, list) and (any(map(_is_finding, found)) or not found):
         return found
     listed = value if isinstance(value, list) else (messages(value) or [value])
     return listed if any(map(_is_finding, listed)) else None

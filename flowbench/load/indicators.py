@@ -1,0 +1,278 @@
+"""Indicator lists: addresses, networks and domains someone calls bad, as text or CSV.
+
+A plain list has one item a line; comments at its start may say ``# feed: …``, ``# kind: tor``,
+``# confidence: 90``, ``# valid_from: …`` and ``# valid_until: …``. A CSV list has a header (it may
+be a comment) that names an indicator column. Quoted line breaks are not read.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from flowbench import schema
+from flowbench.load.observable import Observable, in_cell, in_line
+from flowbench.load.stream import HEAD
+from flowbench.load.values import brief, clean, port, text, time, whole
+
+KIND = "indicators"
+
+TABLE = schema.Table.of(
+    "indicators",
+    ("indicator", "string", "address, network in CIDR form, or domain in lower case"),
+    ("type", "string", "address, network or domain"),
+    ("kind", "string", "tor, mining, c2, scanner, malware, reputation, …; else unspecified"),
+    ("feed", "string", "who says so: as the list names itself, else its file name"),
+    ("confidence", "int32", "0 to 100 as the feed says; null when it does not"),
+    ("valid_from", "time", "when it was first seen to hold; null when open"),
+    ("valid_until", "time", "when it was last seen to hold; null when open"),
+    ("port", "int32", "port on which it is bad; null for any"),
+    ("description", "string", "what the feed adds: malware, operator, count of lists, …"),
+    *schema.ORIGIN,
+)
+
+UNSPECIFIED = "unspecified"
+
+# Words that tell a kind, the telling before the vague; underscores and dashes count as spaces.
+_KINDS = tuple(
+    (re.compile(pattern), kind)
+    for pattern, kind in (
+        (r"\btor\b|\btor(bulk|exit|node|relay)|\bonion|\bexits?\b|exit ?node", "tor"),
+        (r"\bc2s?\b|\bcnc\b|cobalt|botnet|feodo|command and control", "c2"),
+        (r"\b(crypto)?min(ers?|ing)\b|coin|\bpools?\b|stratum|cryptojack|monero|\bxmr", "mining"),
+        (r"scan|probe\b|probing", "scanner"),
+        (r"phish", "phishing"),
+        (r"ransom|lockbit|malware|trojan|stealer|payload|threatfox|urlhaus", "malware"),
+        (r"brute ?force", "brute-force"),
+        (r"\bspam", "spam"),
+        (r"\bprox(y|ies)\b|anonymi[sz]er|\bvpn\b", "anonymizer"),
+        (r"sinkhole", "sinkhole"),
+        (
+            r"reputation|compromised|block ?list|black ?list|abuse|attack|\bbad\b|\bban",
+            "reputation",
+        ),
+    )
+)
+
+_COLUMNS = {
+    "indicator": "indicator ioc ioc_value value address ip ip_address dst_ip domain network cidr",
+    "kind": "kind threat_type threat category type",
+    "feed": "feed source meta_source",
+    "confidence": "confidence confidence_level",
+    "valid_from": "valid_from first_seen first_seen_utc firstseen dateadded",
+    "valid_until": "valid_until last_seen last_seen_utc last_online lastonline expires expiration",
+    "port": "port dst_port dstport",
+    "description": "description comment malware malware_printable meta_desc tags",
+}
+_ALIASES = {name: aliases.split() for name, aliases in _COLUMNS.items()}
+_ALIASES["indicator"] += ["dstip", "url"]
+_SURE = {"indicator", "ioc", "ioc_value"}  # the others head columns of many other tables as well
+_TRAFFIC = {"src_ip", "srcaddr", "source_ip", "src", "bytes", "packets", "protocol"}
+_NOT_KINDS = {
+    *("address", "network", "domain", "ip", "ipv4", "ipv6", "cidr", "hostname", "host", "url"),
+    *("ip:port", "ip_dst", "ip_src", "ip:dst", "intel::addr", "intel::domain", "intel::subnet"),
+}
+_NOTHING = {"", "-", "none", "null", "n/a", "unknown"}
+
+_COMMENT = re.compile(r"\s*(?:#|;|//)+\s?(.*)")
+_SETTING = re.compile(r"(feed|kind|category|confidence|valid_from|valid_until)\s*:\s*(.+)", re.I)
+_DAY = timedelta(days=1, microseconds=-1)
+_SNIFFED = 200
+_ENOUGH = 0.8
+
+
+@dataclass
+class Layout:
+    """The columns of a CSV list: what separates them, and where each of ours stands."""
+
+    delimiter: str
+    width: int
+    places: dict[str, int]
+
+
+@dataclass
+class List:
+    """What a list says about all of its items, as far as it has been read."""
+
+    label: str
+    layout: Layout | None = None
+    possible: Layout | None = None  # a comment that may turn out to be the header
+    settings: dict[str, Any] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+    kind: str | None = None  # from the words of label and comments; decided at the first item
+
+
+def sniff(head: bytes) -> bool:
+    """Whether a file that starts with ``head`` is an indicator list.
+
+    At least four in five of its first 200 lines that are no comments must hold an indicator.
+    """
+    if b"\0" in head:
+        return False
+    lines = head.decode("utf-8-sig", "replace").split("\n")
+    if len(head) >= HEAD and len(lines) > 1:
+        lines.pop()  # it may be cut
+    good = bad = 0
+    for found in rows(enumerate(lines, 1), ""):
+        good, bad = (good, bad + 1) if isinstance(found, tuple) else (good + 1, bad)
+        if good + bad == _SNIFFED:
+            break
+    return good > 0 and good >= _ENOUGH * (good + bad)
+
+
+def rows(
+    lines: Iterable[tuple[int, str]], label: str
+) -> Iterator[dict[str, object] | tuple[int, str, str]]:
+    """The items of a list: rows of TABLE without ``source``, or (line, raw, reason) if unusable.
+
+    ``lines`` are decoded lines with their numbers; ``label`` names the feed where the list does
+    not, and its words may tell the kind. A range of addresses becomes the networks that make it.
+    """
+    read = List(label)
+    for number, raw in lines:
+        line = clean(raw).strip("\ufeff \r\n")  # no tabs: they may be empty columns
+        if not line.strip():
+            continue
+        comment = _COMMENT.fullmatch(line)
+        if comment:
+            if reason := _note(read, comment[1].strip()):
+                yield number, raw, reason
+            continue
+        if read.kind is None:
+            read.kind = _kind_of_list(read)
+            header = _layout(line)
+            if header:
+                read.layout = header
+                continue
+            possible = read.possible
+            if possible and len(_split(line, possible.delimiter) or ()) == possible.width:
+                read.layout = possible
+        found = _from_csv(read, read.layout, line) if read.layout else _from_plain(read, line)
+        if isinstance(found, str):
+            yield number, raw, found
+        else:
+            yield from (row | {"line": number} for row in found)
+
+
+def _note(read: List, comment: str) -> str | None:
+    """Learn from a comment; the reason when what it says cannot be understood."""
+    setting = _SETTING.fullmatch(comment)
+    if not setting:
+        if read.kind is None:
+            read.comments.append(comment)
+            header = _layout(comment)
+            read.possible = header if header and header.width > 1 else read.possible
+        return None
+    name, value = setting[1].lower(), setting[2].strip()
+    meant: object = value
+    if name in {"valid_from", "valid_until"}:
+        meant = _moment(name, value)
+    elif name == "confidence":
+        meant = whole(value.removesuffix("%"), 0, 100)
+    if meant is None:
+        return f"{name} of the list cannot be understood: {brief(value)}"
+    read.settings["kind" if name == "category" else name] = meant
+    return None
+
+
+def _kind_of_list(read: List) -> str:
+    # Links in comments name the sites of others, not what this list holds.
+    told = [
+        read.label,
+        *(re.sub(r"\S+://\S+|reference:.*", "", c, flags=re.I) for c in read.comments),
+    ]
+    kinds = [kind for part in told if (kind := _kind(part))]
+    vague = _KINDS[-1][1]
+    return next((kind for kind in kinds if kind != vague), kinds[0] if kinds else UNSPECIFIED)
+
+
+def _kind(told: str) -> str | None:
+    words = re.sub(r"[_\W]+", " ", told.lower().replace("c&c", "c2"))
+    return next((kind for pattern, kind in _KINDS if pattern.search(words)), None)
+
+
+def _told_kind(value: str | None) -> str | None:
+    """A kind that a list states itself, in our words where they match, else in its own."""
+    stated = (value or "").strip().lower()
+    if stated in _NOTHING or stated in _NOT_KINDS:
+        return None
+    return _kind(stated) or re.sub(r"[_\W]+", "-", stated).strip("-")[:40] or None
+
+
+def _layout(line: str) -> Layout | None:
+    """The columns a header names, or None when the line is no header of an indicator list."""
+    line = re.sub(r"^fields\t", "", line)
+    delimiter = max(",\t;|", key=line.count)
+    names = [re.sub(r"\W+", "_", name.strip().lower()) for name in _split(line, delimiter) or ()]
+    places = {
+        column: names.index(alias)
+        for column, aliases in _ALIASES.items()
+        if (alias := next((alias for alias in aliases if alias in names), None))
+    }
+    if "indicator" not in places or _TRAFFIC & set(names):
+        return None
+    telling = places.keys() & {"kind", "feed", "confidence", "valid_from", "valid_until"}
+    if len(names) > 1 and not telling and not _SURE & set(names):
+        return None
+    return Layout(delimiter, len(names), places)
+
+
+def _split(line: str, delimiter: str) -> list[str] | None:
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True))
+    except (csv.Error, StopIteration):
+        return None
+
+
+def _from_csv(read: List, layout: Layout, line: str) -> list[dict[str, object]] | str:
+    cells = _split(line, layout.delimiter)
+    if cells is None or len(cells) != layout.width:
+        return f"not {layout.width} columns as in the header"
+    cell = {name: cells[place].strip() for name, place in layout.places.items()}
+    found = in_cell(cell["indicator"])
+    if isinstance(found, str):
+        return found
+    told: dict[str, object] = {}
+    for name in ("valid_from", "valid_until"):
+        value = cell.get(name, "")
+        if value.lower() not in _NOTHING:
+            told[name] = _moment(name, value)
+            if told[name] is None:
+                return f"{name} is not a time: {brief(value)}"
+    told["confidence"] = whole(cell.get("confidence"), 0, 100)
+    told["port"] = port(cell.get("port")) or None
+    told["feed"] = text(cell.get("feed"))
+    told["kind"] = _told_kind(cell.get("kind"))
+    told["description"] = text(cell.get("description"))
+    return [_row(read, item, told) for item in found]
+
+
+def _moment(name: str, value: str) -> datetime | None:
+    """A time; where only a day is told, a period lasts to the end of that day."""
+    found = time(value)
+    whole_day = found is not None and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+    return found + _DAY if found and whole_day and name == "valid_until" else found
+
+
+def _from_plain(read: List, line: str) -> list[dict[str, object]] | str:
+    found = in_line(line)
+    return found if isinstance(found, str) else [_row(read, item, {}) for item in found]
+
+
+def _row(read: List, item: Observable, told: dict[str, object]) -> dict[str, object]:
+    """The most particular word on each column: the line's, the list's settings, its words."""
+    row: dict[str, object] = {name: told.get(name) for name in TABLE.columns if name != "source"}
+    for name in ("confidence", "valid_from", "valid_until"):
+        row[name] = told[name] if told.get(name) is not None else read.settings.get(name)
+    row["feed"] = told.get("feed") or read.settings.get("feed") or read.label or None
+    row["kind"] = told.get("kind") or _told_kind(read.settings.get("kind")) or read.kind
+    if row["kind"] == UNSPECIFIED:
+        row["kind"] = _kind(f"{told.get('feed')} {told.get('description')}") or UNSPECIFIED
+    row["indicator"], row["type"] = item.indicator, item.type
+    row["port"] = item.port or told.get("port")
+    row["description"] = told.get("description") or item.description
+    return row
