@@ -234,6 +234,10 @@ class Case:
             self._tables[name] = engine.scan(self._connection, declared, parts)
         return self._tables[name]
 
+    def has(self, name: str) -> bool:
+        """Whether loading put any row into the table of that name."""
+        return any(part["table"] == name for part in self._part_entries())
+
     @property
     def flows(self) -> ibis.Table:
         """Every flow log record (schema.FLOWS, and what else the evidence carries)."""

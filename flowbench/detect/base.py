@@ -1,0 +1,158 @@
+"""What a detector is, and what it concludes: the finding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from flowbench.schema import Table
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+SEVERITIES = ("low", "medium", "high", "critical")
+
+FINDINGS = Table.of(
+    "findings",
+    ("finding_id", "string", "stable: the same for the same subject, peer and port in every run"),
+    ("detector", "string", "which detector"),
+    ("title", "string", "what it is, in a few words"),
+    ("severity", "string", "low, medium, high or critical: what it would mean if true"),
+    ("score", "float64", "0 to 1: how well the records fit"),
+    ("technique", "string", "ATT&CK technique id (v18)"),
+    ("subject", "string", "the inside address it is about"),
+    ("peer", "string", "the other address; null when they are many"),
+    ("peers", "strings", "every other address"),
+    ("service_port", "int32", "the port; null when they are many"),
+    ("protocol", "int32", "IANA protocol number; null when they are many"),
+    ("first_seen", "time", "start of the first connection"),
+    ("last_seen", "time", "end of the last"),
+    ("connections", "int64", "how many connections it rests on"),
+    ("bytes_out", "int64", "bytes from the subject"),
+    ("bytes_in", "int64", "bytes to the subject"),
+    ("why", "string", "the reason in one sentence with its numbers"),
+    ("caveats", "string", "what else could explain it, and what cannot be known"),
+    ("evidence", "string", "what selects the records, as JSON; see Case.evidence_for"),
+)
+
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector as the registry knows it."""
+
+    id: str
+    title: str
+    question: str
+    technique: str
+    needs: frozenset[str]  # flow log fields without which it cannot answer
+    tables: frozenset[str]  # tables of the case that must not be empty
+    function: Callable[[Case], list[dict[str, Any]]]
+
+
+REGISTRY: dict[str, Detector] = {}
+
+
+def detector(
+    *,
+    id: str,  # noqa: A002  # what users call it
+    title: str,
+    question: str,
+    technique: str,
+    needs: Iterable[str] = ("srcaddr", "dstaddr", "start", "end"),
+    tables: Iterable[str] = (),
+) -> Callable[[Callable[..., list[dict[str, Any]]]], Callable[..., list[dict[str, Any]]]]:
+    """Register a function from a case to findings (dicts of FINDINGS, see ``finding``)."""
+
+    def register(function: Callable[..., list[dict[str, Any]]]) -> Callable[..., Any]:
+        REGISTRY[id] = Detector(
+            id, title, question, technique, frozenset(needs), frozenset(tables), function
+        )
+        return function
+
+    return register
+
+
+def finding(
+    name: str,
+    *,
+    severity: str,
+    score: float,
+    subject: str,
+    peers: Iterable[str],
+    ports: Iterable[int],
+    protocol: int | None,
+    first_seen: pd.Timestamp,
+    last_seen: pd.Timestamp,
+    why: str,
+    caveats: str,
+    connections: int,
+    bytes_out: int,
+    bytes_in: int,
+    title: str | None = None,
+    technique: str | None = None,
+) -> dict[str, Any]:
+    """One finding of detector ``name``, with its id and the selector of its records."""
+    known = REGISTRY[name]
+    peers, ports = sorted(set(peers)), sorted(set(ports))
+    peer = peers[0] if len(peers) == 1 else None
+    port = ports[0] if len(ports) == 1 else None
+    selector = {
+        "subject": subject,
+        "peers": peers,
+        "ports": ports,
+        "protocol": protocol,
+        "from": first_seen.isoformat(),
+        "until": last_seen.isoformat(),
+    }
+    # With many peers the list would change as evidence is added: the subject names it then.
+    key = "|".join([name, subject, peer or "", str(port), str(protocol)])
+    return {
+        "finding_id": f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}",
+        "detector": name,
+        "title": title or known.title,
+        "severity": severity,
+        "score": round(float(score), 3),
+        "technique": technique or known.technique,
+        "subject": subject,
+        "peer": peer,
+        "peers": peers,
+        "service_port": port,
+        "protocol": protocol,
+        "first_seen": first_seen,
+        "last_seen": last_seen,
+        "connections": int(connections),
+        "bytes_out": int(bytes_out),
+        "bytes_in": int(bytes_in),
+        "why": why,
+        "caveats": caveats,
+        "evidence": json.dumps(selector),
+    }
+
+
+def spell(seconds: float) -> str:
+    """A length of time as a person says it."""
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length or (unit == "min" and seconds >= length):
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def volume(count: float) -> str:
+    """Bytes as a person says them."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def port_name(port: int, protocol: int | None) -> str:
+    """'443/tcp', or the protocol alone where there are no ports."""
+    word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
+    return f"{port}/{word}" if port else word

@@ -1,0 +1,210 @@
+"""Records to connections: each trap of the format is a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbench import connections
+from flowbench.schema import DEFAULT_FORMAT
+from tests.traffic import T0, Record, interface, make_case, refused, talk
+
+A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
+
+
+def rows(folder: Path, records: Any, **more: Any) -> list[dict[str, Any]]:
+    case = make_case(folder, records, **more)
+    table = case.connections.order_by("first_seen", "initiator_port")
+    return table.to_pyarrow().to_pylist()
+
+
+def test_a_connection_in_full(tmp_path) -> None:
+    (row,) = rows(tmp_path, talk(A, OUT, 443, T0 + 10, seconds=150, out=3000, back=9000))
+    assert {k: v for k, v in row.items() if not k.endswith("_seen")} == {
+        "initiator": A,
+        "initiator_port": 40_000,
+        "responder": OUT,
+        "service_port": 443,
+        "protocol": 6,
+        "interface_id": "eni-a",
+        "bytes_out": 3000,
+        "bytes_in": 9000,
+        "packets_out": 15,
+        "packets_in": 15,
+        "records": 6,
+        "refused": False,
+        "refused_records": 0,
+        "answered": True,
+        "direction": "outbound",
+        "relay": False,
+        "decided_by": "flags",
+    }
+    assert row["first_seen"].timestamp() == T0
+    assert row["last_seen"].timestamp() == T0 + 179
+    assert list(row) == connections.TABLE.columns
+
+
+def test_logged_at_both_interfaces_it_counts_once(tmp_path) -> None:
+    here = list(talk(A, B, 5432, T0, interface_id="eni-a"))
+    there = list(talk(A, B, 5432, T0 + 3, interface_id="eni-b"))
+    own = [interface(A, "a"), interface(B, "b")]
+    (row,) = rows(tmp_path, here + there, interfaces=own)
+    assert (row["bytes_out"], row["bytes_in"], row["records"]) == (800, 3000, 4)
+    assert (row["direction"], row["interface_id"]) == ("internal", "eni-a")
+
+
+def test_the_same_record_from_two_flow_logs_counts_once(tmp_path) -> None:
+    (row,) = rows(tmp_path, [*talk(A, OUT, 443, T0), *talk(A, OUT, 443, T0)])
+    assert (row["bytes_out"], row["records"]) == (800, 2)
+
+
+def test_late_and_shuffled_records_join_all_the_same(tmp_path) -> None:
+    records = list(talk(A, OUT, 443, T0, seconds=900))
+    calm = rows(tmp_path / "calm", records)
+    shuffled = rows(tmp_path / "shuffled", [*records[7:], *reversed(records[:7])])
+    assert calm == shuffled
+    assert len(calm) == 1
+
+
+def test_a_silence_parts_two_talks_of_the_same_ends(tmp_path) -> None:
+    times = [T0, T0 + 600, T0 + 1400, T0 + 5000]
+    found = rows(tmp_path, [r for at in times for r in talk(A, OUT, 443, at)])
+    assert [(row["first_seen"].timestamp(), row["records"]) for row in found] == [
+        (T0, 4),
+        (T0 + 1380, 2),
+        (T0 + 4980, 2),
+    ]
+
+
+def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
+    nat = "10.0.1.1"
+    to_nat = Record(A, nat, 40_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,
+                    pkt_srcaddr=A, pkt_dstaddr=OUT, flow_direction="ingress")  # fmt: skip
+    onward = Record(nat, OUT, 51_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,
+                    pkt_srcaddr=nat, pkt_dstaddr=OUT, flow_direction="egress")  # fmt: skip
+    own = list(talk(A, OUT, 443, T0, out=500, pkt_srcaddr=A, pkt_dstaddr=OUT))
+    found = rows(
+        tmp_path,
+        [*own, to_nat, to_nat.back(), onward, onward.back()],
+        interfaces=[interface(A, "a"), interface(nat, "nat", kind="nat_gateway")],
+    )
+    by_initiator = {row["initiator"]: row for row in found}
+    assert set(by_initiator) == {A, nat}
+    assert by_initiator[A]["responder"] == by_initiator[nat]["responder"] == OUT
+    assert (by_initiator[A]["bytes_out"], by_initiator[A]["relay"]) == (500, False)
+    assert by_initiator[nat]["relay"] is True
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        # an accepted SYN is only permitted, not answered
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2)], (False, False)),
+        # a security group: one REJECT at the responder, ACCEPT at the initiator's own interface
+        ([refused(A, B, 22, T0)], (True, False)),
+        (
+            [
+                refused(A, B, 22, T0, interface_id="eni-b"),
+                Record(A, B, 40_000, 22, T0, T0 + 59, tcp_flags=2),
+            ],
+            (True, False),
+        ),
+        # a network ACL that drops the reply: ACCEPT out, REJECT back
+        (
+            [
+                Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2),
+                Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=18, action="REJECT"),
+            ],
+            (True, False),
+        ),
+        # late packets of a connection that was closed
+        (
+            [*talk(A, B, 22, T0), Record(A, B, 40_000, 22, T0 + 60, T0 + 70, action="REJECT",
+                                         tcp_flags=1)],
+            (False, True),
+        ),  # fmt: skip
+        # the same, so late that it stands alone: no SYN, so no attempt
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),
+        ([Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),
+        # without flags in the log, a lone REJECT has to count
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, action="REJECT")], (True, False)),
+        # closed port: RST is accepted back, so it was answered
+        (
+            [
+                Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2),
+                Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=4),
+            ],
+            (False, True),
+        ),
+    ],
+)
+def test_refused_and_answered(tmp_path, records, expected) -> None:
+    (row,) = rows(tmp_path, records)
+    assert (row["initiator"], row["service_port"]) == (A, 22)
+    assert (row["refused"], row["answered"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("records", "initiator", "told"),
+    [
+        (list(talk(A, OUT, 50_000, T0, source_port=60)), A, "flags"),
+        ([Record(OUT, A, 60, 50_000, T0, T0 + 5, tcp_flags=18)], A, "flags"),
+        (list(talk(OUT, A, 443, T0, tcp_flags=None)), OUT, "ports"),
+        (list(talk(A, OUT, 12_000, T0, tcp_flags=None)), A, "ports"),
+        ([Record(A, OUT, 10_211, 10_001, T0, T0 + 5, protocol=17)], A, "one-way"),
+        ([Record(A, OUT, 0, 0, T0, T0 + 5, protocol=1)], A, "one-way"),
+        (
+            [
+                Record(OUT, A, 10_211, 10_001, T0, T0 + 5, protocol=17),
+                Record(A, OUT, 10_001, 10_211, T0 + 3, T0 + 5, protocol=17),
+            ],
+            OUT,
+            "order",
+        ),
+    ],
+)
+def test_who_opened_it(tmp_path, records, initiator, told) -> None:
+    (row,) = rows(tmp_path, records)
+    assert (row["initiator"], row["decided_by"]) == (initiator, told)
+
+
+def test_v2_alone_is_enough(tmp_path) -> None:
+    records = [*talk(A, OUT, 443, T0), refused("198.51.100.4", A, 23, T0)]
+    found = rows(tmp_path, records, fields=DEFAULT_FORMAT)
+    assert [(r["initiator"], r["refused"], r["direction"]) for r in found] == [
+        (A, False, "outbound"),
+        ("198.51.100.4", True, "inbound"),
+    ]
+
+
+def test_ipv6(tmp_path) -> None:
+    ours, theirs = "fd00:1::5", "2001:db8::7"
+    (row,) = rows(tmp_path, talk(ours, theirs, 443, T0))
+    assert (row["initiator"], row["responder"], row["direction"]) == (ours, theirs, "outbound")
+
+
+def test_a_public_address_is_ours_when_it_is_an_interfaces_own(tmp_path) -> None:
+    ours = "2001:db8:1::5"  # IPv6 has no private side: the records tell whose it is
+    records = [
+        *talk(ours, "2001:db8:2::1", 443, T0, flow_direction="egress"),
+        *talk(ours, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
+    ]
+    assert {row["direction"] for row in rows(tmp_path, records)} == {"outbound"}
+
+
+def test_nodata_and_skipdata_are_no_connections(tmp_path) -> None:
+    silent = Record(None, None, None, None, T0, T0 + 60, protocol=None, packets=None, bytes=None,
+                    action=None, log_status="NODATA")  # fmt: skip
+    assert rows(tmp_path, [silent]) == []
+
+
+def test_pairs_sum_up(tmp_path) -> None:
+    records = [r for n in range(5) for r in talk(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)]
+    case = make_case(tmp_path, [*records, refused(A, OUT, 443, T0 + 400, source_port=50_000)])
+    (row,) = case.pairs.to_pyarrow().to_pylist()
+    assert list(row) == connections.PAIRS.columns
+    assert (row["connections"], row["answered"], row["refused"]) == (6, 5, 1)
+    assert (row["bytes_out"], row["bytes_in"]) == (5 * 800 + 60, 15_000)
+    assert row["last_seen"].timestamp() == T0 + 360 + 59
