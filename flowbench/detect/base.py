@@ -100,7 +100,8 @@ def finding(
 ) -> dict[str, Any]:
     """One finding of detector ``name``, with its id and the selector of its records."""
     known = REGISTRY[name]
-    peers, ports = sorted(set(peers)), sorted(set(ports))
+    peers, ports = sorted(set(peers)), sorted({int(port) for port in ports})
+    protocol = None if protocol is None else int(protocol)
     peer = peers[0] if len(peers) == 1 else None
     port = ports[0] if len(ports) == 1 else None
     selector = {

@@ -117,17 +117,18 @@ def _rate(
 
 def _unsteadiness(flows: ibis.Table, candidates: ibis.Table) -> dict[tuple[Any, ...], float]:
     """Coefficient of variation of the bytes that the initiator sent per window, by pair."""
-    f = flows.mutate(peer=flows.pkt_dstaddr.coalesce(flows.dstaddr))
-    sent = f.join(
-        candidates.select(_PAIR),
-        (f.srcaddr == candidates.initiator)
-        & (f.peer == candidates.responder)
-        & (f.dstport == candidates.service_port)
-        & (f.protocol == candidates.protocol),
-    )
+    sent = flows.select(
+        "start",
+        "end",
+        "bytes",
+        "protocol",
+        initiator=flows.pkt_srcaddr.coalesce(flows.srcaddr),
+        responder=flows.pkt_dstaddr.coalesce(flows.dstaddr),
+        service_port=flows.dstport,
+    ).semi_join(candidates, _PAIR)
     # A whole window only: the first and the last of a session are as short as chance has it.
     whole = sent.filter((_["end"].epoch_seconds() - _.start.epoch_seconds()) >= 50)
-    spread = whole.group_by("initiator", "responder", "service_port", "protocol_right").aggregate(
+    spread = whole.group_by(_PAIR).aggregate(
         mean=whole.bytes.mean(), deviation=whole.bytes.std()
     )
     return {

@@ -68,7 +68,9 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     rivals = ibis.window(group_by="interface_id")
     shared = shared.mutate(private=is_inside(shared.address))
     shared = shared.mutate(rivals=_.count().over(rivals), privates=_.private.sum().over(rivals))
-    learned = shared.filter((_.rivals == 1) | (_.private & (_.privates == 1)))
+    # A public IPv4 address is never an interface's own in these logs; an IPv6 one is.
+    able = shared.private | shared.address.contains(":")
+    learned = shared.filter(able, (_.rivals == 1) | (_.private & (_.privates == 1)))
     return listed.union(learned.select("interface_id", "address")).distinct()
 
 
