@@ -270,7 +270,7 @@ def _row(read: List, item: Observable, told: dict[str, object]) -> dict[str, obj
         row[name] = told[name] if told.get(name) is not None else read.settings.get(name)
     row["feed"] = told.get("feed") or read.settings.get("feed") or read.label or None
     row["kind"] = told.get("kind") or _told_kind(read.settings.get("kind")) or read.kind
-    if row["kind"] == UNSPECIFIED:
+    if row["kind"] == UNSPECIFIED and told:
         row["kind"] = _kind(f"{told.get('feed')} {told.get('description')}") or UNSPECIFIED
     row["indicator"], row["type"] = item.indicator, item.type
     row["port"] = item.port or told.get("port")

@@ -54,9 +54,12 @@ _NOWHERE = {"0.0.0.0", "127.0.0.1", "::1", "::"}  # noqa: S104  # what hosts fil
 
 def in_line(line: str) -> list[Observable] | str:
     """The items of a line of a plain list (a range may be several), or why there is none."""
-    line = _refang(line.strip())
+    line = line.strip()
     if not line:
         return NOT_ONE
+    if (bare := parse_address(line)) is not None:  # most lines of most lists
+        return [Observable(str(_plain(bare)), "address")]
+    line = _refang(line)
     found = _range(line)
     if found is not None:
         return found

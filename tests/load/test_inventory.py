@@ -1,0 +1,181 @@
+"""Who stands behind an interface: recorded answers, and each service's mark."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flowbench.errors import BadRecord
+from flowbench.load import inventory
+
+
+@pytest.fixture(scope="module")
+def recorded(samples: Path) -> list[dict]:
+    rows = []
+    for path in sorted(samples.glob("inventory/custodian/*/*.json")):
+        for record in inventory.claim(json.loads(path.read_text())) or []:
+            rows.append(inventory.row(record))
+    return inventory.TABLE.rows(rows).to_pylist()
+
+
+def test_services_of_the_recorded_interfaces(recorded: list[dict]) -> None:
+    assert Counter(row["service"] for row in recorded) == {
+        None: 26,  # unattached, or attached to nothing the account sees
+        "efs": 15,
+        "ec2": 10,
+        "directory": 10,
+        "vpc-endpoint": 9,
+        "nat-gateway": 8,
+        "ecs": 8,
+        "rds": 7,
+        "lambda": 6,
+        "transit-gateway": 6,
+        "elb": 1,
+        "eks": 1,
+    }
+    assert len(recorded) == 107
+
+
+def test_unknown_is_said_only_where_nothing_tells(recorded: list[dict]) -> None:
+    unknown = {row["description"] for row in recorded if row["service"] is None}
+    assert unknown == {None, "private", "public", "test"}
+    assert not any(row["instance_id"] for row in recorded if row["service"] is None)
+
+
+def test_values_of_a_recorded_nat_gateway(recorded: list[dict]) -> None:
+    row = next(row for row in recorded if row["interface_id"] == "eni-0449d9bc9a2d3536c")
+    assert row | {"source": None} == {
+        "interface_id": "eni-0449d9bc9a2d3536c",
+        "interface_type": "nat_gateway",
+        "description": "Interface for NAT Gateway nat-001ede673d090598b",
+        "service": "nat-gateway",
+        "requester_id": "644160558196",
+        "account_id": "644160558196",
+        "status": "in-use",
+        "vpc_id": "vpc-08bbc74c36b8a08dd",
+        "subnet_id": "subnet-028fbebec8e1d710f",
+        "availability_zone": "us-east-1b",
+        "private_address": "10.146.96.24",
+        "addresses": ["10.146.96.24"],
+        "public_addresses": ["3.216.70.200"],
+        "instance_id": None,
+        "attached_at": None,
+        "security_groups": [],
+        "security_group_names": [],
+        "name": None,
+        "tags": [],
+        "source": None,
+        "line": None,
+        "item": None,
+    }
+
+
+def test_the_recorder_writes_times_as_objects(recorded: list[dict]) -> None:
+    row = next(row for row in recorded if row["instance_id"] == "i-0f94b4d7343149de3")
+    assert row["attached_at"] == datetime(2019, 6, 21, 13, 40, 19, tzinfo=UTC)
+    tagged = [dict(row["tags"]) for row in recorded if row["tags"]]
+    assert {"Env": "Dev", "Origin": "Home"} in tagged
+
+
+INTERFACE = {
+    "NetworkInterfaceId": "eni-0ccc",
+    "InterfaceType": "interface",
+    "Description": "",
+    "OwnerId": "111122223333",
+    "Status": "in-use",
+    "VpcId": "vpc-0bbb",
+    "SubnetId": "subnet-0aaa",
+    "PrivateIpAddress": "10.0.9.9",
+    "PrivateIpAddresses": [
+        {"PrivateIpAddress": "10.0.9.9", "Association": {"PublicIp": "203.0.113.77"}},
+        {"PrivateIpAddress": "10.0.9.10", "Association": {"PublicIp": "203.0.113.78"}},
+    ],
+    "Ipv6Addresses": [{"Ipv6Address": "2001:DB8:0::1"}],
+    "Association": {"PublicIp": "203.0.113.77"},
+    "Attachment": {"InstanceId": "i-0ffff", "AttachTime": "2026-09-01T05:10:04+02:00"},
+    "Groups": [{"GroupId": "sg-1", "GroupName": "web"}, {"GroupId": "sg-2"}, None],
+    "TagSet": [{"Key": "Name", "Value": "miner"}, {"Key": "team", "Value": ""}, {"Key": None}],
+}
+
+
+def test_every_address_group_and_tag() -> None:
+    (row,) = inventory.TABLE.rows([inventory.row(INTERFACE)]).to_pylist()
+    assert row["addresses"] == ["10.0.9.9", "10.0.9.10", "2001:db8::1"]
+    assert row["public_addresses"] == ["203.0.113.77", "203.0.113.78"]
+    assert (row["private_address"], row["instance_id"]) == ("10.0.9.9", "i-0ffff")
+    assert row["attached_at"] == datetime(2026, 9, 1, 3, 10, 4, tzinfo=UTC)
+    assert row["security_groups"] == ["sg-1", "sg-2"]
+    assert row["security_group_names"] == ["web", None]
+    assert row["tags"] == [("Name", "miner"), ("team", "")]
+    assert (row["name"], row["description"], row["service"]) == ("miner", None, "ec2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"NetworkInterfaces": [INTERFACE]},
+        {"status_code": 200, "data": {"NetworkInterfaces": [INTERFACE], "ResponseMetadata": {}}},
+        [INTERFACE],
+        INTERFACE,
+    ],
+    ids=["answer", "recorded answer", "list", "bare"],
+)
+def test_containers(value: object) -> None:
+    assert inventory.claim(value) == [INTERFACE]
+
+
+def test_an_empty_answer_is_one_and_an_error_is_none() -> None:
+    assert inventory.claim({"NetworkInterfaces": []}) == []
+    error = {"Error": {"Code": "InvalidNetworkInterfaceID.NotFound", "Message": "no such eni"}}
+    assert inventory.claim({"status_code": 400, "data": error}) is None
+    assert inventory.claim({"InstanceId": "i-1", "NetworkInterfaces": [INTERFACE]}) is None
+
+
+@pytest.mark.parametrize(
+    ("service", "interface"),
+    [
+        ("alb", {"Description": "ELB app/web/50dc6c495c0c9188", "RequesterId": "amazon-elb"}),
+        ("nlb", {"InterfaceType": "network_load_balancer", "Description": "ELB net/tcp/1"}),
+        ("nlb", {"Description": "ELB net/tcp/1"}),
+        ("elb", {"Description": "ELB old"}),
+        ("elb", {"RequesterId": "amazon-elb"}),
+        ("gwlb", {"InterfaceType": "gateway_load_balancer", "Description": "ELB gwy/f/1"}),
+        ("nat-gateway", {"InterfaceType": "natGateway"}),
+        ("vpc-endpoint", {"Description": "VPC Endpoint Interface: vpce-0ae2"}),
+        ("lambda", {"Description": "AWS Lambda VPC ENI: 26578289"}),
+        ("lambda", {"InterfaceType": "lambda", "Description": "AWS Lambda VPC ENI-f-1"}),
+        ("rds", {"Description": "RDSNetworkInterface"}),
+        ("rds", {"Attachment": {"InstanceOwnerId": "amazon-rds"}}),
+        ("redshift", {"Description": "RedshiftNetworkInterface"}),
+        ("elasticache", {"Description": "ElastiCache cache-001"}),
+        ("elasticache", {"Description": "ElastiCache+0123"}),
+        ("efs", {"Description": "EFS mount target for fs-1 (fsmt-1)"}),
+        ("ecs", {"Description": "arn:aws-cn:ecs:cn-north-1:1:attachment/2"}),
+        ("eks", {"Description": "Amazon EKS prod"}),
+        ("eks", {"InterfaceType": "branch", "Description": "aws-k8s-branch-eni"}),
+        ("eks", {"Description": "aws-K8S-i-0ffff"}),
+        ("ec2", {"Description": "aws-K8S-i-0ffff", "Attachment": {"InstanceId": "i-0ffff"}}),
+        ("ec2", {"Description": "ELB app/pretended/1", "Attachment": {"InstanceId": "i-0ffff"}}),
+        ("resolver-endpoint", {"Description": "Route 53 Resolver: rslvr-in-1:rni-1"}),
+        ("transit-gateway", {"InterfaceType": "transit_gateway"}),
+        (None, {"Description": "my RDSNetworkInterface"}),
+        (None, {"InterfaceType": "something_new", "RequesterId": "111122223333"}),
+        (None, {}),
+    ],
+)
+def test_service(service: str | None, interface: dict) -> None:
+    assert inventory.service({"NetworkInterfaceId": "eni-1", **interface}) == service
+
+
+def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
+    row = inventory.row(
+        {"NetworkInterfaceId": "eni-1", "Groups": "sg-1", "TagSet": {"a": 1}, "Attachment": "i-1",
+         "PrivateIpAddress": 7, "PrivateIpAddresses": [None, "10.0.0.1"], "Status": ["x"]}
+    )  # fmt: skip
+    assert {name: value for name, value in row.items() if value} == {"interface_id": "eni-1"}
+    with pytest.raises(BadRecord, match="no NetworkInterfaceId"):
+        inventory.row({"VpcId": "vpc-1"})
