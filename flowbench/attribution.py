@@ -1,0 +1,243 @@
+"""Who is behind an address: interface, instance, the call that started it, the principal, the rest.
+
+Each step cites the record it rests on. Where the chain breaks, the step says so and why: a missing
+link is a finding about the evidence, not a reason to guess.
+
+Known limit: CloudTrail names the credentials that were used, not the person who used them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from flowbench.schema import ITEM, ORIGIN, Table, to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis
+
+    from flowbench.case import Case
+
+TRACE = Table.of(
+    "trace",
+    ("step", "string", "address, interface, instance, start, principal, origin, deed, or gap"),
+    ("what", "string", "one sentence"),
+    ("value", "string", "the id or name that the step found; null for a gap"),
+    ("time", "time", "when, for what happened at a time"),
+    ("ref", "string", "CloudTrail event id, where the step rests on one"),
+    ("file", "string", "the evidence file that says so"),
+    *ORIGIN,
+    ITEM,
+)
+
+# What gives a principal its powers: events whose target is somebody else's user.
+_MAKING = (
+    "CreateUser", "CreateAccessKey", "CreateLoginProfile", "AttachUserPolicy", "PutUserPolicy",
+    "AddUserToGroup", "UpdateLoginProfile",
+)  # fmt: skip
+
+
+def trace(case: Case, address: str) -> pd.DataFrame:
+    """The chain from an address to the principal behind it and what else that one did (TRACE).
+
+    Steps in order: address, interface, instance, start (RunInstances or CreateNetworkInterface),
+    principal, origin (who made the principal and its keys), deed (everything else it did, by time).
+    """
+    chain = _Chain(case)
+    interface = chain.interface(address)
+    start = chain.start(address, interface)
+    if start is not None:
+        chain.principal(start)
+    return TRACE.frame(chain.rows)
+
+
+def summary(trace: pd.DataFrame) -> dict[str, str | None]:
+    """The ends of a trace: address, interface, instance, event, principal, access_key, source_ip…
+
+    What the trace did not find is None.
+    """
+    first = trace.dropna(subset=["value"]).drop_duplicates("step").set_index("step")["value"]
+    names = ("address", "interface", "instance", "start", "principal", "access key", "called from")
+    found: dict[str, str | None] = {name.replace(" ", "_"): first.get(name) for name in names}
+    started = trace.loc[trace["step"] == "start", "time"].dropna()
+    found["started_at"] = started.iloc[0].isoformat() if len(started) else None
+    origin = trace[(trace["step"] == "origin") & trace["value"].notna()]
+    found["created_by"] = origin["value"].iloc[0] if len(origin) else None
+    return found
+
+
+def principal_events(case: Case, arns: Iterable[str], keys: Iterable[str]) -> pd.DataFrame:
+    """Every API event (load.cloudtrail.TABLE) by one of these principals or keys, by time."""
+    events = case.api_events
+    mine = events.principal_arn.isin(list(arns)) | events.access_key_id.isin(list(keys))
+    return _by_time(events.filter(mine.fill_null(False)))
+
+
+class _Chain:
+    """The steps of a trace as they are found."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.rows: list[dict[str, Any]] = []
+        self._files = dict(case.evidence[["source", "file"]].itertuples(index=False))
+
+    def add(
+        self, step: str, what: str, value: str | None = None, row: Any = None, time: Any = None
+    ) -> None:
+        known = {} if row is None else {n: row[n] for n in ("source", "line", "item") if n in row}
+        known = {n: None if pd.isna(v) else v for n, v in known.items()}
+        self.rows.append(
+            {
+                "step": step,
+                "what": what,
+                "value": value,
+                "time": time,
+                "ref": None if row is None else row.get("event_id"),
+                "file": self._files.get(known.get("source")),
+                **known,
+            }
+        )
+
+    def interface(self, address: str) -> dict[str, Any] | None:
+        """Steps address, interface, instance as far as the inventory knows them."""
+        self.add("address", f"The address in question is {address}.", address)
+        listed = self.case.interfaces
+        mine = (listed.private_address == address) | listed.addresses.contains(address)
+        mine |= listed.public_addresses.contains(address)
+        found = _rows(listed.filter(mine.fill_null(False)).order_by("source", "item"))
+        if not found:
+            self.add("gap", f"No inventory lists an interface with {address}.")
+            return None
+        row = found[0]
+        kind = f" ({row['service']})" if row["service"] else ""
+        others = {one["interface_id"] for one in found} - {row["interface_id"]}
+        reused = f"; the address also stands at {', '.join(sorted(others))}" if others else ""
+        self.add(
+            "interface",
+            f"It is {row['interface_id']}{kind} in {row['subnet_id']}, {row['vpc_id']}"
+            f" (Name tag: {row['name'] or 'none'}){reused}.",
+            row["interface_id"],
+            row,
+            row["attached_at"],
+        )
+        if row["instance_id"]:
+            text = f"The interface is attached to {row['instance_id']}."
+            self.add("instance", text, row["instance_id"], row, row["attached_at"])
+        else:
+            self.add("gap", "No instance is attached: the interface belongs to a service.")
+        return row
+
+    def start(self, address: str, interface: dict[str, Any] | None) -> pd.Series | None:
+        """The successful call that made the instance or the interface."""
+        events = self.case.api_events
+        made = events.event_name.isin(["RunInstances", "CreateNetworkInterface"])
+        made &= events.error_code.isnull()
+        if interface is None:
+            mine = events.addresses.contains(address)
+        else:
+            mine = events.interface_ids.contains(interface["interface_id"])
+            if interface["instance_id"]:
+                mine |= events.instance_ids.contains(interface["instance_id"])
+        found = _by_time(events.filter(made & mine.fill_null(False)))
+        if found.empty:
+            first, last = self._covered()
+            self.add(
+                "gap",
+                "No RunInstances or CreateNetworkInterface event names it: it was made outside what"
+                f" the CloudTrail evidence covers ({first} to {last})."
+                if first
+                else "There is no CloudTrail evidence: who started it cannot be told.",
+            )
+            return None
+        event = found.iloc[0]
+        known = {row["step"] for row in self.rows}
+        for step, ids in (("interface", event["interface_ids"]), ("instance", event["instance_ids"])):
+            if step not in known and len(ids):
+                self.add(step, f"{event['event_name']} gave {address} to {ids[0]}.", ids[0], event)
+        self.add(
+            "start",
+            f"{event['event_name']} at {event['event_time']:%Y-%m-%d %H:%M:%S} UTC made it.",
+            event["event_id"],
+            event,
+            event["event_time"],
+        )
+        return event
+
+    def principal(self, start: pd.Series) -> None:
+        """Steps principal, origin and deeds, from the event that started the instance."""
+        who, at = _name(start), start["event_time"]
+        self.add(
+            "principal", f"The call was made by {start['principal_type']} {who}.",
+            start["principal_arn"] or who, start, at,
+        )  # fmt: skip
+        if start["access_key_id"]:
+            text = f"It was signed with access key {start['access_key_id']}."
+            self.add("access key", text, start["access_key_id"], start, at)
+        if start["source_ip"]:
+            text = f"It came from {start['source_ip']}, user agent {start['user_agent']}."
+            self.add("called from", text, start["source_ip"], start, at)
+        keys, made_by = {start["access_key_id"]}, set()
+        if start["principal_type"] == "IAMUser":
+            for event in self._making(start["principal_name"], start["account_id"]):
+                made_by.add(event["event_id"])
+                if event["new_access_key_id"]:
+                    keys.add(event["new_access_key_id"])
+                outcome = f", refused ({event['error_code']})" if event["error_code"] else ""
+                self.add(
+                    "origin",
+                    f"{_name(event)} called {event['event_name']} for {start['principal_name']}"
+                    f" from {event['source_ip']}{outcome}.",
+                    event["principal_arn"] or _name(event),
+                    event,
+                    event["event_time"],
+                )
+            if not made_by:
+                self.add("gap", f"No event shows who made user {start['principal_name']}.")
+        arns = [start["principal_arn"]] if start["principal_arn"] else []
+        deeds = principal_events(self.case, arns, {key for key in keys if key})
+        for _, event in deeds.iterrows():
+            if event["event_id"] in made_by | {start["event_id"]}:
+                continue
+            self.add("deed", deed(event), event["event_name"], event, event["event_time"])
+
+    def _making(self, user: str, account: str | None) -> list[pd.Series]:
+        events = self.case.api_events
+        mine = events.event_name.isin(list(_MAKING)) & (events.target_user == user)
+        if account:
+            mine &= events.account_id == account
+        found = _by_time(events.filter(mine.fill_null(False)))
+        return [event for _, event in found.iterrows() if event["principal_name"] != user]
+
+    def _covered(self) -> tuple[str | None, str | None]:
+        events = self.case.api_events
+        ends = events.aggregate(first=events.event_time.min(), last=events.event_time.max())
+        first, last = ends.to_pandas().iloc[0]
+        if pd.isna(first):
+            return None, None
+        return f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M} UTC"
+
+
+def deed(event: pd.Series) -> str:
+    """One API event as a sentence: who called what, on what, from where, with what outcome."""
+    things = [*event["instance_ids"], *event["interface_ids"]] if event["instance_ids"] is not None else []
+    on = f" on {', '.join(things[:3])}" if things else ""
+    if event["target_user"]:
+        on += f" for user {event['target_user']}"
+    outcome = f": refused, {event['error_code']}" if event["error_code"] else ""
+    return f"{_name(event)} called {event['event_name']}{on} from {event['source_ip']}{outcome}."
+
+
+def _name(event: pd.Series | dict[str, Any]) -> str:
+    return event["principal_name"] or event["principal_arn"] or event["principal_type"] or "unknown"
+
+
+def _by_time(events: ibis.Table) -> pd.DataFrame:
+    frame = to_frame(events.order_by("event_time", "event_id", "source", "item").to_pyarrow())
+    return frame.astype(object).where(frame.notna(), None)
+
+
+def _rows(table: ibis.Table) -> list[dict[str, Any]]:
+    return table.to_pyarrow().to_pylist()

@@ -1,0 +1,7 @@
+"""Figures: a table or a graph in, a plotly Figure out. They know nothing of cases."""
+
+from flowbench.plot.activity import activity
+from flowbench.plot.network import network
+from flowbench.plot.timeline import timeline
+
+__all__ = ["activity", "network", "timeline"]

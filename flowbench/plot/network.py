@@ -1,0 +1,226 @@
+"""The communication graph as a picture that stays readable: what is too much is grouped and said."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import networkx as nx
+import pandas as pd
+import plotly.graph_objects as go
+
+from flowbench.errors import InputError
+from flowbench.plot import theme
+
+_SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
+_COLOURS = ("verdict", "bytes")
+_GRAVEST = ("listed", "accepted", "refused")
+
+
+def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.Figure:
+    """A figure of a communication graph (see flowbench.graph).
+
+    ``color`` is what edges are coloured by: 'verdict' (listed, refused, accepted) or 'bytes'.
+    At most about ``most`` nodes are drawn: outside addresses that the same inside node spoke with,
+    on no list, are drawn as one; then the least busy are left out, and the title says how many.
+    The layout is the same for the same graph. Raises InputError for another ``color``.
+    """
+    if color not in _COLOURS:
+        raise InputError(f"cannot colour by {color!r}: choose one of {', '.join(_COLOURS)}")
+    if not graph:
+        return theme.nothing("Who spoke with whom", "There are no connections to draw.")
+    drawn, grouped, left_out = _readable(graph, most)
+    first = min((e["first_seen"] for *_, e in graph.edges(data=True)), default=None)
+    last = max((e["last_seen"] for *_, e in graph.edges(data=True)), default=None)
+    hidden = [f"{grouped:,} outside addresses drawn as groups"] if grouped else []
+    hidden += [f"{left_out:,} nodes not drawn"] if left_out else []
+    about = graph.graph.get("about")
+    plot = theme.figure(
+        f"Who spoke with {about}" if about else "Who spoke with whom",
+        "; ".join([theme.when(first, last), *hidden]),
+        height=620,
+        xaxis={"visible": False},
+        yaxis={"visible": False, "scaleanchor": "x"},
+    )
+    places = _layout(drawn, about)
+    _draw_edges(plot, drawn, places, color)
+    _draw_nodes(plot, drawn, places, about)
+    plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "t": 76, "b": 40})
+    return plot
+
+
+def _readable(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
+    """A graph of a size that can be drawn; how many nodes went into groups, how many were left."""
+    if len(graph) <= most:
+        return graph, 0, 0
+    small, groups = nx.DiGraph(), dict[tuple[Any, ...], list[str]]()
+    about = graph.graph.get("about")
+    for node, known in graph.nodes(data=True):
+        near = frozenset(nx.all_neighbors(graph, node))
+        refused = all(
+            graph.edges[e]["verdict"] == "refused"
+            for e in [*graph.in_edges(node), *graph.out_edges(node)]
+        )
+        telling = known["kinds"] and not refused
+        if known["inside"] or telling or node == about or len(near) > 1:
+            small.add_node(node, **known)
+        else:
+            groups.setdefault((min(near, default=""), refused), []).append(node)
+    place = {node: node for node in small}
+    grouped = 0
+    for (_, refused), nodes in sorted(groups.items()):
+        first = min(nodes)
+        if len(nodes) == 1:
+            small.add_node(first, **graph.nodes[first])
+            place[first] = first
+            continue
+        name = f"{len(nodes):,} outside" + (", refused" if refused else "")
+        key = f"{name} at {min(nx.all_neighbors(graph, first))}"
+        small.add_node(key, **graph.nodes[first] | {"label": name, "service": "group", "kinds": ""})
+        place |= dict.fromkeys(nodes, key)
+        grouped += len(nodes)
+    for source, target, edge in graph.edges(data=True):
+        _merge(small, place[source], place[target], edge)
+    weight = {n: sum(small.edges[e]["connections"] for e in [*small.in_edges(n), *small.out_edges(n)])
+              for n in small}  # fmt: skip
+    keep = sorted(
+        small, key=lambda n: (n != about, not small.nodes[n]["kinds"], small.nodes[n]["service"] == "group",
+                              -weight[n], n),
+    )[:most]  # fmt: skip
+    return nx.DiGraph(small.subgraph(sorted(keep))), grouped, len(small) - len(keep)
+
+
+def _merge(graph: nx.DiGraph, source: str, target: str, edge: dict[str, Any]) -> None:
+    if not graph.has_edge(source, target):
+        graph.add_edge(source, target, **edge)
+        return
+    known = graph.edges[source, target]
+    for name in ("connections", "refused", "answered", "bytes_out", "bytes_in"):
+        known[name] += edge[name]
+    known["first_seen"] = min(known["first_seen"], edge["first_seen"])
+    known["last_seen"] = max(known["last_seen"], edge["last_seen"])
+    if known["ports"] != edge["ports"]:
+        known["ports"] = "several"
+    known["verdict"] = min(known["verdict"], edge["verdict"], key=_GRAVEST.index)
+
+
+def _layout(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, float]]:
+    """Where nodes stand: inside ones in the middle, outside ones around them; always the same."""
+    plain = nx.Graph()
+    plain.add_nodes_from(sorted(graph))
+    plain.add_edges_from(sorted(tuple(sorted(edge)) for edge in graph.edges))
+    if about in plain and nx.is_connected(plain) and len(plain) <= 40 and nx.eccentricity(plain, about) <= 1:
+        return _wheel(graph, about)
+    for node in sorted(graph):  # what stands in one VPC is drawn together
+        if graph.nodes[node]["vpc"]:
+            plain.add_edge(("vpc", graph.nodes[node]["vpc"]), node)
+    ring = nx.circular_layout(plain)
+    places = nx.spring_layout(
+        plain, pos=ring, k=3 / math.sqrt(len(plain)), iterations=300, seed=7, method="force"
+    )
+    return {node: (float(places[node][0]), float(places[node][1])) for node in graph}
+
+
+def _wheel(graph: nx.DiGraph, about: str) -> dict[str, tuple[float, float]]:
+    """One host in the middle, the others in a ring: inside ones on the left, outside on the right."""
+    others = sorted(set(graph) - {about}, key=lambda n: (graph.nodes[n]["inside"], n))
+    places = {about: (0.0, 0.0)}
+    for number, node in enumerate(others):
+        angle = 2 * math.pi * (number + 0.5) / len(others) - math.pi / 2
+        places[node] = (math.cos(angle), math.sin(angle))
+    return places
+
+
+def _draw_edges(
+    plot: go.Figure, graph: nx.DiGraph, places: dict[str, tuple[float, float]], color: str
+) -> None:
+    by_look: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for source, target, edge in sorted(graph.edges(data=True), key=lambda e: e[:2]):
+        if color == "verdict":
+            look = (edge["verdict"], theme.VERDICT[edge["verdict"]])
+        else:
+            size = int(math.log10(max(edge["bytes_out"] + edge["bytes_in"], 1)) // 3)
+            shades = [("under 1 kB", theme.GREY), ("kilobytes", theme.SKY), ("megabytes", theme.BLUE),
+                      ("gigabytes or more", theme.ORANGE)]  # fmt: skip
+            look = shades[min(size, 3)]
+        by_look.setdefault(look, []).append((source, target))
+    for (name, colour), edges in sorted(by_look.items()):
+        xs, ys, mid_x, mid_y, hover = [], [], [], [], []
+        for source, target in edges:
+            (x0, y0), (x1, y1) = places[source], places[target]
+            xs += [x0, x1, None]
+            ys += [y0, y1, None]
+            mid_x.append(x0 * 0.4 + x1 * 0.6)
+            mid_y.append(y0 * 0.4 + y1 * 0.6)
+            hover.append(_edge_text(graph, source, target))
+        dash = "dot" if name == "refused" else "solid"
+        plot.add_trace(
+            go.Scatter(
+                x=xs, y=ys, mode="lines", name=name, hoverinfo="skip", legendgroup=name,
+                line={"width": 2.5 if name == "listed" else 1.4, "color": colour, "dash": dash},
+            )
+        )  # fmt: skip
+        # Lines have no hover of their own: a small mark nearer the responder carries it.
+        plot.add_trace(
+            go.Scatter(
+                x=mid_x, y=mid_y, mode="markers", showlegend=False, legendgroup=name, text=hover,
+                marker={"size": 6, "color": colour, "symbol": "diamond"},
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )  # fmt: skip
+
+
+def _edge_text(graph: nx.DiGraph, source: str, target: str) -> str:
+    e = graph.edges[source, target]
+    names = [theme.safe(graph.nodes[n]["label"]) for n in (source, target)]
+    return (
+        f"<b>{names[0]} → {names[1]}</b><br>port {theme.safe(e['ports'])}; {e['connections']:,} connections,"
+        f" {e['refused']:,} refused<br>{e['bytes_out']:,} bytes out, {e['bytes_in']:,} in"
+        f"<br>{theme.when(e['first_seen'], e['last_seen'])}"
+    )
+
+
+def _draw_nodes(
+    plot: go.Figure, graph: nx.DiGraph, places: dict[str, tuple[float, float]], about: str | None
+) -> None:
+    nodes = sorted(graph)
+    known = [graph.nodes[node] for node in nodes]
+    colours = [
+        theme.INK if node == about else theme.RED if k["kinds"] else theme.BLUE if k["inside"] else theme.GREY
+        for node, k in zip(nodes, known, strict=True)
+    ]
+    sizes = [20 if node == about else 13 if k["kinds"] or k["inside"] else 10
+             for node, k in zip(nodes, known, strict=True)]  # fmt: skip
+    plot.add_trace(
+        go.Scatter(
+            x=[places[node][0] for node in nodes],
+            y=[places[node][1] for node in nodes],
+            mode="markers+text",
+            showlegend=False,
+            text=[theme.safe(_label(node, k)) for node, k in zip(nodes, known, strict=True)],
+            textposition="top center",
+            textfont={"size": 10},
+            marker={"size": sizes, "color": colours, "line": {"width": 1.5, "color": "white"},
+                    "symbol": [_SYMBOLS.get(k["service"], "circle") for k in known]},
+            customdata=[_node_text(node, k) for node, k in zip(nodes, known, strict=True)],
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )  # fmt: skip
+
+
+def _label(node: str, known: dict[str, Any]) -> str:
+    text = known["label"]
+    if known["kinds"]:
+        text += f" ({known['kinds']})"
+    return text if len(text) <= 30 else text[:29] + "…"
+
+
+def _node_text(node: str, known: dict[str, Any]) -> str:
+    facts = [f"<b>{theme.safe(node)}</b>"]
+    for name in ("name", "service", "vpc", "kinds"):
+        if known.get(name):
+            facts.append(f"{name}: {theme.wrapped(str(known[name]))}")
+    arrival = known.get("arrival")
+    if arrival is not None and not pd.isna(arrival):
+        facts.append(f"reachable from {arrival:%Y-%m-%d %H:%M} UTC")
+    return "<br>".join(facts)
