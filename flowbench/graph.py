@@ -5,19 +5,22 @@ connections between them. Sums are made in the engine; only nodes and edges come
 
 Edge attributes: connections, refused, answered, bytes_out, bytes_in (from the edge's source to its
 target and back), ports (text), first_seen, last_seen (UTC), listed (an indicator covers one end),
-verdict ('refused' when nothing was answered, else 'listed' or 'accepted'). Node attributes: label, inside, service, name, vpc, kinds (text).
+verdict ('refused' when nothing was answered, else 'listed' or 'accepted'). Node attributes: label,
+inside, service, name, vpc, kinds (text).
 """
 
 from __future__ import annotations
 
-import heapq
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import networkx as nx
 import pandas as pd
+from ibis import _
 
+from flowbench import connections
 from flowbench.errors import InputError
-from flowbench.schema import to_frame
+from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
 LEVELS = {"address": "address", "instance": "instance_id", "subnet": "subnet_id", "vpc": "vpc_id"}
 _SUMS = ("connections", "refused", "answered", "bytes_out", "bytes_in")
 _PORTS_SHOWN = 6
+_ARRIVAL = Table.of(
+    "arrival",
+    ("node", "string", "an address that was reached"),
+    ("arrival", "time", "the earliest moment it can have been"),
+)
+_EMPTY = {"name": "", "inside": True, "service": "", "vpc": "", "kinds": ""}
 
 
 def communication(case: Case, level: str = "address") -> nx.DiGraph:
@@ -36,10 +45,70 @@ def communication(case: Case, level: str = "address") -> nx.DiGraph:
     """
     if level not in LEVELS:
         raise InputError(f"no level is called {level!r}; there are: {', '.join(LEVELS)}")
+    return _drawn_up(case, case.pairs, level)
+
+
+def around(graph: nx.DiGraph, node: str, hops: int = 1) -> nx.DiGraph:
+    """The part of a graph within some hops of a node, whichever way the connections went.
+
+    Raises InputError when the node is not there.
+    """
+    if node not in graph:
+        raise InputError(f"{node} takes part in no connection of this case")
+    near = nx.single_source_shortest_path_length(
+        graph.to_undirected(as_view=True), node, cutoff=hops
+    )
+    return nx.DiGraph(graph.subgraph(sorted(near)), about=node)
+
+
+def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx.DiGraph:
+    """Where something that sat at ``address`` could have got to, and where it was turned away.
+
+    Followed are connections that were answered, and only along paths that respect time: each step
+    begins no earlier than the one before. Node attribute ``arrival`` is the earliest possible
+    moment. Nodes without one were only knocked at: their edges are attempts, refused or unanswered,
+    of a node already reached. Edges sum what came after the arrival and nothing else.
+    ``after`` is when it began (the first record otherwise). An address that opened nothing since
+    gives a graph of itself alone.
+
+    Known limit: a connection shows that a way was open, not that it was taken; one that began
+    before the arrival and was still open is not followed; windows blur the order by up to a minute.
+    """
+    c = case.connections
+    steps = c.filter(~c.relay)
+    start = after if after is not None else case.span[0]
+    arrival: dict[str, pd.Timestamp] = {} if start is None else {address: start}
+    fresh = dict(arrival)
+    while fresh:  # as often as the longest path has steps: an arrival only ever gets earlier
+        onward = _onward(steps, fresh)
+        onward = onward.filter(onward.answered).group_by("responder")
+        fresh = {}
+        for row in onward.aggregate(at=_.first_seen.min()).to_pyarrow().to_pylist():
+            node, at = row["responder"], pd.Timestamp(row["at"])
+            if node not in arrival or at < arrival[node]:
+                arrival[node] = fresh[node] = at
+    reach = _drawn_up(case, connections.pairs(_onward(steps, arrival)), "address")
+    if address not in reach:
+        reach.add_node(address, **_EMPTY | {"label": address, "address": address})
+    for node in reach:
+        reach.nodes[node]["arrival"] = arrival.get(node)
+    reach.graph["about"] = address
+    return reach
+
+
+def _onward(steps: ibis.Table, arrival: dict[str, pd.Timestamp]) -> ibis.Table:
+    """The connections that each of these addresses opened once it had been reached."""
+    reached = ({"node": node, "arrival": at} for node, at in arrival.items())
+    known = ibis.memtable(_ARRIVAL.rows(reached))
+    onward = steps.inner_join(known, steps.initiator == known.node)
+    return onward.filter(onward.first_seen >= onward.arrival)
+
+
+def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
+    """The graph of these pairs, its nodes as the address book knows them."""
     book = to_frame(case.addresses.to_pyarrow()).set_index("address")
     group = book[LEVELS[level]] if level != "address" else pd.Series(book.index, book.index)
     place = group.where(group.notna(), pd.Series(book.index, book.index)).to_dict()
-    pairs = case.pairs
     seen = pairs.filter(~pairs.relay).group_by("initiator", "responder", "service_port")
     rows = to_frame(
         seen.aggregate(
@@ -59,65 +128,13 @@ def communication(case: Case, level: str = "address") -> nx.DiGraph:
     for row in rows.to_dict("records"):
         ends = place[row["initiator"]], place[row["responder"]]
         ports.setdefault(ends, set()).add(row["service_port"])
-        _add_edge(graph, *ends, row, listed=row["initiator"] in listed or row["responder"] in listed)
+        _add_edge(
+            graph, *ends, row, listed=row["initiator"] in listed or row["responder"] in listed
+        )
     for *ends, edge in graph.edges(data=True):
         edge["ports"] = _ports(ports[ends[0], ends[1]])
         edge["verdict"] = _verdict(edge)
     return graph
-
-
-def around(graph: nx.DiGraph, node: str, hops: int = 1) -> nx.DiGraph:
-    """The part of a graph within some hops of a node, whichever way the connections went.
-
-    Raises InputError when the node is not there.
-    """
-    if node not in graph:
-        raise InputError(f"{node} takes part in no connection of this case")
-    near = nx.single_source_shortest_path_length(graph.to_undirected(as_view=True), node, cutoff=hops)
-    return nx.DiGraph(graph.subgraph(sorted(near)), about=node)
-
-
-def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx.DiGraph:
-    """Where something that sat at ``address`` could have got to by connections that were answered.
-
-    Only paths that respect time: each step begins when the one before has arrived. Node attribute
-    ``arrival`` is the earliest possible moment. ``after`` is when it began (the first record
-    otherwise). Known limit: a connection shows that a way was open, not that it was taken; one that
-    began before the arrival and was still open is not followed.
-    """
-    c = case.connections
-    start = after if after is not None else case.span[0]
-    steps = c.filter(c.answered, ~c.relay)
-    if start is not None:
-        steps = steps.filter(c.first_seen >= start)
-    rows = to_frame(
-        steps.select("initiator", "responder", "first_seen")
-        .order_by("first_seen", "initiator", "responder")
-        .to_pyarrow()
-    )
-    # Dijkstra over time: the earliest arrival is settled first, and from there on each neighbour is
-    # reached by the first connection that begins no earlier.
-    steps_of = rows.groupby("initiator").indices
-    arrival: dict[str, pd.Timestamp] = {}
-    used: list[tuple[str, str]] = []
-    waiting = [(start, address)] if start is not None else []
-    while waiting:
-        moment, node = heapq.heappop(waiting)
-        if node in arrival:
-            continue
-        arrival[node] = moment
-        mine = rows.iloc[steps_of.get(node, [])]
-        onward = mine[mine["first_seen"] >= moment].drop_duplicates("responder")
-        for target, at in onward[["responder", "first_seen"]].itertuples(index=False):
-            used.append((node, target))
-            heapq.heappush(waiting, (at, target))
-    whole = communication(case)
-    reach = nx.DiGraph(whole.edge_subgraph(used), about=address)
-    if address in whole:
-        reach.add_node(address, **whole.nodes[address])
-    for node in reach:
-        reach.nodes[node]["arrival"] = arrival.get(node)
-    return reach
 
 
 def _add_node(graph: nx.DiGraph, node: str, known: dict[str, Any], level: str) -> None:
