@@ -1,8 +1,8 @@
 """flowbench: a Jupyter workbench for cloud network forensics.
 
-    import flowbench as fb
-    case = fb.Case.open("cases/winterday")
-    findings = fb.detect.run(case)
+import flowbench as fb
+case = fb.Case.open("cases/winterday")
+findings = fb.detect.run(case)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = ["Case", "attribution", "detect", "graph", "plot", "report", "schema", "timeline"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # modules and one class
+def __getattr__(name: str) -> Any:  # modules and one class
     """Import what is asked for when it is asked for: the command must start at once."""
     if name == "Case":
         return importlib.import_module("flowbench.case").Case

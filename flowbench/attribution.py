@@ -35,9 +35,14 @@ TRACE = Table.of(
 
 # What gives a principal its powers: events whose target is somebody else's user.
 _MAKING = (
-    "CreateUser", "CreateAccessKey", "CreateLoginProfile", "AttachUserPolicy", "PutUserPolicy",
-    "AddUserToGroup", "UpdateLoginProfile",
-)  # fmt: skip
+    "CreateUser",
+    "CreateAccessKey",
+    "CreateLoginProfile",
+    "AttachUserPolicy",
+    "PutUserPolicy",
+    "AddUserToGroup",
+    "UpdateLoginProfile",
+)
 
 
 def trace(case: Case, address: str) -> pd.DataFrame:
@@ -55,9 +60,10 @@ def trace(case: Case, address: str) -> pd.DataFrame:
 
 
 def summary(trace: pd.DataFrame) -> dict[str, str | None]:
-    """The ends of a trace: address, interface, instance, event, principal, access_key, source_ip…
+    """The ends of a trace, by name; what it did not find is None.
 
-    What the trace did not find is None.
+    Names: address, interface, instance, start (event id), started_at, principal, access_key,
+    called_from, created_by.
     """
     first = trace.dropna(subset=["value"]).drop_duplicates("step").set_index("step")["value"]
     names = ("address", "interface", "instance", "start", "principal", "access key", "called from")
@@ -154,7 +160,10 @@ class _Chain:
             return None
         event = found.iloc[0]
         known = {row["step"] for row in self.rows}
-        for step, ids in (("interface", event["interface_ids"]), ("instance", event["instance_ids"])):
+        for step, ids in (
+            ("interface", event["interface_ids"]),
+            ("instance", event["instance_ids"]),
+        ):
             if step not in known and len(ids):
                 self.add(step, f"{event['event_name']} gave {address} to {ids[0]}.", ids[0], event)
         self.add(
@@ -170,9 +179,12 @@ class _Chain:
         """Steps principal, origin and deeds, from the event that started the instance."""
         who, at = _name(start), start["event_time"]
         self.add(
-            "principal", f"The call was made by {start['principal_type']} {who}.",
-            start["principal_arn"] or who, start, at,
-        )  # fmt: skip
+            "principal",
+            f"The call was made by {start['principal_type']} {who}.",
+            start["principal_arn"] or who,
+            start,
+            at,
+        )
         if start["access_key_id"]:
             text = f"It was signed with access key {start['access_key_id']}."
             self.add("access key", text, start["access_key_id"], start, at)
@@ -222,7 +234,11 @@ class _Chain:
 
 def deed(event: pd.Series) -> str:
     """One API event as a sentence: who called what, on what, from where, with what outcome."""
-    things = [*event["instance_ids"], *event["interface_ids"]] if event["instance_ids"] is not None else []
+    things = (
+        [*event["instance_ids"], *event["interface_ids"]]
+        if event["instance_ids"] is not None
+        else []
+    )
     on = f" on {', '.join(things[:3])}" if things else ""
     if event["target_user"]:
         on += f" for user {event['target_user']}"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,9 @@ import pandas as pd
 
 from flowbench import __version__, connections, custody, engine, load, store, verify
 from flowbench.enrich import addresses, indicators
-from flowbench.errors import CaseError, InputError
+from flowbench.errors import CaseError
+from flowbench.load.find import find
+from flowbench.proof import behind
 from flowbench.schema import to_frame
 
 _FORMAT = 1  # of the case folder; a later one must be opened by a later flowbench
@@ -93,13 +95,13 @@ class Case:
 
         Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators'). A file
         whose bytes are in the case already is left out, whatever its name. With ``copy`` the files
-        are copied into the case first. ``progress`` is called with (bytes done, bytes in all, file).
+        are copied into the case first. ``progress`` is called with (bytes done, of bytes, file).
 
         Returns a frame with a row per file: file, kind, records, quarantined, outcome ('loaded',
         'already there', 'not readable'). Raises InputError when a path does not exist, CaseError
         when the case cannot be written or another load is under way.
         """
-        found, unread = _find(paths)
+        found, unread = find(paths)
         lock = filelock.FileLock(self.path / "load.lock")
         try:
             with lock.acquire(timeout=0):
@@ -204,7 +206,9 @@ class Case:
 
     def note(self, text: str, *, at: pd.Timestamp | None = None, about: str | None = None) -> None:
         """Write an analyst's note into the custody log; the timeline shows it at ``at`` (UTC)."""
-        self.log.append("note", text=text, at=at.isoformat() if at is not None else None, about=about)
+        self.log.append(
+            "note", text=text, at=at.isoformat() if at is not None else None, about=about
+        )
 
     @property
     def notes(self) -> list[dict[str, Any]]:
@@ -316,33 +320,7 @@ class Case:
         Columns: those of ``flows`` and ``file``; ordered by start, source, line. Raises InputError
         when ``finding`` is none.
         """
-        try:
-            selector = json.loads(finding["evidence"])
-            subject, peers, ports = selector["subject"], selector["peers"], selector["ports"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError("not a finding: give a row of what detect.run returns") from error
-        flows = self.flows
-        subject, peers = ibis.literal(subject), [ibis.literal(peer) for peer in peers]
-        source = [flows.srcaddr, flows.pkt_srcaddr]
-        destination = [flows.dstaddr, flows.pkt_dstaddr]
-        out = ibis.or_(*(c == subject for c in source)) & ibis.or_(
-            *(c.isin(peers) for c in destination)
-        )
-        back = ibis.or_(*(c == subject for c in destination)) & ibis.or_(
-            *(c.isin(peers) for c in source)
-        )
-        keep = [out | back]
-        if ports:
-            keep.append(flows.srcport.isin(ports) | flows.dstport.isin(ports))
-        if selector.get("protocol") is not None:
-            keep.append(flows.protocol == selector["protocol"])
-        if selector.get("from"):
-            keep.append(flows["end"] >= pd.Timestamp(selector["from"]))
-        if selector.get("until"):
-            keep.append(flows.start <= pd.Timestamp(selector["until"]))
-        found = to_frame(flows.filter(*keep).order_by("start", "source", "line").to_pyarrow())
-        files = dict(self.evidence[["source", "file"]].itertuples(index=False))
-        return found.assign(file=found["source"].map(files))
+        return behind(self.flows, self.evidence, finding)
 
     def connections_of(self, subject: str, peer: str | None = None) -> pd.DataFrame:
         """The connections of an address, with one peer or all, by time (connections.TABLE)."""
@@ -350,7 +328,14 @@ class Case:
         keep = (c.initiator == subject) | (c.responder == subject)
         if peer is not None:
             keep &= (c.initiator == peer) | (c.responder == peer)
-        order = ["first_seen", "initiator", "initiator_port", "responder", "service_port", "protocol"]
+        order = [
+            "first_seen",
+            "initiator",
+            "initiator_port",
+            "responder",
+            "service_port",
+            "protocol",
+        ]
         return to_frame(c.filter(keep).order_by(order).to_pyarrow())
 
     def info(self) -> pd.DataFrame:
@@ -417,37 +402,6 @@ def _about(path: Path) -> dict[str, Any]:
     if version != _FORMAT:
         raise CaseError(f"{path} was made by another flowbench (format {version}): use that one")
     return {"name": name}
-
-
-def _find(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
-    """The files under some paths with the names to show, in a fixed order; and what was barred."""
-    found: dict[Path, str] = {}
-    unread: list[tuple[str, str]] = []
-    for given in map(Path, paths):
-        if not given.exists():
-            raise InputError(f"{given} does not exist")
-        if given.is_file():
-            found.setdefault(given, given.name)
-            continue
-        if not os.access(given, os.R_OK | os.X_OK):
-            raise InputError(f"{given} cannot be read: no permission")
-
-        def barred(error: OSError, given: Path = given) -> None:
-            name = os.path.relpath(error.filename, given)
-            unread.append((name, f"cannot be read: {error.strerror}"))
-
-        for folder, folders, files in os.walk(given, onerror=barred):
-            folders.sort()
-            for file in sorted(files):
-                path = Path(folder, file)
-                name = path.relative_to(given).as_posix()
-                if path.is_file():
-                    found.setdefault(path, name)
-                else:
-                    unread.append((name, "not a regular file, or a link that leads nowhere"))
-    if not found and not unread:
-        raise InputError(f"no files in {', '.join(map(str, paths))}")
-    return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread
 
 
 def _newest(table: ibis.Table, key: str, time: str) -> ibis.Table:

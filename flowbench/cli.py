@@ -1,4 +1,4 @@
-"""The command. Thin: it parses, calls the library, prints. Heavy imports wait until they are needed."""
+"""The command: it parses, calls the library, prints. Heavy imports wait until they are needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, witho
 class _Command(click.Group):
     """A group whose commands end in one plain line, never in a stack trace."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         try:
             return super().invoke(ctx)
         except FlowbenchError as error:
@@ -40,7 +40,7 @@ class _Command(click.Group):
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flowbench")
 def main() -> None:
-    """Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
+    r"""Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
 
     Start with `flowbench demo`, or with your own logs:
 
@@ -101,7 +101,12 @@ def new(case: Path, name: str | None) -> None:
 )
 @_answers
 def ingest(
-    case: Path, paths: tuple[Path, ...], copy: bool, kind: str | None, form: str, output: Path | None
+    case: Path,
+    paths: tuple[Path, ...],
+    copy: bool,
+    kind: str | None,
+    form: str,
+    output: Path | None,
 ) -> None:
     """Read evidence into CASE: files, or whole folders of them.
 
@@ -127,7 +132,12 @@ def _ingest(
 
     from flowbench import output as out
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
@@ -147,13 +157,19 @@ def _ingest(
         summary = (
             files[files["outcome"] == "loaded"]
             .groupby("kind", as_index=False)
-            .agg(files=("file", "size"), records=("records", "sum"), quarantined=("quarantined", "sum"))
+            .agg(
+                files=("file", "size"),
+                records=("records", "sum"),
+                quarantined=("quarantined", "sum"),
+            )
         )
         out.write(summary, "table")
     there = int((files["outcome"] == "already there").sum())
     barred = files[files["outcome"] == "not readable"]
     quarantined = int(files["quarantined"].sum())
-    bare = files[(files["outcome"] == "loaded") & (files["records"] == 0) & (files["quarantined"] == 0)]
+    bare = files[
+        (files["outcome"] == "loaded") & (files["records"] == 0) & (files["quarantined"] == 0)
+    ]
     if there:
         click.echo(f"{there} files were in the case already.", err=True)
     for name in barred["file"]:
@@ -162,7 +178,8 @@ def _ingest(
         click.echo(f"{len(bare)} files hold no records.", err=True)
     if quarantined:
         click.echo(
-            f"{quarantined:,} entries in quarantine: see `flowbench quarantine {case.path}`.", err=True
+            f"{quarantined:,} entries in quarantine: see `flowbench quarantine {case.path}`.",
+            err=True,
         )
 
 
@@ -178,7 +195,9 @@ def info(case: Path, form: str, output: Path | None) -> None:
     if form == "table":
         first, last = opened.span
         if first is not None:
-            click.echo(f"\nflow records from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC")
+            click.echo(
+                f"\nflow records from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
+            )
         click.echo(f"custody log: {len(opened.custody)} entries, head {opened.log.head}")
 
 
@@ -198,7 +217,9 @@ def verify(case: Path, form: str, output: Path | None) -> None:
         out.write(checked, form, output)
     elif len(bad):
         out.write(bad, "table", columns=["what", "name", "detail"])
-    counts = ", ".join(f"{n} {what}" for what, n in checked["what"].value_counts().sort_index().items())
+    counts = ", ".join(
+        f"{n} {what}" for what, n in checked["what"].value_counts().sort_index().items()
+    )
     click.echo(f"checked {counts}: {len(bad) or 'nothing'} wrong", err=True)
     if len(bad):
         sys.exit(BAD_ANSWER)
@@ -216,7 +237,16 @@ def detect(case: Path, only: tuple[str, ...], form: str, output: Path | None) ->
     opened = _open(case)
     plan = detectors.plan(opened)
     found = detectors.run(opened, only=list(only) or None)
-    shown = ["severity", "score", "detector", "subject", "peer", "service_port", "first_seen", "why"]
+    shown = [
+        "severity",
+        "score",
+        "detector",
+        "subject",
+        "peer",
+        "service_port",
+        "first_seen",
+        "why",
+    ]
     out.write(found, form, output, columns=shown)
     for row in plan[~plan["runs"]].itertuples():
         if not only or row.detector in only:

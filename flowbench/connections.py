@@ -43,7 +43,11 @@ TABLE = Table.of(
     ("protocol", "int32", "IANA protocol number"),
     ("first_seen", "time", "start of the first window"),
     ("last_seen", "time", "end of the last window"),
-    ("interface_id", "string", "where it was seen; the initiator's own interface if that is logged"),
+    (
+        "interface_id",
+        "string",
+        "where it was seen; the initiator's own interface if that is logged",
+    ),
     ("bytes_out", "int64", "bytes from initiator to responder"),
     ("bytes_in", "int64", "bytes from responder to initiator"),
     ("packets_out", "int64", "packets from initiator to responder"),
@@ -190,7 +194,7 @@ def _at_each_interface(records: ibis.Table, own: ibis.Table) -> ibis.Table:
     rejected = (r.action == "REJECT").fill_null(False)
     # What can refuse: any reject but that of a TCP packet known to carry no SYN.
     refusing = rejected & ((r.protocol != 6) | r.tcp_flags.isnull() | ((flags & _SYN) == _SYN))
-    measures = {}
+    measures: dict[str, ibis.Value] = {}
     for way, here in (("up", r.up), ("down", ~r.up)):
         measures |= {
             f"bytes_{way}": r.bytes.sum(where=here).fill_null(0),
@@ -213,14 +217,16 @@ def _at_each_interface(records: ibis.Table, own: ibis.Table) -> ibis.Table:
         mine = own.select(interface_id=own.interface_id, **{end: own.address}).mutate(
             **{f"is_{end}": True}
         )
-        seen = seen.left_join(mine, ["interface_id", end]).drop("interface_id_right", f"{end}_right")
+        seen = seen.left_join(mine, ["interface_id", end]).drop(
+            "interface_id_right", f"{end}_right"
+        )
     return seen
 
 
 def _joined(seen: ibis.Table) -> ibis.Table:
     """One row per connection: each direction as the interface saw it that saw most."""
     s = seen
-    measures = {}
+    measures: dict[str, ibis.Value] = {}
     for way in ("up", "down"):
         measures |= {f"{n}_{way}": s[f"{n}_{way}"].max() for n in ("bytes", "packets")}
         measures |= {
@@ -259,7 +265,9 @@ def _told_by(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
         (c.any_up != c.any_down, c.any_up, "one-way"),
         (c.first_up != c.first_down, c.first_up < c.first_down, "order"),
     ]
-    low_opened = ibis.cases(*((when, then) for when, then, _ in rules), else_=c.low_port >= c.high_port)
+    low_opened = ibis.cases(
+        *((when, then) for when, then, _ in rules), else_=c.low_port >= c.high_port
+    )
     told = ibis.cases(*((when, word) for when, _, word in rules), else_="order")
     return low_opened, told
 

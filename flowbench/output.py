@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -83,9 +84,7 @@ def _batches(
     return table.schema, table.to_batches()
 
 
-def _table(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[str] | None
-) -> None:
+def _table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[str] | None) -> None:
     import pyarrow as pa
     from rich.console import Console
     from rich.table import Table
@@ -126,7 +125,7 @@ def _simple(value: Any) -> Any:
         return dict(value)
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, float) and value != value:  # NaN is no JSON
+    if isinstance(value, float) and math.isnan(value):  # NaN is no JSON
         return None
     return value
 
@@ -164,9 +163,7 @@ def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
         )
 
 
-def _parquet(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path | None
-) -> None:
+def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path | None) -> None:
     import pyarrow.parquet as pq
 
     if output is None and sys.stdout.isatty():

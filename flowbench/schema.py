@@ -195,7 +195,11 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     """An Arrow table as pandas, in which a whole number stays one where some are missing."""
     import pandas as pd
 
-    whole = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    whole = {
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
     return table.to_pandas(types_mapper=whole.get, ignore_metadata=True, maps_as_pydicts="lossy")
 
 

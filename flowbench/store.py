@@ -76,7 +76,12 @@ class Batch:
         if key not in self._writers:
             file = f"{name}/{self.number:08}-{len(self._parts)}.parquet"
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-            part = {"table": name, "file": file, "aside": file + ".aside", "rows": 0}
+            part: dict[str, Any] = {
+                "table": name,
+                "file": file,
+                "aside": file + ".aside",
+                "rows": 0,
+            }
             self._parts.append(part)
             self._writers[key] = pq.ParquetWriter(
                 self.folder / part["aside"], schema, compression="zstd"

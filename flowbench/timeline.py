@@ -78,32 +78,53 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
     grave = findings[findings["severity"].isin(_GRAVE)]
     rows: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def add(indicator: Any, kind: str, role: str, first: Any, last: Any, by: str, source: str) -> None:
+    def add(
+        indicator: Any, kind: str, role: str, first: Any, last: Any, by: str, source: str
+    ) -> None:
         if indicator is None or pd.isna(indicator):
             return
         row = rows.setdefault(
             (kind, indicator),
-            {"indicator": indicator, "type": kind, "role": [], "first_seen": first, "last_seen": last,
-             "seen_by": [], "source": []},
-        )  # fmt: skip
+            {
+                "indicator": indicator,
+                "type": kind,
+                "role": [],
+                "first_seen": first,
+                "last_seen": last,
+                "seen_by": [],
+                "source": [],
+            },
+        )
         for name, value in (("role", role), ("seen_by", by), ("source", source)):
             if value not in row[name]:
                 row[name].append(value)
-        row["first_seen"] = min((t for t in (row["first_seen"], first) if t is not None), default=None)
+        row["first_seen"] = min(
+            (t for t in (row["first_seen"], first) if t is not None), default=None
+        )
         row["last_seen"] = max((t for t in (row["last_seen"], last) if t is not None), default=None)
 
     for finding in grave.itertuples():
         if pd.notna(finding.peer) and finding.detector != "lateral-movement":
             add(
-                finding.peer, "address", finding.title, finding.first_seen, finding.last_seen,
-                finding.subject, finding.finding_id,
-            )  # fmt: skip
+                finding.peer,
+                "address",
+                finding.title,
+                finding.first_seen,
+                finding.last_seen,
+                finding.subject,
+                finding.finding_id,
+            )
     for row in _look_ups(case, [p for p in grave["peer"] if pd.notna(p)]):
         if row["srcaddr"] in set(grave["subject"]):
             add(
-                row["name"], "domain", f"resolved to {', '.join(row['answers'])}", row["first"],
-                row["last"], row["srcaddr"], "DNS query log",
-            )  # fmt: skip
+                row["name"],
+                "domain",
+                f"resolved to {', '.join(row['answers'])}",
+                row["first"],
+                row["last"],
+                row["srcaddr"],
+                "DNS query log",
+            )
     for subject in _subjects(findings) if len(grave) else []:
         mine = grave[grave["subject"] == subject]
         first, last = mine["first_seen"].min(), mine["last_seen"].max()
@@ -149,7 +170,7 @@ def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _api(case: Case, traces: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """What the principals behind the subjects did, who made them, and what others did about them."""
+    """What the principals behind the subjects did, who made them, what others did about them."""
     rows: dict[str, dict[str, Any]] = {}
     for subject, trace in traces.items():
         refs = trace.loc[trace["step"].isin(["start", "origin", "deed"]), "ref"].dropna()
@@ -179,8 +200,10 @@ def _api(case: Case, traces: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def _there(value: object) -> bool:
-    return isinstance(value, list) or (hasattr(value, "__len__") and not isinstance(value, str)) or bool(
-        pd.notna(value)
+    return (
+        isinstance(value, list)
+        or (hasattr(value, "__len__") and not isinstance(value, str))
+        or bool(pd.notna(value))
     )
 
 

@@ -1,4 +1,4 @@
-"""Does the case still say what was loaded: evidence, table parts and custody log against digests."""
+"""Does the case still say what was loaded: evidence, tables and custody log against digests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def check(
         for entry in evidence
     ]
     rows += [
-        ("table", part["file"], *_same(path / "tables" / part["file"], part["sha256"], part["bytes"]))
+        (
+            "table",
+            part["file"],
+            *_same(path / "tables" / part["file"], part["sha256"], part["bytes"]),
+        )
         for part in parts
     ]
     problems = log.check()

@@ -105,11 +105,15 @@ def test_copies_lie_under_their_digest_and_the_case_stands_alone(case, logs, tmp
     again = Case.open(moved)
     assert again.verify()["ok"].all()
     assert again.flows.count().execute() == 601
-    assert sorted(p.name for p in (moved / "evidence").iterdir()) == sorted(again.evidence["sha256"])
+    assert sorted(p.name for p in (moved / "evidence").iterdir()) == sorted(
+        again.evidence["sha256"]
+    )
 
 
 def test_extra_columns_of_some_files_are_null_in_the_others(case, tmp_path) -> None:
-    (tmp_path / "a.log").write_text("srcaddr dstaddr ecs-task-id brand-new\n10.0.0.1 10.0.0.2 t x\n")
+    (tmp_path / "a.log").write_text(
+        "srcaddr dstaddr ecs-task-id brand-new\n10.0.0.1 10.0.0.2 t x\n"
+    )
     (tmp_path / "b.log").write_text("srcaddr dstaddr\n10.0.0.3 10.0.0.4\n")
     case.ingest(tmp_path / "a.log", tmp_path / "b.log")
     rows = case.flows.order_by("srcaddr").to_pyarrow()
@@ -204,7 +208,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(case, logs, monkeypatch
         return found
 
     monkeypatch.setattr(load.Evidence, "of", stale)
-    with pytest.raises(InputError, match="3.log.gz changed while it was read"):
+    with pytest.raises(InputError, match=r"3\.log\.gz changed while it was read"):
         case.ingest(logs)
     assert table_bytes(case.path) == {}
     assert Case.open(case.path).flows.count().execute() == 0
@@ -267,7 +271,7 @@ def test_a_disk_that_refuses(case, logs, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store.pq.ParquetWriter, "write_table", refuse)
-    with pytest.raises(CaseError, match="No space left on device.*Make room"):
+    with pytest.raises(CaseError, match=r"No space left on device.*Make room"):
         case.ingest(logs)
     assert Case.open(case.path).flows.count().execute() == 0
 

@@ -121,10 +121,12 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
         ),
         # late packets of a connection that was closed
         (
-            [*talk(A, B, 22, T0), Record(A, B, 40_000, 22, T0 + 60, T0 + 70, action="REJECT",
-                                         tcp_flags=1)],
+            [
+                *talk(A, B, 22, T0),
+                Record(A, B, 40_000, 22, T0 + 60, T0 + 70, action="REJECT", tcp_flags=1),
+            ],
             (False, True),
-        ),  # fmt: skip
+        ),
         # the same, so late that it stands alone: no SYN, so no attempt
         ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),
         ([Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),

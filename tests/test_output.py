@@ -86,5 +86,5 @@ def test_parquet_gives_the_same_rows_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["json", "csv", "parquet"])
 def test_a_place_that_cannot_be_written(tmp_path: Path, form: str) -> None:
-    with pytest.raises(InputError, match="cannot write .*nowhere"):
+    with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         output.write(frame(), form, tmp_path / "nowhere" / "x")

@@ -48,7 +48,9 @@ class Record:
             dstport=self.srcport,
             pkt_srcaddr=self.pkt_dstaddr,
             pkt_dstaddr=self.pkt_srcaddr,
-            flow_direction={"egress": "ingress", "ingress": "egress"}.get(self.flow_direction or ""),
+            flow_direction={"egress": "ingress", "ingress": "egress"}.get(
+                self.flow_direction or ""
+            ),
             tcp_flags=None if self.tcp_flags is None else {3: 19, 2: 18}.get(self.tcp_flags, 0),
         )
         return replace(turned, **changes)
@@ -96,8 +98,10 @@ def talk(
             **({"tcp_flags": flags} | fields),
         )
         yield record
-        yield record.back(bytes=back // count, tcp_flags=None if record.tcp_flags is None else (
-            flags | (16 if flags & 2 else 0)))
+        yield record.back(
+            bytes=back // count,
+            tcp_flags=None if record.tcp_flags is None else (flags | (16 if flags & 2 else 0)),
+        )
 
 
 def refused(initiator: str, responder: str, port: int, at: int, **fields: Any) -> Record:
@@ -105,8 +109,8 @@ def refused(initiator: str, responder: str, port: int, at: int, **fields: Any) -
     start = at // 60 * 60
     given = {"source_port": 40_000, "tcp_flags": 2} | fields
     return Record(
-        initiator, responder, given.pop("source_port"), port, start, start + 59, packets=1, bytes=60,
-        action="REJECT", **given,
+        initiator, responder, given.pop("source_port"), port, start, start + 59, packets=1,
+        bytes=60, action="REJECT", **given,
     )  # fmt: skip
 
 

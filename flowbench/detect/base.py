@@ -79,7 +79,7 @@ def detector(
     return register
 
 
-def finding(
+def finding(  # noqa: PLR0913  # the columns of a finding
     name: str,
     *,
     severity: str,

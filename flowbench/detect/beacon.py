@@ -140,7 +140,9 @@ def rate(starts: pd.Series, sizes: pd.Series, window: float) -> dict[str, float]
 def _starts(connections: ibis.Table, candidates: ibis.Table) -> pd.DataFrame:
     starts = connections.semi_join(candidates, _PAIR)
     columns = [*_PAIR, "first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "refused"]
-    return to_frame(starts.select(columns).order_by([*_PAIR, "first_seen", "bytes_out"]).to_pyarrow())
+    return to_frame(
+        starts.select(columns).order_by([*_PAIR, "first_seen", "bytes_out"]).to_pyarrow()
+    )
 
 
 def _listed_kinds(case: Case) -> dict[str, list[str]]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import pandas as pd
 from ibis import _
 
@@ -120,17 +119,21 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
         severity = "medium"
     port = port_name(key["service_port"], key["protocol"])
     span = best["last_seen"] - best["first_seen"]
-    lists = "; ".join(_says(row) for _, row in group.drop_duplicates(["indicator", "feed"]).iterrows())
+    lists = "; ".join(
+        _says(row) for _, row in group.drop_duplicates(["indicator", "feed"]).iterrows()
+    )
     why = (
         f"{key['subject']} opened {count} connections to {key['peer']} on {port}"
-        f" over {spell(span.total_seconds())} ({answered} answered, {volume(best['bytes_out'])} out,"
-        f" {volume(best['bytes_in'])} in). Listed: {lists}."
+        f" over {spell(span.total_seconds())} ({answered} answered,"
+        f" {volume(best['bytes_out'])} out, {volume(best['bytes_in'])} in). Listed: {lists}."
     )
     caveats = "A flow log does not say what was said; an address can be shared or change hands."
     if not len(live):
         caveats = "No contact lies in the period for which the indicator was given. " + caveats
     if best["relay"]:
-        caveats = "The subject is a NAT gateway: who stood behind it these logs do not say. " + caveats
+        caveats = (
+            "The subject is a NAT gateway: who stood behind it these logs do not say. " + caveats
+        )
     return _finding(best, key, [key["peer"]], severity, best["weight"], why, caveats, kinds)
 
 
@@ -145,7 +148,9 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
         f"{len(peers)} addresses listed as {kind} ({feeds}) tried {subject} from outside"
         f" {count} times on {rows['service_port'].nunique()} ports; {answered} were answered."
     )
-    caveats = "Every public address is tried by listed hosts every day; answered is not broken into."
+    caveats = (
+        "Every public address is tried by listed hosts every day; answered is not broken into."
+    )
     first = rows.assign(
         first_seen=rows["first_seen"].min(),
         last_seen=rows["last_seen"].max(),
@@ -154,7 +159,11 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
         bytes_in=rows["bytes_out"].sum(),
     ).iloc[0]
     ports = rows["service_port"].unique()
-    key = {"subject": subject, "protocol": None, "service_port": ports[0] if len(ports) == 1 else None}
+    key = {
+        "subject": subject,
+        "protocol": None,
+        "service_port": ports[0] if len(ports) == 1 else None,
+    }
     return _finding(first, key, peers, severity, group["weight"].max(), why, caveats, [kind])
 
 
@@ -188,7 +197,9 @@ def _finding(
         subject=key["subject"],
         peers=peers,
         ports=[] if key["service_port"] is None else [int(key["service_port"])],
-        protocol=None if key["protocol"] is None or pd.isna(key["protocol"]) else int(key["protocol"]),
+        protocol=None
+        if key["protocol"] is None or pd.isna(key["protocol"])
+        else int(key["protocol"]),
         first_seen=row["first_seen"],
         last_seen=row["last_seen"],
         connections=row["connections"],

@@ -1,13 +1,13 @@
 """Mining: does a host hold the long, thin, steady sessions of a mining pool client?
 
-Question: which inside hosts keep long connections to an outside address that exchange little, evenly
-and in both directions, on a pool's port or with a listed pool?
+Question: which inside hosts keep long connections to an outside address that exchange little,
+evenly and in both directions, on a pool's port or with a listed pool?
 
 Method: behaviour of the stratum protocol as described for flow data (a line a few times a minute
 each way for hours: hundreds of bytes a minute, in and out near balance, no bursts); the thresholds
 are this project's, to be judged by measurement. Parts in 0 to 1: length (full at 4 h), thinness,
-balance, steadiness (1 - coefficient of variation of bytes a window), place (listed pool 1, pool port
-0.8, other port 0.2); weights 0.15, 0.2, 0.15, 0.2, 0.3.
+balance, steadiness (1 - coefficient of variation of bytes a window), place (listed pool 1, pool
+port 0.8, other port 0.2); weights 0.15, 0.2, 0.15, 0.2, 0.3.
 
 Fires falsely: chat, push notifications and remote shells on a pool's port. Cannot see: pools on 443
 without a list or name (reported low if nothing else calls them), a proxy that gathers many miners,
@@ -56,7 +56,7 @@ def mining(
     """One finding per inside host, outside peer and port.
 
     ``shortest``: seconds that a connection must last to count. ``thin``: bytes a minute, each way,
-    between which an exchange is a miner's. ``score``: the least total (0 to 1) that makes a finding.
+    between which an exchange is a miner's. ``score``: the least total (0 to 1) of a finding.
     """
     c = case.connections
     seconds = c["last_seen"].epoch_seconds() - c.first_seen.epoch_seconds()
@@ -128,9 +128,7 @@ def _unsteadiness(flows: ibis.Table, candidates: ibis.Table) -> dict[tuple[Any, 
     ).semi_join(candidates, _PAIR)
     # A whole window only: the first and the last of a session are as short as chance has it.
     whole = sent.filter((_["end"].epoch_seconds() - _.start.epoch_seconds()) >= 50)
-    spread = whole.group_by(_PAIR).aggregate(
-        mean=whole.bytes.mean(), deviation=whole.bytes.std()
-    )
+    spread = whole.group_by(_PAIR).aggregate(mean=whole.bytes.mean(), deviation=whole.bytes.std())
     return {
         tuple(key): deviation / mean if mean and pd.notna(deviation) else 1.0
         for *key, mean, deviation in spread.to_pandas().itertuples(index=False)
@@ -141,7 +139,9 @@ def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> 
     severity = "high" if parts["place"] > 0.5 else "low"
     known = f"listed as a mining pool ({name})" if name else "on no list"
     port = port_name(row["service_port"], row["protocol"])
-    usual = "a port that pools offer" if row["service_port"] in POOL_PORTS else "no pool's usual port"
+    usual = (
+        "a port that pools offer" if row["service_port"] in POOL_PORTS else "no pool's usual port"
+    )
     why = (
         f"{row['initiator']} held {row['connections']} connections to {row['responder']} on {port}"
         f" ({usual}; {known}) for {spell(row['seconds'])} in all, sending"

@@ -50,9 +50,9 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     logged, else the one that all its records share. Known limit: an interface whose few records
     all have the same two ends is taken to own the private one, or none if both are.
     """
-    listed = interfaces.select(
-        "interface_id", address=interfaces.addresses.unnest()
-    ).union(interfaces.select("interface_id", address=interfaces.private_address))
+    listed = interfaces.select("interface_id", address=interfaces.addresses.unnest()).union(
+        interfaces.select("interface_id", address=interfaces.private_address)
+    )
     listed = listed.filter(_.address.notnull(), _.interface_id.notnull()).distinct()
     f = flows.filter(flows.srcaddr.notnull(), flows.interface_id.notnull())
     f = f.anti_join(interfaces.select("interface_id").distinct(), "interface_id")

@@ -120,7 +120,11 @@ def _answered(addresses: list[str], listed: pd.DataFrame, dns: ibis.Table) -> pd
         for row in by_domain.get(suffix, ())
     }
     rows = sorted(hits)
-    return pd.DataFrame(rows, columns=["address", "row"]).assign(length=float("nan")) if rows else empty
+    return (
+        pd.DataFrame(rows, columns=["address", "row"]).assign(length=float("nan"))
+        if rows
+        else empty
+    )
 
 
 def _suffixes(name: str) -> list[str]:

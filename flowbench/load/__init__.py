@@ -104,7 +104,10 @@ def read(evidence: Evidence, kind: str | None = None) -> Iterator[tuple[str, pa.
     evidence.fields = sorted(file.fields)
     evidence.quarantined = len(file.bad)
     if file.bad:
-        yield QUARANTINE.name, QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad)
+        yield (
+            QUARANTINE.name,
+            QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad),
+        )
 
 
 def unreadable(name: str, reason: str) -> pa.Table:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from flowbench import schema
+from flowbench.load.redaction import scrub
 from flowbench.load.stream import Block, Opened
 
 QUARANTINE = schema.Table.of(
@@ -30,7 +30,7 @@ QUARANTINE = schema.Table.of(
     ("line", "int64", "line, from 1; null when the whole file is meant"),
     ("item", "int64", "record of the file, from 1, where records are not lines"),
     ("reason", "string", "why it could not be read, and the remedy where there is one"),
-    ("raw", "string", "its first 4,096 characters; bytes that are no text as \\xNN"),
+    ("raw", "string", "its first 4,096 characters, secrets out; bytes that are no text as \\xNN"),
     ("raw_bytes", "int64", "its whole length in bytes"),
 )
 
@@ -38,8 +38,9 @@ _RAW_KEPT = 4096
 
 
 def printable(raw: bytes) -> str:
-    """The start of some bytes as text that any table can hold; what is no text shows as \\xNN."""
-    return raw[:_RAW_KEPT].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+    """The start of some bytes as text that any table can hold, without secrets it spells out."""
+    text = raw[:_RAW_KEPT].decode("utf-8", "backslashreplace").replace("\x00", "\\x00")
+    return scrub(text)
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from flowbench.errors import BadRecord
 from flowbench.load.base import File
+from flowbench.load.redaction import redact
 
 LARGEST = 1 << 30  # bytes of JSON held at once; a document cannot be read in pieces
 
@@ -64,8 +65,8 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
                 yield kind.TABLE.name, _table(kind, rows, file)
                 rows.clear()
     for kind in kinds:
-        if rows := waiting.get(kind.KIND):
-            yield kind.TABLE.name, _table(kind, rows, file)
+        if left := waiting.get(kind.KIND):
+            yield kind.TABLE.name, _table(kind, left, file)
     if file.opened.problem:
         file.quarantine(file.opened.problem)
 
@@ -87,9 +88,7 @@ def _values(raw: bytes, file: File) -> Iterator[tuple[int, object]]:
             # Whatever is wrong, the next line that opens a value of its own may be sound.
             following = _NEXT_VALUE.search(text, place)
             end = following.start() if following else len(text)
-            file.quarantine(
-                _broken(error, text, place), line=line, raw=_encode(text[place:end])
-            )
+            file.quarantine(_broken(error, text, place), line=line, raw=_encode(text[place:end]))
             place = end
             continue
         yield line, value
@@ -134,7 +133,7 @@ def _table(kind: ModuleType, rows: list[dict[str, Any]], file: File) -> pa.Table
 
 
 def _dump(value: object) -> bytes:
-    return _encode(json.dumps(value, ensure_ascii=False, default=str))
+    return _encode(json.dumps(redact(value), ensure_ascii=False, default=str))
 
 
 def _encode(text: str) -> bytes:

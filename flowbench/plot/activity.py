@@ -32,20 +32,36 @@ def activity(connections: pd.DataFrame) -> go.Figure:
         height=460,
     )
     plot = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.09, figure=base
+        rows=2,
+        cols=1,
+        shared_xaxes=True,
+        row_heights=[0.6, 0.4],
+        vertical_spacing=0.09,
+        figure=base,
     )
     moments = pd.to_datetime(edges[:-1], unit="s", utc=True)
     for name, values, colour in (("bytes out", out, theme.BLUE), ("bytes in", -back, theme.ORANGE)):
         plot.add_trace(
             go.Scatter(
-                x=moments, y=values, name=name, mode="lines", line={"width": 1, "color": colour, "shape": "hv"},
-                fill="tozeroy", fillcolor=theme.rgba(colour, 0.35), customdata=np.abs(values),
-                hovertemplate="%{x|%Y-%m-%d %H:%M} UTC<br>%{customdata:,.0f} " + name + "<extra></extra>",
+                x=moments,
+                y=values,
+                name=name,
+                mode="lines",
+                line={"width": 1, "color": colour, "shape": "hv"},
+                fill="tozeroy",
+                fillcolor=theme.rgba(colour, 0.35),
+                customdata=np.abs(values),
+                hovertemplate="%{x|%Y-%m-%d %H:%M} UTC<br>%{customdata:,.0f} "
+                + name
+                + "<extra></extra>",
             ),
-            row=1, col=1,
-        )  # fmt: skip
+            row=1,
+            col=1,
+        )
     _starts(plot, c)
-    plot.update_xaxes(range=[first, last], gridcolor="#EEE", tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_xaxes(
+        range=[first, last], gridcolor="#EEE", tickformat="%H:%M\n%d %b", zeroline=False
+    )
     plot.update_yaxes(gridcolor="#EEE", zerolinecolor="#AAA")
     plot.update_yaxes(title_text="bytes (in below 0)", row=1, col=1, tickformat="~s")
     return plot
@@ -54,25 +70,41 @@ def activity(connections: pd.DataFrame) -> go.Figure:
 def _starts(plot: go.Figure, c: pd.DataFrame) -> None:
     shown = c.tail(len(c) - 1).head(_STARTS_DRAWN)
     gaps = c["first_seen"].diff().dt.total_seconds().div(60).loc[shown.index]
-    for refused, name, colour in ((False, "connection", theme.GREEN), (True, "refused", theme.PURPLE)):
+    for refused, name, colour in (
+        (False, "connection", theme.GREEN),
+        (True, "refused", theme.PURPLE),
+    ):
         mine = shown["refused"].astype(bool) == refused
         if not mine.any():
             continue
         plot.add_trace(
             go.Scatter(
-                x=shown.loc[mine, "first_seen"], y=gaps[mine], mode="markers", name=f"{name} start",
-                marker={"size": 4, "color": colour, "opacity": 0.75, "symbol": "x" if refused else "circle"},
-                hovertemplate="%{x|%Y-%m-%d %H:%M:%S} UTC<br>%{y:.1f} min after the one before<extra></extra>",
+                x=shown.loc[mine, "first_seen"],
+                y=gaps[mine],
+                mode="markers",
+                name=f"{name} start",
+                marker={
+                    "size": 4,
+                    "color": colour,
+                    "opacity": 0.75,
+                    "symbol": "x" if refused else "circle",
+                },
+                hovertemplate="%{x|%Y-%m-%d %H:%M:%S} UTC<br>"
+                "%{y:.1f} min after the one before<extra></extra>",
             ),
-            row=2, col=1,
-        )  # fmt: skip
+            row=2,
+            col=1,
+        )
     top = float(np.quantile(gaps, 0.98)) * 1.25 if len(gaps) else 1.0
     hidden = int((gaps > top).sum())
     more = f", {hidden} longer not shown" if hidden else ""
     plot.update_yaxes(
-        title_text=f"min since the<br>start before{more}", rangemode="tozero",
-        range=[0, max(top, 0.1)], row=2, col=1,
-    )  # fmt: skip
+        title_text=f"min since the<br>start before{more}",
+        rangemode="tozero",
+        range=[0, max(top, 0.1)],
+        row=2,
+        col=1,
+    )
 
 
 def _spread(
@@ -88,7 +120,9 @@ def _spread(
     for name in ("bytes_out", "bytes_in"):
         rate = c[name].to_numpy(float) / (ends - starts)
         # What had passed by each edge; differences are what passed in each bin.
-        passed = np.array([(rate * np.clip(edge - starts, 0, ends - starts)).sum() for edge in edges])
+        passed = np.array(
+            [(rate * np.clip(edge - starts, 0, ends - starts)).sum() for edge in edges]
+        )
         sums.append(np.diff(passed))
     return edges, sums[0], sums[1]
 

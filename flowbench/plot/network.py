@@ -1,4 +1,4 @@
-"""The communication graph as a picture that stays readable: what is too much is grouped and said."""
+"""The communication graph as a readable picture: what is too much is grouped, and that is said."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from flowbench.plot import theme
 
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
 _COLOURS = ("verdict", "bytes")
+_WHEEL = 40  # nodes that fit in a ring around one
 _GRAVEST = ("listed", "accepted", "refused")
 
 
@@ -21,8 +22,9 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
     """A figure of a communication graph (see flowbench.graph).
 
     ``color`` is what edges are coloured by: 'verdict' (listed, refused, accepted) or 'bytes'.
-    At most about ``most`` nodes are drawn: outside addresses that the same inside node spoke with,
-    on no list, are drawn as one; then the least busy are left out, and the title says how many.
+    At most about ``most`` nodes are drawn: outside addresses that spoke with the same nodes, and
+    are on no list or were refused, are drawn as one; then the least busy are left out, and the
+    title says how many.
     The layout is the same for the same graph. Raises InputError for another ``color``.
     """
     if color not in _COLOURS:
@@ -62,31 +64,32 @@ def _readable(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
             for e in [*graph.in_edges(node), *graph.out_edges(node)]
         )
         telling = known["kinds"] and not refused
-        if known["inside"] or telling or node == about or len(near) > 1:
+        if known["inside"] or telling or node == about:
             small.add_node(node, **known)
         else:
-            groups.setdefault((min(near, default=""), refused), []).append(node)
+            groups.setdefault((*sorted(near), refused), []).append(node)
     place = {node: node for node in small}
     grouped = 0
-    for (_, refused), nodes in sorted(groups.items()):
+    for (*near_by, refused), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
         first = min(nodes)
         if len(nodes) == 1:
             small.add_node(first, **graph.nodes[first])
             place[first] = first
             continue
         name = f"{len(nodes):,} outside" + (", refused" if refused else "")
-        key = f"{name} at {min(nx.all_neighbors(graph, first))}"
+        key = f"{name} at {', '.join(near_by)}"
         small.add_node(key, **graph.nodes[first] | {"label": name, "service": "group", "kinds": ""})
         place |= dict.fromkeys(nodes, key)
         grouped += len(nodes)
     for source, target, edge in graph.edges(data=True):
         _merge(small, place[source], place[target], edge)
-    weight = {n: sum(small.edges[e]["connections"] for e in [*small.in_edges(n), *small.out_edges(n)])
-              for n in small}  # fmt: skip
-    keep = sorted(
-        small, key=lambda n: (n != about, not small.nodes[n]["kinds"], small.nodes[n]["service"] == "group",
-                              -weight[n], n),
-    )[:most]  # fmt: skip
+    weight = dict(small.degree(weight="connections"))
+
+    def rank(node: str) -> tuple[Any, ...]:
+        known = small.nodes[node]
+        return node != about, not known["kinds"], known["service"] == "group", -weight[node], node
+
+    keep = sorted(small, key=rank)[:most]
     return nx.DiGraph(small.subgraph(sorted(keep))), grouped, len(small) - len(keep)
 
 
@@ -109,7 +112,7 @@ def _layout(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, floa
     plain = nx.Graph()
     plain.add_nodes_from(sorted(graph))
     plain.add_edges_from(sorted(tuple(sorted(edge)) for edge in graph.edges))
-    if about in plain and nx.is_connected(plain) and len(plain) <= 40 and nx.eccentricity(plain, about) <= 1:
+    if about in plain and len(plain) <= _WHEEL and {about, *plain[about]} == set(plain):
         return _wheel(graph, about)
     for node in sorted(graph):  # what stands in one VPC is drawn together
         if graph.nodes[node]["vpc"]:
@@ -121,10 +124,10 @@ def _layout(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, floa
     return {node: (float(places[node][0]), float(places[node][1])) for node in graph}
 
 
-def _wheel(graph: nx.DiGraph, about: str) -> dict[str, tuple[float, float]]:
-    """One host in the middle, the others in a ring: inside ones on the left, outside on the right."""
+def _wheel(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, float]]:
+    """One host in the middle, the others in a ring, inside and outside ones apart."""
     others = sorted(set(graph) - {about}, key=lambda n: (graph.nodes[n]["inside"], n))
-    places = {about: (0.0, 0.0)}
+    places = {str(about): (0.0, 0.0)}
     for number, node in enumerate(others):
         angle = 2 * math.pi * (number + 0.5) / len(others) - math.pi / 2
         places[node] = (math.cos(angle), math.sin(angle))
@@ -140,8 +143,12 @@ def _draw_edges(
             look = (edge["verdict"], theme.VERDICT[edge["verdict"]])
         else:
             size = int(math.log10(max(edge["bytes_out"] + edge["bytes_in"], 1)) // 3)
-            shades = [("under 1 kB", theme.GREY), ("kilobytes", theme.SKY), ("megabytes", theme.BLUE),
-                      ("gigabytes or more", theme.ORANGE)]  # fmt: skip
+            shades = [
+                ("under 1 kB", theme.GREY),
+                ("kilobytes", theme.SKY),
+                ("megabytes", theme.BLUE),
+                ("gigabytes or more", theme.ORANGE),
+            ]
             look = shades[min(size, 3)]
         by_look.setdefault(look, []).append((source, target))
     for (name, colour), edges in sorted(by_look.items()):
@@ -156,26 +163,37 @@ def _draw_edges(
         dash = "dot" if name == "refused" else "solid"
         plot.add_trace(
             go.Scatter(
-                x=xs, y=ys, mode="lines", name=name, hoverinfo="skip", legendgroup=name,
+                x=xs,
+                y=ys,
+                mode="lines",
+                name=name,
+                hoverinfo="skip",
+                legendgroup=name,
                 line={"width": 2.5 if name == "listed" else 1.4, "color": colour, "dash": dash},
             )
-        )  # fmt: skip
+        )
         # Lines have no hover of their own: a small mark nearer the responder carries it.
         plot.add_trace(
             go.Scatter(
-                x=mid_x, y=mid_y, mode="markers", showlegend=False, legendgroup=name, text=hover,
+                x=mid_x,
+                y=mid_y,
+                mode="markers",
+                showlegend=False,
+                legendgroup=name,
+                text=hover,
                 marker={"size": 6, "color": colour, "symbol": "diamond"},
                 hovertemplate="%{text}<extra></extra>",
             )
-        )  # fmt: skip
+        )
 
 
 def _edge_text(graph: nx.DiGraph, source: str, target: str) -> str:
     e = graph.edges[source, target]
     names = [theme.safe(graph.nodes[n]["label"]) for n in (source, target)]
     return (
-        f"<b>{names[0]} → {names[1]}</b><br>port {theme.safe(e['ports'])}; {e['connections']:,} connections,"
-        f" {e['refused']:,} refused<br>{e['bytes_out']:,} bytes out, {e['bytes_in']:,} in"
+        f"<b>{names[0]} → {names[1]}</b><br>port {theme.safe(e['ports'])};"
+        f" {e['connections']:,} connections, {e['refused']:,} refused<br>"
+        f"{e['bytes_out']:,} bytes out, {e['bytes_in']:,} in"
         f"<br>{theme.when(e['first_seen'], e['last_seen'])}"
     )
 
@@ -186,29 +204,41 @@ def _draw_nodes(
     nodes = sorted(graph)
     known = [graph.nodes[node] for node in nodes]
     colours = [
-        theme.INK if node == about else theme.RED if k["kinds"] else theme.BLUE if k["inside"] else theme.GREY
+        theme.INK
+        if node == about
+        else theme.RED
+        if k["kinds"]
+        else theme.BLUE
+        if k["inside"]
+        else theme.GREY
         for node, k in zip(nodes, known, strict=True)
     ]
-    sizes = [20 if node == about else 13 if k["kinds"] or k["inside"] else 10
-             for node, k in zip(nodes, known, strict=True)]  # fmt: skip
+    sizes = [
+        20 if node == about else 13 if k["kinds"] or k["inside"] else 10
+        for node, k in zip(nodes, known, strict=True)
+    ]
     plot.add_trace(
         go.Scatter(
             x=[places[node][0] for node in nodes],
             y=[places[node][1] for node in nodes],
             mode="markers+text",
             showlegend=False,
-            text=[theme.safe(_label(node, k)) for node, k in zip(nodes, known, strict=True)],
+            text=[theme.safe(_label(k)) for k in known],
             textposition="top center",
             textfont={"size": 10},
-            marker={"size": sizes, "color": colours, "line": {"width": 1.5, "color": "white"},
-                    "symbol": [_SYMBOLS.get(k["service"], "circle") for k in known]},
+            marker={
+                "size": sizes,
+                "color": colours,
+                "line": {"width": 1.5, "color": "white"},
+                "symbol": [_SYMBOLS.get(k["service"], "circle") for k in known],
+            },
             customdata=[_node_text(node, k) for node, k in zip(nodes, known, strict=True)],
             hovertemplate="%{customdata}<extra></extra>",
         )
-    )  # fmt: skip
+    )
 
 
-def _label(node: str, known: dict[str, Any]) -> str:
+def _label(known: dict[str, Any]) -> str:
     text = known["label"]
     if known["kinds"]:
         text += f" ({known['kinds']})"
@@ -217,9 +247,11 @@ def _label(node: str, known: dict[str, Any]) -> str:
 
 def _node_text(node: str, known: dict[str, Any]) -> str:
     facts = [f"<b>{theme.safe(node)}</b>"]
-    for name in ("name", "service", "vpc", "kinds"):
-        if known.get(name):
-            facts.append(f"{name}: {theme.wrapped(str(known[name]))}")
+    facts += [
+        f"{name}: {theme.wrapped(str(known[name]))}"
+        for name in ("name", "service", "vpc", "kinds")
+        if known.get(name)
+    ]
     arrival = known.get("arrival")
     if arrival is not None and not pd.isna(arrival):
         facts.append(f"reachable from {arrival:%Y-%m-%d %H:%M} UTC")

@@ -20,13 +20,18 @@ VERDICT = {"accepted": SKY, "refused": PURPLE, "listed": RED}
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def figure(title: str, subtitle: str = "", *, height: int = 420, **layout: Any) -> go.Figure:  # noqa: ANN401  # plotly's own options
+def figure(title: str, subtitle: str = "", *, height: int = 420, **layout: Any) -> go.Figure:
     """An empty figure in the house style; ``title`` and ``subtitle`` are escaped here."""
     small = f"<br><span style='font-size:12px;color:#5B6470'>{safe(subtitle)}</span>"
     return go.Figure(
         layout=go.Layout(
-            title={"text": f"<b>{safe(title)}</b>{small if subtitle else ''}", "x": 0.01, "y": 0.96,
-                   "yanchor": "top", "font": {"size": 16, "color": INK}},
+            title={
+                "text": f"<b>{safe(title)}</b>{small if subtitle else ''}",
+                "x": 0.01,
+                "y": 0.96,
+                "yanchor": "top",
+                "font": {"size": 16, "color": INK},
+            },
             font={"family": _FONT, "size": 12, "color": INK},
             paper_bgcolor="white",
             plot_bgcolor="white",
@@ -37,7 +42,7 @@ def figure(title: str, subtitle: str = "", *, height: int = 420, **layout: Any) 
             template="none",
             **layout,
         )
-    )  # fmt: skip
+    )
 
 
 def nothing(title: str, why: str) -> go.Figure:
@@ -58,10 +63,9 @@ def safe(text: object) -> str:
 def wrapped(text: str, width: int = 90) -> str:
     """Escaped text with a line break about every ``width`` characters, for hover labels."""
     lines, line = [], ""
-    for word in text.split():
-        while len(word) > width:  # a hostile name need not have spaces
-            lines.append((line + " " + word[:width]).strip())
-            line, word = "", word[width:]
+    # A hostile name need not have spaces: cut words that are longer than a line.
+    words = [word[i : i + width] for word in text.split() for i in range(0, len(word), width)]
+    for word in words:
         if len(line) + len(word) >= width:
             lines.append(line)
             line = ""

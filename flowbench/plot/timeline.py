@@ -27,7 +27,9 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         return theme.nothing("Timeline", "There are no events to draw.")
     rows, labels, hidden = _rows(events)
     first = events["time"].min()
-    last = max(events["time"].max(), events["until"].max() if events["until"].notna().any() else first)
+    last = max(
+        events["time"].max(), events["until"].max() if events["until"].notna().any() else first
+    )
     said = f"; {hidden:,} marks not drawn" if hidden else ""
     plot = theme.figure(
         "What happened",
@@ -39,19 +41,27 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         _draw(plot, row, group)
     margin = (last - first) * 0.02 + pd.Timedelta(minutes=1)
     plot.update_xaxes(
-        range=[first - margin, last + margin], gridcolor="#EEE", tickformat="%H:%M\n%d %b", zeroline=False
+        range=[first - margin, last + margin],
+        gridcolor="#EEE",
+        tickformat="%H:%M\n%d %b",
+        zeroline=False,
     )
     plot.update_yaxes(
-        tickvals=list(range(len(labels))), ticktext=[theme.safe(label) for label in labels],
-        autorange="reversed", showgrid=False, zeroline=False,
-    )  # fmt: skip
+        tickvals=list(range(len(labels))),
+        ticktext=[theme.safe(label) for label in labels],
+        autorange="reversed",
+        showgrid=False,
+        zeroline=False,
+    )
     plot.update_layout(margin={"l": 235, "r": 20, "t": 76, "b": 50})
     return plot
 
 
 def _rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
     """Each event with its row; the rows' labels; how many events were left out."""
-    parts, labels, hidden = [], [], 0
+    parts: list[pd.DataFrame] = []
+    labels: list[str] = []
+    hidden = 0
     for kind, (name, _) in _LANES.items():
         mine = events[events["kind"] == kind]
         hidden += max(0, len(mine) - _DRAWN)
@@ -91,18 +101,29 @@ def _draw(plot: go.Figure, row: int, group: pd.DataFrame) -> None:
         colour = theme.SEVERITY.get(one["severity"], colour)
         plot.add_trace(
             go.Scatter(
-                x=[one["time"], one["until"]], y=[row, row], mode="lines+markers",
-                line={"width": 11, "color": colour}, marker={"size": 9, "symbol": "line-ns-open", "color": colour},
-                text=hover * 2, hovertemplate="%{text}<extra></extra>",
+                x=[one["time"], one["until"]],
+                y=[row, row],
+                mode="lines+markers",
+                line={"width": 11, "color": colour},
+                marker={"size": 9, "symbol": "line-ns-open", "color": colour},
+                text=hover * 2,
+                hovertemplate="%{text}<extra></extra>",
             )
-        )  # fmt: skip
+        )
         return
     refused = group["what"].str.contains(": refused")
     plot.add_trace(
         go.Scatter(
-            x=group["time"], y=[row] * len(group), mode="markers", text=hover,
-            marker={"size": 9, "color": colour, "opacity": 0.8,
-                    "symbol": ["x" if one else "circle" for one in refused]},
+            x=group["time"],
+            y=[row] * len(group),
+            mode="markers",
+            text=hover,
+            marker={
+                "size": 9,
+                "color": colour,
+                "opacity": 0.8,
+                "symbol": ["x" if one else "circle" for one in refused],
+            },
             hovertemplate="%{text}<extra></extra>",
         )
-    )  # fmt: skip
+    )

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flowbench.errors import InputError
-from flowbench.scenario import winterday
+from flowbench.scenario import winterday, winterday_facts
 
 NAMES: dict[str, Callable[[Path, int], None]] = {"winterday": winterday.write}
 
 
-def write(name: str, out: Path, seed: int = winterday.SEED) -> None:
+def write(name: str, out: Path, seed: int = winterday_facts.SEED) -> None:
     """Write a scenario's evidence and answers.json into ``out``, which must be empty or new.
 
     Raises InputError for an unknown name or a folder with something in it.

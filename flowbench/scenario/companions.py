@@ -16,7 +16,7 @@ def event_id(*words: object) -> str:
 
 
 def user(name: str, key: str) -> dict[str, Any]:
-    """userIdentity of an IAM user with an access key."""
+    """UserIdentity of an IAM user with an access key."""
     return {
         "type": "IAMUser",
         "principalId": principal_id("AIDA", name),
@@ -34,7 +34,7 @@ def principal_id(prefix: str, name: str) -> str:
 
 
 def role(name: str, session: str, key: str, at: float) -> dict[str, Any]:
-    """userIdentity of a role session; an instance's session is named after the instance."""
+    """UserIdentity of a role session; an instance's session is named after the instance."""
     return {
         "type": "AssumedRole",
         "principalId": f"{principal_id('AROA', name)}:{session}",
@@ -56,7 +56,7 @@ def role(name: str, session: str, key: str, at: float) -> dict[str, Any]:
 
 
 def service(name: str) -> dict[str, Any]:
-    """userIdentity of an AWS service."""
+    """UserIdentity of an AWS service."""
     return {"type": "AWSService", "invokedBy": name}
 
 
@@ -92,7 +92,9 @@ def event(
     }
 
 
-def run_instances(host: Host, at: float, size: str, image: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def run_instances(
+    host: Host, at: float, size: str, image: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Request and response of the RunInstances call that made a host."""
     group = {"groupId": identifier("sg", host.subnet.vpc, host.group), "groupName": host.group}
     nic = {
@@ -233,7 +235,7 @@ def connection_action(host: Host, remote: str, port: int, local_port: int) -> di
     }
 
 
-def pascal(value: Any) -> Any:  # noqa: ANN401  # any JSON
+def pascal(value: Any) -> Any:  # any JSON
     """The same finding as get-findings prints it: every key with a capital."""
     if isinstance(value, dict):
         return {key[:1].upper() + key[1:]: pascal(inner) for key, inner in value.items()}

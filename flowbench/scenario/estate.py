@@ -11,7 +11,7 @@ ACCOUNT, REGION = "111122223333", "us-east-1"
 
 
 def identifier(prefix: str, *words: object) -> str:
-    """An AWS-like id that follows from its words: eni-0…, i-0…"""
+    """An AWS-like id that follows from its words: eni-0…, i-0…."""
     digits = hashlib.sha256("|".join(map(str, (prefix, *words))).encode()).hexdigest()
     return f"{prefix}-0{digits[:16]}"
 
@@ -28,7 +28,7 @@ class Subnet:
 
     @property
     def id(self) -> str:
-        """subnet-…"""
+        """The id, subnet-…."""
         return identifier("subnet", self.name)
 
 
@@ -49,17 +49,17 @@ class Host:
 
     @property
     def interface(self) -> str:
-        """eni-…"""
+        """The id, eni-…."""
         return identifier("eni", self.name)
 
     @property
     def instance(self) -> str | None:
-        """i-…, if there is an instance behind it."""
+        """The instance behind it, i-…, if there is one."""
         return identifier("i", self.name) if self.requester is None else None
 
     @property
     def vpc_id(self) -> str:
-        """vpc-…"""
+        """The id, vpc-…."""
         return identifier("vpc", self.subnet.vpc)
 
     def describe(self, attached: str) -> dict[str, Any]:
@@ -121,9 +121,7 @@ class Estate:
 
     def with_role(self, *roles: str, env: str | None = None) -> list[Host]:
         """Hosts with one of some roles, in the order of the estate."""
-        return [
-            h for h in self.hosts if h.role in roles and (env is None or h.subnet.vpc == env)
-        ]
+        return [h for h in self.hosts if h.role in roles and (env is None or h.subnet.vpc == env)]
 
     def nat_of(self, host: Host) -> Host | None:
         """The NAT gateway that takes a host's traffic to the internet; None in a public subnet."""
@@ -171,7 +169,7 @@ def subnet(vpc: str, name: str) -> Subnet:
 
 
 def build() -> Estate:
-    """Winterday Financial's network: a prod and a dev VPC, 42 interfaces, before anything happens."""
+    """Winterday Financial's network before anything happens: prod and dev, 41 interfaces."""
     hosts: list[Host] = []
     for vpc, plan in _PLAN.items():
         counts: dict[str, int] = {}
@@ -199,8 +197,14 @@ def _host(vpc: str, role: str, number: int, where: Subnet, place: int) -> Host:
     elif role == "endpoint":
         given["description"] = f"VPC Endpoint Interface {identifier('vpce', name)}"
     own = "requester" not in given
-    tags = {"Name": name, "env": vpc, "owner": _OWNERS[vpc], "app": role} if own or role == "rds" else {}
+    tags = (
+        {"Name": name, "env": vpc, "owner": _OWNERS[vpc], "app": role}
+        if own or role == "rds"
+        else {}
+    )
     base = ipaddress.ip_network(where.cidr).network_address
     address = str(base + 10 + 7 * place % 200)
     public = f"203.0.113.{10 + place}" if where.public else None
-    return Host(name, address, where, role, public=public, group=f"{vpc}-{role}", tags=tags, **given)
+    return Host(
+        name, address, where, role, public=public, group=f"{vpc}-{role}", tags=tags, **given
+    )

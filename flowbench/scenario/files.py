@@ -28,7 +28,7 @@ def pack(path: Path, text: str) -> None:
     path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # any JSON
+def write_json(path: Path, value: Any) -> None:  # any JSON
     """Write a JSON document, indented, with keys in the given order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -54,7 +54,9 @@ def flow_logs(root: Path, lines: Iterable[Line], seed: str) -> int:
         count += len(texts)
         at = slot * SLOT
         digits = hashlib.sha256(f"{flow_log}{at}".encode()).hexdigest()[:8]
-        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{stamp(at, '%Y%m%dT%H%MZ')}_{digits}.log.gz"
+        name = (
+            f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{stamp(at, '%Y%m%dT%H%MZ')}_{digits}.log.gz"
+        )
         folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{stamp(at, '%Y/%m/%d')}"
         pack(folder / name, "\n".join([FIELDS, *texts, ""]))
     return count
@@ -65,7 +67,9 @@ def cloudtrail(root: Path, events: Iterable[dict[str, Any]]) -> None:
     slots: dict[str, list[dict[str, Any]]] = {}
     for event in sorted(events, key=lambda event: (event["eventTime"], event["eventID"])):
         moment = datetime.fromisoformat(event["eventTime"]).timestamp()
-        slots.setdefault(stamp(moment // 21_600 * 21_600, "%Y/%m/%d|%Y%m%dT%H%MZ"), []).append(event)
+        slots.setdefault(stamp(moment // 21_600 * 21_600, "%Y/%m/%d|%Y%m%dT%H%MZ"), []).append(
+            event
+        )
     for slot, records in slots.items():
         day, at = slot.split("|")
         digits = hashlib.sha256(f"trail{slot}".encode()).hexdigest()[:16]
@@ -77,11 +81,16 @@ def cloudtrail(root: Path, events: Iterable[dict[str, Any]]) -> None:
 def resolver(root: Path, vpc: str, rows: Iterable[dict[str, Any]]) -> None:
     """Write a VPC's resolver query log, a day a file, one query a line."""
     days: dict[str, list[str]] = {}
-    for row in sorted(rows, key=lambda row: (row["query_timestamp"], row["srcaddr"], row["srcport"])):
+    for row in sorted(
+        rows, key=lambda row: (row["query_timestamp"], row["srcaddr"], row["srcport"])
+    ):
         day = row["query_timestamp"][:10].replace("-", "/")
         days.setdefault(day, []).append(json.dumps(row, separators=(",", ":")))
     for day, lines in days.items():
         digits = hashlib.sha256(f"{vpc}{day}".encode()).hexdigest()[:8]
         at = day.replace("/", "") + "T0000Z"
         folder = root / f"AWSLogs/{ACCOUNT}/vpcdnsquerylogs/{vpc}/{day}"
-        pack(folder / f"{vpc}_vpcdnsquerylogs_{ACCOUNT}_{at}_{digits}.log.gz", "\n".join([*lines, ""]))
+        pack(
+            folder / f"{vpc}_vpcdnsquerylogs_{ACCOUNT}_{at}_{digits}.log.gz",
+            "\n".join([*lines, ""]),
+        )

@@ -56,18 +56,12 @@ class Ordinary:
         """A call to a named outside service; now and then its name is looked up first."""
         if int(at) % 3 == 0:  # the rest of the time the answer is still cached
             self.looked_up.append((at - 0.3, host, name))
-        return Exchange(
-            host.address, SERVICES[name], port, self._port(host.address), at, **more
-        )  # type: ignore[arg-type]
+        return Exchange(host.address, SERVICES[name], port, self._port(host.address), at, **more)  # type: ignore[arg-type]
 
     def _inside(self, here: Host, there: Host, port: int, at: float, **more: object) -> Exchange:
-        return Exchange(
-            here.address, there.address, port, self._port(here.address), at, **more
-        )  # type: ignore[arg-type]
+        return Exchange(here.address, there.address, port, self._port(here.address), at, **more)  # type: ignore[arg-type]
 
-    def _every(
-        self, chance: random.Random, period: float, jitter: float = 0.02
-    ) -> Iterator[float]:
+    def _every(self, chance: random.Random, period: float, jitter: float = 0.02) -> Iterator[float]:
         """Moments about ``period`` seconds apart; ``jitter`` is a share of it."""
         at = self.first + chance.random() * period
         while at < self.last:
@@ -191,7 +185,9 @@ class Ordinary:
                 typed = int(spent * 60)
                 port = 1024 + chance.randrange(60_000)
                 yield Exchange(OFFICE, bastion.address, 22, port, at, spent, typed, typed * 4)
-                yield self._inside(bastion, box, 22, at + 2, seconds=spent, out=typed, back=typed * 4)
+                yield self._inside(
+                    bastion, box, 22, at + 2, seconds=spent, out=typed, back=typed * 4
+                )
             for _ in range(130):
                 at, host = day + chance.uniform(8, 18) * HOUR, chance.choice(boxes + builders)
                 size = int(chance.lognormvariate(10, 1.6))
@@ -212,16 +208,19 @@ class Ordinary:
             yield self._inside(host, cache, 6379, at, refused=True, syns=2)
 
     def _noise(self, chance: random.Random) -> Iterator[Exchange]:
-        """The internet knocking: sources by the thousand, refused but for what is meant to be open."""
+        """The internet knocking: sources by the thousand, refused where nothing is meant to be."""
         doors = [22, 23, 80, 443, 445, 1433, 2375, 3306, 3389, 5060, 5432, 5900, 6379, 8080, 8443,
                  8545, 9200, 11211, 27017]  # fmt: skip
         for host in (h for h in self.estate.hosts if h.public):
             for _ in range(int((self.last - self.first) / DAY * 330)):
                 at = chance.uniform(self.first, self.last)
                 source = f"198.19.{chance.randrange(256)}.{chance.randrange(1, 255)}"
-                port = chance.choice(doors) if chance.random() < 0.7 else chance.randrange(1, 65_000)
+                port = (
+                    chance.choice(doors) if chance.random() < 0.7 else chance.randrange(1, 65_000)
+                )
                 open_ = host.role == "alb" and port == 443
+                source_port = chance.choice([40_000, 61_000]) + chance.randrange(900)
                 yield Exchange(
-                    source, host.address, port, chance.choice([40_000, 61_000]) + chance.randrange(900),
-                    at, 0.2, 60 if not open_ else 700, 500, refused=not open_, syns=1,
+                    source, host.address, port, source_port, at, 0.2, 700 if open_ else 60, 500,
+                    refused=not open_,
                 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Exchanges in, flow log records out, as the interfaces between two ends would log them.
 
-Every interface has capture windows of its own, 58 to 61 seconds long; whatever passes in a window is
+Every interface has capture windows of its own, 58 to 61 seconds long; what passes in a window is
 one record for each direction and 5-tuple. Traffic inside is logged at both ends; traffic through a
 NAT gateway at the client and twice each way at the gateway, with the packet addresses that the
 gateway knows.
@@ -16,10 +16,10 @@ from flowbench.scenario.estate import ACCOUNT, REGION, Estate, Host
 
 # The format string a security team would choose: v5, in the order of AWS's table.
 FIELDS = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end"
-    " action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt-dstaddr region"
-    " az-id sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws-service flow-direction"
-    " traffic-path"
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes "
+    "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt- "
+    "dstaddr region az-id sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws- "
+    "service flow-direction traffic-path"
 )
 
 FIN, SYN, SYN_ACK = 1, 2, 18
@@ -94,9 +94,7 @@ class Logger:
         status = "SKIPDATA" if skipped else "NODATA"
         return self._line(host, "-", "-", "-", "-", "-", "-", start, end, "-", status)
 
-    def _side(
-        self, host: Host, x: Exchange, *, outgoing: bool, accepted: bool
-    ) -> Iterator[Line]:
+    def _side(self, host: Host, x: Exchange, *, outgoing: bool, accepted: bool) -> Iterator[Line]:
         """What the interface at one end logs."""
         inside = x.initiator in self.estate.by_address and x.responder in self.estate.by_address
         for start, end, out, back, first, last in self._shares(host.interface, x):
@@ -150,7 +148,9 @@ class Logger:
                     dst_service=x.service if pkt_dst == x.responder else "-",
                 )  # fmt: skip
 
-    def _shares(self, interface: str, x: Exchange) -> Iterator[tuple[int, int, int, int, bool, bool]]:
+    def _shares(
+        self, interface: str, x: Exchange
+    ) -> Iterator[tuple[int, int, int, int, bool, bool]]:
         """The windows that an exchange touches: bounds, bytes each way, whether first and last."""
         opens = self.window(interface, x.start)
         closes = self.window(interface, x.start + x.seconds)
@@ -164,7 +164,7 @@ class Logger:
             left_out, left_back = left_out - out, left_back - back
             yield (*self.bounds(interface, window), out, back, window == opens, window == closes)
 
-    def _line(  # noqa: PLR0913  # the columns of a record
+    def _line(  # the columns of a record
         self, host: Host, src: str, dst: str, sport: object, dport: object, protocol: object,
         size: object, start: int, end: int, action: str, status: str = "OK", *, flags: object = "-",
         egress: bool | None = None, inside: bool = False, pkt: tuple[str, str] | None = None,
@@ -197,4 +197,6 @@ class Logger:
 
 def _number(*words: object) -> int:
     """A number that follows from its words: chance that needs no order of drawing."""
-    return int.from_bytes(hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=6).digest())
+    return int.from_bytes(
+        hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=6).digest()
+    )

@@ -1,13 +1,14 @@
 """The Winterday incident: a rogue user's miner in a bank's dev network, with everything around it.
 
 Day 1, evening: with the leaked key of a developer, somebody makes an IAM user and a key for it.
-Day 2, night: that user looks around, starts a large instance in dev, and mines. The instance calls a
-Tor exit every few minutes and tries the databases and file shares beside it, which refuse.
+Day 2, night: that user looks around, starts a large instance in dev, and mines. The instance calls
+a Tor exit every few minutes and tries the databases and file shares beside it, which refuse.
 Day 3, afternoon: security stops the instance.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,37 +16,32 @@ from typing import Any
 
 from flowbench.scenario import companions as say
 from flowbench.scenario import files
-from flowbench.scenario.estate import ACCOUNT, Estate, Host, build, identifier, subnet
+from flowbench.scenario.estate import ACCOUNT, Estate, Host, build, identifier
 from flowbench.scenario.files import stamp
-from flowbench.scenario.ordinary import DAY, HOUR, OFFICE, SERVICES, Ordinary
+from flowbench.scenario.ordinary import DAY, HOUR, SERVICES, Ordinary
 from flowbench.scenario.traffic import Exchange, Line, Logger
-
-SEED = 20260901
-FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC, a Tuesday
-LAST = FIRST + 3 * DAY
-
-POOL, POOL_PORT = "198.51.100.77", 3333
-POOL_NAMES = ("eu1.deep-thaw-pool.example", "deep-thaw-pool.example")
-TOR, TOR_PORT, TOR_MINUTES = "192.0.2.211", 9001, 5
-ATTACKER = "192.0.2.66"
-BAD_AGENT = "aws-cli/2.15.30 Python/3.11.8 Linux/6.6.9-amd64 exe/x86_64.kali.2024"
-
-ROGUE, ROGUE_KEY = "svc-nightly-sync", "AKIAEXAMPLEROGUE0001"
-LEAKED, LEAKED_KEY = "d.marlow", "AKIAEXAMPLEMARLOW001"
-RESPONDER, RESPONDER_KEY = "s.okafor", "AKIAEXAMPLEOKAFOR001"
-
-# The Name tag is the attacker's to choose: it would run in a careless report or spreadsheet.
-HOSTILE_NAME = '=HYPERLINK("//x.example")<script>alert(1)</script>'
-MINER = Host(
-    "dev-rogue", "10.40.0.203", subnet("dev", "public-a"), "rogue", public="203.0.113.99",
-    group="default", tags={"Name": HOSTILE_NAME, "env": "dev", "owner": "nobody", "app": "batch"},
-)  # fmt: skip
-
-CREATED = FIRST + 19 * HOUR + 12 * 60 + 9
-STARTED = FIRST + DAY + 2 * HOUR + 5 * 60 + 12
-MINING = STARTED + 16 * 60
-CALLING = STARTED + 21 * 60
-STOPPED = FIRST + 2 * DAY + 16 * HOUR + 41 * 60 + 30
+from flowbench.scenario.winterday_calls import events
+from flowbench.scenario.winterday_facts import (
+    ATTACKER,
+    CALLING,
+    CREATED,
+    FIRST,
+    LAST,
+    LEAKED,
+    MINER,
+    MINING,
+    POOL,
+    POOL_NAMES,
+    POOL_PORT,
+    ROGUE,
+    ROGUE_KEY,
+    SEED,
+    STARTED,
+    STOPPED,
+    TOR,
+    TOR_MINUTES,
+    TOR_PORT,
+)
 
 
 def write(out: Path, seed: int = SEED) -> None:
@@ -61,7 +57,7 @@ def write(out: Path, seed: int = SEED) -> None:
     lines += _quiet(estate, logger, lines, random.Random(f"{word}/quiet"))
     root = out / "evidence"
     count = files.flow_logs(root, lines, word)
-    files.cloudtrail(root, _events(estate, random.Random(f"{word}/api")))
+    files.cloudtrail(root, events(estate, random.Random(f"{word}/api")))
     alerts = _alerts(estate, story)
     _write_alerts(root, alerts)
     _write_names(root, estate, ordinary, random.Random(f"{word}/names"))
@@ -82,8 +78,13 @@ def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Ex
     yield Exchange(ATTACKER, MINER.address, 22, 51_514, STARTED + 240, 700, 42_000, 190_000)
     for _ in range(500):  # the internet finds every public address within minutes
         source = f"198.19.{chance.randrange(256)}.{chance.randrange(1, 255)}"
-        port, at = chance.choice([22, 23, 80, 443, 3389, 8080]), chance.uniform(STARTED + 60, STOPPED)
-        yield Exchange(source, MINER.address, port, 40_000 + chance.randrange(900), at, refused=True)
+        port, at = (
+            chance.choice([22, 23, 80, 443, 3389, 8080]),
+            chance.uniform(STARTED + 60, STOPPED),
+        )
+        yield Exchange(
+            source, MINER.address, port, 40_000 + chance.randrange(900), at, refused=True
+        )
     at = float(MINING)
     while at < STOPPED:  # the pool drops its clients a few times a day
         length = min(chance.uniform(3.5, 7) * HOUR, STOPPED - at)
@@ -97,7 +98,9 @@ def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Ex
         at = beat + chance.uniform(-15, 15)
         if at < STOPPED - 5:
             size = 1_480 + chance.randrange(60)
-            yield from_miner(TOR, TOR_PORT, at, seconds=3, out=size, back=4_100 + chance.randrange(400))
+            yield from_miner(
+                TOR, TOR_PORT, at, seconds=3, out=size, back=4_100 + chance.randrange(400)
+            )
         beat += TOR_MINUTES * 60
     for start in (STARTED + 3_900, STARTED + DAY + 9 * HOUR):
         at = float(start)
@@ -112,7 +115,12 @@ def _doors(estate: Estate) -> list[tuple[Host, int]]:
     mysql, postgres = estate.with_role("rds", env="dev")
     shares = estate.with_role("efs", env="dev")
     production = estate.with_role("rds", env="prod")[0]
-    return [(mysql, 3306), (postgres, 5432), *((share, 2049) for share in shares), (production, 3306)]
+    return [
+        (mysql, 3306),
+        (postgres, 5432),
+        *((share, 2049) for share in shares),
+        (production, 3306),
+    ]
 
 
 def _quiet(
@@ -135,122 +143,14 @@ def _quiet(
                 yield logger.silence(host, window, skipped=True)
 
 
-def _events(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
-    yield from _routine(estate, chance)
-    leaked, rogue = say.user(LEAKED, LEAKED_KEY), say.user(ROGUE, ROGUE_KEY)
-
-    def call(who: dict[str, Any], at: float, source: str, name: str, *a: Any, **k: Any) -> dict[str, Any]:
-        return say.event(at, who, source, name, ATTACKER, BAD_AGENT, *a, **k)
-
-    arn = f"arn:aws:iam::{ACCOUNT}:user/{ROGUE}"
-    person = {"userName": ROGUE, "userId": say.principal_id("AIDA", ROGUE), "arn": arn, "path": "/"}
-    yield call(leaked, CREATED - 140, "sts", "GetCallerIdentity")
-    yield call(leaked, CREATED, "iam", "CreateUser", {"userName": ROGUE}, {"user": person}, read_only=False)
-    key = {"userName": ROGUE, "accessKeyId": ROGUE_KEY, "status": "Active",
-           "createDate": stamp(CREATED + 31)}  # fmt: skip
-    yield call(leaked, CREATED + 31, "iam", "CreateAccessKey", {"userName": ROGUE},
-               {"accessKey": key}, read_only=False)  # fmt: skip
-    policy = {"userName": ROGUE, "policyArn": "arn:aws:iam::aws:policy/PowerUserAccess"}
-    yield call(leaked, CREATED + 58, "iam", "AttachUserPolicy", policy, read_only=False)
-
-    at = STARTED - 25 * 60
-    for gap, source, name in ((0, "sts", "GetCallerIdentity"), (40, "ec2", "DescribeInstances"),
-                              (71, "ec2", "DescribeSubnets"), (90, "s3", "ListBuckets")):  # fmt: skip
-        yield call(rogue, at + gap, source, name)
-    for gap, name in ((160, "ListUsers"), (190, "CreateAccessKey"), (240, "ListRoles")):
-        text = f"User: {arn} is not authorized to perform: iam:{name}"
-        yield call(rogue, at + gap, "iam", name, error=("AccessDenied", text), read_only=name[0] == "L")
-    group = identifier("sg", "dev", "default")
-    yield call(
-        rogue, STARTED - 300, "ec2", "AuthorizeSecurityGroupIngress",
-        {"groupId": group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
-         "cidrIp": f"{ATTACKER}/32", "ipPermissions": {}},
-        {"_return": True}, read_only=False,
-    )  # fmt: skip
-    too_big = ("Client.VcpuLimitExceeded", "You have requested more vCPU capacity than your limit")
-    asked, _ = say.run_instances(MINER, STARTED - 60, "c7i.48xlarge", "ami-0example1winter")
-    yield call(rogue, STARTED - 60, "ec2", "RunInstances", asked, error=too_big, read_only=False)
-    request, response = say.run_instances(MINER, STARTED, "c7i.8xlarge", "ami-0example1winter")
-    yield call(rogue, STARTED, "ec2", "RunInstances", request, response, read_only=False)
-    yield call(rogue, STARTED + 90, "ec2", "DescribeInstances",
-               {"instancesSet": {"items": [{"instanceId": MINER.instance}]}})  # fmt: skip
-    yield call(rogue, STARTED + DAY, "ec2", "DescribeInstanceStatus",
-               {"instancesSet": {"items": [{"instanceId": MINER.instance}]}})  # fmt: skip
-
-    responder = say.user(RESPONDER, RESPONDER_KEY)
-    agent = "aws-cli/2.17.0"
-    yield say.event(
-        STOPPED - 420, responder, "iam", "UpdateAccessKey", OFFICE, agent,
-        {"userName": ROGUE, "accessKeyId": ROGUE_KEY, "status": "Inactive"}, read_only=False,
-    )  # fmt: skip
-    states = {"instanceId": MINER.instance, "currentState": {"code": 64, "name": "stopping"},
-              "previousState": {"code": 16, "name": "running"}}  # fmt: skip
-    yield say.event(
-        STOPPED, responder, "ec2", "StopInstances", OFFICE, agent,
-        {"instancesSet": {"items": [{"instanceId": MINER.instance}]}},
-        {"instancesSet": {"items": [states]}}, read_only=False,
-    )  # fmt: skip
-
-
-def _routine(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
-    """What the account's people, roles and services do every day."""
-    people = {LEAKED: LEAKED_KEY, RESPONDER: RESPONDER_KEY, "a.lindqvist": "AKIAEXAMPLELINDQ0001"}
-    for day in range(FIRST, LAST, DAY):
-        for name, key in people.items():
-            yield say.event(
-                day + chance.uniform(8, 9.5) * HOUR, say.user(name, key), "signin", "ConsoleLogin",
-                OFFICE, "Mozilla/5.0", None, {"ConsoleLogin": "Success"}, read_only=False,
-                kind="AwsConsoleSignIn", additionalEventData={"MFAUsed": "Yes"},
-            )  # fmt: skip
-            for _ in range(25):
-                source, action = chance.choice([
-                    ("ec2", "DescribeInstances"), ("ec2", "DescribeSecurityGroups"),
-                    ("rds", "DescribeDBInstances"), ("s3", "ListBuckets"),
-                    ("cloudwatch", "GetMetricData"), ("logs", "FilterLogEvents"),
-                ])  # fmt: skip
-                at = day + chance.uniform(8.5, 18) * HOUR
-                yield say.event(at, say.user(name, key), source, action, OFFICE, "Mozilla/5.0")
-        for _ in range(50):
-            at = day + chance.random() * DAY
-            host = chance.choice(estate.with_role("web", "app", "batch", "ci"))
-            who = say.role(f"{host.subnet.vpc}-{host.role}", host.instance or "", "ASIAEXAMPLESESSION01", at)
-            source, action = chance.choice([
-                ("ssm", "UpdateInstanceInformation"), ("secretsmanager", "GetSecretValue"),
-                ("ecr", "GetAuthorizationToken"), ("sts", "GetCallerIdentity"),
-            ])  # fmt: skip
-            yield say.event(at, who, source, action, host.address, "aws-sdk-go/1.55")
-        for _ in range(18):
-            at = day + chance.random() * DAY
-            yield say.event(
-                at, say.service("lambda.amazonaws.com"), "sts", "AssumeRole", "lambda.amazonaws.com",
-                "lambda.amazonaws.com", {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/statements",
-                                         "roleSessionName": "statements"},
-                {"credentials": {"accessKeyId": "ASIAEXAMPLELAMBDA001", "sessionToken": "invented",
-                                 "expiration": stamp(at + HOUR)}},
-            )  # fmt: skip
-        deploy = say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", day)
-        box = estate["dev-ci-2"]
-        yield say.event(
-            day + 10 * HOUR, deploy, "ec2", "AuthorizeSecurityGroupIngress", box.address, "terraform/1.9",
-            {"groupId": identifier("sg", "dev", "ci"), "ipProtocol": "tcp", "fromPort": 8080,
-             "toPort": 8080, "cidrIp": "10.40.0.0/16", "ipPermissions": {}},
-            {"_return": True}, read_only=False,
-        )  # fmt: skip
-    for place, host in enumerate(estate.with_role("devbox")[:2]):  # honest starts, for comparison
-        at = FIRST + 60 + 90 * place
-        request, response = say.run_instances(host, at, "t3.medium", "ami-0example0golden")
-        yield say.event(
-            at, say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", at), "ec2", "RunInstances",
-            estate["dev-ci-2"].address, "terraform/1.9", request, response, read_only=False,
-        )  # fmt: skip
-
-
 def _alerts(estate: Estate, story: list[Exchange]) -> list[dict[str, Any]]:
     mined = [x for x in story if x.responder == POOL]
     called = [x for x in story if x.responder == TOR]
     half = FIRST + 2 * DAY
 
-    def about(kind: str, xs: list[Exchange], until: float, count: int, title: str) -> dict[str, Any]:
+    def about(
+        kind: str, xs: list[Exchange], until: float, count: int, title: str
+    ) -> dict[str, Any]:
         seen = [x for x in xs if x.start <= until]
         action = say.connection_action(MINER, xs[0].responder, xs[0].port, xs[0].source_port)
         last = min(until, seen[-1].start + seen[-1].seconds)
@@ -263,7 +163,8 @@ def _alerts(estate: Estate, story: list[Exchange]) -> list[dict[str, Any]]:
         MINER, "CryptoCurrency:EC2/BitcoinTool.B!DNS", 8.0, mined[0].start - 1, half, 6,
         {"actionType": "DNS_REQUEST",
          "dnsRequestAction": {"domain": POOL_NAMES[0], "protocol": "UDP", "blocked": False}},
-        updated=half + 600, title="The instance looked up the name of a mining pool.", role_="ACTOR",
+        updated=half + 600, title="The instance looked up the name of a mining pool.",
+        role_="ACTOR",
     )  # fmt: skip
     bastion = estate["dev-bastion-1"]
     probe = {
@@ -292,22 +193,22 @@ def _alerts(estate: Estate, story: list[Exchange]) -> list[dict[str, Any]]:
 
 def _write_alerts(root: Path, alerts: list[dict[str, Any]]) -> None:
     """The S3 export with both updates of one finding; the newest of two as get-findings prints."""
-    import json
-
     folder = root / f"AWSLogs/{ACCOUNT}/GuardDuty/us-east-1/2026/09/03"
     text = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in alerts[:4])
     files.pack(folder / f"{say.event_id('guardduty export')}.jsonl.gz", text)
     files.write_json(
-        root / "guardduty" / "get-findings.json", {"Findings": [say.pascal(one) for one in alerts[3:]]}
+        root / "guardduty" / "get-findings.json",
+        {"Findings": [say.pascal(one) for one in alerts[3:]]},
     )
 
 
 def _write_names(root: Path, estate: Estate, ordinary: Ordinary, chance: random.Random) -> None:
     rows = [say.query(at, host, name, [SERVICES[name]]) for at, host, name in ordinary.looked_up]
     rows += [
-        say.query(chance.uniform(FIRST, LAST), host, f"{host.subnet.vpc}-db.internal.example", [], "NXDOMAIN")
-        for host in estate.with_role("app", "devbox") for _ in range(6)
-    ]  # fmt: skip
+        say.query(chance.uniform(FIRST, LAST), host, "old-db.internal.example", [], "NXDOMAIN")
+        for host in estate.with_role("app", "devbox")
+        for _ in range(6)
+    ]
     rows.append(say.query(STARTED + 69, MINER, "mirror.packages.example.org",
                           [SERVICES["mirror.packages.example.org"]]))  # fmt: skip
     rows.append(say.query(MINING - 2, MINER, POOL_NAMES[0], [POOL]))
@@ -320,11 +221,15 @@ def _write_names(root: Path, estate: Estate, ordinary: Ordinary, chance: random.
 
 def _write_inventory(root: Path, estate: Estate) -> None:
     described = [
-        host.describe(stamp(STARTED if host is MINER else FIRST - 40 * DAY, "%Y-%m-%dT%H:%M:%S+00:00"))
+        host.describe(
+            stamp(STARTED if host is MINER else FIRST - 40 * DAY, "%Y-%m-%dT%H:%M:%S+00:00")
+        )
         for host in estate.hosts
     ]
     described.sort(key=lambda one: one["NetworkInterfaceId"])
-    files.write_json(root / "inventory" / "describe-network-interfaces.json", {"NetworkInterfaces": described})
+    files.write_json(
+        root / "inventory" / "describe-network-interfaces.json", {"NetworkInterfaces": described}
+    )
 
 
 def _write_feeds(root: Path) -> None:
@@ -334,11 +239,15 @@ def _write_feeds(root: Path) -> None:
     others = sorted({f"192.0.2.{chance.randrange(215, 255)}" for _ in range(25)})
     head = "# feed: {}\n# kind: {}\n# confidence: {}\n# valid_from: {}\n"
     (folder / "tor-exits.txt").write_text(
-        head.format("tor-exits", "tor", 95, "2026-08-20T00:00:00Z") + "\n".join(sorted([*others, TOR])) + "\n"
+        head.format("tor-exits", "tor", 95, "2026-08-20T00:00:00Z")
+        + "\n".join(sorted([*others, TOR]))
+        + "\n"
     )
     (folder / "mining-pools.txt").write_text(
         head.format("mining-pools", "mining", 90, "2026-06-01T00:00:00Z")
-        + "\n".join([POOL, "198.51.100.78", "198.51.100.79", POOL_NAMES[1], "frostbyte-pool.example"])
+        + "\n".join(
+            [POOL, "198.51.100.78", "198.51.100.79", POOL_NAMES[1], "frostbyte-pool.example"]
+        )
         + "\n"
     )
     rows = [
@@ -349,7 +258,8 @@ def _write_feeds(root: Path) -> None:
     ]
     lines = ["indicator,kind,feed,confidence,valid_from,valid_until,description"]
     lines += [
-        f"{what},{kind},winterday-intel,{sure},{begin}T00:00:00Z,{f'{end}T00:00:00Z' if end else ''},{text}"
+        f"{what},{kind},winterday-intel,{sure},{begin}T00:00:00Z,"
+        f"{f'{end}T00:00:00Z' if end else ''},{text}"
         for what, kind, sure, begin, end, text in rows
     ]
     (folder / "indicators.csv").write_text("\n".join(lines) + "\n")
@@ -359,13 +269,17 @@ def _answers(
     estate: Estate, story: list[Exchange], alerts: list[dict[str, Any]], seed: int, count: int
 ) -> dict[str, Any]:
     def span(xs: list[Exchange]) -> dict[str, Any]:
-        return {"first": stamp(xs[0].start), "last": stamp(xs[-1].start + xs[-1].seconds), "connections": len(xs)}
+        return {
+            "first": stamp(xs[0].start),
+            "last": stamp(xs[-1].start + xs[-1].seconds),
+            "connections": len(xs),
+        }
 
     mined = [x for x in story if x.responder == POOL]
     called = [x for x in story if x.responder == TOR]
     refused = [x for x in story if x.refused and x.initiator == MINER.address]
     run = next(
-        e for e in _events(estate, random.Random(0))
+        e for e in events(estate, random.Random(0))
         if e["eventName"] == "RunInstances" and e["userIdentity"].get("userName") == ROGUE
         and "errorCode" not in e
     )  # fmt: skip
@@ -410,7 +324,12 @@ def _answers(
             {"src": MINER.address, "dst": POOL, "label": "malicious", "kind": "mining"},
             {"src": MINER.address, "dst": TOR, "label": "malicious", "kind": "beacon"},
             *(
-                {"src": MINER.address, "dst": h.address, "label": "malicious", "kind": "lateral-movement"}
+                {
+                    "src": MINER.address,
+                    "dst": h.address,
+                    "label": "malicious",
+                    "kind": "lateral-movement",
+                }
                 for h in {h.address: h for h, _ in _doors(estate)}.values()
             ),
         ],

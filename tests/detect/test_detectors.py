@@ -42,7 +42,9 @@ def beat(
         n += 1
 
 
-def irregular(host: str, peer: str, mean: float, *, hours: float = 12, seed: int = 2) -> Iterator[Record]:
+def irregular(
+    host: str, peer: str, mean: float, *, hours: float = 12, seed: int = 2
+) -> Iterator[Record]:
     chooser = random.Random(seed)
     at, n = chooser.expovariate(1 / mean), 0
     while at < hours * HOUR:
@@ -87,7 +89,10 @@ def test_refused_contact_is_medium(tmp_path: Path) -> None:
 
 
 def test_listed_scanners_from_outside_are_one_low_finding(tmp_path: Path) -> None:
-    noise = [refused(f"198.18.7.{n}", HOST, 20 + n % 5, T0 + n, source_port=40_000 + n) for n in range(60)]
+    noise = [
+        refused(f"198.18.7.{n}", HOST, 20 + n % 5, T0 + n, source_port=40_000 + n)
+        for n in range(60)
+    ]
     (row,) = run(make_case(tmp_path, noise, indicators=LIST), "contact").to_dict("records")
     assert (row["severity"], row["subject"], len(row["peers"])) == ("low", HOST, 60)
     assert "60 addresses listed as scanner" in row["why"]
@@ -101,8 +106,9 @@ def test_lists_with_private_networks_flag_nobody(tmp_path: Path) -> None:
 def test_a_listed_domain_leads_through_dns_to_the_flow(tmp_path: Path) -> None:
     lookup = {
         "version": "1.100000", "account_id": "1", "region": "us-east-1", "vpc_id": "vpc-1",
-        "query_timestamp": "2026-09-01T00:00:00Z", "query_name": "eu.pool.example.", "rcode": "NOERROR",
-        "query_type": "A", "query_class": "IN", "srcaddr": HOST, "srcport": "5", "transport": "UDP",
+        "query_timestamp": "2026-09-01T00:00:00Z", "query_name": "eu.pool.example.",
+        "rcode": "NOERROR", "query_type": "A", "query_class": "IN", "srcaddr": HOST,
+        "srcport": "5", "transport": "UDP",
         "answers": [{"Rdata": SAAS, "Type": "A", "Class": "IN"}],
     }  # fmt: skip
     text = "indicator,kind,feed\npool.example,mining,names\n"
@@ -124,7 +130,9 @@ def test_the_nat_gateway_is_not_blamed_for_its_client(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "jitter"), [(5, 0.05), (3, 0.3), (17, 0.2), (60, 0.1)])
-def test_a_beat_is_found_and_its_period_is_right(tmp_path: Path, minutes: int, jitter: float) -> None:
+def test_a_beat_is_found_and_its_period_is_right(
+    tmp_path: Path, minutes: int, jitter: float
+) -> None:
     case = make_case(tmp_path, beat(HOST, TOR, 443, minutes * 60, jitter=jitter, hours=24))
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["subject"], row["peer"], row["severity"]) == (HOST, TOR, "medium")
@@ -179,7 +187,9 @@ def test_beacon_on_v2_records_alone(tmp_path: Path) -> None:
 
 def mined(peer: str = POOL, port: int = 3333, host: str = HOST) -> list[Record]:
     minutes = 8 * 60
-    return list(talk(host, peer, port, T0, seconds=minutes * 60, out=minutes * 350, back=minutes * 420))
+    return list(
+        talk(host, peer, port, T0, seconds=minutes * 60, out=minutes * 350, back=minutes * 420)
+    )
 
 
 def test_a_thin_steady_session_on_a_pool_port(tmp_path: Path) -> None:
@@ -235,7 +245,9 @@ def test_one_door_again_and_again_is_a_lapse_not_a_pattern(tmp_path: Path) -> No
 
 def test_stragglers_of_accepted_connections_are_silent(tmp_path: Path) -> None:
     records = list(talk(HOST, "10.0.1.10", 3306, T0))
-    late = Record(HOST, "10.0.1.10", 40_000, 3306, T0 + 2000, T0 + 2010, action="REJECT", tcp_flags=4)
+    late = Record(
+        HOST, "10.0.1.10", 40_000, 3306, T0 + 2000, T0 + 2010, action="REJECT", tcp_flags=4
+    )
     refused_once = refused(HOST, "10.0.1.10", 3306, T0 + 9000, source_port=44_000)
     case = make_case(tmp_path, [*records, late, refused_once], interfaces=[RDS])
     assert run(case, "lateral-movement").empty
@@ -260,7 +272,9 @@ def test_ids_are_stable_and_the_order_is_total(tmp_path: Path) -> None:
 
 
 def test_the_plan_says_what_cannot_run_and_why(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(HOST, TOR, 443, T0), fields=["srcaddr", "dstaddr", "start", "end"])
+    case = make_case(
+        tmp_path, talk(HOST, TOR, 443, T0), fields=["srcaddr", "dstaddr", "start", "end"]
+    )
     plan = detect.plan(case).set_index("detector")
     assert plan.loc["beacon", "runs"]
     assert plan.loc["contact", "reason"] == "not run: the case has no indicators"

@@ -253,7 +253,11 @@ def test_real_ecs_and_transit_gateway_records(tmp_path, samples) -> None:
     flows, _, _ = read(tmp_path, (otel / "valid_tgw_flow_log.log").read_bytes())
     row = flows.to_pylist()[0]
     assert (row["version"], row["tgw_src_vpc_id"]) == (6, "vpc-0abc12345def67890")
-    assert [row[f"packets_lost_{w}"] for w in ("no_route", "blackhole", "mtu_exceeded")] == [1, 2, 3]
+    assert [row[f"packets_lost_{w}"] for w in ("no_route", "blackhole", "mtu_exceeded")] == [
+        1,
+        2,
+        3,
+    ]
     assert (row["action"], row["interface_id"]) == (None, None)
 
 

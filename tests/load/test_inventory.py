@@ -17,8 +17,8 @@ from flowbench.load import inventory
 def recorded(samples: Path) -> list[dict]:
     rows = []
     for path in sorted(samples.glob("inventory/custodian/*/*.json")):
-        for record in inventory.claim(json.loads(path.read_text())) or []:
-            rows.append(inventory.row(record))
+        claimed = inventory.claim(json.loads(path.read_text())) or []
+        rows.extend(inventory.row(record) for record in claimed)
     return inventory.TABLE.rows(rows).to_pylist()
 
 

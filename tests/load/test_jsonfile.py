@@ -99,8 +99,10 @@ def test_bytes_that_are_no_text(tmp_path) -> None:
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.sampled_from(["n", "things", "text", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["n", "things", "text", "x"]), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

@@ -21,7 +21,9 @@ def written(folder: Path, data: bytes, name: str = "file") -> Path:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.binary(max_size=40).filter(lambda b: b"\n" not in b), max_size=30), st.booleans())
+@given(
+    st.lists(st.binary(max_size=40).filter(lambda b: b"\n" not in b), max_size=30), st.booleans()
+)
 def test_blocks_give_back_every_line_at_its_number(tmp_path_factory, lines, packed) -> None:
     data = b"\n".join(lines)
     path = written(tmp_path_factory.mktemp("f"), gzip.compress(data) if packed else data)
@@ -29,8 +31,8 @@ def test_blocks_give_back_every_line_at_its_number(tmp_path_factory, lines, pack
         return
     found = {}
     for block in Opened(path).blocks():
-        for number, line in enumerate(block.data.removesuffix(b"\n").split(b"\n"), block.first_line):
-            found[number] = line
+        texts = block.data.removesuffix(b"\n").split(b"\n")
+        found.update(enumerate(texts, block.first_line))
     kept = lines[:-1] if lines and lines[-1] == b"" else lines
     assert found == dict(enumerate(kept, 1))
 

@@ -1,0 +1,40 @@
+"""Which files lie under the paths a user gave, in an order that never changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from flowbench.errors import InputError
+
+
+def find(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
+    """The files under some paths with the names to show, in a fixed order; and what was barred."""
+    found: dict[Path, str] = {}
+    unread: list[tuple[str, str]] = []
+    for given in map(Path, paths):
+        if not given.exists():
+            raise InputError(f"{given} does not exist")
+        if given.is_file():
+            found.setdefault(given, given.name)
+            continue
+        if not os.access(given, os.R_OK | os.X_OK):
+            raise InputError(f"{given} cannot be read: no permission")
+
+        def barred(error: OSError, given: Path = given) -> None:
+            name = os.path.relpath(error.filename, given)
+            unread.append((name, f"cannot be read: {error.strerror}"))
+
+        for folder, folders, files in os.walk(given, onerror=barred):
+            folders.sort()
+            for file in sorted(files):
+                path = Path(folder, file)
+                name = path.relative_to(given).as_posix()
+                if path.is_file():
+                    found.setdefault(path, name)
+                else:
+                    unread.append((name, "not a regular file, or a link that leads nowhere"))
+    if not found and not unread:
+        raise InputError(f"no files in {', '.join(map(str, paths))}")
+    return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread

@@ -1,0 +1,154 @@
+"""The API calls around the Winterday incident: the rogue user's, and everybody else's."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from flowbench.scenario import companions as say
+from flowbench.scenario.estate import ACCOUNT, Estate, identifier
+from flowbench.scenario.files import stamp
+from flowbench.scenario.ordinary import DAY, HOUR, OFFICE
+from flowbench.scenario.winterday_facts import (
+    ATTACKER,
+    BAD_AGENT,
+    CREATED,
+    FIRST,
+    LAST,
+    LEAKED,
+    LEAKED_KEY,
+    MINER,
+    RESPONDER,
+    RESPONDER_KEY,
+    ROGUE,
+    ROGUE_KEY,
+    STARTED,
+    STOPPED,
+)
+
+_LAMBDA = "lambda.amazonaws.com"
+
+
+def events(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Every CloudTrail event of the three days, in no particular order."""
+    yield from _routine(estate, chance)
+    leaked, rogue = say.user(LEAKED, LEAKED_KEY), say.user(ROGUE, ROGUE_KEY)
+
+    def call(
+        who: dict[str, Any], at: float, source: str, name: str, *a: Any, **k: Any
+    ) -> dict[str, Any]:
+        return say.event(at, who, source, name, ATTACKER, BAD_AGENT, *a, **k)
+
+    arn = f"arn:aws:iam::{ACCOUNT}:user/{ROGUE}"
+    person = {"userName": ROGUE, "userId": say.principal_id("AIDA", ROGUE), "arn": arn, "path": "/"}
+    yield call(leaked, CREATED - 140, "sts", "GetCallerIdentity")
+    yield call(
+        leaked, CREATED, "iam", "CreateUser", {"userName": ROGUE}, {"user": person}, read_only=False
+    )
+    key = {"userName": ROGUE, "accessKeyId": ROGUE_KEY, "status": "Active",
+           "createDate": stamp(CREATED + 31)}  # fmt: skip
+    yield call(leaked, CREATED + 31, "iam", "CreateAccessKey", {"userName": ROGUE},
+               {"accessKey": key}, read_only=False)  # fmt: skip
+    policy = {"userName": ROGUE, "policyArn": "arn:aws:iam::aws:policy/PowerUserAccess"}
+    yield call(leaked, CREATED + 58, "iam", "AttachUserPolicy", policy, read_only=False)
+
+    at = STARTED - 25 * 60
+    for gap, source, name in (
+        (0, "sts", "GetCallerIdentity"),
+        (40, "ec2", "DescribeInstances"),
+        (71, "ec2", "DescribeSubnets"),
+        (90, "s3", "ListBuckets"),
+    ):
+        yield call(rogue, at + gap, source, name)
+    for gap, name in ((160, "ListUsers"), (190, "CreateAccessKey"), (240, "ListRoles")):
+        text = f"User: {arn} is not authorized to perform: iam:{name}"
+        yield call(
+            rogue, at + gap, "iam", name, error=("AccessDenied", text), read_only=name[0] == "L"
+        )
+    group = identifier("sg", "dev", "default")
+    yield call(
+        rogue, STARTED - 300, "ec2", "AuthorizeSecurityGroupIngress",
+        {"groupId": group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
+         "cidrIp": f"{ATTACKER}/32", "ipPermissions": {}},
+        {"_return": True}, read_only=False,
+    )  # fmt: skip
+    too_big = ("Client.VcpuLimitExceeded", "You have requested more vCPU capacity than your limit")
+    asked, _ = say.run_instances(MINER, STARTED - 60, "c7i.48xlarge", "ami-0example1winter")
+    yield call(rogue, STARTED - 60, "ec2", "RunInstances", asked, error=too_big, read_only=False)
+    request, response = say.run_instances(MINER, STARTED, "c7i.8xlarge", "ami-0example1winter")
+    yield call(rogue, STARTED, "ec2", "RunInstances", request, response, read_only=False)
+    yield call(rogue, STARTED + 90, "ec2", "DescribeInstances",
+               {"instancesSet": {"items": [{"instanceId": MINER.instance}]}})  # fmt: skip
+    yield call(rogue, STARTED + DAY, "ec2", "DescribeInstanceStatus",
+               {"instancesSet": {"items": [{"instanceId": MINER.instance}]}})  # fmt: skip
+
+    responder = say.user(RESPONDER, RESPONDER_KEY)
+    agent = "aws-cli/2.17.0"
+    yield say.event(
+        STOPPED - 420, responder, "iam", "UpdateAccessKey", OFFICE, agent,
+        {"userName": ROGUE, "accessKeyId": ROGUE_KEY, "status": "Inactive"}, read_only=False,
+    )  # fmt: skip
+    states = {"instanceId": MINER.instance, "currentState": {"code": 64, "name": "stopping"},
+              "previousState": {"code": 16, "name": "running"}}  # fmt: skip
+    yield say.event(
+        STOPPED, responder, "ec2", "StopInstances", OFFICE, agent,
+        {"instancesSet": {"items": [{"instanceId": MINER.instance}]}},
+        {"instancesSet": {"items": [states]}}, read_only=False,
+    )  # fmt: skip
+
+
+def _routine(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """What the account's people, roles and services do every day."""
+    people = {LEAKED: LEAKED_KEY, RESPONDER: RESPONDER_KEY, "a.lindqvist": "AKIAEXAMPLELINDQ0001"}
+    for day in range(FIRST, LAST, DAY):
+        for name, key in people.items():
+            yield say.event(
+                day + chance.uniform(8, 9.5) * HOUR, say.user(name, key), "signin", "ConsoleLogin",
+                OFFICE, "Mozilla/5.0", None, {"ConsoleLogin": "Success"}, read_only=False,
+                kind="AwsConsoleSignIn", additionalEventData={"MFAUsed": "Yes"},
+            )  # fmt: skip
+            for _ in range(25):
+                source, action = chance.choice([
+                    ("ec2", "DescribeInstances"), ("ec2", "DescribeSecurityGroups"),
+                    ("rds", "DescribeDBInstances"), ("s3", "ListBuckets"),
+                    ("cloudwatch", "GetMetricData"), ("logs", "FilterLogEvents"),
+                ])  # fmt: skip
+                at = day + chance.uniform(8.5, 18) * HOUR
+                yield say.event(at, say.user(name, key), source, action, OFFICE, "Mozilla/5.0")
+        for _ in range(50):
+            at = day + chance.random() * DAY
+            host = chance.choice(estate.with_role("web", "app", "batch", "ci"))
+            who = say.role(
+                f"{host.subnet.vpc}-{host.role}", host.instance or "", "ASIAEXAMPLESESSION01", at
+            )
+            source, action = chance.choice([
+                ("ssm", "UpdateInstanceInformation"), ("secretsmanager", "GetSecretValue"),
+                ("ecr", "GetAuthorizationToken"), ("sts", "GetCallerIdentity"),
+            ])  # fmt: skip
+            yield say.event(at, who, source, action, host.address, "aws-sdk-go/1.55")
+        for _ in range(18):
+            at = day + chance.random() * DAY
+            yield say.event(
+                at, say.service(_LAMBDA), "sts", "AssumeRole", _LAMBDA, _LAMBDA,
+                {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/statements",
+                 "roleSessionName": "statements"},
+                {"credentials": {"accessKeyId": "ASIAEXAMPLELAMBDA001", "sessionToken": "invented",
+                                 "expiration": stamp(at + HOUR)}},
+            )  # fmt: skip
+        deploy = say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", day)
+        box = estate["dev-ci-2"]
+        yield say.event(
+            day + 10 * HOUR, deploy, "ec2", "AuthorizeSecurityGroupIngress", box.address,
+            "terraform/1.9",
+            {"groupId": identifier("sg", "dev", "ci"), "ipProtocol": "tcp", "fromPort": 8080,
+             "toPort": 8080, "cidrIp": "10.40.0.0/16", "ipPermissions": {}},
+            {"_return": True}, read_only=False,
+        )  # fmt: skip
+    for place, host in enumerate(estate.with_role("devbox")[:2]):  # honest starts, for comparison
+        at = FIRST + 60 + 90 * place
+        request, response = say.run_instances(host, at, "t3.medium", "ami-0example0golden")
+        yield say.event(
+            at, say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", at), "ec2", "RunInstances",
+            estate["dev-ci-2"].address, "terraform/1.9", request, response, read_only=False,
+        )  # fmt: skip

@@ -1,0 +1,39 @@
+"""The engine: UTC, no network, and parts that differ are one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flowbench import engine, schema
+
+TABLE = schema.Table.of("t", ("n", "int64", ""), ("when", "time", ""))
+
+
+def test_time_is_utc_and_nothing_is_fetched() -> None:
+    settings = engine.connect().con.execute(
+        "select current_setting('TimeZone'), current_setting('autoinstall_known_extensions'),"
+        " current_setting('autoload_known_extensions')"
+    )
+    assert settings.fetchone() == ("UTC", False, False)
+
+
+def test_parts_with_other_columns_are_one_table(tmp_path: Path) -> None:
+    parts = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
+    pq.write_table(TABLE.rows([{"n": 1}]), parts[0])
+    extra = TABLE.rows([{"n": 2}]).append_column("more", pa.array(["x"]))
+    pq.write_table(extra, parts[1])
+    seen = engine.scan(engine.connect(), TABLE, parts).order_by("n").to_pyarrow()
+    assert seen.column_names == ["n", "when", "more"]
+    assert seen["more"].to_pylist() == [None, "x"]
+
+
+def test_no_parts_are_an_empty_table_of_the_same_columns() -> None:
+    connection = engine.connect()
+    for _ in range(2):  # again, under the same name
+        empty = engine.scan(connection, TABLE, [])
+        assert list(empty.columns) == TABLE.columns
+        assert empty.count().execute() == 0
+    assert engine.to_arrow_schema(empty) == TABLE.arrow
