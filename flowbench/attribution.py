@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TRACE = Table.of(
     "trace",
-    ("step", "string", "address, interface, instance, start, principal, origin, deed, or gap"),
+    ("step", "string", "what this is about: see trace; gap where the chain ends or has a hole"),
     ("what", "string", "one sentence"),
     ("value", "string", "the id or name that the step found; null for a gap"),
     ("time", "time", "when, for what happened at a time"),
@@ -33,7 +33,8 @@ TRACE = Table.of(
     ITEM,
 )
 
-# What gives a principal its powers: events whose target is somebody else's user.
+_SHOWN = 5  # addresses named in a sentence
+# What gives a user its being or its powers.
 _MAKING = (
     "CreateUser",
     "CreateAccessKey",
@@ -49,7 +50,9 @@ def trace(case: Case, address: str) -> pd.DataFrame:
     """The chain from an address to the principal behind it and what else that one did (TRACE).
 
     Steps in order: address, interface, instance, start (RunInstances or CreateNetworkInterface),
-    principal, origin (who made the principal and its keys), deed (everything else it did, by time).
+    principal, access key, called from, origin (who made the principal and its keys), usual (where
+    that maker otherwise calls from), deed (everything else the principal did, and what was done
+    with the keys and sessions it made, by time). A missing link is a step called gap.
     """
     chain = _Chain(case)
     interface = chain.interface(address)
@@ -149,22 +152,30 @@ class _Chain:
                 mine |= events.instance_ids.contains(interface["instance_id"])
         found = _by_time(events.filter(made & mine.fill_null(False)))
         if found.empty:
+            thing = address
+            if interface is not None:
+                thing = interface["instance_id"] or interface["interface_id"]
             first, last = self._covered()
             self.add(
                 "gap",
-                "No RunInstances or CreateNetworkInterface event names it: it was made outside what"
-                f" the CloudTrail evidence covers ({first} to {last})."
+                f"No RunInstances or CreateNetworkInterface event names {thing}: it was made"
+                f" outside what the CloudTrail evidence covers ({first} to {last})."
                 if first
-                else "There is no CloudTrail evidence: who started it cannot be told.",
+                else f"There is no CloudTrail evidence: who started {thing} cannot be told.",
             )
             return None
-        event = found.iloc[0]
+        # An instance may take an interface that was made before it: who ran it counts.
+        ran = found[found["event_name"] == "RunInstances"]
+        event = (found if ran.empty else ran).iloc[0]
+        if interface is None and len(found) > 1:
+            text = f"{len(found)} calls gave {address} to something; the earliest is followed."
+            self.add("gap", text)
         known = {row["step"] for row in self.rows}
         for step, ids in (
             ("interface", event["interface_ids"]),
             ("instance", event["instance_ids"]),
         ):
-            if step not in known and len(ids):
+            if step not in known and ids is not None and len(ids):
                 self.add(step, f"{event['event_name']} gave {address} to {ids[0]}.", ids[0], event)
         self.add(
             "start",
@@ -191,37 +202,65 @@ class _Chain:
         if start["source_ip"]:
             text = f"It came from {start['source_ip']}, user agent {start['user_agent']}."
             self.add("called from", text, start["source_ip"], start, at)
-        keys, made_by = {start["access_key_id"]}, set()
-        if start["principal_type"] == "IAMUser":
-            for event in self._making(start["principal_name"], start["account_id"]):
-                made_by.add(event["event_id"])
-                if event["new_access_key_id"]:
-                    keys.add(event["new_access_key_id"])
-                outcome = f", refused ({event['error_code']})" if event["error_code"] else ""
-                self.add(
-                    "origin",
-                    f"{_name(event)} called {event['event_name']} for {start['principal_name']}"
-                    f" from {event['source_ip']}{outcome}.",
-                    event["principal_arn"] or _name(event),
-                    event,
-                    event["event_time"],
-                )
-            if not made_by:
-                self.add("gap", f"No event shows who made user {start['principal_name']}.")
-        arns = [start["principal_arn"]] if start["principal_arn"] else []
-        deeds = principal_events(self.case, arns, {key for key in keys if key})
-        for _, event in deeds.iterrows():
-            if event["event_id"] in made_by | {start["event_id"]}:
-                continue
-            self.add("deed", deed(event), event["event_name"], event, event["event_time"])
+        origins = self._origins(start)
+        for event in origins:
+            outcome = f", refused ({event['error_code']})" if event["error_code"] else ""
+            self.add(
+                "origin",
+                f"{_name(event)} called {event['event_name']} for {who}"
+                f" from {event['source_ip']}{outcome}.",
+                None if event["error_code"] else event["principal_arn"] or _name(event),
+                event,
+                event["event_time"],
+            )
+        if origins:
+            self._usual(origins)
+        elif start["principal_type"] == "IAMUser":
+            self.add("gap", f"No event in the evidence shows who made user {who}.")
+        elif start["principal_type"] == "AssumedRole":
+            self.add("gap", f"No event in the evidence shows who took up the session {who}.")
+        told = {start["event_id"], *(event["event_id"] for event in origins)}
+        for _, event in self._deeds(start, origins).iterrows():
+            if event["event_id"] not in told:
+                self.add("deed", deed(event), event["event_name"], event, event["event_time"])
 
-    def _making(self, user: str, account: str | None) -> list[pd.Series]:
+    def _origins(self, start: pd.Series) -> list[pd.Series]:
+        """Others' calls that made the principal, its keys, its powers, or the session it used."""
         events = self.case.api_events
-        mine = events.event_name.isin(list(_MAKING)) & (events.target_user == user)
-        if account:
-            mine &= events.account_id == account
+        mine = events.new_access_key_id == start["access_key_id"]
+        if start["principal_type"] == "IAMUser":
+            made = events.event_name.isin(list(_MAKING))
+            made &= events.target_user == start["principal_name"]
+            if start["account_id"]:
+                made &= events.account_id == start["account_id"]
+            mine = mine.fill_null(False) | made
         found = _by_time(events.filter(mine.fill_null(False)))
-        return [event for _, event in found.iterrows() if event["principal_name"] != user]
+        return [e for _, e in found.iterrows() if e["principal_arn"] != start["principal_arn"]]
+
+    def _usual(self, origins: list[pd.Series]) -> None:
+        """Where else the maker calls from: credentials in other hands show here."""
+        maker = origins[0]["principal_arn"]
+        here = sorted({event["source_ip"] for event in origins if event["source_ip"]})
+        calls = principal_events(self.case, [maker] if maker else [], [])
+        elsewhere = calls[~calls["source_ip"].isin(here)]
+        if len(elsewhere):
+            count = len(calls) - len(elsewhere)
+            places = sorted({str(place) for place in elsewhere["source_ip"]})
+            more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+            text = f"Of {_name(origins[0])}'s {len(calls)} calls {count} came from"
+            text += f" {', '.join(here)}; the other {len(elsewhere)} came from"
+            self.add("usual", f"{text} {', '.join(places[:_SHOWN])}{more}.", row=elsewhere.iloc[0])
+
+    def _deeds(self, start: pd.Series, origins: list[pd.Series]) -> pd.DataFrame:
+        """What the principal did, by any of its keys, and what was done with keys it gave out."""
+        arns = [start["principal_arn"]] if start["principal_arn"] else []
+        keys = {start["access_key_id"], *(event["new_access_key_id"] for event in origins)} - {None}
+        while True:
+            found = principal_events(self.case, arns, keys)
+            given = set(found["new_access_key_id"].dropna()) - keys
+            if not given:
+                return found
+            keys |= given
 
     def _covered(self) -> tuple[str | None, str | None]:
         events = self.case.api_events
@@ -234,11 +273,8 @@ class _Chain:
 
 def deed(event: pd.Series) -> str:
     """One API event as a sentence: who called what, on what, from where, with what outcome."""
-    things = (
-        [*event["instance_ids"], *event["interface_ids"]]
-        if event["instance_ids"] is not None
-        else []
-    )
+    lists = (event["instance_ids"], event["interface_ids"])
+    things = [thing for ids in lists if ids is not None for thing in ids]
     on = f" on {', '.join(things[:3])}" if things else ""
     if event["target_user"]:
         on += f" for user {event['target_user']}"

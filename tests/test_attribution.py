@@ -1,0 +1,256 @@
+"""The chain from an address to its principal: every step cites its record, every gap says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from flowbench import attribution
+from flowbench.case import Case
+from tests.story import (
+    CALLER,
+    DATABASE,
+    HOST,
+    HOSTILE,
+    INSTANCE,
+    INTERFACE,
+    KEY,
+    MAKER,
+    OFFICE,
+    ROGUE,
+    call,
+    calls,
+    inventory,
+    started,
+    story,
+)  # fmt: skip
+from tests.traffic import T0, interface, make_case, talk
+
+HOUR = 3600
+TALK = list(talk(HOST, "203.0.113.9", 443, T0))
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return story(tmp_path_factory.mktemp("attribution") / "story")
+
+
+def small(
+    folder: Path,
+    events: list[dict[str, Any]],
+    interfaces: list[dict[str, Any]] | None = None,
+) -> Case:
+    return make_case(folder, TALK, interfaces=interfaces, json_lines=events)
+
+
+def steps(trace: pd.DataFrame, *names: str) -> list[tuple[str, Any, Any]]:
+    some = trace[trace["step"].isin(names)] if names else trace
+    some = some.astype(object).where(some.notna(), None)
+    return list(some[["step", "value", "ref"]].itertuples(index=False, name=None))
+
+
+def gaps(trace: pd.DataFrame) -> list[str]:
+    return list(trace.loc[trace["step"] == "gap", "what"])
+
+
+def test_the_whole_chain_cites_its_events(case: Case) -> None:
+    trace = attribution.trace(case, HOST)
+    assert list(trace.columns) == attribution.TRACE.columns
+    assert steps(trace) == [
+        ("address", HOST, None),
+        ("interface", INTERFACE, None),
+        ("instance", INSTANCE, None),
+        ("start", "e5", "e5"),
+        ("principal", ROGUE, "e5"),
+        ("access key", KEY, "e5"),
+        ("called from", CALLER, "e5"),
+        ("origin", MAKER, "e1"),
+        ("origin", MAKER, "e2"),
+        ("usual", None, "e0"),
+        ("deed", "ListBuckets", "e3"),
+        ("deed", "RunInstances", "e4"),
+        ("deed", "CreateAccessKey", "e6"),
+    ]
+
+
+def test_every_step_but_the_question_names_file_and_record(case: Case) -> None:
+    trace = attribution.trace(case, HOST)
+    assert trace.loc[1:, ["file", "source", "line", "item"]].notna().all().all()
+    start = trace[trace["step"] == "start"].iloc[0]
+    assert (start["file"], start["line"]) == ("other.jsonl", 6)
+    assert trace[trace["step"] == "interface"].iloc[0]["file"] == "enis.json"
+
+
+def test_the_sentences_say_what_happened(case: Case) -> None:
+    what = list(attribution.trace(case, HOST)["what"])
+    assert what[1] == f"It is {INTERFACE} (ec2) in subnet-1, vpc-1 (Name tag: {HOSTILE})."
+    assert what[3] == "RunInstances at 2026-08-31 23:01:00 UTC made it."
+    assert what[9] == f"Of ada's 3 calls 2 came from {CALLER}; the other 1 came from {OFFICE}."
+    assert what[11] == (
+        f"eve called RunInstances from {CALLER}: refused, Client.VcpuLimitExceeded."
+    )
+    assert what[12] == (
+        f"eve called CreateAccessKey for user root-of-all from {CALLER}: refused, AccessDenied."
+    )
+
+
+def test_the_summary(case: Case) -> None:
+    assert attribution.summary(attribution.trace(case, HOST)) == {
+        "address": HOST, "interface": INTERFACE, "instance": INSTANCE, "start": "e5",
+        "principal": ROGUE, "access_key": KEY, "called_from": CALLER,
+        "started_at": "2026-08-31T23:01:00+00:00", "created_by": MAKER,
+    }  # fmt: skip
+
+
+def test_an_address_nobody_knows(case: Case) -> None:
+    trace = attribution.trace(case, "10.9.9.9")
+    assert gaps(trace) == [
+        "No inventory lists an interface with 10.9.9.9.",
+        "No RunInstances or CreateNetworkInterface event names 10.9.9.9: it was made outside what"
+        " the CloudTrail evidence covers (2026-08-31 15:00 to 2026-09-01 07:00 UTC).",
+    ]
+    assert set(attribution.summary(trace).values()) == {"10.9.9.9", None}
+
+
+def test_a_services_interface_has_no_instance(case: Case) -> None:
+    found = gaps(attribution.trace(case, DATABASE))
+    assert found[0] == "No instance is attached: the interface belongs to a service."
+    assert "event names eni-db: it was made outside" in found[1]
+
+
+def test_an_instance_that_no_event_names(tmp_path: Path) -> None:
+    events = [event for event in calls() if event["eventID"] != "e5"]
+    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    assert steps(trace)[-1][0] == "gap"
+    assert f"event names {INSTANCE}: it was made outside" in gaps(trace)[0]
+    # A refused RunInstances made nothing.
+    assert "e4" not in set(trace["ref"].dropna())
+
+
+def test_without_cloudtrail(tmp_path: Path) -> None:
+    case = make_case(tmp_path, TALK, interfaces=inventory())
+    assert gaps(attribution.trace(case, HOST)) == [
+        f"There is no CloudTrail evidence: who started {INSTANCE} cannot be told."
+    ]
+
+
+def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
+    tmp_path: Path,
+) -> None:
+    trace = attribution.trace(small(tmp_path, calls()), HOST)
+    assert steps(trace, "gap", "interface", "instance", "start") == [
+        ("gap", None, None), ("interface", INTERFACE, "e5"), ("instance", INSTANCE, "e5"),
+        ("start", "e5", "e5"),
+    ]  # fmt: skip
+
+
+def test_an_address_that_was_given_twice_is_not_passed_over(tmp_path: Path) -> None:
+    again = call("e5b", "RunInstances", T0 + HOUR, response=started("i-0cccc3333", "eni-y", HOST))
+    trace = attribution.trace(small(tmp_path, [*calls(), again]), HOST)
+    assert f"2 calls gave {HOST} to something; the earliest is followed." in gaps(trace)
+    assert steps(trace, "start") == [("start", "e5", "e5")]
+
+
+def test_who_ran_the_instance_counts_not_who_made_its_interface(tmp_path: Path) -> None:
+    made = call(
+        "e4b", "CreateNetworkInterface", T0 - 2 * HOUR, arn=MAKER, key="AKIAOTHER",
+        response={"networkInterface": {"networkInterfaceId": INTERFACE, "privateIpAddress": HOST}},
+    )  # fmt: skip
+    trace = attribution.trace(small(tmp_path, [made, *calls()], inventory()), HOST)
+    assert steps(trace, "start", "principal") == [
+        ("start", "e5", "e5"), ("principal", ROGUE, "e5"),
+    ]  # fmt: skip
+
+
+def test_a_user_nobody_was_seen_to_make(tmp_path: Path) -> None:
+    events = [event for event in calls() if event["eventID"] not in ("e1", "e2")]
+    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    assert gaps(trace) == ["No event in the evidence shows who made user eve."]
+    assert len(steps(trace, "deed")) == 3
+
+
+def test_a_refused_making_made_nothing(tmp_path: Path) -> None:
+    tried = call("e0b", "AttachUserPolicy", T0 - 5 * HOUR, arn="arn:aws:iam::1:user/zoe",
+                 key="AKIAZOE", error="AccessDenied", request={"userName": "eve"})  # fmt: skip
+    trace = attribution.trace(small(tmp_path, [tried, *calls()], inventory()), HOST)
+    assert steps(trace, "origin")[0] == ("origin", None, "e0b")
+    assert attribution.summary(trace)["created_by"] == MAKER
+
+
+def session(event: dict[str, Any], role: str, key: str) -> dict[str, Any]:
+    """The call as made by a role's session instead of a user."""
+    who = {"type": "AssumedRole", "accessKeyId": key, "accountId": "111122223333",
+           "arn": f"arn:aws:sts::111122223333:assumed-role/{role}"}  # fmt: skip
+    return event | {"userIdentity": who}
+
+
+def assume(event_id: str, at: int, key: str) -> dict[str, Any]:
+    given = {"credentials": {"accessKeyId": key, "sessionToken": "secret"}}
+    return call(event_id, "AssumeRole", at, response=given)
+
+
+def test_a_role_session_leads_back_to_who_took_it_up(tmp_path: Path) -> None:
+    ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
+    events = [assume("r1", T0 - HOUR, "ASIAROLE"), session(ran, "build/s1", "ASIAROLE")]
+    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    assert steps(trace, "principal", "access key", "origin", "gap") == [
+        ("principal", "arn:aws:sts::111122223333:assumed-role/build/s1", "r2"),
+        ("access key", "ASIAROLE", "r2"),
+        ("origin", ROGUE, "r1"),
+    ]
+
+
+def test_a_role_session_nobody_was_seen_to_take_up(tmp_path: Path) -> None:
+    ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
+    case = small(tmp_path, [session(ran, "build/s1", "ASIAROLE")], inventory())
+    assert gaps(attribution.trace(case, HOST)) == [
+        "No event in the evidence shows who took up the session build/s1."
+    ]
+
+
+def test_deeds_follow_the_keys_and_sessions_it_gave_out(tmp_path: Path) -> None:
+    second = call("d1", "CreateAccessKey", T0 + 60, request={"userName": "backup"},
+                  response={"accessKey": {"accessKeyId": "AKIASECOND"}})  # fmt: skip
+    events = [
+        *calls(), second,
+        call("d2", "ListUsers", T0 + 120, arn="arn:aws:iam::1:user/backup", key="AKIASECOND"),
+        assume("d3", T0 + 180, "ASIATHIRD"),
+        session(call("d4", "GetObject", T0 + 240), "admin/x", "ASIATHIRD"),
+        session(assume("d5", T0 + 300, "ASIAFOURTH"), "admin/x", "ASIATHIRD"),
+        session(call("d6", "PutObject", T0 + 360), "other/y", "ASIAFOURTH"),
+        call("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
+    ]  # fmt: skip
+    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    assert [ref for _, _, ref in steps(trace, "deed")] == [
+        "e3", "e4", "e6", "d1", "d2", "d3", "d4", "d5", "d6",
+    ]  # fmt: skip
+
+
+def test_events_of_a_principal_by_name_or_key(case: Case) -> None:
+    mine = attribution.principal_events(case, [ROGUE], [])
+    assert list(mine["event_id"]) == ["e3", "e4", "e5", "e6"]
+    assert list(attribution.principal_events(case, [], [KEY])["event_id"]) == list(mine["event_id"])
+    assert attribution.principal_events(case, [], []).empty
+
+
+def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
+    name = "x'); DROP TABLE events;--<b>"
+    events = [
+        call("h1", "RunInstances", T0, arn=f"arn:aws:iam::1:user/{name}", key=name,
+             response=started(INSTANCE, INTERFACE, HOST)),
+        call("h2", "CreateUser", T0 - 60, arn=MAKER, request={"userName": name}),
+    ]  # fmt: skip
+    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    assert steps(trace, "principal", "access key", "origin") == [
+        ("principal", f"arn:aws:iam::1:user/{name}", "h1"), ("access key", name, "h1"),
+        ("origin", MAKER, "h2"),
+    ]  # fmt: skip
+
+
+def test_an_address_of_two_interfaces_names_both(tmp_path: Path) -> None:
+    twice = [*inventory(), interface(HOST, "zz-other")]
+    trace = attribution.trace(small(tmp_path, calls(), twice), HOST)
+    assert "the address also stands at eni-zz-other" in trace["what"].iloc[1]
