@@ -62,26 +62,23 @@ def around(graph: nx.DiGraph, node: str, hops: int = 1) -> nx.DiGraph:
 
 
 def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx.DiGraph:
-    """Where something that sat at ``address`` could have got to, and where it was turned away.
+    """Where something that sat at ``address`` could have got to by connections that were answered.
 
-    Followed are connections that were answered, and only along paths that respect time: each step
-    begins no earlier than the one before. Node attribute ``arrival`` is the earliest possible
-    moment. Nodes without one were only knocked at: their edges are attempts, refused or unanswered,
-    of a node already reached. Edges sum what came after the arrival and nothing else.
-    ``after`` is when it began (the first record otherwise). An address that opened nothing since
-    gives a graph of itself alone.
+    Only paths that respect time: each step begins no earlier than the one before. Node attribute
+    ``arrival`` is the earliest possible moment; edges sum what came after the arrival and nothing
+    else. ``after`` is when it began (the first record otherwise). An address that opened nothing
+    since gives a graph of itself alone.
 
     Known limit: a connection shows that a way was open, not that it was taken; one that began
     before the arrival and was still open is not followed; windows blur the order by up to a minute.
     """
     c = case.connections
-    steps = c.filter(~c.relay)
+    steps = c.filter(c.answered, ~c.relay)
     start = after if after is not None else case.span[0]
     arrival: dict[str, pd.Timestamp] = {} if start is None else {address: start}
     fresh = dict(arrival)
     while fresh:  # as often as the longest path has steps: an arrival only ever gets earlier
-        onward = _onward(steps, fresh)
-        onward = onward.filter(onward.answered).group_by("responder")
+        onward = _onward(steps, fresh).group_by("responder")
         fresh = {}
         for row in onward.aggregate(at=_.first_seen.min()).to_pyarrow().to_pylist():
             node, at = row["responder"], pd.Timestamp(row["at"])
@@ -90,8 +87,9 @@ def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx
     reach = _drawn_up(case, connections.pairs(_onward(steps, arrival)), "address")
     if address not in reach:
         reach.add_node(address, **_EMPTY | {"label": address, "address": address})
+        arrival.setdefault(address, pd.NaT)  # a case without records knows no moment
     for node in reach:
-        reach.nodes[node]["arrival"] = arrival.get(node)
+        reach.nodes[node]["arrival"] = arrival[node]
     reach.graph["about"] = address
     return reach
 
