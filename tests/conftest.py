@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from flowbench import detect
+from flowbench.case import Case
 
 ROOT = Path(__file__).parents[1]
 
@@ -16,3 +21,23 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("the real samples are not here (../shared/samples)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def winterday(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The Winterday case, read from the evidence in the repository."""
+    case = Case.create(tmp_path_factory.mktemp("winterday") / "case", "Winterday")
+    case.ingest(ROOT / "data" / "winterday" / "evidence")
+    return case
+
+
+@pytest.fixture(scope="session")
+def winterday_findings(winterday: Case) -> Any:
+    """What the detectors make of it."""
+    return detect.run(winterday)
+
+
+@pytest.fixture(scope="session")
+def answers() -> dict[str, Any]:
+    """What really happened at Winterday: tests may look, the package may not."""
+    return json.loads((ROOT / "data" / "winterday" / "answers.json").read_text(encoding="utf-8"))

@@ -17,9 +17,9 @@ from flowbench.scenario.estate import ACCOUNT, REGION, Estate, Host
 # The format string a security team would choose: v5, in the order of AWS's table.
 FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes "
-    "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr pkt- "
-    "dstaddr region az-id sublocation-type sublocation-id pkt-src-aws-service pkt-dst-aws- "
-    "service flow-direction traffic-path"
+    "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr "
+    "pkt-dstaddr region az-id sublocation-type sublocation-id pkt-src-aws-service "
+    "pkt-dst-aws-service flow-direction traffic-path"
 )
 
 FIN, SYN, SYN_ACK = 1, 2, 18

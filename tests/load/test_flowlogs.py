@@ -235,8 +235,8 @@ def test_every_line_of_every_file_is_a_record_or_in_quarantine(tmp_path, samples
         "otel/vpc_flow_log_too_few_fields.log": (0, ["13 fields where the format has 14"]),
         "otel/vpc_flow_log_too_many_fields.log": (0, ["15 fields where the format has 14"]),
         "sekoia/rows-v2.log": (11, []),
-        "../labelled/scan-ncsa/flow.log.gz": (48, []),
-        "../labelled/scan-ncsa-backscatter/flow.log.gz": (6_286, []),
+        "../labelled/scan-ncsa/flow.log.gz": (64, []),
+        "../labelled/scan-ncsa-backscatter/flow.log.gz": (4_600, []),
     }
     for name, (records, reasons) in expected.items():
         path = samples / "flowlogs" / name
