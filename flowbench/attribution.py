@@ -271,7 +271,7 @@ class _Chain:
         return f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M} UTC"
 
 
-def deed(event: pd.Series) -> str:
+def deed(event: pd.Series | dict[str, Any]) -> str:
     """One API event as a sentence: who called what, on what, from where, with what outcome."""
     lists = (event["instance_ids"], event["interface_ids"])
     things = [thing for ids in lists if ids is not None for thing in ids]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flowbench import attribution, detect
-from flowbench.schema import ITEM, ORIGIN, Table, to_frame
+from flowbench.schema import ITEM, ORIGIN, Table
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -47,25 +47,27 @@ def build(
     """The timeline (TABLE), ordered by time, kind and reference.
 
     ``about`` is an address: what concerns it, its instance and the principal behind it. Without it,
-    the subjects of all findings of severity high or above count, or of all if there are none.
-    ``findings`` saves running the detectors again.
+    the subjects of all findings of severity high or above count; if there are none, all findings
+    and all alerts are there, and nobody's API calls. ``findings`` saves running the detectors
+    again.
     """
     found = detect.run(case) if findings is None else findings
-    subjects = [about] if about is not None else _subjects(found)
-    traces = {subject: attribution.trace(case, subject) for subject in subjects}
-    concerned = found[found["subject"].isin(subjects)]
-    if about is None:
-        concerned = concerned[concerned["severity"].isin(_GRAVE)] if subjects else found
+    followed = _subjects(found) if about is None else [about]
+    traces = {subject: attribution.trace(case, subject) for subject in followed}
+    if about is not None:
+        concerned = found[found["subject"] == about]
+    else:
+        concerned = found[found["severity"].isin(_GRAVE)] if followed else found
     rows = [
         *_findings(concerned),
         *_api(case, traces),
-        *_alerts(case, subjects, traces),
-        *_names(case, subjects, concerned),
+        *_alerts(case, followed, traces),
+        *_names(case, followed or list(found["subject"]), concerned),
         *_notes(case, about),
     ]
     frame = TABLE.frame(rows)
     return frame.sort_values(
-        ["time", "kind", "ref", "what", "line", "item"], ignore_index=True, kind="stable"
+        ["time", "kind", "ref", "what", "source", "line", "item"], ignore_index=True, kind="stable"
     )
 
 
@@ -73,84 +75,123 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
     """The indicators of compromise (INDICATORS) that the case's grave findings rest on.
 
     Peers of findings of severity high or above, the names that led to them, and the instance,
-    interface, principal, access key and source address behind each subject.
+    interface, principal, access key and source address behind each subject, with the first and last
+    sign of each among these findings and the events of their traces.
     """
     grave = findings[findings["severity"].isin(_GRAVE)]
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    signs = [*_peers(grave), *_domains(case, grave)]
+    for subject in _subjects(findings):
+        signs += _behind(case, subject, grave[grave["subject"] == subject])
+    if not signs:
+        return INDICATORS.frame([])
 
-    def add(
-        indicator: Any, kind: str, role: str, first: Any, last: Any, by: str, source: str
-    ) -> None:
-        if indicator is None or pd.isna(indicator):
-            return
-        row = rows.setdefault(
-            (kind, indicator),
-            {
-                "indicator": indicator,
-                "type": kind,
-                "role": [],
-                "first_seen": first,
-                "last_seen": last,
-                "seen_by": [],
-                "source": [],
-            },
-        )
-        for name, value in (("role", role), ("seen_by", by), ("source", source)):
-            if value not in row[name]:
-                row[name].append(value)
-        row["first_seen"] = min(
-            (t for t in (row["first_seen"], first) if t is not None), default=None
-        )
-        row["last_seen"] = max((t for t in (row["last_seen"], last) if t is not None), default=None)
+    def together(texts: pd.Series) -> str:
+        return "; ".join(dict.fromkeys(texts))
 
-    for finding in grave.itertuples():
-        if pd.notna(finding.peer) and finding.detector != "lateral-movement":
-            add(
-                finding.peer,
-                "address",
-                finding.title,
-                finding.first_seen,
-                finding.last_seen,
-                finding.subject,
-                finding.finding_id,
+    frame = pd.DataFrame(signs).groupby(["type", "indicator"], as_index=False, sort=True)
+    rows = frame.agg(
+        role=("role", together),
+        first_seen=("first", "min"),
+        last_seen=("last", "max"),
+        seen_by=("by", together),
+        source=("source", together),
+    )
+    return INDICATORS.frame(rows.to_dict("records"))
+
+
+def _peers(grave: pd.DataFrame) -> list[dict[str, Any]]:
+    outside = grave[grave["peer"].notna() & (grave["detector"] != "lateral-movement")]
+    return [
+        {
+            "indicator": row.peer,
+            "type": "address",
+            "role": row.title,
+            "first": row.first_seen,
+            "last": row.last_seen,
+            "by": row.subject,
+            "source": row.finding_id,
+        }
+        for row in outside.itertuples()
+    ]
+
+
+def _domains(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "indicator": row["name"],
+            "type": "domain",
+            "role": f"resolved to {', '.join(row['answers'])}",
+            "first": row["first"],
+            "last": row["last"],
+            "by": row["srcaddr"],
+            "source": "DNS query log",
+        }
+        for row in _look_ups(case, list(grave["peer"].dropna()))
+        if row["srcaddr"] in set(grave["subject"])
+    ]
+
+
+_BEHIND = (
+    ("interface", "interface", "the host's interface"),
+    ("instance", "instance", "the instance"),
+    ("principal", "principal", "started the instance"),
+    ("access key", "access key", "signed the call that started it"),
+    ("called from", "address", "where the call came from"),
+    ("origin", "principal", "made or changed the principal that started it"),
+)
+
+
+def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]]:
+    """The host itself and who is behind it."""
+    trace = attribution.trace(case, subject)
+    events = case.api_events.filter(case.api_events.event_id.isin(_refs(trace)))
+    calls = events.select(
+        "event_time", "principal_arn", "access_key_id", "new_access_key_id", "source_ip",
+        "target_user", "instance_ids", "interface_ids",
+    ).to_pyarrow().to_pylist()  # fmt: skip
+    first, last = mine["first_seen"].min(), mine["last_seen"].max()
+    host = {"by": subject, "first": first, "last": last}
+    signs = [
+        host
+        | {
+            "indicator": subject,
+            "type": "address",
+            "role": "the inside host concerned",
+            "source": "findings",
+        }
+    ]
+    for step, kind, role in _BEHIND:
+        for row in trace[(trace["step"] == step) & trace["value"].notna()].itertuples():
+            times = [call["event_time"] for call in calls if _names_it(call, row.value)]
+            times += [row.time] if pd.notna(row.time) else []
+            times += [first, last] if kind in ("instance", "interface") else []
+            signs.append(
+                {
+                    "indicator": row.value,
+                    "type": kind,
+                    "role": role,
+                    "first": min(times, default=None),
+                    "last": max(times, default=None),
+                    "by": subject,
+                    "source": f"event {row.ref}" if pd.notna(row.ref) else "inventory",
+                }
             )
-    for row in _look_ups(case, [p for p in grave["peer"] if pd.notna(p)]):
-        if row["srcaddr"] in set(grave["subject"]):
-            add(
-                row["name"],
-                "domain",
-                f"resolved to {', '.join(row['answers'])}",
-                row["first"],
-                row["last"],
-                row["srcaddr"],
-                "DNS query log",
-            )
-    for subject in _subjects(findings) if len(grave) else []:
-        mine = grave[grave["subject"] == subject]
-        first, last = mine["first_seen"].min(), mine["last_seen"].max()
-        trace = attribution.trace(case, subject)
-        add(subject, "address", "the inside host concerned", first, last, subject, "findings")
-        for step, kind, role in (
-            ("interface", "interface", "the host's interface"),
-            ("instance", "instance", "the instance"),
-            ("principal", "principal", "started the instance"),
-            ("access key", "access key", "signed the call that started it"),
-            ("called from", "address", "where the call came from"),
-            ("origin", "principal", "made or changed the principal that started it"),
-        ):
-            for row in trace[(trace["step"] == step) & trace["value"].notna()].itertuples():
-                at = None if pd.isna(row.time) else row.time
-                source = f"event {row.ref}" if pd.notna(row.ref) else "inventory"
-                add(row.value, kind, role, at, at, subject, source)
-    return INDICATORS.frame(
-        row | {name: "; ".join(row[name]) for name in ("role", "seen_by", "source")}
-        for _, row in sorted(rows.items())
+    return signs
+
+
+def _names_it(call: dict[str, Any], thing: str) -> bool:
+    """Whether an API event is a sign of a key, an address, a user, an instance or an interface."""
+    user = thing.rpartition(":user/")[2] if ":user/" in thing else None
+    return (
+        any(call[name] == thing for name in call if name not in ("event_time", "target_user"))
+        or any(thing in (call[name] or ()) for name in ("instance_ids", "interface_ids"))
+        or (user is not None and call["target_user"] == user.rpartition("/")[2])
     )
 
 
 def _subjects(found: pd.DataFrame) -> list[str]:
-    grave = found[found["severity"].isin(_GRAVE)]
-    return list(dict.fromkeys((grave if len(grave) else found)["subject"]))
+    """The subjects of grave findings, the gravest first."""
+    return list(dict.fromkeys(found.loc[found["severity"].isin(_GRAVE), "subject"]))
 
 
 def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
@@ -171,40 +212,34 @@ def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _api(case: Case, traces: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """What the principals behind the subjects did, who made them, what others did about them."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for subject, trace in traces.items():
-        refs = trace.loc[trace["step"].isin(["start", "origin", "deed"]), "ref"].dropna()
         instances = list(trace.loc[trace["step"] == "instance", "value"])
         users = [v.rpartition("/")[2] for v in trace.loc[trace["step"] == "principal", "value"]]
         e = case.api_events
         touched = [e.instance_ids.contains(one) for one in instances]
         touched += [e.target_user == user for user in users]
-        mine = e.event_id.isin(list(refs))
+        mine = e.event_id.isin(_refs(trace))
         for touch in touched:
             # Others' reading calls on an instance are routine; what they change is not.
             mine |= touch.fill_null(False) & ~e.read_only.fill_null(False)
-        for event in to_frame(e.filter(mine).to_pyarrow()).astype(object).itertuples():
-            event_row = pd.Series(event._asdict()).where(lambda s: s.map(_there), None)
-            rows[event.source + str(event.item)] = {
-                "time": event.event_time,
+        for event in e.filter(mine).to_pyarrow().to_pylist():
+            rows[event["source"], event["line"], event["item"]] = {
+                "time": event["event_time"],
                 "kind": "api",
-                "what": attribution.deed(event_row),
+                "what": attribution.deed(event),
                 "subject": subject,
-                "principal": event_row["principal_name"],
-                "ref": event_row["event_id"],
-                "source": event.source,
-                "line": event.line,
-                "item": event.item,
+                "principal": event["principal_name"],
+                "ref": event["event_id"],
+                **{name: event[name] for name in ("source", "line", "item")},
             }
     return list(rows.values())
 
 
-def _there(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        or (hasattr(value, "__len__") and not isinstance(value, str))
-        or bool(pd.notna(value))
-    )
+def _refs(trace: pd.DataFrame) -> list[str]:
+    """The events of a trace in which the principal acted or was acted upon."""
+    told = trace[trace["step"].isin(["start", "origin", "deed"])]
+    return list(told["ref"].dropna())
 
 
 def _alerts(
@@ -273,9 +308,8 @@ def _look_ups(case: Case, peers: list[str]) -> list[dict[str, Any]]:
         "name", "srcaddr", "query_time", "source", "line", "item", answer=d.answers.unnest()
     )
     answered = answered.filter(answered.answer.isin(peers))
-    first = {
-        name: answered[name].argmin(answered.query_time) for name in ("source", "line", "item")
-    }
+    order = [answered[name] for name in ("query_time", "source", "line", "item")]
+    first = {name: answered[name].first(order_by=order) for name in ("source", "line", "item")}
     found = answered.group_by("srcaddr", "name").aggregate(
         first=answered.query_time.min(),
         last=answered.query_time.max(),
