@@ -24,6 +24,7 @@ from typing import Any
 import filelock
 import ibis
 import pandas as pd
+import pyarrow as pa
 
 from flowbench import __version__, connections, custody, engine, load, store, verify
 from flowbench.enrich import addresses, indicators
@@ -337,6 +338,10 @@ class Case:
             "protocol",
         ]
         return to_frame(c.filter(keep).order_by(order).to_pyarrow())
+
+    def stream(self, table: ibis.Table) -> pa.RecordBatchReader:
+        """The rows of one of the case's tables, or of what was made of it, batch by batch."""
+        return engine.stream(self._connection, table)
 
     def info(self) -> pd.DataFrame:
         """The case at a glance: a row per kind of evidence.

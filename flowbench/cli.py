@@ -92,7 +92,7 @@ def new(case: Path, name: str | None) -> None:
 
 @main.command()
 @_case_argument
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--copy", is_flag=True, help="Copy the evidence into the case folder.")
 @click.option(
     "--kind",
@@ -282,7 +282,8 @@ def flows(
     """
     from flowbench import output as out
 
-    table = _open(case).flows
+    opened = _open(case)
+    table = opened.flows
     if address is not None:
         ends = [table.srcaddr, table.dstaddr, table.pkt_srcaddr, table.pkt_dstaddr]
         keep = ends[0] == address
@@ -300,7 +301,7 @@ def flows(
         "start", "end", "interface_id", "srcaddr", "srcport", "dstaddr", "dstport", "protocol",
         "packets", "bytes", "action", "log_status", "source", "line",
     ]  # fmt: skip
-    out.write(table.to_pyarrow_batches(), form, output, columns=shown)
+    out.write(opened.stream(table), form, output, columns=shown)
     if count is not None and limit is not None and count > limit:
         click.echo(f"{limit} of {count:,} records; --limit or --format for more", err=True)
 
@@ -312,9 +313,10 @@ def quarantine(case: Path, form: str, output: Path | None) -> None:
     """What could not be read from CASE's evidence: file, line, reason and the raw text."""
     from flowbench import output as out
 
-    table = _open(case).quarantine.order_by("file", "source", "line", "item", "reason")
+    opened = _open(case)
+    table = opened.quarantine.order_by("file", "source", "line", "item", "reason")
     shown = ["file", "line", "item", "reason", "raw"]
-    out.write(table.to_pyarrow_batches(), form, output, columns=shown)
+    out.write(opened.stream(table), form, output, columns=shown)
 
 
 @main.command()

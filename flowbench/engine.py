@@ -47,3 +47,11 @@ def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table
     seen = connection.read_parquet([str(part) for part in parts], union_by_name=True)
     extra = [name for name in seen.columns if name not in table.columns]
     return seen.select(*table.columns, *extra)
+
+
+def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
+    """An expression's rows, batch by batch, however many there are.
+
+    Ibis 12 asks DuckDB for batches in a way that DuckDB 2 no longer has; its SQL is the same.
+    """
+    return connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()

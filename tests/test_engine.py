@@ -36,4 +36,13 @@ def test_no_parts_are_an_empty_table_of_the_same_columns() -> None:
         empty = engine.scan(connection, TABLE, [])
         assert list(empty.columns) == TABLE.columns
         assert empty.count().execute() == 0
-    assert engine.to_arrow_schema(empty) == TABLE.arrow
+
+
+def test_a_stream_gives_every_row_in_order(tmp_path: Path) -> None:
+    connection = engine.connect()
+    pq.write_table(TABLE.rows([{"n": n} for n in range(300_000)]), tmp_path / "1.parquet")
+    table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
+    batches = list(engine.stream(connection, table.filter(table.n >= 10).order_by(table.n.desc())))
+    found = [n for batch in batches for n in batch.column("n").to_pylist()]
+    assert len(batches) > 1
+    assert found == list(range(299_999, 9, -1))

@@ -68,7 +68,7 @@ def test_no_other_sample_is_taken_for_a_list(samples: Path) -> None:
         path.name
         for path in sorted(samples.rglob("*"))
         if path.is_file() and "feeds" not in path.parts
-        and indicators.sniff(path.open("rb").read(64 << 10))
+        and indicators.sniff(path.read_bytes()[: 64 << 10])
     ]  # fmt: skip
     assert taken == []
 
