@@ -4,9 +4,10 @@ Nodes are addresses or what they belong to; an edge goes from initiator to respo
 connections between them. Sums are made in the engine; only nodes and edges come to Python.
 
 Edge attributes: connections, refused, answered, bytes_out, bytes_in (from the edge's source to its
-target and back), ports (text), first_seen, last_seen (UTC), listed (an indicator covers one end),
-verdict ('refused' when nothing was answered, else 'listed' or 'accepted'). Node attributes: label,
-inside, service, name, vpc, kinds (text).
+target and back), ports (text), first_seen, last_seen (UTC), listed (an indicator covered one end
+at some time between these), verdict ('refused' when nothing was answered, else 'listed' or
+'accepted'). Node attributes: label, inside, service, name, vpc, kinds (text: what indicators that
+held at the time call it), lapsed (those that held before or after only).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _ARRIVAL = Table.of(
     ("node", "string", "an address that was reached"),
     ("arrival", "time", "the earliest moment it can have been"),
 )
-_EMPTY = {"name": "", "inside": True, "service": "", "vpc": "", "kinds": ""}
+_EMPTY = {"name": "", "inside": True, "service": "", "vpc": "", "kinds": "", "lapsed": ""}
 
 
 def communication(case: Case, level: str = "address") -> nx.DiGraph:
@@ -117,7 +118,7 @@ def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
         .order_by("initiator", "responder", "service_port")
         .to_pyarrow()
     )
-    listed = set(book.index[book["indicators"] > 0])
+    periods = _periods(case)
     graph = nx.DiGraph()
     addresses = sorted(set(rows["initiator"]) | set(rows["responder"]))
     for known in book.loc[addresses].reset_index().to_dict("records"):
@@ -126,13 +127,38 @@ def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
     for row in rows.to_dict("records"):
         ends = place[row["initiator"]], place[row["responder"]]
         ports.setdefault(ends, set()).add(row["service_port"])
-        _add_edge(
-            graph, *ends, row, listed=row["initiator"] in listed or row["responder"] in listed
-        )
+        held = [_note_kinds(graph.nodes[place[a]], periods.get(a, []), row) for a in
+                (row["initiator"], row["responder"])]  # fmt: skip
+        _add_edge(graph, *ends, row, listed=any(held))
     for *ends, edge in graph.edges(data=True):
         edge["ports"] = _ports(ports[ends[0], ends[1]])
         edge["verdict"] = _verdict(edge)
+    for _node, known in graph.nodes(data=True):
+        known["lapsed"] = ", ".join(sorted(known["lapsed"] - known["kinds"]))
+        known["kinds"] = ", ".join(sorted(known["kinds"]))
     return graph
+
+
+def _periods(case: Case) -> dict[str, list[dict[str, Any]]]:
+    """The indicators of each address: kind, valid_from, valid_until."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    columns = case.matches.select("address", "kind", "valid_from", "valid_until")
+    for row in columns.to_pyarrow().to_pylist():
+        found.setdefault(row["address"], []).append(row)
+    return found
+
+
+def _note_kinds(
+    known: dict[str, Any], indicators: list[dict[str, Any]], row: dict[str, Any]
+) -> bool:
+    """Add to a node what its indicators call it; whether one held when it spoke."""
+    held = False
+    for one in indicators:
+        begun = one["valid_from"] is None or one["valid_from"] <= row["last_seen"]
+        in_force = begun and (one["valid_until"] is None or one["valid_until"] >= row["first_seen"])
+        known["kinds" if in_force else "lapsed"].add(one["kind"])
+        held |= in_force
+    return held
 
 
 def _add_node(graph: nx.DiGraph, node: str, known: dict[str, Any], level: str) -> None:
@@ -151,7 +177,8 @@ def _add_node(graph: nx.DiGraph, node: str, known: dict[str, Any], level: str) -
         inside=bool(known["inside"]),
         service=text("service") if single else level,
         vpc=text("vpc_id"),
-        kinds=", ".join(known["kinds"]),
+        kinds=set(),
+        lapsed=set(),
     )
 
 

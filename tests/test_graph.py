@@ -43,7 +43,7 @@ def test_nodes_know_what_the_address_book_knows(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
         "label": HOSTILE, "name": HOSTILE, "address": HOST, "inside": True, "service": "ec2",
-        "vpc": "vpc-1", "kinds": "",
+        "vpc": "vpc-1", "kinds": "", "lapsed": "",
     }  # fmt: skip
     assert whole.nodes[DATABASE]["service"] == "rds"
     assert whole.nodes[POOL]["kinds"] == "mining"
@@ -67,6 +67,28 @@ def test_levels(case: Case, level: str, edges: list[tuple[str, str]]) -> None:
         assert drawn.edges["vpc-1", "vpc-1"]["connections"] == 9
         assert drawn.edges["vpc-1", "vpc-1"]["verdict"] == "accepted"
         assert drawn.edges["vpc-1", "vpc-1"]["ports"] == "3306"
+
+
+def test_a_listing_counts_in_its_period_only(tmp_path: Path) -> None:
+    """Listed before 10:00 only: the talk at midnight is listed, that at noon is not."""
+    listing = (
+        "indicator,kind,feed,confidence,valid_from,valid_until,description\n"
+        f"{POOL},mining,pools,,,2026-09-01T10:00:00Z,\n"
+        f"{EXIT},tor,exits,,2026-09-01T10:00:00Z,,\n"
+        f"{EXIT},scanner,noise,,,2026-08-01T10:00:00Z,\n"
+    )
+    records = [
+        *talk(HOST, POOL, 443, T0),
+        *talk(WEB, POOL, 443, T0 + 12 * 3600),
+        *talk(HOST, EXIT, 443, T0, source_port=40_002),
+    ]
+    drawn = graph.communication(make_case(tmp_path, records, indicators=listing))
+    verdicts = {ends: drawn.edges[ends]["verdict"] for ends in drawn.edges}
+    assert verdicts == {
+        (HOST, POOL): "listed", (WEB, POOL): "accepted", (HOST, EXIT): "accepted",
+    }  # fmt: skip
+    assert (drawn.nodes[POOL]["kinds"], drawn.nodes[POOL]["lapsed"]) == ("mining", "")
+    assert (drawn.nodes[EXIT]["kinds"], drawn.nodes[EXIT]["lapsed"]) == ("", "scanner, tor")
 
 
 def test_an_unknown_level_names_the_known_ones(case: Case) -> None:

@@ -24,7 +24,7 @@ def activity(connections: pd.DataFrame) -> go.Figure:
         return theme.nothing("Activity", "There are no connections to draw.")
     c = connections.sort_values(["first_seen", "initiator_port"], kind="stable")
     first, last = c["first_seen"].min(), c["last_seen"].max()
-    edges, out, back = _spread(c, first, last)
+    edges, out, back = _spread(c)
     step = pd.Timedelta(seconds=float(edges[1] - edges[0]))
     base = theme.figure(
         _title(c),
@@ -108,14 +108,14 @@ def _starts(plot: go.Figure, c: pd.DataFrame) -> None:
 
 
 def _spread(
-    c: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp
+    c: pd.DataFrame,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bytes per bin each way, every connection's spread evenly over its life."""
-    lowest, highest = first.timestamp(), max(last.timestamp(), first.timestamp() + 60)
-    width = max(60.0, np.ceil((highest - lowest) / _BINS / 60) * 60)
-    edges = np.arange(lowest, highest + width, width)
     starts = c["first_seen"].map(pd.Timestamp.timestamp).to_numpy(float)
     ends = np.maximum(c["last_seen"].map(pd.Timestamp.timestamp).to_numpy(float), starts + 1)
+    lowest, highest = starts.min(), ends.max()
+    width = max(60.0, np.ceil((highest - lowest) / _BINS / 60) * 60)
+    edges = lowest + width * np.arange(np.ceil((highest - lowest) / width) + 1)
     sums = []
     for name in ("bytes_out", "bytes_in"):
         rate = c[name].to_numpy(float) / (ends - starts)

@@ -10,11 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from flowbench.errors import InputError
-from flowbench.plot import theme
+from flowbench.plot import layout, theme
 
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
 _COLOURS = ("verdict", "bytes")
-_WHEEL = 40  # nodes that fit in a ring around one
+_LABEL = 26  # characters of a name that are drawn; the hover shows it all
 _GRAVEST = ("listed", "accepted", "refused")
 
 
@@ -40,13 +40,21 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
     plot = theme.figure(
         f"Who spoke with {about}" if about else "Who spoke with whom",
         "; ".join([theme.when(first, last), *hidden]),
-        height=620,
+        height=720,
         xaxis={"visible": False},
-        yaxis={"visible": False, "scaleanchor": "x"},
+        yaxis={"visible": False},
     )
-    places = _layout(drawn, about)
+    places, towards = layout.places(drawn, about)
     _draw_edges(plot, drawn, places, color)
-    _draw_nodes(plot, drawn, places, about)
+    _draw_nodes(plot, drawn, places, towards, about)
+    if about is None:
+        for vpc, (x, y) in layout.captions(drawn, places).items():
+            text = f"<b>{theme.safe(vpc)}</b>"
+            plot.add_annotation(
+                x=x, y=y, text=text, showarrow=False, bgcolor="white", font={"color": theme.GREY}
+            )
+    wide = max(abs(x) for x, _ in places.values()) or 1.0
+    plot.update_xaxes(range=[-wide * 1.35, wide * 1.35])  # room for the names at the sides
     plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "t": 76, "b": 40})
     return plot
 
@@ -63,7 +71,7 @@ def _readable(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
             graph.edges[e]["verdict"] == "refused"
             for e in [*graph.in_edges(node), *graph.out_edges(node)]
         )
-        telling = known["kinds"] and not refused
+        telling = (known["kinds"] or known["lapsed"]) and not refused
         if known["inside"] or telling or node == about:
             small.add_node(node, **known)
         else:
@@ -105,33 +113,6 @@ def _merge(graph: nx.DiGraph, source: str, target: str, edge: dict[str, Any]) ->
     if known["ports"] != edge["ports"]:
         known["ports"] = "several"
     known["verdict"] = min(known["verdict"], edge["verdict"], key=_GRAVEST.index)
-
-
-def _layout(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, float]]:
-    """Where nodes stand: inside ones in the middle, outside ones around them; always the same."""
-    plain = nx.Graph()
-    plain.add_nodes_from(sorted(graph))
-    plain.add_edges_from(sorted(tuple(sorted(edge)) for edge in graph.edges))
-    if about in plain and len(plain) <= _WHEEL and {about, *plain[about]} == set(plain):
-        return _wheel(graph, about)
-    for node in sorted(graph):  # what stands in one VPC is drawn together
-        if graph.nodes[node]["vpc"]:
-            plain.add_edge(("vpc", graph.nodes[node]["vpc"]), node)
-    ring = nx.circular_layout(plain)
-    places = nx.spring_layout(
-        plain, pos=ring, k=3 / math.sqrt(len(plain)), iterations=300, seed=7, method="force"
-    )
-    return {node: (float(places[node][0]), float(places[node][1])) for node in graph}
-
-
-def _wheel(graph: nx.DiGraph, about: str | None) -> dict[str, tuple[float, float]]:
-    """One host in the middle, the others in a ring, inside and outside ones apart."""
-    others = sorted(set(graph) - {about}, key=lambda n: (graph.nodes[n]["inside"], n))
-    places = {str(about): (0.0, 0.0)}
-    for number, node in enumerate(others):
-        angle = 2 * math.pi * (number + 0.5) / len(others) - math.pi / 2
-        places[node] = (math.cos(angle), math.sin(angle))
-    return places
 
 
 def _draw_edges(
@@ -199,7 +180,11 @@ def _edge_text(graph: nx.DiGraph, source: str, target: str) -> str:
 
 
 def _draw_nodes(
-    plot: go.Figure, graph: nx.DiGraph, places: dict[str, tuple[float, float]], about: str | None
+    plot: go.Figure,
+    graph: nx.DiGraph,
+    places: dict[str, tuple[float, float]],
+    towards: dict[str, tuple[float, float]],
+    about: str | None,
 ) -> None:
     nodes = sorted(graph)
     known = [graph.nodes[node] for node in nodes]
@@ -224,7 +209,7 @@ def _draw_nodes(
             mode="markers+text",
             showlegend=False,
             text=[theme.safe(_label(k)) for k in known],
-            textposition="top center",
+            textposition=[_side(*towards[node]) for node in nodes],
             textfont={"size": 10},
             marker={
                 "size": sizes,
@@ -238,18 +223,24 @@ def _draw_nodes(
     )
 
 
+def _side(x: float, y: float) -> str:
+    """Where a name stands that must not run into the ring its node is on."""
+    if abs(x) > 0.35:
+        return "middle right" if x > 0 else "middle left"
+    return "top center" if y > 0 else "bottom center"
+
+
 def _label(known: dict[str, Any]) -> str:
     text = known["label"]
-    if known["kinds"]:
-        text += f" ({known['kinds']})"
-    return text if len(text) <= 30 else text[:29] + "…"
+    text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
+    return f"{text} ({known['kinds']})" if known["kinds"] else text
 
 
 def _node_text(node: str, known: dict[str, Any]) -> str:
     facts = [f"<b>{theme.safe(node)}</b>"]
     facts += [
         f"{name}: {theme.wrapped(str(known[name]))}"
-        for name in ("name", "service", "vpc", "kinds")
+        for name in ("name", "service", "vpc", "kinds", "lapsed")
         if known.get(name)
     ]
     arrival = known.get("arrival")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -15,13 +17,16 @@ _LANES = {
     "note": ("notes", theme.GREY),
 }
 _DRAWN = 2_000  # marks a lane; more cannot be told apart
+_OWN_ROW = 20  # spans of a lane that get a row of their own
+_LABEL = 42  # characters of a row's label
+_RANK = {name: rank for rank, name in enumerate(theme.SEVERITY)}  # the gravest first
 
 
 def timeline(events: pd.DataFrame) -> go.Figure:
     """A figure of a timeline (timeline.TABLE): a lane a kind, bars for spans, marks for moments.
 
-    Findings and alerts take the colour of their severity. Overlapping spans lie on rows of their
-    own. A lane with more than 2,000 marks shows the first 2,000 and says so.
+    Findings and alerts take the colour of their severity, and the gravest of them a row each; the
+    others of a lane share one. A lane with more than 2,000 marks shows the first 2,000 and says so.
     """
     if events.empty:
         return theme.nothing("Timeline", "There are no events to draw.")
@@ -53,7 +58,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         showgrid=False,
         zeroline=False,
     )
-    plot.update_layout(margin={"l": 235, "r": 20, "t": 76, "b": 50})
+    plot.update_layout(margin={"l": 275, "r": 20, "t": 76, "b": 50})
     return plot
 
 
@@ -73,10 +78,15 @@ def _rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
         if len(moments):
             parts.append(moments.assign(row=len(labels)))
             labels.append(name)
-        for place in mine.index[spans]:
+        rank = mine.loc[spans, "severity"].map(_RANK).fillna(len(_RANK))
+        grave = rank.sort_values(kind="stable").index[:_OWN_ROW]
+        for place in grave.sort_values():
             one = mine.loc[[place]]
             parts.append(one.assign(row=len(labels)))
             labels.append(_short(one["what"].iloc[0], name))
+        if len(rest := mine[spans].drop(grave)):
+            parts.append(rest.assign(row=len(labels)))
+            labels.append(f"{len(rest):,} more {name}")
     return pd.concat(parts), labels, hidden
 
 
@@ -84,7 +94,7 @@ def _short(what: str, lane: str) -> str:
     """What a row's label has room for: the part before the colon that ends the title."""
     head, _, tail = what.partition(": ")
     text = tail.split(" with ")[0].split(", ")[0].partition(":")[2] if lane == "alerts" else head
-    return text if len(text) <= 36 else text[:35] + "…"
+    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
 
 
 def _draw(plot: go.Figure, row: int, group: pd.DataFrame) -> None:
@@ -96,20 +106,8 @@ def _draw(plot: go.Figure, row: int, group: pd.DataFrame) -> None:
         + f"<br>{theme.wrapped(one.what)}"
         for one in group.itertuples()
     ]
-    if len(group) == 1 and pd.notna(group["until"].iloc[0]) and kind in ("finding", "alert"):
-        one = group.iloc[0]
-        colour = theme.SEVERITY.get(one["severity"], colour)
-        plot.add_trace(
-            go.Scatter(
-                x=[one["time"], one["until"]],
-                y=[row, row],
-                mode="lines+markers",
-                line={"width": 11, "color": colour},
-                marker={"size": 9, "symbol": "line-ns-open", "color": colour},
-                text=hover * 2,
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
+    if kind in ("finding", "alert") and group["until"].notna().all():
+        _bars(plot, row, group.assign(hover=hover), colour)
         return
     refused = group["what"].str.contains(": refused")
     plot.add_trace(
@@ -127,3 +125,25 @@ def _draw(plot: go.Figure, row: int, group: pd.DataFrame) -> None:
             hovertemplate="%{text}<extra></extra>",
         )
     )
+
+
+def _bars(plot: go.Figure, row: int, group: pd.DataFrame, colour: str) -> None:
+    """One trace for all spans of a severity: thousands of traces would be slow."""
+    for severity, mine in group.groupby("severity", dropna=False, sort=True):
+        shade = theme.SEVERITY.get(str(severity), colour)
+        x: list[Any] = []
+        text: list[Any] = []
+        for one in mine.itertuples():
+            x += [one.time, one.until, None]
+            text += [one.hover, one.hover, None]
+        plot.add_trace(
+            go.Scatter(
+                x=x[:-1],
+                y=[row] * (len(x) - 1),
+                mode="lines+markers",
+                line={"width": 11, "color": shade},
+                marker={"size": 9, "symbol": "line-ns-open", "color": shade},
+                text=text[:-1],
+                hovertemplate="%{text}<extra></extra>",
+            )
+        )
