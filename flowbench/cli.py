@@ -376,8 +376,12 @@ def lab(jupyter: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks; what follows goes to `jupyter lab`."""
     import subprocess
 
-    notebooks = _checkout("notebooks")
-    sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(notebooks), *jupyter]))  # noqa: S603
+    quiet = [  # Jupyter would ask the network for news and updates
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    words = [sys.executable, "-m", "jupyterlab", str(_checkout("notebooks")), *quiet, *jupyter]
+    sys.exit(subprocess.call(words))  # noqa: S603  # the user's own words to the user's own Jupyter
 
 
 def _checkout(place: str) -> Path:
