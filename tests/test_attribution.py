@@ -97,6 +97,23 @@ def test_the_sentences_say_what_happened(case: Case) -> None:
     )
 
 
+def test_what_the_maker_did_from_an_unusual_place_counts(tmp_path: Path) -> None:
+    login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
+    usual = [
+        call(f"u{n}", "ListBuckets", T0 - 20 * HOUR + n, arn=MAKER, key="AKIAADA", ip=OFFICE)
+        for n in range(5)
+    ]
+    trace = attribution.trace(small(tmp_path, [login, *usual, *calls()], inventory()), HOST)
+    assert steps(trace, "maker") == [("maker", "ConsoleLogin", "m1")]
+    assert "Of ada's 9 calls 3 came from" in trace.loc[trace["step"] == "usual", "what"].iloc[0]
+
+
+def test_what_the_maker_did_from_the_usual_place_is_routine(tmp_path: Path) -> None:
+    login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
+    trace = attribution.trace(small(tmp_path, [login, *calls()], inventory()), HOST)
+    assert steps(trace, "maker") == []
+
+
 def test_the_summary(case: Case) -> None:
     assert attribution.summary(attribution.trace(case, HOST)) == {
         "address": HOST, "interface": INTERFACE, "instance": INSTANCE, "start": "e5",

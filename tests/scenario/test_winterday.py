@@ -172,7 +172,7 @@ def test_the_planted_facts_are_in_the_flows(flows, answers) -> None:
         tries = [f for f in flows if f["srcaddr"] == miner and f["dstaddr"] == door["address"]]
         by_action = Counter(f["action"] for f in tries)
         # At its own interface and at the door's; a try may fall into two windows.
-        assert (by_action["ACCEPT"] >= 8) and (by_action["REJECT"] >= 8)
+        assert min(by_action["ACCEPT"], by_action["REJECT"]) >= 8
         assert {f["dstport"] for f in tries} == {str(door["port"])}
         assert not [f for f in flows if f["srcaddr"] == door["address"] and f["dstaddr"] == miner]
 

@@ -1,0 +1,148 @@
+"""Which indicator covers which address: the same as a plain loop finds, and nobody inside."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import ibis
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowbench import connections
+from flowbench.enrich import indicators
+from flowbench.load import dns
+from flowbench.load import indicators as lists
+
+
+def pairs(*addresses: str) -> ibis.Table:
+    rows = [
+        {"initiator": "10.0.0.1", "responder": address, "direction": "outbound", "relay": False}
+        for address in addresses
+    ]
+    return ibis.memtable(connections.PAIRS.rows(rows))
+
+
+def listed(*items: str, **more: Any) -> ibis.Table:
+    rows = []
+    for line, item in enumerate(items, 1):
+        kind = (
+            "domain"
+            if any(c.isalpha() for c in item) and ":" not in item
+            else ("network" if "/" in item else "address")
+        )
+        known = {"indicator": item, "type": kind, "kind": "c2", "feed": "f", "source": "s"}
+        rows.append(known | {"line": line} | more)
+    return ibis.memtable(lists.TABLE.rows(rows))
+
+
+def answers(*rows: tuple[str, str]) -> ibis.Table:
+    found = [{"name": name, "answers": [address]} for name, address in rows]
+    return ibis.memtable(dns.TABLE.rows(found))
+
+
+def match(seen: ibis.Table, items: ibis.Table, names: ibis.Table | None = None) -> list[tuple]:
+    found = indicators.match(seen, items, answers() if names is None else names)
+    assert found.column_names == indicators.MATCHES.columns
+    return [(row["address"], row["indicator"]) for row in found.to_pylist()]
+
+
+def test_all_that_cover_it_the_most_specific_first() -> None:
+    seen = pairs("203.0.113.7", "203.0.113.200", "198.51.100.1")
+    items = listed("203.0.113.0/24", "203.0.113.7", "203.0.112.0/20", "203.0.113.0/28")
+    assert match(seen, items) == [
+        ("203.0.113.200", "203.0.113.0/24"),
+        ("203.0.113.200", "203.0.112.0/20"),
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7", "203.0.113.0/28"),
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("203.0.113.7", "203.0.112.0/20"),
+    ]
+
+
+def test_ipv6() -> None:
+    seen = pairs("2001:db8:1::9", "2001:db9::1")
+    assert match(seen, listed("2001:db8::/32", "2001:db8:1::9", "::/1")) == [
+        ("2001:db8:1::9", "2001:db8:1::9"),
+        ("2001:db8:1::9", "2001:db8::/32"),
+        ("2001:db8:1::9", "::/1"),
+        ("2001:db9::1", "::/1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["10.1.2.3", "192.168.1.1", "172.31.0.9", "100.64.3.4", "169.254.1.1", "fd00::1", "fe80::1"],
+)
+def test_no_list_reaches_inside(inside) -> None:
+    assert match(pairs(inside), listed("0.0.0.0/1", "128.0.0.0/1", "::/0", inside)) == []
+
+
+def test_names_match_what_they_resolved_to_and_what_stands_below_them() -> None:
+    seen = pairs("203.0.113.7", "203.0.113.8", "203.0.113.9")
+    names = answers(
+        ("pool.example", "203.0.113.7"),
+        ("eu1.pool.example", "203.0.113.8"),
+        ("whirlpool.example", "203.0.113.9"),
+    )
+    assert match(seen, listed("pool.example"), names) == [
+        ("203.0.113.7", "pool.example"),
+        ("203.0.113.8", "pool.example"),
+    ]
+
+
+def test_periods_confidence_and_ports_come_along() -> None:
+    items = listed("203.0.113.7", confidence=80, port=443, description="<b>")
+    (row,) = indicators.match(pairs("203.0.113.7"), items, answers()).to_pylist()
+    assert (row["confidence"], row["port"], row["description"]) == (80, 443, "<b>")
+
+
+def test_nothing_listed_or_nothing_seen() -> None:
+    assert match(pairs(), listed("203.0.113.0/24")) == []
+    assert match(pairs("203.0.113.7"), listed()) == []
+
+
+NETWORKS = st.ip_addresses(v=4).flatmap(
+    lambda a: st.integers(1, 32).map(lambda n: str(ipaddress.ip_network((int(a), n), strict=False)))
+) | st.ip_addresses(v=6).flatmap(
+    lambda a: st.integers(1, 128).map(
+        lambda n: str(ipaddress.IPv6Network((int(a), n), strict=False))
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.ip_addresses(), max_size=8), st.lists(NETWORKS, max_size=8), st.data())
+def test_the_same_as_a_plain_loop(addresses, networks, data) -> None:
+    if networks:  # chance alone would rarely hit
+        nets = [ipaddress.ip_network(text) for text in networks]
+        picked = data.draw(st.lists(st.sampled_from(nets), max_size=4))
+        addresses = [*addresses, *(net[data.draw(st.integers(0, min(9, net.num_addresses - 1)))]
+                                   for net in picked)]  # fmt: skip
+    seen = [str(a) for a in addresses]
+    expected = {
+        (text, net)
+        for text in seen
+        if not is_inside(text)
+        for net in networks
+        if ipaddress.ip_address(text) in ipaddress.ip_network(net)
+    }
+    assert set(match(pairs(*seen), listed(*networks))) == expected
+
+
+def is_inside(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    inside = ["10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "169.254.0.0/16", "172.16.0.0/12",
+              "100.64.0.0/10", "fc00::/7", "fe80::/10", "::1/128"]  # fmt: skip
+    return any(address in ipaddress.ip_network(net) for net in inside)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=30))
+def test_inside_is_what_the_registries_say(addresses) -> None:
+    from flowbench.enrich.addresses import is_inside as engine_says
+
+    table = ibis.memtable({"address": addresses})
+    found = table.select(inside=engine_says(table.address)).to_pyarrow()["inside"].to_pylist()
+    assert found == [is_inside(text) for text in addresses]

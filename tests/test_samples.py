@@ -1,0 +1,82 @@
+"""Real evidence, whole folders of it: what is read, and what is refused and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from flowbench.case import Case
+
+
+@pytest.fixture(scope="module")
+def case(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    made = Case.create(tmp_path_factory.mktemp("samples") / "case")
+    made.ingest(samples / "flowlogs", samples / "inventory", samples / "cloudtrail")
+    return made
+
+
+def refused(case: Case) -> dict[str, str]:
+    rows = case.quarantine.to_pandas()
+    return {f"{row.file}:{row.line}".removesuffix(":nan"): row.reason for row in rows.itertuples()}
+
+
+def test_what_is_read(case) -> None:
+    kinds = case.info().set_index("kind")[["files", "records"]]
+    assert kinds.loc["cloudtrail"].tolist() == [36, 316]  # 35 techniques and one of lookup-events
+    assert kinds.loc["flow-logs"].tolist() == [7, 16]
+    # 107 interfaces in 28 answers; 3 are byte for byte the same as others, 1 holds an error.
+    assert kinds.loc["inventory"].tolist() == [24, 104]
+    assert set(kinds.index) == {"cloudtrail", "flow-logs", "inventory", "unknown"}
+
+
+def test_what_is_refused_and_why(case) -> None:
+    why = refused(case)
+    assert (
+        why.pop("otel/vpc_flow_log_too_few_fields.log:2.0") == "13 fields where the format has 14"
+    )
+    assert why.pop("otel/vpc_flow_log_too_many_fields.log:2.0") == (
+        "15 fields where the format has 14"
+    )
+    parquet = [name for name in why if name.endswith(".parquet")]
+    assert len(parquet) == 2
+    assert {why.pop(name) for name in parquet} == {
+        "a Parquet file: not read yet; export it as text"
+    }
+    subscription = [name for name in why if "_cw" in name]
+    assert len(subscription) == 3
+    for name in subscription:
+        assert why.pop(name).startswith("JSON of no kind flowbench knows; its keys: logEvents")
+    (error,) = [name for name in why if name.endswith(".json:1.0")]  # a recorded refusal
+    assert why.pop(error).startswith("JSON of no kind flowbench knows; its keys: ")
+    # What remains says who made the samples: licences and notes, which are no evidence.
+    assert all(name.endswith((".md", "LICENSE")) for name in why)
+
+
+def test_who_owns_the_interfaces(case) -> None:
+    services = Counter(case.interfaces.service.to_pandas())
+    assert services["efs"] == 15
+    assert services["nat-gateway"] == 8
+    assert services["rds"] == 7
+    assert services["transit-gateway"] == 6
+
+
+def test_no_secret_survives(case) -> None:
+    events = case.api_events.to_pandas()
+    assert len(events) == 316
+    text = " ".join(events["request"].dropna()) + " ".join(events["response"].dropna())
+    assert "[redacted]" in text
+    kept = case.path / "tables" / "api_events"
+    for path in kept.iterdir():
+        assert b"IQoJb3JpZ2lu" not in path.read_bytes()  # how every session token begins
+
+
+def test_records_without_inventory_still_become_connections(case) -> None:
+    rows = case.connections.filter(case.connections.responder == "188.114.116.1").to_pandas()
+    assert rows["initiator"].tolist() == ["172.31.39.167"]
+    assert rows["service_port"].tolist() == [123]
+    assert rows["direction"].tolist() == ["outbound"]
+    noise = case.connections.filter(case.connections.direction == "inbound").to_pandas()
+    assert noise["refused"].all()
+    assert len(noise) == 8
