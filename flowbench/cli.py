@@ -237,16 +237,7 @@ def detect(case: Path, only: tuple[str, ...], form: str, output: Path | None) ->
     opened = _open(case)
     plan = detectors.plan(opened)
     found = detectors.run(opened, only=list(only) or None)
-    shown = [
-        "severity",
-        "score",
-        "detector",
-        "subject",
-        "peer",
-        "service_port",
-        "first_seen",
-        "why",
-    ]
+    shown = ["severity", "score", "detector", "first_seen", "why"]
     out.write(found, form, output, columns=shown)
     for row in plan[~plan["runs"]].itertuples():
         if not only or row.detector in only:
@@ -298,8 +289,8 @@ def flows(
     else:
         table = table.order_by("start", "source", "line")
     shown = [
-        "start", "end", "interface_id", "srcaddr", "srcport", "dstaddr", "dstport", "protocol",
-        "packets", "bytes", "action", "log_status", "source", "line",
+        "start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action", "source",
+        "line",
     ]  # fmt: skip
     out.write(opened.stream(table), form, output, columns=shown)
     if count is not None and limit is not None and count > limit:
@@ -360,7 +351,7 @@ def demo(path: Path) -> None:
     out.write(
         found[found["severity"].isin(["high", "critical"])],
         "table",
-        columns=["severity", "detector", "subject", "peer", "first_seen", "why"],
+        columns=["severity", "detector", "why"],
     )
     click.echo("3  writing the report", err=True)
     written = reports.write(case, path / "report.html", findings=found)

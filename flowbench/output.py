@@ -27,7 +27,8 @@ FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_WIDEST = 240  # characters of a cell on a terminal
+_PROSE = ("why", "what", "raw", "reason", "detail", "question", "file", "name")
+_WIDEST = 600  # characters of a cell on a terminal
 
 
 def write(
@@ -95,7 +96,12 @@ def _table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[s
     for name in shown:
         kind = schema.field(name).type
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if number else "left",
+            overflow="fold",
+            no_wrap=name not in _PROSE,  # an address cut in two lines cannot be read
+        )
     for record in _records(batches):
         table.add_row(*(Text(_cell(record[name])) for name in shown))
     # A pipe has no width: give each line the room it needs rather than fold at 80.
