@@ -289,8 +289,8 @@ def flows(
     else:
         table = table.order_by("start", "source", "line")
     shown = [
-        "start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action", "source",
-        "line",
+        "start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action",
+        "source", "line",
     ]  # fmt: skip
     out.write(opened.stream(table), form, output, columns=shown)
     if count is not None and limit is not None and count > limit:
