@@ -51,8 +51,9 @@ def trace(case: Case, address: str) -> pd.DataFrame:
 
     Steps in order: address, interface, instance, start (RunInstances or CreateNetworkInterface),
     principal, access key, called from, origin (who made the principal and its keys), usual (where
-    that maker otherwise calls from), deed (everything else the principal did, and what was done
-    with the keys and sessions it made, by time). A missing link is a step called gap.
+    that maker otherwise calls from), maker (what else it did from an unusual place), deed
+    (everything else the principal did, and what was done with the keys and sessions it made, by
+    time). A missing link is a step called gap.
     """
     chain = _Chain(case)
     interface = chain.interface(address)
@@ -250,6 +251,11 @@ class _Chain:
             text = f"Of {_name(origins[0])}'s {len(calls)} calls {count} came from"
             text += f" {', '.join(here)}; the other {len(elsewhere)} came from"
             self.add("usual", f"{text} {', '.join(places[:_SHOWN])}{more}.", row=elsewhere.iloc[0])
+        if len(calls) < 2 * len(elsewhere):  # from an unusual place: whatever was done there counts
+            told = {event["event_id"] for event in origins}
+            for _, event in calls[calls["source_ip"].isin(here)].iterrows():
+                if event["event_id"] not in told:
+                    self.add("maker", deed(event), event["event_name"], event, event["event_time"])
 
     def _deeds(self, start: pd.Series, origins: list[pd.Series]) -> pd.DataFrame:
         """What the principal did, by any of its keys, and what was done with keys it gave out."""

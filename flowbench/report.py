@@ -1,7 +1,8 @@
 """The report: one HTML file that opens with no network and says what each line rests on.
 
 The same case gives the same bytes: the report is dated by the last entry of the custody log.
-Everything from evidence is escaped by the template; the file forbids itself any connection.
+Everything from evidence is escaped by the template, characters that reorder or hide text are shown
+as codes, and the file forbids itself any connection.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import markupsafe
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from flowbench import attribution, detect, graph, plot, timeline
+from flowbench import __version__, attribution, detect, graph, plot, timeline
 from flowbench.errors import InputError
 from flowbench.output import plain, size
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
+    import networkx as nx
     import plotly.graph_objects as go
 
     from flowbench.case import Case
@@ -28,12 +30,11 @@ if TYPE_CHECKING:
 _GRAVE = ("high", "critical")
 _SUBJECTS = 3  # hosts told in full; the others stand in the tables
 _LINES = 5  # records of evidence shown for a finding
+_PROVEN = 40  # findings shown with records: each costs a query
+_ALERTS = 200
+_NAMED = 12  # things named in a sentence
 _FILES = 2_000  # evidence files listed in full
-_VERSIONS = ("flowbench", "duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
-_RECORD = (
-    "file", "line", "start", "end", "srcaddr", "srcport", "dstaddr", "dstport", "protocol",
-    "packets", "bytes", "action",
-)  # fmt: skip
+_VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
 
 
 def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) -> Path:
@@ -45,11 +46,13 @@ def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) ->
     path = Path(path)
     found = detect.run(case) if findings is None else findings
     html = _template().render(**_content(case, found))
+    aside = path.with_name(path.name + ".aside")
     try:
-        aside = path.with_name(path.name + ".aside")
-        aside.write_text(html, encoding="utf-8")
+        # File names may hold bytes that are no text; they are written as codes.
+        aside.write_text(html, encoding="utf-8", errors="backslashreplace")
         aside.replace(path)
     except OSError as error:
+        aside.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
 
@@ -67,98 +70,180 @@ def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
         "as_of": case.custody[-1]["time"],
         "first": first,
         "last": last,
-        "subjects": [_subject(case, s, grave, whole, figures) for s in subjects[:_SUBJECTS]],
+        "subjects": [
+            _subject(case, s, grave, whole, events, figures) for s in subjects[:_SUBJECTS]
+        ],
         "more_subjects": subjects[_SUBJECTS:],
         "events": events.to_dict("records"),
         "timeline": figures.add(plot.timeline(events)),
         "network": figures.add(plot.network(whole)),
         "iocs": timeline.indicators(case, found).to_dict("records"),
-        "findings": [_finding(case, row, len(grave)) for _, row in found.iterrows()],
-        "alerts": case.alerts.order_by("first_seen", "alert_id").to_pyarrow().to_pylist(),
+        "findings": [
+            _finding(case, row, shown=number < _PROVEN)
+            for number, (_, row) in enumerate(found.iterrows())
+        ],
+        "alerts": _alerts(case, found),
+        "more_alerts": max(0, case.alerts.count().execute() - _ALERTS),
         "not_run": detect.plan(case).query("not runs").to_dict("records"),
         "kinds": case.info().to_dict("records"),
+        "silent": _silent(case),
+        "nodata": int(files["nodata"].sum()),
+        "skipdata": int(files["skipdata"].sum()),
         "files": files.head(_FILES).to_dict("records"),
         "more_files": max(0, len(files) - _FILES),
         "quarantine": _quarantine(case),
         "log": case.log,
-        "versions": [(name, importlib.metadata.version(name)) for name in _VERSIONS],
+        "versions": [("flowbench", __version__)]
+        + [(name, importlib.metadata.version(name)) for name in _VERSIONS],
         "plotly": markupsafe.Markup(get_plotlyjs()),  # noqa: S704  # plotly's own code, no data
     }
 
 
 def _subject(
-    case: Case, subject: str, grave: pd.DataFrame, whole: Any, figures: _Figures
+    case: Case,
+    subject: str,
+    grave: pd.DataFrame,
+    whole: nx.DiGraph,
+    events: pd.DataFrame,
+    figures: _Figures,
 ) -> dict[str, Any]:
     """One host's story: who it is, in sentences, what it did, who is behind it."""
     mine = grave[grave["subject"] == subject]
     trace = attribution.trace(case, subject)
+    ends = attribution.summary(trace)
     pictures = [figures.add(plot.network(graph.around(whole, subject)))]
-    drawn = set()
-    for finding in mine.itertuples():
-        if finding.peer not in drawn and pd.notna(finding.peer):
-            drawn.add(finding.peer)
-            pictures.append(figures.add(plot.activity(case.connections_of(subject, finding.peer))))
+    pictures += [
+        figures.add(plot.activity(case.connections_of(subject, peer)))
+        for peer in dict.fromkeys(mine["peer"].dropna())
+    ]
     return {
         "address": subject,
-        "summary": attribution.summary(trace),
-        "story": _story(case, subject, mine, trace),
-        "findings": mine.to_dict("records"),
+        "facts": [
+            ({"start": "start event"}.get(name, name.replace("_", " ")), value)
+            for name, value in ends.items()
+            if value
+        ],
+        "story": [
+            *_who(case, subject, mine, trace, ends),
+            *_what(mine),
+            *_others(case, subject, trace, ends, events),
+            *trace.loc[trace["step"] == "gap", "what"],
+        ],
         "trace": trace.to_dict("records"),
         "figures": pictures,
     }
 
 
-def _story(case: Case, subject: str, mine: pd.DataFrame, trace: pd.DataFrame) -> list[str]:
-    """The host's case in sentences, each computed from a table of this report."""
-    ends = attribution.summary(trace)
-    who = f"{subject}"
+def _who(
+    case: Case, subject: str, mine: pd.DataFrame, trace: pd.DataFrame, ends: dict[str, str | None]
+) -> list[str]:
+    """Whose host it is: sentences, each computed from a table of this report."""
+    who = subject
     if ends["instance"]:
         who = f"Instance {ends['instance']} (interface {ends['interface']}, address {subject})"
     elif ends["interface"]:
         who = f"Interface {ends['interface']} (address {subject})"
     first, last = mine["first_seen"].min(), mine["last_seen"].max()
+    count = "one finding" if len(mine) == 1 else f"{len(mine)} findings"
     story = [
-        f"{who} is the subject of {len(mine)} findings of high severity or above, from"
-        f" {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC."
+        f"{who} is the subject of {count} of high severity or above, from {_when(first)} to"
+        f" {_when(last)} UTC."
     ]
     if ends["principal"]:
-        at = pd.Timestamp(ends["started_at"])
         story.append(
-            f"It was started at {at:%Y-%m-%d %H:%M:%S} UTC by {ends['principal']} with access key"
-            f" {ends['access_key'] or 'unknown'}, called from {ends['called_from'] or 'unknown'}."
+            f"It was started at {_when(ends['started_at'])} UTC by {ends['principal']} with access"
+            f" key {ends['access_key'] or 'unknown'}, called from"
+            f" {ends['called_from'] or 'unknown'}."
         )
-    made = trace[trace["step"] == "origin"]
+    made = trace[(trace["step"] == "origin") & trace["value"].notna()]
     if len(made):
-        at = made["time"].min()
-        calls = ", ".join(
-            dict.fromkeys(what.split(" called ")[1].split(" ")[0] for what in made["what"])
-        )
+        e = case.api_events
+        calls = e.filter(e.event_id.isin(list(made["ref"].dropna()))).order_by("event_time")
+        names = ", ".join(dict.fromkeys(calls.event_name.to_pyarrow().to_pylist()))
         story.append(
-            f"That principal was itself made by {ends['created_by']} from"
-            f" {at:%Y-%m-%d %H:%M:%S} UTC on ({calls})."
+            f"That principal was itself set up by {ends['created_by']} ({names}), from"
+            f" {_when(made['time'].min())} UTC on."
         )
-    story += [str(why) for why in mine["why"]]
-    alerts = case.alerts.filter(
-        (case.alerts.local_address == subject)
-        | (case.alerts.instance_id == (ends["instance"] or "")).fill_null(False)
-    ).to_pandas()
-    if len(alerts):
-        kinds = ", ".join(sorted(set(alerts["type"])))
+    return [*story, *trace.loc[trace["step"].isin(["usual", "maker"]), "what"]]
+
+
+def _what(mine: pd.DataFrame) -> list[str]:
+    """What it did, by time: the best finding for each peer, and what else says so."""
+    told = []
+    for _, same in mine.groupby(mine["peer"].fillna(mine["finding_id"]), sort=False):
+        best = same.iloc[0]
+        others = ", ".join(dict.fromkeys(same["title"].iloc[1:]))
+        also = f" The same traffic is also found as: {others}." if others else ""
+        told.append((best["first_seen"], best["finding_id"], f"{best['why']}{also}"))
+    return [f"From {_when(first)} on: {why}" for first, _, why in sorted(told)]
+
+
+def _others(
+    case: Case,
+    subject: str,
+    trace: pd.DataFrame,
+    ends: dict[str, str | None],
+    events: pd.DataFrame,
+) -> list[str]:
+    """What GuardDuty says of it, and what others did to it afterwards."""
+    story = []
+    a = case.alerts
+    mine = (a.local_address == subject) | (a.instance_id == (ends["instance"] or ""))
+    kinds = a.filter(mine.fill_null(False)).type.to_pyarrow().to_pylist()
+    if kinds:
         story.append(
-            f"GuardDuty, from its own copy of the logs, raised {len(alerts)} findings: {kinds}."
+            f"GuardDuty, from its own copy of the logs, raised"
+            f" {'one finding' if len(kinds) == 1 else f'{len(kinds)} findings'}:"
+            f" {', '.join(sorted(set(kinds)))}."
         )
-    story += [str(what) for what in trace.loc[trace["step"] == "gap", "what"]]
+    told = set(trace["ref"].dropna())
+    after = events[
+        (events["kind"] == "api") & (events["subject"] == subject) & ~events["ref"].isin(told)
+    ]
+    story += [f"At {_when(one.time)} UTC {one.what}" for one in after.head(_NAMED).itertuples()]
     return story
 
 
-def _finding(case: Case, row: pd.Series, grave: int) -> dict[str, Any]:
-    """A finding with the first of its records; low ones with the selector only."""
-    told = row.to_dict()
-    if row["severity"] in ("medium", *_GRAVE) or not grave:
+def _finding(case: Case, row: pd.Series, *, shown: bool) -> dict[str, Any]:
+    """A finding with the first of its records."""
+    told = row.to_dict() | {"records": [], "files": {}, "count": 0}
+    if shown:
         records = case.evidence_for(row)
-        told["records"] = records.head(_LINES)[list(_RECORD)].to_dict("records")
+        first = records.head(_LINES)
         told["count"] = len(records)
+        told["files"] = dict(first[["source", "file"]].itertuples(index=False))
+        told["records"] = first.to_dict("records")
     return told
+
+
+def _alerts(case: Case, found: pd.DataFrame) -> list[dict[str, Any]]:
+    """GuardDuty's findings, each with the findings of this report that say the same."""
+    alerts = case.alerts.order_by("first_seen", "alert_id").limit(_ALERTS)
+    rows = alerts.to_pyarrow().to_pylist()
+    d = case.dns
+    named = d.filter(d.name.isin([row["domain"] for row in rows if row["domain"]]))
+    answers: dict[str, set[str]] = {}
+    pairs = named.select("name", answer=d.answers.unnest()).distinct()
+    for pair in pairs.to_pyarrow().to_pylist():
+        answers.setdefault(pair["name"], set()).add(pair["answer"])
+    book = case.addresses.filter(case.addresses.instance_id.notnull())
+    hosts: dict[str, set[str]] = {}
+    for host in book.select("instance_id", "address").to_pyarrow().to_pylist():
+        hosts.setdefault(host["instance_id"], set()).add(host["address"])
+    for row in rows:
+        local = {row["local_address"]} | hosts.get(row["instance_id"], set())
+        remote = {row["remote_address"]} | answers.get(row["domain"], set())
+        same = found["subject"].isin(local) & found["peer"].isin(remote - {None})
+        row["agrees"] = list(found.loc[same, "finding_id"])
+    return rows
+
+
+def _silent(case: Case) -> list[str]:
+    """Interfaces of the inventory that no flow log record names."""
+    listed = case.interfaces.select("interface_id").distinct()
+    seen = case.flows.select("interface_id").distinct()
+    silent = listed.anti_join(seen, "interface_id").order_by("interface_id")
+    return [name for name in silent.interface_id.to_pyarrow().to_pylist() if name]
 
 
 def _quarantine(case: Case) -> list[dict[str, Any]]:
@@ -193,18 +278,29 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("flowbench"),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": _when, "size": size, "number": _number, "plain": plain}
+    environment.filters |= {"when": _when, "size": size, "number": _number, "or_dash": _or_dash}
     return environment.get_template("report.html.j2")
+
+
+def _shown(value: object) -> object:
+    """What a template prints: text with its control and direction characters as codes."""
+    return value if isinstance(value, markupsafe.Markup) else plain(value)
 
 
 def _when(value: object) -> str:
     if value is None or pd.isna(value):
         return ""
     return f"{pd.Timestamp(value):%Y-%m-%d %H:%M:%S}"
+
+
+def _or_dash(value: object) -> str:
+    """A field of a record as the log itself writes it: a dash where there is none."""
+    return "-" if value is None or pd.isna(value) else str(value)
 
 
 def _number(value: object) -> str:

@@ -238,7 +238,7 @@ def _api(case: Case, traces: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 def _refs(trace: pd.DataFrame) -> list[str]:
     """The events of a trace in which the principal acted or was acted upon."""
-    told = trace[trace["step"].isin(["start", "origin", "deed"])]
+    told = trace[trace["step"].isin(["start", "origin", "maker", "deed"])]
     return list(told["ref"].dropna())
 
 

@@ -16,6 +16,7 @@ _WHEEL = 40  # nodes that fit in one ring around another
 _APART = 1.15  # how far from the middle the VPCs' rings stand, where there are several
 _INNER = (0.55, 0.95)  # half the width and height of such a ring
 _ONLY = (1.1, 1.1)  # of the one ring, where there is but one VPC
+_SIDE = math.radians(72)  # how far up and down a ring's sides reach
 _OUTER = (2.6, 1.9)  # of the ring of outside nodes
 
 
@@ -62,7 +63,7 @@ def _rings(graph: nx.DiGraph) -> tuple[dict[str, Place], dict[str, Place]]:
     for number, (_, nodes) in enumerate(sorted(by_vpc.items())):
         x, y = (0.0, 0.0) if alone else _on_circle(number, len(by_vpc), turn=math.pi)
         for i, node in enumerate(nodes):
-            way = _on_circle(i + 0.5, len(nodes)) if len(nodes) > 1 else (0.0, 0.0)
+            way = _beside(i, len(nodes))
             at[node] = x * _APART + way[0] * wide, y * _APART + way[1] * high
             towards[node] = way if len(nodes) > 1 else (0.0, 1.0)
     outside = sorted(set(graph) - set(inside))
@@ -79,6 +80,18 @@ def _wish(graph: nx.DiGraph, node: str, at: dict[str, Place]) -> float:
     near = [at[other] for other in sorted(set(nx.all_neighbors(graph, node))) if other in at]
     x, y = _mean(near)
     return math.atan2(y, x)
+
+
+def _beside(step: int, steps: int) -> Place:
+    """A point at one side of the unit circle: at its top and bottom names run over each other."""
+    if steps == 1:
+        return 0.0, 0.0
+    right = (steps + 1) // 2
+    on_right = step < right
+    place, places = (step, right) if on_right else (step - right, steps - right)
+    angle = _SIDE * (1 - 2 * (place + 0.5) / places)
+    x, y = round(math.cos(angle), 6), round(math.sin(angle), 6)
+    return (x, y) if on_right else (-x, -y)
 
 
 def _on_circle(step: float, steps: int, turn: float = 0.0) -> Place:
