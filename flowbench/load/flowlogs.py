@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from flowbench.load.base import File
-from flowbench.load.stream import Block
+from flowbench.load.stream import LONGEST_LINE, Block
 from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, FLOWS, TYPES
 
 KIND = "flow-logs"
@@ -32,6 +32,7 @@ ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 NUMBERS = ("int32", "int64", "time")
 LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
 
+_CHUNK = LONGEST_LINE  # bytes that Arrow parses at a time: as many as fit a processor's cache
 _MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
 # The largest value a column of each type can hold; times end with the year 9999, in ms.
 _MOST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
@@ -149,9 +150,9 @@ def _parse(data: bytes, layout: Layout) -> pa.Table:
     """Lines that all have the layout's columns, as a table; ArrowInvalid if one has not."""
     return csv.read_csv(
         io.BytesIO(data),
-        # One chunk a block, on this thread: files are read side by side, not blocks.
+        # On this thread: files are read side by side, not blocks.
         read_options=csv.ReadOptions(
-            column_names=list(layout.columns), block_size=len(data) + 1, use_threads=False
+            column_names=list(layout.columns), block_size=_CHUNK, use_threads=False
         ),
         parse_options=csv.ParseOptions(
             delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False
