@@ -143,8 +143,11 @@ def test_the_indicators_to_hand_over(winterday, winterday_findings, answers) -> 
     found = timeline.indicators(winterday, winterday_findings)
     by_type = found.groupby("type")["indicator"].agg(set).to_dict()
     user = answers["user"]
+    events = winterday.api_events
+    made = events.filter(events.event_name == "CreateUser").to_pandas().iloc[0]
+    assert made["principal_name"] == user["created_by"]
     assert by_type == {
-        "access key": {user["access_key"]},
+        "access key": {user["access_key"], made["access_key_id"]},
         "address": {
             answers["address"],
             answers["pool"]["address"],

@@ -82,7 +82,8 @@ def _finding(
     )
     caveats = (
         "A refusal shows the try, not the intent: a new service whose security group is not open"
-        " yet looks the same."
+        " yet looks the same. The subject's own records of these packets say ACCEPT: its side let"
+        " them out, the other refused them."
     )
     return finding(
         "lateral-movement",

@@ -28,7 +28,6 @@ EMPTY = "empty"
 SOURCE_DIGITS = 16  # of the SHA-256: enough that two files of one case never share them
 
 _NOT_TEXT = {
-    b"PAR1": "a Parquet file: not read yet; export it as text",
     b"PK\x03\x04": "a zip archive: unpack it",
     b"BZh": "bzip2 data: unpack it",
     b"\x28\xb5\x2f\xfd": "zstd data: unpack it",
@@ -121,6 +120,14 @@ def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
         file.kind = EMPTY
         file.quarantine("the file is empty")
         return
+    for kind in kinds():
+        if hasattr(kind, "MAGIC") and head.startswith(kind.MAGIC) and not file.opened.compressed:
+            file.kind = kind.KIND
+            for rows in kind.read(file):
+                yield kind.TABLE.name, rows
+            if not file.fields:  # it turned out to be another kind of Parquet
+                file.kind = UNKNOWN
+            return
     if jsonfile.looks_like(head) and forced is None:
         yield from jsonfile.read(file, [kind for kind in kinds() if hasattr(kind, "claim")])
         return

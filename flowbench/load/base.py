@@ -1,12 +1,13 @@
 """What every loader shares: the file being read, its quarantine, and what a kind must offer.
 
 A kind of evidence is one module in this package. It has a ``KIND`` (the word users see), a
-``TABLE`` (what its records become) and one of two ways in:
+``TABLE`` (what its records become) and one of three ways in:
 
 * JSON: ``claim(value)`` gives the records of this kind inside one JSON value, or None;
   ``row(record)`` turns one into a row, or raises BadRecord.
 * text: ``sniff(head)`` says whether a file that starts like this is of this kind;
-  ``read(file)`` yields Arrow tables without the ``source`` column.
+  ``read(file)`` yields Arrow tables without the ``source`` column, or ``rows(lines, label)`` dicts;
+* binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def read(file: File) -> Iterator[pa.Table]:
         except pa.ArrowInvalid:
             parts, layout = _slowly(block, layout, file)
         for table, raw in parts:
-            yield _finish(_without_faults(table, raw, file))
+            yield finish(without_faults(table, raw, file))
 
 
 class RawLines(Protocol):
@@ -219,8 +219,8 @@ def _wrong(tokens: list[bytes], layout: Layout) -> str | None:
     return None
 
 
-def _without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
-    """The table less the records in which a value cannot be right; those go to quarantine."""
+def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
+    """The table (with ``line``) less the records in which a value cannot be right: quarantine."""
     faults: dict[int, str] = {}
     for name in table.column_names:
         if (bad := _impossible(name, table[name])) is None:
@@ -266,7 +266,7 @@ def _v6(text: str) -> bool:
     return True
 
 
-def _finish(table: pa.Table) -> pa.Table:
+def finish(table: pa.Table) -> pa.Table:
     """The columns in their declared types and order; unknown ones after them, by name."""
     columns = {}
     extra = sorted(set(table.column_names) - set(FLOWS.columns))

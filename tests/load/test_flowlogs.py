@@ -193,7 +193,7 @@ def test_a_long_line_in_the_middle_costs_only_itself(tmp_path) -> None:
     [
         (b"", "empty", "the file is empty"),
         (bytes(range(256)) * 20, "unknown", "binary data of no kind flowbench knows"),
-        (b"PAR1" + b"\0" * 50, "unknown", "a Parquet file: not read yet; export it as text"),
+        (b"PAR1" + b"\0" * 50, "unknown", "damaged Parquet from row 1 on"),
         (b"\x1f\x8b\x08\x00", "unknown", "the gzip data ends early"),
         ((LINE + " extra\n").encode() * 3, "unknown", "a format of their own, without a header"),
     ],

@@ -1,0 +1,122 @@
+"""Flow logs as Parquet: what AWS wrote, what others wrote, and what is broken."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flowbench import load
+from flowbench.schema import FLOWS
+from tests.load.test_flowlogs import read
+
+ROW: dict[str, Any] = {
+    "version": 5,
+    "account_id": "000056789012",
+    "interface_id": "eni-0a",
+    "srcaddr": "10.0.0.5",
+    "dstaddr": "203.0.113.7",
+    "srcport": 40_000,
+    "dstport": 443,
+    "protocol": 6,
+    "packets": 3,
+    "bytes": 1_000,
+    "start": 1_788_232_200,
+    "end": 1_788_232_259,
+    "action": "ACCEPT",
+    "log_status": "OK",
+}
+
+
+def written(folder: Path, *rows: dict[str, Any]) -> bytes:
+    pq.write_table(pa.Table.from_pylist(list(rows)), folder / "made.parquet")
+    return (folder / "made.parquet").read_bytes()
+
+
+def test_an_object_that_aws_wrote(tmp_path, samples) -> None:
+    (path,) = samples.glob("flowlogs/sekoia/*.parquet")
+    flows, bad, kind = read(tmp_path, path.read_bytes(), path.name)
+    assert (kind, bad, flows.num_rows) == ("flow-logs", [], 7)
+    assert flows.column_names == FLOWS.columns
+    row = flows.to_pylist()[0]
+    assert (row["srcaddr"], row["srcport"], row["action"]) == ("64.62.197.99", 58938, "REJECT")
+    assert row["start"] == datetime(2022, 8, 31, 12, 58, 55, tzinfo=UTC)
+    assert flows["line"].to_pylist() == list(range(1, 8))
+
+
+def test_numbers_as_text_and_words_for_missing(tmp_path, samples) -> None:
+    path = samples / "flowlogs" / "peer-string-ports.parquet"
+    flows, bad, _ = read(tmp_path, path.read_bytes(), path.name)
+    assert [(row["line"], row["reason"]) for row in bad] == [(3, "protocol cannot be '8080'")]
+    assert flows["srcport"].to_pylist() == [443, None]
+    assert flows["srcaddr"].to_pylist() == ["198.51.100.1", None]
+    assert flows["log_status"].to_pylist() == ["OK", "NODATA"]
+    assert flows["account_id"].to_pylist() == ["123456789010"] * 2
+
+
+def test_the_same_row_however_it_is_typed(tmp_path) -> None:
+    texts = {name: str(value) for name, value in ROW.items()}
+    hyphens = {name.replace("_", "-"): value for name, value in ROW.items()}
+    moments = ROW | {n: datetime.fromtimestamp(ROW[n], UTC) for n in ("start", "end")}
+    number = ROW | {"account_id": 56_789_012}
+    wide = ROW | {"bytes": 1_000.0}
+    found = [
+        read(tmp_path, written(tmp_path, row))[0].drop_columns(["source"]).to_pylist()
+        for row in (ROW, texts, hyphens, moments, number, wide)
+    ]
+    assert found[0][0]["account_id"] == "000056789012"
+    assert all(rows == found[0] for rows in found)
+
+
+def test_unknown_columns_stay_nested_ones_as_json(tmp_path) -> None:
+    more = ROW | {"brand_new": "x", "nested": {"a": 1}, "line": 7}
+    row = read(tmp_path, written(tmp_path, more))[0].to_pylist()[0]
+    assert (row["brand_new"], row["nested"], row["field_line"]) == ("x", '{"a": 1}', "7")
+    assert row["line"] == 1
+
+
+def test_rows_that_cannot_be_right_cost_only_themselves(tmp_path) -> None:
+    texts = {name: str(value) for name, value in ROW.items()}
+    data = written(
+        tmp_path,
+        texts,
+        texts | {"srcport": "ssh"},
+        texts | {"dstaddr": "10.0.0.300"},
+        texts | {"srcport": "70000"},
+        texts,
+    )
+    flows, bad, _ = read(tmp_path, data)
+    assert flows["line"].to_pylist() == [1, 5]
+    assert sorted((row["line"], row["reason"]) for row in bad) == [
+        (2, "srcport is not a number: 'ssh'"),
+        (3, "dstaddr cannot be '10.0.0.300'"),
+        (4, "srcport cannot be '70000'"),
+    ]
+    assert '"srcport": "ssh"' in next(row["raw"] for row in bad if row["line"] == 2)
+
+
+@pytest.mark.parametrize("cut", [40, 400])
+def test_a_damaged_file(tmp_path, cut) -> None:
+    flows, bad, _ = read(tmp_path, written(tmp_path, ROW)[:-cut])
+    assert flows.num_rows == 0
+    assert "damaged Parquet from row 1 on" in bad[0]["reason"]
+
+
+def test_parquet_of_another_kind(tmp_path) -> None:
+    flows, bad, kind = read(tmp_path, written(tmp_path, {"time": 1, "metadata": {"a": "b"}}))
+    assert (flows.num_rows, kind) == (0, "unknown")
+    assert bad[0]["reason"] == (
+        "a Parquet file of no kind flowbench knows; its columns: time, metadata"
+    )
+
+
+def test_no_rows_are_no_fault(tmp_path) -> None:
+    empty = pa.Table.from_pylist([ROW]).slice(0, 0)
+    pq.write_table(empty, tmp_path / "empty.parquet")
+    evidence = load.Evidence.of(tmp_path / "empty.parquet", "empty.parquet")
+    assert list(load.read(evidence)) == []
+    assert (evidence.kind, evidence.records) == ("flow-logs", 0)
