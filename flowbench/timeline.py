@@ -146,8 +146,8 @@ def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]
     trace = attribution.trace(case, subject)
     events = case.api_events.filter(case.api_events.event_id.isin(_refs(trace)))
     calls = events.select(
-        "event_id", "event_time", "principal_arn", "access_key_id", "new_access_key_id", "source_ip",
-        "target_user", "instance_ids", "interface_ids",
+        "event_id", "event_time", "principal_arn", "access_key_id", "new_access_key_id",
+        "source_ip", "target_user", "instance_ids", "interface_ids",
     ).to_pyarrow().to_pylist()  # fmt: skip
     first, last = mine["first_seen"].min(), mine["last_seen"].max()
     host = {"by": subject, "first": first, "last": last}
@@ -177,19 +177,19 @@ def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]
                 }
             )
     made = set(trace.loc[trace["step"] == "origin", "ref"].dropna())
-    for call in calls:
-        if call["event_id"] in made and call["access_key_id"]:
-            signs.append(
-                {
-                    "indicator": call["access_key_id"],
-                    "type": "access key",
-                    "role": "signed the calls that set that principal up",
-                    "first": call["event_time"],
-                    "last": call["event_time"],
-                    "by": subject,
-                    "source": f"event {call['event_id']}",
-                }
-            )
+    signs += [
+        {
+            "indicator": call["access_key_id"],
+            "type": "access key",
+            "role": "signed the calls that set that principal up",
+            "first": call["event_time"],
+            "last": call["event_time"],
+            "by": subject,
+            "source": f"event {call['event_id']}",
+        }
+        for call in calls
+        if call["event_id"] in made
+    ]
     return signs
 
 

@@ -136,6 +136,7 @@ def test_indicators_to_hand_over(case: Case, findings: pd.DataFrame) -> None:
     found = timeline.indicators(case, findings)
     rows = found[["type", "indicator", "first_seen", "last_seen"]]
     assert list(rows.itertuples(index=False, name=None)) == [
+        ("access key", "AKIAEXAMPLEADA", at(-4 * HOUR), at(-4 * HOUR + 30)),
         ("access key", KEY, at(-4 * HOUR + 30), at(-HOUR + 90)),
         ("address", HOST, at(0), at(6 * HOUR - 181)),
         ("address", CALLER, at(-4 * HOUR), at(-HOUR + 90)),
