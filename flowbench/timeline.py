@@ -148,7 +148,7 @@ def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]
     calls = events.select(
         "event_id", "event_time", "principal_arn", "access_key_id", "new_access_key_id",
         "source_ip", "target_user", "instance_ids", "interface_ids",
-    ).to_pyarrow().to_pylist()  # fmt: skip
+    ).order_by("event_time", "event_id").to_pyarrow().to_pylist()  # fmt: skip
     first, last = mine["first_seen"].min(), mine["last_seen"].max()
     host = {"by": subject, "first": first, "last": last}
     signs = [
