@@ -102,7 +102,7 @@ class Case:
         'already there', 'not readable'). Raises InputError when a path does not exist, CaseError
         when the case cannot be written or another load is under way.
         """
-        found, unread = find(paths)
+        found, unread = find(paths, leave_out=self.path)
         lock = filelock.FileLock(self.path / "load.lock")
         try:
             with lock.acquire(timeout=0):
@@ -236,6 +236,11 @@ class Case:
                 for part in self._part_entries()
                 if part["table"] == name
             ]
+            if gone := [part for part in parts if not part.exists()]:
+                raise CaseError(
+                    f"{len(gone)} parts of the {name} table are missing, {gone[0].name} for one:"
+                    " restore the case's tables folder, or load the evidence into a new case"
+                )
             self._tables[name] = engine.scan(self._connection, declared, parts)
         return self._tables[name]
 
@@ -256,12 +261,12 @@ class Case:
     @cached_property
     def api_events(self) -> ibis.Table:
         """CloudTrail events (load.cloudtrail.TABLE), each event id once."""
-        return _newest(self.table("api_events"), "event_id", "event_time")
+        return engine.newest(self.table("api_events"), "event_id", "event_time")
 
     @cached_property
     def alerts(self) -> ibis.Table:
         """GuardDuty findings (load.guardduty.TABLE), the newest update of each."""
-        return _newest(self.table("alerts"), "alert_id", "updated_at")
+        return engine.newest(self.table("alerts"), "alert_id", "updated_at")
 
     @property
     def dns(self) -> ibis.Table:
@@ -387,13 +392,13 @@ class Case:
             try:
                 path.parent.mkdir(exist_ok=True)
                 aside = path.with_suffix(f".{os.getpid()}.aside")
-                expression.order_by(expression.columns).to_parquet(aside)
+                engine.save(self._connection, expression.order_by(expression.columns), aside)
                 for old in path.parent.glob(f"{name}-*.parquet"):
                     old.unlink()
                 aside.replace(path)
             except OSError:  # a case on a read-only disk: keep it in memory
                 return engine.hold(self._connection, expression.to_pyarrow())
-        return self._connection.read_parquet(path)
+        return engine.load(self._connection, path)
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -407,12 +412,3 @@ def _about(path: Path) -> dict[str, Any]:
     if version != _FORMAT:
         raise CaseError(f"{path} was made by another flowbench (format {version}): use that one")
     return {"name": name}
-
-
-def _newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
-    """One row per key, the one with the latest time; rows without a key all stay."""
-    window = ibis.window(
-        group_by=key, order_by=[table[time].desc(nulls_first=False), table.source, table.item]
-    )
-    ranked = table.mutate(rank=ibis.row_number().over(window))
-    return ranked.filter((ranked.rank == 0) | ranked[key].isnull()).drop("rank")

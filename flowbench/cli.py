@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,14 @@ class _Command(click.Group):
         except BrokenPipeError:  # `flowbench flows … | head`
             sys.stderr.close()
             sys.exit(0)
+        except Exception as error:
+            # The engine's own errors: something in the case's tables that nobody foresaw.
+            if "duckdb" not in type(error).__module__:
+                raise
+            first = str(error).splitlines()[0]
+            click.echo(f"flowbench: the case's tables cannot be read: {first}", err=True)
+            click.echo("`flowbench verify CASE` tells what changed since loading.", err=True)
+            sys.exit(BAD_INPUT)
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -87,7 +96,8 @@ def new(case: Path, name: str | None) -> None:
     from flowbench.case import Case
 
     made = Case.create(case, name)
-    click.echo(f"{made.path}: a new case. Next: flowbench ingest {made.path} LOGS…", err=True)
+    command = f"flowbench ingest {shlex.quote(str(made.path))} LOGS…"
+    click.echo(f"{made.path}: a new case. Next: {command}", err=True)
 
 
 @main.command()

@@ -5,11 +5,13 @@ The few places where engines differ belong here; everything else is an Ibis expr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import ibis
 import pyarrow as pa
+import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
 from flowbench.schema import Table
@@ -44,9 +46,18 @@ def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table
     empty = table.arrow.empty_table()
     if not parts:
         return hold(connection, empty)
-    seen = connection.read_parquet([str(part) for part in parts], union_by_name=True)
+    seen = connection.read_parquet([_exactly(part) for part in parts], union_by_name=True)
     extra = [name for name in seen.columns if name not in table.columns]
     return seen.select(*table.columns, *extra)
+
+
+def newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
+    """One row per key, the one with the latest time; rows without a key all stay."""
+    window = ibis.window(
+        group_by=key, order_by=[table[time].desc(nulls_first=False), table.source, table.item]
+    )
+    ranked = table.mutate(rank=ibis.row_number().over(window))
+    return ranked.filter((ranked.rank == 0) | ranked[key].isnull()).drop("rank")
 
 
 def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
@@ -55,3 +66,21 @@ def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
     Ibis 12 asks DuckDB for batches in a way that DuckDB 2 no longer has; its SQL is the same.
     """
     return connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()
+
+
+def save(connection: Backend, expression: ibis.Table, path: Path) -> None:
+    """Write an expression's rows to a Parquet file, batch by batch."""
+    rows = stream(connection, expression)
+    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
+
+
+def load(connection: Backend, path: Path) -> ibis.Table:
+    """What ``save`` wrote."""
+    return connection.read_parquet([_exactly(path)])
+
+
+def _exactly(path: Path) -> str:
+    """A path as DuckDB reads it, with the characters that would make a pattern of it disarmed."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))

@@ -321,3 +321,29 @@ def test_the_same_answer_twice_is_not_worked_out_twice(case, logs) -> None:
     assert again.connections.count().execute() > count
     shutil.rmtree(case.path / "derived")
     assert Case.open(case.path).connections.count().execute() > count
+
+
+@pytest.mark.parametrize("name", ["it's", 'a "case"', "case[1]", "what?", "*", "ünï cödé"])
+def test_a_case_in_a_folder_of_any_name(logs, tmp_path, name) -> None:
+    case = Case.create(tmp_path / name)
+    case.ingest(logs)
+    assert case.connections.count().execute() > 0
+    again = Case.open(case.path)
+    assert again.pairs.connections.sum().execute() == case.connections.count().execute()
+
+
+def test_a_missing_part_is_named_with_the_remedy(case, logs) -> None:
+    case.ingest(logs)
+    part = next((case.path / "tables" / "flows").iterdir())
+    part.unlink()
+    with pytest.raises(CaseError, match=rf"{part.name} for one: restore"):
+        _ = Case.open(case.path).flows
+
+
+def test_the_case_itself_is_no_evidence(case, logs, tmp_path) -> None:
+    with pytest.raises(InputError, match="lies in the case itself"):
+        case.ingest(case.path)
+    with pytest.raises(InputError, match="lies in the case itself"):
+        case.ingest(case.path / "custody.jsonl")
+    found = case.ingest(tmp_path)  # evidence and case side by side in one folder
+    assert found["file"].tolist() == [f"logs/{n}.log.gz" for n in range(6)]

@@ -180,3 +180,15 @@ def test_every_command_explains_itself(command) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert len(result.output.splitlines()) > 4
+
+
+def test_a_damaged_table_is_no_stack_trace(case, tmp_path) -> None:
+    (tmp_path / "a.log").write_text(RECORD)
+    run("ingest", case, tmp_path / "a.log")
+    part = next((case / "tables" / "flows").iterdir())
+    part.write_bytes(b"PAR1" + b"x" * 200 + b"PAR1")
+    result = CliRunner().invoke(main, ["flows", str(case)])
+    assert result.exit_code == 2
+    assert "the case's tables cannot be read" in result.stderr
+    part.unlink()
+    assert run("info", case).exit_code == 2

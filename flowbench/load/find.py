@@ -9,13 +9,22 @@ from pathlib import Path
 from flowbench.errors import InputError
 
 
-def find(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
-    """The files under some paths with the names to show, in a fixed order; and what was barred."""
+def find(
+    paths: Iterable[str | Path], leave_out: Path
+) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
+    """The files under some paths with the names to show, in a fixed order; and what was barred.
+
+    ``leave_out`` is the case's own folder, which is no evidence. Raises InputError when a path does
+    not exist, may not be read, lies in the case, or holds no file.
+    """
+    own = leave_out.resolve()
     found: dict[Path, str] = {}
     unread: list[tuple[str, str]] = []
     for given in map(Path, paths):
         if not given.exists():
             raise InputError(f"{given} does not exist")
+        if given.resolve().is_relative_to(own):
+            raise InputError(f"{given} lies in the case itself: give the evidence")
         if given.is_file():
             found.setdefault(given, given.name)
             continue
@@ -27,7 +36,7 @@ def find(paths: Iterable[str | Path]) -> tuple[list[tuple[Path, str]], list[tupl
             unread.append((name, f"cannot be read: {error.strerror}"))
 
         for folder, folders, files in os.walk(given, onerror=barred):
-            folders.sort()
+            folders[:] = sorted(one for one in folders if Path(folder, one).resolve() != own)
             for file in sorted(files):
                 path = Path(folder, file)
                 name = path.relative_to(given).as_posix()
