@@ -65,7 +65,10 @@ def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
 
     Ibis 12 asks DuckDB for batches in a way that DuckDB 2 no longer has; its SQL is the same.
     """
-    return connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()
+    rows = connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()
+    # DuckDB sums whole numbers into 128 bits, which Arrow knows as decimals only.
+    declared = expression.schema().to_pyarrow()
+    return pa.RecordBatchReader.from_batches(declared, (batch.cast(declared) for batch in rows))
 
 
 def save(connection: Backend, expression: ibis.Table, path: Path) -> None:

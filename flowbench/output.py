@@ -29,6 +29,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _PROSE = ("why", "what", "raw", "reason", "detail", "question", "file", "name")
 _WIDEST = 600  # characters of a cell on a terminal
+_WIDTHS = {"raw": 100}  # rubbish, of which a glimpse is enough
 
 
 def write(
@@ -103,12 +104,12 @@ def _table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[s
             no_wrap=name not in _PROSE,  # an address cut in two lines cannot be read
         )
     for record in _records(batches):
-        table.add_row(*(Text(_cell(record[name])) for name in shown))
+        table.add_row(*(Text(_cell(record[name], _WIDTHS.get(name, _WIDEST))) for name in shown))
     # A pipe has no width: give each line the room it needs rather than fold at 80.
     Console(width=None if sys.stdout.isatty() else 250).print(table)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, most: int) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
@@ -120,7 +121,7 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     text = plain(value)
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _simple(value: Any) -> Any:

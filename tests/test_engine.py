@@ -46,3 +46,14 @@ def test_a_stream_gives_every_row_in_order(tmp_path: Path) -> None:
     found = [n for batch in batches for n in batch.column("n").to_pylist()]
     assert len(batches) > 1
     assert found == list(range(299_999, 9, -1))
+
+
+def test_what_is_saved_is_loaded_back_with_its_types(tmp_path: Path) -> None:
+    connection = engine.connect()
+    pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}, {}]), tmp_path / "1.parquet")
+    table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
+    total = table.aggregate(total=table.n.sum(), when=table.when.max())
+    engine.save(connection, total, tmp_path / "it's [saved]*.parquet")
+    back = engine.load(connection, tmp_path / "it's [saved]*.parquet").to_pyarrow()
+    assert back.schema.field("total").type == pa.int64()
+    assert back.to_pylist() == [{"total": 2**62, "when": None}]
