@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowbench import connections
 from flowbench.schema import DEFAULT_FORMAT
@@ -210,3 +212,45 @@ def test_pairs_sum_up(tmp_path) -> None:
     assert (row["connections"], row["answered"], row["refused"]) == (6, 5, 1)
     assert (row["bytes_out"], row["bytes_in"]) == (5 * 800 + 60, 15_000)
     assert row["last_seen"].timestamp() == T0 + 360 + 59
+
+
+@st.composite
+def one_interface(draw: st.DrawFn) -> list[Record]:
+    """Records of one interface, of few ends, so that they meet again and again."""
+    peers = ["10.0.0.9", "203.0.113.7", "2001:db8::7"]
+    found = []
+    for _ in range(draw(st.integers(1, 25))):
+        start = T0 + draw(st.integers(0, 40)) * 60
+        record = Record(
+            A,
+            draw(st.sampled_from(peers)),
+            draw(st.sampled_from([40_000, 40_001, 443])),
+            draw(st.sampled_from([443, 22, 40_000])),
+            start,
+            start + draw(st.integers(0, 61)),
+            protocol=draw(st.sampled_from([6, 17])),
+            bytes=draw(st.integers(1, 10_000)),
+            action=draw(st.sampled_from(["ACCEPT", "ACCEPT", "REJECT"])),
+            tcp_flags=draw(st.sampled_from([None, 0, 2, 3, 18, 19, 4])),
+        )
+        found.append(record if draw(st.booleans()) else record.back(tcp_flags=record.tcp_flags))
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(one_interface(), st.randoms(use_true_random=False))
+def test_every_byte_of_one_interface_is_in_just_one_connection(tmp_path_factory, records, chance):
+    distinct = set(records)
+    found = rows(tmp_path_factory.mktemp("c"), [*records, *records[:3]])
+    assert sum(r["bytes_out"] + r["bytes_in"] for r in found) == sum(r.bytes for r in distinct)
+    assert sum(r["records"] for r in found) == len(distinct)
+    for row in found:
+        assert not (row["refused"] and row["answered"])
+        assert row["first_seen"] <= row["last_seen"]
+    mixed = list(records)
+    chance.shuffle(mixed)
+    again = rows(tmp_path_factory.mktemp("c"), mixed)
+    key = [(r["initiator"], r["responder"], r["service_port"], r["first_seen"]) for r in found]
+    assert sorted(key) == sorted(
+        (r["initiator"], r["responder"], r["service_port"], r["first_seen"]) for r in again
+    )
