@@ -53,7 +53,7 @@ def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) ->
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
     return path
 
 

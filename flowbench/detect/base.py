@@ -153,6 +153,11 @@ def volume(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def many(count: int, word: str, words: str | None = None) -> str:
+    """'1 door', '5 doors'."""
+    return f"{count:,} {word if count == 1 else words or word + 's'}"
+
+
 def port_name(port: int, protocol: int | None) -> str:
     """'443/tcp', or the protocol alone where there are no ports."""
     word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding, port_name, spell, volume
+from flowbench.detect.base import detector, finding, many, port_name, spell, volume
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
         _says(row) for _, row in group.drop_duplicates(["indicator", "feed"]).iterrows()
     )
     why = (
-        f"{key['subject']} opened {count} connections to {key['peer']} on {port}"
+        f"{key['subject']} opened {many(count, 'connection')} to {key['peer']} on {port}"
         f" over {spell(span.total_seconds())} ({answered} answered,"
         f" {volume(best['bytes_out'])} out, {volume(best['bytes_in'])} in). Listed: {lists}."
     )
@@ -145,8 +145,9 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
     severity = "medium" if answered and live and kind in GRAVE else "low"
     feeds = ", ".join(sorted(set(group["feed"])))
     why = (
-        f"{len(peers)} addresses listed as {kind} ({feeds}) tried {subject} from outside"
-        f" {count} times on {rows['service_port'].nunique()} ports; {answered} were answered."
+        f"{many(len(peers), 'address', 'addresses')} listed as {kind} ({feeds}) tried {subject} from"
+        f" outside {many(count, 'time')} on {many(rows['service_port'].nunique(), 'port')};"
+        f" {answered} answered."
     )
     caveats = (
         "Every public address is tried by listed hosts every day; answered is not broken into."

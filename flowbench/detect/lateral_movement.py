@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from flowbench.detect.base import detector, finding, spell
+from flowbench.detect.base import detector, finding, many, spell
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _finding(
     ]
     shown = "; ".join(doors[:8]) + (f"; and {len(doors) - 8} more" if len(doors) > 8 else "")
     why = (
-        f"{subject} was refused {tries} times at {len(doors)} inside doors within"
+        f"{subject} was refused {many(tries, 'time')} at {many(len(doors), 'inside door')} within"
         f" {spell((last - first).total_seconds())} and never once answered there: {shown}."
     )
     caveats = (

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding, port_name, spell, volume
+from flowbench.detect.base import detector, finding, many, port_name, spell, volume
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> 
         "a port that pools offer" if row["service_port"] in POOL_PORTS else "no pool's usual port"
     )
     why = (
-        f"{row['initiator']} held {row['connections']} connections to {row['responder']} on {port}"
+        f"{row['initiator']} held {many(row['connections'], 'connection')} to {row['responder']} on {port}"
         f" ({usual}; {known}) for {spell(row['seconds'])} in all, sending"
         f" {parts['out']:.0f} and receiving {parts['back']:.0f} bytes a minute"
         f" ({volume(row['bytes_out'])} out, {volume(row['bytes_in'])} in; length"
