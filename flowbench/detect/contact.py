@@ -145,8 +145,8 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
     severity = "medium" if answered and live and kind in GRAVE else "low"
     feeds = ", ".join(sorted(set(group["feed"])))
     why = (
-        f"{many(len(peers), 'address', 'addresses')} listed as {kind} ({feeds}) tried {subject} from"
-        f" outside {many(count, 'time')} on {many(rows['service_port'].nunique(), 'port')};"
+        f"{many(len(peers), 'address', 'addresses')} listed as {kind} ({feeds}) tried {subject}"
+        f" from outside {many(count, 'time')} on {many(rows['service_port'].nunique(), 'port')};"
         f" {answered} answered."
     )
     caveats = (
