@@ -144,8 +144,8 @@ def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> 
     )
     why = (
         f"{row['initiator']} held {many(row['connections'], 'connection')} to"
-        f" {row['responder']} on {port} ({usual}; {known}) for {spell(row['seconds'])} in all, sending"
-        f" {parts['out']:.0f} and receiving {parts['back']:.0f} bytes a minute"
+        f" {row['responder']} on {port} ({usual}; {known}) for {spell(row['seconds'])} in all,"
+        f" sending {parts['out']:.0f} and receiving {parts['back']:.0f} bytes a minute"
         f" ({volume(row['bytes_out'])} out, {volume(row['bytes_in'])} in; length"
         f" {parts['length']:.2f}, thinness {parts['thinness']:.2f}, balance {parts['balance']:.2f},"
         f" steadiness {parts['steadiness']:.2f})."
