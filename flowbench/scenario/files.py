@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import random
+import struct
+import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,15 +24,28 @@ def stamp(moment: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
 
 
 def pack(path: Path, text: str) -> None:
-    """Write text as gzip with no time and no name in it."""
+    """Write text as gzip with no time and no name in it.
+
+    The header is written here: Python's own differs from version to version in a byte. What lies
+    between it and the trailer is zlib's, and differs from one build of zlib to another.
+    """
+    data = text.encode()
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = deflate.compress(data) + deflate.flush()
+    header = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 3))  # deflate, no flags, no time, best, Unix
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    path.write_bytes(header + body + struct.pack("<II", zlib.crc32(data), len(data)))
 
 
 def write_json(path: Path, value: Any) -> None:  # any JSON
     """Write a JSON document, indented, with keys in the given order."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text as UTF-8 with the same line ends on every system."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def flow_logs(root: Path, lines: Iterable[Line], seed: str) -> int:
