@@ -15,14 +15,14 @@ def event_id(*words: object) -> str:
     return str(uuid.UUID(hashlib.md5("|".join(map(str, words)).encode()).hexdigest()))  # noqa: S324  # no secret
 
 
-def user(name: str, key: str) -> dict[str, Any]:
-    """UserIdentity of an IAM user with an access key."""
+def user(name: str, key: str | None = None) -> dict[str, Any]:
+    """UserIdentity of an IAM user; who signs in with a password has no access key."""
     return {
         "type": "IAMUser",
         "principalId": principal_id("AIDA", name),
         "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
         "accountId": ACCOUNT,
-        "accessKeyId": key,
+        **({"accessKeyId": key} if key else {}),
         "userName": name,
     }
 
@@ -33,14 +33,19 @@ def principal_id(prefix: str, name: str) -> str:
     return f"{prefix}EXAMPLE{digits}"
 
 
-def role(name: str, session: str, key: str, at: float) -> dict[str, Any]:
+def session_key(*words: object) -> str:
+    """A temporary access key, ASIA…, clearly invented; the same words, the same key."""
+    return f"ASIAEXAMPLE{event_id(*words).replace('-', '')[:9].upper()}"
+
+
+def role(name: str, session: str, at: float) -> dict[str, Any]:
     """UserIdentity of a role session; an instance's session is named after the instance."""
     return {
         "type": "AssumedRole",
         "principalId": f"{principal_id('AROA', name)}:{session}",
         "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{session}",
         "accountId": ACCOUNT,
-        "accessKeyId": key,
+        "accessKeyId": session_key(name, session, stamp(at, "%Y%m%d")),
         "sessionContext": {
             "sessionIssuer": {
                 "type": "Role",
@@ -153,6 +158,21 @@ def run_instances(
         },
     }
     return request, response
+
+
+def open_port(group: str, port: int, network: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Request and response of AuthorizeSecurityGroupIngress for one TCP port."""
+    port_range = {"ipProtocol": "tcp", "fromPort": port, "toPort": port}
+    request = {"groupId": group, **port_range, "cidrIp": network, "ipPermissions": {}}
+    rule = {
+        "securityGroupRuleId": identifier("sgr", group, port, network),
+        "groupId": group,
+        "groupOwnerId": ACCOUNT,
+        "isEgress": False,
+        **port_range,
+        "cidrIpv4": network,
+    }
+    return request, {"_return": True, "securityGroupRuleSet": {"items": [rule]}}
 
 
 def alert(

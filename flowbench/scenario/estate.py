@@ -84,7 +84,9 @@ class Host:
             "SourceDestCheck": self.role != "nat",
             "TagSet": [{"Key": key, "Value": value} for key, value in self.tags.items()],
             "Attachment": {
-                "AttachmentId": identifier("eni-attach", self.name),
+                "AttachmentId": identifier(
+                    "eni-attach" if self.instance else "ela-attach", self.name
+                ),
                 "AttachTime": attached,
                 "DeviceIndex": 0 if self.instance else 1,
                 "Status": "attached",
@@ -97,7 +99,10 @@ class Host:
         else:
             out["RequesterId"] = self.requester
         if self.public:
-            owner = ACCOUNT if self.role in ("bastion", "nat") else "amazon"
+            # An Elastic IP is the account's own; other public addresses are lent.
+            owner = {"bastion": ACCOUNT, "nat": ACCOUNT, "alb": "amazon-elb"}.get(
+                self.role, "amazon"
+            )
             out["Association"] = {"PublicIp": self.public, "IpOwnerId": owner}
         return out
 

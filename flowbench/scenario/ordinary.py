@@ -49,7 +49,8 @@ class Ordinary:
             chance = random.Random(f"{self._seed}/{source.__name__}")
             for exchange in source(chance):
                 if self.first <= exchange.start < self.last:
-                    late = exchange.protocol == 6 and not exchange.refused
+                    replied = exchange.answered and not exchange.refused
+                    late = exchange.protocol == 6 and replied
                     yield replace(exchange, straggler=late and chance.random() < 0.004)
 
     def _call(self, host: Host, name: str, at: float, port: int = 443, **more: object) -> Exchange:
@@ -145,7 +146,7 @@ class Ordinary:
                 size = int(chance.gauss(6e9, 4e8))
                 yield self._call(
                     host, "statements.s3.amazonaws.example", day + 2 * HOUR + chance.random() * 600,
-                    seconds=1_500, out=size, back=size // 90, service="S3",
+                    seconds=1_500, out=size, back=size // 90, service="S3", packet=1_400,
                 )  # fmt: skip
 
     def _partner(self, chance: random.Random) -> Iterator[Exchange]:
@@ -184,9 +185,11 @@ class Ordinary:
                 spent, box = chance.uniform(300, 2_000), chance.choice(boxes)
                 typed = int(spent * 60)
                 port = 1024 + chance.randrange(60_000)
-                yield Exchange(OFFICE, bastion.address, 22, port, at, spent, typed, typed * 4)
+                yield Exchange(
+                    OFFICE, bastion.address, 22, port, at, spent, typed, typed * 4, packet=130
+                )
                 yield self._inside(
-                    bastion, box, 22, at + 2, seconds=spent, out=typed, back=typed * 4
+                    bastion, box, 22, at + 2, seconds=spent, out=typed, back=typed * 4, packet=130
                 )
             for _ in range(130):
                 at, host = day + chance.uniform(8, 18) * HOUR, chance.choice(boxes + builders)
@@ -208,9 +211,14 @@ class Ordinary:
             yield self._inside(host, cache, 6379, at, refused=True, syns=2)
 
     def _noise(self, chance: random.Random) -> Iterator[Exchange]:
-        """The internet knocking: sources by the thousand, refused where nothing is meant to be."""
+        """The internet knocking: sources by the thousand, refused where nothing is meant to be.
+
+        Two doors let it in and stay silent: a NAT gateway has no security group and drops what it
+        did not ask for, and the bastion's SSH is open to all while the host's own firewall is not.
+        """
         doors = [22, 23, 80, 443, 445, 1433, 2375, 3306, 3389, 5060, 5432, 5900, 6379, 8080, 8443,
                  8545, 9200, 11211, 27017]  # fmt: skip
+        datagrams = (5060, 11211)
         for host in (h for h in self.estate.hosts if h.public):
             for _ in range(int((self.last - self.first) / DAY * 330)):
                 at = chance.uniform(self.first, self.last)
@@ -219,8 +227,10 @@ class Ordinary:
                     chance.choice(doors) if chance.random() < 0.7 else chance.randrange(1, 65_000)
                 )
                 open_ = host.role == "alb" and port == 443
+                let_in = host.role == "nat" or (host.role == "bastion" and port == 22)
                 source_port = chance.choice([40_000, 61_000]) + chance.randrange(900)
                 yield Exchange(
                     source, host.address, port, source_port, at, 0.2, 700 if open_ else 60, 500,
-                    refused=not open_,
+                    protocol=17 if port in datagrams else 6, refused=not open_ and not let_in,
+                    answered=open_,
                 )  # fmt: skip

@@ -38,8 +38,10 @@ class Exchange:
     out: int = 800
     back: int = 2_400
     protocol: int = 6
-    refused: bool = False  # by the responder's security group: one unanswered SYN, sent again
-    syns: int = 1
+    refused: bool = False  # by the responder's security group
+    answered: bool = True  # False: let in, and nobody replies; a refused one has no reply either
+    syns: int = 1  # of an exchange without a reply: how often its first packet was sent
+    packet: int = 700  # bytes of a packet, on average: bulk 1,400, typing and mining 130
     straggler: bool = False  # a packet that comes after the close and is rejected
     service: str = "-"  # AWS service of the responder, where it is one
 
@@ -72,10 +74,10 @@ class Logger:
         return int((moment - self.first - _number(interface) % 60) // 60)
 
     def bounds(self, interface: str, window: int) -> tuple[int, int]:
-        """Start and end of a window: 58 to 61 seconds, never quite a minute apart."""
-        chance = _number(interface, window)
-        start = self.first + _number(interface) % 60 + 60 * window + chance % 2
-        return start, start + 58 + chance // 2 % 4
+        """Start and end of a window: 58 to 61 seconds, and over before the next one starts."""
+        start = self.first + _number(interface) % 60 + 60 * window
+        chance, following = _number(interface, window), _number(interface, window + 1)
+        return start + chance % 2, start + 60 + following % 2 - chance // 2 % 2
 
     def records(self, exchange: Exchange) -> Iterator[Line]:
         """Every record that some interface makes of an exchange."""
@@ -97,22 +99,27 @@ class Logger:
     def _side(self, host: Host, x: Exchange, *, outgoing: bool, accepted: bool) -> Iterator[Line]:
         """What the interface at one end logs."""
         inside = x.initiator in self.estate.by_address and x.responder in self.estate.by_address
+        silent = x.refused or not x.answered
+        left = x.syns
         for start, end, out, back, first, last in self._shares(host.interface, x):
             flags_out = (SYN * first | FIN * last) if x.protocol == 6 else 0
             flags_back = (SYN_ACK * first | FIN * last) if x.protocol == 6 else 0
-            if x.refused:
-                flags_out = SYN
+            if silent:
+                flags_out = SYN if x.protocol == 6 else 0
+            # Knocks that fall into two windows are shared out; a single one is sent again.
+            knocks = max(1, left if last else (left + 1) // 2) if silent else 0
+            left -= knocks
             action = "ACCEPT" if accepted else "REJECT"
             yield self._line(
                 host, x.initiator, x.responder, x.source_port, x.port, x.protocol, out, start, end,
                 action, flags=flags_out, egress=outgoing, inside=inside, dst_service=x.service,
-                syns=x.syns if x.refused else 0,
+                knocks=knocks, packet=x.packet,
             )  # fmt: skip
-            if not x.refused:
+            if not silent:
                 yield self._line(
                     host, x.responder, x.initiator, x.port, x.source_port, x.protocol, back, start,
                     end, "ACCEPT", flags=flags_back, egress=not outgoing, inside=inside,
-                    src_service=x.service,
+                    src_service=x.service, packet=x.packet,
                 )  # fmt: skip
         if x.straggler and outgoing:
             start, end = self.bounds(
@@ -144,6 +151,7 @@ class Logger:
                 yield self._line(
                     gateway, src, dst, sport, dport, x.protocol, size, start, end, "ACCEPT",
                     flags=flags, egress=egress, inside=dst == x.initiator, pkt=(pkt_src, pkt_dst),
+                    packet=x.packet,
                     src_service=x.service if pkt_src == x.responder else "-",
                     dst_service=x.service if pkt_dst == x.responder else "-",
                 )  # fmt: skip
@@ -168,12 +176,17 @@ class Logger:
         self, host: Host, src: str, dst: str, sport: object, dport: object, protocol: object,
         size: object, start: int, end: int, action: str, status: str = "OK", *, flags: object = "-",
         egress: bool | None = None, inside: bool = False, pkt: tuple[str, str] | None = None,
-        src_service: str = "-", dst_service: str = "-", syns: int = 0,
+        src_service: str = "-", dst_service: str = "-", knocks: int = 0, packet: int = 700,
     ) -> Line:  # fmt: skip
         data = status == "OK"
-        packets = (syns or max(1, int(size) // 700 + 1)) if isinstance(size, int) else "-"
-        if syns:
-            size = 60 * syns
+        packets: object = "-"
+        if knocks:
+            packets, size = knocks, 60 * knocks
+        elif isinstance(size, int):
+            size = max(size, 40)  # a packet without data
+            # Opening and closing take packets of their own; none is smaller than its headers.
+            closing = 2 * bool(flags in (3, 19)) + bool(flags)
+            packets = min(size // packet + 1 + closing, max(1, size // 40))
         if not egress:
             path: object = "-"
         elif inside and self.estate.by_address[dst].subnet.vpc == host.subnet.vpc:

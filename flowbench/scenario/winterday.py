@@ -8,15 +8,14 @@ Day 3, afternoon: security stops the instance.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flowbench.scenario import companions as say
 from flowbench.scenario import files
-from flowbench.scenario.estate import ACCOUNT, Estate, Host, build, identifier
+from flowbench.scenario import winterday_papers as papers
+from flowbench.scenario.estate import ACCOUNT, Estate, Host, build
 from flowbench.scenario.files import stamp
 from flowbench.scenario.ordinary import DAY, HOUR, SERVICES, Ordinary
 from flowbench.scenario.traffic import Exchange, Line, Logger
@@ -58,11 +57,12 @@ def write(out: Path, seed: int = SEED) -> None:
     root = out / "evidence"
     count = files.flow_logs(root, lines, word)
     files.cloudtrail(root, events(estate, random.Random(f"{word}/api")))
-    alerts = _alerts(estate, story)
-    _write_alerts(root, alerts)
-    _write_names(root, estate, ordinary, random.Random(f"{word}/names"))
-    _write_inventory(root, estate)
-    _write_feeds(root)
+    pool_names = papers.pool_lookups(story)
+    alerts = papers.alerts(estate, exchanges, pool_names)
+    papers.write_alerts(root, alerts)
+    papers.write_names(root, estate, ordinary.looked_up, pool_names, random.Random(f"{word}/names"))
+    papers.write_inventory(root, estate)
+    papers.write_feeds(root)
     files.write_json(out / "answers.json", _answers(estate, story, alerts, seed, count))
 
 
@@ -75,7 +75,9 @@ def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Ex
 
     mirror = SERVICES["mirror.packages.example.org"]
     yield from_miner(mirror, 443, STARTED + 70, seconds=40, out=30_000, back=88_000_000)
-    yield Exchange(ATTACKER, MINER.address, 22, 51_514, STARTED + 240, 700, 42_000, 190_000)
+    yield Exchange(
+        ATTACKER, MINER.address, 22, 51_514, STARTED + 240, 700, 42_000, 190_000, packet=130
+    )
     for _ in range(500):  # the internet finds every public address within minutes
         source = f"198.19.{chance.randrange(256)}.{chance.randrange(1, 255)}"
         port, at = (
@@ -90,8 +92,9 @@ def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Ex
         length = min(chance.uniform(3.5, 7) * HOUR, STOPPED - at)
         minutes = length / 60
         yield from_miner(
-            POOL, POOL_PORT, at, seconds=length, out=int(minutes * 410), back=int(minutes * 530)
-        )
+            POOL, POOL_PORT, at, seconds=length, out=int(minutes * 410), back=int(minutes * 530),
+            packet=130,
+        )  # fmt: skip
         at += length + chance.uniform(8, 25)
     beat = float(CALLING)
     while beat < STOPPED:
@@ -141,128 +144,6 @@ def _quiet(
                 yield logger.silence(host, window)
             elif host.role == "alb" and drawn > 0.9998:
                 yield logger.silence(host, window, skipped=True)
-
-
-def _alerts(estate: Estate, story: list[Exchange]) -> list[dict[str, Any]]:
-    mined = [x for x in story if x.responder == POOL]
-    called = [x for x in story if x.responder == TOR]
-    half = FIRST + 2 * DAY
-
-    def about(
-        kind: str, xs: list[Exchange], until: float, count: int, title: str
-    ) -> dict[str, Any]:
-        seen = [x for x in xs if x.start <= until]
-        action = say.connection_action(MINER, xs[0].responder, xs[0].port, xs[0].source_port)
-        last = min(until, seen[-1].start + seen[-1].seconds)
-        return say.alert(
-            MINER, kind, 8.0, xs[0].start, last, count, action, updated=until + 600, title=title,
-            lists=("Winterday custom list",), role_="ACTOR",
-        )  # fmt: skip
-
-    name = say.alert(
-        MINER, "CryptoCurrency:EC2/BitcoinTool.B!DNS", 8.0, mined[0].start - 1, half, 6,
-        {"actionType": "DNS_REQUEST",
-         "dnsRequestAction": {"domain": POOL_NAMES[0], "protocol": "UDP", "blocked": False}},
-        updated=half + 600, title="The instance looked up the name of a mining pool.",
-        role_="ACTOR",
-    )  # fmt: skip
-    bastion = estate["dev-bastion-1"]
-    probe = {
-        "actionType": "PORT_PROBE",
-        "portProbeAction": {
-            "blocked": False,
-            "portProbeDetails": [{
-                "localPortDetails": {"port": 22, "portName": "SSH"},
-                "localIpDetails": {"ipAddressV4": bastion.address},
-                "remoteIpDetails": {"ipAddressV4": "198.19.44.7"},
-            }],
-        },
-    }  # fmt: skip
-    pool_title = "The instance communicates with a mining pool."
-    tor_title = "The instance communicates with a Tor entry or exit node."
-    return [
-        about("CryptoCurrency:EC2/BitcoinTool.B", mined, STARTED + 3 * HOUR, 2, pool_title),
-        about("CryptoCurrency:EC2/BitcoinTool.B", mined, STOPPED, 9, pool_title),
-        about("UnauthorizedAccess:EC2/TorClient", called, STOPPED, 31, tor_title),
-        name,
-        say.alert(bastion, "Recon:EC2/PortProbeUnprotectedPort", 2.0, FIRST + 5 * HOUR,
-                  FIRST + 30 * HOUR, 3, probe, updated=FIRST + 31 * HOUR,
-                  title="An unprotected port is being probed."),
-    ]  # fmt: skip
-
-
-def _write_alerts(root: Path, alerts: list[dict[str, Any]]) -> None:
-    """The S3 export with both updates of one finding; the newest of two as get-findings prints."""
-    folder = root / f"AWSLogs/{ACCOUNT}/GuardDuty/us-east-1/2026/09/03"
-    text = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in alerts[:4])
-    files.pack(folder / f"{say.event_id('guardduty export')}.jsonl.gz", text)
-    files.write_json(
-        root / "guardduty" / "get-findings.json",
-        {"Findings": [say.pascal(one) for one in alerts[3:]]},
-    )
-
-
-def _write_names(root: Path, estate: Estate, ordinary: Ordinary, chance: random.Random) -> None:
-    rows = [say.query(at, host, name, [SERVICES[name]]) for at, host, name in ordinary.looked_up]
-    rows += [
-        say.query(chance.uniform(FIRST, LAST), host, "old-db.internal.example", [], "NXDOMAIN")
-        for host in estate.with_role("app", "devbox")
-        for _ in range(6)
-    ]
-    rows.append(say.query(STARTED + 69, MINER, "mirror.packages.example.org",
-                          [SERVICES["mirror.packages.example.org"]]))  # fmt: skip
-    rows.append(say.query(MINING - 2, MINER, POOL_NAMES[0], [POOL]))
-    for at in range(int(MINING) + 4 * HOUR, int(STOPPED), 6 * HOUR):
-        rows.append(say.query(at, MINER, POOL_NAMES[0], [POOL]))
-    for vpc in ("prod", "dev"):
-        vpc_id = identifier("vpc", vpc)
-        files.resolver(root, vpc_id, [row for row in rows if row["vpc_id"] == vpc_id])
-
-
-def _write_inventory(root: Path, estate: Estate) -> None:
-    described = [
-        host.describe(
-            stamp(STARTED if host is MINER else FIRST - 40 * DAY, "%Y-%m-%dT%H:%M:%S+00:00")
-        )
-        for host in estate.hosts
-    ]
-    described.sort(key=lambda one: one["NetworkInterfaceId"])
-    files.write_json(
-        root / "inventory" / "describe-network-interfaces.json", {"NetworkInterfaces": described}
-    )
-
-
-def _write_feeds(root: Path) -> None:
-    folder = root / "feeds"
-    folder.mkdir(parents=True, exist_ok=True)
-    chance = random.Random("feeds")
-    others = sorted({f"192.0.2.{chance.randrange(215, 255)}" for _ in range(25)})
-    head = "# feed: {}\n# kind: {}\n# confidence: {}\n# valid_from: {}\n"
-    (folder / "tor-exits.txt").write_text(
-        head.format("tor-exits", "tor", 95, "2026-08-20T00:00:00Z")
-        + "\n".join(sorted([*others, TOR]))
-        + "\n"
-    )
-    (folder / "mining-pools.txt").write_text(
-        head.format("mining-pools", "mining", 90, "2026-06-01T00:00:00Z")
-        + "\n".join(
-            [POOL, "198.51.100.78", "198.51.100.79", POOL_NAMES[1], "frostbyte-pool.example"]
-        )
-        + "\n"
-    )
-    rows = [
-        ("198.51.100.90", "c2", 80, "2026-07-01", "2026-12-01", "never contacted here"),
-        # An address that was bad a year ago and is a web service that developers use today.
-        (SERVICES["cdn.widgets.example.com"], "c2", 75, "2025-02-01", "2025-09-30", "taken down"),
-        ("198.19.44.0/24", "scanner", 60, "2026-08-01", "", "scans the internet for research"),
-    ]
-    lines = ["indicator,kind,feed,confidence,valid_from,valid_until,description"]
-    lines += [
-        f"{what},{kind},winterday-intel,{sure},{begin}T00:00:00Z,"
-        f"{f'{end}T00:00:00Z' if end else ''},{text}"
-        for what, kind, sure, begin, end, text in rows
-    ]
-    (folder / "indicators.csv").write_text("\n".join(lines) + "\n")
 
 
 def _answers(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flowbench.scenario import companions as say
-from flowbench.scenario.estate import ACCOUNT, Estate, identifier
+from flowbench.scenario.estate import ACCOUNT, Estate, Host, identifier
 from flowbench.scenario.files import stamp
 from flowbench.scenario.ordinary import DAY, HOUR, OFFICE
 from flowbench.scenario.winterday_facts import (
@@ -66,13 +66,9 @@ def events(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
         yield call(
             rogue, at + gap, "iam", name, error=("AccessDenied", text), read_only=name[0] == "L"
         )
-    group = identifier("sg", "dev", "default")
-    yield call(
-        rogue, STARTED - 300, "ec2", "AuthorizeSecurityGroupIngress",
-        {"groupId": group, "ipProtocol": "tcp", "fromPort": 22, "toPort": 22,
-         "cidrIp": f"{ATTACKER}/32", "ipPermissions": {}},
-        {"_return": True}, read_only=False,
-    )  # fmt: skip
+    opening = say.open_port(identifier("sg", "dev", "default"), 22, f"{ATTACKER}/32")
+    yield call(rogue, STARTED - 300, "ec2", "AuthorizeSecurityGroupIngress", *opening,
+               read_only=False)  # fmt: skip
     too_big = ("Client.VcpuLimitExceeded", "You have requested more vCPU capacity than your limit")
     asked, _ = say.run_instances(MINER, STARTED - 60, "c7i.48xlarge", "ami-0example1winter")
     yield call(rogue, STARTED - 60, "ec2", "RunInstances", asked, error=too_big, read_only=False)
@@ -98,13 +94,20 @@ def events(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
+def _seen_from(estate: Estate, host: Host) -> str:
+    """The address that AWS sees when a host calls without an endpoint: its NAT gateway's."""
+    gateway = estate.nat_of(host) or host
+    return gateway.public or gateway.address
+
+
 def _routine(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
     """What the account's people, roles and services do every day."""
+    builder = _seen_from(estate, estate["dev-ci-2"])
     people = {LEAKED: LEAKED_KEY, RESPONDER: RESPONDER_KEY, "a.lindqvist": "AKIAEXAMPLELINDQ0001"}
     for day in range(FIRST, LAST, DAY):
         for name, key in people.items():
             yield say.event(
-                day + chance.uniform(8, 9.5) * HOUR, say.user(name, key), "signin", "ConsoleLogin",
+                day + chance.uniform(8, 9.5) * HOUR, say.user(name), "signin", "ConsoleLogin",
                 OFFICE, "Mozilla/5.0", None, {"ConsoleLogin": "Success"}, read_only=False,
                 kind="AwsConsoleSignIn", additionalEventData={"MFAUsed": "Yes"},
             )  # fmt: skip
@@ -115,40 +118,45 @@ def _routine(estate: Estate, chance: random.Random) -> Iterator[dict[str, Any]]:
                     ("cloudwatch", "GetMetricData"), ("logs", "FilterLogEvents"),
                 ])  # fmt: skip
                 at = day + chance.uniform(8.5, 18) * HOUR
-                yield say.event(at, say.user(name, key), source, action, OFFICE, "Mozilla/5.0")
+                yield say.event(at, say.user(name, key), source, action, OFFICE, "aws-cli/2.17.0")
         for _ in range(50):
             at = day + chance.random() * DAY
             host = chance.choice(estate.with_role("web", "app", "batch", "ci"))
-            who = say.role(
-                f"{host.subnet.vpc}-{host.role}", host.instance or "", "ASIAEXAMPLESESSION01", at
-            )
+            who = say.role(f"{host.subnet.vpc}-{host.role}", host.instance or "", at)
             source, action = chance.choice([
                 ("ssm", "UpdateInstanceInformation"), ("secretsmanager", "GetSecretValue"),
                 ("ecr", "GetAuthorizationToken"), ("sts", "GetCallerIdentity"),
             ])  # fmt: skip
-            yield say.event(at, who, source, action, host.address, "aws-sdk-go/1.55")
+            agent = "aws-sdk-go/1.55"
+            if source == "ssm":  # by an endpoint: the private address and the endpoint are seen
+                endpoint = estate.with_role("endpoint", env=host.subnet.vpc)[0].name
+                yield say.event(at, who, source, action, host.address, agent,
+                                vpcEndpointId=identifier("vpce", endpoint))  # fmt: skip
+            else:
+                yield say.event(at, who, source, action, _seen_from(estate, host), agent)
         for _ in range(18):
             at = day + chance.random() * DAY
             yield say.event(
                 at, say.service(_LAMBDA), "sts", "AssumeRole", _LAMBDA, _LAMBDA,
                 {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/statements",
                  "roleSessionName": "statements"},
-                {"credentials": {"accessKeyId": "ASIAEXAMPLELAMBDA001", "sessionToken": "invented",
-                                 "expiration": stamp(at + HOUR)}},
+                {"credentials": {"accessKeyId": say.session_key("statements", at),
+                                 "sessionToken": "invented", "expiration": stamp(at + HOUR)},
+                 "assumedRoleUser": {
+                     "assumedRoleId": f"{say.principal_id('AROA', 'statements')}:statements",
+                     "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/statements/statements"}},
             )  # fmt: skip
-        deploy = say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", day)
-        box = estate["dev-ci-2"]
+        at = day + 10 * HOUR
         yield say.event(
-            day + 10 * HOUR, deploy, "ec2", "AuthorizeSecurityGroupIngress", box.address,
-            "terraform/1.9",
-            {"groupId": identifier("sg", "dev", "ci"), "ipProtocol": "tcp", "fromPort": 8080,
-             "toPort": 8080, "cidrIp": "10.40.0.0/16", "ipPermissions": {}},
-            {"_return": True}, read_only=False,
+            at, say.role("deploy", "pipeline", at), "ec2", "AuthorizeSecurityGroupIngress",
+            builder, "terraform/1.9",
+            *say.open_port(identifier("sg", "dev", "dev-ci"), 8080, "10.40.0.0/16"),
+            read_only=False,
         )  # fmt: skip
     for place, host in enumerate(estate.with_role("devbox")[:2]):  # honest starts, for comparison
         at = FIRST + 60 + 90 * place
         request, response = say.run_instances(host, at, "t3.medium", "ami-0example0golden")
         yield say.event(
-            at, say.role("deploy", "pipeline", "ASIAEXAMPLEDEPLOY001", at), "ec2", "RunInstances",
-            estate["dev-ci-2"].address, "terraform/1.9", request, response, read_only=False,
+            at, say.role("deploy", "pipeline", at), "ec2", "RunInstances", builder,
+            "terraform/1.9", request, response, read_only=False,
         )  # fmt: skip

@@ -1,0 +1,50 @@
+"""The Winterday evidence, read with plain json and gzip: no loader of flowbench hides a fault."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+
+DATA = ROOT / "data" / "winterday"
+
+
+def content(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def flows() -> list[dict[str, str]]:
+    found = []
+    for path in sorted(DATA.glob("evidence/AWSLogs/*/vpcflowlogs/**/*.gz")):
+        lines = content(path).decode().splitlines()
+        names = lines[0].split(" ")
+        assert len(names) == 29
+        found += [dict(zip(names, line.split(" "), strict=True)) for line in lines[1:]]
+    return found
+
+
+@pytest.fixture(scope="session")
+def events() -> list[dict[str, Any]]:
+    paths = sorted(DATA.glob("evidence/AWSLogs/*/CloudTrail/**/*.gz"))
+    return [event for path in paths for event in json.loads(content(path))["Records"]]
+
+
+@cache
+def queries() -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted(DATA.glob("evidence/AWSLogs/*/vpcdnsquerylogs/**/*.gz"))
+        for line in content(path).decode().splitlines()
+    ]
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
