@@ -9,11 +9,13 @@ STAMP  := $(VENV)/installed
 demo: $(STAMP)
 	@$(BIN)/flowbench demo
 
-test: $(STAMP)
+test: check
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/python -m pytest
 
 lab: $(STAMP)
 	@$(BIN)/flowbench lab
