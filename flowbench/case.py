@@ -121,6 +121,11 @@ class Case:
         copy: bool,
         progress: Callable[[int, int, str], None],
     ) -> pd.DataFrame:
+        if problems := self.log.check():
+            raise CaseError(
+                f"the custody log was changed ({problems[0]}): load nothing more into this case;"
+                f" `flowbench verify {self.path}` tells all"
+            )
         store.remove_orphans(self.path / "tables", {p["file"] for p in self._part_entries()})
         known = {entry["source"] for entry in self._evidence_entries()}
         new: list[load.Evidence] = []

@@ -260,11 +260,16 @@ def detect(case: Path, only: tuple[str, ...], form: str, output: Path | None) ->
 @click.option("--about", metavar="ADDRESS", help="Only what concerns this address.")
 @_answers
 def timeline(case: Path, about: str | None, form: str, output: Path | None) -> None:
-    """What happened in CASE, in order: findings, API events, alerts, DNS, notes."""
+    """What happened around CASE's gravest findings, in order, or about an address.
+
+    Findings, the API events of the principals behind them, alerts, DNS look-ups and notes.
+    """
     from flowbench import output as out
     from flowbench import timeline as lines
 
-    built = lines.build(_open(case), about=about)
+    built = lines.build(_open(case), about=_address(about))
+    if built.empty and about is None:
+        click.echo("no finding to follow; --about ADDRESS shows what concerns an address", err=True)
     shown = ["time", "until", "kind", "severity", "what", "ref"]
     out.write(built, form, output, columns=shown)
 
@@ -284,6 +289,7 @@ def flows(
     from flowbench import output as out
 
     opened = _open(case)
+    address = _address(address)
     table = opened.flows
     if address is not None:
         ends = [table.srcaddr, table.dstaddr, table.pkt_srcaddr, table.pkt_dstaddr]
@@ -383,6 +389,16 @@ def lab(jupyter: tuple[str, ...]) -> None:
     ]
     words = [sys.executable, "-m", "jupyterlab", str(_checkout("notebooks")), *quiet, *jupyter]
     sys.exit(subprocess.call(words))  # noqa: S603  # the user's own words to the user's own Jupyter
+
+
+def _address(text: str | None) -> str | None:
+    """An address as the logs spell it; a typo must not read as a host that never spoke."""
+    import ipaddress
+
+    try:
+        return None if text is None else str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InputError(f"{text} is no address") from None
 
 
 def _checkout(place: str) -> Path:

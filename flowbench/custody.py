@@ -1,8 +1,9 @@
 """The custody log: what was done to a case, in a chain in which no entry can change unseen.
 
 One JSON object a line. Each entry holds the digest of the one before and its own, so that a
-changed, removed, added or moved entry breaks the chain at its place. What was loaded is known from
-here alone: a table part that no entry names is not part of the case.
+changed, removed, added or moved entry breaks the chain at its place; only entries taken off its
+end leave none, and then ``verify`` finds the table parts that no entry names. What was loaded is
+known from here alone: a table part that no entry names is not part of the case.
 
 Known limit: whoever can write the whole file can also write a whole new chain. Keep the head
 digest (``flowbench info``, every report) where the case's keeper cannot change it.
@@ -17,6 +18,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from flowbench.errors import CaseError
 
@@ -46,7 +49,20 @@ class Log:
         return self.entries[-1]["digest"] if self.entries else START
 
     def append(self, action: str, **details: Any) -> dict[str, Any]:
-        """Write one entry and make sure it is on the disk. Raises CaseError when it cannot be."""
+        """Write one entry and make sure it is on the disk. Raises CaseError when it cannot be.
+
+        What another process wrote meanwhile is read first: an entry is only ever added.
+        """
+        try:
+            with filelock.FileLock(f"{self.path}.lock", timeout=30):
+                self._read()
+                return self._add(action, details)
+        except filelock.Timeout:
+            raise CaseError(f"{self.path} is being written by another process") from None
+        except OSError as error:
+            raise CaseError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def _add(self, action: str, details: dict[str, Any]) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "seq": len(self.entries) + 1,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -58,16 +74,13 @@ class Log:
         }
         entry["digest"] = digest(entry)
         line = (_text(entry) + "\n").encode()
-        try:
-            with self.path.open("r+b" if self.path.exists() else "xb") as file:
-                # A line that a crash cut short was never an entry: write over it.
-                file.truncate(self._good_bytes)
-                file.seek(self._good_bytes)
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise CaseError(f"cannot write {self.path}: {error.strerror}") from error
+        with self.path.open("r+b" if self.path.exists() else "xb") as file:
+            # A line that a crash cut short was never an entry: write over it.
+            file.truncate(self._good_bytes)
+            file.seek(self._good_bytes)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
         self._good_bytes += len(line)
         self.entries.append(entry)
         return entry
@@ -75,6 +88,8 @@ class Log:
     def check(self) -> list[str]:
         """What is wrong with the chain, one sentence each; empty when it holds."""
         found = list(self.problems)
+        if not self.entries:
+            found.append("custody log: it is gone, or holds no entry")
         before = START
         for place, entry in enumerate(self.entries, 1):
             where = f"custody log, entry {place}"
@@ -88,6 +103,7 @@ class Log:
         return found
 
     def _read(self) -> None:
+        self.entries, self.problems, self._good_bytes = [], [], 0
         if not self.path.exists():
             return
         data = self.path.read_bytes()
@@ -96,13 +112,28 @@ class Log:
                 break  # cut short by a crash while it was written; see append
             try:
                 entry = json.loads(line)
-                if not isinstance(entry, dict):
+                if not _is_entry(entry):
                     raise TypeError
             except (ValueError, TypeError, RecursionError):
                 self.problems.append(f"custody log, line {number}: not an entry; it was changed")
             else:
                 self.entries.append(entry)
             self._good_bytes += len(line)
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether a line of the log has the shape of an entry, so that everything may rely on it."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("details"), dict):
+        return False
+    if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
+        return False
+    needed = {"evidence": ("source", "sha256", "file", "path", "fields"),
+              "parts": ("table", "file", "sha256")}  # fmt: skip
+    return all(
+        isinstance(row, dict) and all(name in row for name in names)
+        for key, names in needed.items()
+        for row in (entry["details"].get(key) or [])
+    )
 
 
 def _text(entry: dict[str, Any]) -> str:

@@ -179,14 +179,22 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path 
         with pq.ParquetWriter(output or sys.stdout.buffer, schema, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from error
 
 
 def _save(pieces: Iterator[str], output: Path | None) -> None:
     if output is None:
-        for piece in pieces:
-            sys.stdout.write(piece)
+        try:
+            for piece in pieces:
+                sys.stdout.write(piece)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise InputError(f"cannot write the answer: {error.strerror}") from error
         return
     try:
         with output.open("w", encoding="utf-8", newline="") as file:

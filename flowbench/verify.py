@@ -32,6 +32,12 @@ def check(
         )
         for part in parts
     ]
+    named = {part["file"] for part in parts}
+    rows += [
+        ("table", name, False, "no entry of the custody log names it")
+        for file in sorted((path / "tables").glob("*/*.parquet"))
+        if (name := file.relative_to(path / "tables").as_posix()) not in named
+    ]
     problems = log.check()
     rows += [("custody", "custody.jsonl", False, problem) for problem in problems]
     if not problems:

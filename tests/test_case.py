@@ -347,3 +347,41 @@ def test_the_case_itself_is_no_evidence(case, logs, tmp_path) -> None:
         case.ingest(case.path / "custody.jsonl")
     found = case.ingest(tmp_path)  # evidence and case side by side in one folder
     assert found["file"].tolist() == [f"logs/{n}.log.gz" for n in range(6)]
+
+
+def test_a_note_by_an_older_object_loses_nothing(case, logs) -> None:
+    other = Case.open(case.path)
+    other.ingest(logs)
+    case.note("written by one who had not seen the load")
+    again = Case.open(case.path)
+    assert again.flows.count().execute() == 600
+    assert [entry["action"] for entry in again.custody] == ["create", "load", "note"]
+    assert again.verify()["ok"].all()
+
+
+@pytest.mark.parametrize("damage", ["gone", "shortened", "changed", "{}"])
+def test_a_damaged_log_costs_no_table_and_is_said(case, logs, damage) -> None:
+    case.ingest(logs)
+    before = table_bytes(case.path)
+    log = case.path / "custody.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    if damage == "gone":
+        log.unlink()
+    else:
+        text = {"shortened": lines[0], "changed": "".join(lines).replace("load", "lead")}
+        log.write_text(text.get(damage, "".join([*lines, "{}\n"])))
+    again = Case.open(case.path)
+    assert not again.verify()["ok"].all()
+    if damage != "shortened":
+        with pytest.raises(CaseError, match="custody log was changed"):
+            again.ingest(logs)
+        assert table_bytes(case.path) == before
+
+
+def test_another_case_among_the_evidence_is_left_out_and_said(case, logs, tmp_path) -> None:
+    case.ingest(logs)
+    third = Case.create(tmp_path / "third")
+    found = third.ingest(tmp_path).set_index("file")["outcome"]
+    assert found["case"] == "not readable"
+    assert third.flows.count().execute() == 600
+    assert "a case, not evidence" in third.quarantine.to_pandas()["reason"].iloc[0]

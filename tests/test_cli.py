@@ -50,7 +50,8 @@ def test_flows_as_json_lines_are_canonical(case, tmp_path) -> None:
     assert by_line[1]["source"] == by_line[2]["source"] != ""
     only = run("flows", case, "--format", "json", "--address", "198.51.100.7").stdout
     assert [row["line"] for row in json.loads(only)] == [1]
-    assert json.loads(run("flows", case, "--format", "json", "--address", "' OR 1=1").stdout) == []
+    wrong = run("flows", case, "--format", "json", "--address", "' OR 1=1")
+    assert (wrong.exit_code, wrong.stderr.strip()) == (2, "flowbench: ' OR 1=1 is no address")
 
 
 def test_info_and_verify(case, tmp_path) -> None:

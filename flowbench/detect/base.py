@@ -107,7 +107,7 @@ def finding(  # noqa: PLR0913  # the columns of a finding
     selector = {
         "subject": subject,
         "peers": peers,
-        "ports": ports,
+        "ports": [one for one in ports if one],  # 0 is no port: it selects nothing
         "protocol": protocol,
         "from": first_seen.isoformat(),
         "until": last_seen.isoformat(),

@@ -39,6 +39,7 @@ _PAIR = ["initiator", "responder", "service_port", "protocol"]
     title="Regular calls to one address",
     question="Who opens connections to one outside address on a schedule?",
     technique="T1071",
+    needs=("srcaddr", "dstaddr", "srcport", "dstport", "start", "end"),
 )
 def beacon(
     case: Case,
@@ -66,7 +67,7 @@ def beacon(
     )
     for protocol, port in _CLOCKS:
         candidates = candidates.filter(
-            (candidates.protocol != protocol) | (candidates.service_port != port)
+            (candidates.protocol != protocol).fill_null(True) | (candidates.service_port != port)
         )
     callers = to_frame(
         pairs.filter(pairs.direction == "outbound")
@@ -76,7 +77,9 @@ def beacon(
     ).set_index(["responder", "service_port"])["callers"]
     kinds = _listed_kinds(case)
     found = []
-    for key, starts in _starts(case.connections, candidates).groupby(_PAIR, sort=True):
+    for key, starts in _starts(case.connections, candidates).groupby(
+        _PAIR, sort=True, dropna=False
+    ):
         parts = rate(starts["first_seen"], starts["bytes_out"], window)
         if not parts or parts["score"] < score or parts["regularity"] < regularity:
             continue

@@ -53,7 +53,7 @@ def contact(case: Case, *, unknown_confidence: int = 70) -> list[dict[str, Any]]
         return []
     listed["weight"] = listed.apply(_weight, axis=1, unknown=unknown_confidence)
     found = []
-    for key, group in listed[listed["outbound"]].groupby(_PAIR, sort=True):
+    for key, group in listed[listed["outbound"]].groupby(_PAIR, sort=True, dropna=False):
         found.append(_outbound(dict(zip(_PAIR, key, strict=True)), group))
     for (subject, kind), group in listed[~listed["outbound"]].groupby(["subject", "kind"]):
         found.append(_inbound(subject, kind, group))
@@ -87,6 +87,7 @@ def _listed(case: Case) -> pd.DataFrame:
         connections=j.count(),
         in_period=j.count(where=j.within),
         answered=j.count(where=j.answered),
+        answered_in=j.count(where=j.answered & j.within),
         refused=j.count(where=j.refused),
         bytes_out=j.bytes_out.sum(),
         bytes_in=j.bytes_in.sum(),
@@ -102,7 +103,7 @@ def _weight(row: pd.Series, unknown: int) -> float:
     weight = confidence / 100 * {"address": 1.0, "network": 0.9, "domain": 0.8}[row["type"]]
     if pd.notna(row["port"]) and row["port"] != row["service_port"]:
         weight *= 0.7
-    return weight * (1.0 if row["in_period"] else 0.3) * (1.0 if row["answered"] else 0.6)
+    return weight * (1.0 if row["in_period"] else 0.3) * (1.0 if row["answered_in"] else 0.6)
 
 
 def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
@@ -111,9 +112,10 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     kinds = sorted(set((live if len(live) else group)["kind"]))
     grave = [kind for kind in kinds if kind in GRAVE]
     answered, count = int(best["answered"]), int(best["connections"])
-    if not len(live):
+    silent = not best["bytes_out"]
+    if not len(live) or silent:
         severity = "low"
-    elif grave and answered:
+    elif grave and live["answered_in"].any():
         severity = "high"
     else:
         severity = "medium"
@@ -128,6 +130,11 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
         f" {volume(best['bytes_out'])} out, {volume(best['bytes_in'])} in). Listed: {lists}."
     )
     caveats = "A flow log does not say what was said; an address can be shared or change hands."
+    inside = int(live["in_period"].max()) if len(live) else 0
+    if 0 < inside < count:
+        why += f" Only {inside} of them lie in the period for which an indicator was given."
+    if silent:
+        caveats = "Nothing that the subject sent was logged: perhaps it opened nothing. " + caveats
     if not len(live):
         caveats = "No contact lies in the period for which the indicator was given. " + caveats
     if best["relay"]:
@@ -141,8 +148,7 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
     rows = group.drop_duplicates(_PAIR)
     answered, count = int(rows["answered"].sum()), int(rows["connections"].sum())
     peers = sorted(set(rows["peer"]))
-    live = bool((group["in_period"] > 0).any())
-    severity = "medium" if answered and live and kind in GRAVE else "low"
+    severity = "medium" if rows["answered_in"].any() and kind in GRAVE else "low"
     feeds = ", ".join(sorted(set(group["feed"])))
     why = (
         f"{many(len(peers), 'address', 'addresses')} listed as {kind} ({feeds}) tried {subject}"

@@ -45,6 +45,7 @@ _PAIR = ["initiator", "responder", "service_port", "protocol"]
     title="Sessions like a mining pool client's",
     question="Which hosts hold the long, thin, steady sessions of a miner?",
     technique="T1496.001",
+    needs=("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"),
 )
 def mining(
     case: Case,

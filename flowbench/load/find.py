@@ -36,7 +36,12 @@ def find(
             unread.append((name, f"cannot be read: {error.strerror}"))
 
         for folder, folders, files in os.walk(given, onerror=barred):
-            folders[:] = sorted(one for one in folders if Path(folder, one).resolve() != own)
+            for one in [one for one in folders if _is_case(Path(folder, one))]:
+                folders.remove(one)
+                if Path(folder, one).resolve() != own:
+                    name = Path(folder, one).relative_to(given).as_posix()
+                    unread.append((name, "a case, not evidence: name it to read it all the same"))
+            folders.sort()
             for file in sorted(files):
                 path = Path(folder, file)
                 name = path.relative_to(given).as_posix()
@@ -47,3 +52,10 @@ def find(
     if not found and not unread:
         raise InputError(f"no files in {', '.join(map(str, paths))}")
     return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread
+
+
+def _is_case(folder: Path) -> bool:
+    try:
+        return (folder / "case.json").is_file() and (folder / "custody.jsonl").is_file()
+    except OSError:  # a folder that nobody may read: the walk says so
+        return False

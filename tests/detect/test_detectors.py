@@ -82,6 +82,29 @@ def test_contact_outside_the_period_is_low_and_says_so(tmp_path: Path) -> None:
     assert "No contact lies in the period" in row["caveats"]
 
 
+def test_who_sent_nothing_opened_nothing(tmp_path: Path) -> None:
+    lone = Record(TOR, HOST, 443, 40_000, T0, T0 + 59, packets=1, bytes=40)
+    (row,) = run(make_case(tmp_path, [lone], indicators=LIST), "contact").to_dict("records")
+    assert row["severity"] == "low"
+    assert "Nothing that the subject sent was logged" in row["caveats"]
+
+
+def test_only_what_lies_in_the_period_makes_it_grave(tmp_path: Path) -> None:
+    late = T0 + 40 * 24 * HOUR  # the exit's period ends after 30 days
+    records = [refused(HOST, TOR, 443, T0)]
+    for n in range(5):
+        records += talk(HOST, TOR, 443, late + n * 900, source_port=41_000 + n)
+    (row,) = run(make_case(tmp_path, records, indicators=LIST), "contact").to_dict("records")
+    assert row["severity"] == "medium"
+    assert "Only 1 of them lie in the period" in row["why"]
+
+
+def test_a_log_without_protocol_hides_nothing(tmp_path: Path) -> None:
+    fields = ["srcaddr", "dstaddr", "start", "end", "bytes"]
+    case = make_case(tmp_path, talk(HOST, TOR, 443, T0), indicators=LIST, fields=fields)
+    assert len(run(case, "contact")) == 1
+
+
 def test_refused_contact_is_medium(tmp_path: Path) -> None:
     case = make_case(tmp_path, [refused(HOST, TOR, 443, T0)], indicators=LIST)
     (row,) = run(case, "contact").to_dict("records")
@@ -273,12 +296,14 @@ def test_ids_are_stable_and_the_order_is_total(tmp_path: Path) -> None:
 
 def test_the_plan_says_what_cannot_run_and_why(tmp_path: Path) -> None:
     case = make_case(
-        tmp_path, talk(HOST, TOR, 443, T0), fields=["srcaddr", "dstaddr", "start", "end"]
+        tmp_path,
+        talk(HOST, TOR, 443, T0),
+        fields=["srcaddr", "dstaddr", "srcport", "dstport", "start", "end"],
     )
     plan = detect.plan(case).set_index("detector")
     assert plan.loc["beacon", "runs"]
     assert plan.loc["contact", "reason"] == "not run: the case has no indicators"
-    assert plan.loc["lateral-movement", "reason"] == "not run: needs action, dstport"
+    assert plan.loc["lateral-movement", "reason"] == "not run: needs action"
     assert detect.run(case).empty
 
 
