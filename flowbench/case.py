@@ -14,22 +14,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import filelock
 import ibis
 import pandas as pd
 import pyarrow as pa
 
-from flowbench import __version__, connections, custody, engine, load, store, verify
+from flowbench import __version__, connections, custody, engine, intake, load, verify
 from flowbench.enrich import addresses, indicators
 from flowbench.errors import CaseError
-from flowbench.load.find import find
 from flowbench.proof import behind
 from flowbench.schema import to_frame
 
@@ -102,96 +99,12 @@ class Case:
         'already there', 'not readable'). Raises InputError when a path does not exist, CaseError
         when the case cannot be written or another load is under way.
         """
-        found, unread = find(paths, leave_out=self.path)
-        lock = filelock.FileLock(self.path / "load.lock")
         try:
-            with lock.acquire(timeout=0):
-                self.log = custody.Log(self.log.path, self.log.tool)  # another load may be done
-                return self._ingest(found, unread, kind, copy, progress or (lambda *_: None))
-        except filelock.Timeout:
-            raise CaseError(f"another load into {self.path} is under way: wait for it") from None
-        except OSError as error:
-            raise CaseError(f"cannot write to {self.path}: {error.strerror}") from error
-
-    def _ingest(
-        self,
-        found: list[tuple[Path, str]],
-        unread: list[tuple[str, str]],
-        kind: str | None,
-        copy: bool,
-        progress: Callable[[int, int, str], None],
-    ) -> pd.DataFrame:
-        if problems := self.log.check():
-            raise CaseError(
-                f"the custody log was changed ({problems[0]}): load nothing more into this case;"
-                f" `flowbench verify {self.path}` tells all"
-            )
-        store.remove_orphans(self.path / "tables", {p["file"] for p in self._part_entries()})
-        known = {entry["source"] for entry in self._evidence_entries()}
-        new: list[load.Evidence] = []
-        rows: list[tuple[str, str, int, int, str]] = []
-        for path, name in found:
-            try:
-                evidence = load.Evidence.of(path, name)
-            except OSError as error:
-                unread.append((name, f"cannot be read: {error.strerror}"))
-                continue
-            if evidence.source in known:
-                rows.append((name, "", 0, 0, "already there"))
-                continue
-            known.add(evidence.source)
-            new.append(self._copied(evidence) if copy else evidence)
-        total, done = sum(evidence.size for evidence in new), 0
-
-        def one_done(evidence: load.Evidence) -> None:
-            nonlocal done
-            done += evidence.size
-            progress(done, total, evidence.file)
-
-        try:
-            store.load_files(
-                new,
-                folder=self.path / "tables",
-                first_number=len(self.log.entries) + 1,
-                kind=kind,
-                commit=self._commit,
-                progress=one_done,
+            return intake.ingest(
+                self.path, self.log, paths, kind=kind, copy=copy, progress=progress
             )
         finally:
             self._forget()
-        self._note_unread(unread)
-        rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
-        rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
-        columns = ["file", "kind", "records", "quarantined", "outcome"]
-        return pd.DataFrame(rows, columns=columns).sort_values("file", ignore_index=True)
-
-    def _commit(self, evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
-        entries = [e.entry() for e in evidence]
-        for entry in entries:  # copies move with the case
-            path = Path(entry["path"])
-            if path.is_relative_to(self.path.absolute()):
-                entry["path"] = path.relative_to(self.path.absolute()).as_posix()
-        self.log.append("load", evidence=entries, parts=parts)
-
-    def _note_unread(self, unread: list[tuple[str, str]]) -> None:
-        """Files that could not be opened stand in quarantine too: once, however often tried."""
-        known = {tuple(pair) for e in self.log.entries for pair in e["details"].get("unread", ())}
-        if fresh := [pair for pair in sorted(unread) if pair not in known]:
-            batch = store.Batch(self.path / "tables", len(self.log.entries) + 1)
-            for name, reason in fresh:
-                batch.add("quarantine", load.unreadable(name, reason))
-            self.log.append("load", evidence=[], parts=batch.finish(), unread=fresh)
-            self._forget()
-
-    def _copied(self, evidence: load.Evidence) -> load.Evidence:
-        """The evidence copied under a name made of its digest; never a name from outside."""
-        target = self.path / "evidence" / evidence.sha256
-        target.parent.mkdir(exist_ok=True)
-        aside = target.with_suffix(".aside")
-        shutil.copyfile(evidence.path, aside)
-        aside.replace(target)
-        evidence.path = str(target.absolute())
-        return evidence
 
     @property
     def evidence(self) -> pd.DataFrame:
@@ -201,14 +114,14 @@ class Case:
         nodata, skipdata, first_seen, last_seen (UTC).
         """
         columns = [name for name in load.Evidence.__dataclass_fields__ if name != "fields"]
-        frame = pd.DataFrame(self._evidence_entries(), columns=[*columns])
+        frame = pd.DataFrame(self.log.evidence, columns=[*columns])
         for name in ("first_seen", "last_seen"):
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
         return frame
 
     def verify(self) -> pd.DataFrame:
         """Read everything again and say what no longer matches (see ``verify.check``)."""
-        return verify.check(self.path, self.log, self._evidence_entries(), self._part_entries())
+        return verify.check(self.path, self.log)
 
     def note(self, text: str, *, at: pd.Timestamp | None = None, about: str | None = None) -> None:
         """Write an analyst's note into the custody log; the timeline shows it at ``at`` (UTC)."""
@@ -238,7 +151,7 @@ class Case:
             declared = load.tables()[name]
             parts = [
                 self.path / "tables" / part["file"]
-                for part in self._part_entries()
+                for part in self.log.parts
                 if part["table"] == name
             ]
             if gone := [part for part in parts if not part.exists()]:
@@ -251,7 +164,7 @@ class Case:
 
     def has(self, name: str) -> bool:
         """Whether loading put any row into the table of that name."""
-        return any(part["table"] == name for part in self._part_entries())
+        return any(part["table"] == name for part in self.log.parts)
 
     @property
     def flows(self) -> ibis.Table:
@@ -313,7 +226,7 @@ class Case:
     @cached_property
     def fields(self) -> set[str]:
         """The flow log fields that some evidence of the case carries."""
-        return {name for entry in self._evidence_entries() for name in entry["fields"]}
+        return {name for entry in self.log.evidence for name in entry["fields"]}
 
     @cached_property
     def span(self) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
@@ -370,12 +283,6 @@ class Case:
 
     # ---- inside -------------------------------------------------------------------------
 
-    def _evidence_entries(self) -> list[dict[str, Any]]:
-        return [row for e in self.log.entries for row in e["details"].get("evidence", ())]
-
-    def _part_entries(self) -> list[dict[str, Any]]:
-        return [row for e in self.log.entries for row in e["details"].get("parts", ())]
-
     @cached_property
     def _tables(self) -> dict[str, ibis.Table]:
         return {}
@@ -388,7 +295,7 @@ class Case:
 
     def _derived(self, name: str, build: Callable[[], ibis.Table]) -> ibis.Table:
         """A table worked out once and kept; its name holds what it was worked out from."""
-        digests = "".join(part["sha256"] for part in self._part_entries())
+        digests = "".join(part["sha256"] for part in self.log.parts)
         code = Path(connections.__file__).read_bytes()
         key = custody.digest({"parts": digests, "code": code.hex()})[:16]
         path = self.path / "derived" / f"{name}-{key}.parquet"

@@ -41,12 +41,22 @@ class Log:
         self.entries: list[dict[str, Any]] = []
         self.problems: list[str] = []
         self._good_bytes = 0
-        self._read()
+        self.refresh()
 
     @property
     def head(self) -> str:
         """The digest of the last entry: with it, the whole log is known."""
         return self.entries[-1]["digest"] if self.entries else START
+
+    @property
+    def evidence(self) -> list[dict[str, Any]]:
+        """The manifest: what was recorded of each evidence file, in the order of loading."""
+        return [row for e in self.entries for row in e["details"].get("evidence", ())]
+
+    @property
+    def parts(self) -> list[dict[str, Any]]:
+        """What was recorded of each table part: table, file, rows, sha256, bytes."""
+        return [row for e in self.entries for row in e["details"].get("parts", ())]
 
     def append(self, action: str, **details: Any) -> dict[str, Any]:
         """Write one entry and make sure it is on the disk. Raises CaseError when it cannot be.
@@ -55,7 +65,7 @@ class Log:
         """
         try:
             with filelock.FileLock(f"{self.path}.lock", timeout=30):
-                self._read()
+                self.refresh()
                 return self._add(action, details)
         except filelock.Timeout:
             raise CaseError(f"{self.path} is being written by another process") from None
@@ -102,7 +112,8 @@ class Log:
             before = entry.get("digest", START)
         return found
 
-    def _read(self) -> None:
+    def refresh(self) -> None:
+        """Read the log anew: another process may have written to it."""
         self.entries, self.problems, self._good_bytes = [], [], 0
         if not self.path.exists():
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,16 +12,14 @@ from flowbench.load.stream import digest
 COLUMNS = ["what", "name", "ok", "detail"]
 
 
-def check(
-    path: Path, log: custody.Log, evidence: list[dict[str, Any]], parts: list[dict[str, Any]]
-) -> pd.DataFrame:
+def check(path: Path, log: custody.Log) -> pd.DataFrame:
     """Every evidence file, every table part and the log itself, compared with what was recorded.
 
     Columns: what ('evidence', 'table', 'custody'), name, ok, detail (what no longer matches).
     """
     rows = [
         ("evidence", entry["file"], *_same(path / entry["path"], entry["sha256"], entry["size"]))
-        for entry in evidence
+        for entry in log.evidence
     ]
     rows += [
         (
@@ -30,9 +27,9 @@ def check(
             part["file"],
             *_same(path / "tables" / part["file"], part["sha256"], part["bytes"]),
         )
-        for part in parts
+        for part in log.parts
     ]
-    named = {part["file"] for part in parts}
+    named = {part["file"] for part in log.parts}
     rows += [
         ("table", name, False, "no entry of the custody log names it")
         for file in sorted((path / "tables").glob("*/*.parquet"))

@@ -20,7 +20,7 @@ LAYERS = [
     {"errors", "schema"},
     {"engine", "custody"},
     {"load", "enrich", "connections"},
-    {"store", "verify", "proof"},
+    {"store", "intake", "verify", "proof"},
     {"case"},
     {"detect", "attribution", "graph", "timeline"},
     {"plot", "output"},

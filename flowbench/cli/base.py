@@ -1,0 +1,106 @@
+"""What every command shares: the group, how errors end, options, and how a case is opened."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowbench import __version__
+from flowbench.errors import FlowbenchError, InputError
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+BAD_ANSWER = 1  # the question was answered, and the answer is bad news
+BAD_INPUT = 2  # the question could not be asked that way
+
+_FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, without importing it
+
+
+class _Command(click.Group):
+    """A group whose commands end in one plain line, never in a stack trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+        try:
+            return super().invoke(ctx)
+        except FlowbenchError as error:
+            from flowbench.output import plain
+
+            click.echo(f"flowbench: {plain(error)}", err=True)
+            sys.exit(BAD_INPUT)
+        except BrokenPipeError:  # `flowbench flows … | head`
+            sys.stderr.close()
+            sys.exit(0)
+        except Exception as error:
+            # The engine's own errors: something in the case's tables that nobody foresaw.
+            if "duckdb" not in type(error).__module__:
+                raise
+            first = str(error).splitlines()[0]
+            click.echo(f"flowbench: the case's tables cannot be read: {first}", err=True)
+            click.echo("`flowbench verify CASE` tells what changed since loading.", err=True)
+            sys.exit(BAD_INPUT)
+
+
+@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flowbench")
+def main() -> None:
+    r"""Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
+
+    Start with `flowbench demo`, or with your own logs:
+
+    \b
+      flowbench new CASE
+      flowbench ingest CASE LOGS…
+      flowbench detect CASE
+      flowbench report CASE
+
+    All times are UTC. Exit codes: 0 done, 1 the answer is bad (verify), 2 usage or input wrong.
+    """
+
+
+def case_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """The case folder that nearly every command works on."""
+    return click.argument("case", type=click.Path(path_type=Path))(command)
+
+
+def answers(command: Callable[..., None]) -> Callable[..., None]:
+    """The two options of every command that answers with a table."""
+    command = click.option(
+        "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
+    )(command)
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(_FORMATS),
+        default="table",
+        show_default=True,
+        help="How the answer is written.",
+    )(command)
+
+
+def open_case(path: Path) -> Case:
+    """The case in a folder. Raises CaseError when there is none."""
+    from flowbench.case import Case
+
+    return Case.open(path)
+
+
+def canonical(text: str | None) -> str | None:
+    """An address as the logs spell it; a typo must not read as a host that never spoke."""
+    try:
+        return None if text is None else str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InputError(f"{text} is no address") from None
+
+
+def checkout(place: str) -> Path:
+    """A folder of the checkout that this flowbench runs from, or of where the user stands."""
+    for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (root / place).is_dir():
+            return root / place
+    raise InputError(f"there is no {place} here: run this from a checkout of flowbench")

@@ -1,0 +1,121 @@
+"""Loading: evidence files into a case's tables, batch by batch, each batch one entry of the log."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pandas as pd
+
+from flowbench import custody, load, store
+from flowbench.errors import CaseError
+from flowbench.load.find import find
+
+COLUMNS = ["file", "kind", "records", "quarantined", "outcome"]
+
+
+def ingest(
+    folder: Path,
+    log: custody.Log,
+    paths: Iterable[str | Path],
+    *,
+    kind: str | None = None,
+    copy: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> pd.DataFrame:
+    """Read evidence into the case in ``folder``; what ``Case.ingest`` does and documents."""
+    found, unread = find(paths, leave_out=folder)
+    lock = filelock.FileLock(folder / "load.lock")
+    try:
+        with lock.acquire(timeout=0):
+            log.refresh()  # another load may be done
+            if problems := log.check():
+                raise CaseError(
+                    f"the custody log was changed ({problems[0]}): load nothing more into this"
+                    f" case; `flowbench verify {folder}` tells all"
+                )
+            return _load(folder, log, found, unread, kind, copy, progress or (lambda *_: None))
+    except filelock.Timeout:
+        raise CaseError(f"another load into {folder} is under way: wait for it") from None
+    except OSError as error:
+        raise CaseError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def _load(
+    folder: Path,
+    log: custody.Log,
+    found: list[tuple[Path, str]],
+    unread: list[tuple[str, str]],
+    kind: str | None,
+    copy: bool,
+    progress: Callable[[int, int, str], None],
+) -> pd.DataFrame:
+    store.remove_orphans(folder / "tables", {part["file"] for part in log.parts})
+    known = {entry["source"] for entry in log.evidence}
+    new: list[load.Evidence] = []
+    rows: list[tuple[str, str, int, int, str]] = []
+    for path, name in found:
+        try:
+            evidence = load.Evidence.of(path, name)
+        except OSError as error:
+            unread.append((name, f"cannot be read: {error.strerror}"))
+            continue
+        if evidence.source in known:
+            rows.append((name, "", 0, 0, "already there"))
+            continue
+        known.add(evidence.source)
+        new.append(_copied(folder, evidence) if copy else evidence)
+    total, done = sum(evidence.size for evidence in new), 0
+
+    def one_done(evidence: load.Evidence) -> None:
+        nonlocal done
+        done += evidence.size
+        progress(done, total, evidence.file)
+
+    def commit(evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
+        log.append("load", evidence=[_entry(folder, e) for e in evidence], parts=parts)
+
+    store.load_files(
+        new,
+        folder=folder / "tables",
+        first_number=len(log.entries) + 1,
+        kind=kind,
+        commit=commit,
+        progress=one_done,
+    )
+    _note_unread(folder, log, unread)
+    rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
+    rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
+
+
+def _entry(folder: Path, evidence: load.Evidence) -> dict[str, Any]:
+    entry = evidence.entry()
+    path = Path(entry["path"])
+    if path.is_relative_to(folder.absolute()):  # copies move with the case
+        entry["path"] = path.relative_to(folder.absolute()).as_posix()
+    return entry
+
+
+def _note_unread(folder: Path, log: custody.Log, unread: list[tuple[str, str]]) -> None:
+    """Files that could not be opened stand in quarantine too: once, however often tried."""
+    known = {tuple(pair) for e in log.entries for pair in e["details"].get("unread", ())}
+    if fresh := [pair for pair in sorted(unread) if pair not in known]:
+        batch = store.Batch(folder / "tables", len(log.entries) + 1)
+        for name, reason in fresh:
+            batch.add("quarantine", load.unreadable(name, reason))
+        log.append("load", evidence=[], parts=batch.finish(), unread=fresh)
+
+
+def _copied(folder: Path, evidence: load.Evidence) -> load.Evidence:
+    """The evidence copied under a name made of its digest; never a name from outside."""
+    target = folder / "evidence" / evidence.sha256
+    target.parent.mkdir(exist_ok=True)
+    aside = target.with_suffix(".aside")
+    shutil.copyfile(evidence.path, aside)
+    aside.replace(target)
+    evidence.path = str(target.absolute())
+    return evidence
