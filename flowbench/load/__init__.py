@@ -29,9 +29,6 @@ SOURCE_DIGITS = 16  # of the SHA-256: enough that two files of one case never sh
 
 _NOT_TEXT = {
     b"PK\x03\x04": "a zip archive: unpack it",
-    b"BZh": "bzip2 data: unpack it",
-    b"\x28\xb5\x2f\xfd": "zstd data: unpack it",
-    b"\xfd7zXZ": "xz data: unpack it",
 }
 _LINES = 50_000
 
@@ -121,7 +118,7 @@ def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
         file.quarantine("the file is empty")
         return
     for kind in kinds():
-        if hasattr(kind, "MAGIC") and head.startswith(kind.MAGIC) and not file.opened.compressed:
+        if hasattr(kind, "MAGIC") and head.startswith(kind.MAGIC):
             file.kind = kind.KIND
             for rows in kind.read(file):
                 yield kind.TABLE.name, rows

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from flowbench.load import flowlogs
 from flowbench.load.base import File
+from flowbench.load.stream import TooLargeError
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
 KIND = "flow-logs"
@@ -44,7 +45,7 @@ def read(file: File) -> Iterator[pa.Table]:
     """
     first = 1
     try:
-        with pq.ParquetFile(file.opened.path) as parquet:
+        with file.opened.file() as whole, pq.ParquetFile(whole) as parquet:
             names = columns(parquet.schema_arrow.names)
             if names is None:
                 shown = ", ".join(parquet.schema_arrow.names[:8])
@@ -55,6 +56,8 @@ def read(file: File) -> Iterator[pa.Table]:
                 rows = pa.Table.from_batches([batch]).rename_columns(list(names.values()))
                 yield _sound(rows, first, file)
                 first += batch.num_rows
+    except TooLargeError as error:
+        file.quarantine(str(error))
     except (pa.ArrowException, OSError) as error:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)
 

@@ -1,23 +1,33 @@
 """Bytes of an evidence file: opened once, digested as they pass, decompressed, cut at line ends.
 
-Nothing here knows what the lines mean. Memory is bounded whatever the file holds: a compressed
-file is inflated piece by piece, and a line longer than LONGEST_LINE is counted, not kept.
+Nothing here knows what the lines mean. Memory is bounded whatever the file holds: what is packed is
+inflated piece by piece (see ``inflate``), and a line longer than LONGEST_LINE is counted, not kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zlib
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from flowbench.load.inflate import Inflated
 
 BLOCK = 16 << 20  # bytes of whole lines parsed at once
 LONGEST_LINE = 4 << 20  # no record of any kind read line by line comes near this
 HEAD = 64 << 10  # what recognition gets to see
 
+MOST_ASIDE = 256 << 30  # bytes that one archive may take while it is read
+KEEP_FREE = 1 << 30  # bytes of the disk that are never taken for it
+
 _PIECE = 1 << 20
-_GZIP = b"\x1f\x8b"
+_COUNTED = 64 << 10  # bytes in which line ends are counted at once: they stay in the cache
 
 
 @dataclass(frozen=True)
@@ -31,36 +41,123 @@ class Block:
     data: bytes
     dropped: int = 0
 
+    @cached_property
+    def lines(self) -> int:
+        """How many lines there are; the last may lack its end."""
+        data = np.frombuffer(self.data, np.uint8)  # bytes.count is slower, and holds the GIL
+        ends = sum(
+            int(np.count_nonzero(data[place : place + _COUNTED] == ord("\n")))
+            for place in range(0, len(data), _COUNTED)
+        )
+        return ends + (not self.data.endswith(b"\n"))
 
-def digest(path: Path) -> tuple[str, int]:
-    """SHA-256 (hex) and size in bytes of a file as it lies on disk."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return sha256, file.tell()
+
+class Bytes(Protocol):
+    """Bytes as they lie somewhere: in a file, or in an archive."""
+
+    problem: str | None
+    folder: Path | None  # where they may be unpacked to; None: wherever the system has room
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes from first to last."""
+
+    def file(self) -> BinaryIO | None:
+        """The same as a file to seek in, or None when they do not lie in one piece anywhere."""
 
 
-class Opened:
-    """A file's decompressed bytes, read once from start to end.
+class OnDisk:
+    """The bytes of a file; with ``size`` only so many: what a growing file gains is left."""
 
-    With ``size``, only that many bytes of the file are read: what a growing file gains is left.
-    ``sha256`` and ``size`` are those of the file as it lies on disk, known when all was read.
-    ``problem`` says what ended the reading early, if anything did.
-    """
+    problem: str | None = None
+    folder: Path | None = None
 
     def __init__(self, path: Path, size: int | None = None) -> None:
         self.path = path
         self._most = size
-        self.problem: str | None = None
-        self.compressed = False
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes from first to last."""
+        left = self._most
+        with self.path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE if left is None else min(_PIECE, left)):
+                left = None if left is None else left - len(piece)
+                yield piece
+
+    def file(self) -> BinaryIO:
+        """The file itself."""
+        return self.path.open("rb")
+
+
+def digest(source: Path | Bytes) -> tuple[str, int]:
+    """SHA-256 (hex) and size of the bytes as they lie there."""
+    sha256, size = hashlib.sha256(), 0
+    for piece in (OnDisk(source) if isinstance(source, Path) else source).pieces():
+        sha256.update(piece)
+        size += len(piece)
+    return sha256.hexdigest(), size
+
+
+class TooLargeError(Exception):
+    """What should be unpacked aside needs more room than there is; the message names the remedy."""
+
+
+def spooled(pieces: Iterator[bytes], folder: Path | None = None) -> BinaryIO:
+    """Bytes in a temporary file of no name, gone when it is closed, however the program ends.
+
+    It lies in ``folder``, or where TMPDIR says. Raises TooLargeError rather than fill the disk.
+    """
+    place = folder or Path(tempfile.gettempdir())
+    file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115  # the caller closes it
+    try:
+        size = looked = 0
+        for piece in pieces:
+            size += len(piece)
+            if size > looked:  # others fill the disk too: look again now and then
+                looked = size + (KEEP_FREE >> 3)
+                if size > MOST_ASIDE or shutil.disk_usage(place).free < KEEP_FREE:
+                    raise TooLargeError(
+                        f"unpacked it takes more than {size / 1e9:.1f} GB, and is not read: at most"
+                        f" {MOST_ASIDE >> 30} GB are, and {KEEP_FREE >> 30} GB of the disk stay"
+                        " free. Unpack it where there is room and load the folder"
+                    )
+            file.write(piece)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+class Opened:
+    """The text in a file, decompressed, read once from start to end.
+
+    ``sha256`` and ``size`` are those of the bytes as they lie there, known when all was read.
+    ``problem`` says what ended the reading early, if anything did.
+    """
+
+    def __init__(self, source: Path | Bytes, size: int | None = None) -> None:
+        self._source = OnDisk(source, size) if isinstance(source, Path) else source
         self.size = 0
         self._digest = hashlib.sha256()
-        self._pieces = self._inflate(self._raw())
+        self._raw = self._digested()
+        self._inflated = Inflated(self._raw)
+        self._pieces = self._inflated.pieces()
         self._ahead: list[bytes] = []
 
     @property
     def sha256(self) -> str:
         """Digest of the bytes read so far; of the file, once all are read."""
         return self._digest.hexdigest()
+
+    @property
+    def problem(self) -> str | None:
+        """What ended the reading early, or was wrong with the bytes, as far as they were read."""
+        return self._source.problem or self._inflated.problem
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the bytes were packed; known with the first of them."""
+        return bool(self._inflated.codecs)
 
     def head(self) -> bytes:
         """The first HEAD bytes, without using them up."""
@@ -75,6 +172,7 @@ class Opened:
         yield from self._ahead
         self._ahead.clear()
         yield from self._pieces
+        self.drain()
 
     def whole(self, limit: int) -> bytes | None:
         """All the bytes, or None when there are more than ``limit``."""
@@ -86,85 +184,62 @@ class Opened:
                 return None
         return b"".join(parts)
 
+    def file(self) -> BinaryIO:
+        """The decompressed bytes as a file to seek in; close it. What is packed is unpacked aside.
+
+        Nothing else may have been read but the head. Raises TooLargeError.
+        """
+        if not self.compressed and (file := self._source.file()):
+            return file
+        return spooled(self.pieces(), self._source.folder)
+
     def drain(self) -> None:
         """Read on to the end, so that digest and size are those of the whole file."""
-        for _ in self.pieces():
+        for _ in self._raw:
             pass
 
     def blocks(self) -> Iterator[Block]:
         """Whole lines in blocks of about BLOCK bytes, each with the number of its first line."""
-        line, pending = 1, bytearray()
-        long_line = 0  # length so far of a line that is too long to keep
+        line = 1
+        held: list[bytes | memoryview] = []  # joined once a block: each byte is copied once
+        tail = 0  # bytes after the last line end
+        too_long = 0  # length so far of a line that is too long to keep; `held` has its start
+        have = 0
         for piece in self.pieces():
-            if long_line:
+            rest = piece
+            if too_long:
                 end = piece.find(b"\n")
                 if end < 0:
-                    long_line += len(piece)
+                    too_long += len(piece)
                     continue
-                yield Block(line, bytes(pending), dropped=long_line + end)
-                line, long_line = line + 1, 0
-                pending = bytearray(piece[end + 1 :])
+                yield Block(line, bytes(held[0]), dropped=too_long + end)
+                line, too_long, rest = line + 1, 0, piece[end + 1 :]
+                held, have, tail = [], 0, 0
+            end = rest.rfind(b"\n") + 1
+            if end and have + end >= BLOCK:
+                block = Block(line, b"".join([*held, memoryview(rest)[:end]]))
+                yield block
+                line += block.lines
+                held, have, rest = [], 0, rest[end:]
+                tail = len(rest)
             else:
-                pending += piece
-            if len(pending) < BLOCK and len(pending) <= LONGEST_LINE:
-                continue
-            cut = pending.rfind(b"\n") + 1
-            if cut and (len(pending) >= BLOCK or len(pending) - cut > LONGEST_LINE):
-                data = bytes(pending[:cut])
-                yield Block(line, data)
-                line += data.count(b"\n")
-                del pending[:cut]
-            if len(pending) > LONGEST_LINE and b"\n" not in pending:
-                long_line = len(pending)
-                del pending[LONGEST_LINE >> 8 :]
-        if long_line:
-            yield Block(line, bytes(pending), dropped=long_line)
-        elif pending:
-            yield Block(line, bytes(pending))
+                tail = len(rest) - end if end else tail + len(rest)
+            held.append(rest)
+            have += len(rest)
+            if tail > LONGEST_LINE:
+                data = b"".join(held)
+                if tail < have:
+                    block = Block(line, data[: have - tail])
+                    yield block
+                    line += block.lines
+                held, too_long = [data[have - tail :][: LONGEST_LINE >> 8]], tail
+        if too_long:
+            yield Block(line, bytes(held[0]), dropped=too_long)
+        elif have:
+            yield Block(line, b"".join(held))
 
-    def _raw(self) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
-            while piece := file.read(
-                _PIECE if self._most is None else min(_PIECE, self._most - self.size)
-            ):
-                self._digest.update(piece)
-                self.size += len(piece)
-                yield piece
-
-    def _inflate(self, raw: Iterator[bytes]) -> Iterator[bytes]:
-        first = next(raw, b"")
-        if not first.startswith(_GZIP):
-            if first:
-                yield first
-            yield from raw
-            return
-        self.compressed = True
-        # Several gzip members may follow each other; each needs an inflater of its own.
-        inflater, data, member = zlib.decompressobj(wbits=31), first, 1
-        try:
-            while True:
-                out = inflater.decompress(data, _PIECE)
-                if out:
-                    yield out
-                if inflater.eof:
-                    data = (inflater.unused_data or next(raw, b"")).lstrip(b"\0")
-                    while not data and (more := next(raw, b"")):
-                        data = more.lstrip(b"\0")
-                    if not data:
-                        return
-                    inflater, member = zlib.decompressobj(wbits=31), member + 1
-                    continue
-                data = inflater.unconsumed_tail
-                if not data and len(out) < _PIECE:
-                    data = next(raw, b"")
-                    if not data:
-                        self.problem = (
-                            "the gzip data ends early: the file was cut off; what came before is"
-                            " kept. Get the file again, or keep what there is"
-                        )
-                        return
-        except zlib.error as error:
-            where = f"in gzip member {member}" if member > 1 else "in the gzip data"
-            self.problem = f"damaged {where} ({error}); what came before is kept"
-            for _ in raw:  # the digest covers the whole file, damaged or not
-                pass
+    def _digested(self) -> Iterator[bytes]:
+        for piece in self._source.pieces():
+            self._digest.update(piece)
+            self.size += len(piece)
+            yield piece

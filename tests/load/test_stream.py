@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbench.load import stream
-from flowbench.load.stream import Opened, digest
+from flowbench.load import inflate, stream
+from flowbench.load.stream import Opened, TooLargeError, digest
 
 
 def written(folder: Path, data: bytes, name: str = "file") -> Path:
@@ -111,3 +111,53 @@ def test_head_does_not_use_up_the_bytes(tmp_path) -> None:
     opened = Opened(written(tmp_path, gzip.compress(b"abc" * 100_000)))
     assert opened.head() == (b"abc" * 100_000)[: stream.HEAD]
     assert len(b"".join(opened.pieces())) == 300_000
+
+
+def test_utf_16_lines_keep_their_numbers(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(stream, "BLOCK", 100)
+    monkeypatch.setattr(inflate, "PIECE", 64)
+    text = "\ufeff" + "".join(f"line {n} é\r\n" for n in range(1, 301))
+    opened = Opened(written(tmp_path, gzip.compress(text.encode("utf-16-le"))))
+    numbered = [
+        (number, line)
+        for block in opened.blocks()
+        for number, line in enumerate(
+            block.data.decode().split("\r\n")[: block.lines], block.first_line
+        )
+    ]
+    assert numbered == [(n, f"line {n} é") for n in range(1, 301)]
+    assert opened.sha256 == digest(opened._source.path)[0]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_file_to_seek_in(tmp_path, packed) -> None:
+    data = b"PAR1" + b"x" * 3_000_000 + b"end"
+    path = written(tmp_path, gzip.compress(data) if packed else data)
+    opened = Opened(path)
+    assert opened.head()[:4] == b"PAR1"
+    with opened.file() as file:
+        file.seek(-3, 2)
+        assert (file.read(), file.seek(0), file.read()) == (b"end", 0, data)
+    opened.drain()
+    assert (opened.sha256, opened.size) == digest(path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("MOST_ASIDE", 5_000_000), ("KEEP_FREE", 1 << 60)])
+def test_unpacking_aside_never_fills_the_disk(tmp_path, monkeypatch, name, value) -> None:
+    monkeypatch.setattr(stream, "KEEP_FREE", 1 << 20)
+    monkeypatch.setattr(stream, name, value)
+    opened = Opened(written(tmp_path, gzip.compress(bytes(20_000_000))))
+    opened.head()
+    with pytest.raises(TooLargeError, match="Unpack it where there is room and load the folder"):
+        opened.file()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_lines_are_counted(tmp_path) -> None:
+    data = b"a\n" * 100_000 + b"no end"
+    (block,) = Opened(written(tmp_path, data)).blocks()
+    assert (block.lines, stream.Block(1, b"").lines, stream.Block(1, b"\n").lines) == (
+        100_001,
+        1,
+        1,
+    )
