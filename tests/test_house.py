@@ -22,7 +22,7 @@ LAYERS = [
     {"load", "enrich", "connections"},
     {"store", "intake", "verify", "proof"},
     {"case"},
-    {"detect", "attribution", "graph", "timeline"},
+    {"detect", "attribution", "graph", "timeline", "fetch"},
     {"plot", "output"},
     {"report"},
     {"scenario"},

@@ -14,8 +14,9 @@ def find(
 ) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
     """The files under some paths with the names to show, in a fixed order; and what was barred.
 
-    ``leave_out`` is the case's own folder, which is no evidence. Raises InputError when a path does
-    not exist, may not be read, lies in the case, or holds no file.
+    ``leave_out`` is the case's own folder, of which only ``evidence/`` is evidence. Raises
+    InputError when a path does not exist, may not be read, lies elsewhere in the case, or holds no
+    file.
     """
     own = leave_out.resolve()
     found: dict[Path, str] = {}
@@ -23,7 +24,7 @@ def find(
     for given in map(Path, paths):
         if not given.exists():
             raise InputError(f"{given} does not exist")
-        if given.resolve().is_relative_to(own):
+        if _in(given, own) and not _in(given, own / "evidence"):
             raise InputError(f"{given} lies in the case itself: give the evidence")
         if given.is_file():
             found.setdefault(given, given.name)
@@ -52,6 +53,10 @@ def find(
     if not found and not unread:
         raise InputError(f"no files in {', '.join(map(str, paths))}")
     return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread
+
+
+def _in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder)
 
 
 def _is_case(folder: Path) -> bool:

