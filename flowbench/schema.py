@@ -182,6 +182,18 @@ FLOW_FIELDS: dict[str, Field] = VPC_FIELDS | TRANSIT_GATEWAY_FIELDS
 # The order of a record without a header: what a flow log gets when nobody chose a format.
 DEFAULT_FORMAT: tuple[str, ...] = tuple(name for name, f in VPC_FIELDS.items() if f.version == 2)
 
+# The same for a transit gateway: all its fields, in the order of the TGW page's table.
+TRANSIT_GATEWAY_FORMAT: tuple[str, ...] = (
+    "version",
+    "resource_type",
+    "account_id",
+    *(name for name in TRANSIT_GATEWAY_FIELDS if name.startswith("tgw_")),
+    *("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end"),
+    *("log_status", "type"),
+    *(name for name in TRANSIT_GATEWAY_FIELDS if name.startswith("packets_lost_")),
+    *("tcp_flags", "region", "flow_direction", "pkt_src_aws_service", "pkt_dst_aws_service"),
+)
+
 # Always there, null where the evidence lacks them, so that every query finds its columns.
 # Fields of later versions and unknown columns join when some evidence has them.
 FLOWS = Table(

@@ -23,7 +23,7 @@ from flowbench import load
 from flowbench.errors import CaseError
 from flowbench.load.stream import digest
 
-ROWS_PER_GROUP = 128_000  # rows gathered before they are written: small groups read slowly
+ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
 ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read side by side
 AHEAD = 4  # tables that a file may have read before its turn comes: bounds the memory
@@ -72,7 +72,7 @@ class Batch:
 
     def _write(self, key: tuple[str, pa.Schema]) -> None:
         name, schema = key
-        rows = pa.concat_tables(self._waiting.pop(key))
+        rows = pa.concat_tables(self._waiting.pop(key)).combine_chunks()  # many chunks write slowly
         if key not in self._writers:
             file = f"{name}/{self.number:08}-{len(self._parts)}.parquet"
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,12 @@ class Batch:
             # Dictionaries pay for text; for numbers they cost more time than they save space.
             texts = [field.name for field in schema if field.type == pa.string()]
             self._writers[key] = pq.ParquetWriter(
-                self.folder / part["aside"], schema, compression="zstd", use_dictionary=texts
+                self.folder / part["aside"],
+                schema,
+                compression="zstd",
+                use_dictionary=texts,
+                dictionary_pagesize_limit=256 << 10,  # more distinct texts than that: plain ones
+                write_batch_size=64 << 10,
             )
         self._writers[key].write_table(rows)
         place = list(self._writers).index(key)

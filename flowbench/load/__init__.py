@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowbench.errors import InputError
-from flowbench.load import jsonfile
+from flowbench.load import flowlogs, jsonfile
 from flowbench.load.base import QUARANTINE, File
 from flowbench.load.stream import Opened, digest
 from flowbench.schema import Table
@@ -31,6 +31,8 @@ _NOT_TEXT = {
     b"PK\x03\x04": "a zip archive: unpack it",
 }
 _LINES = 50_000
+
+Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields in their order
 
 
 @cache
@@ -77,15 +79,19 @@ class Evidence:
         return asdict(self)
 
 
-def read(evidence: Evidence, kind: str | None = None) -> Iterator[tuple[str, pa.Table]]:
+def read(
+    evidence: Evidence, kind: str | None = None, formats: Formats = ()
+) -> Iterator[tuple[str, pa.Table]]:
     """The tables in a file, as (table name, rows with ``source``); quarantine is one of them.
 
     ``evidence`` learns on the way what the file is and how much was in it. ``kind`` forces a text
-    kind where the content would be taken for another. Raises InputError when the bytes change
-    while they are read: nothing of such a file may be kept.
+    kind where the content would be taken for another; ``formats`` are those that flow logs without
+    a header may have, each the names of its fields in order.
+
+    Raises InputError when the bytes change while they are read: nothing of such a file is kept.
     """
     opened = Opened(Path(evidence.path), evidence.size)
-    file = File(evidence.file, kind or UNKNOWN, opened)
+    file = File(evidence.file, kind or UNKNOWN, opened, tuple(formats))
     try:
         for name, rows in _records(file, kind):
             _count(evidence, name, rows)
@@ -129,6 +135,8 @@ def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
         yield from jsonfile.read(file, [kind for kind in kinds() if hasattr(kind, "claim")])
         return
     text_kinds = [kind for kind in kinds() if hasattr(kind, "sniff")]
+    if forced is None and file.formats and flowlogs.sniff(head, file.formats):
+        forced = flowlogs.KIND  # no other kind knows the formats that the user gave
     if forced is not None and forced not in {kind.KIND for kind in text_kinds}:
         words = ", ".join(kind.KIND for kind in text_kinds)
         raise InputError(f"no kind of text evidence is called {forced!r}; there are: {words}")
@@ -176,7 +184,8 @@ def _unrecognised(file: File, head: bytes) -> str:
     if {b"ACCEPT", b"REJECT", b"OK", b"NODATA"} & set(first) and any(t.isdigit() for t in first):
         return (
             f"looks like flow log records of {len(first)} fields in a format of their own, without"
-            " a header: put a line with the field names before them"
+            " a header: give the format with --format-string, or put the flow log's"
+            " describe-flow-logs answer beside them"
         )
     return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
 

@@ -51,6 +51,7 @@ class File:
     name: str
     kind: str
     opened: Opened
+    formats: tuple[tuple[str, ...], ...] = ()  # of flow logs without a header: fields in order
     fields: set[str] = field(default_factory=set)
     bad: list[dict[str, Any]] = field(default_factory=list)
 

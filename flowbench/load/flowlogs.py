@@ -1,121 +1,169 @@
-"""VPC and transit gateway flow logs as text: with a header line, or in the default format.
+"""VPC and transit gateway flow logs as text: with a header line, or in a format known otherwise.
 
 The fast way hands whole blocks of lines to Arrow's CSV reader. A block it refuses, or in which a
 value cannot be right, is looked at line by line; the good lines then go the same fast way, so a
 value is typed by one piece of code only, and just the bad lines land in quarantine.
+
+Lines without a header (CloudWatch Logs and its export tasks, Firehose) have the first format that
+they fit: one the user gave or a flow log's description named, else AWS's default. Where two flow
+logs of different formats share a stream, that is decided line by line.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
+from flowbench.load import layouts
 from flowbench.load.base import File
-from flowbench.load.stream import LONGEST_LINE, Block
-from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, FLOWS, TYPES
+from flowbench.load.layouts import MARK, Layout
+from flowbench.load.records import RawLines, finish, without_faults
+from flowbench.load.stream import Block
+from flowbench.schema import FLOWS
 
 KIND = "flow-logs"
 TABLE = FLOWS
 
-STATUSES = ("OK", "NODATA", "SKIPDATA", "INCOMPLETEDATA")  # the last from Cloud WAN only
-ACTIONS = ("ACCEPT", "REJECT")
-ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
-NUMBERS = ("int32", "int64", "time")
-LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
-
-_CHUNK = LONGEST_LINE  # bytes that Arrow parses at a time: as many as fit a processor's cache
-_MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
-# The largest value a column of each type can hold; times end with the year 9999, in ms.
-_MOST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
-_NAME = re.compile(rb"[a-zA-Z][a-zA-Z0-9_-]{0,62}")
-_NUMBER = re.compile(rb"-|[0-9]{1,18}")
-_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_ADDRESS = rf"^({_OCTET}(\.{_OCTET}){{3}}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$"
+_CHUNK = 1 << 20  # bytes that Arrow parses at a time: as many as fit a processor's cache
+_SNIFFED = 50  # lines that are looked at before a file is called something else
+_RUNS = re.compile(rb"[ \t]+")
+_TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Which field stands in which column of a line."""
-
-    columns: tuple[str, ...]
-
-    @property
-    def types(self) -> dict[str, pa.DataType]:
-        """How each column is read: whole numbers, times as such, everything else text."""
-        return {
-            name: pa.int64()
-            if name in FLOW_FIELDS and FLOW_FIELDS[name].type in NUMBERS
-            else pa.string()
-            for name in self.columns
-        }
-
-    @property
-    def numbers(self) -> list[int]:
-        """Positions of the columns that hold numbers."""
-        return [i for i, kind in enumerate(self.types.values()) if kind == pa.int64()]
-
-
-DEFAULT = Layout(DEFAULT_FORMAT)
-
-
-def header(line: bytes) -> Layout | None:
-    """The layout that a header line names, or None when the line is no header.
-
-    Names are AWS's, with hyphens or underscores; unknown ones are kept, as text.
-    """
-    tokens = line.removeprefix(b"\xef\xbb\xbf").split()
-    if not tokens or not all(_NAME.fullmatch(token) for token in tokens):
-        return None
-    names = [token.decode().lower().replace("-", "_") for token in tokens]
-    known = sum(name in FLOW_FIELDS for name in names)
-    if known < max(2, len(names) / 2) or len(set(names)) < len(names):
-        return None
-    # `source` and `line` are ours: a field of that name is kept under another.
-    return Layout(tuple(f"field_{n}" if n in ("source", "line") else n for n in names))
-
-
-def sniff(head: bytes) -> bool:
-    """Whether a file that starts with ``head`` is a text flow log."""
-    lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()[:50]
-    return any(header(line) or _is_default(line) for line in lines)
+def sniff(head: bytes, formats: tuple[tuple[str, ...], ...] = ()) -> bool:
+    """Whether a file that starts with ``head`` is a text flow log, of these formats or AWS's."""
+    known = layouts.known(formats)
+    lines = head.removeprefix(MARK).splitlines()[:_SNIFFED]
+    return any(layouts.header(line) or layouts.choose(line.split(), known) for line in lines)
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records: one table a block, columns of FLOWS without ``source``, then any others.
+    """The file's records: tables of FLOWS' columns without ``source``, then any others.
 
     NODATA and SKIPDATA records stay. A header line anywhere sets the layout from there on.
     """
-    layout: Layout | None = None
+    lines = _Lines(file)
     for block in file.blocks():
-        if layout is None:
-            layout, block = _first_layout(block)  # noqa: PLW2901  # the block less its header
-            file.fields.update(layout.columns)
-        if not block.data:
-            continue
-        try:
-            parts = [_quickly(block, layout)]
-        except pa.ArrowInvalid:
-            parts, layout = _slowly(block, layout, file)
-        for table, raw in parts:
-            yield finish(without_faults(table, raw, file))
+        yield from lines.tables(block)
 
 
-class RawLines(Protocol):
-    """Raw lines by their number in the file."""
+def from_messages(messages: list[tuple[int, int, bytes]], file: File) -> Iterator[pa.Table]:
+    """Records that stood in another container, as (line, item, the record's text).
 
-    def __getitem__(self, number: int, /) -> bytes: ...
+    Tables as ``read`` gives them, with a column ``item`` beside ``line``; what is no record goes
+    to quarantine under both.
+    """
+    groups: dict[Layout, list[tuple[int, int, bytes]]] = {}
+    known = layouts.known(file.formats)
+    latest = known[0]
+    for line, item, raw in messages:
+        tokens = raw.split()
+        if latest.wrong(tokens):
+            found = layouts.choose(tokens, known)
+            if found is None:
+                file.quarantine(_misfit(tokens, known), line=line, item=item, raw=raw)
+                continue
+            latest = found
+        groups.setdefault(latest, []).append((line, item, b" ".join(tokens)))
+    for layout, group in groups.items():
+        file.fields.update(layout.columns)
+        table = _gathered((raw for *_, raw in group), layout)
+        table = table.append_column("line", pa.array([line for line, *_ in group], pa.int64()))
+        table = table.append_column("item", pa.array([item for _, item, _ in group], pa.int64()))
+        yield finish(without_faults(table, {item: raw for _, item, raw in group}, file))
+
+
+def _misfit(tokens: list[bytes], known: list[Layout]) -> str:
+    """Why a line without a header is no record: by the formats of its length, if there are any."""
+    same = [layout for layout in known if layout.width == len(tokens)]
+    if same:
+        return same[0].wrong(tokens) or "words that no field of the format can hold"
+    widths = sorted({layout.width for layout in known})
+    return (
+        f"{len(tokens)} fields where the known formats have {', '.join(map(str, widths))}: give"
+        " the flow log's format with --format-string, or put its describe-flow-logs answer beside"
+        " the log"
+    )
 
 
 class _Lines:
+    """A text flow log on its way through: the formats it may have, and the one it has now."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._known = layouts.known(file.formats)
+        self._now: Layout | None = None
+
+    def tables(self, block: Block) -> Iterator[pa.Table]:
+        """The records of the next block."""
+        if self._now is None:
+            block = self._begin(block)
+        if not block.data:
+            return
+        assert self._now is not None
+        parts: Iterable[tuple[pa.Table, RawLines]]
+        try:
+            parts = [(_numbered(block, block.data, self._now), _Raw(block))]
+        except pa.ArrowInvalid:
+            parts = self._slowly(block)
+        for table, raw in parts:
+            yield finish(without_faults(table, raw, self._file))
+
+    def _begin(self, block: Block) -> Block:
+        """Find the layout the file starts with; the block without its header line."""
+        data = block.data.removeprefix(MARK)
+        first, _, rest = data.partition(b"\n")
+        if found := layouts.header(first):
+            self._take(found)
+            return Block(block.first_line + 1, rest)
+        lines = data[: 64 << 10].splitlines()[:_SNIFFED]
+        fitting = (layouts.choose(line.split(), self._known) for line in lines)
+        self._take(next((layout for layout in fitting if layout), layouts.DEFAULT))
+        return Block(block.first_line, data)
+
+    def _take(self, layout: Layout) -> None:
+        self._now = layout
+        self._file.fields.update(layout.columns)
+        if layout not in self._known:
+            self._known.insert(0, layout)
+
+    def _slowly(self, block: Block) -> Iterator[tuple[pa.Table, RawLines]]:
+        """A block with something odd in it: its good lines as tables, the others in quarantine."""
+        assert self._now is not None
+        tidy = _RUNS.sub(b" ", _TRAILING.sub(b"", block.data))
+        if tidy != block.data and self._now.numbers:
+            try:
+                yield _numbered(block, tidy, self._now), _Raw(block)
+            except pa.ArrowInvalid:
+                pass
+            else:
+                return
+        good: dict[Layout, dict[int, bytes]] = {}
+        for number, raw in enumerate(block.data.split(b"\n"), block.first_line):
+            tokens = raw.split()
+            if not tokens:
+                continue
+            reason = self._now.wrong(tokens)
+            if tokens[0][:1].isalpha() and (found := layouts.header(raw)):
+                # Files run together, or a log whose format changed: it holds from here.
+                self._take(found)
+            elif reason is None:
+                good.setdefault(self._now, {})[number] = b" ".join(tokens)
+            elif other := layouts.choose(tokens, self._known):
+                self._file.fields.update(other.columns)
+                good.setdefault(other, {})[number] = b" ".join(tokens)
+            else:
+                self._file.quarantine(reason, line=number, raw=raw)
+        for layout, lines in good.items():
+            table = _gathered(lines.values(), layout)
+            yield table.append_column("line", pa.array(lines, pa.int64())), lines
+
+
+class _Raw:
     """The raw lines of a block by line number, split only if somebody asks."""
 
     def __init__(self, block: Block) -> None:
@@ -128,169 +176,38 @@ class _Lines:
         return self._lines[number - self._block.first_line]
 
 
-def _first_layout(block: Block) -> tuple[Layout, Block]:
-    """The layout the file starts with, and the block without the header line."""
-    first, _, rest = block.data.partition(b"\n")
-    if found := header(first):
-        return found, Block(block.first_line + 1, rest)
-    return DEFAULT, Block(block.first_line, block.data.removeprefix(b"\xef\xbb\xbf"))
+def _numbered(block: Block, data: bytes, layout: Layout) -> pa.Table:
+    """A block in which every line is a record, as a table; ArrowInvalid if one is not."""
+    table = _parse(data, layout)
+    # A lone carriage return is a line end to Arrow, but not to us; and a format without numbers
+    # would take a second header for a record.
+    if not layout.numbers or table.num_rows != block.lines:
+        raise pa.ArrowInvalid("lines and records differ in number")
+    numbers = np.arange(block.first_line, block.first_line + block.lines)
+    return table.append_column("line", pa.array(numbers, pa.int64()))
 
 
-def _is_default(line: bytes) -> bool:
-    tokens = line.split()
-    return (
-        len(tokens) == len(DEFAULT_FORMAT)
-        and tokens[0].isdigit()
-        and tokens[13].decode("ascii", "replace") in STATUSES
-        and all(_NUMBER.fullmatch(tokens[i]) for i in DEFAULT.numbers)
-    )
+def _gathered(lines: Iterable[bytes], layout: Layout) -> pa.Table:
+    """Single lines that fit the layout, however long, as a table."""
+    data = b"\n".join(lines)
+    return _parse(data, layout, max(_CHUNK, max(map(len, data.split(b"\n"))) + 2))
 
 
-def _parse(data: bytes, layout: Layout) -> pa.Table:
+def _parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
     """Lines that all have the layout's columns, as a table; ArrowInvalid if one has not."""
+    names = ["@stamp", *layout.columns] if layout.stamped else list(layout.columns)
     return csv.read_csv(
-        io.BytesIO(data),
+        pa.BufferReader(data),
         # On this thread: files are read side by side, not blocks.
-        read_options=csv.ReadOptions(
-            column_names=list(layout.columns), block_size=_CHUNK, use_threads=False
-        ),
+        read_options=csv.ReadOptions(column_names=names, block_size=chunk, use_threads=False),
         parse_options=csv.ParseOptions(
             delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False
         ),
         convert_options=csv.ConvertOptions(
-            column_types=layout.types, null_values=["-"], strings_can_be_null=True
+            column_types=layout.types,
+            include_columns=list(layout.columns),
+            null_values=["-"],
+            strings_can_be_null=True,
+            check_utf8=not data.isascii(),
         ),
     )
-
-
-def _quickly(block: Block, layout: Layout) -> tuple[pa.Table, RawLines]:
-    """A block in which every line is a record, as a table; ArrowInvalid if one is not."""
-    table = _parse(block.data, layout)
-    if (
-        table.num_rows != block.lines
-    ):  # a lone carriage return is a line end to Arrow, but not to us
-        raise pa.ArrowInvalid("lines and records differ in number")
-    numbers = np.arange(block.first_line, block.first_line + block.lines)
-    return table.append_column("line", pa.array(numbers, pa.int64())), _Lines(block)
-
-
-def _slowly(
-    block: Block, layout: Layout, file: File
-) -> tuple[list[tuple[pa.Table, RawLines]], Layout]:
-    """A block with something wrong in it: its good lines as tables, the others in quarantine."""
-    parts: list[tuple[pa.Table, RawLines]] = []
-    good: dict[int, bytes] = {}
-    for number, raw in enumerate(block.data.split(b"\n"), block.first_line):
-        tokens = raw.split()
-        if not tokens:
-            continue
-        if found := header(raw):
-            # Files run together, or a log whose format changed: the new layout holds from here.
-            parts += _good(good, layout)
-            layout, good = found, {}
-            file.fields.update(layout.columns)
-        elif reason := _wrong(tokens, layout):
-            file.quarantine(reason, line=number, raw=raw)
-        else:
-            good[number] = b" ".join(tokens)
-    return parts + _good(good, layout), layout
-
-
-def _good(lines: dict[int, bytes], layout: Layout) -> list[tuple[pa.Table, RawLines]]:
-    if not lines:
-        return []
-    table = _parse(b"\n".join(lines.values()), layout)
-    return [(table.append_column("line", pa.array(lines, pa.int64())), lines)]
-
-
-def _wrong(tokens: list[bytes], layout: Layout) -> str | None:
-    """Why a line cannot be a record of this layout, or None when it can."""
-    if len(tokens) != len(layout.columns):
-        return f"{len(tokens)} fields where the format has {len(layout.columns)}"
-    for position in layout.numbers:
-        if not _NUMBER.fullmatch(tokens[position]):
-            shown = tokens[position][:40].decode("utf-8", "backslashreplace")
-            return f"{_aws(layout.columns[position])} is not a number: {shown!r}"
-    try:
-        b" ".join(tokens).decode()
-    except UnicodeDecodeError:
-        return "bytes that are no text (invalid UTF-8)"
-    if any(b"\0" in token for token in tokens):
-        return "a NUL byte"
-    return None
-
-
-def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
-    """The table (with ``line``) less the records in which a value cannot be right: quarantine."""
-    faults: dict[int, str] = {}
-    for name in table.column_names:
-        if (bad := _impossible(name, table[name])) is None:
-            continue
-        for row in pc.indices_nonzero(bad).to_pylist():
-            value = str(table[name][row].as_py())[:40]
-            faults.setdefault(row, f"{_aws(name)} cannot be {value!r}")
-    if not faults:
-        return table
-    numbers = table["line"]
-    for row in sorted(faults):
-        line = numbers[row].as_py()
-        file.quarantine(faults[row], line=line, raw=raw[line].rstrip(b"\r"))
-    keep = [row for row in range(table.num_rows) if row not in faults]
-    return table.take(pa.array(keep, pa.int64()))
-
-
-def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
-    """Which values of a column no record can have; None when all are possible."""
-    if name in ADDRESSES:
-        words = pc.unique(column).drop_null()
-        wrong = words.filter(pc.invert(pc.match_substring_regex(words, _ADDRESS))).to_pylist()
-        wrong += [w for w in words.filter(pc.match_substring(words, ":")).to_pylist() if not _v6(w)]
-        return pc.is_in(column, pa.array(wrong, pa.string())) if wrong else None
-    if name in ("action", "log_status"):
-        words = ACTIONS if name == "action" else STATUSES
-        known = pc.is_in(column, pa.array([*words, None], pa.string()))
-        return None if pc.all(known).as_py() else pc.invert(known)
-    if not pa.types.is_integer(column.type):
-        return None
-    most = LIMITS.get(name, _MOST[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else 2**63 - 1)
-    ends = pc.min_max(column).as_py()
-    if ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= most):
-        return None
-    return pc.fill_null(pc.or_(pc.less(column, 0), pc.greater(column, most)), False)
-
-
-def _v6(text: str) -> bool:
-    try:
-        socket.inet_pton(socket.AF_INET6, text)
-    except OSError:
-        return False
-    return True
-
-
-def finish(table: pa.Table) -> pa.Table:
-    """The columns in their declared types and order; unknown ones after them, by name."""
-    columns = {}
-    extra = sorted(set(table.column_names) - set(FLOWS.columns))
-    for name in [*(n for n in FLOWS.columns if n != "source"), *extra]:
-        kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
-        if name not in table.column_names:
-            columns[name] = pa.nulls(table.num_rows, kind)
-        elif name in ("start", "end"):
-            columns[name] = _time(table[name])
-        else:
-            columns[name] = table[name].cast(kind) if kind else table[name]
-    return pa.table(columns)
-
-
-def _time(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Epoch seconds (or the milliseconds that some producers write) as UTC timestamps."""
-    largest = pc.max(numbers).as_py()
-    if largest is not None and largest >= _MILLISECONDS:
-        in_ms = pc.greater_equal(numbers, _MILLISECONDS)
-        ms = pc.if_else(in_ms, numbers, pc.multiply(numbers, 1000))
-        return ms.cast(pa.timestamp("ms", tz="UTC")).cast(TYPES["time"])
-    return numbers.cast(pa.timestamp("s", tz="UTC")).cast(TYPES["time"])
-
-
-def _aws(name: str) -> str:
-    return name.replace("_", "-")

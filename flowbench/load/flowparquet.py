@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flowbench.load import flowlogs
+from flowbench.load import records
 from flowbench.load.base import File
 from flowbench.load.stream import TooLargeError
 from flowbench.schema import FLOW_FIELDS, FLOWS
@@ -68,7 +68,7 @@ def _sound(rows: pa.Table, first: int, file: File) -> pa.Table:
     typed = {}
     for name in rows.column_names:
         known = FLOW_FIELDS.get(name)
-        if known is not None and known.type in flowlogs.NUMBERS:
+        if known is not None and known.type in records.NUMBERS:
             typed[name] = _whole(name, rows[name], faults)
         else:
             typed[name] = _text(rows[name], known is not None and name == "account_id")
@@ -80,7 +80,7 @@ def _sound(rows: pa.Table, first: int, file: File) -> pa.Table:
     if faults:
         keep = [row for row in range(table.num_rows) if row not in faults]
         table = table.take(pa.array(keep, pa.int64()))
-    return flowlogs.finish(flowlogs.without_faults(table, _Rows(rows, first), file))
+    return records.finish(records.without_faults(table, _Rows(rows, first), file))
 
 
 def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:

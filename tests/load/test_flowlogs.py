@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbench import load
-from flowbench.load import flowlogs
+from flowbench.errors import InputError
+from flowbench.load import flowlogs, layouts, records
+from flowbench.load.base import File
+from flowbench.load.stream import Opened
 from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, FLOWS, VPC_FIELDS
 
 HEADER = " ".join(FLOW_FIELDS[name].aws_name for name in DEFAULT_FORMAT)
@@ -25,18 +28,22 @@ NODATA = "2 unknown eni-0a - - - - - - - 1788232440 1788232500 - NODATA"
 SKIPDATA = "2 123456789012 eni-0a - - - - - - - 1788232500 1788232560 - SKIPDATA"
 
 
-def read(folder: Path, data: str | bytes, name: str = "x.log") -> tuple[pa.Table, list[dict], str]:
+def read(
+    folder: Path, data: str | bytes, name: str = "x.log", formats: load.Formats = ()
+) -> tuple[pa.Table, list[dict], str]:
     """Flow records, quarantine rows and kind of a file with this content."""
     path = folder / name
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     evidence = load.Evidence.of(path, name)
     flows, bad = [], []
-    for table, rows in load.read(evidence):
+    for table, rows in load.read(evidence, formats=formats):
         if table == "quarantine":
             bad += rows.to_pylist()
         else:
             flows.append(rows)
-    joined = pa.concat_tables(flows) if flows else FLOWS.arrow.empty_table()
+    joined = (
+        pa.concat_tables(flows, promote_options="default") if flows else FLOWS.arrow.empty_table()
+    )
     return joined, bad, evidence.kind
 
 
@@ -150,6 +157,112 @@ def test_files_run_together_change_their_format_at_the_header(tmp_path) -> None:
     ]
 
 
+CUSTOM = ("vpc_id", "srcaddr", "dstaddr", "bytes", "start", "end", "action")
+CUSTOM_LINE = "vpc-0a 10.0.1.10 2600:1f18::1 900 1788232200 1788232259 REJECT"
+
+
+def test_a_format_string_reads_lines_without_a_header(tmp_path) -> None:
+    text = "${vpc-id} ${srcaddr} ${dstaddr} ${bytes} ${start} ${end} ${action}"
+    assert layouts.from_format(text) == CUSTOM
+    flows, bad, kind = read(tmp_path, f"{CUSTOM_LINE}\n{CUSTOM_LINE}\n", formats=(CUSTOM,))
+    assert (kind, bad) == ("flow-logs", [])
+    assert flows.select(["vpc_id", "dstaddr", "bytes", "action", "line"]).to_pylist()[1] == {
+        "vpc_id": "vpc-0a",
+        "dstaddr": "2600:1f18::1",
+        "bytes": 900,
+        "action": "REJECT",
+        "line": 2,
+    }
+
+
+@pytest.mark.parametrize("text", ["", "version srcaddr", "${srcaddr} x", "${srcaddr} ${srcaddr}"])
+def test_what_is_no_format_string_is_said(text) -> None:
+    with pytest.raises(InputError, match="flow log format"):
+        layouts.from_format(text)
+
+
+def test_two_formats_in_one_stream_are_told_apart_line_by_line(tmp_path) -> None:
+    lines = [LINE, CUSTOM_LINE, NODATA, CUSTOM_LINE, LINE, "a b c", LINE + " 1"]
+    flows, bad, _ = read(tmp_path, "\n".join(lines), formats=(CUSTOM,))
+    by_line = sorted(flows.to_pylist(), key=lambda row: row["line"])
+    assert [(row["line"], row["vpc_id"], row["account_id"]) for row in by_line] == [
+        (1, None, "123456789012"),
+        (2, "vpc-0a", None),
+        (3, None, "unknown"),
+        (4, "vpc-0a", None),
+        (5, None, "123456789012"),
+    ]
+    assert [(row["line"], row["raw"]) for row in bad] == [(6, "a b c"), (7, LINE + " 1")]
+
+
+def test_a_header_does_not_hide_lines_of_the_default_format(tmp_path) -> None:
+    flows, bad, _ = read(tmp_path, f"srcaddr dstaddr action\n10.9.9.9 10.8.8.8 REJECT\n{LINE}\n")
+    assert bad == []
+    assert sorted(flows["line"].to_pylist()) == [2, 3]
+    assert set(flows["srcaddr"].to_pylist()) == {"10.9.9.9", "198.51.100.23"}
+
+
+def test_lines_of_an_export_task_have_a_time_before_the_record(tmp_path) -> None:
+    stamp = "2026-09-01T03:10:00.000Z"
+    lines = [f"{stamp} {LINE}", f"{stamp} {NODATA}", f"{stamp} {LINE} x", LINE, f"{stamp} {LINE}"]
+    flows, bad, kind = read(tmp_path, gzip.compress("\n".join(lines).encode()))
+    assert kind == "flow-logs"
+    assert sorted(flows["line"].to_pylist()) == [1, 2, 4, 5]
+    assert flows.column_names == FLOWS.columns
+    assert [(row["line"], row["reason"]) for row in bad] == [
+        (3, "16 fields where the format has 15")
+    ]
+    assert set(flows["start"].to_pylist()) == {
+        datetime(2026, 9, 1, 3, 10, tzinfo=UTC),
+        datetime(2026, 9, 1, 3, 14, tzinfo=UTC),
+    }
+
+
+def test_a_transit_gateway_log_in_the_default_format_needs_no_header(tmp_path) -> None:
+    line = (
+        "6 TransitGateway 123456789012 tgw-0a tgw-attach-0a 123456789012 123456789012 vpc-0a vpc-0b"
+        " subnet-0a subnet-0b eni-0a eni-0b use1-az1 use1-az2 tgw-attach-0b 10.0.0.1 10.0.1.1 12345"
+        " 443 6 10 1000 1788232200 1788232260 OK IPv4 1 2 3 4 2 us-east-1 ingress - -"
+    )
+    flows, bad, kind = read(tmp_path, f"{line}\n{line}\n")
+    assert (kind, bad) == ("flow-logs", [])
+    row = flows.to_pylist()[0]
+    assert (row["version"], row["tgw_src_vpc_id"], row["tgw_dst_az_id"]) == (
+        6,
+        "vpc-0a",
+        "use1-az2",
+    )
+    assert (row["bytes"], row["tcp_flags"], row["packets_lost_ttl_expired"]) == (1000, 2, 4)
+    assert (row["log_status"], row["flow_direction"], row["line"]) == ("OK", "ingress", 1)
+
+
+def from_messages(messages: list[bytes], formats: load.Formats = ()) -> tuple[pa.Table, list[dict]]:
+    file = File("x.json", "flow-logs", Opened(Path(__file__)), formats)
+    numbered = [(7, item, raw) for item, raw in enumerate(messages, 1)]
+    tables = list(flowlogs.from_messages(numbered, file))
+    return pa.concat_tables(tables, promote_options="default"), file.bad
+
+
+def test_messages_keep_line_and_item_and_their_own_formats() -> None:
+    bad_port = LINE.replace("51544", "99999").encode()
+    flows, bad = from_messages(
+        [LINE.encode(), CUSTOM_LINE.encode(), b"", b"a b", bad_port, NODATA.encode()], (CUSTOM,)
+    )
+    rows = sorted(flows.to_pylist(), key=lambda row: row["item"])
+    assert [(r["line"], r["item"], r["vpc_id"], r["log_status"]) for r in rows] == [
+        (7, 1, None, "OK"),
+        (7, 2, "vpc-0a", None),
+        (7, 6, None, "NODATA"),
+    ]
+    assert [(row["line"], row["item"], row["raw"]) for row in bad] == [
+        (7, 3, ""),
+        (7, 4, "a b"),
+        (7, 5, bad_port.decode()),
+    ]
+    assert "give the flow log's format with --format-string" in bad[1]["reason"]
+    assert bad[2]["reason"] == "srcport cannot be '99999'"
+
+
 def test_milliseconds_are_told_from_seconds(tmp_path) -> None:
     flows, _, _ = read(tmp_path, f"{LINE}\n{LINE.replace('1788232200', '1788232200123')}\n")
     assert [str(t) for t in flows["start"].to_pylist()] == [
@@ -238,10 +351,10 @@ def test_every_line_of_every_file_is_a_record_or_in_quarantine(tmp_path, samples
         "../labelled/scan-ncsa/flow.log.gz": (64, []),
         "../labelled/scan-ncsa-backscatter/flow.log.gz": (4_600, []),
     }
-    for name, (records, reasons) in expected.items():
+    for name, (count, reasons) in expected.items():
         path = samples / "flowlogs" / name
         flows, bad, kind = read(tmp_path, path.read_bytes(), path.name)
-        assert (name, kind, flows.num_rows) == (name, "flow-logs", records)
+        assert (name, kind, flows.num_rows) == (name, "flow-logs", count)
         assert [row["reason"] for row in bad] == reasons
 
 
@@ -272,7 +385,7 @@ WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_:/%.ü'\"", min_size=1, ma
 
 
 def field_value(name: str) -> st.SearchStrategy[str]:
-    if name in flowlogs.ADDRESSES:
+    if name in records.ADDRESSES:
         return st.ip_addresses().map(str) | st.just("-")
     if name == "action":
         return st.sampled_from(["ACCEPT", "REJECT", "-"])

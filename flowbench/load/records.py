@@ -1,0 +1,119 @@
+"""Flow log records of any container: values that cannot be right sorted out, the rest typed.
+
+Text, CSV, JSON and Parquet loaders all end here, so that a record means the same wherever it came
+from.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowbench.load.base import File
+from flowbench.schema import FLOW_FIELDS, FLOWS, TYPES
+
+STATUSES = ("OK", "NODATA", "SKIPDATA", "INCOMPLETEDATA")  # the last from Cloud WAN only
+ACTIONS = ("ACCEPT", "REJECT")
+ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
+NUMBERS = ("int32", "int64", "time")
+LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
+
+_MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
+# The largest value a column of each type can hold; times end with the year 9999, in ms.
+_MOST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
+
+
+class RawLines(Protocol):
+    """Raw lines by their number in the file."""
+
+    def __getitem__(self, number: int, /) -> bytes: ...
+
+
+def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
+    """The table (with ``line``) less the records in which a value cannot be right: quarantine.
+
+    ``raw`` gives a record's text by its ``item`` where the table has that, else by its ``line``.
+    """
+    faults: dict[int, str] = {}
+    for name in table.column_names:
+        if (bad := _impossible(name, table[name])) is None:
+            continue
+        for row in pc.indices_nonzero(bad).to_pylist():
+            value = str(table[name][row].as_py())[:40]
+            faults.setdefault(row, f"{aws(name)} cannot be {value!r}")
+    if not faults:
+        return table
+    numbers = table["line"]
+    items = table["item"] if "item" in table.column_names else None
+    for row in sorted(faults):
+        line = numbers[row].as_py()
+        item = items[row].as_py() if items is not None else None
+        found = raw[line if item is None else item].rstrip(b"\r")
+        file.quarantine(faults[row], line=line, item=item, raw=found)
+    keep = [row for row in range(table.num_rows) if row not in faults]
+    return table.take(pa.array(keep, pa.int64()))
+
+
+def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
+    """Which values of a column no record can have; None when all are possible."""
+    if name in ADDRESSES:
+        right = pc.fill_null(pc.match_substring_regex(column, _IPV4), True)
+        if pc.all(right).as_py():
+            return None
+        words = pc.unique(column.filter(pc.invert(right))).to_pylist()
+        wrong = [word for word in words if not _is_ipv6(word)]
+        return pc.is_in(column, pa.array(wrong, pa.string())) if wrong else None
+    if name in ("action", "log_status"):
+        words = ACTIONS if name == "action" else STATUSES
+        known = pc.is_in(column, pa.array([*words, None], pa.string()))
+        return None if pc.all(known).as_py() else pc.invert(known)
+    if not pa.types.is_integer(column.type):
+        return None
+    most = LIMITS.get(name, _MOST[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else 2**63 - 1)
+    ends = pc.min_max(column).as_py()
+    if ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= most):
+        return None
+    return pc.fill_null(pc.or_(pc.less(column, 0), pc.greater(column, most)), False)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return False
+    return True
+
+
+def finish(table: pa.Table) -> pa.Table:
+    """The columns in their declared types and order; unknown ones after them, by name."""
+    columns = {}
+    extra = sorted(set(table.column_names) - set(FLOWS.columns))
+    for name in [*(n for n in FLOWS.columns if n != "source"), *extra]:
+        kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
+        if name not in table.column_names:
+            columns[name] = pa.nulls(table.num_rows, kind)
+        elif name in ("start", "end"):
+            columns[name] = _time(table[name])
+        else:
+            columns[name] = table[name].cast(kind) if kind else table[name]
+    return pa.table(columns)
+
+
+def _time(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Epoch seconds (or the milliseconds that some producers write) as UTC timestamps."""
+    largest = pc.max(numbers).as_py()
+    if largest is not None and largest >= _MILLISECONDS:
+        in_ms = pc.greater_equal(numbers, _MILLISECONDS)
+        ms = pc.if_else(in_ms, numbers, pc.multiply(numbers, 1000))
+        return ms.cast(pa.timestamp("ms", tz="UTC")).cast(TYPES["time"])
+    return numbers.cast(pa.timestamp("s", tz="UTC")).cast(TYPES["time"])
+
+
+def aws(name: str) -> str:
+    """A column's name as it stands in the log."""
+    return name.replace("_", "-")
