@@ -134,20 +134,29 @@ def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
     if jsonfile.looks_like(head) and forced is None:
         yield from jsonfile.read(file, [kind for kind in kinds() if hasattr(kind, "claim")])
         return
-    text_kinds = [kind for kind in kinds() if hasattr(kind, "sniff")]
-    if forced is None and file.formats and flowlogs.sniff(head, file.formats):
-        forced = flowlogs.KIND  # no other kind knows the formats that the user gave
-    if forced is not None and forced not in {kind.KIND for kind in text_kinds}:
-        words = ", ".join(kind.KIND for kind in text_kinds)
-        raise InputError(f"no kind of text evidence is called {forced!r}; there are: {words}")
-    for kind in text_kinds:
-        if forced == kind.KIND or (forced is None and kind.sniff(head)):
-            file.kind = kind.KIND
-            by_block = hasattr(kind, "read")
-            for rows in kind.read(file) if by_block else _by_line(kind, file):
-                yield kind.TABLE.name, rows
-            return
+    if (text_kind := _text_kind(file, head, forced)) is not None:
+        file.kind = text_kind.KIND
+        by_block = hasattr(text_kind, "read")
+        for rows in text_kind.read(file) if by_block else _by_line(text_kind, file):
+            yield text_kind.TABLE.name, rows
+        return
     file.quarantine(_unrecognised(file, head), raw=head)
+
+
+def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None:
+    """The kind of text a file is: as it looks, by the formats the user gave, or as was forced."""
+    able = [kind for kind in kinds() if hasattr(kind, "sniff")]
+    words = sorted({kind.KIND for kind in able})
+    if forced is not None and forced not in words:
+        raise InputError(
+            f"no kind of text evidence is called {forced!r}; there are: {', '.join(words)}"
+        )
+    able = [kind for kind in able if forced in (None, kind.KIND)]
+    if (found := next((kind for kind in able if kind.sniff(head)), None)) is not None:
+        return found
+    if forced is not None:
+        return able[-1]
+    return flowlogs if file.formats and flowlogs.sniff(head, file.formats) else None
 
 
 def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:

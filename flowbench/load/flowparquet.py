@@ -25,6 +25,10 @@ MAGIC = b"PAR1"
 
 _ROWS = 128_000
 _MISSING = pa.array(["", "-", "None"])
+_DATE = (
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?"
+    r"( ?UTC|Z)?$"
+)
 _NUMBER = r"^[0-9]{1,18}$"
 
 
@@ -54,7 +58,8 @@ def read(file: File) -> Iterator[pa.Table]:
             file.fields.update(names.values())
             for batch in parquet.iter_batches(_ROWS):
                 rows = pa.Table.from_batches([batch]).rename_columns(list(names.values()))
-                yield _sound(rows, first, file)
+                numbers = np.arange(first, first + rows.num_rows)
+                yield sound(rows, numbers, _Rows(rows, first), file)
                 first += batch.num_rows
     except TooLargeError as error:
         file.quarantine(str(error))
@@ -62,8 +67,11 @@ def read(file: File) -> Iterator[pa.Table]:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)
 
 
-def _sound(rows: pa.Table, first: int, file: File) -> pa.Table:
-    """A batch in our types, less the rows in which a value cannot be right."""
+def sound(rows: pa.Table, numbers: np.ndarray, raw: records.RawLines, file: File) -> pa.Table:
+    """Rows whose columns are named as ours, in our types, less those with a value that cannot be.
+
+    ``numbers`` are the rows' lines, ``raw`` their text by line, for the quarantine.
+    """
     faults: dict[int, str] = {}
     typed = {}
     for name in rows.column_names:
@@ -72,15 +80,14 @@ def _sound(rows: pa.Table, first: int, file: File) -> pa.Table:
             typed[name] = _whole(name, rows[name], faults)
         else:
             typed[name] = _text(rows[name], known is not None and name == "account_id")
-    table = pa.table(typed)
-    numbers = np.arange(first, first + table.num_rows)
-    table = table.append_column("line", pa.array(numbers, pa.int64()))
+    table = pa.table(typed).append_column("line", pa.array(numbers, pa.int64()))
     for row, reason in sorted(faults.items()):
-        file.quarantine(reason, line=first + row, raw=_raw(rows, row))
+        line = int(numbers[row])
+        file.quarantine(reason, line=line, raw=raw[line])
     if faults:
         keep = [row for row in range(table.num_rows) if row not in faults]
         table = table.take(pa.array(keep, pa.int64()))
-    return records.finish(records.without_faults(table, _Rows(rows, first), file))
+    return records.finish(records.without_faults(table, raw, file))
 
 
 def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:
@@ -90,6 +97,8 @@ def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.Chu
     if pa.types.is_integer(column.type):
         return column.cast(pa.int64())
     text = _text(column, padded=False)
+    if FLOW_FIELDS[name].type == "time":
+        text = _epoch(text)
     right = pc.fill_null(pc.match_substring_regex(text, _NUMBER), True)
     if not pc.all(right).as_py():
         for row in pc.indices_nonzero(pc.invert(right)).to_pylist():
@@ -97,6 +106,17 @@ def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.Chu
             faults.setdefault(row, f"{name.replace('_', '-')} is not a number: {shown!r}")
         text = pc.if_else(right, text, pa.scalar(None, pa.string()))
     return text.cast(pa.int64())
+
+
+def _epoch(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times written as dates, which a query may make of them, as milliseconds."""
+    dates = pc.fill_null(pc.match_substring_regex(text, _DATE), False)
+    if not pc.any(dates).as_py():
+        return text
+    bare = pc.replace_substring_regex(text, r"( ?UTC|Z)$", "")
+    bare = pc.if_else(dates, bare, pa.scalar(None, pa.string()))
+    milliseconds = bare.cast(pa.timestamp("ms")).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(dates, milliseconds, text)
 
 
 def _text(column: pa.ChunkedArray, padded: bool) -> pa.ChunkedArray:
