@@ -110,11 +110,12 @@ class Case:
     def evidence(self) -> pd.DataFrame:
         """The manifest: a row per file of evidence, in the order of loading.
 
-        Columns: source, file (as given), path, kind, sha256, size (bytes), records, quarantined,
-        nodata, skipdata, first_seen, last_seen (UTC).
+        Columns: source, file (as given), path, archive (the source of the archive there, for a
+        member), member (its name in it), kind, sha256, size (bytes), records, quarantined, nodata,
+        skipdata, first_seen, last_seen (UTC).
         """
-        columns = [name for name in load.Evidence.__dataclass_fields__ if name != "fields"]
-        frame = pd.DataFrame(self.log.evidence, columns=[*columns])
+        columns = [name for name in load.Evidence.columns() if name != "fields"]
+        frame = pd.DataFrame(self.log.evidence, columns=columns)
         for name in ("first_seen", "last_seen"):
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
         return frame

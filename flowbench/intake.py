@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from flowbench import custody, load, store
 from flowbench.errors import CaseError
 from flowbench.load.find import find
+from flowbench.load.stream import OnDisk
 
 COLUMNS = ["file", "kind", "records", "quarantined", "outcome"]
 
@@ -57,17 +57,66 @@ def _load(
     known = {entry["source"] for entry in log.evidence}
     new: list[load.Evidence] = []
     rows: list[tuple[str, str, int, int, str]] = []
+    try:
+        for evidence in _unpacked(folder, found, known, copy, unread):
+            if evidence.source in known:
+                rows.append((evidence.file, "", 0, 0, "already there"))
+                if evidence.within is not None:
+                    evidence.within.container.done()
+            else:
+                known.add(evidence.source)
+                new.append(evidence)
+        _load_new(folder, log, new, kind, progress)
+    finally:
+        for evidence in new:
+            if evidence.container is not None:
+                evidence.container.close()
+    _note_unread(folder, log, unread)
+    rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
+    rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
+
+
+def _unpacked(
+    folder: Path,
+    found: list[tuple[Path, str]],
+    known: set[str],
+    copy: bool,
+    unread: list[tuple[str, str]],
+) -> Iterator[load.Evidence]:
+    """Each file as evidence; before an archive that is not known yet, the files in it.
+
+    An archive comes last, so that one in the log is one whose every member is there.
+    """
+    held = None  # the last archive stays open, or a lone one would be unpacked twice
     for path, name in found:
         try:
             evidence = load.Evidence.of(path, name)
         except OSError as error:
             unread.append((name, f"cannot be read: {error.strerror}"))
             continue
-        if evidence.source in known:
-            rows.append((name, "", 0, 0, "already there"))
+        if copy and evidence.source not in known:
+            _copy(folder, evidence)
+        try:
+            if evidence.source not in known:
+                yield from load.members(evidence, folder)
+        except OSError as error:
+            unread.append((name, f"cannot be read: {error.strerror}"))
             continue
-        known.add(evidence.source)
-        new.append(_copied(folder, evidence) if copy else evidence)
+        if evidence.container is not None:
+            if held is not None:
+                held.close()
+            held = evidence.container
+        yield evidence
+
+
+def _load_new(
+    folder: Path,
+    log: custody.Log,
+    new: list[load.Evidence],
+    kind: str | None,
+    progress: Callable[[int, int, str], None],
+) -> None:
     total, done = sum(evidence.size for evidence in new), 0
 
     def one_done(evidence: load.Evidence) -> None:
@@ -86,10 +135,6 @@ def _load(
         commit=commit,
         progress=one_done,
     )
-    _note_unread(folder, log, unread)
-    rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
-    rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
 
 
 def _entry(folder: Path, evidence: load.Evidence) -> dict[str, Any]:
@@ -110,12 +155,13 @@ def _note_unread(folder: Path, log: custody.Log, unread: list[tuple[str, str]]) 
         log.append("load", evidence=[], parts=batch.finish(), unread=fresh)
 
 
-def _copied(folder: Path, evidence: load.Evidence) -> load.Evidence:
-    """The evidence copied under a name made of its digest; never a name from outside."""
+def _copy(folder: Path, evidence: load.Evidence) -> None:
+    """Copy the evidence under a name made of its digest; never a name from outside."""
     target = folder / "evidence" / evidence.sha256
     target.parent.mkdir(exist_ok=True)
     aside = target.with_suffix(".aside")
-    shutil.copyfile(evidence.path, aside)
+    with aside.open("wb") as file:  # no more than was digested: it may have grown
+        for piece in OnDisk(Path(evidence.path), evidence.size).pieces():
+            file.write(piece)
     aside.replace(target)
     evidence.path = str(target.absolute())
-    return evidence

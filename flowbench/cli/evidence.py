@@ -49,7 +49,8 @@ def ingest(
     """Read evidence into CASE: files, or whole folders of them.
 
     Flow logs, CloudTrail, GuardDuty, Resolver query logs, network interface inventories and
-    indicator lists, plain or gzipped, are told apart by their content. What cannot be read goes to
+    indicator lists, plain or packed (gzip, bzip2, xz, zstd; zip and tar archives), are told apart
+    by their content. What cannot be read goes to
     quarantine (`flowbench quarantine CASE`) and never stops the load. Interrupted? Run it again.
     """
     opened = open_case(case)
@@ -107,7 +108,10 @@ def load_into(
     barred = files[files["outcome"] == "not readable"]
     quarantined = int(files["quarantined"].sum())
     bare = files[
-        (files["outcome"] == "loaded") & (files["records"] == 0) & (files["quarantined"] == 0)
+        (files["outcome"] == "loaded")
+        & (files["kind"] != "archive")
+        & (files["records"] == 0)
+        & (files["quarantined"] == 0)
     ]
     if there:
         click.echo(f"{there} files were in the case already.", err=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -18,19 +18,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowbench.errors import InputError
+from flowbench.load import archive as archives
 from flowbench.load import flowlogs, jsonfile
 from flowbench.load.base import QUARANTINE, File
-from flowbench.load.stream import Opened, digest
+from flowbench.load.stream import OnDisk, Opened, TooLargeError, digest
 from flowbench.schema import Table
 
 UNKNOWN = "unknown"
 EMPTY = "empty"
+ARCHIVE = "archive"
 SOURCE_DIGITS = 16  # of the SHA-256: enough that two files of one case never share them
 
 _NOT_TEXT = {
-    b"PK\x03\x04": "a zip archive: unpack it",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it and load the folder",
+    b"Rar!\x1a\x07": "a RAR archive: unpack it and load the folder",
 }
 _LINES = 50_000
+DEEPEST_ARCHIVE = 2  # an archive in an archive is read, one in that is not
 
 Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields in their order
 
@@ -52,13 +56,15 @@ def tables() -> dict[str, Table]:
 
 @dataclass
 class Evidence:
-    """What the manifest keeps of one file."""
+    """What the manifest keeps of one file, or of one member of an archive."""
 
     source: str
     sha256: str
     size: int
     file: str
     path: str
+    archive: str | None = None  # the source of the archive at ``path``, for a member
+    member: str | None = None  # its name in there
     kind: str = UNKNOWN
     records: int = 0
     quarantined: int = 0
@@ -67,16 +73,62 @@ class Evidence:
     first_seen: str | None = None
     last_seen: str | None = None
     fields: list[str] = field(default_factory=list)
+    # Known while it is read only:
+    within: archives.Member | None = field(default=None, repr=False)  # where a member's bytes lie
+    container: archives.Container | None = field(default=None, repr=False)  # of an archive
 
     @classmethod
     def of(cls, path: Path, name: str) -> Evidence:
         """The identity of a file, before anything in it is looked at."""
         sha256, size = digest(path)
-        return cls(sha256[:SOURCE_DIGITS], sha256, size, name, str(path.absolute()))
+        return cls(sha256[:SOURCE_DIGITS], sha256, size, _sound(name), str(path.absolute()))
+
+    def inside(self, member: archives.Member) -> Evidence:
+        """The identity of a member of this archive: of its bytes as they were put in."""
+        sha256, size = digest(member)
+        name = _sound(member.name)
+        return Evidence(
+            sha256[:SOURCE_DIGITS],
+            sha256,
+            size,
+            f"{self.file}/{name}",
+            self.path,
+            self.archive or self.source,
+            name if self.member is None else f"{self.member}/{name}",
+            within=member,
+        )
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        """What the manifest keeps, by name."""
+        return [name for name in cls.__dataclass_fields__ if name not in ("within", "container")]
 
     def entry(self) -> dict[str, Any]:
         """As the custody log keeps it."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.columns()}
+
+
+def members(evidence: Evidence, folder: Path | None = None, deep: int = 0) -> Iterator[Evidence]:
+    """The files in an archive, and in the archives in it, as evidence; none if it is no archive.
+
+    ``evidence`` learns whether it is one, and has its ``container``, which the caller closes; what
+    is packed is unpacked in ``folder``, into a file without a name. Raises OSError when it cannot
+    be read.
+    """
+    source = evidence.within or OnDisk(Path(evidence.path), evidence.size, folder=folder)
+    if (kind := archives.kind_of(source)) is None:
+        return
+    evidence.kind = ARCHIVE
+    evidence.container = container = archives.Container(source)
+    if deep >= DEEPEST_ARCHIVE:
+        container.refused.append(("", "an archive in an archive in an archive: unpack it"))
+        return
+    for member in archives.members(container, kind):
+        inside = evidence.inside(member)
+        yield from members(inside, folder, deep + 1)
+        if inside.container is not None:
+            inside.container.close()
+        yield inside
 
 
 def read(
@@ -90,18 +142,29 @@ def read(
 
     Raises InputError when the bytes change while they are read: nothing of such a file is kept.
     """
-    opened = Opened(Path(evidence.path), evidence.size)
+    opened = Opened(evidence.within or Path(evidence.path), evidence.size)
     file = File(evidence.file, kind or UNKNOWN, opened, tuple(formats))
+    records = _records(file, kind) if evidence.container is None else iter(())
     try:
-        for name, rows in _records(file, kind):
+        for name, rows in records:
             _count(evidence, name, rows)
             if rows.num_rows:
                 yield name, _with_source(rows, evidence.source)
         opened.drain()
     except OSError as error:
         raise InputError(f"{evidence.file} cannot be read: {error.strerror}") from error
+    except TooLargeError as error:
+        raise InputError(f"{evidence.file}: {error}") from error
+    finally:
+        if evidence.within is not None:
+            evidence.within.container.done()
     if opened.sha256 != evidence.sha256:
         raise InputError(f"{evidence.file} changed while it was read; load it when it is at rest")
+    if evidence.container is not None:
+        file.kind = ARCHIVE
+        for name, reason in evidence.container.refused:
+            file.quarantine(reason)
+            file.bad[-1]["file"] += f"/{_sound(name)}" if name else ""
     evidence.kind = file.kind
     evidence.fields = sorted(file.fields)
     evidence.quarantined = len(file.bad)
@@ -112,9 +175,18 @@ def read(
         )
 
 
+def _sound(name: str) -> str:
+    """A name that any table can hold: bytes that are no text are spelt out."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return name.replace("\0", "\\x00")
+
+
 def unreadable(name: str, reason: str) -> pa.Table:
     """The quarantine row of a file that could not be opened at all."""
-    return QUARANTINE.rows([{"file": name, "kind": UNKNOWN, "reason": reason}])
+    return QUARANTINE.rows([{"file": _sound(name), "kind": UNKNOWN, "reason": reason}])
 
 
 def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:

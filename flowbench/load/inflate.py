@@ -91,7 +91,7 @@ CODECS = (
 
 
 class Inflated:
-    """The bytes inside some bytes: every compression undone, other Unicode recoded to UTF-8.
+    """The bytes inside some bytes: every compression undone.
 
     Members, frames or streams that follow each other are one text. ``codecs`` names the
     compressions, outermost first; ``problem`` says what ended the reading early, if anything did.
@@ -116,7 +116,25 @@ class Inflated:
                 break
             self.codecs.append(codec.name)
             pieces = self.inflate(codec, pieces)
-        yield from self._utf8(pieces)
+        yield from pieces
+
+    def text(self) -> Iterator[bytes]:
+        """The same, with text in other Unicode recoded to UTF-8."""
+        start, pieces = _peek(self.pieces(), 4)
+        encoding = next((name for bom, name in _BOMS if start.startswith(bom)), None)
+        if encoding is None:
+            yield from pieces
+            return
+        # A half character becomes bytes that are no UTF-8, so that its line is refused, not bent.
+        decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+        try:
+            for piece in pieces:
+                if text := decoder.decode(piece):
+                    yield text.encode("utf-8", "surrogatepass")
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as error:
+            name = encoding.upper()
+            self.problem = f"damaged {name} text ({error.reason}); what came before is kept"
 
     def inflate(self, codec: Codec, raw: Iterator[bytes]) -> Iterator[bytes]:
         """What members of one compression hold, one after the other."""
@@ -158,23 +176,6 @@ class Inflated:
                     " kept. Get the file again, or keep what there is"
                 )
                 return
-
-    def _utf8(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        start, pieces = _peek(pieces, 4)
-        encoding = next((name for bom, name in _BOMS if start.startswith(bom)), None)
-        if encoding is None:
-            yield from pieces
-            return
-        # A half character becomes bytes that are no UTF-8, so that its line is refused, not bent.
-        decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
-        try:
-            for piece in pieces:
-                if text := decoder.decode(piece):
-                    yield text.encode("utf-8", "surrogatepass")
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            name = encoding.upper()
-            self.problem = f"damaged {name} text ({error.reason}); what came before is kept"
 
 
 def _peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:

@@ -55,8 +55,13 @@ class Block:
 class Bytes(Protocol):
     """Bytes as they lie somewhere: in a file, or in an archive."""
 
-    problem: str | None
-    folder: Path | None  # where they may be unpacked to; None: wherever the system has room
+    @property
+    def problem(self) -> str | None:
+        """What was wrong with them, as far as they were read."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they may be unpacked; None: where TMPDIR says."""
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes from first to last."""
@@ -69,10 +74,10 @@ class OnDisk:
     """The bytes of a file; with ``size`` only so many: what a growing file gains is left."""
 
     problem: str | None = None
-    folder: Path | None = None
 
-    def __init__(self, path: Path, size: int | None = None) -> None:
+    def __init__(self, path: Path, size: int | None = None, *, folder: Path | None = None) -> None:
         self.path = path
+        self.folder = folder
         self._most = size
 
     def pieces(self) -> Iterator[bytes]:
@@ -129,19 +134,19 @@ def spooled(pieces: Iterator[bytes], folder: Path | None = None) -> BinaryIO:
 
 
 class Opened:
-    """The text in a file, decompressed, read once from start to end.
+    """The text in a file, decompressed, read once from start to end; or its bytes (``text`` off).
 
     ``sha256`` and ``size`` are those of the bytes as they lie there, known when all was read.
     ``problem`` says what ended the reading early, if anything did.
     """
 
-    def __init__(self, source: Path | Bytes, size: int | None = None) -> None:
+    def __init__(self, source: Path | Bytes, size: int | None = None, *, text: bool = True) -> None:
         self._source = OnDisk(source, size) if isinstance(source, Path) else source
         self.size = 0
         self._digest = hashlib.sha256()
         self._raw = self._digested()
         self._inflated = Inflated(self._raw)
-        self._pieces = self._inflated.pieces()
+        self._pieces = self._inflated.text() if text else self._inflated.pieces()
         self._ahead: list[bytes] = []
 
     @property

@@ -30,7 +30,7 @@ packer = pytest.mark.parametrize("name", PACKERS)
 
 def unpacked(data: bytes, step: int = 1 << 20) -> tuple[bytes, Inflated]:
     inflated = Inflated(data[n : n + step] for n in range(0, len(data), step))
-    return b"".join(inflated.pieces()), inflated
+    return b"".join(inflated.text()), inflated
 
 
 @packer
