@@ -5,7 +5,7 @@
       custody.jsonl   the custody log: every load with its files and their digests (see custody)
       tables/         Parquet parts, one folder a table (see store)
       derived/        what can be computed again: delete it whenever you like
-      evidence/       copies of the evidence, with ``copy=True`` only
+      evidence/       copies of the evidence, with ``copy=True`` only, and what was fetched
 
 Copy the folder and you have copied the case. The evidence itself is read, never written.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,9 +22,11 @@ try:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 except ImportError:
     raise InputError("fetching needs boto3: pip install 'flowbench[aws]'") from None
 
+_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 WORKERS = 16  # requests at the same time
 
 _DENIED = {
@@ -40,6 +42,7 @@ _ELSEWHERE = {
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
     "301",
 }  # fmt: skip
+_NOT_THERE = {"NoSuchBucket", "ResourceNotFoundException"}
 _BUSY = {
     "Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "503",
     "TooManyRequestsException", "ServiceUnavailable", "ServiceUnavailableException",
@@ -57,7 +60,7 @@ class Refused(InputError):
     @property
     def everywhere(self) -> bool:
         """Whether the next request would end the same way."""
-        return self.code in _EXPIRED | _NOBODY | _ELSEWHERE | _BUSY | {"", "NoSuchBucket"}
+        return self.code in _EXPIRED | _NOBODY | _ELSEWHERE | _BUSY | _NOT_THERE | {""}
 
 
 @dataclass
@@ -67,6 +70,7 @@ class Account:
     profile: str | None = None
     region: str | None = None
     endpoint: str | None = None
+    _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def session(self) -> Any:
@@ -76,6 +80,8 @@ class Account:
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A client for a service that retries, slows down when told to, and may be shared."""
+        if (service, region) in self._clients:
+            return self._clients[service, region]
         config = Config(
             retries={"mode": "adaptive", "max_attempts": 5},
             max_pool_connections=WORKERS,
@@ -83,13 +89,18 @@ class Account:
             read_timeout=60,
             user_agent_extra=f"flowbench/{__version__}",
         )
-        with asking(f"{service}:*", f"the {service} service"):
-            return self.session.client(
-                service,
-                region_name=region or self.region,
-                endpoint_url=self.endpoint,
-                config=config,
-            )
+        try:
+            with asking(f"{service}:*", f"the {service} service"):
+                made = self.session.client(
+                    service,
+                    region_name=region or self.region,
+                    endpoint_url=self.endpoint,
+                    config=config,
+                )
+        except ValueError:
+            raise InputError("that is no endpoint: write --endpoint-url https://HOST") from None
+        self._clients[service, region] = made
+        return made
 
     @cached_property
     def caller(self) -> dict[str, str | None]:
@@ -97,7 +108,7 @@ class Account:
         region = self.session.region_name or "us-east-1"
         try:
             found = self.client("sts", region).get_caller_identity()
-        except (BotoCoreError, ClientError):
+        except _ERRORS:
             found = {}
         return {"account": found.get("Account"), "arn": found.get("Arn")}
 
@@ -118,7 +129,7 @@ def asking(action: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except _ERRORS as error:
         raise explained(error, action, what) from error
 
 
@@ -151,6 +162,8 @@ def explained(error: Exception, action: str, what: str) -> Refused:
         return Refused(f"{what}: AWS is throttling ({code}); wait, then run the same again", code)
     if code == "NoSuchBucket":
         return Refused(f"{what}: there is no such bucket", code)
+    if code == "ResourceNotFoundException":
+        return Refused(f"{what}: there is no such thing; check its name and --region", code)
     if code in ("NoSuchKey", "404"):
         return Refused(f"{what}: it is gone", code)
     if code == "InvalidObjectState":

@@ -6,16 +6,17 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from flowbench.errors import InputError
-from flowbench.fetch import aws, layout
+from flowbench.fetch import aws, layout, work
 from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Arrived, Shelf
 
@@ -24,7 +25,6 @@ _WIDEST = 100  # folders of no known meaning in one place: beyond it one long li
 _DEEPEST = 8  # levels of them
 _PIECE = 1 << 20
 _TRIES = 4
-_HOPELESS = 50  # objects refused, and none had: the others will be refused too
 _NOT_LOGS = ("aws-logs-write-test",)  # CloudWatch Logs' exports put it there to try their rights
 
 COLUMNS = ["kind", "account", "region", "chosen_by", "objects", "bytes", "here", "to_fetch"]
@@ -232,42 +232,23 @@ def download(
     done.notes += made.notes()
     total = sum(one.size for one in todo)
     getter = _Getter(account, made, shelf)
-    jobs: dict[Future[None], Object] = {}
-    with ThreadPoolExecutor(aws.WORKERS) as pool:
-        try:
-            for one in todo:
-                place = shelf.place(["s3", made.bucket, *one.key.split("/")], made.unit(one))
-                jobs[pool.submit(getter.get, one, place)] = one
-            waiting = set(jobs)
-            while waiting:
-                ready, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for job in ready:
-                    _note(job, f"s3://{made.bucket}/{jobs[job].key}", done)
-                progress(getter.bytes, total, made.bucket)
-        finally:
-            getter.stop.set()
-            pool.shutdown(cancel_futures=True)
-            came = [one for job, one in jobs.items() if _came(job)]
-            done.fetched = len(came)
-            done.size = sum(one.size for one in came)
-
-
-def _note(job: Future[None], name: str, done: Done) -> None:
-    try:
-        job.result()
-        done.fetched += 1
-    except aws.Refused as refused:
-        done.failed.append((name, str(refused)))
-        if refused.everywhere or (len(done.failed) >= _HOPELESS and not done.fetched):
-            raise
-
-
-def _came(job: Future[None]) -> bool:
-    return job.done() and not job.cancelled() and job.exception() is None
-
-
-class _Stopped(Exception):
-    """The user stopped the fetch while an object was on its way."""
+    tasks = (
+        (
+            f"s3://{made.bucket}/{one.key}",
+            partial(
+                getter.get,
+                one,
+                shelf.place(["s3", made.bucket, *one.key.split("/")], made.unit(one)),
+            ),
+        )
+        for one in todo
+    )
+    work.run(
+        tasks,
+        done,
+        workers=aws.WORKERS,
+        tick=lambda _: progress(getter.bytes, total, made.bucket),
+    )
 
 
 class _Getter:
@@ -277,22 +258,21 @@ class _Getter:
         self.client = account.client("s3")
         self.plan = made
         self.shelf = shelf
-        self.stop = threading.Event()
         self.bytes = 0
         self._guard = threading.Lock()
 
-    def get(self, one: Object, place: str) -> None:
-        """Bring an object aside, then keep it. Raises Refused."""
+    def get(self, one: Object, place: str, stop: threading.Event) -> int:
+        """Bring an object aside, then keep it; its bytes. Raises Refused."""
         name = f"s3://{self.plan.bucket}/{one.key}"
         for left in reversed(range(_TRIES)):
             aside = self.shelf.aside()
             try:
                 with aws.asking("s3:GetObject", name):
-                    sha256, answer = self._bring(one, aside)
+                    sha256, answer = self._bring(one, aside, stop)
                 break
             except aws.Refused as refused:
                 aside.unlink(missing_ok=True)
-                if refused.code or not left or self.stop.is_set():
+                if refused.code or not left or stop.is_set():
                     raise  # else it broke off on the way: once more
             except BaseException:
                 aside.unlink(missing_ok=True)
@@ -307,8 +287,9 @@ class _Getter:
             version=answer.get("VersionId"),
             modified=one.modified.isoformat(),
         )
+        return one.size
 
-    def _bring(self, one: Object, aside: Path) -> tuple[str, dict[str, Any]]:
+    def _bring(self, one: Object, aside: Path, stop: threading.Event) -> tuple[str, dict[str, Any]]:
         more = {"RequestPayer": "requester"} if self.plan.requester_pays else {}
         answer = self.client.get_object(
             Bucket=self.plan.bucket, Key=one.key, IfMatch=f'"{one.etag}"', **more
@@ -317,8 +298,8 @@ class _Getter:
         try:
             with aside.open("xb") as file:
                 for piece in answer["Body"].iter_chunks(_PIECE):
-                    if self.stop.is_set():
-                        raise _Stopped
+                    if stop.is_set():
+                        raise work.Stopped
                     digest.update(piece)
                     file.write(piece)
                     size += len(piece)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
+import botocore.loaders
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -28,6 +33,9 @@ HEADER = (
 ACCOUNT = "123456789012"
 
 
+MODELS = botocore.loaders.create_loader()  # of the services: read once, not for each session
+
+
 @pytest.fixture(autouse=True)
 def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the machine's own AWS set-up, and no way out to the real one."""
@@ -40,7 +48,7 @@ def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setattr("botocore.session.create_loader", lambda *_: MODELS)
 
 
 class Bucket:
@@ -134,3 +142,58 @@ def flow_log(start: int, source: str = "10.0.1.10", count: int = 1) -> bytes:
         for i in range(count)
     )
     return gzip.compress((HEADER + lines).encode(), mtime=0)
+
+
+DENIED = (  # as EC2 and STS say it
+    b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to"
+    b" perform this operation.</Message></Error></Errors></Response>"
+)
+
+
+class Script:
+    """A server that speaks AWS's JSON protocols and answers what a test tells it to.
+
+    ``answers`` is called with (operation or path, the request's body) and gives a status and a
+    body; what it was asked stands in ``asked``.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict]] = []
+        self.answers: Callable[[str, dict], tuple[int, dict | bytes]] = lambda *_: (500, {})
+        script = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+                form = {k: v[0] for k, v in parse_qs(raw.decode()).items()}
+                action = target or form.get("Action") or self.path.partition("?")[0]
+                body = json.loads(raw) if raw[:1] == b"{" else form
+                script.asked.append((action, body))
+                status, answer = script.answers(action, body)
+                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    """A server to be told what to answer."""
+    server = Script()
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+    server.thread.join(10)

@@ -33,9 +33,10 @@ def name(stamp: str, kind: str = "vpcflowlogs", ending: str = "log.gz") -> str:
 
 def fetched(case: Case, where: Bucket, prefix: str = "", wanted=WANTED, **more) -> Done:
     url = f"s3://{where.name}/{prefix}"
-    plan = s3.plan(account(where.endpoint), url, wanted, **more)
-    with recorded(case, Shelf(case.path), account(where.endpoint), url, wanted) as done:
-        s3.download(account(where.endpoint), plan, Shelf(case.path), done)
+    ask = account(where.endpoint)
+    plan = s3.plan(ask, url, wanted, **more)
+    with recorded(case, Shelf(case.path), ask, url, wanted) as done:
+        s3.download(ask, plan, Shelf(case.path), done)
     return done
 
 

@@ -1,0 +1,124 @@
+"""What AWS's APIs answer, kept as they answered it: one answer a line, times as ISO 8601.
+
+A question is one unit on the shelf: it is there whole, in one file or in several, or not at all.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flowbench.fetch import aws, work
+from flowbench.fetch.layout import Period
+from flowbench.fetch.record import Done
+from flowbench.fetch.shelf import Arrived, Shelf
+
+LARGEST = 128 << 20  # bytes of text in one file: a JSON file is held whole when it is loaded
+
+_LEFT_OUT = ("ResponseMetadata", "nextToken", "NextToken")  # about the transport, not the answer
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to ask an API, and where its answers go."""
+
+    unit: str  # what it is known by: asked once, unless it says when it was asked
+    what: str  # for people
+    action: str  # the IAM action that it needs
+    names: list[str]  # folders and name of the file, without an ending
+    answers: Callable[[], Iterable[dict[str, Any]]]
+    details: dict[str, Any] = field(default_factory=dict)  # for the index
+
+
+def slices(period: Period, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """The spans of one length, counted from 1970, that a period touches: always the same ones."""
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    at = start + (period.since - start) // length * length
+    while at < period.until:
+        yield at, at + length
+        at += length
+
+
+def settled(until: datetime, late: timedelta) -> bool:
+    """Whether nothing more is to be expected of what happened before ``until``."""
+    return until + late <= datetime.now(UTC)
+
+
+def ask(
+    questions: Iterable[Question],
+    shelf: Shelf,
+    done: Done,
+    *,
+    workers: int,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> None:
+    """Ask what was not answered yet and keep the answers; call it in ``record.recorded``.
+
+    ``progress`` is called with (questions answered, of questions, ""). Raises Refused.
+    """
+    asked = list(questions)
+    todo = [question for question in asked if not shelf.has(question.unit)]
+    done.here += len(asked) - len(todo)
+    tasks = [(question.what, partial(_answer, question, shelf)) for question in todo]
+    work.run(tasks, done, workers=workers, tick=lambda count: progress(count, len(todo), ""))
+
+
+def _answer(question: Question, shelf: Shelf, stop: threading.Event) -> int:
+    files: list[Arrived] = []
+    asides: list[Path] = []
+    try:
+        with aws.asking(question.action, question.what):
+            for aside in _written(iter(question.answers()), shelf, stop, asides):
+                number = f"-{len(files) + 1}" if files else ""
+                names = [*question.names[:-1], f"{question.names[-1]}{number}.jsonl.gz"]
+                with aside.open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                    files.append(
+                        Arrived(aside, shelf.place(names, question.unit), file.tell(), sha256)
+                    )
+        shelf.keep(question.unit, files, source=question.what, **question.details)
+    finally:
+        for aside in asides:
+            aside.unlink(missing_ok=True)
+    return sum(file.size for file in files)
+
+
+def _written(
+    answers: Iterator[dict[str, Any]], shelf: Shelf, stop: threading.Event, asides: list[Path]
+) -> Iterator[Path]:
+    """The answers in files of no more than ``LARGEST`` and one answer; the same bytes each time."""
+    answer = next(answers, None)
+    while answer is not None:
+        asides.append(shelf.aside())
+        size = 0
+        with (
+            asides[-1].open("xb") as raw,
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
+        ):
+            while answer is not None and size < LARGEST:
+                if stop.is_set():
+                    raise work.Stopped
+                size += file.write(_line(answer))
+                answer = next(answers, None)
+        yield asides[-1]
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    kept = {name: value for name, value in answer.items() if name not in _LEFT_OUT}
+    return (json.dumps(kept, ensure_ascii=False, default=_iso) + "\n").encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _iso(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.hex() if isinstance(value, bytes) else str(value)

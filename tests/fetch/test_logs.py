@@ -1,0 +1,215 @@
+"""Events of a CloudWatch Logs group: whole hours, exactly as they came, each asked once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from flowbench.case import Case
+from flowbench.errors import InputError
+from flowbench.fetch import answers, layout, logs
+from flowbench.fetch.aws import Refused
+from flowbench.fetch.record import Done, recorded
+from flowbench.fetch.shelf import Shelf
+from tests.fetch.conftest import DENIED, account, wait_for
+
+HOUR = timedelta(hours=1)
+NOW = datetime.now(UTC)
+TWO = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR  # moto takes no events of the past
+
+
+def fetched(case: Case, endpoint: str, url: str, wanted: layout.Period) -> Done:
+    ask = account(endpoint)
+    shelf = Shelf(case.path)
+    with recorded(case, shelf, ask, url, wanted) as done:
+        answers.ask(logs.questions(ask, url, wanted), shelf, done, workers=logs.WORKERS)
+    return done
+
+
+def held(case: Case, pattern: str) -> dict[str, list[dict]]:
+    root = case.path / "evidence" / "fetched"
+    return {
+        path.relative_to(root).as_posix(): [
+            json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()
+        ]
+        for path in sorted(root.rglob(pattern))
+    }
+
+
+def next_second() -> None:
+    """What is asked anew is told apart by the second."""
+    before = int(time.time())
+    wait_for(lambda: time.time() >= before + 1)
+
+
+def group(endpoint: str, name: str, events: dict[str, list[tuple[datetime, str]]]) -> None:
+    client = boto3.client("logs", endpoint_url=endpoint)
+    client.create_log_group(logGroupName=name)
+    for stream, lines in events.items():
+        client.create_log_stream(logGroupName=name, logStreamName=stream)
+        client.put_log_events(
+            logGroupName=name,
+            logStreamName=stream,
+            logEvents=[
+                {"timestamp": round(at.timestamp() * 1000), "message": text} for at, text in lines
+            ],
+        )
+
+
+def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
+    last = TWO + HOUR - timedelta(milliseconds=1)
+    group(moto, "/vpc/two", {
+        "eni-0a-all": [(TWO - timedelta(seconds=1), "before"), (TWO, "first"), (last, "last")],
+        "eni-0b-all": [(TWO + HOUR, "next \u00fc \x00"), (TWO + 2 * HOUR, "after")],
+    })  # fmt: skip
+    ec2 = boto3.client("ec2", endpoint_url=moto)
+    network = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    form = "${version} ${srcaddr} ${dstaddr}"
+    made = ec2.create_flow_logs(
+        ResourceIds=[network], ResourceType="VPC", TrafficType="ALL", LogGroupName="/vpc/two",
+        DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/x", LogFormat=form,
+    )["FlowLogIds"]  # fmt: skip
+    wanted = layout.Period(TWO + timedelta(minutes=59), TWO + timedelta(minutes=61))
+    done = fetched(case, moto, "logs:///vpc/two", wanted)
+    assert (done.fetched, done.failed) == (3, [])
+    files = held(case, "*Z.jsonl.gz")
+    formats = {k: v for k, v in files.items() if "describe-flow-logs" in k}
+    slices = {k: v for k, v in files.items() if k not in formats}
+    assert list(slices) == [
+        f"logs/us-east-1/vpc/two/{at:%Y%m%dT%H%M}Z.jsonl.gz" for at in (TWO, TWO + HOUR)
+    ]
+    first, second = slices.values()
+    assert [event["message"] for page in first for event in page["events"]] == ["first", "last"]
+    assert [event["message"] for page in second for event in page["events"]] == ["next \u00fc \x00"]
+    assert set(first[0]["events"][0]) == {
+        "logStreamName", "timestamp", "message", "ingestionTime", "eventId",
+    }  # fmt: skip
+    (answer,) = formats.values()
+    assert [(f["FlowLogId"], f["LogFormat"]) for f in answer[0]["FlowLogs"]] == [(made[0], form)]
+    next_second()
+    again = fetched(case, moto, "logs:///vpc/two", wanted)
+    assert (again.fetched, again.here) == (1, 2)  # only the format is asked anew
+    entry = json.loads((case.path / "evidence" / "fetched.jsonl").read_text().splitlines()[-1])
+    assert (entry["account"], entry["region"]) == ("123456789012", "us-east-1")
+    assert case.custody[-1]["details"]["caller"] == "arn:aws:sts::123456789012:user/moto"
+
+
+def test_an_hour_that_is_not_over_is_asked_again_and_an_empty_one_is_not(moto, case) -> None:
+    group(moto, "/vpc/young", {"eni-0a-all": [(NOW - timedelta(minutes=1), "young")]})
+    wanted = layout.Period(NOW - 6 * HOUR, NOW + 24 * HOUR)
+    first = fetched(case, moto, "logs:///vpc/young", wanted)
+    next_second()
+    again = fetched(case, moto, "logs:///vpc/young", wanted)
+    index = (case.path / "evidence" / "fetched.jsonl").read_text().splitlines()
+    hours = [entry for line in index if "complete" in (entry := json.loads(line))]
+    complete = [entry["since"] for entry in hours if entry["complete"]]
+    assert len(complete) == len(set(complete)) == again.here >= 4
+    assert all(entry["files"] == [] for entry in hours if entry["complete"])
+    young = [entry for entry in hours if entry["files"]]
+    assert len({entry["since"] for entry in young}) == 1
+    assert len({entry["unit"] for entry in young}) == len(young) == 2
+    assert {page["events"][0]["message"] for p in held(case, "2*").values() for page in p} == {
+        "young"
+    }
+    assert first.fetched <= 9  # no hour that has not begun
+
+
+def test_slices_are_the_same_however_they_are_cut() -> None:
+    def of(since: str, until: str) -> list[str]:
+        spans = answers.slices(layout.period(since, until), HOUR)
+        return [f"{first:%dT%H%M}-{last:%H%M}" for first, last in spans]
+
+    assert of("2026-09-01T12:00", "2026-09-01T13:00") == ["01T1200-1300"]
+    assert of("2026-09-01T12:59:59", "2026-09-01T13:00:01") == ["01T1200-1300", "01T1300-1400"]
+    assert of("1969-12-31T23:30", "1970-01-01T00:30") == ["31T2300-0000", "01T0000-0100"]
+
+
+def test_a_slice_too_large_for_one_file_is_several_and_one_thing(
+    tmp_path, case, monkeypatch
+) -> None:
+    monkeypatch.setattr(answers, "LARGEST", 100)
+    pages = [{"events": [{"message": "x" * 40}], "nextToken": str(n)} for n in range(5)]
+    question = answers.Question("unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages)
+    for directory in ("one", "two"):
+        made = Case.create(tmp_path / directory)
+        with recorded(made, Shelf(made.path), account("http://127.0.0.1:1"), "it", None) as done:
+            monkeypatch.setattr("flowbench.fetch.aws.Account.caller", {"arn": None})
+            answers.ask([question], Shelf(made.path), done, workers=1)
+        assert done.fetched == 1
+    one, two = (
+        {
+            path.name: path.read_bytes()
+            for path in sorted((tmp_path / directory / "evidence" / "fetched").rglob("*.gz"))
+        }
+        for directory in ("one", "two")
+    )
+    assert list(one) == ["h-2.jsonl.gz", "h-3.jsonl.gz", "h.jsonl.gz"]
+    assert one == two
+    lines = [json.loads(x) for data in one.values() for x in gzip.decompress(data).splitlines()]
+    assert lines == [{"events": [{"message": "x" * 40}]}] * 5
+    shelf = Shelf(tmp_path / "one")
+    assert shelf.has("unit")
+    (tmp_path / "one/evidence/fetched/logs/r/g/h-2.jsonl.gz").unlink()
+    assert not shelf.has("unit")
+
+
+def test_a_page_that_fails_leaves_no_half_an_hour(script, case) -> None:
+    def answer(action: str, body: dict) -> tuple[int, dict | bytes]:
+        if action != "FilterLogEvents":
+            return 403, DENIED
+        if "nextToken" not in body:
+            return 200, {"events": [{"message": "one"}], "nextToken": "2"}
+        return 400, {"__type": "AccessDeniedException", "message": "no"}
+
+    script.answers = answer
+    wanted = layout.period("2026-09-01T12:00", "2026-09-01T12:30")
+    done = fetched(case, script.endpoint, "logs://g", wanted)
+    assert done.fetched == 0
+    hour = "log group g in us-east-1, 2026-09-01 12:00"
+    form = "the flow logs of log group g in us-east-1"
+    assert done.failed == [
+        (hour, f"{hour}: access denied; this identity needs logs:FilterLogEvents"),
+        (form, f"{form}: access denied; this identity needs ec2:DescribeFlowLogs"),
+    ]
+    assert held(case, "*") == {}
+    assert not (case.path / "evidence" / "aside").exists()
+
+
+def test_throttling_is_waited_for(script, case) -> None:
+    def answer(action: str, _: dict) -> tuple[int, dict | bytes]:
+        count = sum(asked == action for asked, _ in script.asked)
+        if action == "FilterLogEvents" and count == 1:
+            return 400, {"__type": "ThrottlingException", "message": "Rate exceeded"}
+        return (
+            (200, {"events": [{"message": "x"}]}) if action == "FilterLogEvents" else (403, DENIED)
+        )
+
+    script.answers = answer
+    wanted = layout.period("2026-09-01T12:00", "2026-09-01T12:30")
+    done = fetched(case, script.endpoint, "logs://g", wanted)
+    assert done.fetched == 1
+    (pages,) = held(case, "*.gz").values()
+    assert pages == [{"events": [{"message": "x"}]}]
+
+
+def test_a_group_that_is_not_there_or_no_group(moto, case) -> None:
+    wanted = layout.period("2026-01-01", "2026-09-01")
+    message = r"log group vpc/none in us-east-1, .*: there is no such thing; check its name"
+    with pytest.raises(Refused, match=message):
+        fetched(case, moto, "logs://vpc/none", wanted)
+    for wrong in ("logs://", "logs://a b", "logs://a\nb", "logs://" + "x" * 600):
+        with pytest.raises(InputError, match=r"write logs://GROUP"):
+            next(logs.questions(account(moto), wrong, wanted))
+    assert case.custody[-1]["details"]["outcome"].startswith("log group vpc/none")
+
+
+def test_an_arn_names_its_region(moto) -> None:
+    arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/a/b"
+    first = next(logs.questions(account(moto), f"logs://{arn}:*", layout.period("2026-09-01")))
+    assert first.names[:4] == ["logs", "eu-west-1", "a", "b"]
+    assert first.details["group"] == arn
