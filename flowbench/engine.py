@@ -41,12 +41,15 @@ def hold(connection: Backend, rows: pa.Table) -> ibis.Table:
 def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table:
     """The rows of ``table`` that lie in ``parts``; every column of the schema is there.
 
-    Parts may differ in their extra columns (evidence of other formats): what a part lacks is null.
+    Parts hold the columns that their evidence has: what a part lacks is null.
     """
     empty = table.arrow.empty_table()
     if not parts:
         return hold(connection, empty)
     seen = connection.read_parquet([_exactly(part) for part in parts], union_by_name=True)
+    lacking = [name for name in table.columns if name not in seen.columns]
+    types = empty.schema
+    seen = seen.mutate(**{n: ibis.null(ibis.dtype(types.field(n).type)) for n in lacking})
     extra = [name for name in seen.columns if name not in table.columns]
     return seen.select(*table.columns, *extra)
 

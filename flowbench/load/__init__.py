@@ -287,6 +287,8 @@ def _count(evidence: Evidence, name: str, rows: pa.Table) -> None:
     if name == "indicators" or not times:  # their times are periods, not events
         return
     until = "end" if name == "flows" else times[0]
+    if not {times[0], until} <= set(rows.column_names):  # a flow log without its times
+        return
     first, last = pc.min(rows[times[0]]).as_py(), pc.max(rows[until]).as_py()
     if first and (evidence.first_seen is None or first.isoformat() < evidence.first_seen):
         evidence.first_seen = first.isoformat()

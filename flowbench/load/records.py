@@ -90,14 +90,15 @@ def _is_ipv6(text: str) -> bool:
 
 
 def finish(table: pa.Table) -> pa.Table:
-    """The columns in their declared types and order; unknown ones after them, by name."""
+    """The columns in their declared types and order; unknown ones after them, by name.
+
+    A column that the log has not is not made up: what reads the parts fills it with nulls.
+    """
     columns = {}
     extra = sorted(set(table.column_names) - set(FLOWS.columns))
-    for name in [*(n for n in FLOWS.columns if n != "source"), *extra]:
+    for name in [*(n for n in FLOWS.columns if n in table.column_names), *extra]:
         kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
-        if name not in table.column_names:
-            columns[name] = pa.nulls(table.num_rows, kind)
-        elif name in ("start", "end"):
+        if name in ("start", "end"):
             columns[name] = _time(table[name])
         else:
             columns[name] = table[name].cast(kind) if kind else table[name]

@@ -41,9 +41,7 @@ def read(
             bad += rows.to_pylist()
         else:
             flows.append(rows)
-    joined = (
-        pa.concat_tables(flows, promote_options="default") if flows else FLOWS.arrow.empty_table()
-    )
+    joined = pa.concat_tables([FLOWS.arrow.empty_table(), *flows], promote_options="default")
     return joined, bad, evidence.kind
 
 
