@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,13 @@ import click
 
 from flowbench.cli.base import BAD_ANSWER, answers, case_argument, main, open_case
 from flowbench.cli.evidence import load_into
-from flowbench.errors import InputError
 
 if TYPE_CHECKING:
-    from flowbench.case import Case
-    from flowbench.fetch.aws import Account
-    from flowbench.fetch.layout import Period
+    import pandas as pd
+
     from flowbench.fetch.record import Done
+
+_KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty")  # layout.KINDS, without importing it
 
 
 @main.command()
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["flow-logs", "cloudtrail", "dns", "guardduty"]),
+    type=click.Choice(_KINDS),
     help="From S3: only this kind (again for more); all four otherwise.",
 )
 @click.option("--profile", help="The AWS profile; boto3's own choice otherwise.")
@@ -77,146 +76,64 @@ def fetch(  # noqa: PLR0913  # each is an option
     never kept. Interrupted? Run it again: what is here is not fetched twice. Exit code 1 when AWS
     refused a part of it.
     """
+    from flowbench import fetch as fetching
+    from flowbench import output as out
     from flowbench.fetch.aws import Account
 
     opened = open_case(case)
-    account = Account(profile, regions[0] if len(regions) == 1 else None, endpoint_url)
-    period = _period(source, since, until)
-    if source.startswith("s3://"):
-        _one(regions)
-        done = _s3(opened, account, source, period, kinds, requester_pays, dry_run, form, output)
-    else:
-        done = _ask(opened, account, source, period, regions, dry_run)
-    if done is None:
+    with _bar("listing") as progress:
+        found = fetching.prepare(
+            source,
+            since=since,
+            until=until,
+            account=Account(profile, None, endpoint_url),
+            kinds=kinds or _KINDS,
+            regions=regions,
+            requester_pays=requester_pays,
+            progress=progress,
+        )
+    summary = found.summary(opened)
+    if dry_run:
+        out.write(summary, form, output)
+    _announce(summary)
+    if dry_run:
+        _say(found.notes())
         return
+    with _bar("fetching", sizes="bytes" in summary) as progress:
+        done = fetching.bring(opened, found, progress)
     _tell(done)
-    if not no_ingest:
-        _load(opened, form, output)
+    root = fetching.folder(opened)
+    if not no_ingest and any(path.is_file() for path in root.rglob("*")):
+        load_into(opened, (root,), form=form, output=output)
     if done.failed:
         sys.exit(BAD_ANSWER)
 
 
-def _one(regions: tuple[str, ...]) -> None:
-    if len(regions) > 1 or "all" in regions:
-        raise InputError("this lies in one region: give --region once")
-
-
-def _period(source: str, since: str | None, until: str | None) -> Period | None:
-    from flowbench.fetch import layout
-
-    if source == "inventory":
-        if since or until:
-            raise InputError("an inventory is of now: leave --from and --until out")
-        return None
-    if since is None:
-        raise InputError("--from is missing: when does the period begin?")
-    return layout.period(since, until)
-
-
-def _s3(
-    case: Case,
-    account: Account,
-    source: str,
-    period: Period | None,
-    kinds: tuple[str, ...],
-    requester_pays: bool,
-    dry_run: bool,
-    form: str,
-    output: Path | None,
-) -> Done | None:
+def _announce(summary: pd.DataFrame) -> None:
+    """How much it is, before it is fetched."""
     from flowbench import output as out
-    from flowbench.fetch import layout, s3
-    from flowbench.fetch.record import recorded
-    from flowbench.fetch.shelf import Shelf
 
-    assert period is not None  # only an inventory has none
-    with _bar("listing") as progress:
-        plan = s3.plan(
-            account,
-            source,
-            period,
-            kinds=kinds or layout.KINDS,
-            requester_pays=requester_pays,
-            progress=progress,
-        )
-    shelf = Shelf(case.path)
-    summary = plan.summary(shelf)
-    if dry_run:
-        out.write(summary, form, output)
-        for note in plan.notes():
-            click.echo(out.plain(note), err=True)
-    count, here = int(summary["objects"].sum()), int(summary["here"].sum())
-    size = out.size(int(summary["to_fetch"].sum()))
-    click.echo(f"{count:,} objects, {here:,} of them here already: {size} to fetch", err=True)
-    if dry_run:
-        return None
-    with (
-        recorded(case, shelf, account, source, period, kinds=list(kinds)) as done,
-        _bar("fetching", sizes=True) as progress,
-    ):
-        s3.download(account, plan, shelf, done, progress)
-    return done
-
-
-def _ask(
-    case: Case,
-    account: Account,
-    source: str,
-    period: Period | None,
-    regions: tuple[str, ...],
-    dry_run: bool,
-) -> Done | None:
-    """Everything that is asked of an API rather than downloaded."""
-    from flowbench import output as out
-    from flowbench.fetch import answers, live, logs
-    from flowbench.fetch.record import recorded
-    from flowbench.fetch.shelf import Shelf
-
-    workers = logs.WORKERS
-    if source.startswith("logs://"):
-        _one(regions)
-        assert period is not None
-        asked = list(logs.questions(account, source, period))
-    elif source in ("inventory", "cloudtrail", "guardduty"):
-        named = live.regions(account, regions)
-        if source == "cloudtrail":
-            workers = 1  # its limit is two requests a second
-        asked = [
-            question
-            for region in named
-            for question in (
-                live.inventory(account, region)
-                if period is None
-                else getattr(live, source)(account, region, period)
-            )
-        ]
+    here = int(summary["here"].sum())
+    if "bytes" in summary:
+        size = out.size(int(summary["to_fetch"].sum()))
+        said = f"{int(summary['objects'].sum()):,} objects, {here:,} of them here already"
+        click.echo(f"{said}: {size} to fetch", err=True)
     else:
-        raise InputError(f"{source} is nothing to fetch from: see `flowbench fetch --help`")
-    if source == "cloudtrail" and period and period.since < datetime.now(UTC) - live.HISTORY:
-        click.echo(
-            "CloudTrail's own history reaches back 90 days: ask the trail's bucket", err=True
-        )
-    shelf = Shelf(case.path)
-    here = sum(shelf.has(question.unit) for question in asked)
-    click.echo(f"{len(asked)} to ask, {here} of them answered already", err=True)
-    if dry_run:
-        for question in asked:
-            click.echo(out.plain(question.what))
-        return None
-    with (
-        recorded(case, shelf, account, source, period, regions=list(regions)) as done,
-        _bar("asking") as progress,
-    ):
-        answers.ask(asked, shelf, done, workers=workers, progress=progress)
-    return done
+        click.echo(f"{len(summary):,} to ask, {here:,} of them answered already", err=True)
+
+
+def _say(notes: list[str]) -> None:
+    from flowbench import output as out
+
+    for note in notes:
+        click.echo(out.plain(note), err=True)
 
 
 def _tell(done: Done) -> None:
     """What came of a fetch, on stderr."""
     from flowbench import output as out
 
-    for note in done.notes:
-        click.echo(out.plain(note), err=True)
+    _say(done.notes)
     for name, reason in done.failed[:20]:
         click.echo(
             f"not fetched: {out.plain(reason if name in reason else f'{name}: {reason}')}", err=True
@@ -224,14 +141,6 @@ def _tell(done: Done) -> None:
     if len(done.failed) > 20:
         click.echo(f"… and {len(done.failed) - 20:,} more, in the custody log", err=True)
     click.echo(f"fetched {done.fetched:,} ({out.size(done.size)})", err=True)
-
-
-def _load(case: Case, form: str, output: Path | None) -> None:
-    from flowbench.fetch.shelf import Shelf
-
-    root = Shelf(case.path).root
-    if any(path.is_file() for path in root.rglob("*")):
-        load_into(case, (root,), form=form, output=output)
 
 
 @contextmanager

@@ -14,12 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from flowbench.fetch import aws, work
 from flowbench.fetch.layout import Period
 from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Arrived, Shelf
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
 
 LARGEST = 128 << 20  # bytes of text in one file: a JSON file is held whole when it is loaded
 
@@ -38,6 +43,46 @@ class Question:
     details: dict[str, Any] = field(default_factory=dict)  # for the index
 
 
+@dataclass
+class Questions:
+    """What is about to be asked of AWS's APIs."""
+
+    account: aws.Account
+    source: str
+    period: Period | None
+    questions: list[Question] = field(default_factory=list)
+    workers: int = 4  # FilterLogEvents has some ten requests a second, for all of an account
+    said: list[str] = field(default_factory=list)
+
+    def summary(self, case: Case) -> pd.DataFrame:
+        """A row per question: what is asked, region, here (whether it was answered before)."""
+        shelf = Shelf(case.path)
+        rows = [(q.what, q.details["region"], shelf.has(q.unit)) for q in self.questions]
+        return pd.DataFrame(rows, columns=["what", "region", "here"])
+
+    def details(self) -> dict[str, Any]:
+        """What the custody log holds of it besides."""
+        return {"regions": sorted({q.details["region"] for q in self.questions})}
+
+    def notes(self) -> list[str]:
+        """What the user should know about it, in sentences."""
+        return self.said
+
+    def bring(
+        self, shelf: Shelf, done: Done, progress: Callable[[int, int, str], None] = lambda *_: None
+    ) -> None:
+        """Ask what was not answered yet and keep the answers; called in ``record.recorded``.
+
+        ``progress`` is called with (questions answered, of questions, ""). Raises Refused.
+        """
+        todo = [question for question in self.questions if not shelf.has(question.unit)]
+        done.here = len(self.questions) - len(todo)
+        tasks = [(question.what, partial(_answer, question, shelf)) for question in todo]
+        work.run(
+            tasks, done, workers=self.workers, tick=lambda count: progress(count, len(todo), "")
+        )
+
+
 def slices(period: Period, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
     """The spans of one length, counted from 1970, that a period touches: always the same ones."""
     start = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,25 +95,6 @@ def slices(period: Period, length: timedelta) -> Iterator[tuple[datetime, dateti
 def settled(until: datetime, late: timedelta) -> bool:
     """Whether nothing more is to be expected of what happened before ``until``."""
     return until + late <= datetime.now(UTC)
-
-
-def ask(
-    questions: Iterable[Question],
-    shelf: Shelf,
-    done: Done,
-    *,
-    workers: int,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> None:
-    """Ask what was not answered yet and keep the answers; call it in ``record.recorded``.
-
-    ``progress`` is called with (questions answered, of questions, ""). Raises Refused.
-    """
-    asked = list(questions)
-    todo = [question for question in asked if not shelf.has(question.unit)]
-    done.here += len(asked) - len(todo)
-    tasks = [(question.what, partial(_answer, question, shelf)) for question in todo]
-    work.run(tasks, done, workers=workers, tick=lambda count: progress(count, len(todo), ""))
 
 
 def _answer(question: Question, shelf: Shelf, stop: threading.Event) -> int:

@@ -19,7 +19,6 @@ from flowbench.fetch.answers import Question, settled, slices
 from flowbench.fetch.layout import LATE, Period
 
 SLICE = timedelta(hours=1)
-WORKERS = 4  # the quota is some ten requests a second for a whole account and region
 
 _GROUP = re.compile(r"[A-Za-z0-9_\-/.#]{1,512}")
 _ARN = re.compile(r"arn:[a-z-]+:logs:([a-z0-9-]+):\d{12}:log-group:([^:*]+)(?::\*)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowbench.errors import FlowbenchError, InputError
 from flowbench.fetch.aws import Account
@@ -29,16 +29,28 @@ class Done:
     notes: list[str] = field(default_factory=list)
 
 
+class Prepared(Protocol):
+    """What is about to be fetched."""
+
+    account: Account
+    source: str
+    period: Period | None
+
+    def details(self) -> dict[str, Any]:
+        """What else the custody log should hold of it."""
+
+    def notes(self) -> list[str]:
+        """What the user should know about it, in sentences."""
+
+
 @contextmanager
-def recorded(
-    case: Case, shelf: Shelf, account: Account, source: str, period: Period | None, **more: Any
-) -> Iterator[Done]:
+def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
     """Around a fetch into a case: it ends in the custody log, however it ends.
 
     Raises CaseError when the case cannot be written or another fetch is under way, InputError when
     the user stopped it.
     """
-    done, outcome = Done(), "done"
+    done, outcome, period = Done(notes=prepared.notes()), "done", prepared.period
     with shelf.opened():
         try:
             yield done
@@ -57,7 +69,7 @@ def recorded(
             done.failed.sort()
             case.log.append(
                 "fetch",
-                source=source,
+                source=prepared.source,
                 since=period.since.isoformat() if period else None,
                 until=period.until.isoformat() if period else None,
                 outcome=outcome,
@@ -68,6 +80,6 @@ def recorded(
                 failures=len(done.failed),
                 notes=done.notes,
                 index=shelf.state(),
-                **account.about(),
-                **more,
+                **prepared.account.about(),
+                **prepared.details(),
             )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,6 +19,9 @@ from flowbench.errors import InputError
 from flowbench.fetch import aws, layout, work
 from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Arrived, Shelf
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _WIDEST = 100  # folders of no known meaning in one place: beyond it one long listing is quicker
@@ -48,18 +51,30 @@ class Object:
 class Plan:
     """What would be downloaded, by key, and what the user should know about it."""
 
+    account: aws.Account
+    source: str
+    period: layout.Period | None
     bucket: str
+    kinds: tuple[str, ...]
+    requester_pays: bool = False
     objects: list[Object] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
-    requester_pays: bool = False
 
     def unit(self, one: Object) -> str:
         """What identifies an object as it was: where it lies and what was in it."""
         return f"s3://{self.bucket}/{one.key} {one.etag} {one.size}"
 
-    def summary(self, shelf: Shelf) -> pd.DataFrame:
-        """A row per kind, account and region: COLUMNS, sizes in bytes."""
+    def _names(self, one: Object) -> list[str]:
+        return ["s3", self.bucket, *one.key.split("/")]
+
+    def summary(self, case: Case) -> pd.DataFrame:
+        """A row per kind, account, region and what chose the objects; sizes in bytes.
+
+        Columns: kind, account, region, chosen_by ('name', 'folder', 'written'), objects, bytes,
+        here (objects that were fetched before), to_fetch (bytes).
+        """
+        shelf = Shelf(case.path)
         rows = [
             (o.kind, o.account, o.region, o.chosen_by, 1, o.size, here, 0 if here else o.size)
             for o in self.objects
@@ -67,6 +82,10 @@ class Plan:
         ]
         frame = pd.DataFrame(rows, columns=COLUMNS)
         return frame.groupby(COLUMNS[:4], as_index=False, dropna=False).sum()
+
+    def details(self) -> dict[str, Any]:
+        """What the custody log holds of it besides."""
+        return {"kinds": list(self.kinds), "requester_pays": self.requester_pays}
 
     def notes(self) -> list[str]:
         """What was left out or chosen by less than its name, in sentences."""
@@ -80,6 +99,33 @@ class Plan:
                 f"{count:,} objects do not tell their time: all written since the period began"
             )
         return said
+
+    def bring(
+        self, shelf: Shelf, done: Done, progress: Callable[[int, int, str], None] = lambda *_: None
+    ) -> None:
+        """Download the objects that are not here yet; called in ``record.recorded``.
+
+        An object that cannot be had is told in ``done.failed`` and does not stop the others; what
+        would refuse every one does. ``progress`` is called with (bytes done, of bytes, bucket).
+        Raises Refused; on any exception what came whole is kept, the rest leaves nothing behind.
+        """
+        todo = [one for one in self.objects if not shelf.has(self.unit(one))]
+        done.here = len(self.objects) - len(todo)
+        total = sum(one.size for one in todo)
+        getter = _Getter(self, shelf)
+        tasks = (  # the places are given out in the order of the keys
+            (
+                f"s3://{self.bucket}/{one.key}",
+                partial(getter.get, one, shelf.place(self._names(one), self.unit(one))),
+            )
+            for one in todo
+        )
+        work.run(
+            tasks,
+            done,
+            workers=aws.WORKERS,
+            tick=lambda _: progress(getter.bytes, total, self.bucket),
+        )
 
 
 def parse(url: str) -> tuple[str, str]:
@@ -106,7 +152,7 @@ def plan(
     there is nothing at all, or AWS refuses.
     """
     bucket, prefix = parse(url)
-    made = Plan(bucket, requester_pays=requester_pays)
+    made = Plan(account, url, period, bucket, kinds, requester_pays)
     walk = _Walk(account.client("s3"), made, period, kinds)
     done = 0
     with ThreadPoolExecutor(aws.WORKERS) as pool:
@@ -214,48 +260,11 @@ class _Walk:
                 )  # fmt: skip
 
 
-def download(
-    account: aws.Account,
-    made: Plan,
-    shelf: Shelf,
-    done: Done,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> None:
-    """Download a plan's objects that are not here yet; call it in ``record.recorded``.
-
-    An object that cannot be had is told in ``done.failed`` and does not stop the others; what would
-    refuse every one does. ``progress`` is called with (bytes done, of bytes, bucket). Raises
-    Refused; on any exception what came whole is kept, and the rest leaves nothing behind.
-    """
-    todo = [one for one in made.objects if not shelf.has(made.unit(one))]
-    done.here = len(made.objects) - len(todo)
-    done.notes += made.notes()
-    total = sum(one.size for one in todo)
-    getter = _Getter(account, made, shelf)
-    tasks = (
-        (
-            f"s3://{made.bucket}/{one.key}",
-            partial(
-                getter.get,
-                one,
-                shelf.place(["s3", made.bucket, *one.key.split("/")], made.unit(one)),
-            ),
-        )
-        for one in todo
-    )
-    work.run(
-        tasks,
-        done,
-        workers=aws.WORKERS,
-        tick=lambda _: progress(getter.bytes, total, made.bucket),
-    )
-
-
 class _Getter:
     """Brings one object after the other, in several threads."""
 
-    def __init__(self, account: aws.Account, made: Plan, shelf: Shelf) -> None:
-        self.client = account.client("s3")
+    def __init__(self, made: Plan, shelf: Shelf) -> None:
+        self.client = made.account.client("s3")
         self.plan = made
         self.shelf = shelf
         self.bytes = 0

@@ -92,6 +92,10 @@ class Shelf:
 
         Plain and free names stay as they are. The first two are the source's own (``s3``, bucket).
         """
+        with self._guard:
+            return self._place(names, unit)
+
+    def _place(self, names: list[str], unit: str) -> str:
         path = "/".join(names)
         if not (_all_plain(names) and len(path) <= _LONGEST and self._free(path, unit)):
             ending = _ENDING.search(names[-1])

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from flowbench import fetch
 from flowbench.case import Case
-from flowbench.fetch import answers, aws, layout, live
+from flowbench.fetch import aws, layout, live
+from flowbench.fetch.answers import Questions
 from flowbench.fetch.aws import Refused
-from flowbench.fetch.record import Done, recorded
-from flowbench.fetch.shelf import Shelf
+from flowbench.fetch.record import Done
 from tests.fetch.conftest import DENIED, account
 from tests.test_cli import run
 
@@ -22,10 +23,7 @@ HOUR = timedelta(hours=1)
 
 
 def fetched(case: Case, endpoint: str, questions, wanted=None) -> Done:
-    shelf = Shelf(case.path)
-    with recorded(case, shelf, account(endpoint), "it", wanted) as done:
-        answers.ask(questions, shelf, done, workers=1)
-    return done
+    return fetch.bring(case, Questions(account(endpoint), "it", wanted, list(questions), 1))
 
 
 def held(case: Case) -> dict[str, list[dict]]:
@@ -107,7 +105,7 @@ def test_event_history_in_pages_and_spans(script, case) -> None:
     assert body["EndTime"] == (at.replace(hour=6) + span).timestamp() - 1
     (pages,) = held(case).values()
     assert pages[1]["Events"][0]["EventTime"] == at.isoformat()
-    case.ingest(Shelf(case.path).root)
+    case.ingest(fetch.folder(case))
     assert case.api_events.to_pandas()["event_name"].tolist() == ["RunInstances"]
     assert case.quarantine.count().execute() == 0
     again = live.cloudtrail(account(script.endpoint), "us-east-1", wanted)
@@ -147,7 +145,7 @@ def test_guardduty_findings_of_every_detector(script, case) -> None:
     assert body["findingCriteria"] == {
         "criterion": {"updatedAt": {"greaterThanOrEqual": 1788220800000}}
     }
-    case.ingest(Shelf(case.path).root)
+    case.ingest(fetch.folder(case))
     assert sorted(case.alerts.to_pandas()["alert_id"]) == ["f0", "f1"]
     assert case.quarantine.count().execute() == 0
 

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from flowbench import fetch
 from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.fetch import answers, layout, logs
 from flowbench.fetch.aws import Refused
-from flowbench.fetch.record import Done, recorded
+from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Shelf
 from tests.fetch.conftest import DENIED, account, wait_for
 
@@ -24,11 +25,8 @@ TWO = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR  # moto takes no
 
 
 def fetched(case: Case, endpoint: str, url: str, wanted: layout.Period) -> Done:
-    ask = account(endpoint)
-    shelf = Shelf(case.path)
-    with recorded(case, shelf, ask, url, wanted) as done:
-        answers.ask(logs.questions(ask, url, wanted), shelf, done, workers=logs.WORKERS)
-    return done
+    found = fetch.prepare(url, since=wanted.since, until=wanted.until, account=account(endpoint))
+    return fetch.bring(case, found)
 
 
 def held(case: Case, pattern: str) -> dict[str, list[dict]]:
@@ -133,14 +131,15 @@ def test_a_slice_too_large_for_one_file_is_several_and_one_thing(
     tmp_path, case, monkeypatch
 ) -> None:
     monkeypatch.setattr(answers, "LARGEST", 100)
+    monkeypatch.setattr("flowbench.fetch.aws.Account.caller", {"arn": None})
     pages = [{"events": [{"message": "x" * 40}], "nextToken": str(n)} for n in range(5)]
-    question = answers.Question("unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages)
+    question = answers.Question(
+        "unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages, {"region": "r"}
+    )
     for directory in ("one", "two"):
         made = Case.create(tmp_path / directory)
-        with recorded(made, Shelf(made.path), account("http://127.0.0.1:1"), "it", None) as done:
-            monkeypatch.setattr("flowbench.fetch.aws.Account.caller", {"arn": None})
-            answers.ask([question], Shelf(made.path), done, workers=1)
-        assert done.fetched == 1
+        found = answers.Questions(account("http://127.0.0.1:1"), "it", None, [question])
+        assert fetch.bring(made, found).fetched == 1
     one, two = (
         {
             path.name: path.read_bytes()

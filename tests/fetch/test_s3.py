@@ -14,11 +14,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from flowbench import fetch
 from flowbench.case import Case
 from flowbench.errors import CaseError, InputError
 from flowbench.fetch import layout, s3
 from flowbench.fetch.aws import Account, Refused
-from flowbench.fetch.record import Done, recorded
+from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Shelf
 from tests.fetch.conftest import ACCOUNT, Bucket, account, flow_log, wait_for
 
@@ -33,11 +34,7 @@ def name(stamp: str, kind: str = "vpcflowlogs", ending: str = "log.gz") -> str:
 
 def fetched(case: Case, where: Bucket, prefix: str = "", wanted=WANTED, **more) -> Done:
     url = f"s3://{where.name}/{prefix}"
-    ask = account(where.endpoint)
-    plan = s3.plan(ask, url, wanted, **more)
-    with recorded(case, Shelf(case.path), ask, url, wanted) as done:
-        s3.download(ask, plan, Shelf(case.path), done)
-    return done
+    return fetch.bring(case, s3.plan(account(where.endpoint), url, wanted, **more))
 
 
 def files(case: Case) -> dict[str, bytes]:
@@ -196,16 +193,14 @@ FETCH = """
 import sys
 from pathlib import Path
 from flowbench.case import Case
-from flowbench.fetch import aws, layout, s3
-from flowbench.fetch.record import recorded
-from flowbench.fetch.shelf import Shelf
+from flowbench import fetch
+from flowbench.fetch import aws
 aws.WORKERS = 2
-case, ask = Case.open(sys.argv[1]), aws.Account(endpoint=sys.argv[3])
-wanted = layout.period("2026-09-01T12:00", "2026-09-01T13:00")
-plan = s3.plan(ask, sys.argv[2], wanted)
-print("ready", flush=True)
-with recorded(case, Shelf(case.path), ask, sys.argv[2], wanted) as done:
-    s3.download(ask, plan, Shelf(case.path), done)
+ask = aws.Account(endpoint=sys.argv[3])
+plan = fetch.prepare(
+    sys.argv[2], since="2026-09-01T12:00", until="2026-09-01T13:00", account=ask
+)
+fetch.bring(Case.open(sys.argv[1]), plan)
 """
 
 
@@ -259,8 +254,7 @@ def test_no_key_leads_out_of_the_case_or_onto_another(moto, case) -> None:
     ask = account(moto)
     plan = s3.plan(ask, "s3://hostile/", wanted)
     assert sorted(one.key for one in plan.objects) == sorted(HOSTILE)
-    with recorded(case, Shelf(case.path), ask, "s3://hostile/", wanted) as done:
-        s3.download(ask, plan, Shelf(case.path), done)
+    done = fetch.bring(case, plan)
     assert (done.fetched, done.failed) == (len(HOSTILE), [])
     held = files(case)
     where = {entry["key"]: entry["files"][0]["file"] for entry in index(case)}
@@ -274,8 +268,7 @@ def test_no_key_leads_out_of_the_case_or_onto_another(moto, case) -> None:
     after = {path for path in case.path.parent.rglob("*") if not path.is_relative_to(case.path)}
     assert after == before
     again = s3.plan(ask, "s3://hostile/", wanted)
-    with recorded(case, Shelf(case.path), ask, "s3://hostile/", wanted) as second:
-        s3.download(ask, again, Shelf(case.path), second)
+    second = fetch.bring(case, again)
     assert (second.fetched, second.here) == (0, len(HOSTILE))
 
 
@@ -285,8 +278,7 @@ def test_an_object_that_cannot_be_had_stops_no_other(bucket, case) -> None:
     ask = account(bucket.endpoint)
     plan = s3.plan(ask, f"s3://{bucket.name}/", WANTED)
     (bucket.root / keys[0]).unlink()
-    with recorded(case, Shelf(case.path), ask, "it", WANTED) as done:
-        s3.download(ask, plan, Shelf(case.path), done)
+    done = fetch.bring(case, plan)
     assert done.fetched == 1
     gone = f"s3://{bucket.name}/{keys[0]}"
     assert done.failed == [(gone, f"{gone}: it is gone")]
