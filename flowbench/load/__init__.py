@@ -6,13 +6,14 @@ Each kind of evidence is a module of this package (see ``base``); a new one is a
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +35,8 @@ _NOT_TEXT = {
     b"Rar!\x1a\x07": "a RAR archive: unpack it and load the folder",
 }
 _LINES = 50_000
+_TAIL = 128 << 10  # where a mark that ends a file is looked for
+_REFERENCE = {"indicators", "geography"}  # what they tell is no event, nor its times
 DEEPEST_ARCHIVE = 2  # an archive in an archive is read, one in that is not
 
 Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields in their order
@@ -212,7 +215,23 @@ def _records(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
         for rows in text_kind.read(file) if by_block else _by_line(text_kind, file):
             yield text_kind.TABLE.name, rows
         return
+    if b"\0" in head:
+        with file.opened.file() as whole:
+            if (ending := _ending(whole)) is not None:
+                file.kind = ending.KIND
+                for rows in ending.read(file, whole):
+                    yield ending.TABLE.name, rows
+                return
     file.quarantine(_unrecognised(file, head), raw=head)
+
+
+def _ending(whole: BinaryIO) -> ModuleType | None:
+    """The kind of binary whose mark stands near the end of a file."""
+    size = whole.seek(0, io.SEEK_END)
+    whole.seek(max(0, size - _TAIL))
+    tail = whole.read()
+    whole.seek(0)
+    return next((kind for kind in kinds() if hasattr(kind, "ENDS") and kind.ENDS in tail), None)
 
 
 def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None:
@@ -284,7 +303,7 @@ def _count(evidence: Evidence, name: str, rows: pa.Table) -> None:
         evidence.nodata += counts.get("NODATA", 0)
         evidence.skipdata += counts.get("SKIPDATA", 0)
     times = [f.name for f in tables()[name].fields if f.type == "time"]
-    if name == "indicators" or not times:  # their times are periods, not events
+    if name in _REFERENCE or not times:
         return
     until = "end" if name == "flows" else times[0]
     if not {times[0], until} <= set(rows.column_names):  # a flow log without its times

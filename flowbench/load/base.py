@@ -7,7 +7,8 @@ A kind of evidence is one module in this package. It has a ``KIND`` (the word us
   ``row(record)`` turns one into a row, or raises BadRecord.
 * text: ``sniff(head)`` says whether a file that starts like this is of this kind;
   ``read(file)`` yields Arrow tables without the ``source`` column, or ``rows(lines, label)`` dicts;
-* binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text.
+* binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text. One that
+  has ``ENDS`` in its last 128 KiB: ``read(file, whole)``, ``whole`` being the file to seek in.
 """
 
 from __future__ import annotations
