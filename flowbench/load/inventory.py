@@ -1,6 +1,7 @@
 """Network interfaces: who stands behind an address, from recorded describe-network-interfaces.
 
-An answer holds only the interfaces of its own moment: those of instances already gone are missing.
+The table takes interfaces from instances (see instances) and AWS Config (see config) too. An answer
+holds only the interfaces of its own moment: those of instances already gone are missing.
 Take it early, and see attribution for what API events can still tell.
 """
 
@@ -10,7 +11,8 @@ import re
 
 from flowbench import schema
 from flowbench.errors import BadRecord
-from flowbench.load.values import address, items, pick, text, time, unique
+from flowbench.load import answers
+from flowbench.load.values import address, flag, items, pick, text, time, unique
 
 KIND = "inventory"
 
@@ -22,7 +24,7 @@ TABLE = schema.Table.of(
     ("service", "string", "what stands behind it: ec2, alb, rds, nat-gateway, …; null unknown"),
     ("requester_id", "string", "who asked for it: an id, an account or amazon-…"),
     ("account_id", "string", "account that owns it"),
-    ("status", "string", "available, attaching, in-use, …"),
+    ("status", "string", "available, attaching, in-use, …; deleted, as AWS Config says"),
     ("vpc_id", "string", "its VPC"),
     ("subnet_id", "string", "its subnet"),
     ("availability_zone", "string", "zone name"),
@@ -31,18 +33,21 @@ TABLE = schema.Table.of(
     ("public_addresses", "strings", "public IPv4 addresses associated with it"),
     ("instance_id", "string", "instance it is attached to, where the account sees that"),
     ("attached_at", "time", "when it was attached"),
+    ("attachment_id", "string", "eni-attach-…, ela-attach-…"),
+    ("ends_with_instance", "bool", "whether it is deleted when its instance ends"),
     ("security_groups", "strings", "sg-… ids"),
     ("security_group_names", "strings", "their names, in the same order"),
     ("name", "string", "its Name tag"),
     ("tags", "tags", "all its tags"),
+    ("observed_at", "time", "when it was seen to be so; null where the evidence does not say"),
     *schema.ORIGIN,
     schema.ITEM,
 )
 
 # Who owns an interface, tested in this order: interface type, then description, then the alias of
-# the requester or of the attachment's owner. AWS documents only few of these; the patterns agree
-# across public recordings and network-topology tools. A user can write any description, so an
-# attached instance counts before all of them.
+# the requester or of the attachment's owner, then the operator that manages it. AWS documents only
+# few of these; the patterns agree across public recordings and network-topology tools. A user can
+# write any description, so an attached instance counts before all of them.
 _BY_TYPE = {
     "nat_gateway": "nat-gateway",
     "natgateway": "nat-gateway",
@@ -57,6 +62,7 @@ _BY_TYPE = {
     "efs": "efs",
     "trunk": "eks",
     "branch": "eks",
+    "evs": "evs",
     "quicksight": "quicksight",
     "global_accelerator_managed": "global-accelerator",
     "api_gateway_managed": "api-gateway",
@@ -98,6 +104,8 @@ _BY_DESCRIPTION = tuple(
         (r"EC2 Instance Connect Endpoint ", "instance-connect-endpoint"),
     )
 )
+# Keys that tell an interface from other JSON that names one.
+_MARKS = ("privateIpAddress", "privateIpAddresses", "vpcId", "subnetId", "attachment")
 _BY_ALIAS = {
     "amazon-elb": "elb",
     "amazon-rds": "rds",
@@ -115,13 +123,10 @@ def claim(value: object) -> list[object] | None:
     The answer may be wrapped in ``data`` (recorded API calls), or be a bare list, or one bare
     interface.
     """
-    for whole in (value, pick(value, "data")):
-        found = pick(whole, "networkInterfaces")
-        # An instance of describe-instances has such a list too, but is not an interface answer.
-        if isinstance(found, list) and pick(whole, "instanceId") is None:
-            return found
-    listed = value if isinstance(value, list) else [value]
-    return listed if any(_is_interface(element) for element in listed) else None
+    # An instance of describe-instances has such a list too, but is not an interface answer.
+    if text(pick(value, "instanceId")):
+        return None
+    return answers.listed(value, "networkInterfaces", "networkInterfaceId", *_MARKS)
 
 
 def service(record: object) -> str | None:
@@ -138,7 +143,9 @@ def service(record: object) -> str | None:
     for alias in (pick(record, "requesterId"), pick(record, "attachment", "instanceOwnerId")):
         if found := _BY_ALIAS.get(text(alias) or ""):
             return found
-    return None
+    # A service that runs things in the account says so by its name: eks.amazonaws.com.
+    principal = text(pick(record, "operator", "principal")) or ""
+    return principal.removesuffix(".amazonaws.com") or None
 
 
 def row(record: object) -> dict[str, object]:
@@ -158,7 +165,7 @@ def row(record: object) -> dict[str, object]:
     )
     associations = [pick(each, "association") for each in (record, *private)]
     groups = [group for group in items(pick(record, "groups")) if text(pick(group, "groupId"))]
-    tags = _tags(record)
+    tags = answers.tags(record)
     return {
         "interface_id": interface_id,
         "interface_type": text(pick(record, "interfaceType")),
@@ -177,21 +184,11 @@ def row(record: object) -> dict[str, object]:
         ),
         "instance_id": text(pick(record, "attachment", "instanceId")),
         "attached_at": time(pick(record, "attachment", "attachTime")),
+        "attachment_id": text(pick(record, "attachment", "attachmentId")),
+        "ends_with_instance": flag(pick(record, "attachment", "deleteOnTermination")),
         "security_groups": [text(pick(group, "groupId")) for group in groups],
         "security_group_names": [text(pick(group, "groupName")) for group in groups],
         "name": tags.get("Name") or None,
         "tags": list(tags.items()),
+        "observed_at": None,
     }
-
-
-def _is_interface(value: object) -> bool:
-    return bool(text(pick(value, "networkInterfaceId"))) and any(
-        pick(value, name) is not None
-        for name in ("privateIpAddress", "privateIpAddresses", "vpcId", "subnetId", "attachment")
-    )
-
-
-def _tags(record: object) -> dict[str, str]:
-    listed = items(pick(record, "tagSet")) or items(pick(record, "tags"))
-    pairs = ((text(pick(tag, "key")), text(pick(tag, "value")) or "") for tag in listed)
-    return {key: value for key, value in pairs if key is not None}

@@ -16,6 +16,7 @@ import pyarrow as pa
 from flowbench.errors import BadRecord
 from flowbench.load.base import File
 from flowbench.load.redaction import redact
+from flowbench.schema import Table
 
 LARGEST = 1 << 30  # bytes of JSON held at once; a document cannot be read in pieces
 
@@ -39,7 +40,7 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
         file.opened.drain()
         file.quarantine(f"a JSON file of more than {LARGEST >> 30} GB: split it into smaller files")
         return
-    waiting: dict[str, list[dict[str, Any]]] = {}
+    waiting: dict[str, tuple[Table, list[dict[str, Any]]]] = {}
     seen: list[str] = []
     item = 0
     for line, value in _values(raw, file):
@@ -54,19 +55,22 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
             file.kind = "+".join(seen)
         for record in records:
             item += 1
-            try:
-                row = kind.row(record)
-            except BadRecord as reason:
-                file.quarantine(str(reason), line=line, item=item, raw=_dump(record))
-                continue
-            rows = waiting.setdefault(kind.KIND, [])
-            rows.append(row | {"line": line, "item": item})
-            if len(rows) >= _ROWS:
-                yield kind.TABLE.name, _table(kind, rows, file)
-                rows.clear()
-    for kind in kinds:
-        if left := waiting.get(kind.KIND):
-            yield kind.TABLE.name, _table(kind, left, file)
+            for table, rows_of in ((kind.TABLE, kind.row), *getattr(kind, "ALSO", ())):
+                try:
+                    made = rows_of(record)
+                except BadRecord as reason:
+                    file.quarantine(str(reason), line=line, item=item, raw=_dump(record))
+                    break
+                _, rows = waiting.setdefault(table.name, (table, []))
+                for row in made if isinstance(made, list) else [made]:
+                    rows.append(row | {"line": line, "item": item})
+                if len(rows) >= _ROWS:
+                    yield table.name, _table(table, rows, file)
+                    rows.clear()
+    for name in sorted(waiting):
+        table, rows = waiting[name]
+        if rows:
+            yield name, _table(table, rows, file)
     if file.opened.problem:
         file.quarantine(file.opened.problem)
 
@@ -114,8 +118,8 @@ def _unclaimed(value: object) -> str:
     return f"JSON of no kind flowbench knows: a {type(value).__name__}"
 
 
-def _table(kind: ModuleType, rows: list[dict[str, Any]], file: File) -> pa.Table:
-    schema = pa.schema([f for f in kind.TABLE.arrow if f.name != "source"])
+def _table(table: Table, rows: list[dict[str, Any]], file: File) -> pa.Table:
+    schema = pa.schema([f for f in table.arrow if f.name != "source"])
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):

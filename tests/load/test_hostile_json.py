@@ -16,7 +16,10 @@ from flowbench.errors import BadRecord
 
 KINDS = [
     importlib.import_module(f"flowbench.load.{name}")
-    for name in ("cloudtrail", "guardduty", "dns", "inventory")
+    for name in (
+        *("cloudtrail", "guardduty", "dns", "inventory", "instances", "subnets", "vpcs"),
+        *("security_groups", "flow_logs", "config"),
+    )
 ]
 SOUND: dict[str, dict[str, Any]] = {
     "cloudtrail": {
@@ -78,6 +81,52 @@ SOUND: dict[str, dict[str, Any]] = {
         "Groups": [{"GroupId": "sg-1", "GroupName": "default"}],
         "TagSet": [{"Key": "Name", "Value": "web"}],
     },
+    "instances": {
+        "InstanceId": "i-1",
+        "ImageId": "ami-1",
+        "State": {"Name": "terminated"},
+        "StateTransitionReason": "User initiated (2026-09-01 03:10:04 GMT)",
+        "Placement": {"AvailabilityZone": "us-east-1a"},
+        "NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "Attachment": {"AttachmentId": "a"}}],
+        "SecurityGroups": [{"GroupId": "sg-1"}],
+        "Tags": [{"Key": "Name", "Value": "web"}],
+    },
+    "subnets": {
+        "SubnetId": "subnet-1",
+        "VpcId": "vpc-1",
+        "CidrBlock": "10.0.0.0/24",
+        "Ipv6CidrBlockAssociationSet": [{"Ipv6CidrBlock": "2001:db8::/64"}],
+    },
+    "vpcs": {
+        "VpcId": "vpc-1",
+        "CidrBlock": "10.0.0.0/16",
+        "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16"}],
+    },
+    "security-groups": {
+        "GroupId": "sg-1",
+        "GroupName": "web",
+        "IpPermissions": [
+            {"IpProtocol": "tcp", "FromPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+        ],
+    },
+    "flow-log-settings": {
+        "FlowLogId": "fl-1",
+        "ResourceId": "vpc-1",
+        "LogFormat": "${version} ${srcaddr}",
+        "TagFieldSpecifications": [{"ResourceType": "instance", "TagKeys": ["env"]}],
+    },
+    "config": {
+        "resourceType": "AWS::EC2::Instance",
+        "resourceId": "i-1",
+        "configurationItemStatus": "OK",
+        "configurationItemCaptureTime": "2026-09-01T03:10:04Z",
+        "relationships": [{"resourceId": "vpc-1"}],
+        "tags": {"Name": "web"},
+        "configuration": {
+            "instanceId": "i-1",
+            "networkInterfaces": [{"networkInterfaceId": "eni-1", "attachment": {}}],
+        },
+    },
 }
 
 # The keys that matter, strings no table takes, and numbers beyond every column.
@@ -96,6 +145,7 @@ scalars = st.one_of(
 )
 names = sorted(
     {"items", "item", "Records", "Findings", "detail", "detail-type", "data", "events", "message"}
+    | {"Reservations", "Instances", "Subnets", "configurationItems", "configuration", "tags"}
     | {key for record in SOUND.values() for key in record}
 )
 values = st.recursive(
@@ -114,7 +164,10 @@ def read(kind: ModuleType, value: object) -> list[dict[str, object]]:
     reasons: list[str] = []
     for record in kind.claim(value) or [value]:
         try:
-            rows.append(kind.row(record))
+            made = kind.row(record)
+            rows += made if isinstance(made, list) else [made]
+            for table, rows_of in getattr(kind, "ALSO", ()):
+                table.rows(rows_of(record))
         except BadRecord as refused:
             reasons.append(str(refused))
     assert all(reason.isprintable() for reason in reasons)
