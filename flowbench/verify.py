@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def check(path: Path, log: custody.Log) -> pd.DataFrame:
         for file in sorted((path / "tables").glob("*/*.parquet"))
         if (name := file.relative_to(path / "tables").as_posix()) not in named
     ]
+    rows += _fetched(path, log)
     problems = log.check()
     rows += [("custody", "custody.jsonl", False, problem) for problem in problems]
     if not problems:
@@ -76,6 +78,23 @@ def _digests(path: Path) -> set[str]:
     if archive.container is not None:
         archive.container.close()
     return found
+
+
+def _fetched(path: Path, log: custody.Log) -> list[tuple[str, str, bool, str]]:
+    """The index of fetched files: it only grows, so it starts with what the last fetch left."""
+    left = [entry["details"].get("index") for entry in log.entries if entry["action"] == "fetch"]
+    if not left or not isinstance(left[-1], dict):
+        return []
+    name, more, now = "evidence/fetched.jsonl", left[-1].get("bytes"), hashlib.sha256()
+    try:
+        with (path / name).open("rb") as file:
+            while isinstance(more, int) and (piece := file.read(min(more, 1 << 20))):
+                now.update(piece)
+                more -= len(piece)
+    except OSError as error:
+        return [("custody", name, False, f"cannot be read: {error.strerror}")]
+    good = now.hexdigest() == left[-1].get("sha256")
+    return [("custody", name, good, "" if good else "changed since the last fetch")]
 
 
 def _same(path: Path, sha256: str, size: int) -> tuple[bool, str]:

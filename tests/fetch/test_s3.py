@@ -165,6 +165,17 @@ def test_what_was_fetched_is_the_evidence_and_says_where_from(bucket, case) -> N
     moved = case.path.rename(case.path.with_name("moved"))  # the folder is the case
     assert Case.open(moved).verify()["ok"].all()
     assert not (moved / "evidence" / "aside").exists()
+    path = moved / "evidence" / "fetched.jsonl"
+    path.write_bytes(whole + whole)  # it may grow
+    assert Case.open(moved).verify()["ok"].all()
+    for damage in (whole.replace(b"vpcflowlogs", b"vpcflowlog5"), whole[:-5]):
+        path.write_bytes(damage)
+        bad = Case.open(moved).verify().query("not ok")
+        assert bad[["name", "detail"]].to_numpy().tolist() == [
+            ["evidence/fetched.jsonl", "changed since the last fetch"]
+        ]
+    path.unlink()
+    assert Case.open(moved).verify().query("not ok")["name"].tolist() == ["evidence/fetched.jsonl"]
 
 
 def test_a_second_fetch_brings_only_what_is_new_or_gone(bucket, case) -> None:
