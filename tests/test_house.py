@@ -24,7 +24,7 @@ LAYERS = [
     {"case"},
     {"detect", "attribution", "graph", "timeline", "fetch"},
     {"plot", "output"},
-    {"report"},
+    {"report", "evaluate"},
     {"scenario"},
     {"cli", "__main__"},
 ]

@@ -137,6 +137,17 @@ def finding(  # noqa: PLR0913  # the columns of a finding
     }
 
 
+def capture_window(case: Case) -> float:
+    """The case's capture window in seconds: 60 unless its records are longer (600 at most).
+
+    Known limit: one window for the whole case, though interfaces may differ.
+    """
+    flows = case.flows
+    length = flows["end"].epoch_seconds() - flows.start.epoch_seconds()
+    longer = flows.aggregate(share=(length > 130).mean()).to_pandas()["share"].iloc[0]
+    return 600.0 if pd.notna(longer) and longer > 0.05 else 60.0
+
+
 def spell(seconds: float) -> str:
     """A length of time as a person says it."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from flowbench.detect.base import detector, finding, port_name, spell, volume
+from flowbench.detect.base import capture_window, detector, finding, port_name, spell, volume
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -88,17 +88,6 @@ def beacon(
         listed = kinds.get(named["responder"], [])
         found.append(_finding(named, starts, parts, hosts, listed, window, shared_by))
     return found
-
-
-def capture_window(case: Case) -> float:
-    """The case's capture window in seconds: 60 unless its records are longer (600 at most).
-
-    Known limit: one window for the whole case, though interfaces may differ.
-    """
-    flows = case.flows
-    length = flows["end"].epoch_seconds() - flows.start.epoch_seconds()
-    longer = flows.aggregate(share=(length > 130).mean()).to_pandas()["share"].iloc[0]
-    return 600.0 if pd.notna(longer) and longer > 0.05 else 60.0
 
 
 def rate(starts: pd.Series, sizes: pd.Series, window: float) -> dict[str, float]:
