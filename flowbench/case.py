@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ import pyarrow as pa
 from flowbench import __version__, connections, custody, engine, intake, load, verify
 from flowbench.enrich import addresses, indicators
 from flowbench.errors import CaseError
+from flowbench.load import layouts
 from flowbench.proof import behind
 from flowbench.schema import to_frame
 
@@ -86,22 +87,33 @@ class Case:
         self,
         *paths: str | Path,
         kind: str | None = None,
+        formats: Sequence[str] = (),
         copy: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
     ) -> pd.DataFrame:
         """Read evidence files, or whole folders of them, into the case's tables.
 
-        Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators'). A file
-        whose bytes are in the case already is left out, whatever its name. With ``copy`` the files
-        are copied into the case first. ``progress`` is called with (bytes done, of bytes, file).
+        Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators').
+        ``formats`` are format strings (``${version} ${srcaddr} …``) of flow logs without a header;
+        those that a recorded describe-flow-logs answer among the files names are known anyway. A
+        file whose bytes are in the case already is left out, whatever its name. With ``copy`` the
+        files are copied into the case first. ``progress`` is called with (bytes done, of bytes,
+        file).
 
         Returns a frame with a row per file: file, kind, records, quarantined, outcome ('loaded',
-        'already there', 'not readable'). Raises InputError when a path does not exist, CaseError
-        when the case cannot be written or another load is under way.
+        'already there', 'not readable'). Raises InputError when a path does not exist or a format
+        is none, CaseError when the case cannot be written or another load is under way.
         """
+        columns = tuple(layouts.from_format(text) for text in formats)
         try:
             return intake.ingest(
-                self.path, self.log, paths, kind=kind, copy=copy, progress=progress
+                self.path,
+                self.log,
+                paths,
+                kind=kind,
+                formats=columns,
+                copy=copy,
+                progress=progress,
             )
         finally:
             self._forget()

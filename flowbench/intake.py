@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,23 @@ from flowbench.load.stream import OnDisk
 COLUMNS = ["file", "kind", "records", "quarantined", "outcome"]
 
 
+@dataclass(frozen=True)
+class How:
+    """What the user asked for."""
+
+    kind: str | None
+    formats: load.Formats
+    copy: bool
+    progress: Callable[[int, int, str], None]
+
+
 def ingest(
     folder: Path,
     log: custody.Log,
     paths: Iterable[str | Path],
     *,
     kind: str | None = None,
+    formats: load.Formats = (),
     copy: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
@@ -37,7 +50,8 @@ def ingest(
                     f"the custody log was changed ({problems[0]}): load nothing more into this"
                     f" case; `flowbench verify {folder}` tells all"
                 )
-            return _load(folder, log, found, unread, kind, copy, progress or (lambda *_: None))
+            how = How(kind, formats, copy, progress or (lambda *_: None))
+            return _load(folder, log, found, unread, how)
     except filelock.Timeout:
         raise CaseError(f"another load into {folder} is under way: wait for it") from None
     except OSError as error:
@@ -49,16 +63,14 @@ def _load(
     log: custody.Log,
     found: list[tuple[Path, str]],
     unread: list[tuple[str, str]],
-    kind: str | None,
-    copy: bool,
-    progress: Callable[[int, int, str], None],
+    how: How,
 ) -> pd.DataFrame:
     store.remove_orphans(folder / "tables", {part["file"] for part in log.parts})
     known = {entry["source"] for entry in log.evidence}
     new: list[load.Evidence] = []
     rows: list[tuple[str, str, int, int, str]] = []
     try:
-        for evidence in _unpacked(folder, found, known, copy, unread):
+        for evidence in _unpacked(folder, found, known, how.copy, unread):
             if evidence.source in known:
                 rows.append((evidence.file, "", 0, 0, "already there"))
                 if evidence.within is not None:
@@ -66,7 +78,7 @@ def _load(
             else:
                 known.add(evidence.source)
                 new.append(evidence)
-        _load_new(folder, log, new, kind, progress)
+        new = _load_new(folder, log, new, how, unread)
     finally:
         for evidence in new:
             if evidence.container is not None:
@@ -114,27 +126,47 @@ def _load_new(
     folder: Path,
     log: custody.Log,
     new: list[load.Evidence],
-    kind: str | None,
-    progress: Callable[[int, int, str], None],
-) -> None:
-    total, done = sum(evidence.size for evidence in new), 0
+    how: How,
+    unread: list[tuple[str, str]],
+) -> list[load.Evidence]:
+    """Load what is new; what could be. A file that does not keep still is left out, and said."""
+    formats = list(how.formats)
+    for found in (
+        *map(load.formats_in, new),
+        *(e["details"].get("formats", ()) for e in log.entries),
+    ):
+        formats += [columns for columns in map(tuple, found) if columns not in formats]
+    loaded: set[str] = set()
+    total = sum(evidence.size for evidence in new)
+    done = 0
 
     def one_done(evidence: load.Evidence) -> None:
         nonlocal done
         done += evidence.size
-        progress(done, total, evidence.file)
+        how.progress(done, total, evidence.file)
 
     def commit(evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
-        log.append("load", evidence=[_entry(folder, e) for e in evidence], parts=parts)
+        entries = [_entry(folder, e) for e in evidence]
+        log.append(
+            "load", evidence=entries, parts=parts, kind=how.kind, formats=[*map(list, formats)]
+        )
+        loaded.update(e.source for e in evidence)
 
-    store.load_files(
-        new,
-        folder=folder / "tables",
-        first_number=len(log.entries) + 1,
-        kind=kind,
-        commit=commit,
-        progress=one_done,
-    )
+    while left := [evidence for evidence in new if evidence.source not in loaded]:
+        done = total - sum(evidence.size for evidence in left)
+        try:
+            store.load_files(
+                left,
+                folder=folder / "tables",
+                first_number=len(log.entries) + 1,
+                read=partial(load.read, kind=how.kind, formats=tuple(formats)),
+                commit=commit,
+                progress=one_done,
+            )
+        except load.UnreadableError as error:
+            unread.append((error.evidence.file, error.reason))
+            new = [evidence for evidence in new if evidence.source != error.evidence.source]
+    return new
 
 
 def _entry(folder: Path, evidence: load.Evidence) -> dict[str, Any]:

@@ -28,6 +28,8 @@ ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read side by side
 AHEAD = 4  # tables that a file may have read before its turn comes: bounds the memory
 
+Reader = Callable[[load.Evidence], Iterator[tuple[str, pa.Table]]]
+
 
 class Batch:
     """The parts of one commit, growing until ``finish``."""
@@ -110,18 +112,19 @@ def load_files(
     *,
     folder: Path,
     first_number: int,
-    kind: str | None,
+    read: Reader,
     commit: Callable[[list[load.Evidence], list[dict[str, Any]]], None],
     progress: Callable[[load.Evidence], None],
 ) -> None:
     """Read files in their order into batches, calling ``commit`` for each whole batch.
 
-    Whatever stops it (a full disk, Ctrl-C, a file that changes) leaves the committed batches and
-    nothing else. Raises CaseError when the disk refuses.
+    Whatever stops it (a full disk, Ctrl-C) leaves the committed batches and nothing else. Raises
+    CaseError when the disk refuses, and load.UnreadableError for a file whose bytes changed or
+    could not be read to the end: nothing of its batch is committed.
     """
     batch, done = Batch(folder, first_number), list[load.Evidence]()
     try:
-        for evidence, tables in _side_by_side(files, kind):
+        for evidence, tables in _side_by_side(files, read):
             for name, rows in tables:
                 batch.add(name, rows)
             done.append(evidence)
@@ -143,7 +146,7 @@ def load_files(
 
 
 def _side_by_side(
-    files: list[load.Evidence], kind: str | None
+    files: list[load.Evidence], read: Reader
 ) -> Iterator[tuple[load.Evidence, Iterator[tuple[str, pa.Table]]]]:
     """Each file with its tables, in order, while the next ones are already being read."""
     stop = threading.Event()
@@ -154,7 +157,7 @@ def _side_by_side(
             while True:
                 while len(queues) <= WORKERS and (evidence := next(waiting, None)) is not None:
                     tables: queue.Queue[Any] = queue.Queue(AHEAD)
-                    pool.submit(_read_into, tables, evidence, kind, stop)
+                    pool.submit(_read_into, tables, evidence, read, stop)
                     queues.append((evidence, tables))
                 if not queues:
                     return
@@ -165,7 +168,7 @@ def _side_by_side(
 
 
 def _read_into(
-    tables: queue.Queue[Any], evidence: load.Evidence, kind: str | None, stop: threading.Event
+    tables: queue.Queue[Any], evidence: load.Evidence, read: Reader, stop: threading.Event
 ) -> None:
     """Put a file's tables into its queue, then None; or the exception that ended the reading."""
 
@@ -178,7 +181,7 @@ def _read_into(
         raise InterruptedError
 
     try:
-        for found in load.read(evidence, kind):
+        for found in read(evidence):
             put(found)
         put(None)
     except InterruptedError:

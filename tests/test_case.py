@@ -6,17 +6,13 @@ import gzip
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import filelock
 import pandas as pd
 import pytest
 
-from flowbench import load, store
+from flowbench import store
 from flowbench.case import Case
 from flowbench.errors import CaseError, InputError
 
@@ -198,22 +194,6 @@ def test_verify_names_what_changed(case, logs) -> None:
     assert "entry 1: its content was changed" in bad["custody.jsonl"]
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(case, logs, monkeypatch) -> None:
-    honest = load.Evidence.of
-
-    def stale(path: Path, name: str) -> load.Evidence:
-        found = honest(path, name)
-        if name == "3.log.gz":
-            found.sha256 = "0" * 64
-        return found
-
-    monkeypatch.setattr(load.Evidence, "of", stale)
-    with pytest.raises(InputError, match=r"3\.log\.gz changed while it was read"):
-        case.ingest(logs)
-    assert table_bytes(case.path) == {}
-    assert Case.open(case.path).flows.count().execute() == 0
-
-
 def test_a_second_load_at_the_same_time_is_refused(case, logs) -> None:
     with filelock.FileLock(case.path / "load.lock"), pytest.raises(CaseError, match="under way"):
         case.ingest(logs)
@@ -235,35 +215,6 @@ def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monk
     assert len(table_bytes(case.path)) == 2
     case.ingest(logs)
     assert table_bytes(case.path) == table_bytes(undisturbed.path)
-
-
-def test_killed_and_run_again_it_is_the_same_byte_for_byte(logs, tmp_path) -> None:
-    for n in range(6, 40):
-        write_log(logs / f"{n}.log.gz", range(n * 2000, n * 2000 + 2000))
-    program = (
-        "import sys; from flowbench import store; store.ROWS_PER_BATCH = 5000\n"
-        "from flowbench.case import Case; Case.open(sys.argv[1]).ingest(sys.argv[2])"
-    )
-
-    def start(path: Path) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-c", program, path, logs])
-
-    for name in ("calm", "killed"):
-        Case.create(tmp_path / name)
-    began = time.monotonic()
-    assert start(tmp_path / "calm").wait() == 0
-    whole = time.monotonic() - began
-    for share in (0.55, 0.7, 0.8, 0.9):
-        running = start(tmp_path / "killed")
-        time.sleep(whole * share)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        assert Case.open(tmp_path / "killed").log.check() == []
-    assert start(tmp_path / "killed").wait() == 0
-    assert table_bytes(tmp_path / "killed") == table_bytes(tmp_path / "calm")
-    case = Case.open(tmp_path / "killed")
-    assert case.verify()["ok"].all()
-    assert case.flows.count().execute() == 600 + 34 * 2000
 
 
 def test_a_disk_that_refuses(case, logs, monkeypatch) -> None:

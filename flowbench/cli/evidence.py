@@ -37,24 +37,33 @@ def new(case: Path, name: str | None) -> None:
     type=click.Choice(["flow-logs", "indicators"]),
     help="Take text files for this kind, whatever they look like.",
 )
+@click.option(
+    "--format-string",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="Format of flow logs without a header: '${version} ${srcaddr} …' (again for more).",
+)
 @answers
 def ingest(
     case: Path,
     paths: tuple[Path, ...],
     copy: bool,
     kind: str | None,
+    formats: tuple[str, ...],
     form: str,
     output: Path | None,
 ) -> None:
     """Read evidence into CASE: files, or whole folders of them.
 
-    Flow logs, CloudTrail, GuardDuty, Resolver query logs, network interface inventories and
-    indicator lists, plain or packed (gzip, bzip2, xz, zstd; zip and tar archives), are told apart
-    by their content. What cannot be read goes to
-    quarantine (`flowbench quarantine CASE`) and never stops the load. Interrupted? Run it again.
+    Flow logs, CloudTrail, GuardDuty, Resolver query logs, inventories and indicator lists, plain or
+    packed (gzip, bzip2, xz, zstd; zip and tar archives), are told apart by their content. A flow
+    log without a header is read by the formats given, by those that a describe-flow-logs answer
+    among the files names, or as AWS's default. What cannot be read goes to quarantine (`flowbench
+    quarantine CASE`) and never stops the load. Interrupted? Run it again.
     """
     opened = open_case(case)
-    load_into(opened, paths, copy=copy, kind=kind, form=form, output=output)
+    load_into(opened, paths, copy=copy, kind=kind, formats=formats, form=form, output=output)
 
 
 def load_into(
@@ -63,6 +72,7 @@ def load_into(
     *,
     copy: bool = False,
     kind: str | None = None,
+    formats: tuple[str, ...] = (),
     form: str = "table",
     output: Path | None = None,
 ) -> None:
@@ -85,7 +95,7 @@ def load_into(
             bar.update(task, completed=done, total=total)
 
         try:
-            files = case.ingest(*paths, kind=kind, copy=copy, progress=progress)
+            files = case.ingest(*paths, kind=kind, formats=formats, copy=copy, progress=progress)
         except KeyboardInterrupt:
             bar.stop()
             message = "stopped. What was committed is kept; the same command takes up the rest"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowbench.errors import InputError
+from flowbench.errors import FlowbenchError, InputError
 from flowbench.load import archive as archives
-from flowbench.load import flowlogs, jsonfile
+from flowbench.load import flow_logs, flowlogs, jsonfile
 from flowbench.load.base import QUARANTINE, File
 from flowbench.load.stream import OnDisk, Opened, TooLargeError, digest
 from flowbench.schema import Table
@@ -37,6 +38,7 @@ _NOT_TEXT = {
 _LINES = 50_000
 _TAIL = 128 << 10  # where a mark that ends a file is looked for
 _REFERENCE = {"indicators", "geography"}  # what they tell is no event, nor its times
+_LARGEST_ANSWER = 1 << 20  # bytes; an account has some hundred flow logs at most
 DEEPEST_ARCHIVE = 2  # an archive in an archive is read, one in that is not
 
 Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields in their order
@@ -111,6 +113,35 @@ class Evidence:
         return {name: getattr(self, name) for name in self.columns()}
 
 
+class UnreadableError(FlowbenchError):
+    """A file whose bytes changed under the reader, or could not be read to the end."""
+
+    def __init__(self, evidence: Evidence, reason: str) -> None:
+        super().__init__(f"{evidence.file} {reason}")
+        self.evidence = evidence
+        self.reason = reason
+
+
+def formats_in(evidence: Evidence) -> list[tuple[str, ...]]:
+    """The formats of flow logs that a recorded describe-flow-logs answer names; mostly none.
+
+    Only what is small, unpacked JSON is looked at: every file of a load passes here first.
+    """
+    if evidence.size > _LARGEST_ANSWER:
+        return []
+    source = evidence.within or OnDisk(Path(evidence.path), evidence.size)
+    try:
+        raw = b"".join(source.pieces())
+    except OSError:  # reading it in earnest will say so
+        return []
+    if not jsonfile.looks_like(raw) or b"ogFormat" not in raw:
+        return []
+    try:
+        return flow_logs.formats(json.loads(raw))
+    except (ValueError, RecursionError):
+        return []
+
+
 def members(evidence: Evidence, folder: Path | None = None, deep: int = 0) -> Iterator[Evidence]:
     """The files in an archive, and in the archives in it, as evidence; none if it is no archive.
 
@@ -143,11 +174,14 @@ def read(
     kind where the content would be taken for another; ``formats`` are those that flow logs without
     a header may have, each the names of its fields in order.
 
-    Raises InputError when the bytes change while they are read: nothing of such a file is kept.
+    Raises UnreadableError when the bytes change while they are read, or cannot be read to the end:
+    nothing of such a file may be kept.
     """
     opened = Opened(evidence.within or Path(evidence.path), evidence.size)
     file = File(evidence.file, kind or UNKNOWN, opened, tuple(formats))
     records = _records(file, kind) if evidence.container is None else iter(())
+    evidence.records = evidence.nodata = evidence.skipdata = 0  # it may be read once more
+    evidence.first_seen = evidence.last_seen = None
     try:
         for name, rows in records:
             _count(evidence, name, rows)
@@ -155,14 +189,14 @@ def read(
                 yield name, _with_source(rows, evidence.source)
         opened.drain()
     except OSError as error:
-        raise InputError(f"{evidence.file} cannot be read: {error.strerror}") from error
+        raise UnreadableError(evidence, f"cannot be read: {error.strerror}") from error
     except TooLargeError as error:
-        raise InputError(f"{evidence.file}: {error}") from error
+        raise UnreadableError(evidence, str(error)) from error
     finally:
         if evidence.within is not None:
             evidence.within.container.done()
     if opened.sha256 != evidence.sha256:
-        raise InputError(f"{evidence.file} changed while it was read; load it when it is at rest")
+        raise UnreadableError(evidence, "changed while it was read: load it when it is at rest")
     if evidence.container is not None:
         file.kind = ARCHIVE
         for name, reason in evidence.container.refused:
