@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     from flowbench.fetch.record import Done
 
-_KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty")  # layout.KINDS, without importing it
+_KINDS = (
+    "flow-logs",
+    "cloudtrail",
+    "dns",
+    "guardduty",
+    "config",
+)  # layout.KINDS, without importing it
 
 
 @main.command()
@@ -31,7 +37,7 @@ _KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty")  # layout.KINDS, withou
     "kinds",
     multiple=True,
     type=click.Choice(_KINDS),
-    help="From S3: only this kind (again for more); all four otherwise.",
+    help="From S3: only this kind (again for more); all of them otherwise.",
 )
 @click.option("--profile", help="The AWS profile; boto3's own choice otherwise.")
 @click.option(
@@ -151,7 +157,10 @@ def _bar(what: str, *, sizes: bool = False) -> Iterator[Callable[[int, int, str]
 
     amount = DownloadColumn() if sizes else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=None)
 
         def progress(done: int, total: int, _: str) -> None:

@@ -2,7 +2,8 @@
 
 Known: ``[prefix/]AWSLogs/[organisation/]account/service/region or VPC/YYYY/MM/DD[/HH]/``, and the
 same as Hive spells it (``aws-account-id=…/aws-service=…/aws-region=…/year=…/month=…/day=…``), as
-flow logs of VPCs and transit gateways, CloudTrail, GuardDuty exports and Resolver query logs come.
+flow logs of VPCs and transit gateways, CloudTrail, GuardDuty exports, Resolver query logs and AWS
+Config's snapshots and histories (whose months and days have no zero before them) come.
 Elsewhere dates are taken from ``year=…`` folders, from whole ``YYYY/MM/DD`` ones and from names.
 
 Files are chosen, not records: what lies in a file that was chosen is read whole. A record that AWS
@@ -24,20 +25,25 @@ SERVICES = {  # the folder AWS gives a service, and the kind of evidence in it
     "CloudTrail-NetworkActivity": "cloudtrail",
     "vpcdnsquerylogs": "dns",
     "GuardDuty": "guardduty",
+    "Config": "config",
 }
-KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty")
+KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty", "config")
 UNKNOWN = "unknown"
 
 # A name's stamp is where a slot of five minutes begins, or when the file was delivered; capture
-# windows last up to ten minutes.
+# windows last up to ten minutes. AWS Config takes snapshots once a day or more often: the last one
+# before the period tells how things stood when it began.
 EARLY = timedelta(minutes=15)
+EARLY_CONFIG = timedelta(hours=25)
 # How long after the period its records may still be delivered. Flow logs and CloudTrail come
-# within minutes, mostly; GuardDuty exports updates of a finding every six hours by default.
+# within minutes, mostly; GuardDuty exports updates of a finding every six hours by default, and
+# Config writes its histories as often.
 LATE = {
     "flow-logs": timedelta(hours=1),
     "cloudtrail": timedelta(hours=1),
     "dns": timedelta(hours=1),
     "guardduty": timedelta(hours=7),
+    "config": timedelta(hours=7),
     UNKNOWN: timedelta(hours=7),
 }
 
@@ -47,7 +53,7 @@ _HIVE = re.compile(r"(year|month|day|hour)=(\d{1,4})")
 _WHOLE_DAY = re.compile(r"(?:dt|date|day|eventDay)=(\d{4})-?(\d{2})-?(\d{2})")
 _STAMP = re.compile(r"_(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(?:\d{2})?Z[_.]")
 _FIREHOSE = re.compile(r"-(\d{4})-(\d{2})-(\d{2})-(\d{2})-(\d{2})-\d{2}-")
-_NAMED = re.compile(r"_(vpcflowlogs|CloudTrail|vpcdnsquerylogs)_")
+_NAMED = re.compile(r"_(vpcflowlogs|CloudTrail|vpcdnsquerylogs|Config)_")
 _PARTS = ("year", "month", "day", "hour")
 
 
@@ -60,7 +66,7 @@ class Period:
 
     def window(self, kind: str) -> tuple[datetime, datetime]:
         """The period with its margins: when the files that concern it were made."""
-        return self.since - EARLY, self.until + LATE[kind]
+        return self.since - (EARLY_CONFIG if kind == "config" else EARLY), self.until + LATE[kind]
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from flowbench.fetch.layout import LATE, Period
 
 HISTORY = timedelta(days=90)
 
-_CALLS = (
-    "network_interfaces", "instances", "subnets", "vpcs", "security_groups", "flow_logs",
-    "nat_gateways", "vpc_endpoints",
-)  # fmt: skip
+_CALLS = ("network_interfaces", "instances", "subnets", "vpcs", "security_groups", "flow_logs")
 _SLICE = timedelta(hours=6)  # two requests a second of 50 events: short enough to take up
 
 

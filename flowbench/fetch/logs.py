@@ -3,7 +3,8 @@
 FilterLogEvents gives the events of all streams of a group (an interface each, and there may be
 thousands) in pages of up to 1 MB or 10,000 events; GetLogEvents would need calls for each stream,
 those without events too. Hours are asked whole, however the period cuts them: the same hours next
-time, which are not asked again unless they were too young to be complete.
+time, which are not asked again unless they were too young to be complete. An hour that was asked
+twice lies in the case twice, in two files: connections count its records once.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowbench.errors import FlowbenchError, InputError
+from flowbench.errors import CaseError, FlowbenchError, InputError
 from flowbench.fetch.aws import Account
 from flowbench.fetch.layout import Period
 from flowbench.fetch.shelf import Shelf
@@ -47,9 +47,15 @@ class Prepared(Protocol):
 def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
     """Around a fetch into a case: it ends in the custody log, however it ends.
 
-    Raises CaseError when the case cannot be written or another fetch is under way, InputError when
-    the user stopped it.
+    Raises CaseError when the case cannot be written, its log was changed or another fetch is under
+    way, InputError when the user stopped it.
     """
+    case.log.refresh()
+    if problems := case.log.check():
+        raise CaseError(
+            f"the custody log was changed ({problems[0]}): fetch nothing more into this case;"
+            f" `flowbench verify {case.path}` tells all"
+        )
     done, outcome, period = Done(notes=prepared.notes()), "done", prepared.period
     with shelf.opened():
         try:

@@ -159,6 +159,7 @@ class Script:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict]] = []
+        self.headers: list[dict[str, str]] = []
         self.answers: Callable[[str, dict], tuple[int, dict | bytes]] = lambda *_: (500, {})
         script = self
 
@@ -170,6 +171,7 @@ class Script:
                 action = target or form.get("Action") or self.path.partition("?")[0]
                 body = json.loads(raw) if raw[:1] == b"{" else form
                 script.asked.append((action, body))
+                script.headers.append({k.lower(): v for k, v in self.headers.items()})
                 status, answer = script.answers(action, body)
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)

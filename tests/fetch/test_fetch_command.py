@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 
+from flowbench.fetch import layout
 from tests.fetch.conftest import ACCOUNT, flow_log
 from tests.test_cli import run
 
@@ -45,6 +47,10 @@ def test_from_a_bucket_to_the_case(bucket, case) -> None:
     assert "flow-logs" in again.stdout
     assert len(run("flows", case.path, "--format", "jsonl").stdout.splitlines()) == 6
     assert run("verify", case.path).exit_code == 0
+
+
+def test_the_command_knows_all_kinds() -> None:
+    assert importlib.import_module("flowbench.cli.fetch")._KINDS == layout.KINDS
 
 
 def test_what_is_said_wrong_is_said_plainly(bucket, case) -> None:

@@ -19,6 +19,7 @@ def utc(*parts: int) -> datetime:
     return datetime(*parts, tzinfo=UTC)
 
 
+NOW = utc(2026, 10, 1)
 DAY = (utc(2026, 9, 1), utc(2026, 9, 2))
 HOUR = (utc(2026, 9, 1, 3), utc(2026, 9, 1, 4))
 HIVE = f"aws-account-id={ACCOUNT}/aws-service=vpcflowlogs/aws-region={REGION}"
@@ -41,6 +42,7 @@ HIVE = f"aws-account-id={ACCOUNT}/aws-service=vpcflowlogs/aws-region={REGION}"
         ),
         (f"AWSLogs/{ACCOUNT}/GuardDuty/{REGION}/2026/09/01/", "guardduty", REGION, DAY),
         (f"AWSLogs/{ACCOUNT}/vpcdnsquerylogs/vpc-0b/2026/09/01/", "dns", "vpc-0b", DAY),
+        (f"AWSLogs/{ACCOUNT}/Config/{REGION}/2026/9/1/ConfigSnapshot/", "config", REGION, DAY),
         (f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/{REGION}/2026/", "unknown", REGION, None),
     ],
 )  # fmt: skip
@@ -98,6 +100,15 @@ def test_a_period_takes_what_can_hold_its_records() -> None:
     assert by("uuid.jsonl.gz", alert) is None
     late = Period(utc(2026, 9, 1, 3), utc(2026, 9, 1, 20))
     assert layout.concerns("x/uuid.jsonl.gz", late.since, alert, late) == "folder"
+
+
+def test_the_config_snapshot_before_the_period_is_wanted() -> None:
+    wanted = Period(utc(2026, 9, 1, 3), utc(2026, 9, 1, 4))
+    place = layout.read(f"AWSLogs/{ACCOUNT}/Config/{REGION}/2026/8/31/ConfigSnapshot/")
+    name = f"x/{ACCOUNT}_Config_{REGION}_ConfigSnapshot_20260831T%sZ_0a.json.gz"
+    assert layout.stamp(name % "021507") == utc(2026, 8, 31, 2, 15)
+    chosen = [t for t in ("015907", "021507") if layout.concerns(name % t, NOW, place, wanted)]
+    assert chosen == ["021507"]
 
 
 def test_times_as_people_write_them() -> None:

@@ -345,6 +345,48 @@ def test_refusals_say_what_to_do(bucket, moto, tmp_path, monkeypatch) -> None:
         s3.plan(account(bucket.endpoint), url, WANTED)
 
 
+def test_only_who_says_so_pays(script) -> None:
+    empty = b"<ListBucketResult><Contents><Key>a.gz</Key><Size>1</Size><ETag>e</ETag>"
+    empty += b"<LastModified>2026-09-02T00:00:00Z</LastModified></Contents></ListBucketResult>"
+    script.answers = lambda *_: (200, empty)
+    for pays in (False, True):
+        plan = s3.plan(account(script.endpoint), "s3://paid", WANTED, requester_pays=pays)
+        assert [one.key for one in plan.objects] == ["a.gz"]
+        assert script.headers[-1].get("x-amz-request-payer") == ("requester" if pays else None)
+    assert plan.details()["requester_pays"] is True
+
+
+def test_a_case_whose_log_was_changed_takes_nothing(bucket, case) -> None:
+    bucket.put("a.gz", b"x")
+    log = case.path / "custody.jsonl"
+    log.write_text(log.read_text().replace('"name"', '"nome"'))
+    with pytest.raises(CaseError, match=r"log was changed .*: fetch nothing more into this case"):
+        fetched(case, bucket)
+    assert not (case.path / "evidence").exists()
+
+
+def test_a_full_disk_is_said_and_what_came_is_kept(bucket, case, monkeypatch) -> None:
+    folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/09/01"
+    for minute in range(0, 60, 5):
+        bucket.put(f"{folder}/{name(f'20260901T12{minute:02}Z')}", b"x" * 10)
+    keep, kept = Shelf.keep, []
+
+    def full(self: Shelf, *given, **more) -> None:
+        if len(kept) == 3:
+            raise OSError(28, "No space left on device")
+        kept.append(given)
+        keep(self, *given, **more)
+
+    monkeypatch.setattr("flowbench.fetch.aws.WORKERS", 1)
+    monkeypatch.setattr(Shelf, "keep", full)
+    with pytest.raises(CaseError, match=r"cannot write to .*: No space left on device"):
+        fetched(case, bucket)
+    assert len(files(case)) == 3
+    assert not (case.path / "evidence" / "aside").exists()
+    entry = Case.open(case.path).custody[-1]["details"]
+    assert (entry["fetched"], entry["outcome"]) == (3, "OSError")
+
+
 def test_boto3_is_only_needed_to_fetch(tmp_path) -> None:
     program = (
         "import sys\nsys.modules['boto3'] = None\nfrom flowbench.cli import main\n"
