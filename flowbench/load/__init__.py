@@ -37,7 +37,7 @@ _NOT_TEXT = {
 }
 _LINES = 50_000
 _TAIL = 128 << 10  # where a mark that ends a file is looked for
-_REFERENCE = {"indicators", "geography"}  # what they tell is no event, nor its times
+_REFERENCE = {"indicators", "geography", "cloud_ranges"}  # tables whose times are of no event
 _LARGEST_ANSWER = 1 << 20  # bytes; an account has some hundred flow logs at most
 DEEPEST_ARCHIVE = 2  # an archive in an archive is read, one in that is not
 

@@ -18,7 +18,7 @@ KINDS = [
     importlib.import_module(f"flowbench.load.{name}")
     for name in (
         *("cloudtrail", "guardduty", "dns", "inventory", "instances", "subnets", "vpcs"),
-        *("security_groups", "flow_logs", "config"),
+        *("security_groups", "flow_logs", "config", "cloudranges"),
     )
 ]
 SOUND: dict[str, dict[str, Any]] = {
@@ -114,6 +114,13 @@ SOUND: dict[str, dict[str, Any]] = {
         "ResourceId": "vpc-1",
         "LogFormat": "${version} ${srcaddr}",
         "TagFieldSpecifications": [{"ResourceType": "instance", "TagKeys": ["env"]}],
+    },
+    "cloud-ranges": {
+        "createDate": "2026-09-01-00-00-00",
+        "syncToken": "1788220800",
+        "prefixes": [{"ip_prefix": "198.51.100.0/24", "service": "S3", "region": "us-east-1"}],
+        "ipv6_prefixes": [],
+        "addresses": [],
     },
     "config": {
         "resourceType": "AWS::EC2::Instance",
