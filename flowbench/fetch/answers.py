@@ -1,6 +1,8 @@
-"""What AWS's APIs answer, kept as they answered it: one answer a line, times as ISO 8601.
+"""What AWS's APIs answer, kept as they answered it, times as ISO 8601.
 
-A question is one unit on the shelf: it is there whole, in one file or in several, or not at all.
+Answers without an end are one a line, packed; those of describe calls are one JSON document, their
+pages put together, as the AWS CLI prints them. A question is one unit on the shelf: it is there
+whole, in one file or in several, or not at all.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Question:
     action: str  # the IAM action that it needs
     names: list[str]  # folders and name of the file, without an ending
     answers: Callable[[], Iterable[dict[str, Any]]]
+    document: str | None = None  # the list in the answers, where they make one document
     details: dict[str, Any] = field(default_factory=dict)  # for the index
 
 
@@ -100,11 +103,12 @@ def settled(until: datetime, late: timedelta) -> bool:
 def _answer(question: Question, shelf: Shelf, stop: threading.Event) -> int:
     files: list[Arrived] = []
     asides: list[Path] = []
+    write = _document if question.document else _lines
     try:
         with aws.asking(question.action, question.what):
-            for aside in _written(iter(question.answers()), shelf, stop, asides):
+            for aside, ending in write(question, shelf, stop, asides):
                 number = f"-{len(files) + 1}" if files else ""
-                names = [*question.names[:-1], f"{question.names[-1]}{number}.jsonl.gz"]
+                names = [*question.names[:-1], f"{question.names[-1]}{number}{ending}"]
                 with aside.open("rb") as file:
                     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                     files.append(
@@ -117,10 +121,11 @@ def _answer(question: Question, shelf: Shelf, stop: threading.Event) -> int:
     return sum(file.size for file in files)
 
 
-def _written(
-    answers: Iterator[dict[str, Any]], shelf: Shelf, stop: threading.Event, asides: list[Path]
-) -> Iterator[Path]:
+def _lines(
+    question: Question, shelf: Shelf, stop: threading.Event, asides: list[Path]
+) -> Iterator[tuple[Path, str]]:
     """The answers in files of no more than ``LARGEST`` and one answer; the same bytes each time."""
+    answers = iter(question.answers())
     answer = next(answers, None)
     while answer is not None:
         asides.append(shelf.aside())
@@ -132,16 +137,37 @@ def _written(
             while answer is not None and size < LARGEST:
                 if stop.is_set():
                     raise work.Stopped
-                size += file.write(_line(answer))
+                size += file.write(_json(_content(answer)) + b"\n")
                 answer = next(answers, None)
-        yield asides[-1]
+        yield asides[-1], ".jsonl.gz"
 
 
-def _line(answer: dict[str, Any]) -> bytes:
-    kept = {name: value for name, value in answer.items() if name not in _LEFT_OUT}
-    return (json.dumps(kept, ensure_ascii=False, default=_iso) + "\n").encode(
-        "utf-8", "backslashreplace"
-    )
+def _document(
+    question: Question, shelf: Shelf, stop: threading.Event, asides: list[Path]
+) -> Iterator[tuple[Path, str]]:
+    """The answers as one document: the loader looks for formats of flow logs in plain ones."""
+    name = question.document or ""
+    asides.append(shelf.aside())
+    with asides[-1].open("xb") as file:
+        file.write(b"{" + _json(name) + b": [")
+        before = b"\n"
+        for answer in question.answers():
+            for item in answer[name]:
+                if stop.is_set():
+                    raise work.Stopped
+                file.write(before + _json(item))
+                before = b",\n"
+        file.write(b"\n]}\n")
+    yield asides[-1], ".json"
+
+
+def _content(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name not in _LEFT_OUT}
+
+
+def _json(value: Any) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, default=_iso)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _iso(value: Any) -> Any:

@@ -18,7 +18,14 @@ from flowbench.fetch.layout import LATE, Period
 
 HISTORY = timedelta(days=90)
 
-_CALLS = ("network_interfaces", "instances", "subnets", "vpcs", "security_groups", "flow_logs")
+_CALLS = {  # and the list in the answer
+    "network_interfaces": "NetworkInterfaces",
+    "instances": "Reservations",
+    "subnets": "Subnets",
+    "vpcs": "Vpcs",
+    "security_groups": "SecurityGroups",
+    "flow_logs": "FlowLogs",
+}
 _SLICE = timedelta(hours=6)  # two requests a second of 50 events: short enough to take up
 
 
@@ -41,15 +48,16 @@ def inventory(account: aws.Account, region: str) -> Iterator[Question]:
     """
     now = datetime.now(UTC)
     client = account.client("ec2", region)
-    for call in _CALLS:
+    for call, document in _CALLS.items():
         name = f"describe-{call.replace('_', '-')}"
         pages = partial(
             client.get_paginator(f"describe_{call}").paginate, PaginationConfig={"PageSize": 1000}
         )
         action = "".join(word.capitalize() for word in call.split("_"))
         yield _question(
-            account, region, f"inventory {name}", name, f"ec2:Describe{action}", pages, now=now
-        )
+            account, region, f"inventory {name}", name, f"ec2:Describe{action}", pages,
+            now=now, document=document,
+        )  # fmt: skip
 
 
 def cloudtrail(account: aws.Account, region: str, period: Period) -> Iterator[Question]:
@@ -108,6 +116,7 @@ def _question(
     answers: Any,
     *,
     now: datetime | None,
+    document: str | None = None,
     **details: Any,
 ) -> Question:
     """A question to one region; with ``now`` the answer holds for that moment only."""
@@ -119,5 +128,6 @@ def _question(
         action=action,
         names=["live", owner or "account", region, f"{name}{asked}"],
         answers=answers,
+        document=document,
         details={"account": owner, "region": region, **details},
     )

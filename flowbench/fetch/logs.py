@@ -84,6 +84,7 @@ def _format(
         action="ec2:DescribeFlowLogs",
         names=[*where, f"describe-flow-logs-{now:%Y%m%dT%H%M%SZ}"],
         answers=answers,
+        document="FlowLogs",
         details={"group": group, "region": region, "account": account.caller["account"]},
     )
 

@@ -32,7 +32,9 @@ def held(case: Case) -> dict[str, list[dict]]:
         path.relative_to(root).as_posix(): [
             json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()
         ]
-        for path in sorted(root.rglob("*.gz"))
+        if path.suffix == ".gz"
+        else [json.loads(path.read_bytes())]
+        for path in sorted(root.rglob("*.json*"))
     }
 
 

@@ -35,6 +35,8 @@ def held(case: Case, pattern: str) -> dict[str, list[dict]]:
         path.relative_to(root).as_posix(): [
             json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()
         ]
+        if path.suffix == ".gz"
+        else [json.loads(path.read_bytes())]
         for path in sorted(root.rglob(pattern))
     }
 
@@ -75,7 +77,7 @@ def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
     wanted = layout.Period(TWO + timedelta(minutes=59), TWO + timedelta(minutes=61))
     done = fetched(case, moto, "logs:///vpc/two", wanted)
     assert (done.fetched, done.failed) == (3, [])
-    files = held(case, "*Z.jsonl.gz")
+    files = held(case, "*Z.json*")
     formats = {k: v for k, v in files.items() if "describe-flow-logs" in k}
     slices = {k: v for k, v in files.items() if k not in formats}
     assert list(slices) == [
@@ -134,7 +136,7 @@ def test_a_slice_too_large_for_one_file_is_several_and_one_thing(
     monkeypatch.setattr("flowbench.fetch.aws.Account.caller", {"arn": None})
     pages = [{"events": [{"message": "x" * 40}], "nextToken": str(n)} for n in range(5)]
     question = answers.Question(
-        "unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages, {"region": "r"}
+        "unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages, None, {"region": "r"}
     )
     for directory in ("one", "two"):
         made = Case.create(tmp_path / directory)
