@@ -28,6 +28,7 @@ from flowbench import __version__, connections, custody, engine, intake, load, v
 from flowbench.enrich import addresses, indicators
 from flowbench.errors import CaseError
 from flowbench.load import layouts
+from flowbench.load.find import sound
 from flowbench.proof import behind
 from flowbench.schema import to_frame
 
@@ -127,7 +128,8 @@ class Case:
         skipdata, first_seen, last_seen (UTC).
         """
         columns = [name for name in load.Evidence.columns() if name != "fields"]
-        frame = pd.DataFrame(self.log.evidence, columns=columns)
+        rows = [entry | {"path": sound(entry["path"])} for entry in self.log.evidence]
+        frame = pd.DataFrame(rows, columns=columns)
         for name in ("first_seen", "last_seen"):
             frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
         return frame

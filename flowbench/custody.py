@@ -40,7 +40,7 @@ class Log:
         self.tool = tool
         self.entries: list[dict[str, Any]] = []
         self.problems: list[str] = []
-        self._good_bytes = 0
+        self._read = b""  # the whole lines that ``entries`` were read from
         self.refresh()
 
     @property
@@ -86,12 +86,12 @@ class Log:
         line = (_text(entry) + "\n").encode()
         with self.path.open("r+b" if self.path.exists() else "xb") as file:
             # A line that a crash cut short was never an entry: write over it.
-            file.truncate(self._good_bytes)
-            file.seek(self._good_bytes)
+            file.truncate(len(self._read))
+            file.seek(len(self._read))
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        self._good_bytes += len(line)
+        self._read += line
         self.entries.append(entry)
         return entry
 
@@ -113,12 +113,12 @@ class Log:
         return found
 
     def refresh(self) -> None:
-        """Read the log anew: another process may have written to it."""
-        self.entries, self.problems, self._good_bytes = [], [], 0
-        if not self.path.exists():
-            return
-        data = self.path.read_bytes()
-        for number, line in enumerate(data.splitlines(keepends=True), 1):
+        """Read what another process may have written; all of it if that is no addition."""
+        data = self.path.read_bytes() if self.path.exists() else b""
+        if not data.startswith(self._read):
+            self.entries, self.problems, self._read = [], [], b""
+        good = len(self._read)
+        for line in data[good:].splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break  # cut short by a crash while it was written; see append
             try:
@@ -126,10 +126,12 @@ class Log:
                 if not _is_entry(entry):
                     raise TypeError
             except (ValueError, TypeError, RecursionError):
+                number = len(self.entries) + len(self.problems) + 1
                 self.problems.append(f"custody log, line {number}: not an entry; it was changed")
             else:
                 self.entries.append(entry)
-            self._good_bytes += len(line)
+            good += len(line)
+        self._read = data[:good]
 
 
 def _is_entry(entry: object) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def _load(
     known = {entry["source"] for entry in log.evidence}
     new: list[load.Evidence] = []
     rows: list[tuple[str, str, int, int, str]] = []
+    formats = [*how.formats]
     try:
         for evidence in _unpacked(folder, found, known, how.copy, unread):
             if evidence.source in known:
@@ -78,7 +80,8 @@ def _load(
             else:
                 known.add(evidence.source)
                 new.append(evidence)
-        new = _load_new(folder, log, new, how, unread)
+                formats += load.formats_in(evidence)  # now, while its archive is open
+        new = _load_new(folder, log, new, replace(how, formats=formats), unread)
     finally:
         for evidence in new:
             if evidence.container is not None:
@@ -130,12 +133,8 @@ def _load_new(
     unread: list[tuple[str, str]],
 ) -> list[load.Evidence]:
     """Load what is new; what could be. A file that does not keep still is left out, and said."""
-    formats = list(how.formats)
-    for found in (
-        *map(load.formats_in, new),
-        *(e["details"].get("formats", ()) for e in log.entries),
-    ):
-        formats += [columns for columns in map(tuple, found) if columns not in formats]
+    before = (map(tuple, e["details"].get("formats", ())) for e in log.entries)
+    formats = tuple(dict.fromkeys(chain(how.formats, *before)))
     loaded: set[str] = set()
     total = sum(evidence.size for evidence in new)
     done = 0
@@ -159,7 +158,7 @@ def _load_new(
                 left,
                 folder=folder / "tables",
                 first_number=len(log.entries) + 1,
-                read=partial(load.read, kind=how.kind, formats=tuple(formats)),
+                read=partial(load.read, kind=how.kind, formats=formats),
                 commit=commit,
                 progress=one_done,
             )

@@ -336,3 +336,23 @@ def test_another_case_among_the_evidence_is_left_out_and_said(case, logs, tmp_pa
     assert found["case"] == "not readable"
     assert third.flows.count().execute() == 600
     assert "a case, not evidence" in third.quarantine.to_pandas()["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("files_an_entry", [10_000, 100])
+def test_a_case_of_ten_thousand_files_opens_and_grows_at_once(case, logs, files_an_entry) -> None:
+    known = [
+        load.Evidence(f"{n:016x}", f"{n:064x}", 50_000, f"AWSLogs/{n:040}.gz", f"/x/{n:040}.gz")
+        for n in range(10_000)
+    ]
+    for n in range(0, len(known), files_an_entry):
+        rows = [e.entry() | {"fields": HEADER.split()} for e in known[n : n + files_an_entry]]
+        case.log._add("load", {"evidence": rows, "parts": []})
+    start = time.process_time()
+    again = Case.open(case.path)
+    opened = time.process_time()
+    files = again.ingest(logs / "0.log.gz")
+    loaded = time.process_time()
+    assert files["outcome"].tolist() == ["loaded"]
+    assert len(again.log.evidence) == 10_001
+    assert opened - start < 1
+    assert loaded - opened < 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from flowbench.errors import InputError
@@ -29,30 +29,58 @@ def find(
         if given.is_file():
             found.setdefault(given, given.name)
             continue
+        if not given.is_dir():
+            raise InputError(f"{given} is a pipe, socket or device: give files or folders")
         if not os.access(given, os.R_OK | os.X_OK):
             raise InputError(f"{given} cannot be read: no permission")
 
-        def barred(error: OSError, given: Path = given) -> None:
-            name = os.path.relpath(error.filename, given)
-            unread.append((name, f"cannot be read: {error.strerror}"))
-
-        for folder, folders, files in os.walk(given, onerror=barred):
-            for one in [one for one in folders if _is_case(Path(folder, one))]:
-                folders.remove(one)
-                if Path(folder, one).resolve() != own:
-                    name = Path(folder, one).relative_to(given).as_posix()
-                    unread.append((name, "a case, not evidence: name it to read it all the same"))
-            folders.sort()
-            for file in sorted(files):
-                path = Path(folder, file)
-                name = path.relative_to(given).as_posix()
-                if path.is_file():
-                    found.setdefault(path, name)
-                else:
-                    unread.append((name, "not a regular file, or a link that leads nowhere"))
+        for path, reason in _walk(given, own):
+            name = path.relative_to(given).as_posix()
+            if reason:
+                unread.append((name, reason))
+            else:
+                found.setdefault(path, name)
     if not found and not unread:
         raise InputError(f"no files in {', '.join(map(str, paths))}")
-    return sorted(found.items(), key=lambda pair: (pair[1], str(pair[0]))), unread
+    in_order = sorted(found.items(), key=lambda pair: (pair[1], str(pair[0])))
+    return [(path, sound(name)) for path, name in in_order], [
+        (sound(name), reason) for name, reason in unread
+    ]
+
+
+def _walk(given: Path, own: Path) -> Iterator[tuple[Path, str | None]]:
+    """Everything in a folder: files to read, and what is not read with the reason."""
+    inside = given.resolve()
+    barred: list[OSError] = []
+    for folder, folders, files in os.walk(given, onerror=barred.append):
+        for path in [Path(folder, one) for one in folders]:
+            if path.is_symlink():
+                folders.remove(path.name)  # followed, it could lead round in circles, or anywhere
+                if not _in(path, inside):
+                    yield path, "a link to another folder, not followed: name that"
+            elif _is_case(path):
+                folders.remove(path.name)
+                if path.resolve() != own:
+                    yield path, "a case, not evidence: name it to read it all the same"
+        folders.sort()
+        for path in [Path(folder, file) for file in sorted(files)]:
+            if not path.is_file():
+                yield path, "not a regular file, or a link that leads nowhere"
+            elif path.is_symlink() and _in(path, own):
+                yield path, "a link into the case itself"
+            else:
+                yield path, None
+    for error in barred:
+        yield Path(error.filename), f"cannot be read: {error.strerror}"
+
+
+def sound(name: str) -> str:
+    """A name that any table can hold: bytes that are no text are spelt out."""
+    try:
+        raw = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = name.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def _in(path: Path, folder: Path) -> bool:

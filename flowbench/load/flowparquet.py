@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from flowbench.load import records
 from flowbench.load.base import File
-from flowbench.load.stream import TooLargeError
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
 KIND = "flow-logs"
@@ -61,8 +60,6 @@ def read(file: File) -> Iterator[pa.Table]:
                 numbers = np.arange(first, first + rows.num_rows)
                 yield sound(rows, numbers, _Rows(rows, first), file)
                 first += batch.num_rows
-    except TooLargeError as error:
-        file.quarantine(str(error))
     except (pa.ArrowException, OSError) as error:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)
 

@@ -106,7 +106,7 @@ class TooLargeError(Exception):
     """What should be unpacked aside needs more room than there is; the message names the remedy."""
 
 
-def spooled(pieces: Iterator[bytes], folder: Path | None = None) -> BinaryIO:
+def spooled(pieces: Iterator[bytes], folder: Path | None, most: int) -> BinaryIO:
     """Bytes in a temporary file of no name, gone when it is closed, however the program ends.
 
     It lies in ``folder``, or where TMPDIR says. Raises TooLargeError rather than fill the disk.
@@ -119,10 +119,10 @@ def spooled(pieces: Iterator[bytes], folder: Path | None = None) -> BinaryIO:
             size += len(piece)
             if size > looked:  # others fill the disk too: look again now and then
                 looked = size + (KEEP_FREE >> 3)
-                if size > MOST_ASIDE or shutil.disk_usage(place).free < KEEP_FREE:
+                if size > most or shutil.disk_usage(place).free < KEEP_FREE:
                     raise TooLargeError(
                         f"unpacked it takes more than {size / 1e9:.1f} GB, and is not read: at most"
-                        f" {MOST_ASIDE >> 30} GB are, and {KEEP_FREE >> 30} GB of the disk stay"
+                        f" {most / 1e9:.0f} GB are, and {KEEP_FREE / 1e9:.0f} GB of the disk stay"
                         " free. Unpack it where there is room and load the folder"
                     )
             file.write(piece)
@@ -189,14 +189,16 @@ class Opened:
                 return None
         return b"".join(parts)
 
-    def file(self) -> BinaryIO:
-        """The decompressed bytes as a file to seek in; close it. What is packed is unpacked aside.
+    def file(self, most: int | None = None) -> BinaryIO:
+        """The decompressed bytes as a file to seek in; close it.
+
+        What is packed is unpacked aside, if it has no more than ``most`` bytes.
 
         Nothing else may have been read but the head. Raises TooLargeError.
         """
         if not self.compressed and (file := self._source.file()):
             return file
-        return spooled(self.pieces(), self._source.folder)
+        return spooled(self.pieces(), self._source.folder, most or MOST_ASIDE)
 
     def drain(self) -> None:
         """Read on to the end, so that digest and size are those of the whole file."""

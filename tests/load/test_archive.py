@@ -388,3 +388,14 @@ def test_what_zlib_gives_is_what_isal_gives() -> None:
     inflated = inflate.Inflated(iter([data]))
     assert b"".join(inflated.inflate(archive._DEFLATE, iter([data]))) == LOG
     assert inflated.problem is None
+
+
+@pytest.mark.parametrize("name", ["MOST_ASIDE", "LARGEST_BINARY"])
+def test_binary_data_too_large_to_unpack_stops_no_load(case, tmp_path, monkeypatch, name) -> None:
+    monkeypatch.setattr(stream if name == "MOST_ASIDE" else load, name, 10_000)
+    start = b"PAR1" if name == "MOST_ASIDE" else b"\x00\x01"
+    put(tmp_path, gzip.compress(start + bytes(1 << 20)), "bomb.gz")
+    files = case.ingest(tmp_path / "bomb.gz", put(tmp_path, LOG, "ok.log"))
+    assert files["quarantined"].tolist() == [1, 0]
+    assert case.flows.count().execute() == 100
+    assert "Unpack it where there is room" in refused(case)["bomb.gz"]
