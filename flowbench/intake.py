@@ -81,7 +81,7 @@ def _load(
                 known.add(evidence.source)
                 new.append(evidence)
                 formats += load.formats_in(evidence)  # now, while its archive is open
-        new = _load_new(folder, log, new, replace(how, formats=formats), unread)
+        new = _load_new(folder, log, new, replace(how, formats=tuple(formats)), unread)
     finally:
         for evidence in new:
             if evidence.container is not None:

@@ -6,13 +6,14 @@ import gzip
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import filelock
 import pandas as pd
 import pytest
 
-from flowbench import store
+from flowbench import load, store
 from flowbench.case import Case
 from flowbench.errors import CaseError, InputError
 
