@@ -29,6 +29,10 @@ except ImportError:
 _ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 WORKERS = 16  # requests at the same time
 
+# An answer that began and did not end: the next may.
+BROKEN_OFF = {
+    "IncompleteReadError", "ResponseStreamingError", "ReadTimeoutError", "ConnectionClosedError",
+}  # fmt: skip
 _DENIED = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
     "AllAccessDisabled", "403", "Forbidden",
@@ -137,7 +141,8 @@ def explained(error: Exception, action: str, what: str) -> Refused:
     """A boto3 error as one that names the thing, the reason and the remedy."""
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
-        return Refused(_library(error, what), "")
+        name = type(error).__name__
+        return Refused(_library(error, what), name if name in BROKEN_OFF else "")
     code = str(response.get("Error", {}).get("Code", ""))
     text = str(response.get("Error", {}).get("Message", ""))
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

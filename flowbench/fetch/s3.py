@@ -281,8 +281,8 @@ class _Getter:
                 break
             except aws.Refused as refused:
                 aside.unlink(missing_ok=True)
-                if refused.code or not left or stop.is_set():
-                    raise  # else it broke off on the way: once more
+                if refused.code not in aws.BROKEN_OFF or not left or stop.is_set():
+                    raise
             except BaseException:
                 aside.unlink(missing_ok=True)
                 raise

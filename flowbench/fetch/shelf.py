@@ -55,7 +55,7 @@ class Shelf:
         self._aside = case / "evidence" / "aside"
         self._guard = threading.Lock()
         self._count = 0
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, list[tuple[str, int]]] = {}  # a unit's files and their lengths
         self._taken: dict[str, str] = {}
         self._folders: set[str] = set()
         self._cut_short = False
@@ -82,10 +82,8 @@ class Shelf:
 
     def has(self, unit: str) -> bool:
         """Whether a thing was fetched and its files are still there, as long as they were."""
-        entry = self._known.get(unit)
-        return entry is not None and all(
-            _length(self.root / file["file"]) == file["size"] for file in entry["files"]
-        )
+        files = self._known.get(unit)
+        return files is not None and all(_length(self.root / file) == size for file, size in files)
 
     def place(self, names: list[str], unit: str) -> str:
         """The path for a file called ``names`` (folders and name): always one under the root.
@@ -128,7 +126,7 @@ class Shelf:
                 target = self.root / file.file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.aside.replace(target)
-            self._known[unit] = entry
+            self._known[unit] = [(file.file, file.size) for file in files]
 
     def state(self) -> dict[str, Any]:
         """The index's length and digest, for the custody log: it only ever grows."""
@@ -146,9 +144,10 @@ class Shelf:
             line = b""
             for line in index:
                 if entry := _entry(line):
-                    self._known[entry["unit"]] = entry
-                    for file in entry["files"]:
-                        self._take(file["file"], entry["unit"])
+                    files = [(file["file"], file["size"]) for file in entry["files"]]
+                    self._known[entry["unit"]] = files
+                    for file, _ in files:
+                        self._take(file, entry["unit"])
         self._cut_short = bool(line) and not line.endswith(b"\n")
 
     def _free(self, path: str, unit: str) -> bool:

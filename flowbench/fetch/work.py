@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 
 from flowbench.fetch.aws import Refused
 from flowbench.fetch.record import Done
 
 Task = Callable[[threading.Event], int]  # gives the bytes that came; stops when told to
 
+_AHEAD = 4  # tasks that wait for each thread: there may be a million
 _HOPELESS = 50  # refused, and none had: the others will be refused too
 
 
@@ -28,27 +30,31 @@ def run(
     exception, Ctrl-C too, the tasks under way are stopped and waited for.
     """
     stop = threading.Event()
-    jobs: dict[Future[int], str] = {}
+    left, ended = iter(tasks), 0
+    waiting: dict[Future[int], str] = {}
     with ThreadPoolExecutor(workers) as pool:
         try:
-            for name, task in tasks:
-                jobs[pool.submit(task, stop)] = name
-            waiting = set(jobs)
-            while waiting:
-                ready, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while True:
+                for name, task in islice(left, workers * _AHEAD - len(waiting)):
+                    waiting[pool.submit(task, stop)] = name
+                if not waiting:
+                    return
+                ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 for job in ready:
-                    _note(job, jobs[job], done)
-                tick(len(jobs) - len(waiting))
+                    _note(job, waiting.pop(job), done)
+                ended += len(ready)
+                tick(ended)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-            came = [job.result() for job in jobs if _came(job)]
-            done.fetched, done.size = len(came), sum(came)
+            came = [job.result() for job in waiting if _came(job)]
+            done.fetched += len(came)
+            done.size += sum(came)
 
 
 def _note(job: Future[int], name: str, done: Done) -> None:
     try:
-        job.result()
+        done.size += job.result()
         done.fetched += 1
     except Refused as refused:
         done.failed.append((name, str(refused)))

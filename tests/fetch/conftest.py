@@ -160,6 +160,7 @@ class Script:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict]] = []
         self.headers: list[dict[str, str]] = []
+        self.cut = 0  # answers to break off in the middle
         self.answers: Callable[[str, dict], tuple[int, dict | bytes]] = lambda *_: (500, {})
         script = self
 
@@ -178,6 +179,9 @@ class Script:
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
+                if len(data) > 1 and script.cut:
+                    script.cut -= 1
+                    data, self.close_connection = data[: len(data) // 2], True
                 self.wfile.write(data)
 
             do_GET = do_POST  # noqa: N815

@@ -80,7 +80,7 @@ def answer(code: str, message: str = "m", **headers: str) -> ClientError:
         (
             IncompleteReadError(actual_bytes=1, expected_bytes=2),
             "s3://b: IncompleteReadError: 1 read, but total bytes expected is 2.",
-            True,
+            False,
         ),
     ],
 )

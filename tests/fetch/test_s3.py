@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -354,6 +355,30 @@ def test_only_who_says_so_pays(script) -> None:
         assert [one.key for one in plan.objects] == ["a.gz"]
         assert script.headers[-1].get("x-amz-request-payer") == ("requester" if pays else None)
     assert plan.details()["requester_pays"] is True
+
+
+@pytest.mark.parametrize(("cuts", "comes"), [(2, True), (9, False)])
+def test_an_answer_that_breaks_off_is_asked_for_again(script, case, cuts, comes) -> None:
+    data = flow_log(NOON, count=50)
+    listed = f"<ListBucketResult><Contents><Key>a.gz</Key><Size>{len(data)}</Size><ETag>e</ETag>"
+    listed += "<LastModified>2026-09-02T00:00:00Z</LastModified></Contents></ListBucketResult>"
+
+    def answer(action: str, _: dict) -> tuple[int, bytes]:
+        return 200, data if action == "/logs-of/a.gz" else listed.encode()
+
+    script.answers = answer
+    plan = s3.plan(account(script.endpoint), "s3://logs-of", WANTED)
+    plan.account.__dict__["caller"] = {"arn": None}
+    script.cut = cuts
+    progress: list[int] = []
+    done = fetch.bring(case, plan, lambda count, *_: progress.append(count))
+    if comes:
+        assert (done.fetched, progress[-1]) == (1, len(data))
+        assert list(files(case).values()) == [data]
+    else:
+        assert (done.fetched, progress[-1], files(case)) == (0, 0, {})
+        assert re.match(r"s3://logs-of/a.gz: (IncompleteRead|ResponseStream)", done.failed[0][1])
+    assert not (case.path / "evidence" / "aside").exists()
 
 
 def test_a_case_whose_log_was_changed_takes_nothing(bucket, case) -> None:
