@@ -6,6 +6,7 @@
       tables/         Parquet parts, one folder a table (see store)
       derived/        what can be computed again: delete it whenever you like
       evidence/       copies of the evidence, with ``copy=True`` only, and what was fetched
+      spill-*/        what a running query cannot hold in memory
 
 Copy the folder and you have copied the case. The evidence itself is read, never written.
 """
@@ -13,7 +14,9 @@ Copy the folder and you have copied the case. The evidence itself is read, never
 from __future__ import annotations
 
 import json
-import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,7 +27,7 @@ import ibis
 import pandas as pd
 import pyarrow as pa
 
-from flowbench import __version__, connections, custody, engine, intake, load, verify
+from flowbench import __version__, custody, derived, engine, intake, load, verify
 from flowbench.enrich import addresses, indicators
 from flowbench.errors import CaseError
 from flowbench.load import layouts
@@ -43,7 +46,9 @@ class Case:
         about = _about(path)
         self.name: str = about["name"]
         self.log = custody.Log(path / "custody.jsonl", f"flowbench {__version__}")
-        self._connection = engine.connect()
+        # Called with (steps done, of steps, what is done next) while something large is worked out.
+        self.progress: Callable[[int, int, str], None] = lambda *_: None
+        self._connection = engine.connect(derived.spill_folder(path))
 
     # ---- making and opening -------------------------------------------------------------
 
@@ -219,12 +224,12 @@ class Case:
     @cached_property
     def connections(self) -> ibis.Table:
         """Who talked to whom, counted once (connections.TABLE)."""
-        return self._derived("connections", lambda: connections.build(self.flows, self.interfaces))
+        return engine.load(self._connection, self._derived / "connections.parquet")
 
     @cached_property
     def pairs(self) -> ibis.Table:
         """Connections summed up by initiator, responder, port and protocol (connections.PAIRS)."""
-        return self._derived("pairs", lambda: connections.pairs(self.connections))
+        return engine.load(self._connection, self._derived / "pairs.parquet")
 
     @cached_property
     def matches(self) -> ibis.Table:
@@ -308,24 +313,15 @@ class Case:
         for name in cached:
             self.__dict__.pop(name, None)
 
-    def _derived(self, name: str, build: Callable[[], ibis.Table]) -> ibis.Table:
-        """A table worked out once and kept; its name holds what it was worked out from."""
-        digests = "".join(part["sha256"] for part in self.log.parts)
-        code = Path(connections.__file__).read_bytes()
-        key = custody.digest({"parts": digests, "code": code.hex()})[:16]
-        path = self.path / "derived" / f"{name}-{key}.parquet"
-        if not path.exists():
-            expression = build()
-            try:
-                path.parent.mkdir(exist_ok=True)
-                aside = path.with_suffix(f".{os.getpid()}.aside")
-                engine.save(self._connection, expression.order_by(expression.columns), aside)
-                for old in path.parent.glob(f"{name}-*.parquet"):
-                    old.unlink()
-                aside.replace(path)
-            except OSError:  # a case on a read-only disk: keep it in memory
-                return engine.hold(self._connection, expression.to_pyarrow())
-        return engine.load(self._connection, path)
+    @cached_property
+    def _derived(self) -> Path:
+        """The folder with what is worked out once and kept (see ``derived``)."""
+        try:
+            return derived.made(self.path, self.log, self.progress)
+        except OSError:  # a case on a read-only disk: kept for as long as this object lives
+            elsewhere = Path(tempfile.mkdtemp(prefix="flowbench-"))
+            weakref.finalize(self, shutil.rmtree, elsewhere, ignore_errors=True)
+            return derived.made_elsewhere(self.path, self.log, self.progress, elsewhere)
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The few places where engines differ belong here; everything else is an Ibis expr
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ibis
@@ -22,15 +22,34 @@ _SETTINGS = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "enable_progress_bar": False,
+    "preserve_insertion_order": False,  # what must be in order says so; the rest need not wait
 }
+_MOST_MEMORY = 3 << 30
+_ROWS_PER_GROUP = 128_000  # of a file that is written: enough to compress, few enough to skip
 
 
-def connect() -> Backend:
-    """A new in-memory DuckDB through Ibis, in UTC, with no network."""
-    connection = ibis.duckdb.connect(":memory:")
+def connect(spill: Path | None = None) -> Backend:
+    """A new in-memory DuckDB through Ibis, in UTC, with no network.
+
+    It takes at most half of the machine's memory, and no more than ``_MOST_MEMORY``; what a query
+    needs beyond that goes into the folder ``spill`` (made when needed if its parent is there,
+    emptied when done with), so that memory does not bound the size of a case. Without ``spill``
+    nothing goes to the disk.
+    """
+    connection = ibis.duckdb.connect(":memory:", temp_directory=str(spill) if spill else "")
     for name, value in _SETTINGS.items():
         connection.con.execute(f"SET {name} = ?", [value])
+    allowed = connection.con.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    # DuckDB allows itself 80 % of what the machine, or the container, has.
+    limit = min(_MOST_MEMORY, int(_bytes(allowed) * 0.6))
+    connection.con.execute("SET memory_limit = ?", [f"{limit >> 20}MiB"])
     return connection
+
+
+def _bytes(size: str) -> float:
+    """A size as DuckDB writes it: '18.4 GiB'."""
+    number, unit = size.split()
+    return float(number) * 1024 ** ["bytes", "KiB", "MiB", "GiB", "TiB"].index(unit)
 
 
 def hold(connection: Backend, rows: pa.Table) -> ibis.Table:
@@ -74,17 +93,50 @@ def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(declared, (batch.cast(declared) for batch in rows))
 
 
-def save(connection: Backend, expression: ibis.Table, path: Path) -> None:
-    """Write an expression's rows to a Parquet file, batch by batch."""
-    rows = stream(connection, expression)
-    with pq.ParquetWriter(path, rows.schema, compression="zstd") as writer:
-        for batch in rows:
-            writer.write_batch(batch)
+def save(
+    connection: Backend, expressions: Iterable[ibis.Table], path: Path, columns: pa.Schema
+) -> None:
+    """Write the rows of expressions, one after the other, to one Parquet file of ``columns``."""
+    with pq.ParquetWriter(path, columns, compression="zstd") as writer:
+        for expression in expressions:
+            for batch in stream(connection, expression):
+                writer.write_batch(batch, row_group_size=_ROWS_PER_GROUP)
 
 
 def load(connection: Backend, path: Path) -> ibis.Table:
-    """What ``save`` wrote."""
-    return connection.read_parquet([_exactly(path)])
+    """The rows of a Parquet file, or of all that lie in a folder."""
+    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    return connection.read_parquet([_exactly(one) for one in paths])
+
+
+def keep(connection: Backend, expression: ibis.Table) -> ibis.Table:
+    """An expression's rows, worked out now and kept by the engine until ``drop``."""
+    name = ibis.util.gen_name("kept")
+    whole = [n for n, kind in expression.schema().items() if kind.is_int64()]
+    # DuckDB sums whole numbers into 128 bits: slower, and no integer to anybody else.
+    casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
+    columns = f"* REPLACE ({casts})" if casts else "*"
+    query = ibis.to_sql(expression, dialect="duckdb")
+    connection.con.execute(f'CREATE TABLE "{name}" AS SELECT {columns} FROM ({query})')  # noqa: S608
+    return connection.table(name)
+
+
+def drop(connection: Backend, *kept: ibis.Table) -> None:
+    """Let go of what ``keep`` kept."""
+    for table in kept:
+        connection.con.execute(f'DROP TABLE "{table.get_name()}"')
+
+
+def deal_out(connection: Backend, expression: ibis.Table, folder: Path, by: str) -> None:
+    """Write an expression's rows into a folder each for every value of the column ``by``.
+
+    The folders are called <by>=<value>. In no order: for what is read again by the engine only.
+    """
+    query = ibis.to_sql(expression, dialect="duckdb")
+    target = str(folder).replace("'", "''")
+    connection.con.execute(
+        f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY ({by}))"
+    )
 
 
 def _exactly(path: Path) -> str:

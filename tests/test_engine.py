@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from flowbench import engine, schema
 
@@ -53,7 +55,47 @@ def test_what_is_saved_is_loaded_back_with_its_types(tmp_path: Path) -> None:
     pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}, {}]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
     total = table.aggregate(total=table.n.sum(), when=table.when.max())
-    engine.save(connection, total, tmp_path / "it's [saved]*.parquet")
+    columns = pa.schema([("total", pa.int64()), ("when", schema.TYPES["time"])])
+    engine.save(connection, [total, total], tmp_path / "it's [saved]*.parquet", columns)
     back = engine.load(connection, tmp_path / "it's [saved]*.parquet").to_pyarrow()
     assert back.schema.field("total").type == pa.int64()
-    assert back.to_pylist() == [{"total": 2**62, "when": None}]
+    assert back.to_pylist() == [{"total": 2**62, "when": None}] * 2
+
+
+def test_what_is_kept_is_worked_out_once_and_dropped(tmp_path: Path) -> None:
+    connection = engine.connect()
+    pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}]), tmp_path / "1.parquet")
+    table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
+    kept = engine.keep(connection, table.aggregate(total=table.n.sum(), times=table.n.count()))
+    (tmp_path / "1.parquet").unlink()
+    assert str(kept.schema()["total"]) == "int64"  # not the engine's 128 bits
+    assert kept.to_pyarrow().to_pylist() == [{"total": 2**62, "times": 2}]
+    engine.drop(connection, kept)
+    with pytest.raises(duckdb.CatalogException):
+        kept.to_pyarrow()
+
+
+def test_rows_are_dealt_out_into_folders(tmp_path: Path) -> None:
+    connection = engine.connect()
+    pq.write_table(TABLE.rows([{"n": n} for n in range(10)]), tmp_path / "1.parquet")
+    table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
+    folder = tmp_path / "it's [dealt]*"
+    engine.deal_out(connection, table.mutate(part=table.n % 3), folder, "part")
+    assert sorted(path.name for path in folder.iterdir()) == ["part=0", "part=1", "part=2"]
+    found = engine.load(connection, folder / "part=1").to_pyarrow()["n"].to_pylist()
+    assert sorted(found) == [1, 4, 7]
+
+
+def test_what_does_not_fit_the_memory_goes_to_the_disk(tmp_path: Path) -> None:
+    spill = tmp_path / "not there yet"
+    connection = engine.connect(spill)
+    ask = connection.con.execute
+    number, unit = ask("SELECT current_setting('memory_limit')").fetchall()[0][0].split()
+    assert unit == "MiB" or float(number) <= 3.0
+    ask("SET memory_limit = '100MiB'")
+    assert not spill.exists()
+    words = "SELECT md5(range::text) AS word FROM range(3000000)"
+    assert ask(f"SELECT count(*) FROM ({words} GROUP BY word)").fetchall() == [(3_000_000,)]
+    assert spill.exists()
+    connection.disconnect()
+    assert not list(spill.glob("*"))

@@ -1,0 +1,227 @@
+"""A large case of invented traffic, the same every time: what speed and memory are measured on.
+
+Not a story: no scenario, no raw files. Records are drawn with numpy and written straight into a
+case's tables, as a load would leave them. What is real about it is its shape: a few hosts and peers
+have most of the traffic, two records a connection and window, four between two logged interfaces,
+fresh source ports, three days, windows of 60 s, scans from outside that are refused, and a few
+planted things for the detectors to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from flowbench import store
+from flowbench.case import Case
+from flowbench.schema import FLOWS
+
+FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
+DAYS = 3
+SLICES = 288  # the time is drawn slice by slice: what bounds the memory
+HOSTS = 2_000
+WINDOW = 60
+
+_SERVICES = np.array([443, 80, 53, 22, 3306, 5432, 6379, 8080, 8443, 9092, 2049, 389, 25, 20_005])
+_WEIGHTS = np.array([40, 8, 8, 3, 6, 8, 6, 8, 5, 2, 2, 1, 1, 2]) / 100
+POOL, TOR = "203.0.113.50", "198.51.100.9"
+
+
+def make(folder: Path, records: int) -> Case:
+    """A case of about ``records`` flow log records in ``folder``; opened if it is there already."""
+    if (folder / "case.json").exists():
+        return Case.open(folder)
+    case = Case.create(folder, "volume")
+    chance = np.random.default_rng(20_260_901)
+    ends = _Ends(chance, records)
+    batch = store.Batch(folder / "tables", 2)
+    for number in range(SLICES):
+        drawn = int(records / SLICES / 3.71)
+        batch.add("flows", _records(ends, chance, number, drawn))
+        if batch.rows >= store.ROWS_PER_BATCH or number == SLICES - 1:
+            case.log.append("load", evidence=[_entry(batch)], parts=batch.finish())
+            batch = store.Batch(folder / "tables", batch.number + 1)
+    listed = [f"{POOL},mining,pools", f"{TOR},tor,exits"]
+    listed += [
+        f"{a},scanner,noise" for a in ends.outside[chance.integers(0, len(ends.outside), 500)]
+    ]
+    feed = folder.with_suffix(".csv")
+    feed.write_text("indicator,kind,feed\n" + "\n".join(sorted(set(listed))) + "\n")
+    case.ingest(feed)
+    return Case.open(folder)
+
+
+def _entry(batch: store.Batch) -> dict[str, object]:
+    number = f"{batch.number:064x}"
+    return {
+        "source": number[:16], "file": f"made-{batch.number}", "path": "made", "sha256": number,
+        "kind": "flow-logs", "size": 0, "records": batch.rows, "quarantined": 0, "nodata": 0,
+        "skipdata": 0, "first_seen": None, "last_seen": None,
+        "fields": [name for name in FLOWS.columns if name not in ("source", "line")],
+    }  # fmt: skip
+
+
+class _Ends:
+    """Hosts, peers, and which pairs of them talk how often on what port."""
+
+    def __init__(self, chance: np.random.Generator, records: int) -> None:
+        pairs = int(np.clip(records / 25, 20_000, 2_000_000))
+        numbers = np.arange(HOSTS)
+        self.hosts = np.array([f"10.{n >> 8 & 15}.{n & 255}.{n % 250 + 4}" for n in numbers])
+        self.interfaces = np.array([f"eni-0{n:016x}" for n in numbers])
+        outside = chance.choice(1 << 27, size=pairs, replace=False)
+        self.outside = np.array(
+            [f"{32 + (n >> 24)}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in outside]
+        )
+        kind = chance.random(pairs)
+        self.inward, self.internal = kind < 0.25, kind > 0.65
+        self.here = _power(chance, HOSTS, pairs)
+        self.there = np.where(
+            self.internal, _power(chance, HOSTS, pairs), _power(chance, pairs, pairs)
+        )
+        self.internal &= self.here != self.there
+        self.port = chance.choice(_SERVICES, size=pairs, p=_WEIGHTS)
+        self.weight = 1 / np.arange(1, pairs + 1) ** 0.8
+        self.weight /= self.weight.sum()
+        self.cumulated = np.cumsum(self.weight)
+
+
+def _power(chance: np.random.Generator, size: int, count: int) -> np.ndarray:
+    """``count`` numbers below ``size``, the small ones far more often."""
+    return np.minimum((size * chance.random(count) ** 3).astype(np.int64), size - 1)
+
+
+def _records(ends: _Ends, chance: np.random.Generator, number: int, count: int) -> pa.Table:
+    """The records of the connections that begin in a slice of the time."""
+    length = DAYS * 86_400 // SLICES
+    first = FIRST + number * length
+    columns: list[dict[str, np.ndarray]] = list(_talks(ends, chance, first, length, count))
+    columns += _planted(ends, first, length)
+    rows = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+    order = np.argsort(rows["end"], kind="stable")
+    return _table({name: values[order] for name, values in rows.items()}, number)
+
+
+def _talks(
+    ends: _Ends, chance: np.random.Generator, first: int, length: int, count: int
+) -> Iterator[dict[str, np.ndarray]]:
+    pair = np.searchsorted(ends.cumulated, chance.random(count)).clip(max=len(ends.port) - 1)
+    at = first + chance.integers(0, length, count)
+    seconds = np.minimum(chance.exponential(20, count), 1_200)
+    long = chance.random(count) < 0.002
+    seconds[long] = chance.uniform(1_800, 7_200, long.sum())
+    inward, internal = ends.inward[pair], ends.internal[pair]
+    here = ends.hosts[ends.here[pair]]
+    there = np.where(internal, ends.hosts[ends.there[pair] % HOSTS], ends.outside[ends.there[pair]])
+    port = ends.port[pair]
+    source = chance.integers(32_768, 61_000, count)
+    size = chance.lognormal(7.5, 1.2, count).astype(np.int64)
+    silent = inward & (chance.random(count) < 0.5)  # scans, refused
+    yield from windows(
+        np.where(inward, there, here), np.where(inward, here, there), source,
+        np.where(silent, chance.integers(1, 10_000, count), port), at, seconds, size, size * 3,
+        ends.interfaces[ends.here[pair]], refused=silent, outgoing=~inward,
+    )  # fmt: skip
+    both = np.flatnonzero(internal)  # the other end's interface logs it too
+    yield from windows(
+        here[both], there[both], source[both], port[both], at[both], seconds[both], size[both],
+        size[both] * 3, ends.interfaces[ends.there[pair[both]] % HOSTS],
+        refused=silent[both], outgoing=inward[both],
+    )  # fmt: skip
+
+
+def windows(  # noqa: PLR0913  # the columns of an exchange
+    initiator: np.ndarray, responder: np.ndarray, source: np.ndarray, port: np.ndarray,
+    at: np.ndarray, seconds: np.ndarray, out: np.ndarray, back: np.ndarray, interface: np.ndarray,
+    *, refused: np.ndarray, outgoing: np.ndarray,
+) -> Iterator[dict[str, np.ndarray]]:  # fmt: skip
+    """What one interface logs of each exchange: a record a window and direction."""
+    opens = at // WINDOW
+    count = (at + seconds).astype(np.int64) // WINDOW - opens + 1
+    count[refused] = 1
+    row = np.repeat(np.arange(len(at)), count)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    flags = 2 * (place == 0) + (place == count[row] - 1)
+    start = (opens[row] + place) * WINDOW
+    shared = {"interface_id": interface[row], "start": start, "end": start + WINDOW - 1}
+    turned = refused[row]
+    protocol = np.where(port[row] == 53, 17, 6)
+    tcp = protocol == 6
+    yield shared | {
+        "srcaddr": initiator[row], "dstaddr": responder[row],
+        "srcport": source[row], "dstport": port[row], "protocol": protocol,
+        "bytes": np.where(turned, 60, np.maximum(out[row] // count[row], 40)),
+        "action": turned, "tcp_flags": np.where(turned, 2, flags) * tcp,
+        "egress": outgoing[row],
+    }  # fmt: skip
+    kept = np.flatnonzero(~turned)
+    shared = {name: values[kept] for name, values in shared.items()}
+    row, flags = row[kept], flags[kept]
+    yield shared | {
+        "srcaddr": responder[row], "dstaddr": initiator[row],
+        "srcport": port[row], "dstport": source[row], "protocol": protocol[kept],
+        "bytes": np.maximum(back[row] // count[row], 40),
+        "action": np.zeros(len(row), bool),
+        "tcp_flags": (flags | 16 * (flags >> 1 & 1)) * tcp[kept],
+        "egress": ~outgoing[row],
+    }  # fmt: skip
+
+
+def _planted(ends: _Ends, first: int, length: int) -> Iterator[dict[str, np.ndarray]]:
+    """A miner that keeps a session, calls a Tor exit every 5 minutes, and tries a few doors."""
+    host, interface = "10.99.0.5", "eni-0ffffffffffffff05"
+    beats = np.arange(first, first + length, 300) + 7
+    plain = np.zeros(len(beats), bool)
+    tries = np.arange(first, first + length, 450)
+    doors = ends.hosts[np.arange(len(tries)) % 4]
+    mined = np.array([first // 10_800 * 10_800])[: 1 if first % 10_800 < length else 0]
+    sets = (
+        (TOR, 443, beats, 3.0, 1_500, 4_000, plain),
+        (POOL, 3333, mined, 10_000.0, 68_000, 88_000, np.zeros(len(mined), bool)),
+        (doors, 3306, tries, 0.0, 60, 0, np.ones(len(tries), bool)),
+    )
+    for there, port, at, seconds, out, back, refused in sets:
+        whole = np.ones(len(at), np.int64)
+        yield from windows(
+            np.full(len(at), host), np.broadcast_to(there, len(at)), 40_000 + at % 20_000,
+            port * whole, at, seconds * whole, out * whole, back * whole,
+            np.full(len(at), interface), refused=refused, outgoing=~plain[:1].repeat(len(at)),
+        )  # fmt: skip
+
+
+def _table(rows: dict[str, np.ndarray], number: int) -> pa.Table:
+    """Rows as the table that the loader would have made of them."""
+    count = len(rows["start"])
+    way = np.where(rows["egress"], "egress", "ingress")
+    source, destination = pa.array(rows["srcaddr"]), pa.array(rows["dstaddr"])
+    given: dict[str, pa.Array] = {
+        "srcaddr": source, "dstaddr": destination,
+        "pkt_srcaddr": source, "pkt_dstaddr": destination,
+        "interface_id": pa.array(rows["interface_id"]),
+        "action": pa.array(np.where(rows["action"], "REJECT", "ACCEPT")),
+        "flow_direction": pa.array(way),
+        "packets": pa.array(rows["bytes"] // 700 + 1),
+        "line": pa.array(np.arange(count) + 2),
+        "traffic_path": pc.if_else(pa.array(rows["egress"]), 8, None),
+    }  # fmt: skip
+    fixed = {
+        "version": 5, "account_id": "111122223333", "log_status": "OK", "vpc_id": "vpc-1",
+        "subnet_id": "subnet-1", "type": "IPv4", "region": "us-east-1", "az_id": "use1-az1",
+        "source": f"{number:016x}",
+    }  # fmt: skip
+    columns = []
+    for field in FLOWS.arrow:
+        if field.name in ("start", "end"):
+            values = pa.array(rows[field.name] * 1_000_000).cast(field.type)
+        elif field.name in given:
+            values = given[field.name].cast(field.type)
+        elif field.name in rows:
+            values = pa.array(rows[field.name]).cast(field.type)
+        else:
+            values = pa.repeat(pa.scalar(fixed.get(field.name), field.type), count)
+        columns.append(values)
+    return pa.table(columns, schema=FLOWS.arrow)
