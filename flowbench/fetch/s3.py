@@ -169,7 +169,8 @@ def plan(
             raise
     if not walk.anything:
         raise InputError(f"{url}: nothing lies there")
-    made.objects.sort(key=lambda o: o.key)
+    # A folder that turned out to be too wide on its second page was listed twice.
+    made.objects = [one for _, one in sorted({one.key: one for one in made.objects}.items())]
     return made
 
 
@@ -247,7 +248,10 @@ class _Walk:
                 continue
             place = layout.read(key.rpartition("/")[0] + "/")
             kind = layout.kind_of(key, place)
-            if kind not in self.kinds or (place.service and place.kind == layout.UNKNOWN):
+            if place.service and place.kind == layout.UNKNOWN:
+                self.plan.left_out.add(place.service)
+                continue
+            if kind not in self.kinds:
                 continue
             by = layout.concerns(key, found["LastModified"], place, self.period)
             if by is not None:

@@ -203,3 +203,14 @@ def script() -> Iterator[Script]:
     server.server.shutdown()
     server.server.server_close()
     server.thread.join(10)
+
+
+def files(case: Case) -> dict[str, bytes]:
+    root = case.path / "evidence" / "fetched"
+    found = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def index(case: Case) -> list[dict]:
+    lines = (case.path / "evidence" / "fetched.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
-import boto3
 import pytest
 
 from flowbench import fetch
 from flowbench.case import Case
-from flowbench.errors import CaseError, InputError
+from flowbench.errors import InputError
 from flowbench.fetch import layout, s3
 from flowbench.fetch.aws import Account, Refused
 from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Shelf
-from tests.fetch.conftest import ACCOUNT, Bucket, account, flow_log, wait_for
+from tests.fetch.conftest import ACCOUNT, Bucket, account, files, flow_log, index, wait_for
 
 REGION = "eu-central-1"
 NOON = 1788264000  # 2026-09-01T12:00Z
@@ -36,17 +33,6 @@ def name(stamp: str, kind: str = "vpcflowlogs", ending: str = "log.gz") -> str:
 def fetched(case: Case, where: Bucket, prefix: str = "", wanted=WANTED, **more) -> Done:
     url = f"s3://{where.name}/{prefix}"
     return fetch.bring(case, s3.plan(account(where.endpoint), url, wanted, **more))
-
-
-def files(case: Case) -> dict[str, bytes]:
-    root = case.path / "evidence" / "fetched"
-    found = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
-
-
-def index(case: Case) -> list[dict]:
-    lines = (case.path / "evidence" / "fetched.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def fill(bucket: Bucket) -> None:
@@ -134,10 +120,16 @@ def test_kinds_narrow_and_one_object_can_be_named(bucket) -> None:
 def test_many_folders_without_a_meaning_are_one_listing(bucket) -> None:
     for number in range(120):
         bucket.put(f"exports/{number:03}/000000.gz", b"x")
+    for number in range(1000):  # the first page of the listing has no folder
+        bucket.put(f"exports/%{number:04}.gz", b"x")
+    bucket.put(f"exports/zz/AWSLogs/{ACCOUNT}/waf/2026/09/01/x.gz", b"x")
     plan = s3.plan(account(bucket.endpoint), f"s3://{bucket.name}/exports/", WANTED)
-    assert len(plan.objects) == 120
+    assert len(plan.objects) == len({one.key for one in plan.objects}) == 1120
     assert plan.unknown == {"exports/"}
-    assert plan.notes()[0] == "no layout flowbench knows; all was listed under: exports/"
+    assert plan.notes()[:2] == [
+        "left out, not evidence flowbench reads: waf",
+        "no layout flowbench knows; all was listed under: exports/",
+    ]
 
 
 def test_what_was_fetched_is_the_evidence_and_says_where_from(bucket, case) -> None:
@@ -220,7 +212,7 @@ fetch.bring(Case.open(sys.argv[1]), plan)
 def test_a_fetch_that_is_killed_is_taken_up(bucket, case, how) -> None:
     folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/09/01"
     made = {}
-    for number in range(200):
+    for number in range(120):
         stamp = f"20260901T12{number % 12 * 5:02}Z"
         key = f"{folder}/{name(stamp).replace('1a2b', f'{number:04}')}"
         made[bucket.put(key, os.urandom(20_000))] = number
@@ -233,7 +225,7 @@ def test_a_fetch_that_is_killed_is_taken_up(bucket, case, how) -> None:
     _, complaint = process.communicate(timeout=20)
     assert process.returncode != 0
     came = files(case)
-    assert 8 <= len(came) < 200
+    assert 8 <= len(came) < 120
     assert all(data == (bucket.root.parent / p[3:]).read_bytes() for p, data in came.items())
     opened = Case.open(case.path)
     if how == signal.SIGINT:
@@ -242,46 +234,9 @@ def test_a_fetch_that_is_killed_is_taken_up(bucket, case, how) -> None:
         assert opened.custody[-1]["details"]["fetched"] == len(came)
         assert not (case.path / "evidence" / "aside").exists()
     done = fetched(opened, bucket)
-    assert (done.fetched, done.here) == (200 - len(came), len(came))
+    assert (done.fetched, done.here) == (120 - len(came), len(came))
     assert {p.removeprefix(f"s3/{bucket.name}/") for p in files(case)} == set(made)
     assert not (case.path / "evidence" / "aside").exists()
-
-
-HOSTILE = [
-    "../../../up.gz", "a/../../up.gz", "/abs.gz", "//x.gz", "a\\..\\b.gz", "C:evil.gz", "CON",
-    "nul.log.gz", "\x1b[31mred.gz", "x" * 900, "e\u0301.gz", "\u202egz.exe", "a b.gz", "a+b%2F.gz",
-    "AWSLogs/Case.gz", "AWSLogs/case.gz", "node", "node/inside.gz", ".hidden", "-rf", "dot.",
-    "~odd/x", "<script>.gz", "=cmd|'/c'!A0.gz",
-]  # fmt: skip
-
-
-def test_no_key_leads_out_of_the_case_or_onto_another(moto, case) -> None:
-    client = boto3.client("s3", endpoint_url=moto)
-    client.create_bucket(Bucket="hostile")
-    for key in HOSTILE:
-        client.put_object(Bucket="hostile", Key=key, Body=b"of " + key.encode())
-    client.put_object(Bucket="hostile", Key="folder/", Body=b"")
-    before = {path for path in case.path.parent.rglob("*") if not path.is_relative_to(case.path)}
-    wanted = layout.period("2020-01-01")
-    ask = account(moto)
-    plan = s3.plan(ask, "s3://hostile/", wanted)
-    assert sorted(one.key for one in plan.objects) == sorted(HOSTILE)
-    done = fetch.bring(case, plan)
-    assert (done.fetched, done.failed) == (len(HOSTILE), [])
-    held = files(case)
-    where = {entry["key"]: entry["files"][0]["file"] for entry in index(case)}
-    assert {key: held[where[key]] for key in HOSTILE} == {k: b"of " + k.encode() for k in HOSTILE}
-    assert len({path.casefold() for path in held}) == len(HOSTILE)
-    assert where["AWSLogs/Case.gz"] == "s3/hostile/AWSLogs/Case.gz"
-    assert where["AWSLogs/case.gz"].startswith("s3/hostile/~odd/")
-    assert where["nul.log.gz"].endswith(".log.gz")
-    names = [part for path in held for part in path.split("/")]
-    assert all(part.isascii() and part.isprintable() and ".." not in part for part in names)
-    after = {path for path in case.path.parent.rglob("*") if not path.is_relative_to(case.path)}
-    assert after == before
-    again = s3.plan(ask, "s3://hostile/", wanted)
-    second = fetch.bring(case, again)
-    assert (second.fetched, second.here) == (0, len(HOSTILE))
 
 
 def test_an_object_that_cannot_be_had_stops_no_other(bucket, case) -> None:
@@ -296,36 +251,6 @@ def test_an_object_that_cannot_be_had_stops_no_other(bucket, case) -> None:
     assert done.failed == [(gone, f"{gone}: it is gone")]
     assert case.custody[-1]["details"]["failed"] == [[gone, f"{gone}: it is gone"]]
     assert list(files(case)) == [f"s3/{bucket.name}/{keys[1]}"]
-
-
-def test_two_fetches_into_one_case_do_not_meet(case) -> None:
-    with Shelf(case.path).opened():
-        met = []
-
-        def second() -> None:
-            with pytest.raises(CaseError, match="another fetch into"), Shelf(case.path).opened():
-                pass
-            met.append(True)
-
-        thread = threading.Thread(target=second)
-        thread.start()
-        thread.join(10)
-    assert met == [True]
-
-
-def test_a_damaged_index_loses_only_its_damage(bucket, case) -> None:
-    folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/09/01"
-    for minute in ("00", "05"):
-        bucket.put(f"{folder}/{name(f'20260901T12{minute}Z')}", minute.encode())
-    fetched(case, bucket)
-    path = Shelf(case.path).index
-    lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b'[1]\n{"unit": 3, "files": []}\n' + lines[0] + lines[1][:40])
-    done = fetched(case, bucket)
-    assert (done.fetched, done.here) == (1, 1)
-    # The name is taken by a file that the index does not know any more: it is not written over.
-    assert sorted(files(case).values()) in ([b"00", b"00", b"05"], [b"00", b"05", b"05"])
-    assert fetched(case, bucket).here == 2
 
 
 def test_refusals_say_what_to_do(bucket, moto, tmp_path, monkeypatch) -> None:
@@ -379,37 +304,6 @@ def test_an_answer_that_breaks_off_is_asked_for_again(script, case, cuts, comes)
         assert (done.fetched, progress[-1], files(case)) == (0, 0, {})
         assert re.match(r"s3://logs-of/a.gz: (IncompleteRead|ResponseStream)", done.failed[0][1])
     assert not (case.path / "evidence" / "aside").exists()
-
-
-def test_a_case_whose_log_was_changed_takes_nothing(bucket, case) -> None:
-    bucket.put("a.gz", b"x")
-    log = case.path / "custody.jsonl"
-    log.write_text(log.read_text().replace('"name"', '"nome"'))
-    with pytest.raises(CaseError, match=r"log was changed .*: fetch nothing more into this case"):
-        fetched(case, bucket)
-    assert not (case.path / "evidence").exists()
-
-
-def test_a_full_disk_is_said_and_what_came_is_kept(bucket, case, monkeypatch) -> None:
-    folder = f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/2026/09/01"
-    for minute in range(0, 60, 5):
-        bucket.put(f"{folder}/{name(f'20260901T12{minute:02}Z')}", b"x" * 10)
-    keep, kept = Shelf.keep, []
-
-    def full(self: Shelf, *given, **more) -> None:
-        if len(kept) == 3:
-            raise OSError(28, "No space left on device")
-        kept.append(given)
-        keep(self, *given, **more)
-
-    monkeypatch.setattr("flowbench.fetch.aws.WORKERS", 1)
-    monkeypatch.setattr(Shelf, "keep", full)
-    with pytest.raises(CaseError, match=r"cannot write to .*: No space left on device"):
-        fetched(case, bucket)
-    assert len(files(case)) == 3
-    assert not (case.path / "evidence" / "aside").exists()
-    entry = Case.open(case.path).custody[-1]["details"]
-    assert (entry["fetched"], entry["outcome"]) == (3, "OSError")
 
 
 def test_boto3_is_only_needed_to_fetch(tmp_path) -> None:
