@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flowbench.enrich import ports as known_ports
 from flowbench.schema import Table
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def many(count: int, word: str, words: str | None = None) -> str:
 
 
 def port_name(port: int, protocol: int | None) -> str:
-    """'443/tcp', or the protocol alone where there are no ports."""
+    """'443/tcp (https)', or the protocol alone where there are no ports."""
     word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
-    return f"{port}/{word}" if port else word
+    usual = known_ports.name(port, protocol)
+    return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word

@@ -1,0 +1,97 @@
+"""What is usually spoken on a port: a name as the field says it, and the AWS data services.
+
+A short table of its own: what /etc/services has differs from system to system and is missing on
+many, and the same evidence must give the same words everywhere. Names are IANA's, in the words that
+analysts use where those differ (rdp, not ms-wbt-server). A name is where a service usually is, no
+proof of what was spoken: anything listens anywhere.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_TCP, _UDP = 6, 17
+
+# Sources: IANA's Service Name and Transport Protocol Port Number Registry; for what is not
+# registered, the documentation of the product named.
+_BOTH = """
+7 echo, 9 discard, 19 chargen, 53 dns, 88 kerberos, 111 rpcbind, 123 ntp, 135 msrpc, 161 snmp,
+162 snmptrap, 389 ldap, 443 https, 445 smb, 464 kpasswd, 500 isakmp, 514 syslog, 636 ldaps, 853 dot,
+1194 openvpn, 1812 radius, 2049 nfs, 3389 rdp, 3478 stun, 5060 sip, 5061 sips, 5353 mdns,
+5355 llmnr, 8125 statsd, 51820 wireguard
+"""
+_ONLY_TCP = """
+20 ftp-data, 21 ftp, 22 ssh, 23 telnet, 25 smtp, 43 whois, 49 tacacs, 79 finger, 80 http, 110 pop3,
+113 ident, 119 nntp, 139 netbios-ssn, 143 imap, 179 bgp, 427 slp, 465 smtps, 502 modbus, 512 exec,
+513 login, 515 printer, 543 klogin, 548 afp, 554 rtsp, 587 submission, 593 msrpc-http, 631 ipp,
+873 rsync, 902 vmware-auth, 989 ftps-data, 990 ftps, 993 imaps, 995 pop3s, 1080 socks, 1099 rmi,
+1433 mssql, 1521 oracle, 1723 pptp, 1883 mqtt, 2082 cpanel, 2181 zookeeper, 2222 ssh-alt,
+2375 docker, 2376 docker-tls, 2379 etcd, 2380 etcd-peer, 2483 oracle-tcps, 3000 http-dev,
+3128 http-proxy, 3260 iscsi, 3268 ldap-gc, 3269 ldaps-gc, 3306 mysql, 3333 stratum, 3690 svn,
+4369 epmd, 5000 http-dev, 5222 xmpp, 5432 postgresql, 5439 redshift,
+5601 kibana, 5671 amqps, 5672 amqp, 5900 vnc, 5901 vnc, 5938 teamviewer, 5984 couchdb,
+5985 winrm, 5986 winrm-tls, 6000 x11, 6379 redis, 6380 redis-tls, 6443 kubernetes-api, 6667 irc,
+6697 ircs, 7000 cassandra-peer, 7001 weblogic, 7687 bolt, 8000 http-alt, 8080 http-alt,
+8081 http-alt, 8086 influxdb, 8088 http-alt, 8111 dax, 8140 puppet, 8182 gremlin, 8200 vault,
+8333 bitcoin, 8443 https-alt, 8500 consul, 8883 mqtts, 8888 http-alt, 9000 http-alt, 9001 tor-or,
+9030 tor-dir, 9042 cassandra, 9050 tor-socks, 9090 prometheus, 9092 kafka, 9093 alertmanager,
+9094 kafka-tls, 9096 kafka-sasl, 9098 kafka-iam, 9100 jetdirect, 9111 dax-tls, 9142 cassandra-tls,
+9200 elasticsearch, 9300 elasticsearch-peer, 9418 git, 9999 http-dev, 10000 webmin, 10250 kubelet,
+10255 kubelet-readonly, 11211 memcached, 14433 stratum, 14444 stratum, 15672 rabbitmq-http,
+27017 mongodb, 27018 mongodb-shard, 45700 stratum, 50000 db2, 61616 activemq
+"""
+_ONLY_UDP = """
+67 dhcp-server, 68 dhcp-client, 69 tftp, 137 netbios-ns, 138 netbios-dgm, 520 rip, 1701 l2tp,
+1900 ssdp, 3544 teredo, 4500 ipsec-nat, 4789 vxlan, 5683 coap, 6081 geneve, 11211 memcached
+"""
+# Default ports as each service's user guide has them; users may choose others.
+_AWS = {
+    2049: ("EFS", "FSx"),
+    1433: ("RDS for SQL Server",),
+    1521: ("RDS for Oracle",),
+    3306: ("RDS for MySQL or MariaDB", "Aurora MySQL"),
+    5432: ("RDS for PostgreSQL", "Aurora PostgreSQL", "Redshift"),
+    50000: ("RDS for Db2",),
+    5439: ("Redshift",),
+    6379: ("ElastiCache", "MemoryDB"),
+    6380: ("ElastiCache",),
+    11211: ("ElastiCache",),
+    27017: ("DocumentDB",),
+    8182: ("Neptune",),
+    8111: ("DAX",),
+    9111: ("DAX",),
+    9092: ("MSK",),
+    9094: ("MSK",),
+    9096: ("MSK",),
+    9098: ("MSK",),
+    9194: ("MSK",),
+    9196: ("MSK",),
+    9198: ("MSK",),
+    9142: ("Keyspaces",),
+    5671: ("Amazon MQ",),
+    61617: ("Amazon MQ",),
+    8883: ("IoT Core", "Amazon MQ"),
+    988: ("FSx for Lustre",),
+    445: ("FSx",),
+    5985: ("FSx",),
+}
+
+
+@cache
+def _names() -> dict[tuple[int, int], str]:
+    found: dict[tuple[int, int], str] = {}
+    for text, protocols in ((_BOTH, (_TCP, _UDP)), (_ONLY_TCP, (_TCP,)), (_ONLY_UDP, (_UDP,))):
+        for entry in text.replace("\n", " ").split(","):
+            port, word = entry.split()
+            found |= {(int(port), protocol): word for protocol in protocols}
+    return found
+
+
+def name(port: int, protocol: int | None) -> str | None:
+    """What is usually spoken on a port of TCP (6) or UDP (17), None when nothing is usual."""
+    return _names().get((port, protocol)) if protocol is not None else None
+
+
+def aws(port: int, protocol: int | None) -> tuple[str, ...]:
+    """The AWS data services that listen on a TCP port by default."""
+    return _AWS.get(port, ()) if protocol == _TCP else ()
