@@ -102,13 +102,14 @@ class Case:
         Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators').
         ``formats`` are format strings (``${version} ${srcaddr} …``) of flow logs without a header;
         those that a recorded describe-flow-logs answer among the files names are known anyway. A
-        file whose bytes are in the case already is left out, whatever its name. With ``copy`` the
-        files are copied into the case first. ``progress`` is called with (bytes done, of bytes,
-        file).
+        file whose bytes are in the case already is left out, whatever its name; but if a table made
+        of it is damaged, its whole load is read again. Files in zip and tar archives are evidence
+        of their own. With ``copy`` the files are copied into the case first. ``progress`` is called
+        with (bytes done, of bytes, file).
 
         Returns a frame with a row per file: file, kind, records, quarantined, outcome ('loaded',
-        'already there', 'not readable'). Raises InputError when a path does not exist or a format
-        is none, CaseError when the case cannot be written or another load is under way.
+        'already there', 'restored', 'not readable'). Raises InputError when a path does not exist
+        or a format is none, CaseError when the case cannot be written or another load is under way.
         """
         columns = tuple(layouts.from_format(text) for text in formats)
         try:
@@ -177,7 +178,7 @@ class Case:
             if gone := [part for part in parts if not part.exists()]:
                 raise CaseError(
                     f"{len(gone)} parts of the {name} table are missing, {gone[0].name} for one:"
-                    " restore the case's tables folder, or load the evidence into a new case"
+                    " load the same evidence again, which restores them"
                 )
             self._tables[name] = engine.scan(self._connection, declared, parts)
         return self._tables[name]

@@ -49,14 +49,20 @@ class Log:
         return self.entries[-1]["digest"] if self.entries else START
 
     @property
+    def standing(self) -> list[dict[str, Any]]:
+        """The entries that hold: those that no later one supersedes, because tables were lost."""
+        gone = {seq for e in self.entries for seq in e["details"].get("supersedes", ())}
+        return [e for e in self.entries if e.get("seq") not in gone]
+
+    @property
     def evidence(self) -> list[dict[str, Any]]:
         """The manifest: what was recorded of each evidence file, in the order of loading."""
-        return [row for e in self.entries for row in e["details"].get("evidence", ())]
+        return [row for e in self.standing for row in e["details"].get("evidence", ())]
 
     @property
     def parts(self) -> list[dict[str, Any]]:
         """What was recorded of each table part: table, file, rows, sha256, bytes."""
-        return [row for e in self.entries for row in e["details"].get("parts", ())]
+        return [row for e in self.standing for row in e["details"].get("parts", ())]
 
     def append(self, action: str, **details: Any) -> dict[str, Any]:
         """Write one entry and make sure it is on the disk. Raises CaseError when it cannot be.
@@ -137,6 +143,9 @@ class Log:
 def _is_entry(entry: object) -> bool:
     """Whether a line of the log has the shape of an entry, so that everything may rely on it."""
     if not isinstance(entry, dict) or not isinstance(entry.get("details"), dict):
+        return False
+    gone = entry["details"].get("supersedes", [])
+    if not isinstance(gone, list) or not all(isinstance(seq, int) for seq in gone):
         return False
     if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
         return False

@@ -20,6 +20,9 @@ import ibis
 from flowbench import connections, custody, engine, load
 from flowbench.enrich import addresses
 from flowbench.errors import CaseError
+from flowbench.load.stream import digest
+
+SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 
 _STALE = 86_400  # seconds after which what a query left on the disk belongs to nobody
 
@@ -34,23 +37,43 @@ def spill_folder(case: Path) -> Path:
 def made(case: Path, log: custody.Log, progress: Callable[[int, int, str], None]) -> Path:
     """The folder with connections.parquet and pairs.parquet, made now if it is not there.
 
-    Its name holds what they are worked out from: the parts of the tables, and the code. Raises
+    Its name holds what they are worked out from: the parts of the tables, and the code; SHA256SUMS
+    in it, what came out. What was changed since is worked out anew, not believed. Raises
     OSError when the case is on a read-only disk (see ``made_elsewhere``), CaseError when there is
     not room enough.
     """
     folder = case / "derived" / f"connections-{_key(log)}"
-    if not folder.exists():
+    if not all(same for _, same in files(folder)):
         folder.parent.mkdir(exist_ok=True)
         with filelock.FileLock(folder.parent / "derived.lock"):
-            if not folder.exists():  # another process may just have made it
+            if not all(same for _, same in files(folder)):  # another process may just have made it
                 _tidy(folder.parent)
                 aside = folder.with_suffix(".aside")
                 try:
                     _make(case, log, aside, progress)
+                    sums = [f"{digest(path)[0]}  {path.name}\n" for path in sorted(aside.iterdir())]
+                    (aside / SUMS).write_text("".join(sums), encoding="ascii")
                     aside.replace(folder)
                 finally:
                     shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+def files(folder: Path) -> list[tuple[str, bool]]:
+    """Each file that was worked out into a folder, and whether it is still the same."""
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return [(SUMS, False)]
+    pairs = [line.partition("  ") for line in lines]
+    return [(Path(name).name, _is(folder / Path(name).name, sha256)) for sha256, _, name in pairs]
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        return digest(path)[0] == sha256
+    except OSError:
+        return False
 
 
 def made_elsewhere(

@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 import pandas as pd
 
-from flowbench import custody, load, store
+from flowbench import custody, load, restore, store
 from flowbench.errors import CaseError
 from flowbench.load.find import find
 from flowbench.load.stream import OnDisk
@@ -69,12 +69,14 @@ def _load(
     store.remove_orphans(folder / "tables", {part["file"] for part in log.parts})
     known = {entry["source"] for entry in log.evidence}
     new: list[load.Evidence] = []
+    there: dict[str, load.Evidence] = {}
     rows: list[tuple[str, str, int, int, str]] = []
     formats = [*how.formats]
     try:
         for evidence in _unpacked(folder, found, known, how.copy, unread):
             if evidence.source in known:
                 rows.append((evidence.file, "", 0, 0, "already there"))
+                there[evidence.source] = evidence
                 if evidence.within is not None:
                     evidence.within.container.done()
             else:
@@ -86,7 +88,10 @@ def _load(
         for evidence in new:
             if evidence.container is not None:
                 evidence.container.close()
+    restored = _restore(folder, log, there, how, unread)
+    rows = restored + [row for row in rows if row[0] not in {row[0] for row in restored}]
     _note_unread(folder, log, unread)
+    store.remove_orphans(folder / "tables", {part["file"] for part in log.parts})  # superseded
     rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
     rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
@@ -157,7 +162,7 @@ def _load_new(
             store.load_files(
                 left,
                 folder=folder / "tables",
-                first_number=len(log.entries) + 1,
+                first_number=store.next_number(log),
                 read=partial(load.read, kind=how.kind, formats=formats),
                 commit=commit,
                 progress=one_done,
@@ -166,6 +171,42 @@ def _load_new(
             unread.append((error.evidence.file, error.reason))
             new = [evidence for evidence in new if evidence.source != error.evidence.source]
     return new
+
+
+def _restore(
+    folder: Path,
+    log: custody.Log,
+    there: dict[str, load.Evidence],
+    how: How,
+    unread: list[tuple[str, str]],
+) -> list[tuple[str, str, int, int, str]]:
+    """Make the damaged tables of files again that were given again; a row for each file read."""
+    rows = []
+    given = {source: Path(e.path) for source, e in there.items() if e.within is None}
+    for entry in restore.damaged(folder, log, set(there)):
+        done = 0
+        total = sum(row.get("size", 0) for row in entry["details"]["evidence"])
+
+        def one_done(evidence: load.Evidence, total: int = total) -> None:
+            nonlocal done
+            done += evidence.size
+            how.progress(done, total, evidence.file)
+
+        try:
+            evidence, parts = restore.again(folder, log, entry, given, one_done)
+        except load.UnreadableError as error:
+            unread.append((error.evidence.file, error.reason))
+            continue
+        log.append(
+            "load",
+            evidence=[_entry(folder, e) for e in evidence],
+            parts=parts,
+            kind=entry["details"].get("kind"),
+            formats=entry["details"].get("formats", []),
+            supersedes=[entry["seq"]],
+        )
+        rows += [(e.file, e.kind, e.records, e.quarantined, "restored") for e in evidence]
+    return rows
 
 
 def _entry(folder: Path, evidence: load.Evidence) -> dict[str, Any]:
@@ -178,12 +219,18 @@ def _entry(folder: Path, evidence: load.Evidence) -> dict[str, Any]:
 
 def _note_unread(folder: Path, log: custody.Log, unread: list[tuple[str, str]]) -> None:
     """Files that could not be opened stand in quarantine too: once, however often tried."""
-    known = {tuple(pair) for e in log.entries for pair in e["details"].get("unread", ())}
+    lost = [e for e in log.standing if e["details"].get("unread") and not restore.sound(folder, e)]
+    again = [tuple(pair) for e in lost for pair in e["details"]["unread"]]
+    known = {tuple(pair) for e in log.standing for pair in e["details"].get("unread", ())} - {
+        *again
+    }
+    unread = [*{*unread, *again}]
     if fresh := [pair for pair in sorted(unread) if pair not in known]:
-        batch = store.Batch(folder / "tables", len(log.entries) + 1)
+        batch = store.Batch(folder / "tables", store.next_number(log))
         for name, reason in fresh:
             batch.add("quarantine", load.unreadable(name, reason))
-        log.append("load", evidence=[], parts=batch.finish(), unread=fresh)
+        gone = {"supersedes": [entry["seq"] for entry in lost]} if lost else {}
+        log.append("load", evidence=[], parts=batch.finish(), unread=fresh, **gone)
 
 
 def _copy(folder: Path, evidence: load.Evidence) -> None:

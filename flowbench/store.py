@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowbench import load
+from flowbench import custody, load
 from flowbench.errors import CaseError
 from flowbench.load.stream import digest
 
@@ -105,6 +105,12 @@ def remove_orphans(folder: Path, named: set[str]) -> None:
     for path in sorted(folder.glob("*/*")):
         if path.relative_to(folder).as_posix() not in named:
             path.unlink()
+
+
+def next_number(log: custody.Log) -> int:
+    """The number of the next batch: of the entry that will name it, and no part has it yet."""
+    taken = (Path(part["file"]).name.partition("-")[0] for part in log.parts)
+    return max([len(log.entries), *(int(number) for number in taken if number.isdigit())]) + 1
 
 
 def load_files(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from flowbench import custody
+from flowbench import custody, derived
 from flowbench.load import Evidence, members
 from flowbench.load.stream import digest
 
@@ -22,7 +22,8 @@ def check(path: Path, log: custody.Log) -> pd.DataFrame:
     The members of an archive are sound when the archive is; of one that changed, or that was not
     loaded whole, each member is looked for by its digest.
 
-    Columns: what ('evidence', 'table', 'custody'), name, ok, detail (what no longer matches).
+    Columns: what ('evidence', 'table', 'derived', 'custody'), name, ok, detail (what no longer
+    matches).
     """
     rows = [("evidence", *found) for found in _evidence(path, log.evidence)]
     rows += [
@@ -38,6 +39,12 @@ def check(path: Path, log: custody.Log) -> pd.DataFrame:
         ("table", name, False, "no entry of the custody log names it")
         for file in sorted((path / "tables").glob("*/*.parquet"))
         if (name := file.relative_to(path / "tables").as_posix()) not in named
+    ]
+    anew = "changed: it is worked out anew, not believed"
+    rows += [
+        ("derived", f"{folder.name}/{name}", same, "" if same else anew)
+        for folder in sorted((path / "derived").glob("connections-*/"))
+        for name, same in derived.files(folder)
     ]
     rows += _fetched(path, log)
     problems = log.check()

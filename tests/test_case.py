@@ -11,6 +11,7 @@ from pathlib import Path
 
 import filelock
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from flowbench import load, store
@@ -288,7 +289,7 @@ def test_a_missing_part_is_named_with_the_remedy(case, logs) -> None:
     case.ingest(logs)
     part = next((case.path / "tables" / "flows").iterdir())
     part.unlink()
-    with pytest.raises(CaseError, match=rf"{part.name} for one: restore"):
+    with pytest.raises(CaseError, match=rf"{part.name} for one: load the same"):
         _ = Case.open(case.path).flows
 
 
@@ -357,3 +358,22 @@ def test_a_case_of_ten_thousand_files_opens_and_grows_at_once(case, logs, files_
     assert len(again.log.evidence) == 10_001
     assert opened - start < 1
     assert loaded - opened < 1
+
+
+@pytest.mark.parametrize("how", ["changed", "emptied", "no parquet"])
+def test_a_derived_table_that_was_changed_is_not_believed(case, logs, how) -> None:
+    case.ingest(logs)
+    count = case.connections.count().execute()
+    assert count > 1
+    assert case.verify()["ok"].all()
+    (path,) = (case.path / "derived").glob("*/connections.parquet")
+    rows = case.connections.to_pyarrow()
+    if how == "no parquet":
+        path.write_bytes(b"rubbish")
+    else:
+        pq.write_table(rows.slice(0, 0 if how == "emptied" else 1), path)
+    checked = case.verify().set_index("name")
+    assert checked.index[~checked["ok"]].tolist() == [f"{path.parent.name}/{path.name}"]
+    again = Case.open(case.path)
+    assert again.connections.count().execute() == count
+    assert again.verify()["ok"].all()

@@ -20,7 +20,7 @@ LAYERS = [
     {"errors", "schema"},
     {"engine", "custody"},
     {"load", "enrich", "connections"},
-    {"store", "intake", "verify", "proof", "coverage", "derived"},
+    {"store", "restore", "intake", "verify", "proof", "coverage", "derived"},
     {"case"},
     {"detect", "attribution", "graph", "timeline", "fetch"},
     {"plot", "output"},

@@ -125,6 +125,8 @@ def load_into(
     ]
     if there:
         click.echo(f"{there} files were in the case already.", err=True)
+    if restored := int((files["outcome"] == "restored").sum()):
+        click.echo(f"{restored} files were read again: tables made of them were damaged.", err=True)
     for name in barred["file"]:
         click.echo(f"not readable: {out.plain(name)}", err=True)
     if len(bare):

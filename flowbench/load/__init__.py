@@ -107,6 +107,11 @@ class Evidence:
         )
 
     @classmethod
+    def recorded(cls, entry: dict[str, Any]) -> Evidence:
+        """As the custody log keeps it."""
+        return cls(**{name: entry[name] for name in cls.columns() if name in entry})
+
+    @classmethod
     def columns(cls) -> list[str]:
         """What the manifest keeps, by name."""
         return [name for name in cls.__dataclass_fields__ if name not in ("within", "container")]
