@@ -49,7 +49,7 @@ class _Command(click.Group):
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flowbench")
 def main() -> None:
-    r"""Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
+    """Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
 
     Start with `flowbench demo`, or with your own logs:
 
@@ -60,7 +60,7 @@ def main() -> None:
       flowbench report CASE
 
     All times are UTC. Exit codes: 0 done, 1 the answer is bad (verify), 2 usage or input wrong.
-    """
+    """  # noqa: D301  # click looks for the character
 
 
 def case_argument(command: Callable[..., None]) -> Callable[..., None]:

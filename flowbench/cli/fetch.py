@@ -66,7 +66,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     form: str,
     output: Path | None,
 ) -> None:
-    r"""Bring evidence from AWS into CASE and load it.
+    """Bring evidence from AWS into CASE and load it.
 
     SOURCE is where it lies:
 
@@ -81,7 +81,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     fetched whole, with a margin for late ones. Credentials are found as the AWS CLI finds them, and
     never kept. Interrupted? Run it again: what is here is not fetched twice. Exit code 1 when AWS
     refused a part of it.
-    """
+    """  # noqa: D301  # click looks for the character
     from flowbench import fetch as fetching
     from flowbench import output as out
     from flowbench.fetch.aws import Account

@@ -192,5 +192,5 @@ def _folders(path: str) -> list[str]:
 def _length(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:
+    except (OSError, ValueError):  # a name in a damaged index may be none at all
         return -1

@@ -49,6 +49,12 @@ def test_from_a_bucket_to_the_case(bucket, case) -> None:
     assert run("verify", case.path).exit_code == 0
 
 
+def test_help_keeps_its_lists() -> None:
+    lines = [line.strip() for line in run("fetch", "--help").output.splitlines()]
+    assert "logs://GROUP         events of a CloudWatch Logs group, in whole hours" in lines
+    assert "flowbench new CASE" in [line.strip() for line in run("--help").output.splitlines()]
+
+
 def test_the_command_knows_all_kinds() -> None:
     assert importlib.import_module("flowbench.cli.fetch")._KINDS == layout.KINDS
 

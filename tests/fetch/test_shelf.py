@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path, PurePosixPath
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowbench import fetch
 from flowbench.case import Case
@@ -74,7 +78,9 @@ def test_a_damaged_index_loses_only_its_damage(bucket, case) -> None:
     fetched(case, bucket)
     path = Shelf(case.path).index
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b'[1]\n{"unit": 3, "files": []}\n' + lines[0] + lines[1][:40])
+    odd = b'{"unit": "u", "files": [{"file": "a\\u0000", "size": 1}]}\n'
+    path.write_bytes(b'[1]\n{"unit": 3, "files": []}\n' + odd + lines[0] + lines[1][:40])
+    assert not Shelf(case.path).has("u")
     done = fetched(case, bucket)
     assert (done.fetched, done.here) == (1, 1)
     # The name is taken by a file that the index does not know any more: it is not written over.
@@ -111,3 +117,26 @@ def test_a_case_whose_log_was_changed_takes_nothing(bucket, case) -> None:
     with pytest.raises(CaseError, match=r"log was changed .*: fetch nothing more into this case"):
         fetched(case, bucket)
     assert not (case.path / "evidence").exists()
+
+
+PARTS = st.sampled_from(["a", "A", "b.gz", "B.GZ", "..", ".", "", "con", "a.", "x" * 130, "~odd"])
+KEYS = st.lists(PARTS | st.text(max_size=5), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.lists(KEYS, max_size=12, unique=True))
+def test_every_key_has_a_place_of_its_own(keys) -> None:
+    shelf = Shelf(Path("/nowhere/at/all"))
+    places = [shelf.place(["s3", "bucket", *key.split("/")], key) for key in keys]
+    again = [shelf.place(["s3", "bucket", *key.split("/")], key) for key in keys]
+    assert again == places
+    folded = [place.casefold() for place in places]
+    assert len(set(folded)) == len(keys)
+    folders = {parent.as_posix() for place in folded for parent in PurePosixPath(place).parents}
+    assert folders.isdisjoint(folded)
+    for key, place in zip(keys, places, strict=True):
+        names = place.split("/")
+        assert names[:2] == ["s3", "bucket"]
+        assert len(names) > 2
+        assert not {"", ".", ".."} & set(names)
+        assert all(re.fullmatch(r"[A-Za-z0-9_=+@,.~-]+", name) for name in names)
+        assert place == f"s3/bucket/{key}" or names[2] == "~odd"
