@@ -17,7 +17,6 @@ from flowbench.load.values import (
     brief,
     flag,
     items,
-    messages,
     parse,
     pick,
     text,
@@ -72,13 +71,13 @@ def claim(value: object) -> list[object] | None:
     """The CloudTrail records in a JSON value, or None for anything else.
 
     A trail's file (``Records``), an answer of lookup-events (``Events``) or elements of it, bare
-    records and lists of them, EventBridge events, messages of CloudWatch Logs.
+    records and lists of them, EventBridge events.
     """
     for name in ("Records", "Events"):
         found = value.get(name) if isinstance(value, dict) else None
         if isinstance(found, list) and (any(map(_is_event, found)) or value == {name: []}):
             return found
-    listed = value if isinstance(value, list) else (messages(value) or [value])
+    listed = value if isinstance(value, list) else [value]
     return listed if any(map(_is_event, listed)) else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flowbench import schema
 from flowbench.errors import BadRecord
-from flowbench.load.values import address, brief, domain, items, messages, pick, port, text, time
+from flowbench.load.values import address, brief, domain, items, pick, port, text, time
 
 KIND = "dns"
 
@@ -36,11 +36,8 @@ _MARKS = ("query_timestamp", "query_type", "query_class", "rcode", "srcaddr", "s
 
 
 def claim(value: object) -> list[object] | None:
-    """The query log records in a JSON value, or None for anything else.
-
-    A bare record, a list of them, or messages of CloudWatch Logs that hold them.
-    """
-    listed = value if isinstance(value, list) else (messages(value) or [value])
+    """The query log records in a JSON value, bare or listed, or None for anything else."""
+    listed = value if isinstance(value, list) else [value]
     return listed if any(_is_query(element) for element in listed) else None
 
 

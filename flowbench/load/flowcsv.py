@@ -8,7 +8,6 @@ are not read: no field of a flow log has one.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from flowbench.load import flowlogs, layouts
 from flowbench.load.base import File
-from flowbench.load.flowparquet import sound
+from flowbench.load.flowcolumns import ours, sound
 from flowbench.load.layouts import MARK
 from flowbench.load.stream import LONGEST_LINE, Block
 from flowbench.schema import FLOW_FIELDS, FLOWS
@@ -26,10 +25,6 @@ KIND = "flow-logs"
 TABLE = FLOWS
 
 _MESSAGE = ("@message", "message")
-_SQUASHED = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
-    "starttime": "start",
-    "endtime": "end",
-}
 _FEWEST = 3  # known columns; fewer stand in many a table
 
 
@@ -95,18 +90,12 @@ def _columns(line: bytes) -> tuple[str, list[str]] | None:
     text = line.decode("utf-8", "replace").strip()
     for delimiter in ",\t":
         words = next(csv.reader([text], delimiter=delimiter), [])
-        names = [_ours(word.strip()) for word in words]
+        names = [ours(word.strip()) for word in words]
         known = sum(name in FLOW_FIELDS for name in names)
         enough = known >= _FEWEST or _message(names) is not None
         if len(names) > 1 and enough and len(set(names)) == len(names):
             return delimiter, names
     return None
-
-
-def _ours(word: str) -> str:
-    name = re.sub(r"[^a-z0-9_@]", "_", word.lower())
-    name = _SQUASHED.get(name.replace("_", ""), name)
-    return f"field_{name}" if name in ("source", "line", "item") else name
 
 
 def _message(names: list[str]) -> int | None:

@@ -28,6 +28,9 @@ from flowbench.schema import FLOWS
 KIND = "flow-logs"
 TABLE = FLOWS
 
+Message = tuple[int, int, bytes]  # line, item, the record's text
+Group = tuple[Layout, list[Message], pa.Table]
+
 _CHUNK = 1 << 20  # bytes that Arrow parses at a time: as many as fit a processor's cache
 _SNIFFED = 50  # lines that are looked at before a file is called something else
 _RUNS = re.compile(rb"[ \t]+")
@@ -51,14 +54,37 @@ def read(file: File) -> Iterator[pa.Table]:
         yield from lines.tables(block)
 
 
-def from_messages(messages: list[tuple[int, int, bytes]], file: File) -> Iterator[pa.Table]:
+def from_messages(messages: list[Message], file: File) -> Iterator[pa.Table]:
     """Records that stood in another container, as (line, item, the record's text).
 
     Tables as ``read`` gives them, with a column ``item`` beside ``line``; what is no record goes
     to quarantine under both.
     """
-    groups: dict[Layout, list[tuple[int, int, bytes]]] = {}
     known = layouts.known(file.formats)
+    for layout, group, table in _alike(messages, known) or _sorted(messages, known, file):
+        file.fields.update(layout.columns)
+        lines, items = ([each[place] for each in group] for place in (0, 1))
+        numbered = table.append_column("line", pa.array(lines, pa.int64()))
+        numbered = numbered.append_column("item", pa.array(items, pa.int64()))
+        yield finish(without_faults(numbered, {item: raw for _, item, raw in group}, file))
+
+
+def _alike(messages: list[Message], known: list[Layout]) -> list[Group]:
+    """Messages that all have the layout of the first, nothing odd about any; else nothing."""
+    lines = [raw for *_, raw in messages]
+    layout = layouts.choose(lines[0].split(), known) if lines else None
+    if layout is None or not layout.numbers:
+        return []
+    try:
+        table = _gathered(lines, layout)
+    except pa.ArrowInvalid:
+        return []
+    return [(layout, messages, table)] if table.num_rows == len(lines) else []
+
+
+def _sorted(messages: list[Message], known: list[Layout], file: File) -> Iterator[Group]:
+    """Messages by their layout, each looked at; what fits none goes to quarantine."""
+    groups: dict[Layout, list[Message]] = {}
     latest = known[0]
     for line, item, raw in messages:
         tokens = raw.split()
@@ -70,11 +96,7 @@ def from_messages(messages: list[tuple[int, int, bytes]], file: File) -> Iterato
             latest = found
         groups.setdefault(latest, []).append((line, item, b" ".join(tokens)))
     for layout, group in groups.items():
-        file.fields.update(layout.columns)
-        table = _gathered((raw for *_, raw in group), layout)
-        table = table.append_column("line", pa.array([line for line, *_ in group], pa.int64()))
-        table = table.append_column("item", pa.array([item for _, item, _ in group], pa.int64()))
-        yield finish(without_faults(table, {item: raw for _, item, raw in group}, file))
+        yield layout, group, _gathered((raw for *_, raw in group), layout)
 
 
 def _misfit(tokens: list[bytes], known: list[Layout]) -> str:

@@ -10,7 +10,6 @@ from flowbench.load.values import (
     domain,
     flag,
     items,
-    messages,
     number,
     parse,
     pick,
@@ -67,13 +66,13 @@ _MARKS_NEEDED = 4
 def claim(value: object) -> list[object] | None:
     """The findings in a JSON value, or None for anything else.
 
-    An answer of get-findings, bare findings and lists of them, EventBridge events, messages of
-    CloudWatch Logs. Security Hub's findings are another kind.
+    An answer of get-findings, bare findings and lists of them, EventBridge events. Security Hub's
+    findings are another kind.
     """
     found = pick(value, "findings")
     if isinstance(found, list) and (any(map(_is_finding, found)) or not found):
         return found
-    listed = value if isinstance(value, list) else (messages(value) or [value])
+    listed = value if isinstance(value, list) else [value]
     return listed if any(map(_is_finding, listed)) else None
 
 

@@ -1,12 +1,11 @@
-"""Files of JSON: one document, one value a line, or values run together, whatever they hold.
+"""Files of JSON: every record in them, whatever it is wrapped in, offered to the JSON kinds.
 
-Every value is offered to the JSON kinds; which kind it is, is decided by its shape alone.
+Which kind a record is, is decided by its shape alone; one file may hold several.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -14,15 +13,17 @@ from typing import Any
 import pyarrow as pa
 
 from flowbench.errors import BadRecord
+from flowbench.load import envelope
 from flowbench.load.base import File
+from flowbench.load.jsontext import Broken, encode, values
 from flowbench.load.redaction import redact
 from flowbench.schema import Table
 
-LARGEST = 1 << 30  # bytes of JSON held at once; a document cannot be read in pieces
+EMPTY = "empty"
 
-_ROWS = 20_000  # rows that become one Arrow table
-_SPACE = re.compile(r"[ \t\r\n,\ufeff]*")
-_NEXT_VALUE = re.compile(r"\n(?=[{\[])")
+_ROWS = 20_000  # records that become tables at once
+
+Record = tuple[int, int, object]  # line, item, and what is to become a row
 
 
 def looks_like(head: bytes) -> bool:
@@ -35,86 +36,101 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
 
     What is no JSON, of no known kind, or a record that lacks what makes it one, goes to quarantine.
     """
-    raw = file.opened.whole(LARGEST)
-    if raw is None:
-        file.opened.drain()
-        file.quarantine(f"a JSON file of more than {LARGEST >> 30} GB: split it into smaller files")
-        return
-    waiting: dict[str, tuple[Table, list[dict[str, Any]]]] = {}
-    seen: list[str] = []
-    item = 0
-    for line, value in _values(raw, file):
-        kind, records = next(
-            ((k, found) for k in kinds if (found := k.claim(value)) is not None), (None, [])
-        )
-        if kind is None:
-            file.quarantine(_unclaimed(value), line=line, raw=_dump(value))
-            continue
-        if kind.KIND not in seen:
-            seen.append(kind.KIND)
-            file.kind = "+".join(seen)
-        for record in records:
-            item += 1
-            for table, rows_of in ((kind.TABLE, kind.row), *getattr(kind, "ALSO", ())):
-                try:
-                    made = rows_of(record)
-                except BadRecord as reason:
-                    file.quarantine(str(reason), line=line, item=item, raw=_dump(record))
-                    break
-                _, rows = waiting.setdefault(table.name, (table, []))
-                for row in made if isinstance(made, list) else [made]:
-                    rows.append(row | {"line": line, "item": item})
-                if len(rows) >= _ROWS:
-                    yield table.name, _table(table, rows, file)
-                    rows.clear()
-    for name in sorted(waiting):
-        table, rows = waiting[name]
-        if rows:
-            yield name, _table(table, rows, file)
+    sorter = _Sorter(file, kinds)
+    for line, value in values(file.opened.pieces()):
+        for found in envelope.contents(value):
+            sorter.take(line, found, wrapped=found is not value)
+            if sorter.full is not None:
+                yield from sorter.tables(sorter.full)
+    for kind in kinds:
+        yield from sorter.tables(kind)
     if file.opened.problem:
         file.quarantine(file.opened.problem)
+    elif not sorter.seen and not file.bad:
+        file.kind = EMPTY  # health checks, answers without events
+    file.bad.sort(key=lambda bad: (bad["line"] is None, bad["line"], bad["item"] or 0))
 
 
-def _values(raw: bytes, file: File) -> Iterator[tuple[int, object]]:
-    """Each top-level value with the line on which it starts; the rest goes to quarantine."""
-    text = raw.decode("utf-8", "surrogateescape")
-    decoder = json.JSONDecoder()
-    place, line, counted = 0, 1, 0
-    while True:
-        place = _SPACE.match(text, place).end()  # type: ignore[union-attr]  # it always matches
-        line += text.count("\n", counted, place)
-        counted = place
-        if place >= len(text):
+class _Sorter:
+    """Records on their way to the kinds that claim them."""
+
+    def __init__(self, file: File, kinds: list[ModuleType]) -> None:
+        self.seen: list[str] = []
+        self.full: ModuleType | None = None  # the kind whose records are to be taken now
+        self._file = file
+        self._kinds = list(kinds)  # the one that claimed last comes first: kinds are disjoint
+        self._waiting: dict[ModuleType, list[Record]] = {kind: [] for kind in kinds}
+        self._item = 0
+
+    def take(self, line: int, value: object, wrapped: bool) -> None:
+        """Put a value's records to the kind that claims it, or the value into quarantine."""
+        kind, records = self._claimed(value)
+        if kind is None and (inside := envelope.message(value)) is not None:
+            kind, records = self._claimed(inside)
+        if kind is None:
+            self._item += wrapped
+            item = self._item if wrapped else None
+            if isinstance(value, Broken):
+                self._file.quarantine(value.reason, line=line, item=item, raw=value.raw)
+            else:
+                self._file.quarantine(_unclaimed(value), line=line, item=item, raw=dump(value))
             return
+        if kind.KIND not in self.seen:
+            self.seen.append(kind.KIND)
+            self._file.kind = "+".join(self.seen)
+        waiting = self._waiting[kind]
+        for record in records:
+            self._item += 1
+            waiting.append((line, self._item, record))
+        if len(waiting) >= _ROWS:
+            self.full = kind
+
+    def _claimed(self, value: object) -> tuple[ModuleType | None, list[object]]:
+        for place, kind in enumerate(self._kinds):
+            if (records := kind.claim(value)) is not None:
+                if place:
+                    self._kinds.insert(0, self._kinds.pop(place))
+                return kind, records
+        return None, []
+
+    def tables(self, kind: ModuleType) -> Iterator[tuple[str, pa.Table]]:
+        """What waits for a kind, as tables of at most _ROWS records."""
+        waiting, self._waiting[kind], self.full = self._waiting[kind], [], None
+        for start in range(0, len(waiting), _ROWS):
+            records = waiting[start : start + _ROWS]
+            if hasattr(kind, "tables"):
+                for rows in kind.tables(records, self._file):
+                    yield kind.TABLE.name, rows
+            else:
+                yield from _by_row(kind, records, self._file)
+
+
+def _by_row(kind: ModuleType, records: list[Record], file: File) -> Iterator[tuple[str, pa.Table]]:
+    """The records of a kind that makes rows; what it refuses goes to quarantine."""
+    makers = ((kind.TABLE, kind.row), *getattr(kind, "ALSO", ()))
+    made: list[list[dict[str, Any]]] = [[] for _ in makers]
+    for line, item, record in records:
         try:
-            value, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError) as error:
-            # Whatever is wrong, the next line that opens a value of its own may be sound.
-            following = _NEXT_VALUE.search(text, place)
-            end = following.start() if following else len(text)
-            file.quarantine(_broken(error, text, place), line=line, raw=_encode(text[place:end]))
-            place = end
+            found = [rows_of(record) for _, rows_of in makers]
+        except BadRecord as reason:
+            file.quarantine(str(reason), line=line, item=item, raw=dump(record))
             continue
-        yield line, value
-        place = end
-
-
-def _broken(error: Exception, text: str, place: int) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
-            return "the JSON ends early: the file was cut off"
-        if error.pos == place:
-            return "not JSON"
-        return f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-    if isinstance(error, RecursionError):
-        return "JSON nested too deeply to be evidence of any kind"
-    return f"not JSON that can be read: {error}"
+        for rows, each in zip(made, found, strict=True):
+            rows += [
+                row | {"line": line, "item": item}
+                for row in (each if isinstance(each, list) else [each])
+            ]
+    for (table, _), rows in zip(makers, made, strict=True):
+        if rows:
+            yield table.name, _table(table, rows, file)
 
 
 def _unclaimed(value: object) -> str:
     if isinstance(value, dict):
         names = ", ".join(sorted(str(name)[:40] for name in value)[:6])
         return f"JSON of no kind flowbench knows; its keys: {names or 'none'}"
+    if isinstance(value, str):
+        return "text of no kind flowbench knows"
     return f"JSON of no kind flowbench knows: a {type(value).__name__}"
 
 
@@ -136,17 +152,8 @@ def _table(table: Table, rows: list[dict[str, Any]], file: File) -> pa.Table:
         return pa.concat_tables([schema.empty_table(), *good])
 
 
-def _dump(value: object) -> bytes:
-    return _encode(json.dumps(redact(value), ensure_ascii=False, default=str))
-
-
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape" if _escapes_only(text) else "backslashreplace")
-
-
-def _escapes_only(text: str) -> bool:
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
+def dump(value: object) -> bytes:
+    """A JSON value as the quarantine keeps it, without secrets."""
+    if isinstance(value, str):
+        return encode(value)
+    return encode(json.dumps(redact(value), ensure_ascii=False, default=str))

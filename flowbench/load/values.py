@@ -140,14 +140,6 @@ def unique(values: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(value for value in values if value))
 
 
-def messages(value: object) -> list[object] | None:
-    """The records in an answer or a delivery of CloudWatch Logs: its messages, parsed if JSON."""
-    events = pick(value, "logEvents") or pick(value, "events")
-    if not isinstance(events, list):
-        return None
-    return [_parsed(pick(event, "message")) for event in events]
-
-
 def parse(value: object) -> object:
     """The JSON in a string; anything else, broken JSON too, is None."""
     if not isinstance(value, str):
@@ -156,11 +148,6 @@ def parse(value: object) -> object:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
-
-
-def _parsed(value: object) -> object:
-    found = parse(value)
-    return value if found is None else found
 
 
 def brief(value: object) -> str:

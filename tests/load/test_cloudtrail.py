@@ -120,10 +120,8 @@ def lookup(event: object = None) -> dict[str, Any]:
         ([EVENT], [EVENT]),
         ({"Events": [lookup()], "NextToken": "x"}, [lookup()]),
         (lookup(), [lookup()]),
-        ({"events": [{"timestamp": 1, "message": json.dumps(EVENT)}]}, [EVENT]),
-        ({"messageType": "DATA_MESSAGE", "logEvents": [{"message": json.dumps(EVENT)}]}, [EVENT]),
     ],
-    ids=["file", "empty file", "bare", "list", "lookup-events", "element", "get-log", "delivery"],
+    ids=["file", "empty file", "bare", "list", "lookup-events", "element"],
 )
 def test_containers(value: object, records: list[object]) -> None:
     assert cloudtrail.claim(value) == records

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,8 +131,6 @@ def test_containers() -> None:
     assert guardduty.claim([FINDING, None]) == [FINDING, None]
     assert guardduty.claim(event) == [event]
     assert guardduty.row(event) == guardduty.row(FINDING)
-    log = {"events": [{"message": json.dumps(event)}]}
-    assert guardduty.claim(log) == [event]
 
 
 def test_findings_of_security_hub_are_another_kind() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,13 @@ def _claim(value: object) -> list[object] | None:
     return [value] if isinstance(value, dict) and "n" in value else None
 
 
-KIND = SimpleNamespace(
+def made(**parts: Any) -> ModuleType:
+    kind = ModuleType("things")
+    vars(kind).update(parts)
+    return kind
+
+
+KIND = made(
     KIND="things",
     TABLE=schema.Table.of(
         "things", ("n", "int64", ""), ("text", "string", ""), *schema.ORIGIN, schema.ITEM
@@ -113,7 +120,7 @@ def test_nothing_stops_it_and_nothing_vanishes(tmp_path_factory, values) -> None
     def claim(value: object) -> list[object] | None:
         return [value] if isinstance(value, dict) else None
 
-    kind = SimpleNamespace(KIND="any", TABLE=KIND.TABLE, claim=claim, row=_row)
+    kind = made(KIND="any", TABLE=KIND.TABLE, claim=claim, row=_row)
     path = tmp_path_factory.mktemp("f") / "x.json"
     path.write_text("\n".join(json.dumps(value) for value in values), encoding="utf-8")
     file = File("x.json", "unknown", Opened(path))
