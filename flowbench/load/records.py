@@ -24,8 +24,8 @@ LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
 _MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
 # The largest value a column of each type can hold; times end with the year 9999, in ms.
 _MOST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
-_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = rf"^{_OCTET}(\.{_OCTET}){{3}}$"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 
 
 class RawLines(Protocol):
