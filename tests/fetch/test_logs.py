@@ -18,6 +18,7 @@ from flowbench.fetch.aws import Refused
 from flowbench.fetch.record import Done
 from flowbench.fetch.shelf import Shelf
 from tests.fetch.conftest import DENIED, account, wait_for
+from tests.test_cli import run
 
 HOUR = timedelta(hours=1)
 NOW = datetime.now(UTC)
@@ -97,6 +98,46 @@ def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
     entry = json.loads((case.path / "evidence" / "fetched.jsonl").read_text().splitlines()[-1])
     assert (entry["account"], entry["region"]) == ("123456789012", "us-east-1")
     assert case.custody[-1]["details"]["caller"] == "arn:aws:sts::123456789012:user/moto"
+
+
+def test_a_format_of_the_groups_own_is_read_by_what_its_flow_logs_say(moto, case) -> None:
+    records = [f"10.0.1.{n} 198.51.100.7 {6000 + n} ACCEPT 3 {n}" for n in (1, 2)]
+    group(moto, "own/format", {"eni-0a-all": [(TWO, text) for text in records]})
+    ec2 = boto3.client("ec2", endpoint_url=moto)
+    network = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    ec2.create_flow_logs(
+        ResourceIds=[network], ResourceType="VPC", TrafficType="ALL", LogGroupName="own/format",
+        DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/x",
+        LogFormat="${srcaddr} ${dstaddr} ${bytes} ${action} ${version} ${srcport}",
+    )  # fmt: skip
+    hour = ["--from", f"{TWO:%Y-%m-%dT%H:%M}", "--until", f"{TWO + HOUR:%Y-%m-%dT%H:%M}"]
+    result = run("fetch", case.path, "logs://own/format", *hour, "--endpoint-url", moto)
+    assert (result.exit_code, "2 to ask" in result.stderr) == (0, True)
+    rows = Case.open(case.path).flows.order_by("srcaddr").to_pandas()
+    assert rows[["srcaddr", "srcport", "bytes", "action"]].to_numpy().tolist() == [
+        ["10.0.1.1", 1, 6001, "ACCEPT"],
+        ["10.0.1.2", 2, 6002, "ACCEPT"],
+    ]
+    assert Case.open(case.path).quarantine.count().execute() == 0
+
+
+def test_the_records_of_a_group_are_flows(moto, case) -> None:
+    start = round(TWO.timestamp())
+    lines = [
+        f"2 123456789012 eni-0a 10.0.1.{n} 198.51.100.7 5000{n} 443 6 18 3120 {start + n}"
+        f" {start + 59} ACCEPT OK"
+        for n in range(3)
+    ]
+    broken = "2 123456789012 eni-0a not a record"
+    group(moto, "/vpc/plain", {"eni-0a-all": [(TWO, text) for text in [*lines, broken]]})
+    hour = ["--from", f"{TWO:%Y-%m-%dT%H:%M}", "--until", f"{TWO + HOUR:%Y-%m-%dT%H:%M}"]
+    words = ["fetch", case.path, "logs:///vpc/plain", *hour, "--endpoint-url", moto]
+    assert run(*words).exit_code == 0
+    loaded = Case.open(case.path)
+    rows = loaded.flows.order_by("start").to_pandas()
+    assert rows["srcaddr"].tolist() == ["10.0.1.0", "10.0.1.1", "10.0.1.2"]
+    assert loaded.quarantine.to_pandas()["raw"].str.contains(broken).tolist() == [True]
+    assert loaded.verify()["ok"].all()
 
 
 def test_an_hour_that_is_not_over_is_asked_again_and_an_empty_one_is_not(moto, case) -> None:
