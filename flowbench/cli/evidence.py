@@ -57,10 +57,11 @@ def ingest(
     """Read evidence into CASE: files, or whole folders of them.
 
     Flow logs, CloudTrail, GuardDuty, Resolver query logs, inventories and indicator lists, plain or
-    packed (gzip, bzip2, xz, zstd; zip and tar archives), are told apart by their content. A flow
-    log without a header is read by the formats given, by those that a describe-flow-logs answer
-    among the files names, or as AWS's default. What cannot be read goes to quarantine (`flowbench
-    quarantine CASE`) and never stops the load. Interrupted? Run it again.
+    packed (gzip, bzip2, xz, zstd; zip and tar archives), are told apart by their content; so are
+    databases of countries and network owners (.mmdb, CSV) and the clouds' lists of their ranges. A
+    flow log without a header is read by the formats given, by those that a describe-flow-logs
+    answer among the files names, or as AWS's default. What cannot be read goes to quarantine
+    (`flowbench quarantine CASE`) and never stops the load. Interrupted? Run it again.
     """
     opened = open_case(case)
     load_into(opened, paths, copy=copy, kind=kind, formats=formats, form=form, output=output)

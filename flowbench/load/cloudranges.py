@@ -74,11 +74,11 @@ def row(record: object) -> dict[str, object]:
         "service": text(record.get("service")),
         "region": text(record.get("region")) or text(record.get("scope")),
         "border_group": text(record.get("network_border_group")),
-        "published": _published(record),
+        "published": published(record),
     }
 
 
-def _published(record: dict[str, object]) -> datetime | None:
+def published(record: dict[str, object]) -> datetime | None:
     """AWS's date (year to second, dashes between, UTC), else the token, which is an epoch."""
     try:
         return datetime.strptime(str(record.get("createDate")), "%Y-%m-%d-%H-%M-%S").replace(
