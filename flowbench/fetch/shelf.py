@@ -97,7 +97,8 @@ class Shelf:
         path = "/".join(names)
         if not (_all_plain(names) and len(path) <= _LONGEST and self._free(path, unit)):
             ending = _ENDING.search(names[-1])
-            digest = hashlib.sha256(unit.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+            known = f"{unit}\n{path}".encode("utf-8", "surrogatepass")
+            digest = hashlib.sha256(known).hexdigest()[:24]
             base = [name if _all_plain([name]) else "~" for name in names[:2]]
             path = "/".join([*base, "~odd", digest + (ending.group() if ending else "")])
         self._take(path, unit)

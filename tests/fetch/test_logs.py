@@ -194,6 +194,11 @@ def test_a_slice_too_large_for_one_file_is_several_and_one_thing(
     assert one == two
     lines = [json.loads(x) for data in one.values() for x in gzip.decompress(data).splitlines()]
     assert lines == [{"events": [{"message": "x" * 40}]}] * 5
+    odd = answers.Question("odd", "it", "logs:X", ["logs", "r", "a#b", "h"], lambda: pages, None,
+                           {"region": "r"})  # fmt: skip
+    fetch.bring(case, answers.Questions(account("http://127.0.0.1:1"), "it", None, [odd]))
+    assert sorted(map(len, held(case, "*.gz").values())) == [1, 2, 2]
+    assert all("/~odd/" in path for path in held(case, "*.gz"))
     shelf = Shelf(tmp_path / "one")
     assert shelf.has("unit")
     (tmp_path / "one/evidence/fetched/logs/r/g/h-2.jsonl.gz").unlink()
