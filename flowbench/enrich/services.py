@@ -10,7 +10,10 @@ customers rent: an address that is EC2 only may be anybody's machine, an attacke
 from __future__ import annotations
 
 import ipaddress
+import itertools
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 import ibis
 import numpy as np
@@ -50,21 +53,23 @@ def of(addresses: Sequence[str], ranges: ibis.Table, flows: ibis.Table | None = 
         ["address", "rank", "length", "theirs", "service", "region", "source"],
         ascending=[True, True, False, True, True, True, True],
     )
-    first = told.drop_duplicates("address").set_index("address")
-    # The logs do not tell regions: take the one that the list gives.
-    region = told.dropna(subset=["region"]).drop_duplicates("address").set_index("address")
-    services = told.groupby("address")["service"].agg(lambda s: list(dict.fromkeys(s)))
     return TABLE.rows(
-        {
-            "address": address,
-            "cloud": first.at[address, "cloud"],
-            "cloud_service": first.at[address, "service"],
-            "cloud_services": services[address],
-            "cloud_region": region["region"].get(address),
-            "cloud_source": first.at[address, "source"],
-        }
-        for address in first.index
+        _summed(address, list(rows))
+        for address, rows in itertools.groupby(told.to_dict("records"), itemgetter("address"))
     )
+
+
+def _summed(address: str, rows: list[dict[str, Any]]) -> dict[str, object]:
+    """An address's services, the most telling first; the logs do not tell regions, lists do."""
+    regions = (row["region"] for row in rows if isinstance(row["region"], str))
+    return {
+        "address": address,
+        "cloud": rows[0]["cloud"],
+        "cloud_service": rows[0]["service"],
+        "cloud_services": list(dict.fromkeys(row["service"] for row in rows)),
+        "cloud_region": next(regions, None),
+        "cloud_source": rows[0]["source"],
+    }
 
 
 def _latest(ranges: ibis.Table) -> pa.Table:
