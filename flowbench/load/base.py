@@ -6,7 +6,9 @@ A kind of evidence is one module in this package. It has a ``KIND`` (the word us
 * JSON: ``claim(value)`` gives the records of this kind inside one JSON value, or None;
   ``row(record)`` turns one into a row, or a list of them, or raises BadRecord. Where the same
   records hold what other tables hold too, ``ALSO`` has pairs of such a table and what makes a
-  list of its rows of a record.
+  list of its rows of a record. What wraps records (see ``envelope``) is opened before. A kind of
+  many records has ``tables(records, file)`` in the place of ``row``: from (line, item, record) to
+  Arrow tables without ``source``, what is wrong put into quarantine.
 * text: ``sniff(head)`` says whether a file that starts like this is of this kind;
   ``read(file)`` yields Arrow tables without the ``source`` column, or ``rows(lines, label)`` dicts;
 * binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text. One that

@@ -23,9 +23,11 @@ _SQUASHED = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
 }
 _MISSING = pa.array(["", "-", "None"])
 _DATE = (
-    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?"
-    r"( ?UTC|Z)?$"
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
+    r"( ?UTC|Z|[+-]00:?00)?$"
 )
+_STAMP = "%Y-%m-%d %H:%M:%S"
+_FRACTION = r"^.{19}\.?(\d*).*$"
 _NUMBER = r"^[0-9]{1,18}$"
 
 
@@ -55,7 +57,7 @@ def sound(
         if known is not None and known.type in records.NUMBERS:
             typed[name] = _whole(name, rows[name], faults)
         else:
-            typed[name] = _text(rows[name], known is not None and name == "account_id")
+            typed[name] = text(rows[name], padded=known is not None and name == "account_id")
     table = pa.table(typed).append_column("line", pa.array(numbers, pa.int64()))
     if items is not None:
         table = table.append_column("item", pa.array(items, pa.int64()))
@@ -71,41 +73,53 @@ def sound(
 def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:
     """A column of whole numbers; what is none is null and named in ``faults``."""
     if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("ms")).cast(pa.int64())
-    if pa.types.is_integer(column.type):
+        return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
+    if pa.types.is_integer(column.type) and column.type != pa.uint64():  # may not fit
         return column.cast(pa.int64())
-    text = _text(column, padded=False)
+    words = text(column)
     if FLOW_FIELDS[name].type == "time":
-        text = _epoch(text)
-    right = pc.fill_null(pc.match_substring_regex(text, _NUMBER), True)
+        words = _epoch(words)
+    right = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
     if not pc.all(right).as_py():
         for row in pc.indices_nonzero(pc.invert(right)).to_pylist():
-            shown = str(text[row].as_py())[:40]
+            shown = str(words[row].as_py())[:40]
             faults.setdefault(row, f"{name.replace('_', '-')} is not a number: {shown!r}")
-        text = pc.if_else(right, text, pa.scalar(None, pa.string()))
-    return text.cast(pa.int64())
+        words = pc.if_else(right, words, pa.scalar(None, pa.string()))
+    return words.cast(pa.int64())
 
 
-def _epoch(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _epoch(words: pa.ChunkedArray) -> pa.ChunkedArray:
     """Times written as dates, which a query may make of them, as milliseconds."""
-    dates = pc.fill_null(pc.match_substring_regex(text, _DATE), False)
+    dates = pc.fill_null(pc.match_substring_regex(words, _DATE), False)
     if not pc.any(dates).as_py():
-        return text
-    bare = pc.replace_substring_regex(text, r"( ?UTC|Z)$", "")
-    bare = pc.if_else(dates, bare, pa.scalar(None, pa.string()))
-    milliseconds = bare.cast(pa.timestamp("ms")).cast(pa.int64()).cast(pa.string())
-    return pc.if_else(dates, milliseconds, text)
+        return words
+    whole = pc.replace_substring(pc.utf8_slice_codeunits(words, 0, 19), "T", " ")
+    parsed = pc.strptime(
+        pc.if_else(dates, whole, pa.scalar(None, pa.string())),
+        format=_STAMP,
+        unit="s",
+        error_is_null=True,
+    )
+    # There is no 30 February, though it can be parsed.
+    dates = pc.fill_null(pc.equal(pc.strftime(parsed, format=_STAMP), whole), False)
+    part = pc.replace_substring_regex(words, _FRACTION, r"\1")
+    part = pc.utf8_rpad(pc.utf8_slice_codeunits(pc.if_else(dates, part, "0"), 0, 3), 3, "0")
+    milliseconds = pc.add(pc.multiply(parsed.cast(pa.int64()), 1000), part.cast(pa.int64()))
+    return pc.if_else(dates, milliseconds.cast(pa.string()), words)
 
 
-def _text(column: pa.ChunkedArray, padded: bool) -> pa.ChunkedArray:
+def text(column: pa.ChunkedArray, *, padded: bool = False) -> pa.ChunkedArray:
     """A column of text without the words for missing; account ids keep their twelve digits."""
     if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes them
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         if pc.all(pc.equal(pc.floor(column), column)).as_py() and _fits(column):
             column = column.cast(pa.int64())
-    text = column.cast(pa.string()) if not pa.types.is_nested(column.type) else _dumped(column)
-    text = pc.if_else(pc.is_in(text, _MISSING), pa.scalar(None, pa.string()), text)
-    return pc.utf8_lpad(text, 12, "0") if padded and pa.types.is_integer(column.type) else text
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        words = _dumped(column)
+    else:
+        words = column.cast(pa.string())
+    words = pc.if_else(pc.is_in(words, _MISSING), pa.scalar(None, pa.string()), words)
+    return pc.utf8_lpad(words, 12, "0") if padded and pa.types.is_integer(column.type) else words
 
 
 def _fits(column: pa.ChunkedArray) -> bool:
@@ -114,5 +128,11 @@ def _fits(column: pa.ChunkedArray) -> bool:
 
 
 def _dumped(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    words = [None if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+    words = [_as_text(value) for value in column.to_pylist()]
     return pa.chunked_array([pa.array(words, pa.string())])
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bytes):  # some writers do not say that their bytes are text
+        return value.decode("utf-8", "backslashreplace")
+    return None if value is None else json.dumps(value, default=str)

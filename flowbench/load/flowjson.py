@@ -153,11 +153,11 @@ def _table(objects: list[Record], shapes: list[dict[str, str]], file: File) -> p
             ]
         made[mine] = column(values)
     lines, items = (np.array([each[place] for each in objects], np.int64) for place in (0, 1))
-    return sound(pa.table(made), lines, _Raw(objects), file, items)
+    return sound(pa.table(made), lines, RawRecords(objects), file, items)
 
 
-class _Raw:
-    """The objects by their number in the file, as the quarantine shows them."""
+class RawRecords:
+    """Records of JSON by their number in the file, as the quarantine shows them."""
 
     def __init__(self, objects: list[Record]) -> None:
         self._objects = objects

@@ -1,7 +1,7 @@
 """VPC and transit gateway flow logs as Parquet, as AWS delivers them to S3 or others rewrote them.
 
-Columns go by name, with underscores or hyphens. Numbers may be numbers or text, missing values
-null, empty, '-' or 'None': writers differ. ``line`` is the row's number in the file, from 1.
+Columns go by name, with underscores or hyphens; Security Lake's are those of OCSF events. ``line``
+is the row's number in the file, from 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowbench.load import flowcolumns
+from flowbench.load import flowcolumns, ocsf
 from flowbench.load.base import File
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
@@ -43,15 +43,20 @@ def read(file: File) -> Iterator[pa.Table]:
     try:
         with file.opened.file() as whole, pq.ParquetFile(whole) as parquet:
             names = columns(parquet.schema_arrow.names)
-            if names is None:
+            events = ocsf.describes(parquet.schema_arrow.names)
+            if names is None and not events:
                 shown = ", ".join(parquet.schema_arrow.names[:8])
                 file.quarantine(f"a Parquet file of no kind flowbench knows; its columns: {shown}")
                 return
-            file.fields.update(names.values())
+            file.fields.update((names or {}).values())
             for batch in parquet.iter_batches(_ROWS):
-                rows = pa.Table.from_batches([batch]).rename_columns(list(names.values()))
+                rows = pa.Table.from_batches([batch])
                 numbers = np.arange(first, first + rows.num_rows)
-                yield flowcolumns.sound(rows, numbers, _Rows(rows, first), file)
+                if names is None:
+                    yield ocsf.from_table(rows, numbers, _Rows(rows, first), file)
+                else:
+                    rows = rows.rename_columns(list(names.values()))
+                    yield flowcolumns.sound(rows, numbers, _Rows(rows, first), file)
                 first += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)

@@ -72,6 +72,76 @@ def test_the_same_row_however_it_is_typed(tmp_path) -> None:
     assert all(rows == found[0] for rows in found)
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(),
+                                  pa.dictionary(pa.int32(), pa.string())])  # fmt: skip
+@pytest.mark.parametrize("missing", [None, "", "-", "None"])
+def test_every_type_of_text_and_every_word_for_missing(tmp_path, kind, missing) -> None:
+    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["source"]).to_pylist()
+    texts = {name: str(value) for name, value in ROW.items()} | {"action": missing}
+    columns = {name: pa.array([v]).cast(kind) for name, v in texts.items() if v is not None}
+    columns |= {name: pa.nulls(1, pa.string()) for name, v in texts.items() if v is None}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
+    assert bad == []
+    assert flows.drop_columns(["source"]).to_pylist() == [plain[0] | {"action": None}]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.int32(), pa.int64(), pa.uint64(), pa.float64(), pa.decimal128(20, 0), pa.string()]
+)
+def test_every_type_of_number(tmp_path, kind) -> None:
+    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["source"]).to_pylist()
+    numbers = [n for n, v in ROW.items() if isinstance(v, int)]
+    columns = {n: pa.array([ROW[n], None]).cast(kind) for n in numbers}
+    columns |= {n: pa.array([v, None]) for n, v in ROW.items() if n not in numbers}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
+    assert bad == []
+    rows = flows.drop_columns(["source"]).to_pylist()
+    assert rows == [plain[0], dict.fromkeys(rows[0]) | {"line": 2}]
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pa.array([1_788_232_200_000], pa.int64()),
+        *(pa.array([1_788_232_200], pa.timestamp("s")).cast(pa.timestamp(unit, zone))
+          for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC", "Europe/Berlin")),
+        *(pa.array([text]) for text in (
+            "1788232200000", "2026-09-01 03:10:00", "2026-09-01T03:10:00Z",
+            "2026-09-01 03:10:00.000 UTC", "2026-09-01 03:10:00.000000+00:00")),
+    ],
+    ids=lambda each: f"{each.type} {each[0]}",
+)  # fmt: skip
+def test_every_type_of_time(tmp_path, moments) -> None:
+    table = pa.Table.from_pylist([ROW])
+    table = table.set_column(table.column_names.index("start"), "start", moments)
+    pq.write_table(table, tmp_path / "x.parquet")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
+    assert bad == []
+    assert flows["start"].to_pylist() == [datetime(2026, 9, 1, 3, 10, tzinfo=UTC)]
+
+
+def test_dates_of_any_day_that_there_is(tmp_path) -> None:
+    days = ["2024-02-29", "2025-02-29", "2026-04-30", "2026-04-31", "2026-12-31", "2026-13-01"]
+    rows = [ROW | {"start": f"{day} 00:00:00.5"} for day in days]
+    flows, bad, _ = read(tmp_path, written(tmp_path, *rows))
+    assert [f"{day:%F %T.%f}" for day in flows["start"].to_pylist()] == [
+        f"{day} 00:00:00.500000" for day in ("2024-02-29", "2026-04-30", "2026-12-31")
+    ]
+    assert [row["line"] for row in bad] == [2, 4, 6]
+
+
+def test_a_number_that_fits_nowhere_costs_its_row(tmp_path) -> None:
+    columns = {name: [value, value] for name, value in ROW.items()}
+    table = pa.table(columns | {"bytes": pa.array([7, 2**64 - 1], pa.uint64())})
+    table = table.set_column(table.column_names.index("packets"), "packets", pa.array([1.0, 1.5]))
+    pq.write_table(table, tmp_path / "x.parquet")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
+    assert flows["bytes"].to_pylist() == [7]
+    assert [(row["line"], row["reason"]) for row in bad] == [(2, "packets is not a number: '1.5'")]
+
+
 def test_unknown_columns_stay_nested_ones_as_json(tmp_path) -> None:
     more = ROW | {"brand_new": "x", "nested": {"a": 1}, "line": 7}
     row = read(tmp_path, written(tmp_path, more))[0].to_pylist()[0]
