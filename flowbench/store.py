@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,16 +39,17 @@ class Batch:
         self.number = number
         self.rows = 0
         self._waiting: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
+        self._rows_waiting: Counter[tuple[str, pa.Schema]] = Counter()
         self._writers: dict[tuple[str, pa.Schema], pq.ParquetWriter] = {}
         self._parts: list[dict[str, Any]] = []
 
     def add(self, name: str, rows: pa.Table) -> None:
         """Rows of a table, to be written when enough have come together."""
         key = (name, rows.schema)
-        waiting = self._waiting.setdefault(key, [])
-        waiting.append(rows)
+        self._waiting.setdefault(key, []).append(rows)
         self.rows += rows.num_rows
-        if sum(table.num_rows for table in waiting) >= ROWS_PER_GROUP:
+        self._rows_waiting[key] += rows.num_rows
+        if self._rows_waiting[key] >= ROWS_PER_GROUP:
             self._write(key)
 
     def finish(self) -> list[dict[str, Any]]:
