@@ -19,6 +19,7 @@ from flowbench.load.values import (
     items,
     parse,
     pick,
+    struct,
     text,
     time,
     unique,
@@ -59,8 +60,26 @@ TABLE = schema.Table.of(
     schema.ITEM,
 )
 
-_MARKS = ("eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion")
+_MARKS = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion"}
 _MARKS_NEEDED = 3
+_DEEPEST = 10  # levels of a user identity; real ones have three
+_DIGEST = {"digestS3Bucket", "digestS3Object", "logFiles"}
+
+# Athena and Lake give column names in small letters, the names inside useridentity too.
+_NAMES = {
+    name.lower(): name
+    for name in (
+        *_MARKS,
+        *("sourceIPAddress", "userAgent", "errorCode", "errorMessage", "requestParameters"),
+        *("responseElements", "additionalEventData", "requestID", "eventID", "eventType"),
+        *("apiVersion", "readOnly", "resources", "recipientAccountId", "sharedEventID"),
+        *("vpcEndpointId", "serviceEventDetails", "managementEvent", "eventCategory"),
+        *("type", "principalId", "arn", "accountId", "accessKeyId", "userName", "invokedBy"),
+        *("sessionContext", "sessionIssuer", "attributes", "creationDate", "mfaAuthenticated"),
+        *("onBehalfOf", "userId", "identityStoreArn"),
+    )
+}
+_SMALL = {name.lower() for name in _MARKS}
 
 _INSTANCE = re.compile(r"(?:^|instance/)(m?i-[0-9A-Za-z]{4,})$")
 _INTERFACE = re.compile(r"(?:^|network-interface/)(eni-[0-9A-Za-z]{4,})$")
@@ -71,8 +90,11 @@ def claim(value: object) -> list[object] | None:
     """The CloudTrail records in a JSON value, or None for anything else.
 
     A trail's file (``Records``), an answer of lookup-events (``Events``) or elements of it, bare
-    records and lists of them, EventBridge events.
+    records and lists of them, EventBridge events, rows of Athena and of CloudTrail Lake. Digest
+    files are claimed to be refused by name.
     """
+    if isinstance(value, dict) and value.keys() >= _DIGEST:
+        return [value]
     for name in ("Records", "Events"):
         found = value.get(name) if isinstance(value, dict) else None
         if isinstance(found, list) and (any(map(_is_event, found)) or value == {name: []}):
@@ -96,7 +118,7 @@ def row(record: object) -> dict[str, object]:
     named = [
         *_named(request),
         *_named(response),
-        *_named(redact(record.get("serviceEventDetails"))),
+        *_named(_content(record.get("serviceEventDetails"))),
         *(("", found) for found in resources),
     ]
     who = record.get("userIdentity")
@@ -141,7 +163,8 @@ def _is_event(value: object) -> bool:
     # S3 event notifications have nearly the same keys, and one of their own.
     if not isinstance(event, dict) or "s3" in event:
         return False
-    return sum(mark in event for mark in _MARKS) >= _MARKS_NEEDED
+    keys = event.keys()
+    return max(len(keys & _MARKS), len(keys & _SMALL)) >= _MARKS_NEEDED
 
 
 def _unwrap(record: object) -> tuple[dict[str, object], list[str]]:
@@ -157,9 +180,38 @@ def _unwrap(record: object) -> tuple[dict[str, object], list[str]]:
         event = found
     elif "detail-type" in record and isinstance(record.get("detail"), dict):
         event = record["detail"]
+    if event.keys() & _SMALL or isinstance(event.get("userIdentity"), str):
+        event = _spelt(event)
+    if event.keys() >= _DIGEST:
+        raise BadRecord("a CloudTrail digest: it proves other files whole, and holds no events")
+    if "insightDetails" in event or event.get("eventCategory") == "Insight":
+        raise BadRecord("a CloudTrail Insights event: it says what was unusual, and is no API call")
     ids = [text(pick(each, "resourceName")) for each in items(record.get("Resources"))]
-    arns = [text(pick(each, "ARN")) for each in items(event.get("resources"))]
+    named = items(event.get("resources"))
+    arns = [text(pick(each, "ARN")) or text(pick(each, "arn")) for each in named]
     return event, unique([*ids, *arns])
+
+
+def _spelt(row: dict[str, object]) -> dict[str, object]:
+    """A row of Athena or Lake in the spelling of a record, its structs read where they are text."""
+    event = {_NAMES.get(name, name): value for name, value in row.items()}
+    for name in ("userIdentity", "resources"):
+        inside = event.get(name)
+        if isinstance(inside, str):
+            found = parse(inside)
+            inside = struct(inside) if found is None else found
+        event[name] = _renamed(inside)
+    return event
+
+
+def _renamed(value: object, depth: int = 0) -> object:
+    if depth > _DEEPEST:
+        return None
+    if isinstance(value, list):
+        return [_renamed(each, depth + 1) for each in value]
+    if isinstance(value, dict):
+        return {_NAMES.get(key, key): _renamed(each, depth + 1) for key, each in value.items()}
+    return value
 
 
 def _content(value: object) -> object:

@@ -69,6 +69,8 @@ def claim(value: object) -> list[object] | None:
     An answer of get-findings, bare findings and lists of them, EventBridge events. Security Hub's
     findings are another kind.
     """
+    if isinstance(pick(value, "findingIds"), list):
+        return [value]
     found = pick(value, "findings")
     if isinstance(found, list) and (any(map(_is_finding, found)) or not found):
         return found
@@ -81,6 +83,8 @@ def row(record: object) -> dict[str, object]:
     record = _unwrap(record)
     if not isinstance(record, dict):
         raise BadRecord("not a GuardDuty finding: no JSON object")
+    if "id" not in record and isinstance(pick(record, "findingIds"), list):
+        raise BadRecord("an answer of list-findings, which has ids only: ask get-findings for them")
     alert_id, kind = text(pick(record, "id")), text(pick(record, "type"))
     if alert_id is None or kind is None:
         raise BadRecord("no id" if alert_id is None else "no type")

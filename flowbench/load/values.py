@@ -24,6 +24,13 @@ _INT64 = 1 << 63
 _PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
 _BRIEF = 60  # characters of a value in a reason
 _HIGHEST_PORT = 65535
+_DEEPEST = 20  # levels of a struct
+_STRUCT_NAME = re.compile(r"([A-Za-z_]\w*)=")
+# A value ends at a bracket, and in a row where the next name follows, in a list at the next comma.
+_WORDS = {
+    "}": re.compile(r"(?:(?!, [A-Za-z_]\w*=)[^{}\[\]])*"),
+    "]": re.compile(r"(?:(?!, )[^{}\[\]])*"),
+}
 
 
 def clean(text: str) -> str:
@@ -148,6 +155,48 @@ def parse(value: object) -> object:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
+
+
+def struct(value: str) -> object:
+    """A row or list as Athena writes it into a text: ``{type=Root, tags=[a, b], arn=null}``.
+
+    None when it is none, or ambiguous.
+    """
+    try:
+        found, end = _struct(value, 0, 0)
+    except (ValueError, IndexError):
+        return None
+    return found if end == len(value) else None
+
+
+def _struct(value: str, place: int, depth: int) -> tuple[object, int]:
+    """What a bracket at ``place`` opens, and the place after its end."""
+    closing = {"{": "}", "[": "]"}.get(value[place])
+    if closing is None or depth > _DEEPEST:
+        raise ValueError
+    names: dict[str, object] = {}
+    elements: list[object] = []
+    place += 1
+    while value[place] != closing:
+        name = _STRUCT_NAME.match(value, place) if closing == "}" else None
+        if closing == "}" and name is None:
+            raise ValueError
+        place = name.end() if name else place
+        found: object
+        if value[place] in "{[":
+            found, place = _struct(value, place, depth + 1)
+        else:
+            end = _WORDS[closing].match(value, place).end()  # type: ignore[union-attr]  # always
+            found, place = (None if value[place:end] == "null" else value[place:end]), end
+        if name:
+            names[name[1]] = found
+        else:
+            elements.append(found)
+        if value.startswith(", ", place):
+            place += 2
+        elif value[place] != closing:
+            raise ValueError
+    return (names if closing == "}" else elements), place + 1
 
 
 def brief(value: object) -> str:
