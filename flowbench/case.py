@@ -235,7 +235,22 @@ class Case:
     @cached_property
     def matches(self) -> ibis.Table:
         """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
-        rows = indicators.match(self.pairs, self.indicators, self.dns)
+        return self._covered.filter(self._covered.kind != indicators.ALLOW)
+
+    @cached_property
+    def allowed(self) -> ibis.Table:
+        """Which allow lists cover which address seen (enrich.indicators.MATCHES)."""
+        return self._covered.filter(self._covered.kind == indicators.ALLOW)
+
+    @cached_property
+    def ignored(self) -> ibis.Table:
+        """Indicators that cover private addresses seen, and flag none (indicators.IGNORED)."""
+        rows = indicators.ignored(self.pairs, self.indicators)
+        return engine.hold(self._connection, rows)
+
+    @cached_property
+    def _covered(self) -> ibis.Table:
+        rows = indicators.match(self.pairs, self.indicators, self.dns, self.connections)
         return engine.hold(self._connection, rows)
 
     @cached_property

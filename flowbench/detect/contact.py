@@ -22,6 +22,7 @@ import pandas as pd
 from ibis import _
 
 from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.enrich.indicators import answer_held, in_period
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -71,13 +72,10 @@ def _listed(case: Case) -> pd.DataFrame:
     )
     matches = matches.select(
         "indicator", "type", "kind", "feed", "confidence", "valid_from", "valid_until", "port",
-        listed=matches.address,
+        "resolved_from", "resolved_until", listed=matches.address,
     ).distinct()  # fmt: skip
     j = c.join(matches, c.peer == matches.listed)
-    within = (j.valid_from.isnull() | (j.last_seen >= j.valid_from)) & (
-        j.valid_until.isnull() | (j.first_seen <= j.valid_until)
-    )
-    j = j.mutate(within=within)
+    j = j.filter(answer_held(j)).mutate(within=in_period(j))
     found = j.group_by(
         [*_PAIR, "relay", "indicator", "type", "kind", "feed", "confidence", "valid_from",
          "valid_until", "port"]

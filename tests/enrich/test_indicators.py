@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import ibis
@@ -14,6 +15,9 @@ from flowbench import connections
 from flowbench.enrich import indicators
 from flowbench.load import dns
 from flowbench.load import indicators as lists
+
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def pairs(*addresses: str) -> ibis.Table:
@@ -37,9 +41,26 @@ def listed(*items: str, **more: Any) -> ibis.Table:
     return ibis.memtable(lists.TABLE.rows(rows))
 
 
-def answers(*rows: tuple[str, str]) -> ibis.Table:
-    found = [{"name": name, "answers": [address]} for name, address in rows]
+def answers(*rows: tuple[str, str], at: datetime = NOON, **more: Any) -> ibis.Table:
+    found = [
+        {"query_time": at, "name": name, "answers": [address]} | more for name, address in rows
+    ]
     return ibis.memtable(dns.TABLE.rows(found))
+
+
+def contacts(*times: tuple[datetime, datetime], peer: str = "203.0.113.7") -> ibis.Table:
+    rows = [
+        {"initiator": "10.0.0.1", "responder": peer, "direction": "outbound", "relay": False,
+         "first_seen": first, "last_seen": last}
+        for first, last in times
+    ]  # fmt: skip
+    return ibis.memtable(connections.TABLE.rows(rows))
+
+
+def summed(*times: tuple[datetime, datetime], peer: str = "203.0.113.7") -> ibis.Table:
+    """The pair that such connections make."""
+    found = contacts((min(first for first, _ in times), max(last for _, last in times)), peer=peer)
+    return found.mutate(connections=len(times))
 
 
 def match(seen: ibis.Table, items: ibis.Table, names: ibis.Table | None = None) -> list[tuple]:
@@ -73,8 +94,9 @@ def test_ipv6() -> None:
 
 @pytest.mark.parametrize(
     "inside",
-    ["10.1.2.3", "192.168.1.1", "172.31.0.9", "100.64.3.4", "169.254.1.1", "fd00::1", "fe80::1"],
-)
+    ["10.1.2.3", "192.168.1.1", "172.31.0.9", "100.64.3.4", "169.254.1.1", "fd00::1", "fe80::1",
+     "224.0.0.251", "255.255.255.255", "0.0.0.0", "ff02::1"],
+)  # fmt: skip
 def test_no_list_reaches_inside(inside) -> None:
     assert match(pairs(inside), listed("0.0.0.0/1", "128.0.0.0/1", "::/0", inside)) == []
 
@@ -96,6 +118,81 @@ def test_periods_confidence_and_ports_come_along() -> None:
     items = listed("203.0.113.7", confidence=80, port=443, description="<b>")
     (row,) = indicators.match(pairs("203.0.113.7"), items, answers()).to_pylist()
     assert (row["confidence"], row["port"], row["description"]) == (80, 443, "<b>")
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "within"),
+    [
+        (None, None, True),
+        (NOON - DAY, NOON + 3 * DAY, True),
+        (NOON + HOUR, None, True),  # it began while the first connection lasted
+        (None, NOON - HOUR, False),
+        (NOON + 3 * DAY, None, False),
+        (NOON + 12 * HOUR, NOON + 13 * HOUR, False),  # between the two: only they can tell
+        (NOON + 12 * HOUR, NOON + DAY, True),
+    ],
+)
+def test_what_holds_in_another_time_is_shown_as_such(since, until, within) -> None:
+    times = [(NOON, NOON + HOUR), (NOON + DAY, NOON + DAY + HOUR)]
+    items = listed("203.0.113.7", valid_from=since, valid_until=until)
+    (row,) = indicators.match(summed(*times), items, answers(), contacts(*times)).to_pylist()
+    assert row["in_period"] is within
+
+
+def test_an_answer_holds_for_a_day_from_the_look_up() -> None:
+    names = answers(("pool.example", "203.0.113.7"))
+    for begun, within in (
+        (NOON - HOUR, False),  # before anyone was told
+        (NOON - timedelta(seconds=60), True),  # a record may start a minute early
+        (NOON + DAY, True),
+        (NOON + DAY + HOUR, False),
+    ):
+        times = [(begun, begun + 9 * DAY)]  # a long connection counts by its beginning
+        (row,) = indicators.match(
+            summed(*times), listed("pool.example"), names, contacts(*times)
+        ).to_pylist()
+        assert row["in_period"] is within, begun
+        assert (row["resolved_from"], row["resolved_until"]) == (NOON, NOON + DAY)
+
+
+def test_answers_that_follow_each_other_hold_without_a_break() -> None:
+    times = (NOON, NOON + HOUR, NOON + 20 * HOUR, NOON + 5 * DAY)
+    names = answers(("a.pool.example", "203.0.113.7"), at=times[0])
+    for at in times[1:]:
+        names = names.union(answers(("b.pool.example", "203.0.113.7"), at=at))
+    seen = contacts((NOON, NOON + 6 * DAY))
+    rows = indicators.match(seen, listed("pool.example"), names).to_pylist()
+    assert [(row["resolved_from"], row["resolved_until"]) for row in rows] == [
+        (NOON, NOON + 44 * HOUR),
+        (NOON + 5 * DAY, NOON + 6 * DAY),
+    ]
+
+
+def test_an_alias_in_the_answer_is_a_name_as_well() -> None:
+    names = answers(("cdn.example", "203.0.113.7"), canonical_names=["a.evil.example"])
+    assert match(pairs("203.0.113.7"), listed("evil.example"), names) == [
+        ("203.0.113.7", "evil.example")
+    ]
+
+
+def test_who_would_have_been_flagged_is_said() -> None:
+    seen = pairs("10.0.0.2", "10.9.0.1", "203.0.113.7", "224.0.0.251", "fd00::9")
+    items = listed("10.0.0.0/8", "224.0.0.0/3", "203.0.113.0/24", "172.16.0.0/12", "fc00::/7")
+    found = indicators.ignored(seen, items)
+    assert found.column_names == indicators.IGNORED.columns
+    assert [(row["indicator"], row["addresses"], row["line"]) for row in found.to_pylist()] == [
+        ("10.0.0.0/8", 3, 1),
+        ("224.0.0.0/3", 1, 2),
+        ("fc00::/7", 1, 5),
+    ]
+    assert set(found["reason"].to_pylist()) == {indicators.REASON}
+    assert indicators.ignored(seen, listed("10.0.0.0/8", kind="allow")).num_rows == 0
+
+
+def test_what_is_no_address_matches_nothing() -> None:
+    assert match(pairs("203.0.113.7", "nonsense", "1:2:x"), listed("0.0.0.0/1", "128.0.0.0/1")) == [
+        ("203.0.113.7", "128.0.0.0/1")
+    ]
 
 
 def test_nothing_listed_or_nothing_seen() -> None:
@@ -124,7 +221,7 @@ def test_the_same_as_a_plain_loop(addresses, networks, data) -> None:
     expected = {
         (text, net)
         for text in seen
-        if not is_inside(text)
+        if not is_nobodys(text)
         for net in networks
         if ipaddress.ip_address(text) in ipaddress.ip_network(net)
     }
@@ -136,6 +233,13 @@ def is_inside(text: str) -> bool:
     inside = ["10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "169.254.0.0/16", "172.16.0.0/12",
               "100.64.0.0/10", "fc00::/7", "fe80::/10", "::1/128"]  # fmt: skip
     return any(address in ipaddress.ip_network(net) for net in inside)
+
+
+def is_nobodys(text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    reserved = ["0.0.0.0/8", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4",
+                "::/127", "ff00::/8"]  # fmt: skip
+    return is_inside(text) or any(address in ipaddress.ip_network(net) for net in reserved)
 
 
 @settings(max_examples=200, deadline=None)
