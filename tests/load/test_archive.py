@@ -61,6 +61,7 @@ PACKED = {
     "zip.gz": gzip.compress(zipped(LOGS)),
     "tar": tarred(LOGS),
     "pax.tar": tarred(LOGS, format=tarfile.PAX_FORMAT),
+    "gnu.tar": tarred(LOGS, format=tarfile.GNU_FORMAT),
     "ustar.tar": tarred(LOGS, format=tarfile.USTAR_FORMAT),
     "tar.gz": gzip.compress(tarred(LOGS)),
     "tar.bz2": bz2.compress(tarred(LOGS)),
@@ -399,3 +400,27 @@ def test_binary_data_too_large_to_unpack_stops_no_load(case, tmp_path, monkeypat
     assert files["quarantined"].tolist() == [1, 0]
     assert case.flows.count().execute() == 100
     assert "Unpack it where there is room" in refused(case)["bomb.gz"]
+
+
+def test_a_header_or_directory_too_large_to_hold(case, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(archive, "LARGEST_READ", 10_000)
+    long_name = {"ok.log": LOG, "n" * 20_000: b"lost", "after.log": b"lost"}
+    many = {f"{n:0100}": b"" for n in range(100)}
+    case.ingest(
+        put(tmp_path, tarred(long_name), "pax.tar"),
+        put(tmp_path, tarred(long_name, format=tarfile.GNU_FORMAT), "gnu.tar"),
+        put(tmp_path, zipped(many), "many.zip"),
+    )
+    why = refused(case)
+    assert set(why) == {"pax.tar", "gnu.tar", "many.zip"}
+    assert all("a header of" in reason for reason in why.values())
+    assert case.flows.count().execute() == 100
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_more_members_than_the_memory_holds(case, tmp_path, monkeypatch, kind) -> None:
+    monkeypatch.setattr(archive, "MOST_MEMBERS", 5)
+    files = {f"{n}.log": record(n).encode() for n in range(20)}
+    case.ingest(put(tmp_path, zipped(files) if kind == "zip" else tarred(files)))
+    assert case.flows.count().execute() == 6
+    assert refused(case) == {"evidence.zip": "more than 5 members: unpack it and load the folder"}
