@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 
 from flowbench import __version__, custody, derived, engine, intake, load, verify
-from flowbench.enrich import addresses, indicators
+from flowbench.enrich import addresses, indicators, outside
 from flowbench.errors import CaseError
 from flowbench.load import layouts
 from flowbench.load.find import sound
@@ -255,9 +255,9 @@ class Case:
 
     @cached_property
     def addresses(self) -> ibis.Table:
-        """The address book: what each address is (enrich.addresses.TABLE)."""
+        """The address book: what each address is (enrich.addresses.TABLE, enrich.outside.TABLE)."""
         rows = addresses.book(self.pairs, self.interfaces, self.matches)
-        return engine.hold(self._connection, rows)
+        return engine.hold(self._connection, self._with_outside(rows))
 
     @cached_property
     def fields(self) -> set[str]:
@@ -322,6 +322,16 @@ class Case:
     @cached_property
     def _tables(self) -> dict[str, ibis.Table]:
         return {}
+
+    def _with_outside(self, book: pa.Table) -> pa.Table:
+        """The address book with what is known of each address without an inventory."""
+        return outside.add(
+            book,
+            ranges=self.table("geography"),
+            clouds=self.table("cloud_ranges"),
+            dns=self.dns,
+            flows=self.flows if self.fields & outside.LOGGED else None,
+        )
 
     def _forget(self) -> None:
         """Drop what was worked out from the tables as they were before a load."""

@@ -1,12 +1,57 @@
-"""Commands about addresses: what was reached without a name, where clouds are."""
+"""Commands about addresses: who is this, what was reached without a name, where clouds are."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbench.cli.base import answers, case_argument, main, open_case
+from flowbench.cli.base import answers, canonical, case_argument, main, open_case
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@main.command()
+@case_argument
+@click.argument("wanted", nargs=-1, metavar="[ADDRESS]…")
+@click.option("--outside", is_flag=True, help="Only addresses that are nobody's of the case's own.")
+@answers
+def addresses(
+    case: Path, wanted: tuple[str, ...], outside: bool, form: str, output: Path | None
+) -> None:
+    """Who is who in CASE: the address book, or all that is known of each ADDRESS.
+
+    Whose an address is comes from the inventory and the logs; country and network owner from the
+    databases loaded as evidence (.mmdb, CSV), else from what the registries assigned; cloud and
+    service from the clouds' own lists and from the logs; names from the Resolver query logs. Each
+    answer names its source.
+    """
+    from flowbench import output as out
+
+    opened = open_case(case)
+    asked = [canonical(text) for text in wanted]
+    book = opened.addresses
+    if asked:
+        book = book.filter(book.address.isin(asked))
+    if outside:
+        book = book.filter(~book.inside)
+    periods = [book.valid_from.asc(nulls_first=True)] if "valid_from" in book.columns else []
+    rows = book.order_by("address", *periods, "interface_id")
+    if not asked or form != "table" or output is not None:
+        shown = [
+            "address", "interface_id", "service", "name", "country", "network_owner",
+            "cloud_service", "names", "kinds",
+        ]  # fmt: skip
+        out.write(opened.stream(rows), form, output, columns=shown)
+    else:
+        out.write(_one_by_one(rows.to_pyarrow().to_pylist()), form)
+    seen = set(book.address.to_pyarrow().to_pylist()) if asked else set()
+    for address in asked:
+        if address not in seen:
+            click.echo(f"{address}: not in this case", err=True)
 
 
 @main.command()
@@ -50,3 +95,24 @@ def cloud_ranges(folder: Path | None) -> None:
     from flowbench.enrich import published
 
     click.echo(published.fetch(folder))
+
+
+def _one_by_one(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Each row of the book with a line for everything that is known."""
+    import pandas as pd
+
+    lines = [
+        (row["address"], field, _text(value))
+        for row in rows
+        for field, value in row.items()
+        if field != "address" and value not in (None, [])
+    ]
+    return pd.DataFrame(lines, columns=["address", "what", "value"])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+    if isinstance(value, list):  # of words, or of a tag's name and value
+        return ", ".join("=".join(one) if isinstance(one, tuple) else one for one in value)
+    return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowbench.enrich import addresses
+from flowbench.enrich import addresses, outside
 from tests.traffic import T0, Record, interface, make_case, talk
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
@@ -58,7 +58,7 @@ def test_the_book_says_what_each_address_is(tmp_path) -> None:
     case = make_case(tmp_path, records, interfaces=listed, indicators=text)
     book = {row["address"]: row for row in case.addresses.to_pyarrow().to_pylist()}
     assert list(book) == sorted([A, B, OUT, "10.9.9.9"])
-    assert list(book[A]) == addresses.TABLE.columns
+    assert list(book[A]) == [*addresses.TABLE.columns, *outside.TABLE.columns[1:]]
     assert (book[A]["name"], dict(book[A]["tags"])["env"]) == ("<b>", "dev")
     assert (book[A]["interface_id"], book[A]["known_from"]) == ("eni-a", "inventory")
     assert (book[B]["inside"], book[B]["known_from"], book[B]["interface_id"]) == (True, None, None)
