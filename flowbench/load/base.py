@@ -27,6 +27,7 @@ import pyarrow as pa
 from flowbench import schema
 from flowbench.load.redaction import scrub
 from flowbench.load.stream import Block, Opened
+from flowbench.load.values import clean
 
 QUARANTINE = schema.Table.of(
     "quarantine",
@@ -70,7 +71,7 @@ class File:
                 "kind": self.kind,
                 "line": line,
                 "item": item,
-                "reason": reason,
+                "reason": clean(reason),
                 "raw": printable(raw),
                 "raw_bytes": len(raw),
             }

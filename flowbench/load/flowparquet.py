@@ -50,27 +50,51 @@ def read(file: File) -> Iterator[pa.Table]:
                 return
             file.fields.update((names or {}).values())
             for batch in parquet.iter_batches(_ROWS):
-                rows = pa.Table.from_batches([batch])
-                numbers = np.arange(first, first + rows.num_rows)
+                rows, numbers = _readable(pa.Table.from_batches([batch]), first, file)
                 if names is None:
-                    yield ocsf.from_table(rows, numbers, _Rows(rows, first), file)
+                    yield ocsf.from_table(rows, numbers, _Rows(rows, numbers), file)
                 else:
                     rows = rows.rename_columns(list(names.values()))
-                    yield flowcolumns.sound(rows, numbers, _Rows(rows, first), file)
+                    yield flowcolumns.sound(rows, numbers, _Rows(rows, numbers), file)
                 first += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+            if (told := parquet.metadata.num_rows) != first - 1:
+                file.quarantine(
+                    f"damaged Parquet: {first - 1:,} rows where its footer has {told:,}"
+                )
+    except (pa.ArrowException, OSError, ValueError) as error:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)
 
 
-class _Rows:
-    """Rows by their number, as the quarantine shows them."""
+def _readable(rows: pa.Table, first: int, file: File) -> tuple[pa.Table, np.ndarray]:
+    """The rows that hold what their types say, and their numbers; the others in quarantine.
 
-    def __init__(self, rows: pa.Table, first: int) -> None:
-        self._rows, self._first = rows, first
+    Arrow takes a Parquet file's word that its texts are UTF-8, and fails where they are used.
+    """
+    parts, numbers = [rows.slice(0, 0)], list[int]()
+    halves = [(0, rows.num_rows)]
+    while halves:
+        start, length = halves.pop()
+        part = rows.slice(start, length)
+        try:
+            part.validate(full=True)
+        except pa.ArrowInvalid as error:
+            if length > 1:
+                half = length // 2
+                halves += [(start + half, length - half), (start, half)]
+            else:
+                file.quarantine(f"values that are not of their type: {error}", line=first + start)
+            continue
+        parts.append(part)
+        numbers += range(first + start, first + start + length)
+    return pa.concat_tables(parts), np.array(numbers, np.int64)
+
+
+class _Rows:
+    """Rows by their number in the file, as the quarantine shows them."""
+
+    def __init__(self, rows: pa.Table, numbers: np.ndarray) -> None:
+        self._rows, self._numbers = rows, numbers
 
     def __getitem__(self, number: int) -> bytes:
-        return _raw(self._rows, number - self._first)
-
-
-def _raw(rows: pa.Table, row: int) -> bytes:
-    return json.dumps(rows.slice(row, 1).to_pylist()[0], default=str).encode()
+        row = int(np.searchsorted(self._numbers, number))
+        return json.dumps(self._rows.slice(row, 1).to_pylist()[0], default=str).encode()

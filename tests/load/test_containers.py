@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowbench import load
 from flowbench.load import cloudtrail, dns, guardduty
 from tests.load.test_cloudtrail import EVENT, lookup
 from tests.load.test_dns import QUERY
-from tests.load.test_flowjson import delivery, firehose
+from tests.load.test_flowjson import WAYS, delivery, firehose
 from tests.load.test_guardduty import FINDING, pascal
 
 RECORDS = {"cloudtrail": EVENT, "guardduty": FINDING, "dns": QUERY}
@@ -165,3 +167,26 @@ def test_ids_of_findings_are_no_findings(tmp_path) -> None:
     found, told = loaded(tmp_path, json.dumps({"FindingIds": ["a", "b"]}))
     assert told == "guardduty"
     assert "get-findings" in found["quarantine"][0]["reason"]
+
+
+FILES = [
+    data.encode() if isinstance(data, str) else data
+    for data in (*WAYS.values(), *(way(EVENT) for way in ANY.values()))
+]
+BITES = [
+    *(b"{", b"}", b"[", b'"', b",", b":", b"null", b"\\ud800", b"\\u0000", b"\xff", b"\n", b"\0"),
+    *(b"1e999", b"-1", b"9" * 5_000, b'{"a":' * 2_000, b"NaN", b'"message":', b"H4sIAA"),
+]
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.sampled_from(FILES),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), st.sampled_from(BITES)), max_size=5),
+)
+def test_no_damage_stops_the_reading_and_nothing_vanishes(tmp_path_factory, data, wounds) -> None:
+    for where, lost, new in wounds:
+        place = int(where * len(data))
+        data = data[:place] + new + data[place + lost :]
+    found, kind = loaded(tmp_path_factory.mktemp("f"), data)
+    assert any(found.values()) or kind == "empty"

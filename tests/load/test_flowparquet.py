@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowbench import load
 from flowbench.schema import FLOWS
@@ -174,6 +176,35 @@ def test_a_damaged_file(tmp_path, cut) -> None:
     flows, bad, _ = read(tmp_path, written(tmp_path, ROW)[:-cut])
     assert flows.num_rows == 0
     assert "damaged Parquet from row 1 on" in bad[0]["reason"]
+
+
+def test_text_that_is_none_costs_its_row(tmp_path) -> None:
+    rows = [ROW | {"vpc_id": f"vpc-{number:03}"} for number in range(100)]
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, tmp_path / "x", compression="none", use_dictionary=False)
+    data = (tmp_path / "x").read_bytes()
+    for number in (17, 99):
+        data = data.replace(b"vpc-%03d" % number, b"vpc\xff%03d" % number)
+    flows, bad, _ = read(tmp_path, data)
+    assert flows["line"].to_pylist() == [n for n in range(1, 101) if n not in (18, 100)]
+    assert sorted(row["line"] for row in bad) == [18, 100]
+    assert all("not of their type" in row["reason"] for row in bad)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4))
+def test_no_damage_stops_the_reading_and_nothing_vanishes(tmp_path_factory, wounds) -> None:
+    folder = tmp_path_factory.mktemp("f")
+    data = bytearray(written(folder, *[ROW] * 20))
+    for where, value in wounds:
+        data[4 + int(where * (len(data) - 9))] = value
+    flows, bad, _ = read(folder, bytes(data))
+    flows.to_pylist()
+    try:
+        told = pq.ParquetFile(folder / "x.log").metadata.num_rows
+    except (pa.ArrowException, ValueError, OSError):
+        told = None
+    assert flows.num_rows or bad or told == 0
 
 
 def test_parquet_of_another_kind(tmp_path) -> None:

@@ -126,3 +126,10 @@ def test_nothing_stops_it_and_nothing_vanishes(tmp_path_factory, values) -> None
     file = File("x.json", "unknown", Opened(path))
     rows = sum(table.num_rows for _, table in jsonfile.read(file, [kind]))
     assert rows + len(file.bad) == len(values)
+
+
+def test_names_that_are_no_text_can_be_told(tmp_path) -> None:
+    _, bad, _ = read(tmp_path, b'{"a\xff": 1}\n{"b\\ud800": 2}')
+    assert [reason for *_, reason in bad] == [
+        f"JSON of no kind flowbench knows; its keys: {name}\ufffd" for name in "ab"
+    ]
