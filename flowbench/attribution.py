@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flowbench.enrich.addresses import Lookup, holder
 from flowbench.schema import ITEM, ORIGIN, Table, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     import ibis
 
@@ -46,8 +48,11 @@ _MAKING = (
 )
 
 
-def trace(case: Case, address: str) -> pd.DataFrame:
+def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> pd.DataFrame:
     """The chain from an address to the principal behind it and what else that one did (TRACE).
+
+    An address has one holder after another: ``at`` (UTC) says whose time is meant, that of a
+    finding for one. Without it the address's last record counts.
 
     Steps in order: address, interface, instance, start (RunInstances or CreateNetworkInterface),
     principal, access key, called from, origin (who made the principal and its keys), usual (where
@@ -56,11 +61,29 @@ def trace(case: Case, address: str) -> pd.DataFrame:
     time). A missing link is a step called gap.
     """
     chain = _Chain(case)
-    interface = chain.interface(address)
+    interface = chain.interface(address, at)
     start = chain.start(address, interface)
     if start is not None:
         chain.principal(start)
     return TRACE.frame(chain.rows)
+
+
+def traces(case: Case, findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
+    """Who is behind the subjects of findings: (subject, trace, its findings), in their order.
+
+    A subject that had several holders at the times of its findings has one for each.
+    """
+    lookup = Lookup(case.holders, findings["subject"])
+    groups: dict[tuple[str, Any], list[Any]] = {}
+    for place, row in findings.iterrows():
+        held = lookup.at(row["subject"], row["first_seen"])
+        who = held and (held["interface_id"], held["instance_id"])
+        groups.setdefault((row["subject"], who), []).append(place)
+    found = []
+    for (subject, _who), places in groups.items():
+        mine = findings.loc[places]
+        found.append((subject, trace(case, subject, mine["first_seen"].min()), mine))
+    return found
 
 
 def summary(trace: pd.DataFrame) -> dict[str, str | None]:
@@ -92,6 +115,7 @@ class _Chain:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.rows: list[dict[str, Any]] = []
+        self.held: list[dict[str, Any]] = []  # every holder of the address
         self._files = dict(case.evidence[["source", "file"]].itertuples(index=False))
 
     def add(
@@ -111,34 +135,53 @@ class _Chain:
             }
         )
 
-    def interface(self, address: str) -> dict[str, Any] | None:
-        """Steps address, interface, instance as far as the inventory knows them."""
+    def interface(self, address: str, at: datetime | None) -> dict[str, Any] | None:
+        """Steps address, interface, instance as far as inventory, API events and logs know them."""
         self.add("address", f"The address in question is {address}.", address)
-        listed = self.case.interfaces
-        mine = (listed.private_address == address) | listed.addresses.contains(address)
-        mine |= listed.public_addresses.contains(address)
-        found = _rows(listed.filter(mine.fill_null(False)).order_by("source", "item"))
-        if not found:
+        h = self.case.holders
+        mine = (h.address == address) | h.public_addresses.contains(address)
+        order = [h.valid_from.asc(nulls_first=True), h.interface_id, h.address]
+        self.held = found = _rows(h.filter(mine.fill_null(False)).order_by(order))
+        row = holder(found, at or self._last_record(address) if len(found) > 1 else None)
+        if row is None or row["known_from"] != "inventory":
             self.add("gap", f"No inventory lists an interface with {address}.")
-            return None
-        row = found[0]
+        if row is None or row["known_from"] == "cloudtrail":
+            return row  # the event that says so is the next step
+        self.holder(address, row)
+        return row
+
+    def holder(self, address: str, row: dict[str, Any], by: Any = None) -> None:
+        """Steps interface and instance; ``by`` is the event that says so, where one does."""
+        cited = row if by is None else by
+        logged = row["known_from"] == "logs"
         kind = f" ({row['service']})" if row["service"] else ""
-        others = {one["interface_id"] for one in found} - {row["interface_id"]}
-        reused = f"; the address also stands at {', '.join(sorted(others))}" if others else ""
-        self.add(
-            "interface",
-            f"It is {row['interface_id']}{kind} in {row['subnet_id']}, {row['vpc_id']}"
-            f" (Name tag: {row['name'] or 'none'}){reused}.",
-            row["interface_id"],
-            row,
-            row["attached_at"],
-        )
+        name = "" if logged else f" (Name tag: {row['name'] or 'none'})"
+        known = "; the flow log records say so" if logged else ""
+        text = f"{row['interface_id']}{kind} in {row['subnet_id']}, {row['vpc_id']}{name}{known}"
+        if by is not None:
+            text = f"{row['interface_id']}{kind}, to which {by['event_name']} gave {address}"
+        also = [_told(one) for one in self.held if one["interface_id"] != row["interface_id"]]
+        also = list(dict.fromkeys(also))
+        if len(also) > _SHOWN:
+            also[_SHOWN:] = [f"and {len(also) - _SHOWN} more"]
+        reused = f"; the address also stands at {', '.join(also)}" if also else ""
+        if row["interface_id"]:
+            self.add(
+                "interface", f"It is {text}{reused}.", row["interface_id"], cited, row["valid_from"]
+            )
         if row["instance_id"]:
             text = f"The interface is attached to {row['instance_id']}."
-            self.add("instance", text, row["instance_id"], row, row["attached_at"])
-        else:
+            self.add("instance", text, row["instance_id"], cited, row["valid_from"])
+        elif row["service"] and row["service"] != "ec2":
             self.add("gap", "No instance is attached: the interface belongs to a service.")
-        return row
+        else:
+            self.add("gap", "No instance is known to have been attached to the interface.")
+
+    def _last_record(self, address: str) -> datetime | None:
+        p = self.case.pairs
+        mine = p.filter((p.initiator == address) | (p.responder == address))
+        found: datetime | None = mine.last_seen.max().to_pyarrow().as_py()
+        return found
 
     def start(self, address: str, interface: dict[str, Any] | None) -> pd.Series | None:
         """The successful call that made the instance or the interface."""
@@ -148,11 +191,13 @@ class _Chain:
         if interface is None:
             mine = events.addresses.contains(address)
         else:
-            mine = events.interface_ids.contains(interface["interface_id"])
+            mine = events.interface_ids.contains(interface["interface_id"] or "")
             if interface["instance_id"]:
                 mine |= events.instance_ids.contains(interface["instance_id"])
         found = _by_time(events.filter(made & mine.fill_null(False)))
         if found.empty:
+            if interface is not None and interface["known_from"] == "cloudtrail":
+                self.holder(address, interface)
             thing = address
             if interface is not None:
                 thing = interface["instance_id"] or interface["interface_id"]
@@ -168,16 +213,20 @@ class _Chain:
         # An instance may take an interface that was made before it: who ran it counts.
         ran = found[found["event_name"] == "RunInstances"]
         event = (found if ran.empty else ran).iloc[0]
-        if interface is None and len(found) > 1:
-            text = f"{len(found)} calls gave {address} to something; the earliest is followed."
-            self.add("gap", text)
-        known = {row["step"] for row in self.rows}
-        for step, ids in (
-            ("interface", event["interface_ids"]),
-            ("instance", event["instance_ids"]),
-        ):
-            if step not in known and ids is not None and len(ids):
-                self.add(step, f"{event['event_name']} gave {address} to {ids[0]}.", ids[0], event)
+        if interface is not None and interface["known_from"] == "cloudtrail":
+            self.holder(address, interface, event)
+        elif interface is None:
+            if len(found) > 1:
+                text = f"{len(found)} calls gave {address} to something; the earliest is followed."
+                self.add("gap", text)
+            for step, ids in (
+                ("interface", event["interface_ids"]),
+                ("instance", event["instance_ids"]),
+            ):
+                if ids is not None and len(ids) == 1:
+                    self.add(
+                        step, f"{event['event_name']} gave {address} to {ids[0]}.", ids[0], event
+                    )
         self.add(
             "start",
             f"{event['event_name']} at {event['event_time']:%Y-%m-%d %H:%M:%S} UTC made it.",
@@ -295,6 +344,17 @@ def _name(event: pd.Series | dict[str, Any]) -> str:
 def _by_time(events: ibis.Table) -> pd.DataFrame:
     frame = to_frame(events.order_by("event_time", "event_id", "source", "item").to_pyarrow())
     return frame.astype(object).where(frame.notna(), None)
+
+
+def _told(row: dict[str, Any]) -> str:
+    """Another holder of the address, and when."""
+    begun, until = row["valid_from"], row["valid_until"]
+    words = [
+        f"({row['instance_id']})" if row["instance_id"] else "",
+        f"from {begun:%Y-%m-%d %H:%M}" if begun else "",
+        f"until {until:%Y-%m-%d %H:%M}" if until else "",
+    ]
+    return " ".join([row["interface_id"] or "an unnamed interface", *filter(None, words)])
 
 
 def _rows(table: ibis.Table) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ import pandas as pd
 import pyarrow as pa
 
 from flowbench import __version__, custody, derived, engine, intake, load, verify
-from flowbench.enrich import addresses, indicators, outside
+from flowbench.enrich import addresses, calls, indicators, interfaces, outside
 from flowbench.errors import CaseError
 from flowbench.load import layouts
 from flowbench.load.find import sound
@@ -254,9 +254,21 @@ class Case:
         return engine.hold(self._connection, rows)
 
     @cached_property
+    def holders(self) -> ibis.Table:
+        """Which interface and instance held which address when (enrich.interfaces.TABLE)."""
+        seen = engine.load(self._connection, self._derived / "sightings.parquet")
+        said = calls.said(self.api_events)
+        rows = interfaces.holders(self.interfaces, self.table("instances"), said, seen)
+        return engine.hold(self._connection, rows)
+
+    @cached_property
     def addresses(self) -> ibis.Table:
-        """The address book: what each address is (enrich.addresses.TABLE, enrich.outside.TABLE)."""
-        rows = addresses.book(self.pairs, self.interfaces, self.matches)
+        """The address book: what each was when (enrich.addresses.TABLE, enrich.outside.TABLE).
+
+        One row an address; one for each holder of an address that changed hands.
+        """
+        rows = addresses.book(self.pairs, self.holders, self.matches).to_pyarrow()
+        rows = rows.cast(addresses.TABLE.arrow)
         return engine.hold(self._connection, self._with_outside(rows))
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What is worked out from a case's tables once and kept: the connections and their pairs.
+"""What is worked out from a case's tables once and kept: connections, pairs, interfaces seen.
 
 Everything is written aside and put in its place whole, under a lock: a kill at any instant leaves
 the old state and a scratch folder, which the next one to come removes.
@@ -18,7 +18,7 @@ import filelock
 import ibis
 
 from flowbench import connections, custody, engine, load
-from flowbench.enrich import addresses
+from flowbench.enrich import addresses, interfaces
 from flowbench.errors import CaseError
 from flowbench.load.stream import digest
 
@@ -35,7 +35,7 @@ def spill_folder(case: Path) -> Path:
 
 
 def made(case: Path, log: custody.Log, progress: Callable[[int, int, str], None]) -> Path:
-    """The folder with connections.parquet and pairs.parquet, made now if it is not there.
+    """The folder with connections, pairs and sightings (.parquet), made now if it is not there.
 
     Its name holds what they are worked out from: the parts of the tables, and the code; SHA256SUMS
     in it, what came out. What was changed since is worked out anew, not believed. Raises
@@ -99,6 +99,9 @@ def _make(
         connections.write(
             connection, table("flows"), table("interfaces"), folder, progress=progress
         )
+        seen = interfaces.sightings(table("flows"), table("interfaces"))
+        columns = seen.schema().to_pyarrow()
+        engine.save(connection, [seen], folder / "sightings.parquet", columns)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CaseError(
             f"the connections cannot be worked out, there is no room in memory or in {folder}:"
@@ -111,7 +114,8 @@ def _make(
 
 
 def _key(log: custody.Log) -> str:
-    code = [*sorted(Path(connections.__file__).parent.glob("*.py")), Path(addresses.__file__)]
+    code = sorted(Path(connections.__file__).parent.glob("*.py"))
+    code += [Path(addresses.__file__), Path(interfaces.__file__)]
     parts = "".join(part["sha256"] for part in log.parts)
     return custody.digest({"parts": parts, "code": [p.read_bytes().hex() for p in code]})[:16]
 

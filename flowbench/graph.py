@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import networkx as nx
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
 from flowbench import connections
 from flowbench.errors import InputError
-from flowbench.schema import Table, to_frame
+from flowbench.schema import TYPES, Table, to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LEVELS = {"address": "address", "instance": "instance_id", "subnet": "subnet_id", "vpc": "vpc_id"}
 _SUMS = ("connections", "refused", "answered", "bytes_out", "bytes_in")
 _PORTS_SHOWN = 6
+_TURN = "\t"  # between an address and the number of its holder; no address has one
 _ARRIVAL = Table.of(
     "arrival",
     ("node", "string", "an address that was reached"),
@@ -105,9 +107,16 @@ def _onward(steps: ibis.Table, arrival: dict[str, pd.Timestamp]) -> ibis.Table:
 
 def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
     """The graph of these pairs, its nodes as the address book knows them."""
-    book = to_frame(case.addresses.to_pyarrow()).set_index("address")
-    group = book[LEVELS[level]] if level != "address" else pd.Series(book.index, book.index)
-    place = group.where(group.notna(), pd.Series(book.index, book.index)).to_dict()
+    book = _book(case)
+    moved = book[book.index.duplicated(keep=False)]
+    if level == "address":
+        book = _together(book, moved)
+    elif len(moved):  # an address counts for whoever held it at the time
+        pairs = connections.pairs(_held(case.connections, moved))
+        book = book.set_index(book.index + book["turn"])
+    place = book["address"].to_dict()
+    if level != "address":
+        place |= book[LEVELS[level]].dropna().to_dict()
     seen = pairs.filter(~pairs.relay).group_by("initiator", "responder", "service_port")
     rows = to_frame(
         seen.aggregate(
@@ -121,14 +130,16 @@ def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
     periods = _periods(case)
     graph = nx.DiGraph()
     addresses = sorted(set(rows["initiator"]) | set(rows["responder"]))
-    for known in book.loc[addresses].reset_index().to_dict("records"):
-        _add_node(graph, place[known["address"]], known, level)
+    for key, known in zip(addresses, book.loc[addresses].to_dict("records"), strict=True):
+        _add_node(graph, place[key], known, level)
     ports: dict[tuple[str, str], set[int]] = {}
     for row in rows.to_dict("records"):
         ends = place[row["initiator"]], place[row["responder"]]
         ports.setdefault(ends, set()).add(row["service_port"])
-        held = [_note_kinds(graph.nodes[place[a]], periods.get(a, []), row) for a in
-                (row["initiator"], row["responder"])]  # fmt: skip
+        held = [
+            _note_kinds(graph.nodes[place[end]], periods.get(end.partition(_TURN)[0], []), row)
+            for end in (row["initiator"], row["responder"])
+        ]
         _add_edge(graph, *ends, row, listed=any(held))
     for *ends, edge in graph.edges(data=True):
         edge["ports"] = _ports(ports[ends[0], ends[1]])
@@ -137,6 +148,56 @@ def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
         known["lapsed"] = ", ".join(sorted(known["lapsed"] - known["kinds"]))
         known["kinds"] = ", ".join(sorted(known["kinds"]))
     return graph
+
+
+def _book(case: Case) -> pd.DataFrame:
+    """The address book by address; ``turn`` tells the holders of one address apart.
+
+    The holders of an address follow each other without gap or overlap from ``since`` on: between
+    the end of one and the start of the next it is the nearer one's.
+    """
+    book = to_frame(case.addresses.to_pyarrow()).set_index("address", drop=False)
+    several = book.index.duplicated(keep=False)
+    again = book.groupby(level=0).cumcount()
+    book["turn"] = ""
+    book.loc[several, "turn"] = _TURN + again[several].astype(str)
+    before = book["valid_until"].shift().where(again > 0)
+    gap = (book["valid_from"] - before).clip(lower=pd.Timedelta(0)) / 2
+    book["since"] = (book["valid_from"] - gap.fillna(pd.Timedelta(0))).where(again > 0)
+    return book
+
+
+def _together(book: pd.DataFrame, moved: pd.DataFrame) -> pd.DataFrame:
+    """One row an address, with the names and services of all its holders."""
+    whole = book[~book.index.duplicated(keep="last")].copy()
+    for column in ("name", "service"):
+        for address, found in moved[column].dropna().groupby(level=0):
+            whole.loc[address, column] = " / ".join(dict.fromkeys(found))
+    return whole
+
+
+def _held(c: ibis.Table, moved: pd.DataFrame) -> ibis.Table:
+    """Connections whose ends carry the turn of the holder that an address had at the time."""
+    turns = ibis.memtable(
+        pa.table(
+            {
+                "held": pa.array(moved["address"], pa.string()),
+                "turn": pa.array(moved["turn"], pa.string()),
+                "since": pa.array(moved["since"], TYPES["time"]),
+                "until": pa.array(moved.groupby(level=0)["since"].shift(-1), TYPES["time"]),
+            }
+        )
+    )
+    for end in ("initiator", "responder"):
+        t = turns.view()
+        begun = t.since.isnull() | (c.first_seen >= t.since)
+        joined = c.left_join(
+            t, [c[end] == t.held, begun, t.until.isnull() | (c.first_seen < t.until)]
+        )
+        c = joined.mutate(**{end: joined[end] + joined.turn.fill_null("")}).drop(
+            "held", "turn", "since", "until"
+        )
+    return c
 
 
 def _periods(case: Case) -> dict[str, list[dict[str, Any]]]:

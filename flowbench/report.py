@@ -60,7 +60,7 @@ def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) ->
 def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
     figures = _Figures()
     grave = found[found["severity"].isin(_GRAVE)]
-    subjects = list(dict.fromkeys(grave["subject"]))
+    subjects = attribution.traces(case, grave)
     whole = graph.communication(case)
     events = timeline.build(case, findings=found)
     files = case.evidence
@@ -70,10 +70,8 @@ def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
         "as_of": case.custody[-1]["time"],
         "first": first,
         "last": last,
-        "subjects": [
-            _subject(case, s, grave, whole, events, figures) for s in subjects[:_SUBJECTS]
-        ],
-        "more_subjects": subjects[_SUBJECTS:],
+        "subjects": [_subject(case, *one, whole, events, figures) for one in subjects[:_SUBJECTS]],
+        "more_subjects": [subject for subject, *_ in subjects[_SUBJECTS:]],
         "events": events.to_dict("records"),
         "timeline": figures.add(plot.timeline(events)),
         "network": figures.add(plot.network(whole)),
@@ -102,14 +100,13 @@ def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
 def _subject(
     case: Case,
     subject: str,
-    grave: pd.DataFrame,
+    trace: pd.DataFrame,
+    mine: pd.DataFrame,
     whole: nx.DiGraph,
     events: pd.DataFrame,
     figures: _Figures,
 ) -> dict[str, Any]:
     """One host's story: who it is, in sentences, what it did, who is behind it."""
-    mine = grave[grave["subject"] == subject]
-    trace = attribution.trace(case, subject)
     ends = attribution.summary(trace)
     pictures = [figures.add(plot.network(graph.around(whole, subject)))]
     pictures += [
@@ -226,7 +223,7 @@ def _alerts(case: Case, found: pd.DataFrame) -> list[dict[str, Any]]:
     pairs = named.select("name", answer=d.answers.unnest()).distinct()
     for pair in pairs.to_pyarrow().to_pylist():
         answers.setdefault(pair["name"], set()).add(pair["answer"])
-    book = case.addresses.filter(case.addresses.instance_id.notnull())
+    book = case.holders.filter(case.holders.instance_id.notnull())
     hosts: dict[str, set[str]] = {}
     for host in book.select("instance_id", "address").to_pyarrow().to_pylist():
         hosts.setdefault(host["instance_id"], set()).add(host["address"])

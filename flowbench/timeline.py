@@ -52,12 +52,15 @@ def build(
     again.
     """
     found = detect.run(case) if findings is None else findings
-    followed = _subjects(found) if about is None else [about]
-    traces = {subject: attribution.trace(case, subject) for subject in followed}
+    grave = found[found["severity"].isin(_GRAVE)]
+    followed = list(dict.fromkeys(grave["subject"])) if about is None else [about]
     if about is not None:
-        concerned = found[found["subject"] == about]
+        concerned = grave = found[found["subject"] == about]
     else:
-        concerned = found[found["severity"].isin(_GRAVE)] if followed else found
+        concerned = grave if followed else found
+    traces = [(subject, trace) for subject, trace, _mine in attribution.traces(case, grave)]
+    if about is not None and not traces:
+        traces = [(about, attribution.trace(case, about))]
     rows = [
         *_findings(concerned),
         *_api(case, traces),
@@ -80,8 +83,8 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
     """
     grave = findings[findings["severity"].isin(_GRAVE)]
     signs = [*_peers(grave), *_domains(case, grave)]
-    for subject in _subjects(findings):
-        signs += _behind(case, subject, grave[grave["subject"] == subject])
+    for subject, trace, mine in attribution.traces(case, grave):
+        signs += _behind(case, subject, trace, mine)
     if not signs:
         return INDICATORS.frame([])
 
@@ -141,9 +144,10 @@ _BEHIND = (
 )
 
 
-def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]]:
+def _behind(
+    case: Case, subject: str, trace: pd.DataFrame, mine: pd.DataFrame
+) -> list[dict[str, Any]]:
     """The host itself and who is behind it."""
-    trace = attribution.trace(case, subject)
     events = case.api_events.filter(case.api_events.event_id.isin(_refs(trace)))
     calls = events.select(
         "event_id", "event_time", "principal_arn", "access_key_id", "new_access_key_id",
@@ -173,7 +177,9 @@ def _behind(case: Case, subject: str, mine: pd.DataFrame) -> list[dict[str, Any]
                     "first": min(times, default=None),
                     "last": max(times, default=None),
                     "by": subject,
-                    "source": f"event {row.ref}" if pd.notna(row.ref) else "inventory",
+                    "source": f"event {row.ref}"
+                    if pd.notna(row.ref)
+                    else ("inventory" if pd.notna(row.file) else "flow logs"),
                 }
             )
     made = set(trace.loc[trace["step"] == "origin", "ref"].dropna())
@@ -203,11 +209,6 @@ def _names_it(call: dict[str, Any], thing: str) -> bool:
     )
 
 
-def _subjects(found: pd.DataFrame) -> list[str]:
-    """The subjects of grave findings, the gravest first."""
-    return list(dict.fromkeys(found.loc[found["severity"].isin(_GRAVE), "subject"]))
-
-
 def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
@@ -224,10 +225,10 @@ def _findings(found: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _api(case: Case, traces: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def _api(case: Case, traces: list[tuple[str, pd.DataFrame]]) -> list[dict[str, Any]]:
     """What the principals behind the subjects did, who made them, what others did about them."""
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for subject, trace in traces.items():
+    for subject, trace in traces:
         instances = list(trace.loc[trace["step"] == "instance", "value"])
         users = [v.rpartition("/")[2] for v in trace.loc[trace["step"] == "principal", "value"]]
         e = case.api_events
@@ -257,11 +258,11 @@ def _refs(trace: pd.DataFrame) -> list[str]:
 
 
 def _alerts(
-    case: Case, subjects: list[str], traces: dict[str, pd.DataFrame]
+    case: Case, subjects: list[str], traces: list[tuple[str, pd.DataFrame]]
 ) -> list[dict[str, Any]]:
     instances = {
         value: subject
-        for subject, trace in traces.items()
+        for subject, trace in traces
         for value in trace.loc[trace["step"] == "instance", "value"].dropna()
     }
     a = case.alerts

@@ -100,9 +100,11 @@ def traffic() -> list[Record]:
     records: list[Record] = []
     for n in range(3):
         records += talk(HOST, POOL, 3333, T0 + 2 * n * HOUR, source_port=40_001 + n,
-                        seconds=2 * HOUR - 300, out=60_000, back=80_000)  # fmt: skip
+                        seconds=2 * HOUR - 300, out=60_000, back=80_000,
+                        interface_id=INTERFACE)  # fmt: skip
     for n in range(72):
-        records += talk(HOST, EXIT, 443, T0 + 300 * n + 90, source_port=41_000 + n)
+        records += talk(HOST, EXIT, 443, T0 + 300 * n + 90, source_port=41_000 + n,
+                        interface_id=INTERFACE)  # fmt: skip
     records += [refused(HOST, DATABASE, 3306, T0 + HOUR + 900 * n, source_port=50_000 + n,
                         interface_id="eni-db") for n in range(8)]  # fmt: skip
     records += talk(WEB, DATABASE, 3306, T0 + 600, source_port=45_000, interface_id="eni-web")
@@ -118,6 +120,7 @@ def inventory() -> list[dict[str, Any]]:
         interface(DATABASE, "db", Description="RDSNetworkInterface", RequesterId="amazon-rds",
                   **place),
         interface(WEB, "web", SubnetId="subnet-2", VpcId="vpc-1"),
+        interface("10.0.0.99", "idle", SubnetId="subnet-2", VpcId="vpc-1"),
     ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ from tests.story import (
 from tests.traffic import T0, interface, make_case, talk
 
 HOUR = 3600
-TALK = list(talk(HOST, "203.0.113.9", 443, T0))
+TALK = list(talk(HOST, "203.0.113.9", 443, T0, interface_id=INTERFACE))
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +166,13 @@ def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
 
 def test_an_address_that_was_given_twice_is_not_passed_over(tmp_path: Path) -> None:
     again = call("e5b", "RunInstances", T0 + HOUR, response=started("i-0cccc3333", "eni-y", HOST))
-    trace = attribution.trace(small(tmp_path, [*calls(), again]), HOST)
-    assert f"2 calls gave {HOST} to something; the earliest is followed." in gaps(trace)
+    case = small(tmp_path, [*calls(), again])
+    trace = attribution.trace(case, HOST)
     assert steps(trace, "start") == [("start", "e5", "e5")]
+    assert "also stands at eni-y (i-0cccc3333) from 2026-09-01 01:00" in trace["what"].iloc[2]
+    later = attribution.trace(case, HOST, pd.Timestamp(T0 + 2 * HOUR, unit="s", tz="UTC"))
+    assert steps(later, "start") == [("start", "e5b", "e5b")]
+    assert attribution.summary(later)["instance"] == "i-0cccc3333"
 
 
 def test_who_ran_the_instance_counts_not_who_made_its_interface(tmp_path: Path) -> None:

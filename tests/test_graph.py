@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import networkx as nx
@@ -11,7 +12,7 @@ import pytest
 from flowbench import graph
 from flowbench.case import Case
 from flowbench.errors import InputError
-from tests.story import DATABASE, EXIT, HOST, HOSTILE, POOL, WEB, story
+from tests.story import DATABASE, EXIT, HOST, HOSTILE, POOL, WEB, stamp, story
 from tests.traffic import T0, interface, make_case, refused, talk
 
 
@@ -171,3 +172,32 @@ def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
     case = Case.create(tmp_path / "empty")
     assert len(graph.communication(case)) == 0
     assert nx.is_empty(graph.reachable(case, "10.0.0.1"))
+
+
+def test_an_address_that_changed_hands_belongs_to_each_in_its_time(tmp_path) -> None:
+    def listed(name: str, instance: str, at: int) -> dict:
+        attached = {"InstanceId": instance, "AttachTime": stamp(at)}
+        return interface("10.0.0.5", name, Attachment=attached)
+
+    records = [
+        *talk("10.0.0.5", "203.0.113.1", 443, T0, interface_id="eni-one"),
+        *talk(
+            "10.0.0.5", "203.0.113.2", 443, T0 + 7200, interface_id="eni-two", source_port=41_000
+        ),
+        *talk(
+            "10.0.0.5", "203.0.113.2", 443, T0 + 9000, interface_id="eni-two", source_port=42_000
+        ),
+    ]
+    case = make_case(tmp_path, records, interfaces=[listed("one", "i-1", T0 - 60)])
+    (tmp_path / "later.json").write_text(
+        json.dumps({"NetworkInterfaces": [listed("two", "i-2", T0 + 3600)]})
+    )
+    case.ingest(tmp_path / "later.json")
+    whole = graph.communication(case, "instance")
+    assert {(a, b): e["connections"] for a, b, e in whole.edges(data=True)} == {
+        ("i-1", "203.0.113.1"): 1, ("i-2", "203.0.113.2"): 2,
+    }  # fmt: skip
+    assert whole.nodes["i-1"]["name"] == "one"
+    assert whole.nodes["i-1"]["address"] == "10.0.0.5"
+    known = graph.communication(case).nodes["10.0.0.5"]
+    assert (known["name"], known["label"], known["service"]) == ("one / two", "one / two", "ec2")

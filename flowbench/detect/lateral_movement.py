@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flowbench.detect.base import detector, finding, many, spell
+from flowbench.enrich.addresses import Lookup
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def lateral_movement(
     rows = to_frame(tried.order_by("initiator", "responder", "service_port").to_pyarrow())
     if rows.empty:
         return []
-    book = case.addresses.select("address", "service", "name").to_pandas().set_index("address")
+    book = Lookup(case.addresses, rows["responder"])
     return [
         _finding(subject, group, book, many_targets, many_services)
         for subject, group in rows.groupby("initiator", sort=True)
@@ -64,14 +65,14 @@ def lateral_movement(
 
 
 def _finding(
-    subject: str, rows: pd.DataFrame, book: pd.DataFrame, many_targets: int, many_services: int
+    subject: str, rows: pd.DataFrame, book: Lookup, many_targets: int, many_services: int
 ) -> dict[str, Any]:
     targets, services = rows["responder"].nunique(), rows["service_port"].nunique()
     tries = int(rows["refused"].sum())
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
     pattern = targets >= many_targets or services >= many_services
     doors = [
-        f"{_owner(row.responder, book)}{row.responder} on {row.service_port}"
+        f"{_owner(book.at(row.responder, row.first_seen))}{row.responder} on {row.service_port}"
         f" ({DOORS[row.service_port]}) {row.refused}x"
         for row in rows.itertuples()
     ]
@@ -103,9 +104,6 @@ def _finding(
     )
 
 
-def _owner(address: str, book: pd.DataFrame) -> str:
-    if address not in book.index:
-        return ""
-    row = book.loc[address]
-    words = [str(row[name]) for name in ("service", "name") if pd.notna(row[name])]
+def _owner(known: dict[str, Any] | None) -> str:
+    words = [known[name] for name in ("service", "name") if known[name]] if known else []
     return f"{words[0].upper()} {' '.join(words[1:])} ".replace("  ", " ") if words else ""

@@ -1,6 +1,10 @@
-"""The address book: what each address is, whose it is, and who warned of it."""
+"""The address book: what each address is, whose it was when, and who warned of it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -15,13 +19,19 @@ TABLE = Table.of(
     ("interface_id", "string", "the interface it belongs to"),
     ("instance_id", "string", "the instance that interface is attached to"),
     ("service", "string", "what kind of thing owns it: ec2, rds, efs, nat-gateway, …"),
-    ("name", "string", "its Name tag"),
-    ("tags", "tags", "its tags; written by whoever may write them, attackers too"),
+    ("name", "string", "its Name tag, or its instance's"),
+    (
+        "tags",
+        "tags",
+        "its tags and its instance's; whoever may write them, attackers too, wrote them",
+    ),
     ("vpc_id", "string", "its VPC"),
     ("subnet_id", "string", "its subnet"),
     ("account_id", "string", "the account that owns it"),
     ("public_addresses", "strings", "the public addresses that lead to it; never in flow logs"),
-    ("known_from", "string", "who told: inventory, or logs (interface learned from its records)"),
+    ("valid_from", "time", "since when that holds; null: since before the evidence"),
+    ("valid_until", "time", "until when: it has another row for what follows; null: open"),
+    ("known_from", "string", "who told: inventory, cloudtrail, or logs (learned from records)"),
     ("indicators", "int64", "how many indicators cover it"),
     ("kinds", "strings", "what those indicators call it"),
 )
@@ -74,37 +84,67 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     return listed.union(learned.select("interface_id", "address")).distinct()
 
 
-def book(pairs: ibis.Table, interfaces: ibis.Table, matches: ibis.Table) -> pa.Table:
-    """The address book (TABLE): a row for every address seen in connections or in the inventory.
+def book(pairs: ibis.Table, holders: ibis.Table, matches: ibis.Table) -> ibis.Table:
+    """The address book (TABLE), as an expression: every address that anything knows.
 
-    ``matches`` is what enrich.indicators.match returned. Ordered by address.
+    An address has a row for each of its ``holders`` (enrich.interfaces.TABLE), one row if it had
+    none; ``matches`` is what enrich.indicators.match returned. Ordered by address and time.
     """
-    seen = (
-        pairs.select(address=pairs.initiator, inside=pairs.direction.isin(["internal", "outbound"]))
-        .union(
-            pairs.select(
-                address=pairs.responder, inside=pairs.direction.isin(["internal", "inbound"])
-            )
-        )
-        .group_by("address")
-        .aggregate(inside=_.inside.any())
-        .to_pyarrow()
-        .to_pylist()
+    ends = [
+        pairs.select(address=pairs[end], inside=pairs.direction.isin(["internal", way]))
+        for end, way in (("initiator", "outbound"), ("responder", "inbound"))
+    ]
+    seen = ends[0].union(ends[1]).group_by("address").aggregate(seen_inside=_.inside.any())
+    held = holders.select(*(name for name in holders.columns if name in TABLE.columns))
+    rows = seen.outer_join(held.mutate(held=True), "address")
+    rows = rows.mutate(address=ibis.coalesce(rows.address, rows.address_right)).drop(
+        "address_right"
     )
-    rows = {row["address"]: row for row in seen}
-    columns = ["interface_id", "instance_id", "service", "name", "tags", "vpc_id", "subnet_id"]
-    listed = interfaces.select(
-        *columns, "account_id", "public_addresses", "private_address", "addresses", "source", "item"
+    listed = matches.group_by(listed=matches.address).aggregate(
+        indicators=matches.count(), kinds=matches.kind.collect(distinct=True, order_by=matches.kind)
     )
-    for row in listed.order_by("source", "item").to_pyarrow().to_pylist():
-        known = {name: row[name] for name in (*columns, "account_id", "public_addresses")}
-        for address in {row["private_address"], *(row["addresses"] or ())} - {None}:
-            rows[address] = known | {"address": address, "inside": True, "known_from": "inventory"}
-    for match in matches.select("address", "kind").to_pyarrow().to_pylist():
-        row = rows[match["address"]]
-        row["indicators"] = row.get("indicators", 0) + 1
-        row["kinds"] = sorted({*row.get("kinds", ()), match["kind"]})
-    for row in rows.values():
-        row.setdefault("indicators", 0)
-        row.setdefault("kinds", [])
-    return TABLE.rows(rows[address] for address in sorted(rows))
+    rows = rows.left_join(listed, rows.address == listed.listed)
+    rows = rows.mutate(
+        inside=rows.held.fill_null(False) | rows.seen_inside.fill_null(False),
+        indicators=rows.indicators.fill_null(0),
+        kinds=ibis.coalesce(rows.kinds, ibis.literal([], type="array<string>")),
+    )
+    order = [rows.address, rows.valid_from.asc(nulls_first=True), rows.interface_id]
+    return rows.select(*TABLE.columns).order_by(order)
+
+
+class Lookup:
+    """The address book for questions about some addresses, each at some time."""
+
+    def __init__(self, book: ibis.Table, addresses: Iterable[str]) -> None:
+        wanted = ibis.memtable({"wanted": pa.array(sorted(set(addresses)), pa.string())})
+        rows = book.semi_join(wanted, book.address == wanted.wanted)
+        order = [rows.address, rows.valid_from.asc(nulls_first=True), rows.interface_id]
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        for row in rows.order_by(order).to_pyarrow().to_pylist():
+            self._rows.setdefault(row["address"], []).append(row)
+
+    def at(self, address: str, time: datetime | None = None) -> dict[str, Any] | None:
+        """The row of an address that was valid at a time; None for an address without any.
+
+        See ``holder``.
+        """
+        return holder(self._rows.get(address, []), time)
+
+
+def holder(rows: list[dict[str, Any]], time: datetime | None = None) -> dict[str, Any] | None:
+    """Of some holders in order of time the one at a time: of several at once the latest to come.
+
+    Where none held it then, the one whose time lies nearest: windows blur by a minute, and an
+    instance's last packets come after the call that ends it. Without a time, the last one.
+    """
+    if time is None or len(rows) < 2:
+        return rows[-1] if rows else None
+
+    def away(row: dict[str, Any]) -> tuple[float, float]:
+        begun, until = row["valid_from"], row["valid_until"]
+        early = (begun - time).total_seconds() if begun else -float("inf")
+        late = (time - until).total_seconds() if until else -float("inf")
+        return max(early, late, 0.0), early * -1 if early <= 0 else 0.0
+
+    return min(rows, key=away)
