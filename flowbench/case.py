@@ -32,6 +32,7 @@ from flowbench.enrich import addresses, calls, indicators, interfaces, outside
 from flowbench.errors import CaseError
 from flowbench.load import layouts
 from flowbench.load.find import sound
+from flowbench.load.indicators import ALLOW
 from flowbench.proof import behind
 from flowbench.schema import to_frame
 
@@ -235,12 +236,12 @@ class Case:
     @cached_property
     def matches(self) -> ibis.Table:
         """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
-        return self._covered.filter(self._covered.kind != indicators.ALLOW)
+        return self._covered.filter(self._covered.kind != ALLOW)
 
     @cached_property
     def allowed(self) -> ibis.Table:
         """Which allow lists cover which address seen (enrich.indicators.MATCHES)."""
-        return self._covered.filter(self._covered.kind == indicators.ALLOW)
+        return self._covered.filter(self._covered.kind == ALLOW)
 
     @cached_property
     def ignored(self) -> ibis.Table:

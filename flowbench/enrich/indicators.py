@@ -21,9 +21,8 @@ import pyarrow.compute as pc
 from ibis import _
 
 from flowbench.enrich.names import BLUR, KEPT
+from flowbench.load.indicators import ALLOW
 from flowbench.schema import TYPES, Table
-
-ALLOW = "allow"  # the kind of what a list calls well known: it never flags anything
 
 MATCHES = Table.of(
     "matches",

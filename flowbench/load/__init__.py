@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 import pkgutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 
 from flowbench.errors import FlowbenchError, InputError
 from flowbench.load import archive as archives
-from flowbench.load import flow_logs, flowlogs, jsonfile
+from flowbench.load import feeds, flow_logs, flowlogs, jsonfile
 from flowbench.load.base import QUARANTINE, File
 from flowbench.load.find import sound
 from flowbench.load.stream import HEAD, OnDisk, Opened, TooLargeError, digest
@@ -49,10 +50,11 @@ Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields i
 
 @cache
 def kinds() -> list[ModuleType]:
-    """The modules that each read one kind of evidence, by name."""
+    """The modules that each read one kind of evidence, by name; formats of feeds come first."""
     modules = [
-        importlib.import_module(f"{__name__}.{found.name}")
-        for found in pkgutil.iter_modules(__path__)
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for package in (feeds, sys.modules[__name__])
+        for found in pkgutil.iter_modules(package.__path__)
     ]
     return [module for module in modules if hasattr(module, "KIND")]
 
@@ -295,7 +297,7 @@ def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None
 def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
     """A text kind that reads lines: its rows as tables, what it refuses to quarantine."""
     rows: list[dict[str, Any]] = []
-    for found in kind.rows(_lines(file), Path(file.name).name.partition(".")[0]):
+    for found in kind.rows(_lines(file), _label(file.name)):
         if isinstance(found, tuple):
             line, raw, reason = found
             file.quarantine(reason, line=line, raw=raw.encode("utf-8", "surrogateescape"))
@@ -305,6 +307,13 @@ def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
             yield kind.TABLE.rows(rows).drop_columns(["source"])
             rows = []
     yield kind.TABLE.rows(rows).drop_columns(["source"])
+
+
+def _label(name: str) -> str:
+    """What a list is called where it does not say: its file; its folders too, if a number."""
+    *folders, last = Path(name).parts
+    stem = last.partition(".")[0]
+    return " ".join([*folders[-2:], stem]) if stem.isdigit() else stem
 
 
 def _lines(file: File) -> Iterator[tuple[int, str]]:

@@ -36,6 +36,7 @@ TABLE = schema.Table.of(
 )
 
 UNSPECIFIED = "unspecified"
+ALLOW = "allow"  # the kind of what a list calls well known: it never flags anything
 
 # Words that tell a kind, the telling before the vague; underscores and dashes count as spaces.
 _KINDS = tuple(
@@ -170,7 +171,7 @@ def _note(read: List, comment: str) -> str | None:
     name, value = setting[1].lower(), setting[2].strip()
     meant: object = value
     if name in {"valid_from", "valid_until"}:
-        meant = _moment(name, value)
+        meant = moment(name, value)
     elif name == "confidence":
         meant = whole(value.removesuffix("%"), 0, 100)
     if meant is None:
@@ -185,22 +186,23 @@ def _kind_of_list(read: List) -> str:
         read.label,
         *(re.sub(r"\S+://\S+|reference:.*", "", c, flags=re.I) for c in read.comments),
     ]
-    kinds = [kind for part in told if (kind := _kind(part))]
+    kinds = [kind for part in told if (kind := kind_in(part))]
     vague = _KINDS[-1][1]
     return next((kind for kind in kinds if kind != vague), kinds[0] if kinds else UNSPECIFIED)
 
 
-def _kind(told: str) -> str | None:
+def kind_in(told: str) -> str | None:
+    """The kind that the words of a name or a comment tell, if they do."""
     words = re.sub(r"[_\W]+", " ", told.lower().replace("c&c", "c2"))
     return next((kind for pattern, kind in _KINDS if pattern.search(words)), None)
 
 
-def _told_kind(value: str | None) -> str | None:
+def kind_stated(value: str | None) -> str | None:
     """A kind that a list states itself, in our words where they match, else in its own."""
     stated = (value or "").strip().lower()
     if stated in _NOTHING or stated in _NOT_KINDS:
         return None
-    return _kind(stated) or re.sub(r"[_\W]+", "-", stated).strip("-")[:40] or None
+    return kind_in(stated) or re.sub(r"[_\W]+", "-", stated).strip("-")[:40] or None
 
 
 def _layout(line: str) -> Layout | None:
@@ -240,21 +242,21 @@ def _from_csv(read: List, layout: Layout, line: str) -> list[dict[str, object]] 
     for name in ("valid_from", "valid_until"):
         value = cell.get(name, "")
         if value.lower() not in _NOTHING:
-            told[name] = _moment(name, value)
+            told[name] = moment(name, value)
             if told[name] is None:
                 return f"{name} is not a time: {brief(value)}"
     told["confidence"] = whole(cell.get("confidence"), 0, 100)
     told["port"] = port(cell.get("port")) or None
     told["feed"] = text(cell.get("feed"))
-    told["kind"] = _told_kind(cell.get("kind"))
+    told["kind"] = kind_stated(cell.get("kind"))
     told["description"] = text(cell.get("description"))
     return [_row(read, item, told) for item in found]
 
 
-def _moment(name: str, value: str) -> datetime | None:
+def moment(name: str, value: object) -> datetime | None:
     """A time; where only a day is told, a period lasts to the end of that day."""
     found = time(value)
-    whole_day = found is not None and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+    whole_day = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
     return found + _DAY if found and whole_day and name == "valid_until" else found
 
 
@@ -269,9 +271,9 @@ def _row(read: List, item: Observable, told: dict[str, object]) -> dict[str, obj
     for name in ("confidence", "valid_from", "valid_until"):
         row[name] = told[name] if told.get(name) is not None else read.settings.get(name)
     row["feed"] = told.get("feed") or read.settings.get("feed") or read.label or None
-    row["kind"] = told.get("kind") or _told_kind(read.settings.get("kind")) or read.kind
+    row["kind"] = told.get("kind") or kind_stated(read.settings.get("kind")) or read.kind
     if row["kind"] == UNSPECIFIED and told:
-        row["kind"] = _kind(f"{told.get('feed')} {told.get('description')}") or UNSPECIFIED
+        row["kind"] = kind_in(f"{told.get('feed')} {told.get('description')}") or UNSPECIFIED
     row["indicator"], row["type"] = item.indicator, item.type
     row["port"] = item.port or told.get("port")
     row["description"] = told.get("description") or item.description
