@@ -30,6 +30,17 @@ def test_the_whole_book(story_case) -> None:
     assert WEB not in {row["address"] for row in rows}
 
 
+def test_a_terminal_gets_no_more_than_it_can_show(story_case, monkeypatch) -> None:
+    monkeypatch.setattr("flowbench.cli.addresses._SHOWN", 2)
+    shown = run("addresses", story_case)
+    assert len(shown.stdout.splitlines()) == 3
+    assert shown.stderr.startswith("2 of ")
+    assert len(json.loads(run("addresses", story_case, "--format", "json").stdout)) > 2
+    assert (
+        len(json.loads(run("addresses", story_case, "--format", "json", "--limit", 1).stdout)) == 1
+    )
+
+
 def test_one_address_line_by_line(story_case) -> None:
     shown = run("addresses", story_case, POOL, "192.0.2.254")
     assert shown.stderr.splitlines() == ["192.0.2.254: not in this case"]

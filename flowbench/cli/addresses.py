@@ -11,16 +11,27 @@ import click
 from flowbench.cli.base import answers, canonical, case_argument, main, open_case
 
 if TYPE_CHECKING:
+    import ibis
     import pandas as pd
+
+    from flowbench.case import Case
+
+_SHOWN = 200  # rows that a terminal gets unasked
 
 
 @main.command()
 @case_argument
 @click.argument("wanted", nargs=-1, metavar="[ADDRESS]…")
 @click.option("--outside", is_flag=True, help="Only addresses that are nobody's of the case's own.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 200 on a terminal.")
 @answers
 def addresses(
-    case: Path, wanted: tuple[str, ...], outside: bool, form: str, output: Path | None
+    case: Path,
+    wanted: tuple[str, ...],
+    outside: bool,
+    limit: int | None,
+    form: str,
+    output: Path | None,
 ) -> None:
     """Who is who in CASE: the address book, or all that is known of each ADDRESS.
 
@@ -45,7 +56,7 @@ def addresses(
             "address", "interface_id", "service", "name", "country", "network_owner",
             "cloud_service", "names", "kinds",
         ]  # fmt: skip
-        out.write(opened.stream(rows), form, output, columns=shown)
+        _write(opened, rows, limit, form, output, shown)
     else:
         out.write(_one_by_one(rows.to_pyarrow().to_pylist()), form)
     seen = set(book.address.to_pyarrow().to_pylist()) if asked else set()
@@ -56,19 +67,19 @@ def addresses(
 
 @main.command()
 @case_argument
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 200 on a terminal.")
 @answers
-def unresolved(case: Path, form: str, output: Path | None) -> None:
+def unresolved(case: Path, limit: int | None, form: str, output: Path | None) -> None:
     """Outside addresses that hosts of CASE reached without looking up any name.
 
     Only hosts whose look-ups are logged are judged. First come the addresses that no host was ever
     given as an answer; for the others a host's own cache, or another resolver, is likely.
     """
-    from flowbench import output as out
     from flowbench.enrich import names
 
     opened = open_case(case)
     found = names.unresolved(opened.connections, opened.dns)
-    out.write(opened.stream(found), form, output)
+    _write(opened, found, limit, form, output)
     p = opened.pairs
     senders = p.filter(p.direction == "outbound", ~p.relay).select(host=p.initiator).distinct()
     judged = senders.semi_join(opened.dns.select(host=opened.dns.srcaddr).distinct(), "host")
@@ -95,6 +106,23 @@ def cloud_ranges(folder: Path | None) -> None:
     from flowbench.enrich import published
 
     click.echo(published.fetch(folder))
+
+
+def _write(
+    case: Case,
+    rows: ibis.Table,
+    limit: int | None,
+    form: str,
+    output: Path | None,
+    columns: list[str] | None = None,
+) -> None:
+    """The rows, of which a terminal gets the first _SHOWN unless more are asked for."""
+    from flowbench import output as out
+
+    cut = limit or (_SHOWN if form == "table" and output is None else None)
+    out.write(case.stream(rows.limit(cut) if cut else rows), form, output, columns=columns)
+    if limit is None and cut and (count := rows.count().execute()) > cut:
+        click.echo(f"{cut} of {count:,}; --limit or --format for more", err=True)
 
 
 def _one_by_one(rows: list[dict[str, Any]]) -> pd.DataFrame:
