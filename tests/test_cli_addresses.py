@@ -21,8 +21,8 @@ def test_the_whole_book(story_case) -> None:
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert lines[0].split() == [
-        "address", "interface_id", "service", "name", "country", "network_owner", "cloud_service",
-        "names", "kinds",
+        "address", "valid_from", "interface_id", "service", "name", "country", "network_owner",
+        "cloud_service", "names", "kinds",
     ]  # fmt: skip
     assert any(POOL in line and "eu.pool.example" in line and "mining" in line for line in lines)
     rows = json.loads(run("addresses", story_case, "--format", "json", "--outside").stdout)

@@ -49,11 +49,10 @@ def addresses(
         book = book.filter(book.address.isin(asked))
     if outside:
         book = book.filter(~book.inside)
-    periods = [book.valid_from.asc(nulls_first=True)] if "valid_from" in book.columns else []
-    rows = book.order_by("address", *periods, "interface_id")
+    rows = book.order_by("address", book.valid_from.asc(nulls_first=True), "interface_id")
     if not asked or form != "table" or output is not None:
         shown = [
-            "address", "interface_id", "service", "name", "country", "network_owner",
+            "address", "valid_from", "interface_id", "service", "name", "country", "network_owner",
             "cloud_service", "names", "kinds",
         ]  # fmt: skip
         _write(opened, rows, limit, form, output, shown)
