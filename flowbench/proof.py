@@ -9,7 +9,7 @@ import ibis
 import pandas as pd
 
 from flowbench.errors import InputError
-from flowbench.schema import to_frame
+from flowbench.schema import place, to_frame
 
 
 def behind(
@@ -21,8 +21,8 @@ def behind(
     until. A record is chosen when it runs between the subject and a peer, either way, by its own or
     its packet's addresses, on one of the ports (if any are named), and overlaps the period.
 
-    Returns the columns of ``flows`` and ``file``, ordered by start, source, line. Raises InputError
-    when ``finding`` is none.
+    Returns the columns of ``flows`` and ``file``, ordered by start, source, line (and item). Raises
+    InputError when ``finding`` is none.
     """
     try:
         selector = json.loads(finding["evidence"])
@@ -44,6 +44,7 @@ def behind(
         keep.append(flows["end"] >= pd.Timestamp(selector["from"]))
     if selector.get("until"):
         keep.append(flows.start <= pd.Timestamp(selector["until"]))
-    found = to_frame(flows.filter(*keep).order_by("start", "source", "line").to_pyarrow())
+    ordered = flows.filter(*keep).order_by("start", *place(flows.columns))
+    found = to_frame(ordered.to_pyarrow())
     files = dict(zip(evidence["source"], evidence["file"], strict=True))
     return found.assign(file=found["source"].map(files))

@@ -91,6 +91,13 @@ ORIGIN = (
 )
 ITEM = ("item", "int64", "which record of the file this is, from 1")
 
+
+def place(columns: Iterable[str]) -> list[str]:
+    """The columns that say where a flow stands, so that no two rows stand in the same place."""
+    have = set(columns)  # `item` is there when some evidence has several records in a line
+    return [name for name in ("source", "line", "item") if name in have]
+
+
 _VPC: tuple[Field, ...] = tuple(
     Field(*row)
     for row in (

@@ -377,3 +377,19 @@ def test_a_derived_table_that_was_changed_is_not_believed(case, logs, how) -> No
     again = Case.open(case.path)
     assert again.connections.count().execute() == count
     assert again.verify()["ok"].all()
+
+
+def test_a_finding_leads_to_its_records_where_many_stand_in_one_line(case, tmp_path) -> None:
+    """CloudWatch Logs gives one line of JSON for thousands of records."""
+    record = "2 123456789012 eni-0a 10.0.1.10 198.51.100.7 {} 443 6 1 2 {} {} ACCEPT OK"
+    events = [
+        {"timestamp": 1, "message": record.format(port, 1788232200, 1788232259)}
+        for port in range(300, 0, -1)
+    ]
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps({"events": events}))
+    case.ingest(path)
+    rows = case.evidence_for(finding())
+    assert rows["line"].tolist() == [1] * 300
+    assert rows["item"].tolist() == list(range(1, 301))
+    assert rows["srcport"].tolist() == list(range(300, 0, -1))

@@ -194,6 +194,7 @@ def flows(
     Names are AWS's with underscores; what a record lacks is null.
     """
     from flowbench import output as out
+    from flowbench.schema import place
 
     opened = open_case(case)
     address = canonical(address)
@@ -206,14 +207,14 @@ def flows(
         table = table.filter(keep)
     on_terminal = form == "table" and output is None
     count = table.count().execute() if on_terminal else None
+    where = place(table.columns)
+    table = table.order_by("start", *where)
     if limit or on_terminal:
         limit = limit or 50
-        table = table.order_by("start", "source", "line").limit(limit)
-    else:
-        table = table.order_by("start", "source", "line")
+        table = table.limit(limit)
     shown = [
         "start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action",
-        "source", "line",
+        *where,
     ]  # fmt: skip
     out.write(opened.stream(table), form, output, columns=shown)
     if count is not None and limit is not None and count > limit:
