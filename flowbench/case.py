@@ -272,6 +272,16 @@ class Case:
         rows = rows.cast(addresses.TABLE.arrow)
         return engine.hold(self._connection, self._with_outside(rows))
 
+    def address_book(self, tags: Sequence[str] = ()) -> pd.DataFrame:
+        """The address book as a frame, with a column for each of these tags, ``("env", "owner")``.
+
+        Columns: those of ``addresses``, then the tags' (see addresses.with_tags); ordered by
+        address and time. Tags are text that anyone may have written.
+        """
+        book = addresses.with_tags(self.addresses, tags)
+        order = [book.address, book.valid_from.asc(nulls_first=True), book.interface_id]
+        return to_frame(book.order_by(order).to_pyarrow())
+
     @cached_property
     def fields(self) -> set[str]:
         """The flow log fields that some evidence of the case carries."""

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from flowbench import attribution
+from flowbench import attribution, detect, report, timeline
 from flowbench.case import Case
 from tests.story import (
     CALLER,
@@ -24,6 +24,7 @@ from tests.story import (
     call,
     calls,
     inventory,
+    stamp,
     started,
     story,
 )  # fmt: skip
@@ -275,3 +276,46 @@ def test_an_address_of_two_interfaces_names_both(tmp_path: Path) -> None:
     twice = [*inventory(), interface(HOST, "zz-other")]
     trace = attribution.trace(small(tmp_path, calls(), twice), HOST)
     assert "the address also stands at eni-zz-other" in trace["what"].iloc[1]
+
+
+def test_each_finding_names_who_held_the_address_at_its_hour(tmp_path: Path) -> None:
+    """One address, three instances: known by logs and calls, by calls, by the inventory."""
+    pools = ["203.0.113.50", "203.0.113.51", "203.0.113.52"]
+    names = [("eni-one", "i-0aaaa0001"), ("eni-two", "i-0bbbb0002"), ("eni-three", "i-0cccc0003")]
+    hours = [0, 5, 10]
+    records = [
+        record
+        for pool, (eni, _), hour in zip(pools, names, hours, strict=True)
+        for record in talk(HOST, pool, 3333, T0 + hour * HOUR, seconds=3 * HOUR, out=60_000,
+                           back=80_000, interface_id=eni, source_port=40_000 + hour)
+    ]  # fmt: skip
+    ends = [
+        call(f"t{hour}", "TerminateInstances", T0 + (hour + 4) * HOUR,
+             request={"instancesSet": {"items": [{"instanceId": instance}]}})
+        for hour, (_, instance) in zip(hours[:2], names[:2], strict=True)
+    ]  # fmt: skip
+    ran = call("r1", "RunInstances", T0 + 5 * HOUR - 60, response=started(*names[1][::-1], HOST))
+    first = call("r0", "RunInstances", T0 - 60, arn=MAKER, response=started(*names[0][::-1], HOST))
+    attached = {"InstanceId": names[2][1], "AttachTime": stamp(T0 + 9 * HOUR)}
+    case = make_case(
+        tmp_path, records, json_lines=[first, ran, *ends],
+        interfaces=[interface(HOST, "three", Attachment=attached)],
+        indicators="indicator,kind\n" + "".join(f"{pool},mining\n" for pool in pools),
+    )  # fmt: skip
+    findings = detect.run(case, only=["contact"])
+    assert sorted(findings["peer"]) == pools
+    found = {
+        peer: attribution.summary(trace)
+        for subject, trace, mine in attribution.traces(case, findings)
+        for peer in mine["peer"]
+        if subject == HOST
+    }
+    assert {pool: (one["interface"], one["instance"]) for pool, one in found.items()} == dict(
+        zip(pools, names, strict=True)
+    )
+    assert [found[pool]["start"] for pool in pools] == ["r0", "r1", None]
+    assert [found[pool]["principal"] for pool in pools] == [MAKER, ROGUE, None]
+    signs = timeline.indicators(case, findings)
+    assert set(signs.loc[signs["type"] == "instance", "indicator"]) == {i for _, i in names}
+    again = report.write(case, tmp_path / "r.html").read_text()
+    assert all(instance in again for _, instance in names)

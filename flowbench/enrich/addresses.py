@@ -113,6 +113,16 @@ def book(pairs: ibis.Table, holders: ibis.Table, matches: ibis.Table) -> ibis.Ta
     return rows.select(*TABLE.columns).order_by(order)
 
 
+def with_tags(book: ibis.Table, tags: Iterable[str]) -> ibis.Table:
+    """The address book with a column for the value of each tag; null where an address lacks it.
+
+    The column is called as the tag is; ``tag:`` stands before it where the book has such a column.
+    """
+    taken = set(book.columns)
+    named = {f"tag:{tag}" if tag in taken else tag: tag for tag in tags}
+    return book.mutate(**{name: book.tags.get(tag) for name, tag in named.items()})
+
+
 class Lookup:
     """The address book for questions about some addresses, each at some time."""
 
