@@ -100,7 +100,11 @@ def _packed(value: dict[str, object]) -> Iterator[object] | None:
     found = [_data(each) for each in records]
     if not any(isinstance(each, str) for each in found) and (found or "requestId" not in value):
         return None
-    return chain.from_iterable(map(_unpacked, found))
+    # What has no data is no envelope's, and may be a record itself.
+    return chain.from_iterable(
+        _unpacked(data) if isinstance(data, str) else [record]
+        for data, record in zip(found, records, strict=True)
+    )
 
 
 def _data(record: object) -> object:
@@ -108,11 +112,8 @@ def _data(record: object) -> object:
     return pick(record, "kinesis", "data") if found is None else found
 
 
-def _unpacked(data: object) -> Iterator[object]:
+def _unpacked(data: str) -> Iterator[object]:
     """What stands in one record's data: JSON values, or lines of text; packed or not."""
-    if not isinstance(data, str):
-        yield Broken("a record without data")
-        return
     try:
         raw = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -128,12 +128,12 @@ def test_data_that_cannot_be_read_costs_only_itself() -> None:
     wrong = ["!!!", 5, None, "Zg", "\ud800"]
     value["records"][2:2] = [{"data": each} for each in wrong] + [None]
     found = inside(value)
-    assert [each for each in found if not isinstance(each, Broken)] == [LINE, LINE]
+    left = [{"data": 5}, {"data": None}, None]  # for the kinds to know, or the quarantine
+    assert [each for each in found if not isinstance(each, Broken)] == [LINE, *left, LINE]
     said = reasons(value)
-    assert len(said) == len(found) - 2 == 8  # the cut one is cut as gzip and as JSON
+    assert len(said) == 5  # the cut one is cut as gzip and as JSON
     assert sum("no base64" in reason for reason in said) == 3
     assert sum("was cut off" in reason for reason in said) == 2
-    assert said.count("a record without data") == 3
 
 
 def test_a_bomb_is_refused(monkeypatch) -> None:
