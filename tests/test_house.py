@@ -19,10 +19,10 @@ PACKAGE = ROOT / "flowbench"
 LAYERS = [
     {"errors", "schema"},
     {"engine", "custody"},
-    {"load", "enrich", "connections"},
+    {"load", "enrich", "connections", "athena"},
     {"store", "restore", "intake", "verify", "proof", "coverage", "derived"},
     {"case"},
-    {"detect", "attribution", "graph", "timeline", "fetch"},
+    {"detect", "attribution", "graph", "timeline", "fetch", "hunt"},
     {"plot", "output"},
     {"report", "evaluate"},
     {"scenario"},
