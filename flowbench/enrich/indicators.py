@@ -70,6 +70,7 @@ _NOBODYS = (
 _V4, _V6 = 4, 16  # bytes
 _FAMILIES = ((socket.AF_INET, _V4), (socket.AF_INET6, _V6))
 _HULL = ("first_seen", "last_seen")
+_AT_ONCE = 100_000  # addresses that are Python's at a time: what bounds the memory
 
 
 def match(
@@ -184,17 +185,19 @@ def _packed(texts: pa.ChunkedArray, family: int) -> tuple[np.ndarray, np.ndarray
     """The addresses of one family as values that sort as they do, with their places."""
     v6 = pc.match_substring(texts, ":").to_numpy(zero_copy_only=False)
     at = np.flatnonzero(v6 if family == socket.AF_INET6 else ~v6)
-    mine = texts.take(pa.array(at)).to_pylist()
-    pack = partial(socket.inet_pton, family)
-    try:
-        raw = b"".join(map(pack, mine))
-    except (OSError, ValueError):  # a log with something else than an address in its column
-        sound = [_is_address(text, family) for text in mine]
-        at = at[np.array(sound, dtype=bool)]
-        raw = b"".join(map(pack, compress(mine, sound)))
-    return at, _values(
-        np.frombuffer(raw, dtype=np.uint8), _V6 if family == socket.AF_INET6 else _V4
-    )
+    mine = texts.take(pa.array(at))
+    pack, parts = partial(socket.inet_pton, family), []
+    sound = np.ones(len(at), dtype=bool)
+    for place in range(0, len(mine), _AT_ONCE):
+        some = mine.slice(place, _AT_ONCE).to_pylist()
+        try:
+            parts.append(b"".join(map(pack, some)))
+        except (OSError, ValueError):  # a log with something else than an address in its column
+            good = [_is_address(text, family) for text in some]
+            sound[place : place + len(some)] = good
+            parts.append(b"".join(map(pack, compress(some, good))))
+    size = _V6 if family == socket.AF_INET6 else _V4
+    return at[sound], _values(np.frombuffer(b"".join(parts), dtype=np.uint8), size)
 
 
 def _is_address(text: str, family: int) -> bool:

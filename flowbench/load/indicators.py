@@ -82,6 +82,8 @@ _NOTHING = {"", "-", "none", "null", "n/a", "unknown"}
 _COMMENT = re.compile(r"\s*(?:#|;|//)+\s?(.*)")
 _SETTING = re.compile(r"(feed|kind|category|confidence|valid_from|valid_until)\s*:\s*(.+)", re.I)
 _DAY = timedelta(days=1, microseconds=-1)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_BARE = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 _SNIFFED = 200
 _ENOUGH = 0.8
 
@@ -104,6 +106,7 @@ class List:
     possible: Layout | None = None  # a comment that may turn out to be the header
     settings: dict[str, Any] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
+    bare: dict[str, object] | None = None  # the row of a line that is nothing but an address
     kind: str | None = None  # from the words of label and comments; decided at the first item
 
 
@@ -135,11 +138,15 @@ def rows(
     """
     read = List(label)
     for number, raw in lines:
+        if read.bare is not None and _BARE.fullmatch(raw):  # nearly every line of large lists
+            yield {**read.bare, "indicator": raw, "line": number}
+            continue
         line = clean(raw).strip("\ufeff \r\n")  # no tabs: they may be empty columns
         if not line.strip():
             continue
         comment = _COMMENT.fullmatch(line)
         if comment:
+            read.bare = None  # it may set something
             if reason := _note(read, comment[1].strip()):
                 yield number, raw, reason
             continue
@@ -157,6 +164,8 @@ def rows(
             yield number, raw, found
         else:
             yield from (row | {"line": number} for row in found)
+            if read.bare is None and read.layout is None:
+                read.bare = _row(read, Observable("", "address"), {})
 
 
 def _note(read: List, comment: str) -> str | None:

@@ -61,6 +61,18 @@ def test_settings_hold_from_where_they_stand() -> None:
     assert [(row["kind"], row["feed"]) for row in rows] == [("c2", "list"), ("mining", "b")]
 
 
+def test_bare_addresses_are_read_as_any_other_line_is() -> None:
+    lines = ["192.0.2.1", "192.0.2.2", "192.0.2.300", "192.0.02.1", "192.0.2.3 # x", "192.0.2.4"]
+    rows, refused = read("# kind: c2\n" + "\n".join([*lines, "# kind: tor", *lines[:2]]))
+    slowly = [read(f"# kind: {kind}\n{line}")[0][0] | {"line": None} for kind, line in (
+        ("c2", lines[0]), ("c2", lines[1]), ("c2", lines[4]), ("c2", lines[5]),
+        ("tor", lines[0]), ("tor", lines[1]),
+    )]  # fmt: skip
+    assert [row | {"line": None} for row in rows] == slowly
+    assert [row["line"] for row in rows] == [2, 3, 6, 7, 9, 10]
+    assert [line for line, _, _ in refused] == [4, 5]
+
+
 @pytest.mark.parametrize("setting", ["valid_until: soon", "confidence: very", "confidence: 101"])
 def test_a_setting_that_cannot_be_understood_is_said(setting: str) -> None:
     rows, refused = read(f"# {setting}\n192.0.2.1")
