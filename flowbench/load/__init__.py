@@ -39,6 +39,7 @@ _NOT_TEXT = {
     b"Rar!\x1a\x07": "a RAR archive: unpack it and load the folder",
 }
 _LINES = 50_000
+_BAD_AT_ONCE = 20_000  # quarantine entries held: a file of nothing but bad lines must fit too
 LARGEST_BINARY = 2 << 30  # bytes unpacked to see how binary data of an unknown kind ends
 _TAIL = 128 << 10  # where a mark that ends a file is looked for
 _REFERENCE = {"indicators", "geography", "cloud_ranges"}  # tables whose times are of no event
@@ -196,6 +197,8 @@ def read(
             _count(evidence, name, rows)
             if rows.num_rows:
                 yield name, _with_source(rows, evidence.source)
+            if len(file.bad) >= _BAD_AT_ONCE:
+                yield QUARANTINE.name, _quarantined(file, evidence)
         opened.drain()
     except OSError as error:
         raise UnreadableError(evidence, f"cannot be read: {error.strerror}") from error
@@ -213,12 +216,16 @@ def read(
             file.bad[-1]["file"] += f"/{sound(name)}" if name else ""
     evidence.kind = file.kind
     evidence.fields = sorted(file.fields)
-    evidence.quarantined = len(file.bad)
+    evidence.quarantined = file.quarantined
     if file.bad:
-        yield (
-            QUARANTINE.name,
-            QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad),
-        )
+        yield QUARANTINE.name, _quarantined(file, evidence)
+
+
+def _quarantined(file: File, evidence: Evidence) -> pa.Table:
+    """What stands in the file's quarantine so far, which is empty then."""
+    rows = QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad)
+    file.bad.clear()
+    return rows
 
 
 def unreadable(name: str, reason: str) -> pa.Table:

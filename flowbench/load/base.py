@@ -60,11 +60,13 @@ class File:
     formats: tuple[tuple[str, ...], ...] = ()  # of flow logs without a header: fields in order
     fields: set[str] = field(default_factory=set)
     bad: list[dict[str, Any]] = field(default_factory=list)
+    quarantined: int = 0  # entries in all; ``bad`` holds those not yet handed on
 
     def quarantine(
         self, reason: str, *, line: int | None = None, item: int | None = None, raw: bytes = b""
     ) -> None:
         """Keep what could not be read, with its place and the reason."""
+        self.quarantined += 1
         self.bad.append(
             {
                 "file": self.name,

@@ -32,6 +32,7 @@ Message = tuple[int, int, bytes]  # line, item, the record's text
 Group = tuple[Layout, list[Message], pa.Table]
 
 _CHUNK = 1 << 20  # bytes that Arrow parses at a time: as many as fit a processor's cache
+_NOTHING = pa.table({})  # after each block: the quarantine is emptied when something comes
 _SNIFFED = 50  # lines that are looked at before a file is called something else
 _RUNS = re.compile(rb"[ \t]+")
 _TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
@@ -52,6 +53,7 @@ def read(file: File) -> Iterator[pa.Table]:
     lines = _Lines(file)
     for block in file.blocks():
         yield from lines.tables(block)
+        yield _NOTHING
 
 
 def from_messages(messages: list[Message], file: File) -> Iterator[pa.Table]:
@@ -221,7 +223,9 @@ def _parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
     return csv.read_csv(
         pa.BufferReader(data),
         # On this thread: files are read side by side, not blocks.
-        read_options=csv.ReadOptions(column_names=names, block_size=chunk, use_threads=False),
+        read_options=csv.ReadOptions(
+            column_names=names, block_size=min(chunk, len(data) + 1), use_threads=False
+        ),
         parse_options=csv.ParseOptions(
             delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False
         ),

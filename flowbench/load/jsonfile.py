@@ -47,7 +47,7 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
         yield from sorter.tables(kind)
     if file.opened.problem:
         file.quarantine(file.opened.problem)
-    elif not sorter.seen and not file.bad:
+    elif not sorter.seen and not file.quarantined:
         file.kind = EMPTY  # health checks, answers without events
     file.bad.sort(key=lambda bad: (bad["line"] is None, bad["line"], bad["item"] or 0))
 

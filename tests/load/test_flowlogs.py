@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flowbench import load
 from flowbench.errors import InputError
-from flowbench.load import flowlogs, layouts, records
+from flowbench.load import flowlogs, layouts, records, stream
 from flowbench.load.base import File
 from flowbench.load.stream import Opened
 from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, FLOWS, VPC_FIELDS
@@ -259,6 +259,18 @@ def test_messages_keep_line_and_item_and_their_own_formats() -> None:
     ]
     assert "give the flow log's format with --format-string" in bad[1]["reason"]
     assert bad[2]["reason"] == "srcport cannot be '99999'"
+
+
+def test_a_file_of_bad_lines_is_handed_on_as_it_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(stream, "BLOCK", 1 << 20)
+    path = tmp_path / "x.log"
+    path.write_text(HEADER + "\n" + "2 no record of mine\n" * 120_000 + LINE + "\n")
+    evidence = load.Evidence.of(path, "x.log")
+    tables = [(name, rows.num_rows) for name, rows in load.read(evidence)]
+    assert [name for name, _ in tables].count("quarantine") >= 2
+    assert sum(count for name, count in tables if name == "quarantine") == 120_000
+    assert evidence.quarantined == 120_000
+    assert evidence.records == 1
 
 
 def test_milliseconds_are_told_from_seconds(tmp_path) -> None:

@@ -204,7 +204,9 @@ def test_a_sound_record_with_one_thing_wrong_in_it_is_read_or_refused(
             place[key] = data.draw(values)
             break
         place = inside
-    assert len(read(kind, record)) <= 1
+    # A group of machines has a row for each of its rules: what replaced a list may have been one.
+    most = 50 if kind.KIND == "security-groups" else 1
+    assert len(read(kind, record)) <= most
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
