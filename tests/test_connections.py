@@ -80,6 +80,20 @@ def test_a_silence_parts_two_talks_of_the_same_ends(tmp_path) -> None:
     ]
 
 
+def test_records_of_the_same_window_are_never_parted_by_a_silence(tmp_path) -> None:
+    records = [
+        record
+        for port in range(40_000, 41_500)
+        for n in range(5)
+        for record in talk(A, OUT, 443, T0 + n * 3600, source_port=port)
+    ]
+    found = rows(tmp_path, records)
+    assert len(found) == 1500 * 5
+    assert {(row["records"], row["bytes_out"], row["bytes_in"]) for row in found} == {
+        (2, 800, 3000)
+    }
+
+
 def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
     nat = "10.0.1.1"
     to_nat = Record(A, nat, 40_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,

@@ -46,14 +46,16 @@ def _once(records: ibis.Table) -> ibis.Table:
 
 def _with_session(records: ibis.Table, idle: int) -> ibis.Table:
     """Number the talks of the same two ends that a silence of more than ``idle`` sets apart."""
-    earlier = ibis.window(
-        group_by=ENDS, order_by=["start", "end"], preceding=(None, 1), following=None
-    )
-    r = records.mutate(before=records["end"].max().over(earlier))
-    silence = r.start.epoch_seconds() - r.before.epoch_seconds()
-    r = r.mutate(fresh=(silence > idle).fill_null(False).cast("int64"))
-    so_far = ibis.cumulative_window(group_by=ENDS, order_by=["start", "end"])
-    return r.mutate(session=r.fresh.sum().over(so_far).cast("int64")).drop("before", "fresh")
+    # By start, not by record: what begins together belongs together, whichever is sorted first.
+    slots = records.group_by([*ENDS, "start"]).aggregate(until=_["end"].max())
+    earlier = ibis.window(group_by=ENDS, order_by="start", preceding=(None, 1), following=None)
+    slots = slots.mutate(before=slots.until.max().over(earlier))
+    silence = slots.start.epoch_seconds() - slots.before.epoch_seconds()
+    slots = slots.mutate(fresh=(silence > idle).fill_null(False).cast("int64"))
+    so_far = ibis.cumulative_window(group_by=ENDS, order_by="start")
+    slots = slots.mutate(session=slots.fresh.sum().over(so_far).cast("int64"))
+    keys = [*ENDS, "start"]
+    return records.join(slots.select(*keys, "session"), keys)
 
 
 def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
