@@ -52,7 +52,7 @@ def test_any_byte_of_any_file_names_that_file(case, tmp_path) -> None:
             p.relative_to(case.path / folder).as_posix(): p
             for p in (case.path / folder).glob("*/*.parquet")
         }
-    assert len(files) == 3 + 4 + 2
+    assert len(files) == 3 + 4 + 3
     for name, path in files.items():
         before = path.read_bytes()
         for place in (0, len(before) - 1, chooser.randrange(len(before))):
