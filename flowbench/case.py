@@ -13,6 +13,7 @@ Copy the folder and you have copied the case. The evidence itself is read, never
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -160,6 +161,20 @@ class Case:
             if e["action"] == "note"
         ]
 
+    def keep_policy(self, text: str) -> None:
+        """Keep a segmentation policy with the case, in its custody log (see ``policy``).
+
+        It holds from then on; the ones before stay in the log.
+        """
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        self.log.append("policy", sha256=sha256, text=text)
+
+    @property
+    def policy(self) -> str | None:
+        """The text of the segmentation policy kept last, or None."""
+        kept = [e["details"].get("text") for e in self.log.entries if e["action"] == "policy"]
+        return kept[-1] if kept else None
+
     @property
     def custody(self) -> list[dict[str, Any]]:
         """The custody log's entries, oldest first."""
@@ -185,7 +200,9 @@ class Case:
         return self._tables[name]
 
     def has(self, name: str) -> bool:
-        """Whether loading put any row into the table of that name."""
+        """Whether loading put any row into that table; for 'policy', whether one is kept."""
+        if name == "policy":
+            return self.policy is not None
         return any(part["table"] == name for part in self.log.parts)
 
     @property

@@ -19,10 +19,10 @@ PACKAGE = ROOT / "flowbench"
 LAYERS = [
     {"errors", "schema"},
     {"engine", "custody"},
-    {"load", "enrich", "connections", "athena"},
+    {"load", "enrich", "connections", "athena", "policy"},
     {"store", "restore", "intake", "verify", "proof", "coverage", "derived"},
     {"case"},
-    {"detect", "attribution", "graph", "timeline", "fetch", "hunt"},
+    {"detect", "attribution", "graph", "timeline", "fetch", "hunt", "segmentation"},
     {"plot", "output"},
     {"report", "evaluate"},
     {"scenario"},

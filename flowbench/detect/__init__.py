@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.base import FINDINGS, REGISTRY, SEVERITIES, Detector
+from flowbench.detect.base import FINDINGS, REGISTRY, SEVERITIES, Detector, in_order
 from flowbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,17 +55,7 @@ def run(case: Case, only: Sequence[str] | None = None) -> pd.DataFrame:
             )
         chosen = {name: d for name, d in chosen.items() if name in only}
     rows = [row for d in chosen.values() if not _missing(case, d) for row in d.function(case)]
-    rank = {severity: place for place, severity in enumerate(reversed(SEVERITIES))}
-    rows.sort(
-        key=lambda row: (
-            rank[row["severity"]],
-            -row["score"],
-            row["detector"],
-            row["subject"],
-            row["finding_id"],
-        )
-    )
-    return FINDINGS.frame(rows)
+    return FINDINGS.frame(in_order(rows))
 
 
 def _missing(case: Case, detector: Detector) -> str:

@@ -98,8 +98,12 @@ def finding(  # noqa: PLR0913  # the columns of a finding
     bytes_in: int,
     title: str | None = None,
     technique: str | None = None,
+    about: str = "",
 ) -> dict[str, Any]:
-    """One finding of detector ``name``, with its id and the selector of its records."""
+    """One finding of detector ``name``, with its id and the selector of its records.
+
+    ``about`` tells findings apart that have the same ends, port and protocol.
+    """
     known = REGISTRY[name]
     peers, ports = sorted(set(peers)), sorted({int(port) for port in ports})
     protocol = None if protocol is None else int(protocol)
@@ -114,7 +118,9 @@ def finding(  # noqa: PLR0913  # the columns of a finding
         "until": last_seen.isoformat(),
     }
     # With many peers the list would change as evidence is added: the subject names it then.
-    key = "|".join([name, subject, peer or "", str(port), str(protocol)])
+    key = "|".join(
+        [name, subject, peer or "", str(port), str(protocol), *([about] if about else [])]
+    )
     return {
         "finding_id": f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}",
         "detector": name,
@@ -136,6 +142,21 @@ def finding(  # noqa: PLR0913  # the columns of a finding
         "caveats": caveats,
         "evidence": json.dumps(selector),
     }
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Findings, the gravest first."""
+    rank = {severity: place for place, severity in enumerate(reversed(SEVERITIES))}
+    return sorted(
+        rows,
+        key=lambda row: (
+            rank[row["severity"]],
+            -row["score"],
+            row["detector"],
+            row["subject"],
+            row["finding_id"],
+        ),
+    )
 
 
 def capture_window(case: Case) -> float:
