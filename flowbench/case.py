@@ -253,12 +253,12 @@ class Case:
     @cached_property
     def matches(self) -> ibis.Table:
         """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
-        return self._covered.filter(self._covered.kind != ALLOW)
+        return self._covered(self.indicators.filter(self.indicators.kind != ALLOW))
 
     @cached_property
     def allowed(self) -> ibis.Table:
-        """Which allow lists cover which address seen (enrich.indicators.MATCHES)."""
-        return self._covered.filter(self._covered.kind == ALLOW)
+        """Which allow lists cover which address seen, inside ones too (indicators.MATCHES)."""
+        return self._covered(self.indicators.filter(self.indicators.kind == ALLOW), inside=True)
 
     @cached_property
     def ignored(self) -> ibis.Table:
@@ -266,9 +266,8 @@ class Case:
         rows = indicators.ignored(self.pairs, self.indicators)
         return engine.hold(self._connection, rows)
 
-    @cached_property
-    def _covered(self) -> ibis.Table:
-        rows = indicators.match(self.pairs, self.indicators, self.dns, self.connections)
+    def _covered(self, listed: ibis.Table, *, inside: bool = False) -> ibis.Table:
+        rows = indicators.match(self.pairs, listed, self.dns, self.connections, inside=inside)
         return engine.hold(self._connection, rows)
 
     @cached_property

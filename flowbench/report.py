@@ -40,12 +40,18 @@ _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "network
 def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) -> Path:
     """Write the case's report to ``path`` and return it.
 
-    ``findings`` saves running the detectors again. Raises InputError when the file cannot be
+    ``findings`` saves running the detectors again; those that allow lists cover (detect.HIDDEN)
+    are counted, not told. Raises InputError when the file cannot be
     written.
     """
     path = Path(path)
-    found = detect.run(case) if findings is None else findings
-    html = _template().render(**_content(case, found))
+    found = detect.run(case, hidden=True) if findings is None else findings
+    hidden: list[dict[str, Any]] = []
+    if "hidden_by" in found:
+        found, rest = detect.apart(found)
+        lists = rest.groupby(["hidden_by", "hidden_reason"], as_index=False)
+        hidden = lists.agg(findings=("finding_id", "size")).to_dict("records")
+    html = _template().render(**_content(case, found), hidden=hidden)
     aside = path.with_name(path.name + ".aside")
     try:
         # File names may hold bytes that are no text; they are written as codes.

@@ -12,17 +12,29 @@ from flowbench.cli.base import answers, canonical, case_argument, main, open_cas
 @main.command()
 @case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run this detector (again for more).")
+@click.option("--show-hidden", is_flag=True, help="Show what allow lists hide, too.")
 @answers
-def detect(case: Path, only: tuple[str, ...], form: str, output: Path | None) -> None:
+def detect(
+    case: Path, only: tuple[str, ...], show_hidden: bool, form: str, output: Path | None
+) -> None:
     """What CASE's records point to, the gravest first."""
     from flowbench import detect as detectors
     from flowbench import output as out
+    from flowbench.detect.base import many
 
     opened = open_case(case)
     plan = detectors.plan(opened)
-    found = detectors.run(opened, only=list(only) or None)
+    everything = detectors.run(opened, only=list(only) or None, hidden=True)
+    found, hidden = detectors.apart(everything)
     shown = ["severity", "score", "detector", "first_seen", "why"]
-    out.write(found, form, output, columns=shown)
+    if show_hidden:
+        out.write(everything, form, output, columns=[*shown, "hidden_by"])
+    else:
+        out.write(found, form, output, columns=shown)
+    for (by, why), rows in hidden.groupby(["hidden_by", "hidden_reason"]):
+        reason = f": {out.plain(why)}" if why else ""
+        by_whom = f"'{out.plain(by)}' (allow list{reason})"
+        click.echo(f"{many(len(rows), 'finding')} hidden by {by_whom}: --show-hidden", err=True)
     for row in plan[~plan["runs"]].itertuples():
         if not only or row.detector in only:
             click.echo(f"{row.detector}: {row.reason}", err=True)

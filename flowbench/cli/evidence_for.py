@@ -25,7 +25,7 @@ def evidence(case: Path, finding: str, form: str, output: Path | None) -> None:
     opened = open_case(case)
     # Only the detector that the id names has to run again.
     only = [name for name in detectors.registered() if finding.startswith(f"{name}-")]
-    found = detectors.run(opened, only=only or None)
+    found = detectors.run(opened, only=only or None, hidden=True)
     chosen = found[found["finding_id"].str.startswith(finding)]
     if len(chosen) != 1:
         what = f"{len(chosen)} findings start with" if len(chosen) else "no finding is called"

@@ -169,7 +169,7 @@ def _finding(
     if row["of"] > most:
         caveats += f" {row['of']:,} findings are like this one; the {most:,} largest are told."
     protocols = {protocol for _port, protocol in doors}
-    return finding(
+    made = finding(
         _ID,
         severity="low" if row["tried"] else "high" if row["answered"] else "medium",
         score=1.0 if row["tried"] or row["answered"] else 0.7,
@@ -188,3 +188,4 @@ def _finding(
         technique=_TECHNIQUES.get(row["direction"]),
         about=f"{rule.name if rule else DEFAULT}|{row['tried']}|{row['direction']}",
     )
+    return made | {"some_peers": row["peers"] > len(peers)}

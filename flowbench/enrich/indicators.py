@@ -9,6 +9,7 @@ logs no lifetimes). Allow lists match like the others, with the kind ALLOW.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from functools import partial
 from itertools import compress
@@ -78,19 +79,30 @@ def match(
     indicators: ibis.Table,
     dns: ibis.Table,
     connections: ibis.Table | None = None,
+    *,
+    inside: bool = False,
 ) -> pa.Table:
     """Every indicator that covers an address seen in ``pairs`` (MATCHES), most specific first.
 
-    Addresses that are private, reserved or multicast match no list (see ``ignored``). What holds
+    Addresses that are private, reserved or multicast match no list (see ``ignored``). With
+    ``inside`` they do, but no network that holds a registry's whole range of such addresses: it
+    speaks of every network there is, and so of none. What holds
     in another time than the contacts is there with ``in_period`` false: a connection is in the
     period when it ends after its start and begins before its end; for a domain it must also have
     begun while an answer held. ``connections`` decides where ``pairs`` sum up too much to tell.
     """
-    seen = _seen(pairs)
     listed = _listed(indicators)
-    if not listed.num_rows or not seen.num_rows:
+    if not listed.num_rows:
+        return MATCHES.rows([])
+    seen, nobodys = _seen(pairs)
+    if not inside:
+        seen = seen.filter(pa.array(~nobodys))
+    if not seen.num_rows:
         return MATCHES.rows([])
     addresses, rows, lengths = _covered(seen["address"], listed)
+    if inside:
+        says = ~(nobodys[addresses] & np.isin(rows, _wide(listed)))
+        addresses, rows, lengths = addresses[says], rows[says], lengths[says]
     found = pa.table({"at": addresses, "row": rows, "length": lengths})
     found = found.append_column("resolved_from", pa.nulls(len(rows), TYPES["time"]))
     found = found.append_column("resolved_until", pa.nulls(len(rows), TYPES["time"]))
@@ -119,7 +131,8 @@ def ignored(pairs: ibis.Table, indicators: ibis.Table) -> pa.Table:
 
     IGNORED, by feed, source, line, indicator. Allow lists are not among them: they name no one.
     """
-    seen = _seen(pairs, inside=True)["address"]
+    seen, nobodys = _seen(pairs)
+    seen = seen.filter(pa.array(nobodys))["address"]
     listed = _listed(indicators.filter(_.kind != ALLOW))
     counts = np.zeros(listed.num_rows, dtype=np.int64)
     for family, size in _FAMILIES:
@@ -133,8 +146,8 @@ def ignored(pairs: ibis.Table, indicators: ibis.Table) -> pa.Table:
     return rows.select(IGNORED.columns).cast(IGNORED.arrow)
 
 
-def _seen(pairs: ibis.Table, *, inside: bool = False) -> pa.Table:
-    """Each address with first_seen and last_seen, in order: the internet's, or all the others."""
+def _seen(pairs: ibis.Table) -> tuple[pa.Table, np.ndarray]:
+    """Each address with first_seen and last_seen, in order; and which are not the internet's."""
     ends = [pairs.select(*_HULL, address=pairs[end]) for end in ("initiator", "responder")]
     both = ends[0].union(ends[1])
     both = both.filter(both.address.notnull()).group_by("address")
@@ -148,7 +161,16 @@ def _seen(pairs: ibis.Table, *, inside: bool = False) -> pa.Table:
         _rows, first, last, _lengths = _spans(ranges, family, size)
         for start, end in zip(*_within(packed[order], first, last), strict=True):
             nobodys[at[order[start:end]]] = True
-    return table.filter(pa.array(nobodys if inside else ~nobodys))
+    return table, nobodys
+
+
+def _wide(listed: pa.Table) -> np.ndarray:
+    """The rows whose network holds one of the special-purpose ranges whole."""
+    ranges = [ipaddress.ip_network(text) for text in _NOBODYS]
+    firsts = pa.chunked_array([[str(network.network_address) for network in ranges]])
+    at, rows, lengths = _covered(firsts, listed)
+    own = np.array([network.prefixlen for network in ranges])
+    return np.unique(rows[lengths <= own[at]])
 
 
 def _listed(indicators: ibis.Table) -> pa.Table:

@@ -3,6 +3,8 @@
 A plain list has one item a line; comments at its start may say ``# feed: …``, ``# kind: tor``,
 ``# confidence: 90``, ``# valid_from: …`` and ``# valid_until: …``. A CSV list has a header (it may
 be a comment) that names an indicator column. Quoted line breaks are not read.
+
+``# kind: allow`` makes it a list of what is known to be harmless, ``# reason: …`` says why.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ _COLUMNS = {
     "valid_from": "valid_from first_seen first_seen_utc firstseen dateadded",
     "valid_until": "valid_until last_seen last_seen_utc last_online lastonline expires expiration",
     "port": "port dst_port dstport",
-    "description": "description comment malware malware_printable meta_desc tags",
+    "description": "description reason comment malware malware_printable meta_desc tags",
 }
 _ALIASES = {name: aliases.split() for name, aliases in _COLUMNS.items()}
 _ALIASES["indicator"] += ["dstip", "url"]
@@ -79,8 +81,11 @@ _NOT_KINDS = {
 }
 _NOTHING = {"", "-", "none", "null", "n/a", "unknown"}
 
+_ALLOWED = re.compile(r"allow(ed)?([-_ ]?list(ed)?)?|white[-_ ]?list(ed)?")
 _COMMENT = re.compile(r"\s*(?:#|;|//)+\s?(.*)")
-_SETTING = re.compile(r"(feed|kind|category|confidence|valid_from|valid_until)\s*:\s*(.+)", re.I)
+_SETTING = re.compile(
+    r"(feed|kind|category|confidence|reason|valid_from|valid_until)\s*:\s*(.+)", re.I
+)
 _DAY = timedelta(days=1, microseconds=-1)
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _BARE = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
@@ -211,6 +216,8 @@ def kind_stated(value: str | None) -> str | None:
     stated = (value or "").strip().lower()
     if stated in _NOTHING or stated in _NOT_KINDS:
         return None
+    if _ALLOWED.fullmatch(stated):
+        return ALLOW
     return kind_in(stated) or re.sub(r"[_\W]+", "-", stated).strip("-")[:40] or None
 
 
@@ -285,5 +292,5 @@ def _row(read: List, item: Observable, told: dict[str, object]) -> dict[str, obj
         row["kind"] = kind_in(f"{told.get('feed')} {told.get('description')}") or UNSPECIFIED
     row["indicator"], row["type"] = item.indicator, item.type
     row["port"] = item.port or told.get("port")
-    row["description"] = told.get("description") or item.description
+    row["description"] = told.get("description") or item.description or read.settings.get("reason")
     return row

@@ -102,6 +102,8 @@ def _hover(row: dict) -> str:
 
 
 def _label(name: str) -> str:
+    if name in _LAST:
+        return f"{name},<br>in no group"
     return theme.safe(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
 
 

@@ -189,6 +189,22 @@ def test_who_would_have_been_flagged_is_said() -> None:
     assert indicators.ignored(seen, listed("10.0.0.0/8", kind="allow")).num_rows == 0
 
 
+def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> None:
+    seen = pairs("10.0.0.7", "192.168.1.1", "fd00::7", "203.0.113.7")
+    items = listed(
+        "10.0.0.0/8", "10.0.0.0/9", "10.0.0.7", "192.168.0.0/16", "0.0.0.0/1", "fc00::/6",
+        "fd00::/8", "203.0.113.0/24",
+    )  # fmt: skip
+    found = indicators.match(seen, items, answers(), inside=True).to_pylist()
+    assert [(row["address"], row["indicator"]) for row in found] == [
+        ("10.0.0.1", "10.0.0.0/9"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("10.0.0.7", "10.0.0.0/9"),
+        ("203.0.113.7", "203.0.113.0/24"),
+        ("fd00::7", "fd00::/8"),
+    ]
+
+
 def test_what_is_no_address_matches_nothing() -> None:
     assert match(pairs("203.0.113.7", "nonsense", "1:2:x"), listed("0.0.0.0/1", "128.0.0.0/1")) == [
         ("203.0.113.7", "128.0.0.0/1")

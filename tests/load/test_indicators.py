@@ -56,6 +56,27 @@ def test_comments_set_what_holds_for_the_whole_list() -> None:
     }
 
 
+@pytest.mark.parametrize("word", ["allow", "Allowed", "allow-list", "ALLOWLIST", "white list"])
+def test_a_list_that_allows_says_why(word: str) -> None:
+    text = f"# kind: {word}\n# reason: our scanners\n192.0.2.1\n192.0.2.2\n192.0.2.3 # the old one"
+    rows, refused = read(text)
+    assert refused == []
+    assert [(row["kind"], row["description"]) for row in rows] == [
+        ("allow", "our scanners"),
+        ("allow", "our scanners"),
+        ("allow", "the old one"),
+    ]
+    table = f"indicator,kind,reason\n192.0.2.1,{word},a column\n"
+    assert (only(table)["kind"], only(table)["description"]) == ("allow", "a column")
+
+
+@pytest.mark.parametrize("word", ["white", "benign", "disallow", "not allowed", "allowance"])
+def test_no_other_word_makes_a_list_allow(word: str) -> None:
+    assert only(f"# kind: {word}\n192.0.2.1")["kind"] != "allow"
+    # Block lists talk of being let go: only what a list states itself counts.
+    assert only(f"# {word} allow 24 h for removal\n192.0.2.1", "allow_list")["kind"] != "allow"
+
+
 def test_settings_hold_from_where_they_stand() -> None:
     rows, _ = read("# kind: c2\n192.0.2.1\n# kind: mining\n# feed: b\n192.0.2.2")
     assert [(row["kind"], row["feed"]) for row in rows] == [("c2", "list"), ("mining", "b")]

@@ -28,7 +28,7 @@ def test_where_marks_stand_and_what_they_say() -> None:
             ("web", "web", "allowed", 1, 0, 0),
         )
     )
-    assert figure.layout.xaxis.ticktext == ("db", "web", "outside")  # in no group: last
+    assert figure.layout.xaxis.ticktext == ("db", "web", "outside,<br>in no group")
     marks = {trace.name: trace for trace in figure.data}
     bad = marks["forbidden, and not refused"]
     assert (list(bad.x), list(bad.y), list(bad.text)) == ([0], [1], ["12k"])
