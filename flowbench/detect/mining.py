@@ -4,20 +4,26 @@ Question: which inside hosts keep long connections to an outside address that ex
 evenly and in both directions, on a pool's port or with a listed pool?
 
 Method: behaviour of the stratum protocol as described for flow data (a line a few times a minute
-each way for hours: hundreds of bytes a minute, in and out near balance, no bursts); the thresholds
-are this project's, to be judged by measurement. Parts in 0 to 1: length (full at 4 h), thinness,
-balance, steadiness (1 - coefficient of variation of bytes a window), place (listed pool 1, pool
-port 0.8, other port 0.2); weights 0.15, 0.2, 0.15, 0.2, 0.3.
+each way for hours: 100 to 1,000 bytes a minute, in and out near balance, no bursts); the thresholds
+are this project's, set by measurement (benchmarks/detection.md). Parts in 0 to 1: length (full at
+4 h), thinness, balance, steadiness (1 - coefficient of variation of the bytes sent in ten minutes:
+in one minute chance rules), place (listed pool 1, pool port 0.8, other port 0.4); weights 0.15,
+0.2, 0.2, 0.25, 0.2. Packets must carry something: a session that is only kept alive has none larger
+than ``smallest``. On other ports than a pool's, what ``shared_by`` hosts call is a service.
 
-Fires falsely: chat, push notifications and remote shells on a pool's port. Cannot see: pools on 443
-without a list or name (reported low if nothing else calls them), a proxy that gathers many miners,
-mining for less than half an hour.
+Severity: high for a listed pool or a pool's port, medium for a port of no known use, low for one
+where long sessions are common.
+
+Fires falsely: chat, push notifications and remote shells that happen to be even. Cannot see: a
+proxy that gathers many miners, mining for less than half an hour, a pool on a web port that several
+hosts mine at and no list names.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pandas as pd
 from ibis import _
 
@@ -25,8 +31,6 @@ from flowbench.detect.base import detector, finding, many, port_name, spell, vol
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
-    import ibis
-
     from flowbench.case import Case
 
 # Ports that public pools offer, web ports aside: supportxmr, hashvault, nanopool, MoneroOcean and
@@ -37,6 +41,8 @@ POOL_PORTS = frozenset(
     | set(range(10300, 10344))
     | {10001, 10002, 10004, 10008, 10016, 10032, 10064, 10128}
 )
+_LONG_SESSIONS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)  # shells, web, push and chat
+_SLOT = 600  # seconds
 _PAIR = ["initiator", "responder", "service_port", "protocol"]
 
 
@@ -52,12 +58,17 @@ def mining(
     *,
     shortest: float = 1_800,
     thin: tuple[float, float] = (30, 3_000),
-    score: float = 0.7,
+    smallest: float = 80,
+    shared_by: int = 4,
+    steady: float = 0.62,
+    score: float = 0.72,
 ) -> list[dict[str, Any]]:
     """One finding per inside host, outside peer and port.
 
     ``shortest``: seconds that a connection must last to count. ``thin``: bytes a minute, each way,
-    between which an exchange is a miner's. ``score``: the least total (0 to 1) of a finding.
+    between which an exchange is a miner's. ``smallest``: bytes of a packet, on the average of the
+    direction that has more. ``shared_by``: hosts. ``steady``: the least steadiness (0 to 1) where
+    neither list nor port speaks for a pool. ``score``: the least total (0 to 1).
     """
     c = case.connections
     seconds = c["last_seen"].epoch_seconds() - c.first_seen.epoch_seconds()
@@ -73,8 +84,11 @@ def mining(
             seconds=_.seconds.sum(),
             bytes_out=_.bytes_out.sum(),
             bytes_in=_.bytes_in.sum(),
+            packets_out=_.packets_out.sum(),
+            packets_in=_.packets_in.sum(),
         )
         .filter(
+            (_.bytes_out >= smallest * _.packets_out) | (_.bytes_in >= smallest * _.packets_in),
             # Ten times outside the range, no other part can make a finding of it.
             _.bytes_out / _.seconds * 60 < thin[1] * 10,
             _.bytes_in / _.seconds * 60 < thin[1] * 10,
@@ -86,13 +100,17 @@ def mining(
     unsteady = _unsteadiness(case.flows, candidates)
     listed = case.matches.filter(case.matches.kind == "mining").to_pandas()
     names = listed.groupby("address")["indicator"].agg(lambda s: ", ".join(sorted(set(s))))
-    callers = rows.groupby(["responder", "service_port"])["initiator"].nunique()
+    p = case.pairs
+    callers = p.filter(p.direction == "outbound").semi_join(candidates, ["responder"])
+    hosts = callers.group_by("responder").aggregate(hosts=_.initiator.nunique()).to_pandas()
+    common = set(hosts[hosts["hosts"] >= shared_by]["responder"])
     found = []
     for row in rows.to_dict("records"):
         parts = _rate(row, unsteady.get(tuple(row[name] for name in _PAIR), 1.0), names, thin)
-        common = callers[row["responder"], row["service_port"]] > 2
         placed = parts["place"] > 0.5
-        if parts["score"] >= score and (placed or not common):
+        if parts["score"] < score or (row["responder"] in common and not placed):
+            continue
+        if placed or parts["steadiness"] >= steady:
             found.append(_finding(row, parts, names.get(row["responder"])))
     return found
 
@@ -103,7 +121,7 @@ def _rate(
     minutes = row["seconds"] / 60
     out, back = row["bytes_out"] / minutes, row["bytes_in"] / minutes
     fits = [min(1.0, rate / thin[0], thin[1] / rate) if rate else 0.0 for rate in (out, back)]
-    place = 1.0 if row["responder"] in names else 0.8 if row["service_port"] in POOL_PORTS else 0.2
+    place = 1.0 if row["responder"] in names else 0.8 if row["service_port"] in POOL_PORTS else 0.4
     parts = {
         "length": min(1.0, row["seconds"] / (4 * 3600)),
         "thinness": min(fits),
@@ -111,33 +129,48 @@ def _rate(
         "steadiness": max(0.0, 1 - unsteadiness),
         "place": place,
     }
-    weights = {"length": 0.15, "thinness": 0.2, "balance": 0.15, "steadiness": 0.2, "place": 0.3}
+    weights = {"length": 0.15, "thinness": 0.2, "balance": 0.2, "steadiness": 0.25, "place": 0.2}
     total = sum(weights[name] * value for name, value in parts.items())
     return parts | {"score": total, "out": out, "back": back}
 
 
 def _unsteadiness(flows: ibis.Table, candidates: ibis.Table) -> dict[tuple[Any, ...], float]:
-    """Coefficient of variation of the bytes that the initiator sent per window, by pair."""
+    """Coefficient of variation of the bytes that the initiator sent in ten minutes, by pair.
+
+    Ten minutes in which it sent nothing count, as far as its connections lasted; the first and the
+    last do not, which are as short as chance has it.
+    """
     sent = flows.select(
-        "start",
-        "end",
+        "interface_id",
         "bytes",
         "protocol",
         initiator=flows.pkt_srcaddr.coalesce(flows.srcaddr),
         responder=flows.pkt_dstaddr.coalesce(flows.dstaddr),
         service_port=flows.dstport,
+        slot=flows.start.epoch_seconds() // _SLOT,
     ).semi_join(candidates, _PAIR)
-    # A whole window only: the first and the last of a session are as short as chance has it.
-    whole = sent.filter((_["end"].epoch_seconds() - _.start.epoch_seconds()) >= 50)
-    spread = whole.group_by(_PAIR).aggregate(mean=whole.bytes.mean(), deviation=whole.bytes.std())
-    return {
-        tuple(key): deviation / mean if mean and pd.notna(deviation) else 1.0
-        for *key, mean, deviation in spread.to_pandas().itertuples(index=False)
-    }
+    # Logged at two interfaces (a gateway's too): the one that saw most.
+    seen = sent.group_by(*_PAIR, "slot", "interface_id").aggregate(sum=sent.bytes.sum())
+    slots = seen.group_by(*_PAIR, "slot").aggregate(sum=seen["sum"].max().cast("float64"))
+    ends = ibis.window(group_by=_PAIR)
+    slots = slots.mutate(first=slots.slot.min().over(ends), last=slots.slot.max().over(ends))
+    inner = slots.filter((slots.slot > slots["first"]) & (slots.slot < slots["last"]))
+    sums = inner.group_by(_PAIR).aggregate(
+        count=inner.count(), total=inner["sum"].sum(), squares=(inner["sum"] ** 2).sum()
+    )
+    lasted = candidates.select(*_PAIR, "seconds")
+    found = {}
+    for row in sums.join(lasted, _PAIR).to_pandas().to_dict("records"):
+        count = max(row["count"], row["seconds"] / _SLOT - 2)
+        mean = row["total"] / count
+        spread = max(0.0, row["squares"] / count - mean**2) ** 0.5
+        found[tuple(row[name] for name in _PAIR)] = spread / mean if mean else 1.0
+    return found
 
 
 def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> dict[str, Any]:
-    severity = "high" if parts["place"] > 0.5 else "low"
+    quiet = "low" if row["service_port"] in _LONG_SESSIONS else "medium"
+    severity = "high" if parts["place"] > 0.5 else quiet
     known = f"listed as a mining pool ({name})" if name else "on no list"
     port = port_name(row["service_port"], row["protocol"])
     usual = (

@@ -170,11 +170,41 @@ def test_a_listed_peer_makes_it_high(tmp_path: Path) -> None:
     assert "listed as tor" in row["why"]
 
 
-def test_what_many_hosts_call_is_low(tmp_path: Path) -> None:
+def test_what_many_hosts_call_is_a_service_unless_it_is_listed(tmp_path: Path) -> None:
     records = [r for n in range(1, 5) for r in beat(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
+    assert run(make_case(tmp_path / "1", records), "beacon").empty
+    listed = f"indicator,kind,feed\n{SAAS},c2,list\n"
+    found = run(make_case(tmp_path / "2", records, indicators=listed), "beacon")
+    assert found["severity"].tolist() == ["high"] * 4
+    assert "4 inside hosts call it as often" in found["caveats"][0]
+
+
+def test_what_three_hosts_call_may_be_one_intruder(tmp_path: Path) -> None:
+    records = [r for n in range(1, 4) for r in beat(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
     found = run(make_case(tmp_path, records), "beacon")
-    assert found["severity"].tolist() == ["low"] * 4
-    assert "4 inside hosts call it" in found["caveats"][0]
+    assert found["severity"].tolist() == ["medium"] * 3
+
+
+@pytest.mark.parametrize(("minutes", "jitter"), [(15, 0.3), (22, 0.25), (60, 0.1)])
+def test_a_beat_is_found_through_windows_of_ten_minutes(
+    tmp_path: Path, minutes: int, jitter: float
+) -> None:
+    records = beat(HOST, TOR, 443, minutes * 60, jitter=jitter / 2, hours=24, window=600)
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    period = float(row["why"].split("one every ")[1].split(" min")[0])
+    assert period == pytest.approx(minutes, rel=0.03)
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_chance_keeps_no_beat_in_any_window(tmp_path: Path, window: int) -> None:
+    chooser, records = random.Random(5), []
+    for n in range(30):
+        at = 0.0
+        while at < 24 * HOUR:
+            at += chooser.expovariate(1 / (120 + 60 * n))
+            peer, port = f"203.0.113.{n}", 33_000 + len(records) % 28_000
+            records += talk(HOST, peer, 443, T0 + int(at), source_port=port, window=window)
+    assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
 
 
 def test_a_blocked_beat_is_shown_apart(tmp_path: Path) -> None:
@@ -236,6 +266,20 @@ def test_bulk_transfer_and_short_calls_are_no_mining(tmp_path: Path) -> None:
     bulk = talk(HOST, SAAS, 3333, T0, seconds=4 * HOUR, out=9_000_000_000, back=40_000_000)
     short = beat(HOST, "203.0.113.4", 3333, 900)
     assert run(make_case(tmp_path, [*bulk, *short]), "mining").empty
+
+
+def test_a_session_that_is_only_kept_alive_is_no_mining(tmp_path: Path) -> None:
+    alive = talk(HOST, SAAS, 8883, T0, seconds=9 * HOUR, out=540 * 62, back=540 * 62, packets=1)
+    assert run(make_case(tmp_path, alive), "mining").empty
+
+
+def test_on_a_web_port_a_service_of_many_hosts_is_no_pool(tmp_path: Path) -> None:
+    alone = run(make_case(tmp_path / "1", mined(SAAS, 8000)), "mining")
+    assert alone["severity"].tolist() == ["medium"]  # a port of no known use
+    many = [r for n in range(1, 5) for r in mined(SAAS, 8000, f"10.0.0.{n}")]
+    assert run(make_case(tmp_path / "2", many), "mining").empty
+    pool = [r for n in range(1, 5) for r in mined(SAAS, 3333, f"10.0.0.{n}")]
+    assert run(make_case(tmp_path / "3", pool), "mining")["severity"].tolist() == ["high"] * 4
 
 
 # ---- lateral movement ---------------------------------------------------------------------
@@ -308,7 +352,7 @@ def test_the_plan_says_what_cannot_run_and_why(tmp_path: Path) -> None:
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no detector is called nope; there are: beacon, contact"):
+    with pytest.raises(InputError, match="no detector is called nope; there are: beacon, brute-f"):
         detect.run(Case.create(tmp_path / "c"), only=["nope"])
 
 

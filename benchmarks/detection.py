@@ -1,0 +1,131 @@
+"""How good the detectors are on incidents they were not made on.
+
+    python benchmarks/detection.py --seeds 20
+
+For each seed and capture window it makes a random labelled incident (flowbench.scenario.incidents),
+loads it into a case that is thrown away, runs the detectors, and holds their findings against what
+was planted. It prints one table and writes nothing. With ``--details`` every miss and every false
+finding follows. ``--settings development`` is for tuning; ``judged``, the default, for the truth.
+
+An incident is caught when its detector's findings name its source with at least half of its
+targets. A finding is true when it names a pair that something was planted between, and false
+otherwise: every pair that talks is labelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.evaluate import read_labels
+from flowbench.scenario import incidents
+
+DETECTORS = {
+    "beacon": ["beacon"],
+    "mining": ["mining"],
+    "exfiltration": ["exfiltration"],
+    "scan": ["scan-inside", "scan-inbound"],
+    "brute-force": ["brute-force"],
+}
+BLURRED = 15  # minutes: shorter periods are not promised in windows of 600 s
+
+
+def main() -> None:
+    """Read the arguments, measure, print."""
+    ask = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    ask.add_argument("--seeds", type=int, default=20, help="how many incidents; 20")
+    ask.add_argument("--first", type=int, default=0, help="the first seed; 0")
+    ask.add_argument("--settings", choices=sorted(incidents.SETS), default="judged")
+    ask.add_argument("--windows", type=int, nargs="+", default=list(incidents.WINDOWS))
+    ask.add_argument("--details", action="store_true", help="print misses and false findings")
+    ask.add_argument("--keep", type=Path, help="keep the cases in this folder and use them again")
+    given = ask.parse_args()
+    counts: Counter[tuple[Any, ...]] = Counter()
+    details: list[str] = []
+    begun = perf_counter()
+    for seed in range(given.first, given.first + given.seeds):
+        for window in given.windows:
+            with TemporaryDirectory(prefix="flowbench-") as aside:
+                folder = (given.keep or Path(aside)) / f"{given.settings}-{seed}-{window}"
+                details += measure(folder, seed, given.settings, window, counts)
+    if given.details:
+        print("\n".join(details), end="\n\n")
+    for line in table(counts, given.windows):
+        print(line)
+    spent = perf_counter() - begun
+    print(f"\n{given.seeds} seeds ({given.settings}), {spent / given.seeds:.0f} s a seed")
+
+
+def measure(
+    folder: Path, seed: int, settings: str, window: int, counts: Counter[tuple[Any, ...]]
+) -> Iterator[str]:
+    """One incident: add to the counts, and tell what was missed and what was false."""
+    logs = folder / "logs"
+    if not (logs / "answers.json").exists():
+        incidents.write(logs, seed, settings=settings, window=window)
+    if not (folder / "case" / "case.json").exists():
+        Case.create(folder / "case").ingest(*sorted(logs.glob("*.log")))
+    planted = json.loads((logs / "answers.json").read_text(encoding="utf-8"))["planted"]
+    bad = read_labels(logs / "labels.csv").pairs("malicious")
+    asked = [name for name in DETECTORS if name in detect.registered()]
+    found = detect.run(Case.open(folder / "case"), only=asked)
+    for detector, kinds in DETECTORS.items():
+        mine = found[found["detector"] == detector]
+        named = {(row.subject, peer) for row in mine.itertuples() for peer in row.peers}
+        for fact in (fact for fact in planted if fact["kind"] in kinds):
+            names = [fact["kind"]]
+            if detector == "beacon" and fact["minutes"] >= BLURRED:
+                names.append(f"beacon of {BLURRED} min or more")
+            caught = _caught(named, fact)
+            for name in names:
+                counts["planted", detector, name, window] += 1
+                counts["caught", detector, name, window] += caught
+            if not caught:
+                yield f"missed: seed {seed}, {window} s: {_short(fact)}"
+        for row in mine.itertuples():
+            pairs = {(min(row.subject, peer), max(row.subject, peer)) for peer in row.peers}
+            true = not pairs.isdisjoint(bad)
+            counts["true" if true else "false", detector, window] += 1
+            if not true:
+                yield f"false: seed {seed}, {window} s: {detector}, {row.severity}: {row.why}"
+
+
+def table(counts: Counter[tuple[Any, ...]], windows: list[int]) -> Iterator[str]:
+    """The figures as a Markdown table."""
+    yield "| window | detector | planted | count | caught | recall | findings | precision |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for window in windows:
+        for detector, kinds in DETECTORS.items():
+            names = [*kinds, *([f"beacon of {BLURRED} min or more"] * (detector == "beacon"))]
+            true, false = counts["true", detector, window], counts["false", detector, window]
+            for name in names:
+                planted = counts["planted", detector, name, window]
+                caught = counts["caught", detector, name, window]
+                yield (
+                    f"| {window} s | {detector} | {name} | {planted} | {caught} |"
+                    f" {caught / max(planted, 1):.3f} | {true + false} |"
+                    f" {true / max(true + false, 1):.3f} |"
+                )
+
+
+def _caught(named: set[tuple[str, str]], fact: dict[str, Any]) -> bool:
+    source = fact["src"]
+    reached = sum((source, one) in named or (one, source) in named for one in fact["dst"])
+    return reached * 2 >= len(fact["dst"])
+
+
+def _short(fact: dict[str, Any]) -> str:
+    shown = {name: value for name, value in fact.items() if name != "dst"}
+    return f"{shown} to {', '.join(fact['dst'][:3])} ({len(fact['dst'])})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""Exfiltration: where did far more go out than a host's days are used to?
+
+Question: which inside host sent one outside address many times what it sends to all others on a
+usual day?
+
+Method: volume against the host's own habit. Bytes that left are counted whoever opened the
+connection (a thief may fetch as well as send). A destination is a candidate when it got ``factor``
+times what the host sent everybody else on an average day of these logs, at least ``least`` bytes,
+and nearly all of the exchange (the producer-consumer ratio (out - in)/(out + in), Bullard and
+Gerth, is ``one_way`` or more), and when no more than ``shared_by`` hosts send it such amounts. The
+others' bytes are the habit, and not the days before, so that a theft spread over all the days of
+the logs is seen too. Left out is what is a habit itself: what comes each day at the same hour in
+like amounts from the first day on (a backup, an export), and what flows hour by hour all the time
+(logs, metrics).
+
+Severity: medium; high for a listed destination, or from ``grave`` times a usual day and 1 GB on.
+
+Fires falsely: the first backup to a new place, a migration, one large file sent to a partner by a
+host that is quiet otherwise. Cannot see: less than ``factor`` usual days, a theft shared out over
+many addresses or many hosts, one on the clock since before the logs begin, one that hides in a
+service that several hosts feed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import numpy as np
+import pandas as pd
+from ibis import _
+
+from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.schema import to_frame
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+_DAY = 86_400
+_ENDS = ["host", "peer"]
+
+
+@detector(
+    id="exfiltration",
+    title="Far more sent than usual",
+    question="Which host sent one outside address many times its usual day?",
+    technique="T1048",
+    needs=("srcaddr", "dstaddr", "bytes", "start", "end"),
+)
+def exfiltration(
+    case: Case,
+    *,
+    factor: float = 5,
+    least: float = 10e6,
+    one_way: float = 0.8,
+    shared_by: int = 2,
+    grave: float = 10,
+) -> list[dict[str, Any]]:
+    """One finding per inside host and outside address.
+
+    ``factor`` and ``grave``: usual days. ``least``: bytes. ``one_way``: least producer-consumer
+    ratio, -1 to 1. ``shared_by``: the most hosts that send a tenth of ``least`` to a destination
+    that is nobody's common one.
+    """
+    begin, end = case.span
+    if begin is None or end is None:
+        return []
+    days = max(1.0, (end - begin).total_seconds() / _DAY)
+    left = _left(case.connections)
+    by_peer = left.group_by(_ENDS).aggregate(
+        sent=_.sent.sum().cast("int64"),
+        got=_.got.sum().cast("int64"),
+        connections=_.count(),
+        opened=_.opened.sum(),
+        first_seen=_.first_seen.min(),
+        last_seen=_.last_seen.max(),
+    )
+    hosts = by_peer.group_by("host").aggregate(all=_.sent.sum().cast("int64"))
+    senders = by_peer.filter(by_peer.sent >= least / 10).group_by("peer")
+    senders = senders.aggregate(senders=_.host.nunique()).filter(_.senders <= shared_by)
+    much = by_peer.filter(
+        by_peer.sent >= least, by_peer.sent - by_peer.got >= one_way * (by_peer.sent + by_peer.got)
+    )
+    much = much.join(hosts, "host").semi_join(senders, "peer")
+    much = much.mutate(usual=(much["all"] - much.sent) / days)
+    rows = to_frame(much.filter(much.sent >= factor * much.usual).order_by(_ENDS).to_pyarrow())
+    if rows.empty:
+        return []
+    keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
+    parts = left.semi_join(keys, _ENDS)
+    slot = parts.first_seen.epoch_seconds() // 600 * 600
+    slots = parts.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
+    ports = parts.filter(parts.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
+    times = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
+    doors = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
+    matches = case.matches
+    listed = set(matches.select("address").distinct().to_pandas()["address"])
+    return [
+        _finding(row, doors[row["host"], row["peer"]], days, row["peer"] in listed, grave)
+        for row in rows.to_dict("records")
+        if not scheduled(times[row["host"], row["peer"]], begin.timestamp(), days)
+        and not steady(times[row["host"], row["peer"]], days)
+    ]
+
+
+def scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
+    """Whether bytes come by the clock: each day of the logs, at one hour, in like amounts.
+
+    ``slots``: epoch seconds (slot) and bytes (sent). ``begin``: the logs' first moment. A day is
+    counted from the quietest hour, so that midnight parts nothing. Needs two days at least.
+    """
+    hours = np.bincount(slots["slot"] % _DAY // 3_600, slots["sent"].astype(float), minlength=24)
+    quiet = [hours.take(range(h, h + 12), mode="wrap").sum() for h in range(24)]
+    turn = int(np.argmin(quiet)) + 6  # the middle of the emptiest half of the clock
+    moment = slots["slot"] - turn * 3_600
+    daily = (
+        slots.assign(weighed=(moment % _DAY).astype(float) * slots["sent"], day=moment // _DAY)
+        .groupby("day")[["sent", "weighed"]]
+        .sum()
+    )
+    daily = daily[daily["sent"] >= 0.02 * slots["sent"].sum()]
+    if len(daily) < 2 or len(daily) < days - 1.1:
+        return False
+    at = daily["weighed"] / daily["sent"]
+    spread = np.average(
+        np.abs((moment % _DAY) - np.average(moment % _DAY, weights=slots["sent"])),
+        weights=slots["sent"],
+    )
+    alike = daily["sent"].max() <= 2 * daily["sent"].min()
+    early = slots["slot"].min() - begin < 1.1 * _DAY
+    return bool(at.max() - at.min() <= 3_600 and spread <= 3_600 and alike and early)
+
+
+def steady(slots: pd.DataFrame, days: float) -> bool:
+    """Whether bytes flow hour by hour: in three quarters of all hours, and never in one lump."""
+    hourly = slots.groupby(slots["slot"] // 3_600)["sent"].sum()
+    return bool(len(hourly) >= 18 * days and hourly.max() <= 5 * hourly.median())
+
+
+def _left(connections: ibis.Table) -> ibis.Table:
+    """What left for whom, connection by connection, whoever opened it."""
+    c = connections.filter(~connections.relay)
+    both = ("first_seen", "last_seen", "service_port", "protocol")
+    out, inn = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
+    sent = out.select(
+        *both, host=out.initiator, peer=out.responder, sent=out.bytes_out, got=out.bytes_in,
+        opened=ibis.literal(1),
+    )  # fmt: skip
+    fetched = inn.select(
+        *both, host=inn.responder, peer=inn.initiator, sent=inn.bytes_in, got=inn.bytes_out,
+        opened=ibis.literal(0),
+    )  # fmt: skip
+    return sent.union(fetched)
+
+
+def _finding(
+    row: dict[str, Any], doors: pd.DataFrame, days: float, listed: bool, grave: float
+) -> dict[str, Any]:
+    sent, got, usual = row["sent"], row["got"], row["usual"]
+    times = sent / max(usual, 1.0)
+    first, last = row["first_seen"], row["last_seen"]
+    shown = [
+        port_name(int(door.service_port), None if pd.isna(door.protocol) else int(door.protocol))
+        for door in doors.sort_values(["service_port", "protocol"]).itertuples()
+    ]
+    who = "opened by it" if row["opened"] == row["connections"] else "opened from outside, in part"
+    if not row["opened"]:
+        who = "opened from outside"
+    why = (
+        f"{row['host']} sent {volume(sent)} to {row['peer']} ({', '.join(shown[:4])}) within"
+        f" {spell((last - first).total_seconds())}, in"
+        f" {many(int(row['connections']), 'connection')} {who}, and got {volume(got)} back:"
+        f" {min(times, 9_999):.0f} times what it sends everybody else in a day ({volume(usual)}, on"
+        f" the average of {days:.1f} days)."
+    )
+    if listed:
+        why += " The destination is on a list of indicators."
+    caveats = "Backups to a new place, migrations and large files for partners look the same."
+    if days < 2:
+        caveats += " The logs hold no second day: a job that runs each night cannot be told apart."
+    high = listed or (times >= grave and sent >= 1e9)
+    one = doors["protocol"].nunique() == 1 and doors["protocol"].notna().all()
+    return finding(
+        "exfiltration",
+        severity="high" if high else "medium",
+        score=min(1.0, 0.5 + 0.25 * np.log10(max(times, 1.0))),
+        subject=row["host"],
+        peers=[row["peer"]],
+        ports=doors["service_port"],
+        protocol=int(doors["protocol"].iloc[0]) if one else None,
+        first_seen=first,
+        last_seen=last,
+        connections=row["connections"],
+        bytes_out=sent,
+        bytes_in=got,
+        why=why,
+        caveats=caveats,
+    )
