@@ -171,13 +171,12 @@ def _who(
 
 
 def _what(mine: pd.DataFrame) -> list[str]:
-    """What it did, by time: the best finding for each peer, and what else says so."""
+    """What it did, by time: of each peer the best finding, and what each other detector adds."""
     told = []
     for _, same in mine.groupby(mine["peer"].fillna(mine["finding_id"]), sort=False):
-        best = same.iloc[0]
-        others = ", ".join(dict.fromkeys(same["title"].iloc[1:]))
-        also = f" The same traffic is also found as: {others}." if others else ""
-        told.append((best["first_seen"], best["finding_id"], f"{best['why']}{also}"))
+        best, *others = same.drop_duplicates("detector").to_dict("records")
+        also = [f" Also found as {one['title']}: {one['why']}" for one in others]
+        told.append((best["first_seen"], best["finding_id"], best["why"] + "".join(also)))
     return [f"From {_when(first)} on: {why}" for first, _, why in sorted(told)]
 
 

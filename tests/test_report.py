@@ -85,7 +85,7 @@ def test_the_summary_tells_the_story(page: Page) -> None:
         f"set up by {MAKER} (CreateUser, CreateAccessKey), from 2026-08-31 20:00:00 UTC on",
         f"{HOST} opened 72 connections to {EXIT} on 443/tcp (https) over 5.9 h, one every 5.0 min",
         f"held 3 connections to {POOL} on 3333/tcp (stratum)",
-        "also found as: Contact with a listed address (mining).",
+        f"Also found as Contact with a listed address (mining): {HOST} opened 3 connections",
         "GuardDuty, from its own copy of the logs, raised one finding: CryptoCurrency:EC2",
         f"At 2026-09-01 07:00:00 UTC bob called StopInstances on {INSTANCE}",
     ):
