@@ -350,7 +350,9 @@ def _unrecognised(file: File, head: bytes) -> str:
 
 def _with_source(rows: pa.Table, source: str) -> pa.Table:
     """The rows with the column that names their file, in its declared place before ``line``."""
-    column = pa.repeat(pa.scalar(source, pa.string()), rows.num_rows)
+    column = pa.DictionaryArray.from_arrays(
+        pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows), [source]
+    )
     return rows.add_column(rows.column_names.index("line"), "source", column)
 
 

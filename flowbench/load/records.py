@@ -34,11 +34,26 @@ class RawLines(Protocol):
     def __getitem__(self, number: int, /) -> bytes: ...
 
 
+def encoded(table: pa.Table) -> pa.Table:
+    """The table with dictionaries for text: each of the few words is looked at once, written once.
+
+    Raises ArrowInvalid for bytes that are no text (UTF-8).
+    """
+    columns = {name: table[name] for name in table.column_names}
+    for name, column in columns.items():
+        if column.type == pa.string():
+            columns[name] = column.dictionary_encode().combine_chunks()  # of one dictionary
+            columns[name].dictionary.validate(full=True)
+    return pa.table(columns)
+
+
 def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
     """The table (with ``line``) less the records in which a value cannot be right: quarantine.
 
     ``raw`` gives a record's text by its ``item`` where the table has that, else by its ``line``.
+    Text comes out as dictionaries, see ``encoded``.
     """
+    table = encoded(table)
     faults: dict[int, str] = {}
     for name in table.column_names:
         if (bad := _impossible(name, table[name])) is None:
@@ -61,17 +76,10 @@ def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
 
 def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
     """Which values of a column no record can have; None when all are possible."""
-    if name in ADDRESSES:
-        right = pc.fill_null(pc.match_substring_regex(column, _IPV4), True)
-        if pc.all(right).as_py():
-            return None
-        words = pc.unique(column.filter(pc.invert(right))).to_pylist()
-        wrong = [word for word in words if not _is_ipv6(word)]
+    if pa.types.is_dictionary(column.type):
+        words = column.chunk(0).dictionary if column.num_chunks else []
+        wrong = _wrong(name, words) if len(words) else []
         return pc.is_in(column, pa.array(wrong, pa.string())) if wrong else None
-    if name in ("action", "log_status"):
-        words = ACTIONS if name == "action" else STATUSES
-        known = pc.is_in(column, pa.array([*words, None], pa.string()))
-        return None if pc.all(known).as_py() else pc.invert(known)
     if not pa.types.is_integer(column.type):
         return None
     most = LIMITS.get(name, _MOST[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else 2**63 - 1)
@@ -79,6 +87,15 @@ def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
     if ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= most):
         return None
     return pc.fill_null(pc.or_(pc.less(column, 0), pc.greater(column, most)), False)
+
+
+def _wrong(name: str, words: pa.StringArray) -> list[str]:
+    """Which of these words the column cannot hold."""
+    if name in ADDRESSES:
+        odd = words.filter(pc.invert(pc.match_substring_regex(words, _IPV4))).to_pylist()
+        return [word for word in odd if not _is_ipv6(word)]
+    possible = {"action": ACTIONS, "log_status": STATUSES}.get(name)
+    return [word for word in words.to_pylist() if word not in possible] if possible else []
 
 
 def _is_ipv6(text: str) -> bool:
@@ -101,7 +118,8 @@ def finish(table: pa.Table) -> pa.Table:
         if name in ("start", "end"):
             columns[name] = _time(table[name])
         else:
-            columns[name] = table[name].cast(kind) if kind else table[name]
+            same = kind is None or pa.types.is_dictionary(table[name].type)
+            columns[name] = table[name] if same else table[name].cast(kind)
     return pa.table(columns)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from flowbench.load.inflate import Inflated
 
-BLOCK = 16 << 20  # bytes of whole lines parsed at once
+BLOCK = 8 << 20  # bytes of whole lines parsed at once
 LONGEST_LINE = 4 << 20  # no record of any kind read line by line comes near this
 HEAD = 64 << 10  # what recognition gets to see
 

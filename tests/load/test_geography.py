@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from flowbench import load
 from flowbench.load import geography
 from flowbench.load.geography import TABLE
+from tests.load.test_flowlogs import plain
 
 
 def read(
@@ -125,7 +126,7 @@ def test_a_layout(tmp_path, text, expected) -> None:
     assert ranges(rows) == expected
     assert set(rows["database"].to_pylist()) == {"list-2026-09"}
     assert set(rows["published"].to_pylist()) == {datetime(2026, 9, 1, tzinfo=UTC)}
-    assert rows.schema == TABLE.arrow
+    assert plain(rows).schema == TABLE.arrow
 
 
 def test_neighbours_of_which_the_same_is_said_are_one(tmp_path) -> None:
