@@ -1,4 +1,4 @@
-"""What is usually spoken on a port: a name as the field says it, and the AWS data services.
+"""What is usually spoken on a port: a name as the field says it; which ports guard what matters.
 
 A short table of its own: what /etc/services has differs from system to system and is missing on
 many, and the same evidence must give the same words everywhere. Names are IANA's, in the words that
@@ -24,8 +24,8 @@ _ONLY_TCP = """
 20 ftp-data, 21 ftp, 22 ssh, 23 telnet, 25 smtp, 43 whois, 49 tacacs, 79 finger, 80 http, 110 pop3,
 113 ident, 119 nntp, 139 netbios-ssn, 143 imap, 179 bgp, 427 slp, 465 smtps, 502 modbus, 512 exec,
 513 login, 515 printer, 543 klogin, 548 afp, 554 rtsp, 587 submission, 593 msrpc-http, 631 ipp,
-873 rsync, 902 vmware-auth, 989 ftps-data, 990 ftps, 993 imaps, 995 pop3s, 1080 socks, 1099 rmi,
-1433 mssql, 1521 oracle, 1723 pptp, 1883 mqtt, 2082 cpanel, 2181 zookeeper, 2222 ssh-alt,
+873 rsync, 902 vmware-auth, 988 lustre, 989 ftps-data, 990 ftps, 993 imaps, 995 pop3s, 1080 socks,
+1099 rmi, 1433 mssql, 1521 oracle, 1723 pptp, 1883 mqtt, 2082 cpanel, 2181 zookeeper, 2222 ssh-alt,
 2375 docker, 2376 docker-tls, 2379 etcd, 2380 etcd-peer, 2483 oracle-tcps, 3000 http-dev,
 3128 http-proxy, 3260 iscsi, 3268 ldap-gc, 3269 ldaps-gc, 3306 mysql, 3333 stratum, 3690 svn,
 4369 epmd, 5000 http-dev, 5222 xmpp, 5432 postgresql, 5439 redshift,
@@ -36,45 +36,26 @@ _ONLY_TCP = """
 8333 bitcoin, 8443 https-alt, 8500 consul, 8883 mqtts, 8888 http-alt, 9000 http-alt, 9001 tor-or,
 9030 tor-dir, 9042 cassandra, 9050 tor-socks, 9090 prometheus, 9092 kafka, 9093 alertmanager,
 9094 kafka-tls, 9096 kafka-sasl, 9098 kafka-iam, 9100 jetdirect, 9111 dax-tls, 9142 cassandra-tls,
+9194 kafka-tls, 9196 kafka-sasl, 9198 kafka-iam,
 9200 elasticsearch, 9300 elasticsearch-peer, 9418 git, 9999 http-dev, 10000 webmin, 10250 kubelet,
 10255 kubelet-readonly, 11211 memcached, 14433 stratum, 14444 stratum, 15672 rabbitmq-http,
-27017 mongodb, 27018 mongodb-shard, 45700 stratum, 50000 db2, 61616 activemq
+27017 mongodb, 27018 mongodb-shard, 45700 stratum, 50000 db2, 61616 activemq,
+61617 activemq-tls
 """
 _ONLY_UDP = """
 67 dhcp-server, 68 dhcp-client, 69 tftp, 137 netbios-ns, 138 netbios-dgm, 520 rip, 1701 l2tp,
 1900 ssdp, 3544 teredo, 4500 ipsec-nat, 4789 vxlan, 5683 coap, 6081 geneve, 11211 memcached
 """
-# Default ports as each service's user guide has them; users may choose others.
-_AWS = {
-    2049: ("EFS", "FSx"),
-    1433: ("RDS for SQL Server",),
-    1521: ("RDS for Oracle",),
-    3306: ("RDS for MySQL or MariaDB", "Aurora MySQL"),
-    5432: ("RDS for PostgreSQL", "Aurora PostgreSQL", "Redshift"),
-    50000: ("RDS for Db2",),
-    5439: ("Redshift",),
-    6379: ("ElastiCache", "MemoryDB"),
-    6380: ("ElastiCache",),
-    11211: ("ElastiCache",),
-    27017: ("DocumentDB",),
-    8182: ("Neptune",),
-    8111: ("DAX",),
-    9111: ("DAX",),
-    9092: ("MSK",),
-    9094: ("MSK",),
-    9096: ("MSK",),
-    9098: ("MSK",),
-    9194: ("MSK",),
-    9196: ("MSK",),
-    9198: ("MSK",),
-    9142: ("Keyspaces",),
-    5671: ("Amazon MQ",),
-    61617: ("Amazon MQ",),
-    8883: ("IoT Core", "Amazon MQ"),
-    988: ("FSx for Lustre",),
-    445: ("FSx",),
-    5985: ("FSx",),
-}
+# TCP ports of the AWS data services, the defaults that each one's user guide has; users may choose
+# others. In order: databases of RDS and Aurora (SQL Server, Oracle, MySQL, PostgreSQL, Db2), file
+# systems (EFS, FSx for Lustre, Windows and ONTAP), Redshift, ElastiCache and MemoryDB, DocumentDB,
+# Neptune, DAX, Keyspaces, MSK, Amazon MQ, IoT Core; OpenSearch where one runs it oneself.
+DATA = frozenset(
+    {1433, 1521, 3306, 5432, 50000, 445, 988, 2049, 5985, 5439, 6379, 6380, 11211, 27017}
+    | {8182, 8111, 9111, 9142, 9092, 9094, 9096, 9098, 9194, 9196, 9198, 5671, 61617, 8883, 9200}
+)
+# TCP ports on which machines are administered, by people and by programs.
+ADMIN = frozenset({22, 23, 135, 139, 445, 3389, 5900, 5985, 5986})
 
 
 @cache
@@ -90,8 +71,3 @@ def _names() -> dict[tuple[int, int], str]:
 def name(port: int, protocol: int | None) -> str | None:
     """What is usually spoken on a port of TCP (6) or UDP (17), None when nothing is usual."""
     return _names().get((port, protocol)) if protocol is not None else None
-
-
-def aws(port: int, protocol: int | None) -> tuple[str, ...]:
-    """The AWS data services that listen on a TCP port by default."""
-    return _AWS.get(port, ()) if protocol == _TCP else ()

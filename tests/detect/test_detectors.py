@@ -301,8 +301,8 @@ def test_refused_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
     (row,) = run(case, "lateral-movement").to_dict("records")
     assert (row["severity"], row["subject"], row["connections"]) == ("high", HOST, 9)
     assert row["peers"].tolist() == ["10.0.1.10", "10.0.1.20"]
-    assert "RDS db 10.0.1.10 on 3306 (MySQL) 3x" in row["why"]
-    assert "EFS fs 10.0.1.20 on 2049 (NFS) 3x" in row["why"]
+    assert "RDS db 10.0.1.10 on 3306/tcp (mysql) 3x" in row["why"]
+    assert "EFS fs 10.0.1.20 on 2049/tcp (nfs) 3x" in row["why"]
 
 
 def test_one_door_again_and_again_is_a_lapse_not_a_pattern(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from flowbench.connections import SERVICE_PORTS
 from flowbench.detect.base import port_name
-from flowbench.detect.lateral_movement import DOORS
 from flowbench.enrich import ports
 
 
@@ -22,18 +21,14 @@ def test_names(port, protocol, name) -> None:
     assert ports.name(port, protocol) == name
 
 
-def test_aws_data_services() -> None:
-    assert ports.aws(5439, 6) == ("Redshift",)
-    assert ports.aws(5432, 6)[0] == "RDS for PostgreSQL"
-    assert ports.aws(2049, 6) == ("EFS", "FSx")
-    assert {port for port in range(9_000, 9_200) if "MSK" in ports.aws(port, 6)} == {
-        9092, 9094, 9096, 9098, 9194, 9196, 9198,
-    } & set(range(9_000, 9_200))  # fmt: skip
-    assert (ports.aws(5439, 17), ports.aws(80, 6)) == ((), ())
+def test_doors_that_matter() -> None:
+    assert {3306, 5432, 5439, 2049, 6379, 9098, 27017} <= ports.DATA
+    assert {22, 3389, 5985, 445} <= ports.ADMIN
+    assert not {80, 443, 8080, 53} & (ports.DATA | ports.ADMIN)
 
 
 def test_what_the_rest_of_flowbench_knows_has_a_name() -> None:
-    assert {port for port in DOORS if ports.name(port, 6) is None} == set()
+    assert {port for port in ports.DATA | ports.ADMIN if ports.name(port, 6) is None} == set()
     assert {port for port in SERVICE_PORTS if ports.name(port, 6) is None} == {4444, 5555, 7777}
 
 
