@@ -78,6 +78,7 @@ class Batch:
     def _write(self, key: tuple[str, pa.Schema]) -> None:
         name, schema = key
         # Many chunks, and many dictionaries, write slowly.
+        del self._rows_waiting[key]
         rows = pa.concat_tables(self._waiting.pop(key)).unify_dictionaries().combine_chunks()
         if key not in self._writers:
             file = f"{name}/{self.number:08}-{len(self._parts)}.parquet"

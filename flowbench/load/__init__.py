@@ -60,6 +60,7 @@ def kinds() -> list[ModuleType]:
     return [module for module in modules if hasattr(module, "KIND")]
 
 
+@cache
 def tables() -> dict[str, Table]:
     """Every table that loading can fill, by name."""
     return {kind.TABLE.name: kind.TABLE for kind in kinds()} | {QUARANTINE.name: QUARANTINE}
@@ -293,6 +294,8 @@ def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None
         raise InputError(
             f"no kind of text evidence is called {forced!r}; there are: {', '.join(words)}"
         )
+    if forced is None and flowlogs.sniff(head):  # most files are one, and it is seldom mistaken
+        return flowlogs
     able = [kind for kind in able if forced in (None, kind.KIND)]
     if (found := next((kind for kind in able if kind.sniff(head)), None)) is not None:
         return found

@@ -41,7 +41,7 @@ _TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
 def sniff(head: bytes, formats: tuple[tuple[str, ...], ...] = ()) -> bool:
     """Whether a file that starts with ``head`` is a text flow log, of these formats or AWS's."""
     known = layouts.known(formats)
-    lines = head.removeprefix(MARK).splitlines()[:_SNIFFED]
+    lines = head.removeprefix(MARK).split(b"\n", _SNIFFED)[:_SNIFFED]
     return any(layouts.header(line) or layouts.choose(line.split(), known) for line in lines)
 
 
@@ -144,7 +144,7 @@ class _Lines:
         if found := layouts.header(first):
             self._take(found)
             return Block(block.first_line + 1, rest)
-        lines = data[: 64 << 10].splitlines()[:_SNIFFED]
+        lines = data[: 64 << 10].split(b"\n", _SNIFFED)[:_SNIFFED]
         fitting = (layouts.choose(line.split(), self._known) for line in lines)
         self._take(next((layout for layout in fitting if layout), layouts.DEFAULT))
         return Block(block.first_line, data)

@@ -118,8 +118,9 @@ def finish(table: pa.Table) -> pa.Table:
         if name in ("start", "end"):
             columns[name] = _time(table[name])
         else:
-            same = kind is None or pa.types.is_dictionary(table[name].type)
-            columns[name] = table[name] if same else table[name].cast(kind)
+            column = table[name]
+            same = kind is None or column.type == kind or pa.types.is_dictionary(column.type)
+            columns[name] = column if same else column.cast(kind)
     return pa.table(columns)
 
 

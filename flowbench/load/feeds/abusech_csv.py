@@ -13,13 +13,13 @@ from flowbench.load import indicators
 KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _FEEDS = {
-    "ThreatFox": r'"?ioc_id"?, ?"?ioc_value"?, ?"?ioc_type',
-    "URLhaus": r'"?dateadded"?, ?"?url"?, ?"?url_status',
-    "Feodo Tracker": r'"?(?:first_seen_utc|Firstseen)"?, ?"?(?:dst_ip|DstIP)"?, ?'
+    "ThreatFox": r'ioc_id"?, ?"?ioc_value"?, ?"?ioc_type',
+    "URLhaus": r'dateadded"?, ?"?url"?, ?"?url_status',
+    "Feodo Tracker": r'(?:first_seen_utc|Firstseen)"?, ?"?(?:dst_ip|DstIP)"?, ?'
     r'"?(?:dst_port|DstPort)"?, ?"?(?:c2_status|LastOnline)',
     "SSLBL C2": r"Firstseen, ?DstIP, ?DstPort\s*$",
 }
-_HEADERS = {name: re.compile(rf"(?m)^[^\n]*{told}") for name, told in _FEEDS.items()}
+_HEADERS = {name: re.compile(f"(?m){told}") for name, told in _FEEDS.items()}
 
 
 def sniff(head: bytes) -> bool:
