@@ -14,6 +14,7 @@ import pandas as pd
 
 from flowbench import custody, load, restore, store
 from flowbench.errors import CaseError
+from flowbench.load import together
 from flowbench.load.find import find
 from flowbench.load.stream import OnDisk
 
@@ -163,7 +164,7 @@ def _load_new(
                 left,
                 folder=folder / "tables",
                 first_number=store.next_number(log),
-                read=partial(load.read, kind=how.kind, formats=formats),
+                read=partial(together.read, kind=how.kind, formats=formats),
                 commit=commit,
                 progress=one_done,
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbench import custody, load, store
+from flowbench.load import together
 from flowbench.load.stream import digest
 
 Entry = dict[str, Any]
@@ -60,7 +61,7 @@ def again(
             folder=folder / "tables",
             first_number=store.next_number(log),
             read=partial(
-                load.read,
+                together.read,
                 kind=details.get("kind"),
                 formats=tuple(map(tuple, details.get("formats", ()))),
             ),

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from flowbench import custody, load
 from flowbench.errors import CaseError
+from flowbench.load import together
 from flowbench.load.stream import digest
 
 ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
@@ -30,7 +31,7 @@ AHEAD = 4  # tables that a file may have read before its turn comes: bounds the 
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 
-Reader = Callable[[load.Evidence], Iterator[tuple[str, pa.Table]]]
+Reader = Callable[[list[load.Evidence]], Iterator[tuple[str, pa.Table]]]
 
 
 class Batch:
@@ -137,17 +138,20 @@ def load_files(
 ) -> None:
     """Read files in their order into batches, calling ``commit`` for each whole batch.
 
+    ``read`` gets those that ``together.groups`` puts together.
+
     Whatever stops it (a full disk, Ctrl-C) leaves the committed batches and nothing else. Raises
     CaseError when the disk refuses, and load.UnreadableError for a file whose bytes changed or
     could not be read to the end: nothing of its batch is committed.
     """
     batch, done = Batch(folder, first_number), list[load.Evidence]()
     try:
-        for evidence, tables in _side_by_side(files, read):
+        for group, tables in _side_by_side(files, read):
             for name, rows in tables:
                 batch.add(name, rows)
-            done.append(evidence)
-            progress(evidence)
+            done += group
+            for evidence in group:
+                progress(evidence)
             if batch.rows >= ROWS_PER_BATCH:
                 commit(done, batch.finish())
                 batch, done = Batch(folder, batch.number + 1), []
@@ -166,30 +170,30 @@ def load_files(
 
 def _side_by_side(
     files: list[load.Evidence], read: Reader
-) -> Iterator[tuple[load.Evidence, Iterator[tuple[str, pa.Table]]]]:
-    """Each file with its tables, in order, while the next ones are already being read."""
+) -> Iterator[tuple[list[load.Evidence], Iterator[tuple[str, pa.Table]]]]:
+    """Groups of files with their tables, in order, while the next ones are already being read."""
     stop = threading.Event()
-    queues: deque[tuple[load.Evidence, queue.Queue[Any]]] = deque()
-    waiting = iter(files)
+    queues: deque[tuple[list[load.Evidence], queue.Queue[Any]]] = deque()
+    waiting = together.groups(files)
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
             while True:
-                while len(queues) <= WORKERS and (evidence := next(waiting, None)) is not None:
+                while len(queues) <= WORKERS and (group := next(waiting, None)) is not None:
                     tables: queue.Queue[Any] = queue.Queue(AHEAD)
-                    pool.submit(_read_into, tables, evidence, read, stop)
-                    queues.append((evidence, tables))
+                    pool.submit(_read_into, tables, group, read, stop)
+                    queues.append((group, tables))
                 if not queues:
                     return
-                evidence, tables = queues.popleft()
-                yield evidence, _from(tables)
+                group, tables = queues.popleft()
+                yield group, _from(tables)
         finally:
             stop.set()
 
 
 def _read_into(
-    tables: queue.Queue[Any], evidence: load.Evidence, read: Reader, stop: threading.Event
+    tables: queue.Queue[Any], group: list[load.Evidence], read: Reader, stop: threading.Event
 ) -> None:
-    """Put a file's tables into its queue, then None; or the exception that ended the reading."""
+    """Put the tables of some files into their queue, then None; or what ended the reading."""
 
     def put(thing: object) -> None:
         while not stop.is_set():
@@ -200,7 +204,7 @@ def _read_into(
         raise InterruptedError
 
     try:
-        for found in read(evidence):
+        for found in read(group):
             put(found)
         put(None)
     except InterruptedError:

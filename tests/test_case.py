@@ -17,6 +17,7 @@ import pytest
 from flowbench import load, store
 from flowbench.case import Case
 from flowbench.errors import CaseError, InputError
+from flowbench.load import together
 
 HEADER = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
@@ -204,6 +205,7 @@ def test_a_second_load_at_the_same_time_is_refused(case, logs) -> None:
 
 def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(store, "ROWS_PER_BATCH", 200)
+    monkeypatch.setattr(together, "AT_ONCE", 0)
     undisturbed = Case.create(tmp_path / "undisturbed")
     undisturbed.ingest(logs)
 

@@ -15,6 +15,7 @@ import pytest
 from flowbench import load, store
 from flowbench.case import Case
 from flowbench.errors import InputError
+from flowbench.load import together
 from tests.conftest import ROOT
 from tests.test_case import case, logs, record, table_bytes, write_log
 
@@ -26,6 +27,7 @@ LINE = "10.0.1.10 198.51.100.7 900 1788232200 1788232259 vpc-0a"
 
 def load_in_small_batches(path: Path, evidence: Path) -> None:
     store.ROWS_PER_BATCH = 1_500
+    together.AT_ONCE = 8_000  # some files
     Case.open(path).ingest(evidence)
 
 

@@ -9,6 +9,7 @@ import pytest
 from flowbench import store
 from flowbench.case import Case
 from flowbench.errors import CaseError
+from flowbench.load import together
 from tests.load.test_archive import LOGS, tarred, zipped
 from tests.test_case import write_log
 
@@ -99,6 +100,7 @@ def test_a_load_in_several_parts_and_numbers_that_are_taken_once(
     case.ingest(logs)
     damage(part_of(case), "missing")
     monkeypatch.setattr(store, "ROWS_PER_BATCH", 100)  # as if another flowbench had cut it
+    monkeypatch.setattr(together, "AT_ONCE", 0)
     case.ingest(logs)
     assert len(list((case.path / "tables" / "flows").iterdir())) == 6
     for number in range(3):

@@ -197,7 +197,9 @@ def read(
         for name, rows in _records(file, kind) if evidence.container is None else ():
             _count(evidence, name, rows)
             if rows.num_rows:
-                yield name, _with_source(rows, evidence.source)
+                zeros = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
+                same = pa.DictionaryArray.from_arrays(zeros, [evidence.source])
+                yield name, with_source(rows, same)
             if len(file.bad) >= _BAD_AT_ONCE:
                 yield QUARANTINE.name, _quarantined(file, evidence)
         opened.drain()
@@ -351,12 +353,9 @@ def _unrecognised(file: File, head: bytes) -> str:
     return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
 
 
-def _with_source(rows: pa.Table, source: str) -> pa.Table:
+def with_source(rows: pa.Table, source: pa.Array) -> pa.Table:
     """The rows with the column that names their file, in its declared place before ``line``."""
-    column = pa.DictionaryArray.from_arrays(
-        pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows), [source]
-    )
-    return rows.add_column(rows.column_names.index("line"), "source", column)
+    return rows.add_column(rows.column_names.index("line"), "source", source)
 
 
 def _count(evidence: Evidence, name: str, rows: pa.Table) -> None:

@@ -202,7 +202,7 @@ class _Raw:
 
 def _numbered(block: Block, data: bytes, layout: Layout) -> pa.Table:
     """A block in which every line is a record, as a table; ArrowInvalid if one is not."""
-    table = _parse(data, layout)
+    table = parse(data, layout)
     # A lone carriage return is a line end to Arrow, but not to us; and a format without numbers
     # would take a second header for a record.
     if not layout.numbers or table.num_rows != block.lines:
@@ -214,10 +214,10 @@ def _numbered(block: Block, data: bytes, layout: Layout) -> pa.Table:
 def _gathered(lines: Iterable[bytes], layout: Layout) -> pa.Table:
     """Single lines that fit the layout, however long, as a table."""
     data = b"\n".join(lines)
-    return _parse(data, layout, max(_CHUNK, max(map(len, data.split(b"\n"))) + 2))
+    return parse(data, layout, max(_CHUNK, max(map(len, data.split(b"\n"))) + 2))
 
 
-def _parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
+def parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
     """Lines that all have the layout's columns, as a table; ArrowInvalid if one has not."""
     names = ["@stamp", *layout.columns] if layout.stamped else list(layout.columns)
     table = csv.read_csv(

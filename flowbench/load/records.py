@@ -54,24 +54,30 @@ def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
     Text comes out as dictionaries, see ``encoded``.
     """
     table = encoded(table)
-    faults: dict[int, str] = {}
+    found = faults(table)
+    if not found:
+        return table
+    numbers = table["line"]
+    items = table["item"] if "item" in table.column_names else None
+    for row in sorted(found):
+        line = numbers[row].as_py()
+        item = items[row].as_py() if items is not None else None
+        text = raw[line if item is None else item].rstrip(b"\r")
+        file.quarantine(found[row], line=line, item=item, raw=text)
+    keep = [row for row in range(table.num_rows) if row not in found]
+    return table.take(pa.array(keep, pa.int64()))
+
+
+def faults(table: pa.Table) -> dict[int, str]:
+    """Why rows of a table (as ``encoded`` gives it) cannot be right; none for most."""
+    found: dict[int, str] = {}
     for name in table.column_names:
         if (bad := _impossible(name, table[name])) is None:
             continue
         for row in pc.indices_nonzero(bad).to_pylist():
             value = str(table[name][row].as_py())[:40]
-            faults.setdefault(row, f"{aws(name)} cannot be {value!r}")
-    if not faults:
-        return table
-    numbers = table["line"]
-    items = table["item"] if "item" in table.column_names else None
-    for row in sorted(faults):
-        line = numbers[row].as_py()
-        item = items[row].as_py() if items is not None else None
-        found = raw[line if item is None else item].rstrip(b"\r")
-        file.quarantine(faults[row], line=line, item=item, raw=found)
-    keep = [row for row in range(table.num_rows) if row not in faults]
-    return table.take(pa.array(keep, pa.int64()))
+            found.setdefault(row, f"{aws(name)} cannot be {value!r}")
+    return found
 
 
 def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
