@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ibis
+import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
@@ -71,6 +72,18 @@ def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table
     seen = seen.mutate(**{n: ibis.null(ibis.dtype(types.field(n).type)) for n in lacking})
     extra = [name for name in seen.columns if name not in table.columns]
     return seen.select(*table.columns, *extra)
+
+
+@ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
+def _microseconds(time): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+
+
+def seconds(time: ir.TimestampValue) -> ir.IntegerValue:
+    """Whole seconds since 1970 of a time in UTC.
+
+    Ibis' ``epoch_seconds`` takes the time zone off first, at seven times the cost.
+    """
+    return _microseconds(time) // 1_000_000
 
 
 def newest(table: ibis.Table, key: str, time: str) -> ibis.Table:

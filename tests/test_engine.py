@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -99,3 +100,11 @@ def test_what_does_not_fit_the_memory_goes_to_the_disk(tmp_path: Path) -> None:
     assert spill.exists()
     connection.disconnect()
     assert not list(spill.glob("*"))
+
+
+def test_whole_seconds_since_1970() -> None:
+    times = ["1970-01-01 00:00:00.999999", "2026-09-01 00:00:00.0", "2026-09-01 00:00:59.5"]
+    rows = pa.table({"when": pa.array(pd.to_datetime(times, utc=True))})
+    table = engine.hold(engine.connect(), rows)
+    found = table.select(found=engine.seconds(table.when)).to_pyarrow()["found"].to_pylist()
+    assert found == [0, 1_788_220_800, 1_788_220_859]

@@ -30,7 +30,7 @@ def joined(
     """
     once = engine.keep(connection, _once(records))
     whole = engine.keep(connection, _summed(once.mutate(session=ibis.literal(0, "int64")), own))
-    apart = (whole.latest.epoch_seconds() - whole.first_seen.epoch_seconds()) > idle
+    apart = (engine.seconds(whole.latest) - engine.seconds(whole.first_seen)) > idle
     # Sorting every record is what costs, and most ends talk once and briefly: only those whose
     # records lie further apart than ``idle`` are looked at for silences.
     several = once.semi_join(whole.filter(apart), ENDS)
@@ -50,7 +50,7 @@ def _with_session(records: ibis.Table, idle: int) -> ibis.Table:
     slots = records.group_by([*ENDS, "start"]).aggregate(until=_["end"].max())
     earlier = ibis.window(group_by=ENDS, order_by="start", preceding=(None, 1), following=None)
     slots = slots.mutate(before=slots.until.max().over(earlier))
-    silence = slots.start.epoch_seconds() - slots.before.epoch_seconds()
+    silence = engine.seconds(slots.start) - engine.seconds(slots.before)
     slots = slots.mutate(fresh=(silence > idle).fill_null(False).cast("int64"))
     so_far = ibis.cumulative_window(group_by=ENDS, order_by="start")
     slots = slots.mutate(session=slots.fresh.sum().over(so_far).cast("int64"))

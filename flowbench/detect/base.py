@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from flowbench.engine import seconds
 from flowbench.enrich import ports as known_ports
-from flowbench.schema import Table
+from flowbench.enrich.indicators import answer_held, in_period
+from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -165,17 +167,44 @@ def capture_window(case: Case) -> float:
     Known limit: one window for the whole case, though interfaces may differ.
     """
     flows = case.flows
-    length = flows["end"].epoch_seconds() - flows.start.epoch_seconds()
+    length = seconds(flows["end"]) - seconds(flows.start)
     longer = flows.aggregate(share=(length > 130).mean()).to_pandas()["share"].iloc[0]
     return 600.0 if pd.notna(longer) and longer > 0.05 else 60.0
 
 
-def spell(seconds: float) -> str:
-    """A length of time as a person says it."""
+def listed(case: Case, peers: Iterable[str]) -> pd.DataFrame:
+    """What indicator lists say of these outside addresses, at the time they were spoken with.
+
+    Columns: subject, peer, service_port, kind, indicator; each combination once, in that order. A
+    connection outside an indicator's period, or after the answer that led from a domain to the
+    address, does not count.
+    """
+    columns = ["subject", "peer", "service_port", "kind", "indicator"]
+    matches = case.matches.filter(case.matches.address.isin(sorted(set(peers))))
+    if not matches.count().execute():
+        return pd.DataFrame(columns=columns)
+    c = case.connections.filter(case.connections.direction.isin(["inbound", "outbound"]))
+    outbound = c.direction == "outbound"
+    ends = c.select(
+        "service_port", "first_seen", "last_seen",
+        subject=outbound.ifelse(c.initiator, c.responder),
+        peer=outbound.ifelse(c.responder, c.initiator),
+    )  # fmt: skip
+    told = matches.select(
+        "kind", "indicator", "valid_from", "valid_until", "resolved_from", "resolved_until",
+        address=matches.address,
+    )  # fmt: skip
+    j = ends.join(told, ends.peer == told.address)
+    j = j.filter(in_period(j), answer_held(j)).select(columns).distinct()
+    return to_frame(j.order_by(columns).to_pyarrow())
+
+
+def spell(time: float) -> str:
+    """A length of time, in seconds, as a person says it."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length or (unit == "min" and seconds >= length):
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s"
+        if time >= 2 * length or (unit == "min" and time >= length):
+            return f"{time / length:.1f} {unit}"
+    return f"{time:.0f} s"
 
 
 def volume(count: float) -> str:

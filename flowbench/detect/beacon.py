@@ -30,8 +30,19 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from ibis import _
 
-from flowbench.detect.base import capture_window, detector, finding, port_name, spell, volume
+from flowbench.detect.base import (
+    capture_window,
+    detector,
+    finding,
+    listed,
+    port_name,
+    spell,
+    volume,
+)
+from flowbench.engine import seconds
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -40,6 +51,7 @@ if TYPE_CHECKING:
 # What keeps a beat by design and carries no session: time and name service.
 _CLOCKS = ((17, 123), (17, 53))
 _BURST = 30  # seconds: starts closer than that are one call
+_WEIGHTS = {"regularity": 0.4, "sizes": 0.2, "evenness": 0.2, "persistence": 0.2}
 _PAIR = ["initiator", "responder", "service_port", "protocol"]
 
 
@@ -71,8 +83,7 @@ def beacon(
         pairs.direction == "outbound",
         ~pairs.relay,
         pairs.connections.between(fewest, most),
-        (pairs["last_seen"].epoch_seconds() - pairs.first_seen.epoch_seconds())
-        >= 1.4 * window * (fewest - 1),
+        (seconds(pairs["last_seen"]) - seconds(pairs.first_seen)) >= 1.4 * window * (fewest - 1),
     )
     for protocol, port in _CLOCKS:
         often = often.filter(
@@ -81,119 +92,121 @@ def beacon(
     place = ["responder", "service_port"]
     customers = pairs.filter(pairs.direction == "outbound", pairs.connections >= 3)
     callers = customers.group_by(place).aggregate(callers=customers.initiator.nunique())
-    kinds = _listed_kinds(case)
-    rare = callers.filter((callers.callers < shared_by) | callers.responder.isin(list(kinds)))
-    candidates = often.semi_join(rare, place)
-    hosts = to_frame(rare.to_pyarrow()).set_index(place)["callers"]
+    named = case.matches.filter(case.matches.in_period.fill_null(True)).address
+    rare = callers.filter((callers.callers < shared_by) | callers.responder.isin(named))
+    inorder = ibis.window(order_by=_PAIR)
+    candidates = often.join(rare, place).select(*_PAIR, "callers")
+    candidates = candidates.mutate(pair=ibis.row_number().over(inorder)).to_pyarrow()
+    calls = _calls(case.connections, candidates)
+    beats = _beats(calls, window, regularity).to_pandas().set_index("pair")
+    beating = candidates.take(pa.array(beats.index))
+    starts = to_frame(
+        _calls(case.connections, beating).order_by("pair", "first_seen", "bytes_out").to_pyarrow()
+    )
+    rows = {row["pair"]: row for row in to_frame(beating).to_dict("records")}
+    on_lists = {
+        key: sorted(set(group["kind"]))
+        for key, group in listed(case, beating["responder"].to_pylist()).groupby(
+            ["subject", "peer", "service_port"]
+        )
+    }
     found = []
-    for key, starts in _starts(case.connections, candidates, window).groupby(
-        _PAIR, sort=True, dropna=False
-    ):
-        parts = rate(starts["first_seen"], starts["bytes_out"], window)
-        if not parts or parts["score"] < score or parts["regularity"] < regularity:
+    for pair, group in starts.groupby("pair"):
+        row = rows[pair] | beats.loc[pair].to_dict()
+        kinds = on_lists.get((row["initiator"], row["responder"], row["service_port"]), [])
+        if row["callers"] >= shared_by and not kinds:
             continue
-        named = dict(zip(_PAIR, key, strict=True))
-        count = int(hosts[named["responder"], named["service_port"]])
-        listed = kinds.get(named["responder"], [])
-        found.append(_finding(named, starts, parts, count, listed, window))
+        parts = row | _shape(group, row["period"])
+        parts["score"] = sum(weight * parts[name] for name, weight in _WEIGHTS.items())
+        if parts["score"] >= score:
+            found.append(_finding(parts, group, kinds, window))
     return found
 
 
-def rate(starts: pd.Series, sizes: pd.Series, window: float) -> dict[str, float]:
-    """Score the beat of connection starts (UTC, in order) and bytes sent; {} if there is none.
+def _calls(connections: ibis.Table, pairs: pa.Table) -> ibis.Table:
+    """The connections of numbered pairs, and which begin a call (``call``, bool) at what second."""
+    c, numbered = connections, ibis.memtable(pairs)
+    same = [c[name] == numbered[name] for name in _PAIR[:3]]
+    same.append(c.protocol.identical_to(numbered.protocol))  # null: not known, and one pair too
+    facts = ["first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "refused"]
+    mine = c.join(numbered, same).select(numbered.pair, *(c[name] for name in facts))
+    mine = mine.mutate(at=seconds(mine.first_seen))
+    before = mine["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
+    return mine.mutate(call=before.isnull() | (mine["at"] - before >= _BURST))
 
-    Returns score, regularity, sizes, evenness, persistence (0 to 1), period and spread (seconds).
+
+def _beats(calls: ibis.Table, window: float, least: float) -> ibis.Table:
+    """Those pairs whose calls are at least so regular: pair, regularity, period, spread (seconds).
+
     The period is the mean of the gaps near the usual one: single gaps are blurred by the window,
     their mean is not.
     """
-    at = np.unique(starts.dt.floor("s").astype("int64").to_numpy() // 1_000_000)
-    at = at[np.concatenate([[True], np.diff(at) >= _BURST])]
-    gaps = np.diff(at).astype(float)
-    if len(gaps) < 3:
-        return {}
-    usual = gaps[gaps <= 2.5 * max(float(np.median(gaps)), window)].mean()  # no pauses
-    if usual < 1.4 * window:
-        return {}
-    near = gaps[np.abs(gaps - usual) <= max(0.75 * usual, window)]
-    period = float(near.mean())
-    variation = np.sqrt(max(0.0, float(near.var()) - window**2 / 6)) / period
-    proven = len(near) / len(gaps) * max(0.0, 1 - variation) - 0.5 / np.sqrt(len(gaps))
-    typical = float(np.median(sizes))
-    odd = float(np.median(np.abs(sizes - typical)))
-    same = max(0.0, 1 - odd / typical) if typical else 0.0
+    calls = calls.filter("call").select("pair", "at")
+    before = calls["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
+    gaps = calls.select("pair", gap=calls["at"] - before).filter(_.gap.notnull())
+    typical = gaps.group_by("pair").aggregate(
+        low=_.gap.quantile(0.25), middle=_.gap.median(), high=_.gap.quantile(0.75), count=_.count()
+    )
+    # Of gaps by chance, the quartiles lie 1.1 means apart; of a beat with 30 % jitter, 0.4 at most.
+    typical = typical.filter(
+        typical["count"] >= 3, typical.high - typical.low - window <= 0.7 * typical.middle
+    )
+    gaps = gaps.join(typical, "pair")
+    unbroken = gaps.filter(gaps.gap <= 2.5 * ibis.greatest(gaps.middle, window))  # no pauses
+    usual = unbroken.group_by("pair").aggregate(usual=unbroken.gap.mean())
+    gaps = gaps.join(usual.filter(usual.usual >= 1.4 * window), "pair")
+    near = (gaps.gap - gaps.usual).abs() <= ibis.greatest(0.75 * gaps.usual, window)
+    rated = gaps.group_by("pair", "count").aggregate(
+        near=gaps.count(where=near),
+        period=gaps.gap.mean(where=near),
+        # Of whole numbers, and so the same in whatever order they are added.
+        squares=(gaps.gap * gaps.gap).mean(where=near),
+        spread=(gaps.gap - gaps.middle).abs().median(),
+    )
+    variance = rated.squares - rated.period**2 - window**2 / 6
+    variation = ibis.greatest(0.0, variance).sqrt() / rated.period
+    even = ibis.greatest(0.0, 1 - variation) * rated.near / rated["count"]
+    rated = rated.mutate(regularity=even - 0.5 / rated["count"].sqrt())
+    beating = rated.filter(rated.regularity >= least)
+    return beating.select("pair", "regularity", "period", "spread").order_by("pair")
+
+
+def _shape(starts: pd.DataFrame, period: float) -> dict[str, float]:
+    """Sameness of bytes sent, evenness over time and persistence of a pair's calls (0 to 1)."""
+    at = starts.loc[starts["call"], "at"].to_numpy()
+    typical = float(starts["bytes_out"].median())
+    odd = float((starts["bytes_out"] - typical).abs().median())
     bars = np.bincount(((at - at[0]) // max(3_600, 4 * period)).astype(int))
     steady = bars[1:-1] if len(bars) > 3 else bars
-    evenness = max(0.0, 1 - float(steady.std() / steady.mean())) if steady.mean() else 0.0
     lasted = min(1.0, float(at[-1] - at[0]) / (6 * 3_600))
-    persistence = lasted * float((bars > 0).mean())
-    regularity = max(0.0, float(proven))
-    total = 0.4 * regularity + 0.2 * same + 0.2 * evenness + 0.2 * persistence
     return {
-        "score": total,
-        "regularity": regularity,
-        "sizes": same,
-        "evenness": evenness,
-        "persistence": persistence,
-        "period": period,
-        "spread": float(np.median(np.abs(gaps - np.median(gaps)))),
+        "sizes": max(0.0, 1 - odd / typical) if typical else 0.0,
+        "evenness": max(0.0, 1 - steady.std() / steady.mean()) if steady.mean() else 0.0,
+        "persistence": lasted * float((bars > 0).mean()),
     }
 
 
-def _starts(connections: ibis.Table, candidates: ibis.Table, window: float) -> pd.DataFrame:
-    """The connections of those candidates whose gaps are not plainly those of chance."""
-    c = connections.semi_join(candidates, _PAIR)
-    before = c.first_seen.lag().over(ibis.window(group_by=_PAIR, order_by="first_seen"))
-    gaps = c.mutate(gap=c.first_seen.epoch_seconds() - before.epoch_seconds())
-    gaps = gaps.filter(gaps.gap >= _BURST)
-    # Of gaps by chance, the quartiles lie 1.1 means apart; of a beat with 30 % jitter, 0.4 at most.
-    even = gaps.group_by(_PAIR).aggregate(
-        low=gaps.gap.quantile(0.25), middle=gaps.gap.median(), high=gaps.gap.quantile(0.75)
-    )
-    even = even.filter(even.high - even.low - window <= 0.7 * even.middle)
-    columns = [*_PAIR, "first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "refused"]
-    return to_frame(
-        c.semi_join(even, _PAIR)
-        .select(columns)
-        .order_by([*_PAIR, "first_seen", "bytes_out"])
-        .to_pyarrow()
-    )
-
-
-def _listed_kinds(case: Case) -> dict[str, list[str]]:
-    """Listed addresses with the kinds that held at some time while the case's records run."""
-    first, last = case.span
-    rows = to_frame(case.matches.to_pyarrow())
-    live = (rows["valid_from"].isna() | (rows["valid_from"] <= last)) & (
-        rows["valid_until"].isna() | (rows["valid_until"] >= first)
-    )
-    return {a: sorted(set(g["kind"])) for a, g in rows[live].groupby("address")}
-
-
 def _finding(
-    key: dict[str, Any],
-    starts: pd.DataFrame,
-    parts: dict[str, float],
-    hosts: int,
-    listed: list[str],
-    window: float,
+    parts: dict[str, Any], starts: pd.DataFrame, kinds: list[str], window: float
 ) -> dict[str, Any]:
     first, last = starts["first_seen"].min(), starts["last_seen"].max()
     answered = int(starts["answered"].sum())
     blocked = answered == 0
-    severity = "high" if listed and not blocked else "medium"
+    severity = "high" if kinds and not blocked else "medium"
     size = volume(float(starts["bytes_out"].median()))
     why = (
-        f"{key['initiator']} opened {len(starts)} connections to {key['responder']} on"
-        f" {port_name(key['service_port'], key['protocol'])} over"
+        f"{parts['initiator']} opened {len(starts)} connections to {parts['responder']} on"
+        f" {port_name(parts['service_port'], parts['protocol'])} over"
         f" {spell((last - first).total_seconds())}, one every {parts['period'] / 60:.1f} min"
         f" (half of the gaps within {parts['spread']:.0f} s of the median, {size} sent each time;"
         f" regularity {parts['regularity']:.2f}, sizes {parts['sizes']:.2f}, evenness"
         f" {parts['evenness']:.2f}, persistence {parts['persistence']:.2f})."
     )
-    if listed:
-        why += f" The peer is listed as {', '.join(listed)}."
+    if kinds:
+        why += f" The peer is listed as {', '.join(kinds)}."
     if blocked:
         why += f" None was answered ({int(starts['refused'].sum())} were refused)."
+    hosts = parts["callers"]
     others = "no other inside host calls it" if hosts == 1 else f"{hosts} inside hosts call it"
     caveats = (
         f"Agents and updaters keep a beat too; {others} as often. Each start is blurred by up to"
@@ -203,10 +216,10 @@ def _finding(
         "beacon",
         severity=severity,
         score=parts["score"],
-        subject=key["initiator"],
-        peers=[key["responder"]],
-        ports=[key["service_port"]],
-        protocol=key["protocol"],
+        subject=parts["initiator"],
+        peers=[parts["responder"]],
+        ports=[parts["service_port"]],
+        protocol=parts["protocol"],
         first_seen=first,
         last_seen=last,
         connections=len(starts),
@@ -215,5 +228,5 @@ def _finding(
         why=why,
         caveats=caveats,
         title="Regular calls that are blocked" if blocked else None,
-        technique="T1090.003" if "tor" in listed else None,
+        technique="T1090.003" if "tor" in kinds else None,
     )

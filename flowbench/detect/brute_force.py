@@ -27,6 +27,7 @@ import pandas as pd
 from ibis import _
 
 from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.engine import seconds
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _tries(connections: ibis.Table, largest: float) -> ibis.Table:
         c.service_port.isin(list(LOGINS)) | outside, c.direction != "external"
     )
     attempt = (c.bytes_in >= c.floor) & (c.bytes_in <= largest) & (c.bytes_out <= largest)
-    return c.mutate(attempt=attempt, slot=c.first_seen.epoch_seconds() // _SLOT)
+    return c.mutate(attempt=attempt, slot=seconds(c.first_seen) // _SLOT)
 
 
 def _period(slots: pd.DataFrame, fewest: int, share: float) -> dict[str, int]:
@@ -125,7 +126,7 @@ def _sizes(tries: ibis.Table, pairs: pd.DataFrame) -> pd.DataFrame:
     periods = periods.mutate(service_port=periods.service_port.cast("int32"))
     t = tries.join(periods, _PAIR)
     mine = t.attempt & t.slot.between(t.begin, t.until)
-    lasted = t["last_seen"].epoch_seconds() - t.first_seen.epoch_seconds()
+    lasted = seconds(t["last_seen"]) - seconds(t.first_seen)
     # What came through: after the first attempts, and more than an attempt could be.
     grand = ~t.attempt & (t.slot >= t.begin) & ((t.bytes_in > 20_000) | (lasted >= 2 * _SLOT))
     return to_frame(
@@ -151,12 +152,12 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> dic
     peers = rows["initiator" if inbound else "responder"]
     attempts, sessions = int(rows["attempts"].sum()), int(rows["sessions"].sum())
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
-    seconds = max((last - first).total_seconds(), 1.0)
+    lasted = max((last - first).total_seconds(), 1.0)
     shown = ", ".join(sorted(peers)[:5]) + (f" and {len(peers) - 5} more" if len(peers) > 5 else "")
     who = f"{shown} at {subject}" if inbound else f"{subject} at {shown}"
     why = (
         f"{who}: {many(attempts, 'login attempt')} on {port_name(port, 6)} within"
-        f" {spell(seconds)} ({attempts / seconds * 60:.1f} a minute), all alike (half of them"
+        f" {spell(lasted)} ({attempts / lasted * 60:.1f} a minute), all alike (half of them"
         f" within {volume(float(rows['width'].max()))} of each other around"
         f" {volume(float(rows['middle'].median()))} of answer)."
     )

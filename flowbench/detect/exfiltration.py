@@ -30,7 +30,8 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.detect.base import detector, finding, listed, many, port_name, spell, volume
+from flowbench.engine import seconds
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -88,15 +89,17 @@ def exfiltration(
         return []
     keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
     parts = left.semi_join(keys, _ENDS)
-    slot = parts.first_seen.epoch_seconds() // 600 * 600
+    slot = seconds(parts.first_seen) // 600 * 600
     slots = parts.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
     ports = parts.filter(parts.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
     times = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
     doors = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
-    matches = case.matches
-    listed = set(matches.select("address").distinct().to_pandas()["address"])
+    lists = listed(case, rows["peer"])
+    bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
     return [
-        _finding(row, doors[row["host"], row["peer"]], days, row["peer"] in listed, grave)
+        _finding(
+            row, doors[row["host"], row["peer"]], days, (row["host"], row["peer"]) in bad, grave
+        )
         for row in rows.to_dict("records")
         if not scheduled(times[row["host"], row["peer"]], begin.timestamp(), days)
         and not steady(times[row["host"], row["peer"]], days)
@@ -154,7 +157,7 @@ def _left(connections: ibis.Table) -> ibis.Table:
 
 
 def _finding(
-    row: dict[str, Any], doors: pd.DataFrame, days: float, listed: bool, grave: float
+    row: dict[str, Any], doors: pd.DataFrame, days: float, bad: bool, grave: float
 ) -> dict[str, Any]:
     sent, got, usual = row["sent"], row["got"], row["usual"]
     times = sent / max(usual, 1.0)
@@ -173,12 +176,12 @@ def _finding(
         f" {min(times, 9_999):.0f} times what it sends everybody else in a day ({volume(usual)}, on"
         f" the average of {days:.1f} days)."
     )
-    if listed:
+    if bad:
         why += " The destination is on a list of indicators."
     caveats = "Backups to a new place, migrations and large files for partners look the same."
     if days < 2:
         caveats += " The logs hold no second day: a job that runs each night cannot be told apart."
-    high = listed or (times >= grave and sent >= 1e9)
+    high = bad or (times >= grave and sent >= 1e9)
     one = doors["protocol"].nunique() == 1 and doors["protocol"].notna().all()
     return finding(
         "exfiltration",

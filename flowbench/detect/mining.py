@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.detect.base import detector, finding, listed, many, port_name, spell, volume
+from flowbench.engine import seconds
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ POOL_PORTS = frozenset(
 )
 _LONG_SESSIONS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)  # shells, web, push and chat
 _SLOT = 600  # seconds
+_TCP = 6
 _PAIR = ["initiator", "responder", "service_port", "protocol"]
 
 
@@ -71,9 +74,9 @@ def mining(
     neither list nor port speaks for a pool. ``score``: the least total (0 to 1).
     """
     c = case.connections
-    seconds = c["last_seen"].epoch_seconds() - c.first_seen.epoch_seconds()
-    long = c.mutate(seconds=seconds).filter(
-        c.direction == "outbound", ~c.relay, c.protocol == 6, c.answered, seconds >= shortest
+    lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
+    long = c.mutate(seconds=lasted).filter(
+        c.direction == "outbound", ~c.relay, c.protocol == _TCP, c.answered, lasted >= shortest
     )
     candidates = (
         long.group_by(_PAIR)
@@ -95,33 +98,43 @@ def mining(
         )
     )
     rows = to_frame(candidates.order_by(_PAIR).to_pyarrow())
-    if rows.empty:
-        return []
-    unsteady = _unsteadiness(case.flows, candidates)
-    listed = case.matches.filter(case.matches.kind == "mining").to_pandas()
-    names = listed.groupby("address")["indicator"].agg(lambda s: ", ".join(sorted(set(s))))
+    lists = listed(case, rows["responder"])
+    pools = {
+        key: ", ".join(sorted(set(group["indicator"])))
+        for key, group in lists[lists["kind"] == "mining"].groupby(
+            ["subject", "peer", "service_port"]
+        )
+    }
+    names = [pools.get(key) for key in rows[_PAIR[:3]].itertuples(index=False, name=None)]
+    rows["name"] = pd.Series(names, index=rows.index, dtype=object)
     p = case.pairs
-    callers = p.filter(p.direction == "outbound").semi_join(candidates, ["responder"])
+    callers = p.filter(p.direction == "outbound", p.responder.isin(sorted(set(rows["responder"]))))
     hosts = callers.group_by("responder").aggregate(hosts=_.initiator.nunique()).to_pandas()
     common = set(hosts[hosts["hosts"] >= shared_by]["responder"])
+    # However steady they were, the others would not do: their records need not be read.
+    able = [
+        (parts := _rate(row, 0.0, thin))["score"] >= score
+        and (parts["place"] > 0.5 or row["responder"] not in common)
+        for row in rows.to_dict("records")
+    ]
+    rows = rows[able]
+    if rows.empty:
+        return []
+    unsteady = _unsteadiness(case.flows, rows)
     found = []
     for row in rows.to_dict("records"):
-        parts = _rate(row, unsteady.get(tuple(row[name] for name in _PAIR), 1.0), names, thin)
+        parts = _rate(row, unsteady.get(tuple(row[name] for name in _PAIR), 1.0), thin)
         placed = parts["place"] > 0.5
-        if parts["score"] < score or (row["responder"] in common and not placed):
-            continue
-        if placed or parts["steadiness"] >= steady:
-            found.append(_finding(row, parts, names.get(row["responder"])))
+        if parts["score"] >= score and (placed or parts["steadiness"] >= steady):
+            found.append(_finding(row, parts, row["name"]))
     return found
 
 
-def _rate(
-    row: dict[str, Any], unsteadiness: float, names: pd.Series, thin: tuple[float, float]
-) -> dict[str, float]:
+def _rate(row: dict[str, Any], unsteadiness: float, thin: tuple[float, float]) -> dict[str, float]:
     minutes = row["seconds"] / 60
     out, back = row["bytes_out"] / minutes, row["bytes_in"] / minutes
     fits = [min(1.0, rate / thin[0], thin[1] / rate) if rate else 0.0 for rate in (out, back)]
-    place = 1.0 if row["responder"] in names else 0.8 if row["service_port"] in POOL_PORTS else 0.4
+    place = 1.0 if row["name"] else 0.8 if row["service_port"] in POOL_PORTS else 0.4
     parts = {
         "length": min(1.0, row["seconds"] / (4 * 3600)),
         "thinness": min(fits),
@@ -134,21 +147,27 @@ def _rate(
     return parts | {"score": total, "out": out, "back": back}
 
 
-def _unsteadiness(flows: ibis.Table, candidates: ibis.Table) -> dict[tuple[Any, ...], float]:
+def _unsteadiness(flows: ibis.Table, rows: pd.DataFrame) -> dict[tuple[Any, ...], float]:
     """Coefficient of variation of the bytes that the initiator sent in ten minutes, by pair.
 
     Ten minutes in which it sent nothing count, as far as its connections lasted; the first and the
     last do not, which are as short as chance has it.
     """
-    sent = flows.select(
-        "interface_id",
-        "bytes",
-        "protocol",
-        initiator=flows.pkt_srcaddr.coalesce(flows.srcaddr),
-        responder=flows.pkt_dstaddr.coalesce(flows.dstaddr),
-        service_port=flows.dstport,
-        slot=flows.start.epoch_seconds() // _SLOT,
-    ).semi_join(candidates, _PAIR)
+    wanted = ibis.memtable(pa.table({name: rows[name].to_list() for name in [*_PAIR, "seconds"]}))
+    ports = [int(port) for port in rows["service_port"].unique()]
+    sent = (
+        flows.filter(flows.protocol == _TCP, flows.dstport.isin(ports))
+        .select(
+            "interface_id",
+            "bytes",
+            "protocol",
+            initiator=_.pkt_srcaddr.coalesce(_.srcaddr),
+            responder=_.pkt_dstaddr.coalesce(_.dstaddr),
+            service_port=_.dstport,
+            slot=seconds(flows.start) // _SLOT,
+        )
+        .semi_join(wanted, _PAIR)
+    )
     # Logged at two interfaces (a gateway's too): the one that saw most.
     seen = sent.group_by(*_PAIR, "slot", "interface_id").aggregate(sum=sent.bytes.sum())
     slots = seen.group_by(*_PAIR, "slot").aggregate(sum=seen["sum"].max().cast("float64"))
@@ -158,9 +177,8 @@ def _unsteadiness(flows: ibis.Table, candidates: ibis.Table) -> dict[tuple[Any, 
     sums = inner.group_by(_PAIR).aggregate(
         count=inner.count(), total=inner["sum"].sum(), squares=(inner["sum"] ** 2).sum()
     )
-    lasted = candidates.select(*_PAIR, "seconds")
     found = {}
-    for row in sums.join(lasted, _PAIR).to_pandas().to_dict("records"):
+    for row in sums.join(wanted, _PAIR).to_pandas().to_dict("records"):
         count = max(row["count"], row["seconds"] / _SLOT - 2)
         mean = row["total"] / count
         spread = max(0.0, row["squares"] / count - mean**2) ** 0.5

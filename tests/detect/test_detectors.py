@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import ibis
+import numpy as np
 import pandas as pd
 import pytest
 
 from flowbench import detect
 from flowbench.case import Case
+from flowbench.detect import beacon
 from flowbench.errors import InputError
 from flowbench.schema import DEFAULT_FORMAT
 from tests.traffic import T0, Record, interface, make_case, refused, talk
@@ -230,6 +234,64 @@ def test_clocks_and_inside_health_checks_are_silent(tmp_path: Path) -> None:
     assert run(make_case(tmp_path, records), "beacon").empty
 
 
+def test_the_engine_counts_a_beat_as_numpy_does(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    records: list[Record] = []
+    truth: dict[str, list[float]] = {}
+    for pair in range(40):  # from a clean beat to none
+        at, blur, starts = T0 + 60 * pair, 15 * pair, []
+        for n in range(24):
+            at += 600 + chance.randint(-blur, blur)
+            starts.append(at - at % 60)  # as its window says
+            records += talk(HOST, f"203.0.113.{pair + 1}", 443, at, source_port=40_000 + n)
+        gaps = np.diff(np.unique(starts)).astype(float)
+        usual = gaps[gaps <= 2.5 * np.median(gaps)].mean()
+        near = gaps[np.abs(gaps - usual) <= 0.75 * usual]
+        variation = np.sqrt(max(0.0, near.var() - 60**2 / 6)) / near.mean()
+        regularity = len(near) / len(gaps) * max(0.0, 1 - variation) - 0.5 / np.sqrt(len(gaps))
+        spread = np.median(np.abs(gaps - np.median(gaps)))
+        low, middle, high = np.quantile(gaps, [0.25, 0.5, 0.75])
+        if high - low - 60 <= 0.7 * middle:
+            truth[f"203.0.113.{pair + 1}"] = [regularity, near.mean(), spread]
+    case = make_case(tmp_path, records)
+    pairs = case.pairs.mutate(pair=ibis.row_number().over(ibis.window(order_by="responder")))
+    numbered = pairs.to_pyarrow()
+    for least in (0.5, 0.7, 0.8):
+        found = beacon._beats(beacon._calls(case.connections, numbered), 60, least).to_pandas()
+        peers = dict(numbered.select(["pair", "responder"]).to_pandas().itertuples(index=False))
+        counted = {
+            peers[row.pair]: [row.regularity, row.period, row.spread] for row in found.itertuples()
+        }
+        expected = {peer: parts for peer, parts in truth.items() if parts[0] >= least}
+        assert 0 < len(expected) < 40
+        assert counted.keys() == expected.keys()
+        for peer, parts in expected.items():
+            assert counted[peer] == pytest.approx(parts)
+
+
+@pytest.mark.parametrize(("until", "kinds"), [("2026-08-31", ""), ("2026-09-30", "c2")])
+def test_a_peer_is_listed_only_while_the_list_says_so(
+    tmp_path: Path, until: str, kinds: str
+) -> None:
+    text = f"indicator,kind,feed,valid_until\n{SAAS},c2,list,{until}\n"
+    case = make_case(tmp_path / "1", beat(HOST, SAAS, 443, 300), indicators=text)
+    (row,) = run(case, "beacon").to_dict("records")
+    assert row["severity"] == ("high" if kinds else "medium")
+    assert (f"listed as {kinds}" in row["why"]) == bool(kinds)
+    shared = [r for n in range(1, 5) for r in beat(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
+    found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
+    assert len(found) == (4 if kinds else 0)  # unlisted, it is a service of the house
+
+
+def test_only_who_called_while_it_was_listed_called_a_listed_peer(tmp_path: Path) -> None:
+    later = [replace(r, start=r.start + 5 * 86_400, end=r.end + 5 * 86_400)
+             for r in beat("10.0.0.7", SAAS, 443, 300)]  # fmt: skip
+    text = f"indicator,kind,feed,valid_until\n{SAAS},c2,list,2026-09-03\n"
+    records = [*beat(HOST, SAAS, 443, 300), *later]
+    found = run(make_case(tmp_path, records, indicators=text), "beacon").set_index("subject")
+    assert found["severity"].to_dict() == {HOST: "high", "10.0.0.7": "medium"}
+
+
 def test_beacon_on_v2_records_alone(tmp_path: Path) -> None:
     case = make_case(tmp_path, beat(HOST, TOR, 443, 300), fields=DEFAULT_FORMAT)
     assert len(run(case, "beacon")) == 1
@@ -256,6 +318,13 @@ def test_a_listed_pool_on_a_web_port(tmp_path: Path) -> None:
     (row,) = run(make_case(tmp_path, mined(port=443), indicators=LIST), "mining").to_dict("records")
     assert row["severity"] == "high"
     assert f"listed as a mining pool ({POOL})" in row["why"]
+
+
+def test_a_pool_is_listed_only_while_the_list_says_so(tmp_path: Path) -> None:
+    text = f"indicator,kind,feed,valid_until\n{POOL},mining,list,2026-08-31\n"
+    found = run(make_case(tmp_path, mined(port=443), indicators=text), "mining")
+    assert set(found["severity"]) <= {"low"}
+    assert not found["why"].str.contains("listed as").any()
 
 
 def test_a_quiet_session_on_443_without_a_list_is_low(tmp_path: Path) -> None:

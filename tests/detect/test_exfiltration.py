@@ -51,6 +51,9 @@ def test_a_gigabyte_or_a_listed_place_makes_it_high(tmp_path: Path) -> None:
     listed = f"indicator,kind,feed\n{DROP},c2,list\n"
     case = make_case(tmp_path / "2", [*usual(), *sent(T0 + 40 * HOUR, 60e6)], indicators=listed)
     assert run(case, "exfiltration")["severity"].tolist() == ["high"]
+    over = f"indicator,kind,feed,valid_until\n{DROP},c2,list,2026-08-31\n"
+    case = make_case(tmp_path / "3", [*usual(), *sent(T0 + 40 * HOUR, 60e6)], indicators=over)
+    assert run(case, "exfiltration")["severity"].tolist() == ["medium"]
 
 
 def test_it_may_be_fetched_from_outside(tmp_path: Path) -> None:

@@ -1,0 +1,82 @@
+"""The plainest hand-written SQL that answers what a step or a detector answers, to measure against.
+
+Each is a query over the tables flows, indicators, connections and pairs. None knows of middleboxes,
+duplicates, silences or periods of validity: they are floors for the time, not rivals in the answer.
+A colleague who adds a detector adds its query here, under the detector's id.
+"""
+
+from __future__ import annotations
+
+CONNECTIONS = """
+SELECT least(srcaddr, dstaddr) AS low, greatest(srcaddr, dstaddr) AS high,
+       CASE WHEN srcaddr < dstaddr THEN srcport ELSE dstport END AS low_port,
+       CASE WHEN srcaddr < dstaddr THEN dstport ELSE srcport END AS high_port, protocol,
+       min(start) AS first_seen, max("end") AS last_seen, count(*) AS records,
+       sum(bytes) FILTER (WHERE srcaddr < dstaddr) AS bytes_up,
+       sum(bytes) FILTER (WHERE srcaddr >= dstaddr) AS bytes_down,
+       bool_or(action = 'REJECT') AS refused
+FROM (SELECT DISTINCT interface_id, srcaddr, dstaddr, srcport, dstport, protocol, start, "end",
+                      packets, bytes, action FROM flows)
+GROUP BY ALL ORDER BY ALL
+"""
+
+PAIRS = """
+SELECT initiator, responder, service_port, protocol, count(*) AS connections,
+       min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(bytes_out) AS bytes_out,
+       sum(bytes_in) AS bytes_in, count(*) FILTER (WHERE refused) AS refused
+FROM connections GROUP BY ALL ORDER BY ALL
+"""
+
+CONTACT = """
+SELECT c.initiator, c.responder, c.service_port, i.kind, count(*) AS connections,
+       min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen, sum(c.bytes_out) AS bytes_out
+FROM connections c JOIN indicators i ON i.indicator IN (c.initiator, c.responder)
+WHERE c.direction IN ('inbound', 'outbound')
+GROUP BY ALL ORDER BY ALL
+"""
+
+BEACON = """
+WITH starts AS (
+  SELECT DISTINCT initiator, responder, service_port, protocol, epoch(first_seen) AS began
+  FROM connections WHERE direction = 'outbound'),
+gaps AS (
+  SELECT *, began - lag(began) OVER (
+    PARTITION BY initiator, responder, service_port, protocol ORDER BY began) AS gap FROM starts)
+SELECT initiator, responder, service_port, protocol, count(*) AS connections,
+       avg(gap) AS period, stddev(gap) / avg(gap) AS jitter
+FROM gaps GROUP BY ALL HAVING count(*) >= 8 AND avg(gap) >= 120 AND stddev(gap) / avg(gap) < 0.2
+ORDER BY jitter
+"""
+
+MINING = """
+WITH long AS (
+  SELECT initiator, responder, service_port, protocol, count(*) AS connections,
+         sum(epoch(last_seen) - epoch(first_seen)) AS seconds, sum(bytes_out) AS bytes_out,
+         sum(bytes_in) AS bytes_in
+  FROM connections
+  WHERE direction = 'outbound' AND protocol = 6 AND answered
+    AND epoch(last_seen) - epoch(first_seen) >= 1800
+  GROUP BY ALL
+  HAVING sum(bytes_out) / seconds * 60 < 30000 AND sum(bytes_in) / seconds * 60 < 30000)
+SELECT long.*, stddev(f.bytes) / avg(f.bytes) AS unsteadiness
+FROM long JOIN flows f ON f.srcaddr = long.initiator AND f.dstaddr = long.responder
+  AND f.dstport = long.service_port AND f.protocol = long.protocol
+GROUP BY ALL ORDER BY ALL
+"""
+
+LATERAL_MOVEMENT = """
+SELECT initiator, responder, service_port, refused, first_seen, last_seen FROM pairs
+WHERE direction = 'internal' AND refused > 0 AND answered = 0
+  AND service_port IN (22, 135, 139, 445, 1433, 1521, 2049, 3306, 3389, 5432, 5439, 5985, 5986,
+                       6379, 9200, 11211, 27017)
+ORDER BY ALL
+"""
+
+QUERIES = {
+    "connections": CONNECTIONS,
+    "pairs": PAIRS,
+    "contact": CONTACT,
+    "beacon": BEACON,
+    "mining": MINING,
+    "lateral-movement": LATERAL_MOVEMENT,
+}
