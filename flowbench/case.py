@@ -33,7 +33,7 @@ from flowbench.enrich import addresses, calls, indicators, interfaces, outside
 from flowbench.errors import CaseError
 from flowbench.load import layouts
 from flowbench.load.find import sound
-from flowbench.load.indicators import ALLOW
+from flowbench.load.indicators import ALLOW, column_map
 from flowbench.proof import behind
 from flowbench.schema import to_frame
 
@@ -96,6 +96,7 @@ class Case:
         *paths: str | Path,
         kind: str | None = None,
         formats: Sequence[str] = (),
+        columns: Sequence[str] = (),
         copy: bool = False,
         progress: Callable[[int, int, str], None] | None = None,
     ) -> pd.DataFrame:
@@ -103,27 +104,22 @@ class Case:
 
         Kinds are told by content; ``kind`` forces a text kind ('flow-logs', 'indicators').
         ``formats`` are format strings (``${version} ${srcaddr} …``) of flow logs without a header;
-        those that a recorded describe-flow-logs answer among the files names are known anyway. A
-        file whose bytes are in the case already is left out, whatever its name; but if a table made
-        of it is damaged, its whole load is read again. Files in zip and tar archives are evidence
-        of their own. With ``copy`` the files are copied into the case first. ``progress`` is called
-        with (bytes done, of bytes, file).
+        those in a recorded describe-flow-logs answer are known anyway. ``columns`` name those of
+        CSV indicator lists: ``indicator=IP,kind=Threat``. A file whose bytes the case has already
+        is left out, whatever its name; but if a table made of it is damaged, its whole load is read
+        again. Files in zip and tar archives are evidence of their own. With ``copy`` the files are
+        copied into the case first. ``progress`` is called with (bytes done, of bytes, file).
 
         Returns a frame with a row per file: file, kind, records, quarantined, outcome ('loaded',
-        'already there', 'restored', 'not readable'). Raises InputError when a path does not exist
-        or a format is none, CaseError when the case cannot be written or another load is under way.
+        'already there', 'restored', 'not readable'). Raises InputError for a path that is not there
+        and a format or map that is none, CaseError when the case cannot be written or is loaded.
         """
-        columns = tuple(layouts.from_format(text) for text in formats)
         try:
             return intake.ingest(
-                self.path,
-                self.log,
-                paths,
-                kind=kind,
-                formats=columns,
-                copy=copy,
-                progress=progress,
-            )
+                self.path, self.log, paths, kind=kind, copy=copy, progress=progress,
+                formats=tuple(layouts.from_format(text) for text in formats),
+                columns=column_map(columns),
+            )  # fmt: skip
         finally:
             self._forget()
 

@@ -20,7 +20,7 @@ from flowbench import load
 from flowbench.enrich.indicators import answer_held, ignored, in_period, match
 from flowbench.errors import InputError
 from flowbench.load.find import find
-from flowbench.load.indicators import ALLOW
+from flowbench.load.indicators import ALLOW, column_map
 from flowbench.load.indicators import TABLE as LISTED
 from flowbench.schema import Table, to_frame
 
@@ -67,11 +67,13 @@ class Hunted:
     looked_at: pd.DataFrame  # log, records, first_seen, last_seen
 
 
-def read(paths: Iterable[Path], case: Path) -> tuple[pa.Table, int]:
+def read(paths: Iterable[Path], case: Path, columns: Iterable[str] = ()) -> tuple[pa.Table, int]:
     """The indicators in some lists (load.indicators.TABLE), and how many lines were refused.
 
-    Raises InputError when a path is missing, unreadable or no indicator list.
+    ``columns`` name those of CSV lists, as in ``Case.ingest``. Raises InputError when a path is
+    missing, unreadable or no indicator list, or the map of columns none.
     """
+    names = column_map(columns)
     parts, bad = [LISTED.arrow.empty_table()], 0
     found, unread = find(paths, leave_out=case)
     if unread:
@@ -81,20 +83,33 @@ def read(paths: Iterable[Path], case: Path) -> tuple[pa.Table, int]:
             evidence = load.Evidence.of(path, name)
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from None
-        tables = list(load.read(evidence))
+        tables = list(load.read(evidence, columns=names))
         if evidence.kind != "indicators":
-            raise InputError(f"{name} is no indicator list: it looks like {evidence.kind}")
+            told = [
+                row["reason"]
+                for kind, rows in tables
+                if kind != LISTED.name
+                for row in rows.slice(0, 1).to_pylist()
+                if "reason" in row
+            ]
+            why = told[0] if told else f"it looks like {evidence.kind}"
+            raise InputError(f"{name} is no indicator list: {why}")
         bad += evidence.quarantined
-        parts += [rows.select(LISTED.columns) for table, rows in tables if table == LISTED.name]
+        parts += [
+            rows.select(LISTED.columns).cast(LISTED.arrow)
+            for table, rows in tables
+            if table == LISTED.name
+        ]
     return pa.concat_tables(parts), bad
 
 
-def hunt(case: Case, paths: Iterable[Path]) -> Hunted:
+def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> Hunted:
     """Every contact in the case's logs with what these lists name.
 
-    Raises InputError for what is no indicator list.
+    ``columns`` name those of CSV lists, as in ``Case.ingest``. Raises InputError for what is no
+    indicator list.
     """
-    rows, bad = read(paths, case.path)
+    rows, bad = read(paths, case.path, columns)
     listed = ibis.memtable(rows)
     allowed: dict[str, str] = {}
     parts = [_flows(case, listed, allowed), _calls(case, listed, allowed), _look_ups(case, listed)]

@@ -27,6 +27,7 @@ class How:
 
     kind: str | None
     formats: load.Formats
+    columns: load.Columns
     copy: bool
     progress: Callable[[int, int, str], None]
 
@@ -38,6 +39,7 @@ def ingest(
     *,
     kind: str | None = None,
     formats: load.Formats = (),
+    columns: load.Columns = (),
     copy: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> pd.DataFrame:
@@ -52,7 +54,7 @@ def ingest(
                     f"the custody log was changed ({problems[0]}): load nothing more into this"
                     f" case; `flowbench verify {folder}` tells all"
                 )
-            how = How(kind, formats, copy, progress or (lambda *_: None))
+            how = How(kind, formats, columns, copy, progress or (lambda *_: None))
             return _load(folder, log, found, unread, how)
     except filelock.Timeout:
         raise CaseError(f"another load into {folder} is under way: wait for it") from None
@@ -150,11 +152,12 @@ def _load_new(
         done += evidence.size
         how.progress(done, total, evidence.file)
 
+    said = {"kind": how.kind, "formats": [*map(list, formats)]}
+    if how.columns:
+        said["columns"] = [*map(list, how.columns)]
+
     def commit(evidence: list[load.Evidence], parts: list[dict[str, Any]]) -> None:
-        entries = [_entry(folder, e) for e in evidence]
-        log.append(
-            "load", evidence=entries, parts=parts, kind=how.kind, formats=[*map(list, formats)]
-        )
+        log.append("load", evidence=[_entry(folder, e) for e in evidence], parts=parts, **said)
         loaded.update(e.source for e in evidence)
 
     while left := [evidence for evidence in new if evidence.source not in loaded]:
@@ -164,7 +167,7 @@ def _load_new(
                 left,
                 folder=folder / "tables",
                 first_number=store.next_number(log),
-                read=partial(together.read, kind=how.kind, formats=formats),
+                read=partial(together.read, kind=how.kind, formats=formats, columns=how.columns),
                 commit=commit,
                 progress=one_done,
             )
@@ -204,6 +207,7 @@ def _restore(
             parts=parts,
             kind=entry["details"].get("kind"),
             formats=entry["details"].get("formats", []),
+            **{name: entry["details"][name] for name in ("columns",) if name in entry["details"]},
             supersedes=[entry["seq"]],
         )
         rows += [(e.file, e.kind, e.records, e.quarantined, "restored") for e in evidence]

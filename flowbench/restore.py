@@ -64,6 +64,7 @@ def again(
                 together.read,
                 kind=details.get("kind"),
                 formats=tuple(map(tuple, details.get("formats", ()))),
+                columns=tuple(map(tuple, details.get("columns", ()))),
             ),
             commit=lambda _, written: parts.extend(written),
             progress=progress,

@@ -142,3 +142,14 @@ def test_the_same_question_for_athena(case, tmp_path) -> None:
     assert "pkt_srcaddr" not in CliRunner().invoke(main, words).stdout
     bad = CliRunner().invoke(main, [*words[:-1], "logs; DROP"])
     assert (bad.exit_code, "is no name of a table" in bad.stderr) == (2, True)
+
+
+def test_a_list_with_columns_of_its_own(case, tmp_path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(f"The IP,Why\n{PEER},exit node\n")
+    ours = ["indicator=The IP,kind=Why"]
+    found = hunt.hunt(case, [bad], ours)
+    assert set(found.contacts["kind"]) == {"tor"}
+    assert found.contacts["contacts"].sum() == 2
+    with pytest.raises(InputError, match=r"bad\.csv is no indicator list: has no header with the"):
+        hunt.hunt(case, [bad], ["indicator=Address"])

@@ -149,3 +149,15 @@ def test_what_could_not_be_read_is_written_down_again(case, logs) -> None:
     again = Case.open(case.path)
     assert again.quarantine.to_pandas()["file"].tolist() == ["gone"]
     assert again.verify()["ok"].all()
+
+
+def test_a_list_is_read_by_the_same_columns_again(case, tmp_path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("Address,Why\n192.0.2.1,miner\n")
+    case.ingest(path, columns=["indicator=Address,kind=Why"])
+    before = case.indicators.select("indicator", "kind").to_pyarrow().to_pylist()
+    assert before == [{"indicator": "192.0.2.1", "kind": "mining"}]
+    damage(part_of(case, "indicators"), "missing")
+    assert set(case.ingest(path)["outcome"]) == {"restored"}
+    assert case.indicators.select("indicator", "kind").to_pyarrow().to_pylist() == before
+    assert Case.open(case.path).verify()["ok"].all()

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 BAD_ANSWER = 1  # the question was answered, and the answer is bad news
 BAD_INPUT = 2  # the question could not be asked that way
 
+COLUMNS = (
+    "What CSV indicator lists call their columns: 'indicator=IP,kind=Threat,valid_until=Expires'"
+    " (also feed, confidence, valid_from, port, description)."
+)
 _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, without importing it
 
 

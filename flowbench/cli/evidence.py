@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.base import BAD_ANSWER, answers, canonical, case_argument, main, open_case
+from flowbench.cli.base import (
+    BAD_ANSWER,
+    COLUMNS,
+    answers,
+    canonical,
+    case_argument,
+    main,
+    open_case,
+)
 from flowbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ def new(case: Path, name: str | None) -> None:
     metavar="FORMAT",
     help="Format of flow logs without a header: '${version} ${srcaddr} …' (again for more).",
 )
+@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS)
 @answers
 def ingest(
     case: Path,
@@ -51,6 +60,7 @@ def ingest(
     copy: bool,
     kind: str | None,
     formats: tuple[str, ...],
+    columns: tuple[str, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -64,7 +74,16 @@ def ingest(
     (`flowbench quarantine CASE`) and never stops the load. Interrupted? Run it again.
     """
     opened = open_case(case)
-    load_into(opened, paths, copy=copy, kind=kind, formats=formats, form=form, output=output)
+    load_into(
+        opened,
+        paths,
+        copy=copy,
+        kind=kind,
+        formats=formats,
+        columns=columns,
+        form=form,
+        output=output,
+    )
 
 
 def load_into(
@@ -74,6 +93,7 @@ def load_into(
     copy: bool = False,
     kind: str | None = None,
     formats: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
     form: str = "table",
     output: Path | None = None,
 ) -> None:
@@ -83,20 +103,22 @@ def load_into(
 
     from flowbench import output as out
 
-    columns = (
+    shown = (
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*shown, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=None)
 
         def progress(done: int, total: int, _: str) -> None:
             bar.update(task, completed=done, total=total)
 
         try:
-            files = case.ingest(*paths, kind=kind, formats=formats, copy=copy, progress=progress)
+            files = case.ingest(
+                *paths, kind=kind, formats=formats, columns=columns, copy=copy, progress=progress
+            )
         except KeyboardInterrupt:
             bar.stop()
             message = "stopped. What was committed is kept; the same command takes up the rest"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.base import answers, case_argument, main, open_case
+from flowbench.cli.base import COLUMNS, answers, case_argument, main, open_case
 
 if TYPE_CHECKING:
     from flowbench.hunt import Hunted
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With --sql: ask pkt_srcaddr and pkt_dstaddr (version 3), the ends behind gateways.",
 )
+@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS)
 @answers
 def hunt(
     case: Path,
@@ -30,6 +31,7 @@ def hunt(
     sql: str | None,
     table: str,
     packet_addresses: bool,
+    columns: tuple[str, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -44,12 +46,12 @@ def hunt(
     from flowbench import output as out
 
     if sql is not None:
-        rows, refused = hunting.read(lists, case)
+        rows, refused = hunting.read(lists, case, columns)
         if refused:
             click.echo(f"{refused:,} lines of the lists cannot be read and are left out", err=True)
         click.echo(athena.sql(rows, table, packet_addresses=packet_addresses), nl=False)
         return
-    found = hunting.hunt(open_case(case), lists)
+    found = hunting.hunt(open_case(case), lists, columns)
     shown = [
         "first_seen", "indicator", "kind", "log", "host", "instance_id", "peer", "service_port",
         "contacts", "in_period", "refused", "bytes_out", "bytes_in",

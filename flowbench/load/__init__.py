@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 
 from flowbench.errors import FlowbenchError, InputError
 from flowbench.load import archive as archives
-from flowbench.load import feeds, flow_logs, flowlogs, jsonfile
+from flowbench.load import feeds, flow_logs, flowlogs, indicators, jsonfile
 from flowbench.load.base import QUARANTINE, File
 from flowbench.load.find import sound
 from flowbench.load.stream import HEAD, OnDisk, Opened, TooLargeError, digest
+from flowbench.load.values import brief
 from flowbench.schema import Table
 
 UNKNOWN = "unknown"
@@ -46,6 +47,7 @@ _REFERENCE = {"indicators", "geography", "cloud_ranges"}  # tables whose times a
 _LARGEST_ANSWER = 1 << 20  # bytes; an account has some hundred flow logs at most
 DEEPEST_ARCHIVE = 2  # an archive in an archive is read, one in that is not
 
+Columns = tuple[tuple[str, str], ...]  # of indicator lists: our name, the name in the header
 Formats = tuple[tuple[str, ...], ...]  # of flow logs without a header: fields in their order
 
 
@@ -178,19 +180,23 @@ def members(evidence: Evidence, folder: Path | None = None, deep: int = 0) -> It
 
 
 def read(
-    evidence: Evidence, kind: str | None = None, formats: Formats = ()
+    evidence: Evidence,
+    kind: str | None = None,
+    formats: Formats = (),
+    columns: Columns = (),
 ) -> Iterator[tuple[str, pa.Table]]:
     """The tables in a file, as (table name, rows with ``source``); quarantine is one of them.
 
     ``evidence`` learns on the way what the file is and how much was in it. ``kind`` forces a text
     kind where the content would be taken for another; ``formats`` are those that flow logs without
-    a header may have, each the names of its fields in order.
+    a header may have, each the names of its fields in order; ``columns`` says what indicator lists
+    call theirs (``indicators.column_map``).
 
     Raises UnreadableError when the bytes change while they are read, or cannot be read to the end:
     nothing of such a file may be kept.
     """
     opened = Opened(evidence.within or Path(evidence.path), evidence.size)
-    file = File(evidence.file, kind or UNKNOWN, opened, tuple(formats))
+    file = File(evidence.file, kind or UNKNOWN, opened, tuple(formats), tuple(columns))
     evidence.records = evidence.nodata = evidence.skipdata = 0  # it may be read once more
     evidence.first_seen = evidence.last_seen = None
     try:
@@ -298,6 +304,8 @@ def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None
         )
     if forced is None and flowlogs.sniff(head):  # most files are one, and it is seldom mistaken
         return flowlogs
+    if file.columns and indicators.mapped(head, dict(file.columns)):
+        return indicators
     able = [kind for kind in able if forced in (None, kind.KIND)]
     if (found := next((kind for kind in able if kind.sniff(head)), None)) is not None:
         return found
@@ -309,7 +317,8 @@ def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None
 def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
     """A text kind that reads lines: its rows as tables, what it refuses to quarantine."""
     rows: list[dict[str, Any]] = []
-    for found in kind.rows(_lines(file), _label(file.name)):
+    more = {"columns": dict(file.columns)} if kind is indicators else {}
+    for found in kind.rows(_lines(file), _label(file.name), **more):
         if isinstance(found, tuple):
             line, raw, reason = found
             file.quarantine(reason, line=line, raw=raw.encode("utf-8", "surrogateescape"))
@@ -350,6 +359,9 @@ def _unrecognised(file: File, head: bytes) -> str:
             " a header: give the format with --format-string, or put the flow log's"
             " describe-flow-logs answer beside them"
         )
+    if file.columns and head.strip():
+        names = ", ".join(brief(header) for _, header in file.columns)
+        return f"has no header with the columns that were named: {names}"
     return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
 
 

@@ -58,6 +58,7 @@ class File:
     kind: str
     opened: Opened
     formats: tuple[tuple[str, ...], ...] = ()  # of flow logs without a header: fields in order
+    columns: tuple[tuple[str, str], ...] = ()  # of indicator lists: our name, the header's
     fields: set[str] = field(default_factory=set)
     bad: list[dict[str, Any]] = field(default_factory=list)
     quarantined: int = 0  # entries in all; ``bad`` holds those not yet handed on

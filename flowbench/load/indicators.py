@@ -2,7 +2,8 @@
 
 A plain list has one item a line; comments at its start may say ``# feed: …``, ``# kind: tor``,
 ``# confidence: 90``, ``# valid_from: …`` and ``# valid_until: …``. A CSV list has a header (it may
-be a comment) that names an indicator column. Quoted line breaks are not read.
+be a comment) that names an indicator column, or one that the user's map of columns names. Quoted
+line breaks are not read.
 
 ``# kind: allow`` makes it a list of what is known to be harmless, ``# reason: …`` says why.
 """
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from flowbench import schema
+from flowbench.errors import InputError
 from flowbench.load.observable import Observable, in_cell, in_line
 from flowbench.load.stream import HEAD
 from flowbench.load.values import brief, clean, port, text, time, whole
@@ -107,6 +109,7 @@ class List:
     """What a list says about all of its items, as far as it has been read."""
 
     label: str
+    columns: Mapping[str, str]
     layout: Layout | None = None
     possible: Layout | None = None  # a comment that may turn out to be the header
     settings: dict[str, Any] = field(default_factory=dict)
@@ -133,15 +136,43 @@ def sniff(head: bytes) -> bool:
     return good > 0 and good >= _ENOUGH * (good + bad)
 
 
+def column_map(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """A map of columns as users write it: ``indicator=IP,kind=Threat``, in one word or several.
+
+    On the left what flowbench calls it, on the right the name in the list's header. Raises
+    InputError when it is no such map.
+    """
+    pairs: dict[str, str] = {}
+    for pair in next(csv.reader([",".join(words)], skipinitialspace=True), []):
+        name, equals, header = (part.strip() for part in pair.partition("="))
+        if not equals or not header or name not in _ALIASES or name in pairs:
+            raise InputError(
+                f"not a map of columns: {brief(pair)}; give each of {', '.join(_ALIASES)} at most"
+                " once, as in indicator=IP,kind=Threat"
+            )
+        pairs[name] = header
+    if pairs and "indicator" not in pairs:
+        raise InputError("the map of columns does not say which column holds the indicator")
+    return tuple(sorted(pairs.items()))
+
+
+def mapped(head: bytes, columns: Mapping[str, str]) -> bool:
+    """Whether a file that starts with ``head`` has a header with the columns of the user's map."""
+    lines = head.decode("utf-8-sig", "replace").split("\n", _SNIFFED)[:_SNIFFED]
+    told = ((_COMMENT.fullmatch(line.strip("\r")) or ["", line.strip("\r")])[1] for line in lines)
+    return any(_given(line.strip(), columns) for line in told if line.strip())
+
+
 def rows(
-    lines: Iterable[tuple[int, str]], label: str
+    lines: Iterable[tuple[int, str]], label: str, columns: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, object] | tuple[int, str, str]]:
     """The items of a list: rows of TABLE without ``source``, or (line, raw, reason) if unusable.
 
     ``lines`` are decoded lines with their numbers; ``label`` names the feed where the list does
-    not, and its words may tell the kind. A range of addresses becomes the networks that make it.
+    not, and its words may tell the kind; ``columns`` are the user's names of columns. A range of
+    addresses becomes the networks that make it.
     """
-    read = List(label)
+    read = List(label, columns or {})
     for number, raw in lines:
         if read.bare is not None and _BARE.fullmatch(raw):  # nearly every line of large lists
             yield {**read.bare, "indicator": raw, "line": number}
@@ -157,7 +188,7 @@ def rows(
             continue
         if read.kind is None:
             read.kind = _kind_of_list(read)
-            header = _layout(line)
+            header = _layout(line, read.columns)
             if header:
                 read.layout = header
                 continue
@@ -179,7 +210,7 @@ def _note(read: List, comment: str) -> str | None:
     if not setting:
         if read.kind is None:
             read.comments.append(comment)
-            header = _layout(comment)
+            header = _layout(comment, read.columns)
             read.possible = header if header and header.width > 1 else read.possible
         return None
     name, value = setting[1].lower(), setting[2].strip()
@@ -221,22 +252,36 @@ def kind_stated(value: str | None) -> str | None:
     return kind_in(stated) or re.sub(r"[_\W]+", "-", stated).strip("-")[:40] or None
 
 
-def _layout(line: str) -> Layout | None:
+def _layout(line: str, columns: Mapping[str, str]) -> Layout | None:
     """The columns a header names, or None when the line is no header of an indicator list."""
     line = re.sub(r"^fields\t", "", line)
     delimiter = max(",\t;|", key=line.count)
+    given = _given(line, columns)
     names = [re.sub(r"\W+", "_", name.strip().lower()) for name in _split(line, delimiter) or ()]
     places = {
         column: names.index(alias)
         for column, aliases in _ALIASES.items()
         if (alias := next((alias for alias in aliases if alias in names), None))
     }
+    if given:
+        free = {name: at for name, at in places.items() if at not in given.places.values()}
+        return Layout(delimiter, given.width, free | given.places)
     if "indicator" not in places or _TRAFFIC & set(names):
         return None
     telling = places.keys() & {"kind", "feed", "confidence", "valid_from", "valid_until"}
     if len(names) > 1 and not telling and not _SURE & set(names):
         return None
     return Layout(delimiter, len(names), places)
+
+
+def _given(line: str, columns: Mapping[str, str]) -> Layout | None:
+    """The columns of a header that has all that the user's map names."""
+    delimiter = max(",\t;|", key=line.count)
+    heads = [name.strip().casefold() for name in _split(line, delimiter) or ()]
+    places = {name: header.casefold() for name, header in columns.items()}
+    if not columns or not set(places.values()) <= set(heads):
+        return None
+    return Layout(delimiter, len(heads), {name: heads.index(at) for name, at in places.items()})
 
 
 def _split(line: str, delimiter: str) -> list[str] | None:

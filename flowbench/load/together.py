@@ -44,7 +44,10 @@ def groups(files: Iterable[load.Evidence]) -> Iterator[list[load.Evidence]]:
 
 
 def read(
-    group: list[load.Evidence], kind: str | None = None, formats: load.Formats = ()
+    group: list[load.Evidence],
+    kind: str | None = None,
+    formats: load.Formats = (),
+    columns: load.Columns = (),
 ) -> Iterator[tuple[str, pa.Table]]:
     """The tables in the files of a group; the same as ``load.read`` gives of one after the other.
 
@@ -55,7 +58,7 @@ def read(
         yield flowlogs.TABLE.name, rows
         return
     for one in group:
-        yield from load.read(one, kind, formats)
+        yield from load.read(one, kind, formats, columns)
 
 
 def _together(group: list[load.Evidence]) -> pa.Table | None:

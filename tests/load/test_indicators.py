@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowbench.errors import InputError
 from flowbench.load import indicators
 
 
@@ -260,3 +261,50 @@ def test_any_text_is_read_or_refused(lines: list[str]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_looked_at_without_a_fault(head: bytes) -> None:
     indicators.sniff(head)
+
+
+FOREIGN = 'IP Address,"Threat, so called",Expires,confidence\n192.0.2.1,miner,2026-09-30,80\n'
+MAP = ["indicator=ip address,valid_until=Expires", '"kind=Threat, so called"']
+
+
+def mapped(text: str, words: list[str]) -> list:
+    lines = enumerate(text.split("\n"), 1)
+    return list(indicators.rows(lines, "list", dict(indicators.column_map(words))))
+
+
+def test_columns_have_the_names_that_the_user_gives() -> None:
+    (row,) = mapped(FOREIGN, MAP)
+    assert (row["indicator"], row["kind"], row["line"]) == ("192.0.2.1", "mining", 2)
+    assert row["valid_until"] == datetime(2026, 9, 30, 23, 59, 59, 999999, UTC)
+    assert row["confidence"] == 80  # known by its own name
+    columns = dict(indicators.column_map(MAP))
+    assert indicators.mapped(f"\ufeff# by us\n{FOREIGN}".encode(), columns)
+    assert indicators.mapped(b"\xef\xbb\xbf# IP Address;Expires;Threat, so called\r\n", columns)
+    assert not indicators.mapped(FOREIGN.replace("Expires", "Until").encode(), columns)
+    assert not indicators.mapped(b'"\n\xff,,,\n', columns)
+
+
+def test_a_map_can_say_what_a_name_would_not() -> None:
+    text = "ip,category,type\n192.0.2.1,shop,tor\n"
+    (row,) = mapped(text, ["indicator=ip,kind=type,description=category"])
+    assert (row["kind"], row["description"]) == ("tor", "shop")
+
+
+def test_a_list_without_the_columns_is_read_as_ever() -> None:
+    (row,) = mapped("indicator,kind\n192.0.2.1,tor\n", MAP)
+    assert (row["indicator"], row["kind"]) == ("192.0.2.1", "tor")
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["indicator"], "not a map of columns: 'indicator'; give each of indicator, kind"),
+        (["indicator="], "not a map"),
+        (["indicator=a,colour=b"], "'colour=b'"),
+        (["indicator=a,indicator=b"], "'indicator=b'"),
+        (["kind=a"], "does not say which column holds the indicator"),
+    ],
+)
+def test_what_is_no_map(words: list[str], wrong: str) -> None:
+    with pytest.raises(InputError, match=wrong):
+        indicators.column_map(words)
