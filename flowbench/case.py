@@ -366,6 +366,7 @@ class Case:
             clouds=self.table("cloud_ranges"),
             dns=self.dns,
             flows=self.flows if self.fields & outside.LOGGED else None,
+            when=self.span[1],
         )
 
     def _forget(self) -> None:

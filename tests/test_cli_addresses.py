@@ -67,3 +67,10 @@ def test_what_was_reached_without_a_name(story_case) -> None:
         (EXIT, 443, [])
     ]
     assert "judged: 1 of 1 inside hosts" in shown.stderr
+
+
+def test_what_was_looked_up_before_it_was_reached(winterday) -> None:
+    shown = run("resolved", winterday.path, "--format", "json", "--limit", "5")
+    rows = json.loads(shown.stdout)
+    assert len(rows) == 5
+    assert all(row["name"] and row["connections"] for row in rows)

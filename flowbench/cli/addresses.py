@@ -89,6 +89,22 @@ def unresolved(case: Path, limit: int | None, form: str, output: Path | None) ->
     )
 
 
+@main.command()
+@case_argument
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 200 on a terminal.")
+@answers
+def resolved(case: Path, limit: int | None, form: str, output: Path | None) -> None:
+    """The names that hosts of CASE looked up before they connected.
+
+    For each host and address the name it had asked for last, at most a day before; what a host's
+    own cache or another resolver answered is not in the logs.
+    """
+    from flowbench.enrich import names
+
+    opened = open_case(case)
+    _write(opened, names.used(opened.connections, opened.dns), limit, form, output)
+
+
 @main.command("cloud-ranges")
 @click.option(
     "--to",

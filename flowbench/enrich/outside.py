@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import ibis
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
@@ -33,21 +35,23 @@ def known(
     clouds: ibis.Table,
     dns: ibis.Table,
     flows: ibis.Table | None = None,
+    when: pd.Timestamp | None = None,
 ) -> pa.Table:
     """What the sources know of addresses (TABLE), a row for each, ordered by address.
 
     ``ranges`` is load.geography's table, ``clouds`` load.cloudranges', ``dns`` load.dns's;
-    ``flows`` (schema.FLOWS) only where logs name AWS services (see ``services.of``).
+    ``flows`` (schema.FLOWS) only where logs name AWS services, ``when`` is the time that is looked
+    at (see ``services.of`` for both).
     """
     asked = sorted(set(addresses))
     rows = geography.locate(asked, ranges)
-    rows = _beside(_beside(rows, services.of(asked, clouds, flows)), _named(dns))
+    rows = _beside(_beside(rows, services.of(asked, clouds, flows, when)), _named(dns))
     count = pc.fill_null(rows["name_count"], 0)
     rows = rows.set_column(rows.column_names.index("name_count"), "name_count", count)
     return rows.cast(TABLE.arrow)
 
 
-def add(book: pa.Table, **sources: ibis.Table | None) -> pa.Table:
+def add(book: pa.Table, **sources: Any) -> pa.Table:
     """An address book (a table with ``address``) with the columns of TABLE, its rows in order.
 
     ``sources`` are those of ``known``.

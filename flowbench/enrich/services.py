@@ -37,13 +37,21 @@ _ANYTHING = ("EC2", "AMAZON")  # what AWS calls a prefix when it says little, th
 _LOGGED = "flow logs"
 
 
-def of(addresses: Sequence[str], ranges: ibis.Table, flows: ibis.Table | None = None) -> pa.Table:
+def of(
+    addresses: Sequence[str],
+    ranges: ibis.Table,
+    flows: ibis.Table | None = None,
+    when: pd.Timestamp | None = None,
+) -> pa.Table:
     """Cloud, services and region of distinct addresses (TABLE); those of no cloud are left out.
 
     ``ranges`` is load.cloudranges' table. ``flows`` (schema.FLOWS) tells what the logs say; leave
-    it out where no log has the fields. Of each cloud the list published last counts.
+    it out where no log has the fields. Ranges move: of each cloud's lists the last published
+    by ``when`` (UTC) counts, else the first after it; without ``when`` the last of all.
     """
-    told = pd.concat([_listed(addresses, to_frame(_latest(ranges))), _logged(addresses, flows)])
+    told = pd.concat(
+        [_listed(addresses, to_frame(_valid(ranges, when))), _logged(addresses, flows)]
+    )
     if told.empty:
         return TABLE.rows([])
     rank = {service: number for number, service in enumerate(_ANYTHING, 1)}
@@ -72,17 +80,18 @@ def _summed(address: str, rows: list[dict[str, Any]]) -> dict[str, object]:
     }
 
 
-def _latest(ranges: ibis.Table) -> pa.Table:
-    """The ranges of each cloud's latest list."""
+def _valid(ranges: ibis.Table, when: pd.Timestamp | None) -> pa.Table:
+    """The ranges of each cloud's list that held at that time."""
     lists = ranges.select("cloud", "published", "source").distinct().to_pyarrow().to_pylist()
-    latest: dict[str, tuple[bool, str, str]] = {}
+    latest: dict[str, tuple[bool, bool, float, str]] = {}
     for each in lists:
-        made = each["published"]
-        age = (made is not None, made.isoformat() if made else "", each["source"])
-        latest[each["cloud"]] = max(age, latest.get(each["cloud"], age))
+        made = each["published"].timestamp() if each["published"] else 0.0
+        late = when is not None and made > when.timestamp()
+        rank = (bool(each["published"]), not late, -made if late else made, each["source"])
+        latest[each["cloud"]] = max(rank, latest.get(each["cloud"], rank))
     rows = ranges.to_pyarrow()
     keep = [
-        latest[cloud][2] == source
+        latest[cloud][-1] == source
         for cloud, source in zip(rows["cloud"].to_pylist(), rows["source"].to_pylist(), strict=True)
     ]
     return rows.filter(pa.array(keep, pa.bool_()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flowbench.case import Case
@@ -105,3 +106,15 @@ def test_what_aws_published(tmp_path, samples) -> None:
 def test_a_case_without_lists_knows_no_cloud(tmp_path) -> None:
     case = Case.create(tmp_path / "case")
     assert told(case, "198.51.100.200") == {}
+
+
+def test_the_list_of_the_day_counts(case) -> None:
+    def at(day: str) -> list[str]:
+        when = pd.Timestamp(day, tz="UTC")
+        asked = ["198.51.100.200", "203.0.113.5"]
+        rows = services.of(asked, case.table("cloud_ranges"), when=when).to_pylist()
+        return [row["cloud_service"] for row in rows]
+
+    assert at("2026-09-02") == ["S3"]
+    assert at("2026-08-31") == ["CLOUDFRONT"]  # published before, and not yet replaced
+    assert at("2019-01-01") == ["CLOUDFRONT"]  # the first after it
