@@ -8,6 +8,7 @@ Known limit: CloudTrail names the credentials that were used, not the person who
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -71,8 +72,10 @@ def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> pd.DataFr
 def traces(case: Case, findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
     """Who is behind the subjects of findings: (subject, trace, its findings), in their order.
 
-    A subject that had several holders at the times of its findings has one for each.
+    A subject that had several holders at the times of its findings has one for each; one that is
+    no address (a principal, the logs themselves) has none.
     """
+    findings = findings[findings["subject"].map(_is_address).astype(bool)]
     lookup = Lookup(case.holders, findings["subject"])
     groups: dict[tuple[str, Any], list[Any]] = {}
     for place, row in findings.iterrows():
@@ -344,6 +347,14 @@ def _name(event: pd.Series | dict[str, Any]) -> str:
 def _by_time(events: ibis.Table) -> pd.DataFrame:
     frame = to_frame(events.order_by("event_time", "event_id", "source", "item").to_pyarrow())
     return frame.astype(object).where(frame.notna(), None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _told(row: dict[str, Any]) -> str:

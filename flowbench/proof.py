@@ -19,7 +19,8 @@ def behind(
 
     The selector is JSON in the finding's ``evidence``: subject, peers, ports, protocol, from,
     until. A record is chosen when it runs between the subject and a peer, either way, by its own or
-    its packet's addresses, on one of the ports (if any are named), and overlaps the period.
+    its packet's addresses, on one of the ports (if any are named), and overlaps the period. With
+    interfaces and a status it chooses their records of that log-status in the period instead.
 
     Returns the columns of ``flows`` and ``file``, ordered by start, source, line (and item). Raises
     InputError when ``finding`` is none.
@@ -35,7 +36,11 @@ def behind(
     def between(here: list[ibis.Value], there: list[ibis.Value]) -> ibis.Value:
         return ibis.or_(*(c == subject for c in here)) & ibis.or_(*(c.isin(peers) for c in there))
 
-    keep = [between(source, destination) | between(destination, source)]
+    if selector.get("interfaces"):
+        keep = [flows.interface_id.isin(selector["interfaces"])]
+        keep.append(flows.log_status == selector.get("status"))
+    else:
+        keep = [between(source, destination) | between(destination, source)]
     if ports:
         keep.append(flows.srcport.isin(ports) | flows.dstport.isin(ports))
     if selector.get("protocol") is not None:

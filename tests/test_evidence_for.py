@@ -31,6 +31,9 @@ def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
         sample = records.iloc[:: max(1, len(records) // 5)]
         for record in sample.to_dict("records"):
             raw = original(winterday.path / paths[record["source"]], record["line"])
+            if record["log_status"] != "OK":  # a window that is told of has no ends
+                assert raw["log_status"] == record["log_status"]
+                continue
             assert (raw["srcaddr"], raw["dstaddr"]) == (record["srcaddr"], record["dstaddr"])
             for name in ("srcport", "dstport", "protocol", "packets", "bytes"):
                 assert int(raw[name]) == record[name]
