@@ -8,17 +8,20 @@ connection (a thief may fetch as well as send). A destination is a candidate whe
 times what the host sent everybody else on an average day of these logs, at least ``least`` bytes,
 and nearly all of the exchange (the producer-consumer ratio (out - in)/(out + in), Bullard and
 Gerth, is ``one_way`` or more), and when no more than ``shared_by`` hosts send it such amounts. The
-others' bytes are the habit, and not the days before, so that a theft spread over all the days of
-the logs is seen too. Left out is what is a habit itself: what comes each day at the same hour in
-like amounts from the first day on (a backup, an export), and what flows hour by hour all the time
-(logs, metrics).
+others' bytes are the habit (without what goes to other such destinations), and not the days before,
+so that a theft spread over all the days of the logs is seen too.
+
+Left out is what is a habit itself: what comes each day at the same hour in like amounts from the
+first day on (a backup, an export), what flows hour by hour all the time (logs, metrics), and a few
+files now and then, each of the size of an attachment (``lump``).
 
 Severity: medium; high for a listed destination, or from ``grave`` times a usual day and 1 GB on.
 
-Fires falsely: the first backup to a new place, a migration, one large file sent to a partner by a
-host that is quiet otherwise. Cannot see: less than ``factor`` usual days, a theft shared out over
-many addresses or many hosts, one on the clock since before the logs begin, one that hides in a
-service that several hosts feed.
+Fires falsely: the first backup to a new place, or any in logs of one day; a migration; one large
+file sent to a partner by a host that is quiet otherwise. Cannot see: less than ``factor`` usual
+days, a few pieces of the size of an attachment, a theft shared out over many addresses or many
+hosts, one on the clock since before the logs begin, one that hides in a service that several hosts
+feed.
 """
 
 from __future__ import annotations
@@ -55,13 +58,15 @@ def exfiltration(
     least: float = 10e6,
     one_way: float = 0.8,
     shared_by: int = 2,
+    lump: float = 20e6,
     grave: float = 10,
 ) -> list[dict[str, Any]]:
     """One finding per inside host and outside address.
 
     ``factor`` and ``grave``: usual days. ``least``: bytes. ``one_way``: least producer-consumer
     ratio, -1 to 1. ``shared_by``: the most hosts that send a tenth of ``least`` to a destination
-    that is nobody's common one.
+    that is nobody's common one. ``lump``: bytes; what goes out a few times, and less of it in any
+    hour, is a person's files, not a theft (the usual limit of an attachment is 20 to 25 MB).
     """
     begin, end = case.span
     if begin is None or end is None:
@@ -83,8 +88,11 @@ def exfiltration(
         by_peer.sent >= least, by_peer.sent - by_peer.got >= one_way * (by_peer.sent + by_peer.got)
     )
     much = much.join(hosts, "host").semi_join(senders, "peer")
-    much = much.mutate(usual=(much["all"] - much.sent) / days)
-    rows = to_frame(much.filter(much.sent >= factor * much.usual).order_by(_ENDS).to_pyarrow())
+    own = much.group_by("host").aggregate(aside=_.sent.sum().cast("int64"))
+    much = much.join(own, "host")
+    # At best, all that the host sent to places of its own alone is no habit: see below.
+    able = much.filter(much.sent * days >= factor * (much["all"] - much.aside))
+    rows = to_frame(able.order_by(_ENDS).to_pyarrow())
     if rows.empty:
         return []
     keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
@@ -94,16 +102,34 @@ def exfiltration(
     ports = parts.filter(parts.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
     times = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
     doors = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
+    habit = [
+        scheduled(mine := times[ends], begin.timestamp(), days)
+        or steady(mine, days)
+        or now_and_then(mine, min(lump, factor * (row["all"] - row["sent"]) / days))
+        for row in rows.to_dict("records")
+        for ends in [(row["host"], row["peer"])]
+    ]
+    rows = rows[~np.array(habit)]
+    # Two thefts from one host are not each other's habit.
+    odd = rows.groupby("host")["sent"].transform("sum")
+    rows = rows.assign(usual=(rows["all"] - odd) / days)
+    rows = rows[rows["sent"] >= factor * rows["usual"]]
     lists = listed(case, rows["peer"])
     bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
     return [
-        _finding(
-            row, doors[row["host"], row["peer"]], days, (row["host"], row["peer"]) in bad, grave
-        )
+        _finding(row, doors[ends], days, ends in bad, grave)
         for row in rows.to_dict("records")
-        if not scheduled(times[row["host"], row["peer"]], begin.timestamp(), days)
-        and not steady(times[row["host"], row["peer"]], days)
+        for ends in [(row["host"], row["peer"])]
     ]
+
+
+def now_and_then(slots: pd.DataFrame, lump: float) -> bool:
+    """Whether bytes are those of a few files: under ten times ten minutes, no hour of ``lump``.
+
+    ``slots``: epoch seconds (slot) and bytes (sent).
+    """
+    hourly = slots.groupby(slots["slot"] // 3_600)["sent"].sum()
+    return bool(len(slots) < 10 and hourly.max() < lump)
 
 
 def scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:

@@ -56,6 +56,22 @@ def test_a_gigabyte_or_a_listed_place_makes_it_high(tmp_path: Path) -> None:
     assert run(case, "exfiltration")["severity"].tolist() == ["medium"]
 
 
+def test_two_thefts_from_one_host_do_not_excuse_each_other(tmp_path: Path) -> None:
+    both = [*sent(T0 + 40 * HOUR, 60e6), *sent(T0 + 50 * HOUR, 90e6, peer="198.51.100.10", n=1)]
+    found = run(make_case(tmp_path, [*usual(), *both]), "exfiltration")
+    assert found["peer"].tolist() == ["198.51.100.10", DROP]
+    assert "10 times what it sends everybody else in a day (6.1 MB" in found["why"].iloc[1]
+
+
+@pytest.mark.parametrize(("size", "count", "found"), [(5e6, 8, 0), (5e6, 12, 1), (25e6, 2, 1)])
+def test_a_few_attachments_are_no_theft(
+    tmp_path: Path, size: float, count: int, found: int
+) -> None:
+    files = [r for n in range(count) for r in sent(T0 + (9 + 5 * n) * HOUR, size, n=n)]
+    case = make_case(tmp_path, [*usual(out=100_000), *files])
+    assert len(run(case, "exfiltration")) == found
+
+
 def test_it_may_be_fetched_from_outside(tmp_path: Path) -> None:
     fetched = talk(DROP, HOST, 22, T0 + 30 * HOUR, seconds=900, out=50_000, back=90_000_000)
     (row,) = run(make_case(tmp_path, [*usual(), *fetched]), "exfiltration").to_dict("records")
