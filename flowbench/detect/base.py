@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -225,3 +226,19 @@ def port_name(port: int, protocol: int | None) -> str:
     word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
     usual = known_ports.name(port, protocol)
     return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word
+
+
+def some(things: Iterable[object], most: int = 5) -> str:
+    """'a, b, c, d, e and 7 more'."""
+    told = [str(thing) for thing in things]
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + more
+
+
+def is_address(text: str) -> bool:
+    """Whether a word is an IP address; CloudTrail's callers may be services' names."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -26,7 +26,6 @@ CloudTrail or describe-flow-logs answer says so; gaps in logs that are quiet any
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ import pandas as pd
 from ibis import _
 
 from flowbench import coverage
-from flowbench.detect.base import capture_window, detector, finding, many, spell
+from flowbench.detect.base import capture_window, detector, finding, is_address, many, some, spell
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -142,12 +141,6 @@ def _made(
     return row | {"evidence": json.dumps(json.loads(row["evidence"]) | select)}
 
 
-def _list(things: Iterable[object]) -> str:
-    told = [str(thing) for thing in things]
-    more = f" and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
-    return ", ".join(told[:_SHOWN]) + more
-
-
 def _name(interface: str, address: pd.Series) -> str:
     return f"{interface} ({address[interface]})" if interface in address else interface
 
@@ -168,7 +161,7 @@ def _skipped(seen: pd.DataFrame, address: pd.Series) -> list[dict[str, Any]]:
     why = (
         f"AWS left records out (SKIPDATA) in {many(int(rows['lost'].sum()), 'window')} of"
         f" {many(len(rows), 'interface')}, {spell(float(rows['lost_s'].sum()))} in all:"
-        f" {_list(told)} (UTC)."
+        f" {some(told)} (UTC)."
     )
     return [
         _made(
@@ -198,7 +191,7 @@ def _gaps(
                 key = since.floor("10min"), until.ceil("10min")
                 alike.setdefault(key, []).append(row.interface_id)
     for (since, until), who in sorted(alike.items(), key=lambda one: (-len(one[1]), one[0])):
-        names = _list(_name(one, address) for one in who)
+        names = some(_name(one, address) for one in who)
         told.append(f"{names} from {_time(since)} to {_time(until)}")
         times.append((since, until))
     if not told:
@@ -208,7 +201,7 @@ def _gaps(
             "gaps",
             "Gaps in the logs",
             "low",
-            f"The logs pause without a NODATA in {many(len(told), 'gap')}: {_list(told)} (UTC).",
+            f"The logs pause without a NODATA in {many(len(told), 'gap')}: {some(told)} (UTC).",
             "Files that were not collected, a delivery that failed, a flow log that was deleted and"
             " made again, a stopped instance: the records do not say which.",
             (min(since for since, _until in times), max(until for _since, until in times)),
@@ -233,7 +226,7 @@ def _unseen(
     told = []
     for vpc, group in rows.groupby(rows["vpc_id"].fillna("an unknown VPC"), sort=True):
         whole = "" if vpc in logged else ", of which nothing is logged"
-        names = _list(f"{one.interface_id} ({one.address})" for one in group.itertuples())
+        names = some(f"{one.interface_id} ({one.address})" for one in group.itertuples())
         told.append(f"{len(group)} in {vpc}{whole}: {names}")
     new = rows[(rows["known_from"] == "cloudtrail") & (rows["valid_from"] >= begin)]
     why = (
@@ -241,7 +234,7 @@ def _unseen(
         f" the case has: {'; '.join(told[:_SHOWN])}."
     )
     if len(new):
-        why += f" Made while the logs ran: {_list(new['interface_id'])}."
+        why += f" Made while the logs ran: {some(new['interface_id'])}."
     return [
         _made(
             "unseen",
@@ -281,7 +274,7 @@ def _fell_silent(
             "fell-silent",
             "Interfaces that fell silent while the instance lived",
             "medium",
-            f"{many(len(told), 'interface')} left no record, NODATA neither: {_list(told)} (UTC).",
+            f"{many(len(told), 'interface')} left no record, NODATA neither: {some(told)} (UTC).",
             "A flow log that was deleted, narrowed or failed, or files that were not collected. A"
             " role's session may also live on where its credentials were carried to.",
             (min(row.last for row in rows), max(lives[row.instance_id][0] for row in rows)),
@@ -360,17 +353,17 @@ def _switch(
 ) -> dict[str, Any]:
     anew = len(made) > 0
     ids = {one for text in group["request"].dropna() for one in re.findall(r"\bfl-\w+", text)}
-    times = _list(dict.fromkeys(map(_time, group["event_time"])))
-    cited = _list(f"{row.event_id or 'one without id'} in {row.file}" for row in group.itertuples())
+    times = some(dict.fromkeys(map(_time, group["event_time"])))
+    cited = some(f"{row.event_id or 'one without id'} in {row.file}" for row in group.itertuples())
     why = (
         f"{who} {'tried to switch' if failed else 'switched'} off {OFF[name]} with {name}"
-        f"{f' of {_list(sorted(ids))}' if ids else ''} from"
-        f" {_list(sorted(set(group['source_ip'].dropna())))} at {times} UTC (event {cited})."
+        f"{f' of {some(sorted(ids))}' if ids else ''} from"
+        f" {some(sorted(set(group['source_ip'].dropna())))} at {times} UTC (event {cited})."
     )
     if failed:
-        why += f" It was refused: {_list(sorted(set(group['error_code'])))}."
+        why += f" It was refused: {some(sorted(set(group['error_code'])))}."
     elif name == "DeleteFlowLogs":
-        fell = f": {_list(silent)}" if len(silent) else ""
+        fell = f": {some(silent)}" if len(silent) else ""
         why += f" {many(len(silent), 'interface')} left no record from then on{fell}."
     if anew:
         why += f" The same principal called CreateFlowLogs at {_time(made.iloc[0])}."
@@ -384,17 +377,6 @@ def _switch(
         else "Infrastructure code that takes a VPC down deletes its flow logs too. What was"
         " recorded before stays.",
         (group["event_time"].min(), group["event_time"].max()),
-        _addresses(group["source_ip"]),
+        [one for one in group["source_ip"].dropna() if is_address(one)],
         subject=who,
     )
-
-
-def _addresses(places: pd.Series) -> list[str]:
-    """The callers that are addresses, not names of services."""
-    found = []
-    for place in sorted(set(places.dropna())):
-        try:
-            found.append(str(ipaddress.ip_address(place)))
-        except ValueError:
-            continue
-    return found

@@ -1,0 +1,264 @@
+"""Credentials and services out of place are found; what an estate does by itself stays silent."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from tests.traffic import T0, Record, interface, make_case, talk
+
+HOUR, DAY = 3_600, 86_400
+HOST, OTHER, SAAS, THIEF = "10.0.0.5", "10.0.7.6", "203.0.113.200", "198.51.100.66"
+NAT, NAT2, MINE, HIS = "203.0.113.10", "203.0.113.20", "i-0aaaa1111", "i-0bbbb2222"
+ACCOUNT = "arn:aws:sts::111122223333:assumed-role/"
+
+
+def attached(address: str, name: str, instance: str, **more: Any) -> dict[str, Any]:
+    return interface(address, name, VpcId="vpc-1", Attachment={"InstanceId": instance}, **more)
+
+
+def gate(address: str, name: str, public: str, vpc: str) -> dict[str, Any]:
+    return interface(address, name, kind="nat_gateway", VpcId=vpc, Association={"PublicIp": public})
+
+
+ESTATE = [
+    attached(HOST, "a", MINE), attached(OTHER, "b", HIS, Association={"PublicIp": "203.0.113.30"}),
+    gate("10.0.9.1", "n", NAT, "vpc-1"), gate("10.5.9.1", "m", NAT2, "vpc-2"),
+]  # fmt: skip
+
+
+def call(
+    who: str,
+    source: str,
+    at: float,
+    name: str = "GetObject",
+    *,
+    service: str = "s3",
+    number: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    """A call by role/session, or by a user where there is no slash."""
+    user = "/" not in who
+    identity = (
+        {"type": "IAMUser", "userName": who, "arn": f"arn:aws:iam::1:user/{who}"}
+        if user
+        else {"type": "AssumedRole", "arn": ACCOUNT + who, "accessKeyId": f"ASIA{who[-5:]}"}
+    )
+    return {
+        "eventVersion": "1.08", "eventID": f"{who}-{name}-{at}-{number}", "eventName": name,
+        "eventTime": pd.Timestamp(T0 + at, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": f"{service}.amazonaws.com", "awsRegion": "us-east-1",
+        "userIdentity": identity, "sourceIPAddress": source,
+    } | more  # fmt: skip
+
+
+def asked(host: str, name: str, at: float, answer: str = SAAS) -> dict[str, Any]:
+    return {
+        "version": "1.100000", "account_id": "1", "region": "us-east-1", "vpc_id": "vpc-1",
+        "query_timestamp": pd.Timestamp(T0 + at, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "query_name": name + ".", "rcode": "NOERROR", "query_type": "A", "query_class": "IN",
+        "srcaddr": host, "srcport": "5", "transport": "UDP",
+        "answers": [{"Rdata": answer, "Type": "A", "Class": "IN"}],
+    }  # fmt: skip
+
+
+def alive(*hosts: str) -> list[Record]:
+    """Hosts that call something for four days."""
+    return [
+        record
+        for host in hosts
+        for hour in [*range(0, 96, 6), 95.9]
+        for record in talk(host, SAAS, 443, T0 + int(hour * HOUR), source_port=40_000)
+    ]
+
+
+def run(case: Case) -> list[dict[str, Any]]:
+    return detect.run(case, only=["service-abuse"]).to_dict("records")
+
+
+def own(count: int = 6) -> list[dict[str, Any]]:
+    """Ordinary calls of the instance: from its NAT gateway, and by an endpoint."""
+    return [call(f"web/{MINE}", NAT if n % 2 else HOST, n * HOUR, number=n) for n in range(count)]
+
+
+# ---- carried off --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+@pytest.mark.parametrize("ip6", [False, True])
+def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bool) -> None:
+    chance = random.Random(seed)
+    thief = f"2001:db8:{chance.randrange(9)}::{chance.randrange(1, 99)}" if ip6 else THIEF
+    at, count = chance.uniform(1, 90) * HOUR, chance.randrange(1, 9)
+    stolen = [
+        call(f"web/{MINE}", thief, at + n * 60, "ListBuckets", number=n, errorCode="AccessDenied")
+        for n in range(count)
+    ]
+    case = make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=[*own(), *stolen])
+    (row,) = run(case)
+    assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, thief)
+    assert row["title"] == "Instance credentials used elsewhere"
+    assert f"called AWS {count} time" in row["why"]
+    assert (
+        f"from {thief}, outside what the case knows as its own: ListBuckets {count}x" in row["why"]
+    )
+    assert f"{count} refused. Its other 6 calls came from {HOST}, {NAT}" in row["why"]
+    assert "in other.jsonl" in row["why"]
+    assert row["first_seen"] == pd.Timestamp(T0 + int(at), unit="s", tz="UTC")
+
+
+def test_used_by_a_neighbour_is_high_and_by_another_gate_medium(tmp_path: Path) -> None:
+    beside = [*own(), call(f"web/{MINE}", OTHER, HOUR, number=9)]
+    (row,) = run(make_case(tmp_path / "1", alive(HOST), interfaces=ESTATE, json_lines=beside))
+    assert (row["severity"], row["peer"]) == ("high", OTHER)
+    assert "another host of the case" in row["why"]
+    beyond = [*own(), call(f"web/{MINE}", NAT2, HOUR, number=9)]
+    (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=ESTATE, json_lines=beyond))
+    assert row["severity"] == "medium"
+    assert "the NAT gateway of another VPC" in row["why"]
+
+
+def test_its_own_places_and_services_that_call_for_it_are_silent(tmp_path: Path) -> None:
+    calls = [*own(), call(f"b/{HIS}", "203.0.113.30", HOUR), call(f"b/{HIS}", OTHER, 2 * HOUR)]
+    calls += [call(f"web/{MINE}", "ec2.amazonaws.com", HOUR, number=7)]
+    calls += [call(f"web/{MINE}", "AWS Internal", HOUR, number=8)]
+    assert run(make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=calls)) == []
+
+
+def test_a_way_out_that_nobody_lists(tmp_path: Path) -> None:
+    hosts = [attached(f"10.0.0.{n}", f"h{n}", f"i-0cccc000{n}") for n in range(3)]
+    calls = [
+        call(f"web/i-0cccc000{n}", NAT, n * HOUR + m, number=m) for n in range(3) for m in range(3)
+    ]
+    assert run(make_case(tmp_path / "1", alive(HOST), interfaces=hosts, json_lines=calls)) == []
+    calls.append(call("web/i-0cccc0001", THIEF, 30 * HOUR))
+    (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=hosts, json_lines=calls))
+    assert (row["subject"], row["peer"]) == ("10.0.0.1", THIEF)
+    assert f"{NAT} passes for its way out" in row["caveats"]
+
+
+def test_an_instance_that_nothing_else_knows(tmp_path: Path) -> None:
+    calls = [*own(), call(f"web/{MINE}", THIEF, HOUR, number=9)]
+    (row,) = run(
+        make_case(
+            tmp_path, alive(HOST), json_lines=[c for c in calls if c["sourceIPAddress"] != HOST]
+        )
+    )
+    assert (row["subject"], row["peer"], row["severity"]) == (MINE, THIEF, "medium")
+    assert "Nothing tells which addresses the instance had" in row["caveats"]
+
+
+# ---- in two places ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["alice", "admin/alice"])
+def test_one_principal_in_two_places_at_once(tmp_path: Path, who: str) -> None:
+    turns = ["198.51.100.4", "203.0.113.4", "198.51.100.9", "203.0.113.4"]
+    calls = [call(who, source, 9 * HOUR + n * 900) for n, source in enumerate(turns)]
+    (row,) = run(make_case(tmp_path, alive(HOST), json_lines=calls))
+    assert (row["severity"], row["subject"], row["title"]) == (
+        "medium",
+        who,
+        "One principal in two places",
+    )
+    assert "from 2 networks in turn, changing 3 times within an hour" in row["why"]
+    assert row["peers"].tolist() == ["198.51.100.4", "198.51.100.9", "203.0.113.4"]
+
+
+def test_who_goes_home_or_has_many_runners_is_silent(tmp_path: Path) -> None:
+    home = [call("alice", "198.51.100.4", n * HOUR) for n in range(8)]
+    home += [call("alice", "203.0.113.4", n * HOUR) for n in range(12, 20)]
+    home += [call("alice", "198.51.100.4", n * HOUR) for n in range(24, 30)]
+    runners = [call("ci", f"198.{51 + n % 7}.100.4", n * 60) for n in range(60)]
+    inside = [call("bob", HOST if n % 2 else "198.51.100.4", n * 60) for n in range(8)]
+    two = [call(f"deploy/run-{n}", f"198.{51 + n}.100.4", n * 60) for n in range(4)]
+    calls = [*home, *runners, *inside, *two]
+    assert run(make_case(tmp_path, alive(HOST), json_lines=calls)) == []
+
+
+# ---- new services -------------------------------------------------------------------------------
+
+
+def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
+    names = [asked(HOST, "s3.us-east-1.amazonaws.com", n * 6 * HOUR) for n in range(15)]
+    names += [asked(HOST, "ssm.us-east-1.amazonaws.com", 3 * DAY)]
+    quiet = make_case(tmp_path / "1", alive(HOST), json_lines=names)
+    assert run(quiet) == []
+    names += [asked(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
+    (row,) = run(make_case(tmp_path / "2", alive(HOST), json_lines=names))
+    assert (row["severity"], row["subject"], row["peer"]) == ("medium", HOST, SAAS)
+    assert "1 AWS service that neither it nor a neighbour used in the first 48.0 h" in row["why"]
+    assert (
+        "iam from 2026-09-04 00:00 on (DNS, 4x). Among them what gives or guards power: iam."
+        in row["why"]
+    )
+    assert "the case has no CloudTrail" in row["caveats"]
+
+
+def test_the_logs_own_word_and_the_roles_calls(tmp_path: Path) -> None:
+    records = [*alive(HOST), *talk(HOST, "203.0.113.77", 443, T0 + 3 * DAY)]
+    asks = call(f"web/{MINE}", NAT, 3 * DAY, "ListRoles", service="organizations")
+    named = [Serviced(**vars(record)) for record in records]
+    case = make_case(tmp_path, named, interfaces=ESTATE, json_lines=[asks])
+    (row,) = run(case)
+    assert (row["severity"], row["peer"]) == ("medium", "203.0.113.77")
+    assert "dynamodb from 2026-09-04 00:00 on (flow logs, 1x)" in row["why"]
+    assert "organizations from 2026-09-04 00:00 on (CloudTrail, 1x)" in row["why"]
+    assert len(case.evidence_for(row)) == 2
+
+
+class Serviced(Record):
+    """A record that names the service of one address."""
+
+    @property
+    def pkt_dst_aws_service(self) -> str | None:
+        return "DYNAMODB" if self.dstaddr == "203.0.113.77" else None
+
+
+def test_what_the_like_do_and_what_all_begin_is_silent(tmp_path: Path) -> None:
+    near, hosts = "10.0.0.9", [HOST, "10.0.1.5", "10.0.2.5"]
+    names = [asked(near, "secretsmanager.us-east-1.amazonaws.com", HOUR)]
+    names += [asked(HOST, "secretsmanager.us-east-1.amazonaws.com", 3 * DAY)]
+    names += [asked(host, "sqs.us-east-1.amazonaws.com", 3 * DAY) for host in hosts]
+    names += [asked("10.0.44.5", "iam.amazonaws.com", 3 * DAY)]  # a new host
+    names += [asked(HOST, "ec2-1-2-3-4.compute-1.amazonaws.com", 3 * DAY)]
+    names += [asked(HOST, "iam.amazonaws.com.evil.example", 3 * DAY)]
+    assert run(make_case(tmp_path, alive(near, *hosts), json_lines=names)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("sts.amazonaws.com", "sts"), ("iam.amazonaws.com", "iam"),
+        ("bucket.s3.eu-west-1.amazonaws.com", "s3"), ("s3-us-west-2.amazonaws.com", "s3"),
+        ("api.ecr.us-gov-west-1.amazonaws.com", "ecr"), ("lambda.us-east-1.api.aws", "lambda"),
+        ("ec2.cn-north-1.amazonaws.com.cn", "ec2"), ("amazonaws.com", ""), ("example.com", ""),
+    ],
+)  # fmt: skip
+def test_names_of_services(name: str, service: str) -> None:
+    import re
+
+    from flowbench.detect.service_abuse import _API
+
+    found = re.search(_API, name)
+    assert (found[1] if found else "") == service
+
+
+def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
+    strange = [
+        call("<script>/x'; --\x1b[31m", "10.0.0.300", HOUR),
+        call("x", "::ffff:1.2.3.4%eth0", 2),
+    ]
+    strange += [call(f"web/{MINE}", THIEF, HOUR, "=cmd|'/C calc'!A0<b>"), *own()]
+    (row,) = run(make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=strange))
+    assert "=cmd|'/C calc'!A0<b> 1x" in row["why"]
+
+
+def test_an_empty_case(tmp_path: Path) -> None:
+    assert detect.run(Case.create(tmp_path / "c"), only=["service-abuse"]).empty
