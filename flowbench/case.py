@@ -4,6 +4,7 @@
       case.json       what it is
       custody.jsonl   the custody log: every load with its files and their digests (see custody)
       tables/         Parquet parts, one folder a table (see store)
+      findings/       what the detectors found, run by run (see runs)
       derived/        what can be computed again: delete it whenever you like
       evidence/       copies of the evidence, with ``copy=True`` only, and what was fetched
       spill-*/        what a running query cannot hold in memory

@@ -147,10 +147,13 @@ def _is_entry(entry: object) -> bool:
     gone = entry["details"].get("supersedes", [])
     if not isinstance(gone, list) or not all(isinstance(seq, int) for seq in gone):
         return False
+    if not isinstance(entry["details"].get("seen", 0), int):
+        return False
     if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
         return False
     needed = {"evidence": ("source", "sha256", "file", "path", "fields"),
-              "parts": ("table", "file", "sha256")}  # fmt: skip
+              "parts": ("table", "file", "sha256"),
+              "runs": ("file", "sha256", "bytes")}  # fmt: skip
     return all(
         isinstance(row, dict) and all(name in row for name in names)
         for key, names in needed.items()

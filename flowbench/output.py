@@ -27,7 +27,7 @@ FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_PROSE = ("why", "what", "raw", "reason", "detail", "question", "file", "name")
+_PROSE = ("why", "what", "changed", "raw", "reason", "detail", "question", "file", "name")
 _WIDEST = 600  # characters of a cell on a terminal
 _WIDTHS = {"raw": 100}  # rubbish, of which a glimpse is enough
 

@@ -22,8 +22,8 @@ def check(path: Path, log: custody.Log) -> pd.DataFrame:
     The members of an archive are sound when the archive is; of one that changed, or that was not
     loaded whole, each member is looked for by its digest.
 
-    Columns: what ('evidence', 'table', 'derived', 'custody'), name, ok, detail (what no longer
-    matches).
+    Columns: what ('evidence', 'table', 'derived', 'findings', 'custody'), name, ok,
+    detail (what no longer matches).
     """
     rows = [("evidence", *found) for found in _evidence(path, log.evidence)]
     rows += [
@@ -39,6 +39,11 @@ def check(path: Path, log: custody.Log) -> pd.DataFrame:
         ("table", name, False, "no entry of the custody log names it")
         for file in sorted((path / "tables").glob("*/*.parquet"))
         if (name := file.relative_to(path / "tables").as_posix()) not in named
+    ]
+    runs = {run["file"]: run for e in log.entries for run in e["details"].get("runs") or ()}
+    rows += [
+        ("findings", name, *_same(path / "findings" / Path(name).name, run["sha256"], run["bytes"]))
+        for name, run in sorted(runs.items())
     ]
     anew = "changed: it is worked out anew, not believed"
     rows += [

@@ -22,7 +22,7 @@ LAYERS = [
     {"load", "enrich", "connections", "athena", "policy"},
     {"store", "restore", "intake", "verify", "proof", "coverage", "derived"},
     {"case"},
-    {"detect", "attribution", "graph", "timeline", "fetch", "hunt", "segmentation"},
+    {"detect", "attribution", "graph", "timeline", "fetch", "hunt", "segmentation", "runs"},
     {"plot", "output"},
     {"report", "evaluate"},
     {"scenario"},

@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flowbench.cli.base import answers, canonical, case_argument, main, open_case
+from flowbench.errors import CaseError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flowbench.case import Case
 
 
 @main.command()
 @case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run this detector (again for more).")
 @click.option("--show-hidden", is_flag=True, help="Show what allow lists hide, too.")
+@click.option("--since-last", is_flag=True, help="Show what changed since the run before.")
 @answers
 def detect(
-    case: Path, only: tuple[str, ...], show_hidden: bool, form: str, output: Path | None
+    case: Path,
+    only: tuple[str, ...],
+    show_hidden: bool,
+    since_last: bool,
+    form: str,
+    output: Path | None,
 ) -> None:
-    """What CASE's records point to, the gravest first."""
+    """What CASE's records point to, the gravest first.
+
+    A run of all detectors is kept in the case; --since-last compares with the one kept last.
+    """
     from flowbench import detect as detectors
     from flowbench import output as out
     from flowbench.detect.base import many
 
+    if since_last and show_hidden:
+        raise InputError("--since-last tells what becomes hidden: leave --show-hidden out")
     opened = open_case(case)
     plan = detectors.plan(opened)
     everything = detectors.run(opened, only=list(only) or None, hidden=True)
     found, hidden = detectors.apart(everything)
     shown = ["severity", "score", "detector", "first_seen", "why"]
-    if show_hidden:
+    if since_last:
+        _since_last(opened, everything, only, form, output)
+    elif show_hidden:
         out.write(everything, form, output, columns=[*shown, "hidden_by"])
     else:
         out.write(found, form, output, columns=shown)
@@ -39,6 +59,51 @@ def detect(
         if not only or row.detector in only:
             click.echo(f"{row.detector}: {row.reason}", err=True)
     click.echo(f"{len(found)} findings", err=True)
+    if not only:
+        _keep(opened, everything)
+
+
+def _since_last(
+    case: Case, found: pd.DataFrame, only: tuple[str, ...], form: str, output: Path | None
+) -> None:
+    """Print what changed since the run kept last, and say what that may come from."""
+    from flowbench import detect as detectors
+    from flowbench import output as out
+    from flowbench import runs
+
+    try:
+        before = runs.last(case)
+    except CaseError as error:
+        before = None
+        click.echo(f"flowbench: {out.plain(error)}", err=True)
+    else:
+        if before is None:
+            click.echo("there is no run before this one to compare with", err=True)
+    if before is None:
+        changes = detectors.CHANGES.frame([])
+    else:
+        then = before.findings
+        changes = detectors.compare(then[then["detector"].isin(only)] if only else then, found)
+    shown = ["change", "severity", "detector", "subject", "changed", "why"]
+    if len(changes) or form != "table" or output is not None:
+        out.write(changes, form, output, columns=shown)
+    if before is not None:
+        counts = changes["change"].value_counts()
+        told = ", ".join(f"{counts.get(name, 0)} {name}" for name in ("new", "changed", "gone"))
+        click.echo(f"since the run of {before.time}: {told}", err=True)
+        for sentence in runs.differences(case, before):
+            click.echo(f"  {out.plain(sentence)}", err=True)
+
+
+def _keep(case: Case, found: pd.DataFrame) -> None:
+    """Keep the run in the case, unless that cannot be written: the answer is given all the same."""
+    from flowbench import output as out
+    from flowbench import runs
+
+    try:
+        runs.keep(case, found)
+    except CaseError as error:
+        click.echo(f"this run is not kept: {out.plain(error)}", err=True)
 
 
 @main.command()

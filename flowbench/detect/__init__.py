@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from flowbench.detect.base import FINDINGS, REGISTRY, SEVERITIES, Detector, in_order
+from flowbench.detect.changes import CHANGES, compare
 from flowbench.errors import InputError
 from flowbench.schema import Table
 
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 
     from flowbench.case import Case
 
-__all__ = ["FINDINGS", "HIDDEN", "SEVERITIES", "apart", "plan", "registered", "run"]
+__all__ = [
+    "CHANGES",
+    "FINDINGS",
+    "HIDDEN",
+    "SEVERITIES",
+    "apart",
+    "compare",
+    "plan",
+    "registered",
+    "run",
+]
 
 HIDDEN = Table.of(
     "hidden_findings",
