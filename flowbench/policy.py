@@ -17,10 +17,13 @@
         from: any
         to: databases
         verdict: must not
+    countries:
+      must not: [KP, IR]         # or may: [CH, DE, US], and no others
 
 A group holds what any of its lines names. ``from`` is who opened the connection. Beside the groups
 there are ``any``, ``inside`` (addresses of our own) and ``outside`` (all others). Ports are service
-ports: 443, 8000-8100. Protocols are tcp, udp, icmp, icmpv6 or IANA numbers.
+ports: 443, 8000-8100. Protocols are tcp, udp, icmp, icmpv6 or IANA numbers. Countries, which inside
+hosts may or must not reach, are ISO 3166-1 codes.
 
 A policy may come from anybody: only YAML's text, lists and mappings are read (every value as the
 text it is written as, so that no tag becomes a number), nothing is made of it but these words;
@@ -52,6 +55,7 @@ _IDS = {
     name: re.compile(rf"{prefix}-[0-9a-zA-Z-]+")
     for name, prefix in (("subnets", "subnet"), ("vpcs", "vpc"), ("security-groups", "sg"))
 }
+_PARTS = ("groups", "rules", "countries")
 _GROUP = ("tags", *_IDS, "cidrs", "addresses")
 _RULE = ("name", "from", "to", "ports", "protocols", "verdict")
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "timestamp")}
@@ -90,6 +94,13 @@ class Policy:
     groups: dict[str, Group]
     rules: tuple[Rule, ...]
     default: bool  # whether what no rule speaks of is allowed
+    countries: dict[bool, frozenset[str]] = field(default_factory=dict)  # that may, or must not
+
+    def allows(self, country: str) -> bool:
+        """Whether inside hosts may reach a country (ISO 3166-1 code)."""
+        return country not in self.countries.get(False, ()) and (
+            country in self.countries.get(True, (country,))
+        )
 
 
 def read(path: Path) -> Policy:
@@ -157,16 +168,17 @@ class _Reader:
             raise InputError(f"{self.label}: not YAML: {str(error).splitlines()[0]}") from None
         if root is None:
             raise InputError(f"{self.label} is empty: a policy has groups and rules")
-        parts = self.mapping(root, "the policy", ("default", "groups", "rules"))
-        for needed in ("groups", "rules"):
+        parts = self.mapping(root, "the policy", (*_PARTS, "default"))
+        for needed in ("groups", "rules") if parts.keys() != {"countries"} else ():
             if needed not in parts:
                 self.fail(root, f"the policy has no {needed}")
         groups = {}
-        for key, node in self.pairs(parts["groups"], "groups"):
+        for key, node in self.pairs(parts["groups"], "groups") if "groups" in parts else ():
             if key in EVERYONE:
                 self.fail(node, f"no group can be called {key}: it stands for {key} address")
             groups[key] = self.group(key, node)
-        rules = [self.rule(node, groups) for node in self.items(parts["rules"], "rules")]
+        listed = self.items(parts["rules"], "rules") if "rules" in parts else []
+        rules = [self.rule(node, groups) for node in listed]
         known: dict[str, int] = {}
         for rule in rules:
             if known.setdefault(rule.name, rule.line) != rule.line:
@@ -177,7 +189,12 @@ class _Reader:
         default = True
         if "default" in parts:
             default = self.word(parts["default"], "default", _DEFAULTS)
-        return Policy(groups, tuple(rules), default)
+        countries = {}
+        if "countries" in parts:
+            found = self.mapping(parts["countries"], "countries", tuple(_VERDICTS))
+            for verdict, node in found.items():
+                countries[_VERDICTS[verdict]] = frozenset(self.each(node, "countries", _country))
+        return Policy(groups, tuple(rules), default, countries)
 
     # ---- groups and rules ---------------------------------------------------------------
 
@@ -331,6 +348,12 @@ def _address(text: str) -> tuple[str, str]:
     except ValueError:
         raise ValueError(f"'{text}' is no address") from None
     return address, address
+
+
+def _country(text: str) -> str:
+    if not re.fullmatch(r"[A-Z]{2}", text):
+        raise ValueError(f"'{text}' is no country code of two capitals (ISO 3166-1), like CH")
+    return text
 
 
 def _ports(text: str) -> tuple[int, int]:

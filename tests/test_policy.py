@@ -99,6 +99,8 @@ def test_the_example_in_the_documentation_is_a_policy() -> None:
         (RULE.replace("from: a", "from: b") + "}", "p, line 3: a rule's from: no group is called"),
         (RULE.replace("to: any, ", "") + "}", "p, line 3: a rule without 'to'"),
         (RULE.replace("may", "must") + "}", "verdict is 'must'; it can be may or must not"),
+        ("countries: {may: [ch]}", "p, line 1: countries: 'ch' is no country code of two capitals"),
+        ("countries: {never: [CH]}", "unknown key 'never'; known are may, must not"),
         (RULE + ", ports: 0}", "'0' is no port (1 to 65535)"),
         (RULE + ", ports: 90-80}", "'90-80' is no port"),
         (RULE + ", ports: 99999}", "'99999' is no port"),

@@ -1,0 +1,153 @@
+"""Geography: who reached countries that are forbidden, or that nobody here used to reach?
+
+Question: which inside host spoke with addresses in a country that the case's policy forbids, or
+that no host of the estate spoke with while it was learned what is usual?
+
+Method: every outside address that an inside host called and got an answer from is put into its
+country (enrich.geography). A policy (``countries`` in flowbench.policy) is held against all of
+them: what was answered is medium, what was only tried is low. Without one, the first half of the
+logs, a day at least and a week at most, tells which countries are usual; one that is first reached
+later, by ``few`` hosts at most and in no cloud that is known, is new, and low: a reason to look.
+New must be rare: where countries keep coming (three times fewer new ones than in the second half of
+the learning span, over as long a time), newness says nothing and nothing is said.
+
+Fires falsely: content networks whose nodes move, a roaming colleague's address, a new partner.
+Cannot see: what lies behind a proxy, relay or content network; a country that a thief used from the
+first day on. Where a network is registered is not always where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import pandas as pd
+from ibis import _
+
+from flowbench import policy as policies
+from flowbench.detect.base import detector, finding, many, spell, volume
+from flowbench.enrich import services
+from flowbench.enrich.geography import locate
+from flowbench.schema import to_frame
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+_DAY = 86_400
+_SHOWN = 6  # addresses named in a sentence
+_MOST = 1_000  # addresses of a finding that lead to records
+
+
+@detector(
+    id="geography",
+    title="Traffic with an unusual country",
+    question="Who reached countries that the policy forbids, or that are new here?",
+    technique="T1071",
+)
+def geography(case: Case, *, few: int = 3, factor: float = 3) -> list[dict[str, Any]]:
+    """One finding per inside host for all forbidden countries, one for all new ones.
+
+    ``few``: hosts that a new country may have. ``factor``: how many times more countries than to
+    be expected must be new.
+    """
+    p = case.pairs
+    p = p.filter(p.direction == "outbound", ~p.relay, p.bytes_out > 0)
+    asked = p.select("responder").distinct().order_by("responder").to_pyarrow()
+    places = locate(asked["responder"].to_pylist(), case.table("geography"))
+    places = places.select(["address", "country", "country_source"]).drop_null()
+    if not places.num_rows:
+        return []
+    where = ibis.memtable(places)
+    p = p.join(where, p.responder == where.address)
+    policy = policies.parse(case.policy, "the case's policy") if case.policy else None
+    found = []
+    if policy is not None and policy.countries:
+        codes = sorted(set(places["country"].to_pylist()))
+        forbidden = [code for code in codes if not policy.allows(code)]
+        found += [
+            _finding(host, rows, "The case's policy forbids it.", forbidden=True)
+            for host, rows in _hosts(p.filter(p.country.isin(forbidden)))
+        ]
+        p = p.filter(~p.country.isin(forbidden))
+    new, learned = _new(p, few, factor)
+    if new:
+        mine = to_frame(p.filter(p.country.isin(new)).order_by("responder").to_pyarrow())
+        cloud = services.of(sorted(set(mine["responder"])), case.table("cloud_ranges"))
+        mine = mine[(mine["answered"] > 0) & ~mine["responder"].isin(cloud["address"].to_pylist())]
+        why = f"Nobody here reached it in the first {spell(learned)} of the logs."
+        found += [
+            _finding(str(host), rows, why, forbidden=False)
+            for host, rows in mine.groupby("initiator", sort=True)
+        ]
+    return found
+
+
+def _hosts(pairs: ibis.Table) -> list[tuple[str, pd.DataFrame]]:
+    rows = to_frame(pairs.order_by("initiator", "responder", "service_port").to_pyarrow())
+    return [(str(host), mine) for host, mine in rows.groupby("initiator", sort=True)]
+
+
+def _new(pairs: ibis.Table, few: int, factor: float) -> tuple[list[str], float]:
+    """Countries first reached after the learning span, and how long that is (seconds)."""
+    answered = pairs.filter(pairs.answered > 0)
+    first = answered.group_by("country").aggregate(
+        first=_.first_seen.min(), last=_.last_seen.max(), hosts=_.initiator.nunique()
+    )
+    rows = to_frame(first.order_by("country").to_pyarrow())
+    begin, end = rows["first"].min(), rows["last"].max()
+    seconds = (end - begin).total_seconds() if len(rows) else 0.0
+    if seconds < 1.5 * _DAY:  # it teaches nothing
+        return [], 0.0
+    lesson = min(7 * _DAY, max(_DAY, seconds / 2))
+    age = (rows["first"] - begin).dt.total_seconds()
+    late = int(((age >= lesson / 2) & (age < lesson)).sum())
+    expected = late * (seconds - lesson) / (lesson / 2)
+    new = rows[age >= lesson]
+    if len(new) <= factor * expected:
+        return [], lesson
+    return new.loc[new["hosts"] <= few, "country"].tolist(), lesson
+
+
+def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> dict[str, Any]:
+    """All that one host had to do with some countries."""
+    peers = rows.groupby("responder").agg(
+        country=("country", "first"), out=("bytes_out", "sum"), answered=("answered", "sum")
+    )
+    peers = peers.sort_values(["out", "country"], ascending=[False, True], kind="stable")
+    countries = sorted(set(rows["country"]))
+    answered = int(rows["answered"].sum())
+    first, last = rows["first_seen"].min(), rows["last_seen"].max()
+    sent, got = int(rows["bytes_out"].sum()), int(rows["bytes_in"].sum())
+    shown = [f"{peer} ({country})" for peer, country in peers["country"].head(_SHOWN).items()]
+    more = f" and {len(peers) - _SHOWN} more" if len(peers) > _SHOWN else ""
+    why = (
+        f"{host} called {', '.join(shown)}{more} in {', '.join(countries)}"
+        f" {many(int(rows['connections'].sum()), 'time')} within"
+        f" {spell((last - first).total_seconds())}: {answered} answered, {volume(sent)} out,"
+        f" {volume(got)} in. {reason}"
+    )
+    kept = peers.head(_MOST).index
+    rows = rows[rows["responder"].isin(kept)]
+    said = finding(
+        "geography",
+        severity="medium" if forbidden and answered else "low",
+        score=0.6 if forbidden else 0.3,
+        subject=host,
+        peers=kept,
+        ports=rows["service_port"],
+        protocol=int(rows["protocol"].iloc[0]) if rows["protocol"].nunique() == 1 else None,
+        first_seen=first,
+        last_seen=last,
+        connections=int(rows["connections"].sum()),
+        bytes_out=sent,
+        bytes_in=got,
+        why=why,
+        caveats=(
+            "A country is where a network is registered or used, as told by"
+            f" {', '.join(sorted(set(rows['country_source'])))}; content networks, relays and"
+            " VPNs stand for others."
+        ),
+        title="A forbidden country" if forbidden else "A country that is new here",
+        about="forbidden" if forbidden else "new",
+    )
+    return said | ({"some_peers": True} if len(peers) > _MOST else {})
