@@ -123,5 +123,5 @@ def test_recorded_scans_are_found_and_recorded_backscatter_is_silent(
     table = evaluate([place], place / "labels.csv").table
     rows = table[table["detector"] == "scan"]
     assert rows["caught"].sum() == caught == rows["pairs"].sum()
-    assert rows[["false_benign", "false_background"]].sum().sum() == 0
+    assert table[["false_benign", "false_background"]].sum().sum() == 0  # nobody else fires either
     assert rows["benign_pairs"].sum() == (0 if kind else 509)
