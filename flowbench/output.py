@@ -30,6 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u206
 _PROSE = ("why", "what", "changed", "raw", "reason", "detail", "question", "file", "name")
 _WIDEST = 600  # characters of a cell on a terminal
 _WIDTHS = {"raw": 100}  # rubbish, of which a glimpse is enough
+_STRANDS = 8  # of a story on a terminal
 
 
 def write(
@@ -52,6 +53,46 @@ def write(
     else:
         makers = {"json": _json, "jsonl": _jsonl, "csv": _csv, "table": _csv}
         _save(makers[form](schema, batches), output)
+
+
+def tell(stories: pd.DataFrame, strands: pd.DataFrame) -> None:
+    """Print findings grouped by host (detect.STORIES, detect.STRANDS) for a person to read."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 250, highlight=False)
+    by_subject = dict(list(strands.groupby("subject")))
+    for story in stories.to_dict("records"):
+        grades = [
+            f"{story[grade]} {grade}"
+            for grade in ("critical", "high", "medium", "low")
+            if story[grade]
+        ]
+        head = f"{plain(story['subject'])}  {', '.join(grades)}  {_period(story)}"
+        console.print(Text(head, style="bold"))
+        mine = by_subject[story["subject"]].to_dict("records")
+        for strand in mine[:_STRANDS]:
+            peers = strand["peers"]
+            whom = f"{len(peers)} peers" if len(peers) > 1 else "".join(peers)
+            parts = [
+                f"{strand['severity']} {strand['score']:.2f}",
+                whom,
+                f"{strand['title']} ({', '.join(strand['detectors'])})",
+                _period(strand),
+            ]
+            line = Text(plain("  ".join(part for part in parts if part)))
+            console.print(Padding(line, (0, 0, 0, 2), expand=False))
+            console.print(Padding(Text(_cell(strand["why"], _WIDEST)), (0, 0, 0, 6), expand=False))
+        if len(mine) > _STRANDS:
+            worst = mine[_STRANDS]["severity"]
+            rest = f"and {len(mine) - _STRANDS} more, the gravest {worst}: --format csv has all"
+            console.print(Text(f"  {rest}"))
+
+
+def _period(row: dict[str, Any]) -> str:
+    first, last = (f"{row[name]:%Y-%m-%d %H:%M}" for name in ("first_seen", "last_seen"))
+    return f"{first} to {last} UTC"
 
 
 def plain(value: object) -> str:

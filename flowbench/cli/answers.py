@@ -30,9 +30,10 @@ def detect(
     form: str,
     output: Path | None,
 ) -> None:
-    """What CASE's records point to, the gravest first.
+    """What CASE's records point to: host by host, the gravest first.
 
-    A run of all detectors is kept in the case; --since-last compares with the one kept last.
+    In the other formats it is a row a finding. A run of all detectors is kept in the case;
+    --since-last compares with the one kept last.
     """
     from flowbench import detect as detectors
     from flowbench import output as out
@@ -44,13 +45,15 @@ def detect(
     plan = detectors.plan(opened)
     everything = detectors.run(opened, only=list(only) or None, hidden=True)
     found, hidden = detectors.apart(everything)
-    shown = ["severity", "score", "detector", "first_seen", "why"]
     if since_last:
         _since_last(opened, everything, only, form, output)
     elif show_hidden:
-        out.write(everything, form, output, columns=[*shown, "hidden_by"])
+        shown = ["severity", "score", "detector", "first_seen", "why", "hidden_by"]
+        out.write(everything, form, output, columns=shown)
+    elif form == "table" and output is None:
+        out.tell(detectors.stories(found), detectors.strands(found))
     else:
-        out.write(found, form, output, columns=shown)
+        out.write(found, form, output)
     for (by, why), rows in hidden.groupby(["hidden_by", "hidden_reason"]):
         reason = f": {out.plain(why)}" if why else ""
         by_whom = f"'{out.plain(by)}' (allow list{reason})"
@@ -58,7 +61,8 @@ def detect(
     for row in plan[~plan["runs"]].itertuples():
         if not only or row.detector in only:
             click.echo(f"{row.detector}: {row.reason}", err=True)
-    click.echo(f"{len(found)} findings", err=True)
+    hosts = many(found["subject"].nunique(), "story", "stories")
+    click.echo(f"{len(found)} findings, {hosts}", err=True)
     if not only:
         _keep(opened, everything)
 

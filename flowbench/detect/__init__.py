@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from flowbench.detect.base import FINDINGS, REGISTRY, SEVERITIES, Detector, in_order
 from flowbench.detect.changes import CHANGES, compare
+from flowbench.detect.story import STORIES, STRANDS, stories, strands
 from flowbench.errors import InputError
 from flowbench.schema import Table
 
@@ -33,11 +34,15 @@ __all__ = [
     "FINDINGS",
     "HIDDEN",
     "SEVERITIES",
+    "STORIES",
+    "STRANDS",
     "apart",
     "compare",
     "plan",
     "registered",
     "run",
+    "stories",
+    "strands",
 ]
 
 HIDDEN = Table.of(
