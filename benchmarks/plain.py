@@ -65,11 +65,45 @@ GROUP BY ALL ORDER BY ALL
 """
 
 LATERAL_MOVEMENT = """
-SELECT initiator, responder, service_port, refused, first_seen, last_seen FROM pairs
-WHERE direction = 'internal' AND refused > 0 AND answered = 0
-  AND service_port IN (22, 135, 139, 445, 1433, 1521, 2049, 3306, 3389, 5432, 5439, 5985, 5986,
-                       6379, 9200, 11211, 27017)
+WITH doors AS (
+  SELECT *, regexp_extract(initiator, '.*[.:]') AS near,
+         regexp_extract(responder, '.*[.:]') AS there
+  FROM pairs
+  WHERE direction = 'internal' AND service_port IN (
+    22, 23, 135, 139, 445, 988, 1433, 1521, 2049, 3306, 3389, 5432, 5439, 5671, 5900, 5985, 5986,
+    6379, 6380, 8111, 8182, 8883, 9092, 9094, 9096, 9098, 9111, 9142, 9194, 9196, 9198, 9200, 11211,
+    27017, 50000, 61617)),
+half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn FROM pairs),
+old AS (SELECT doors.* FROM doors, half WHERE answered > 0 AND first_seen < turn)
+SELECT initiator, responder, service_port, refused, first_seen, last_seen FROM doors
+WHERE refused > 0 AND answered = 0
+UNION ALL
+SELECT initiator, responder, service_port, refused, first_seen, last_seen FROM doors, half
+WHERE answered > 0 AND first_seen >= turn
+  AND (initiator, there, service_port) NOT IN (SELECT (initiator, there, service_port) FROM old)
+  AND (near, responder, service_port) NOT IN (SELECT (near, responder, service_port) FROM old)
+  AND initiator IN (SELECT initiator FROM pairs, half WHERE first_seen < turn)
 ORDER BY ALL
+"""
+
+BLIND_SPOT = """
+WITH slots AS (
+  SELECT interface_id, epoch(start)::BIGINT // 600 AS slot, min(start) AS first, max("end") AS last,
+         count(*) FILTER (WHERE log_status = 'SKIPDATA') AS lost,
+         count(*) FILTER (WHERE action = 'REJECT') AS refused
+  FROM flows GROUP BY ALL),
+steps AS (
+  SELECT *, lag(last) OVER (PARTITION BY interface_id ORDER BY slot) AS before FROM slots)
+SELECT interface_id, min(first) AS first, max(last) AS last, sum(lost) AS lost,
+       sum(refused) AS refused,
+       count(*) FILTER (WHERE epoch(first) - epoch(before) >= 1800) AS gaps
+FROM steps GROUP BY ALL ORDER BY ALL
+"""
+
+SERVICE_ABUSE = """
+SELECT coalesce(pkt_srcaddr, srcaddr) AS host, pkt_dst_aws_service AS service, count(*) AS records,
+       min(start) AS first, max("end") AS last
+FROM flows WHERE pkt_dst_aws_service IS NOT NULL AND action = 'ACCEPT' GROUP BY ALL ORDER BY ALL
 """
 
 QUERIES = {
@@ -79,4 +113,6 @@ QUERIES = {
     "beacon": BEACON,
     "mining": MINING,
     "lateral-movement": LATERAL_MOVEMENT,
+    "blind-spot": BLIND_SPOT,
+    "service-abuse": SERVICE_ABUSE,
 }

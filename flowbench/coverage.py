@@ -8,6 +8,7 @@ import ibis
 import pandas as pd
 from ibis import _
 
+from flowbench.engine import seconds
 from flowbench.schema import Table, to_frame
 
 TABLE = Table.of(
@@ -70,40 +71,40 @@ def interfaces(flows: ibis.Table) -> ibis.Table:
     Columns: interface_id, first, last (times of its records), slots (ten minutes each in which one
     began), adjacent (slots that follow on the one before), gaps (half an hour and more without a
     record: structs of since, until), lost (records that say something was left out), lost_s
-    (seconds that they span), lost_first, lost_last. Gaps mean something where it is ``dense``.
+    (seconds that they span), lost_first, lost_last, records, long (those of windows longer than two
+    minutes). Gaps mean something where it is ``dense``.
     """
     f = flows.filter(flows.interface_id.notnull(), flows.start.notnull(), flows["end"].notnull())
-    lost = ~f.log_status.fill_null("OK").isin(["OK", "NODATA"])
-    slots = f.group_by("interface_id", slot=f.start.epoch_seconds() // _SLOT).aggregate(
-        first=f.start.min(),
-        last=f["end"].max(),
-        lost=lost.sum(),
-        lost_s=(f["end"].epoch_seconds() - f.start.epoch_seconds()).sum(where=lost),
-        lost_first=f.start.min(where=lost),
-        lost_last=f["end"].max(where=lost),
+    length = seconds(f["end"]) - seconds(f.start)
+    slots = f.group_by("interface_id", slot=seconds(f.start) // _SLOT).aggregate(
+        first=f.start.min(), last=f["end"].max(), records=f.count(), long=(length > 130).sum()
     )
     steps = _steps(slots, ["interface_id"])
     gap = ibis.struct({"since": steps.before, "until": steps["first"]})
-    return (
-        steps.group_by("interface_id")
-        .aggregate(
-            first=steps["first"].min(),
-            last=steps["last"].max(),
-            slots=steps.count(),
-            adjacent=(steps.step <= 1).sum(),
-            gaps=gap.collect(where=steps.pause >= _GAP, order_by=steps.slot),
-            **{name: steps[name].sum().fill_null(0).cast("int64") for name in ("lost", "lost_s")},
-            lost_first=steps.lost_first.min(),
-            lost_last=steps.lost_last.max(),
-        )
-        .order_by("interface_id")
+    found = steps.group_by("interface_id").aggregate(
+        first=steps["first"].min(),
+        last=steps["last"].max(),
+        slots=steps.count(),
+        adjacent=(steps.step <= 1).sum(),
+        gaps=gap.collect(where=steps.pause >= _GAP, order_by=steps.slot),
+        **{name: steps[name].sum().cast("int64") for name in ("records", "long")},
     )
+    dropped = f.filter(~f.log_status.isin(["OK", "NODATA"]))
+    lost = dropped.group_by("interface_id").aggregate(
+        lost=dropped.count(),
+        lost_s=(seconds(dropped["end"]) - seconds(dropped.start)).sum(),
+        lost_first=dropped.start.min(),
+        lost_last=dropped["end"].max(),
+    )
+    found = found.left_join(lost, "interface_id").drop("interface_id_right")
+    counts = {name: _[name].fill_null(0).cast("int64") for name in ("lost", "lost_s")}
+    return found.mutate(**counts).order_by("interface_id")
 
 
 def holes(flows: ibis.Table) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """The times, half an hour and more, in which no interface has a record; [] unless ``dense``."""
     f = flows.filter(flows.start.notnull(), flows["end"].notnull())
-    slots = f.group_by(slot=f.start.epoch_seconds() // _SLOT)
+    slots = f.group_by(slot=seconds(f.start) // _SLOT)
     slots = slots.aggregate(first=f.start.min(), last=f["end"].max())
     rows = to_frame(_steps(slots, []).order_by("slot").to_pyarrow())
     long = (rows["pause"] >= _GAP).fillna(value=False)
@@ -173,4 +174,4 @@ def _steps(slots: ibis.Table, by: list[str]) -> ibis.Table:
     order = ibis.window(group_by=by, order_by=slots.slot)
     return slots.mutate(
         step=slots.slot - slots.slot.lag().over(order), before=slots["last"].lag().over(order)
-    ).mutate(pause=_["first"].epoch_seconds() - _.before.epoch_seconds())
+    ).mutate(pause=seconds(_["first"]) - seconds(_.before))

@@ -34,7 +34,7 @@ import pandas as pd
 from ibis import _
 
 from flowbench import coverage
-from flowbench.detect.base import capture_window, detector, finding, is_address, many, some, spell
+from flowbench.detect.base import detector, finding, is_address, many, some, spell
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def blind_spot(case: Case) -> list[dict[str, Any]]:
         *_gaps(seen, holes, address),
         *_unseen(held, seen, begin, end),
         *_fell_silent(case, seen, held, end),
-        *_set_up(case, begin, end),
+        *_set_up(case, seen, begin, end),
         *_switched_off(case, seen, end),
     ]
     if found:
@@ -298,13 +298,15 @@ def _signs(case: Case, instances: list[str]) -> dict[str, tuple[pd.Timestamp, st
     return found
 
 
-def _set_up(case: Case, begin: pd.Timestamp, end: pd.Timestamp) -> list[dict[str, Any]]:
+def _set_up(
+    case: Case, seen: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp
+) -> list[dict[str, Any]]:
     """What the flow logs were not made to record, as far as settings and records tell."""
     files = [set(entry["fields"]) for entry in case.log.evidence if entry["kind"] == "flow-logs"]
     told = coverage.lacking(files) + coverage.settings(case.table("flow_logs"))
     if "action" in case.fields:
         told += coverage.one_sided(case.flows)
-    if capture_window(case) > 60:
+    if seen["long"].sum() > 0.05 * seen["records"].sum():
         told.append("windows of up to ten minutes, within which nothing has an order")
     if not told:
         return []
