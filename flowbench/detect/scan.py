@@ -25,6 +25,9 @@ that nothing rejects (half of all UDP has no answer), sources behind one NAT add
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -32,7 +35,6 @@ import pandas as pd
 from ibis import _
 
 from flowbench.detect.base import detector, finding, many, spell
-from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -64,15 +66,12 @@ def scan(case: Case, *, fewest: int = 8) -> list[dict[str, Any]]:
     walk = tried.mutate(count=(tried.failed.cast("int64") * 2 - 1).sum().over(so_far))
     walk = walk.mutate(least=walk["count"].min().over(so_far))
     reached = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
-    rows = to_frame(
-        doors.semi_join(reached, source)
-        .mutate(inside=_.direction != "inbound")
-        .order_by("initiator", "inside", *order)
-        .to_pyarrow()
-    )
+    rows = doors.semi_join(reached, source).mutate(inside=_.direction != "inbound")
+    rows = rows.order_by("initiator", "inside", *order).to_pyarrow().to_pylist()
+    # Plain rows, and no frame each: the internet's scanners are thousands, of a few doors each.
     return [
-        _finding(str(source), bool(inside), group)
-        for (source, inside), group in rows.groupby(["initiator", "inside"], sort=True)
+        _finding(who, inside, list(mine))
+        for (who, inside), mine in groupby(rows, key=itemgetter("initiator", "inside"))
     ]
 
 
@@ -111,25 +110,31 @@ def _backscatter(doors: ibis.Table) -> ibis.Table:
     return spread.filter(spread.hosts * 2 >= spread.ports).select("initiator", "from_port")
 
 
-def _finding(source: str, inside: bool, rows: pd.DataFrame) -> dict[str, Any]:
-    vain = rows[rows["failed"]]
+def _finding(source: str, inside: bool, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    vain = [row for row in rows if row["failed"]]
+    searched = {row["responder"] for row in vain}
     # Of what it reached, only doors of the same hosts, found meanwhile, belong to the search.
-    begin, until = vain["first_seen"].min(), vain["first_seen"].max()
-    near = rows["responder"].isin(vain["responder"]) & rows["first_seen"].between(begin, until)
-    rows = rows[rows["failed"] | near]
-    hosts, ports = vain["responder"].nunique(), vain["service_port"].nunique()
-    first, last = rows["first_seen"].min(), rows["last_seen"].max()
+    begin, until = vain[0]["first_seen"], vain[-1]["first_seen"]
+    rows = [
+        row
+        for row in rows
+        if row["failed"] or (row["responder"] in searched and begin <= row["first_seen"] <= until)
+    ]
+    tried = sorted({row["service_port"] for row in vain})
+    hosts, ports = len(searched), len(tried)
+    first = pd.Timestamp(min(row["first_seen"] for row in rows))
+    last = pd.Timestamp(max(row["last_seen"] for row in rows))
     quick = _quickest(vain)
     led = len(rows) - len(vain)
-    opened = int(vain["answered"].sum())
+    opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
     severity = "high" if inside else "medium" if led or quick else "low"
     shape = "one host's ports" if hosts == 1 else "one port of many hosts" if ports == 1 else "both"
-    shown = ", ".join(str(port) for port in sorted(vain["service_port"].unique())[:12])
+    shown = ", ".join(str(port) for port in tried[:12])
     more = f" and {ports - 12} more" if ports > 12 else ""
     why = (
         f"{source} tried {many(len(rows), 'door')} ({many(hosts, 'host')}, {many(ports, 'port')}:"
         f" {shown}{more}; {shape}) within {spell((last - first).total_seconds())}:"
-        f" {len(vain)} led nowhere ({int(vain['refused'].sum())} rejected, {opened} answered"
+        f" {len(vain)} led nowhere ({rejected} rejected, {opened} answered"
         f" without data), {led} to a conversation."
     )
     if quick:
@@ -137,19 +142,20 @@ def _finding(source: str, inside: bool, rows: pd.DataFrame) -> dict[str, Any]:
     caveats = "A scanner, a discovery service or a monitor of one's own looks the same."
     if not inside:
         caveats = "Every public address is scanned all day: what matters is what it did next."
+    protocols = {row["protocol"] for row in rows}
     return finding(
         "scan",
         severity=severity,
         score=min(1.0, 0.5 + 0.5 * (len(vain) - led) / 50),
         subject=source,
-        peers=rows["responder"],
-        ports=rows["service_port"],
-        protocol=int(rows["protocol"].iloc[0]) if rows["protocol"].nunique() == 1 else None,
+        peers=[row["responder"] for row in rows],
+        ports=[row["service_port"] for row in rows],
+        protocol=protocols.pop() if len(protocols) == 1 else None,
         first_seen=first,
         last_seen=last,
-        connections=int(rows["connections"].sum()),
-        bytes_out=rows["bytes_out"].sum(),
-        bytes_in=rows["bytes_in"].sum(),
+        connections=sum(row["connections"] for row in rows),
+        bytes_out=sum(row["bytes_out"] for row in rows),
+        bytes_in=sum(row["bytes_in"] for row in rows),
         why=why,
         caveats=caveats,
         title=None if inside else "Door after door, from outside",
@@ -157,11 +163,14 @@ def _finding(source: str, inside: bool, rows: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def _quickest(vain: pd.DataFrame) -> str:
+def _quickest(vain: list[dict[str, Any]]) -> str:
     """The busiest five minutes, said in words, if they pass Zeek's thresholds; '' otherwise."""
-    slot = vain["first_seen"].dt.floor(f"{_QUICK}s")
-    ports = vain.groupby([slot, "responder"])["service_port"].nunique().max()
-    hosts = vain.groupby([slot, "service_port"])["responder"].nunique().max()
-    if ports >= _QUICK_PORTS:
-        return f"{ports} ports of one host in 5 min"
-    return f"{hosts} hosts on one port in 5 min" if hosts >= _QUICK_HOSTS else ""
+    ports, hosts = defaultdict(set), defaultdict(set)
+    for row in vain:
+        slot = row["first_seen"].timestamp() // _QUICK
+        ports[slot, row["responder"]].add(row["service_port"])
+        hosts[slot, row["service_port"]].add(row["responder"])
+    if (count := max(map(len, ports.values()))) >= _QUICK_PORTS:
+        return f"{count} ports of one host in 5 min"
+    count = max(map(len, hosts.values()))
+    return f"{count} hosts on one port in 5 min" if count >= _QUICK_HOSTS else ""
