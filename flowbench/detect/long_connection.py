@@ -1,0 +1,145 @@
+"""Long connection: who keeps one session with one outside address open for hours?
+
+Question: which inside host held a connection open far longer than its business explains?
+
+Method: the length of each connection, as Zeek's conn.log and RITA's long connections list it. Flow
+logs have no connections: records of the same ends and ports that follow each other within ten
+minutes are one (flowbench.connections). A session counts from ``hours`` on when both ends sent.
+
+Long sessions are mostly harmless, so what explains one leaves it out: peers in a known cloud's
+ranges or named as an AWS service by the logs (agents, SSM, queues), peers that more than ``few``
+inside hosts hold so long (an office's VPN, a vendor's broker), ports on which sessions stay open by
+design when hardly a thing passes on them (MQTT, XMPP, push services, VPN, NTP), and what begins
+once a day within one hour of the clock from the first day on (a backup, a batch). A session that is
+still open when the logs begin or end is longer than told, and that is said.
+
+Low; medium where more went out than came in, at a MB an hour or more, or from ten sessions of that
+length on to the same peer: a tunnel carries things.
+
+Fires falsely: a database or broker elsewhere, video calls, file synchronisation, a shell left open.
+Cannot see: sessions cut and opened anew (see beacon), those that pause for longer than ten minutes.
+Two sessions on one re-used source port within that time are taken for one.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from ibis import _
+
+from flowbench.detect.base import detector, finding, listed, port_name, spell, volume
+from flowbench.engine import seconds
+from flowbench.enrich import services
+from flowbench.enrich.outside import LOGGED
+from flowbench.schema import to_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowbench.case import Case
+
+_HOUR, _DAY = 3_600, 86_400
+_TRICKLE = 1e6  # bytes an hour
+# ntp, ike (and behind nat), openvpn, mqtt, xmpp, push services of Apple and Google, wireguard
+_STAY_OPEN = {123, 500, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51820}
+_KEYS = ["initiator", "responder", "service_port", "protocol"]
+
+
+@detector(
+    id="long-connection",
+    title="A session that lasts for hours",
+    question="Who keeps a session with an outside address open for hours?",
+    technique="T1572",
+    needs=("srcaddr", "dstaddr", "srcport", "dstport", "start", "end"),
+)
+def long_connection(case: Case, *, hours: float = 4, few: int = 2) -> list[dict[str, Any]]:
+    """One finding per inside host, outside address and port.
+
+    ``hours``: from which length on. ``few``: inside hosts that may hold such sessions with a peer.
+    """
+    c = case.connections
+    c = c.filter(c.direction == "outbound", ~c.relay, c.answered, c.bytes_out > 0, c.bytes_in > 0)
+    c = c.mutate(length=seconds(c.last_seen) - seconds(c.first_seen))
+    long = c.filter(c.length >= hours * _HOUR).group_by(_KEYS).aggregate(
+        longest=_.length.max(), total=_.length.sum().cast("int64"), connections=_.count(),
+        **{name: _[name].sum().cast("int64") for name in ("bytes_out", "bytes_in")},
+        first_seen=_.first_seen.min(), last_seen=_.last_seen.max(),
+        begun=seconds(_.first_seen).collect(),
+    )  # fmt: skip
+    rows = to_frame(long.order_by(_KEYS).to_pyarrow())
+    if rows.empty:
+        return []
+    holders = rows.groupby("responder")["initiator"].transform("nunique")
+    rate = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
+    idle = rows["service_port"].isin(_STAY_OPEN) & (rate < _TRICKLE)
+    rows = rows[(holders <= few) & ~idle]
+    flows = case.flows if case.fields & LOGGED else None
+    cloud = services.of(sorted(set(rows["responder"])), case.table("cloud_ranges"), flows)
+    rows = rows[~rows["responder"].isin(cloud["address"].to_pylist())]
+    lists = listed(case, rows["responder"])
+    bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
+    begin, end = case.span
+    assert begin is not None
+    assert end is not None
+    return [
+        _finding(row, (row["initiator"], row["responder"]) in bad, begin, end)
+        for row in rows.to_dict("records")
+        if not daily(sorted(row["begun"]), begin.timestamp(), end.timestamp())
+    ]
+
+
+def daily(begun: Sequence[float], begin: float, end: float) -> bool:
+    """Whether sessions begin once a day, within an hour of the clock, from the first day on.
+
+    Epoch seconds; ``begin`` and ``end`` are the logs'. It takes two days at least to tell.
+    """
+    days = (end - begin) / _DAY
+    gaps = [(later - sooner) / _DAY for sooner, later in pairwise(begun)]
+    early = begun[0] - begin < 1.1 * _DAY
+    return (
+        bool(gaps)
+        and early
+        and len(begun) >= days - 1.1
+        and all(gap > 0.5 and abs(gap - round(gap)) * _DAY <= _HOUR for gap in gaps)
+    )
+
+
+def _finding(
+    row: dict[str, Any], bad: bool, begin: pd.Timestamp, end: pd.Timestamp
+) -> dict[str, Any]:
+    host, peer = row["initiator"], row["responder"]
+    protocol = None if pd.isna(row["protocol"]) else int(row["protocol"])
+    count, out, got = int(row["connections"]), int(row["bytes_out"]), int(row["bytes_in"])
+    hourly = out / row["total"] * _HOUR
+    carries = out > got and hourly >= _TRICKLE
+    held = f"a session of {spell(row['longest'])}"
+    if count > 1:
+        held = f"{count} sessions of up to {spell(row['longest'])}"
+    why = (
+        f"{host} held {held} open to {peer} on {port_name(int(row['service_port']), protocol)}:"
+        f" {volume(out)} out ({volume(hourly)} an hour), {volume(got)} in."
+    )
+    if bad:
+        why += " The peer is on a list of indicators."
+    edge = pd.Timedelta(minutes=20)
+    if row["first_seen"] - begin < edge or end - row["last_seen"] < edge:
+        why += " It reaches to the edge of the logs: it may be longer."
+    return finding(
+        "long-connection",
+        severity="high" if bad else "medium" if carries or count >= 10 else "low",
+        score=min(1.0, 0.3 + 0.2 * row["longest"] / 86_400 + 0.2 * carries + 0.2 * bad),
+        subject=host,
+        peers=[peer],
+        ports=[int(row["service_port"])],
+        protocol=protocol,
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        connections=count,
+        bytes_out=out,
+        bytes_in=got,
+        why=why,
+        caveats="Brokers, synchronisation, calls and shells left open stay open as long. One source"
+        " port used again within ten minutes looks like one session.",
+    )
