@@ -1,0 +1,119 @@
+"""First contacts with networks that nobody here knew, and those that are nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from tests.traffic import FIELDS, T0, Record, interface, make_case, talk
+
+HOST, OTHER, THIRD, SIX = "10.0.0.5", "10.0.0.6", "10.0.0.7", "2001:db8:1::5"
+SITE, NEW = "203.0.113.9", "198.51.100.7"
+HOUR = 3_600
+V2 = ["version", "account_id", "interface_id", "srcaddr", "dstaddr", "srcport", "dstport",
+      "protocol", "packets", "bytes", "start", "end", "action", "log_status"]  # fmt: skip
+
+
+def usual(*hosts: str, hours: int = 96, window: int = 60) -> list[Record]:
+    return [
+        record
+        for host in hosts or (HOST, OTHER, THIRD)
+        for hour in range(0, hours, 6)
+        for record in talk(host, SITE, 443, T0 + hour * HOUR, source_port=41_000, window=window)
+    ]
+
+
+def late(peer: str = NEW, hour: int = 80, host: str = HOST, port: int = 8443, **more):
+    return list(talk(host, peer, port, T0 + hour * HOUR, source_port=50_000, **more))
+
+
+def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
+    hosts = [interface(f"10.0.0.{n}", str(n)) for n in (5, 6, 7)]
+    hosts[0]["Ipv6Addresses"] = [{"Ipv6Address": SIX}]
+    return make_case(folder / "c", records, interfaces=hosts, fields=fields, **more)
+
+
+def found(*given, **more) -> list[dict]:
+    return detect.run(case_of(*given, **more), ["rare-peer"]).to_dict("records")
+
+
+@pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
+def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) -> None:
+    records = [*usual(window=window), *late(window=window, out=9_000, back=700)]
+    case = case_of(tmp_path, *records, fields=fields)
+    (one,) = detect.run(case, ["rare-peer"]).to_dict("records")
+    assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NEW)
+    assert (one["service_port"], one["bytes_out"], one["bytes_in"]) == (8443, 9_000, 700)
+    assert (
+        "198.51.100.7 on 8443/tcp (https-alt) (9.0 kB out, 700 B in, from 2026-09-04 08:00"
+        in (one["why"])
+    )
+    assert len(case.evidence_for(one)) == 2
+
+
+def test_a_host_has_one_finding_its_weightiest_contact_first(tmp_path) -> None:
+    more = [late(f"198.51.{n}.7", 80 + n, out=1_000 * n) for n in range(1, 7)]
+    (one,) = found(tmp_path, *usual(), *[r for each in more for r in each])
+    assert "6 outside networks" in one["why"]
+    assert one["why"].index("198.51.6.7") < one["why"].index("198.51.5.7")
+    assert one["why"].endswith("; and 2 more.")
+    assert len(one["peers"]) == 6
+
+
+def test_over_ipv6(tmp_path) -> None:
+    records = [*usual(), *usual(SIX), *late("2001:db8:9:1::1", host=SIX)]
+    records += [*talk(SIX, "2001:db8:8:1::1", 443, T0 + 600), *late("2001:db8:8:2::1", host=SIX)]
+    assert [one["peer"] for one in found(tmp_path, *records)] == ["2001:db8:9:1::1"]
+
+
+def test_bytes_and_lists_make_it_graver(tmp_path) -> None:
+    (one,) = found(tmp_path / "much", *usual(), *late(out=20_000_000))
+    assert one["severity"] == "medium"
+    named = f"indicator,kind,feed\n{NEW},c2,list\n"
+    (one,) = found(tmp_path / "named", *usual(), *late(), indicators=named)
+    assert one["severity"] == "medium"
+    assert "on a list of indicators" in one["why"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param([*usual(), *late("203.0.113.200")], id="a neighbour of what is known"),
+        pytest.param([*usual(), *late(hour=10, host=OTHER), *late()], id="known to another host"),
+        pytest.param([*usual(), *late(hour=1)], id="in the learning span"),
+        pytest.param([*usual(hours=30), *late(hour=28)], id="too short to learn from"),
+        pytest.param(
+            [*usual(), *late(), *late(host=OTHER), *late(host=THIRD)], id="of three hosts"
+        ),
+        pytest.param([*usual(), *late()[:1]], id="unanswered"),
+        pytest.param([*usual(), *talk(NEW, HOST, 443, T0 + 80 * HOUR)], id="from outside"),
+        pytest.param(
+            [*usual(), *[r for n in range(30) for r in late(f"198.51.{n}.1", 25 + n * 2)]],
+            id="a host that meets new ones all the time",
+        ),
+        pytest.param([*usual(OTHER), *late(hour=80), *late(hour=81)], id="a host that is new"),
+    ],
+)
+def test_what_is_nothing(tmp_path, records: list[Record]) -> None:
+    assert found(tmp_path, *records) == []
+
+
+def test_a_cloud_is_left_out(tmp_path) -> None:
+    case = case_of(tmp_path, *usual(), *late())
+    listed = {"createDate": "2026-09-01-00-00-00", "prefixes": [
+        {"ip_prefix": "198.51.100.0/24", "service": "EC2", "region": "us-east-1",
+         "network_border_group": "us-east-1"}]}  # fmt: skip
+    (tmp_path / "ip-ranges.json").write_text(json.dumps(listed))
+    assert len(detect.run(case, ["rare-peer"])) == 1
+    case.ingest(tmp_path / "ip-ranges.json")
+    assert detect.run(case, ["rare-peer"]).empty
+
+
+def test_only_so_many_low_ones_are_told(tmp_path) -> None:
+    records = [*usual(), *late("198.51.1.1", out=5), *late("198.51.2.1", host=OTHER, out=9)]
+    run = detect.registered()["rare-peer"].function
+    assert [one["subject"] for one in run(case_of(tmp_path, *records), most_low=1)] == [OTHER]
