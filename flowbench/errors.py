@@ -21,3 +21,7 @@ class MissingFieldError(FlowbenchError):
 
 class BadRecord(Exception):
     """One record that cannot be read; the loader puts it in quarantine with this reason."""
+
+
+class StoppedError(FlowbenchError):
+    """The user stopped it; the message says what is kept."""

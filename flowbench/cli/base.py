@@ -6,18 +6,19 @@ import ipaddress
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from flowbench import __version__
-from flowbench.errors import FlowbenchError, InputError
+from flowbench.errors import FlowbenchError, InputError, StoppedError
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 BAD_ANSWER = 1  # the question was answered, and the answer is bad news
 BAD_INPUT = 2  # the question could not be asked that way
+STOPPED = 130  # by Ctrl-C: 128 and the number of the signal, as shells have it
 
 COLUMNS = (
     "What CSV indicator lists call their columns: 'indicator=IP,kind=Threat,valid_until=Expires'"
@@ -36,11 +37,15 @@ class _Command(click.Group):
             from flowbench.output import plain
 
             click.echo(f"flowbench: {plain(error)}", err=True)
-            sys.exit(BAD_INPUT)
+            sys.exit(STOPPED if isinstance(error, StoppedError) else BAD_INPUT)
+        except KeyboardInterrupt:
+            _stopped()
         except BrokenPipeError:  # `flowbench flows … | head`
             sys.stderr.close()
             sys.exit(0)
         except Exception as error:
+            if _interrupted(error):
+                _stopped()
             # The engine's own errors: something in the case's tables that nobody foresaw.
             if "duckdb" not in type(error).__module__:
                 raise
@@ -48,6 +53,18 @@ class _Command(click.Group):
             click.echo(f"flowbench: the case's tables cannot be read: {first}", err=True)
             click.echo("`flowbench verify CASE` tells what changed since loading.", err=True)
             sys.exit(BAD_INPUT)
+
+
+def _stopped() -> NoReturn:
+    click.echo("flowbench: stopped", err=True)
+    sys.exit(STOPPED)
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, as the engine says it when a query was running."""
+    return type(error).__name__ == "InterruptException" or (
+        type(error) is RuntimeError and str(error) == "Query interrupted"
+    )
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,7 +80,8 @@ def main() -> None:
       flowbench detect CASE
       flowbench report CASE
 
-    All times are UTC. Exit codes: 0 done, 1 the answer is bad (verify), 2 usage or input wrong.
+    All times are UTC. Exit codes: 0 done, 1 the answer is bad (verify), 2 usage or input wrong,
+    130 stopped by Ctrl-C.
     """  # noqa: D301  # click looks for the character
 
 

@@ -18,7 +18,7 @@ from flowbench.cli.base import (
     main,
     open_case,
 )
-from flowbench.errors import InputError
+from flowbench.errors import StoppedError
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -122,7 +122,7 @@ def load_into(
         except KeyboardInterrupt:
             bar.stop()
             message = "stopped. What was committed is kept; the same command takes up the rest"
-            raise InputError(message) from None
+            raise StoppedError(message) from None
     if form != "table" or output is not None:
         out.write(files, form, output)
         return

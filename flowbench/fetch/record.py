@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowbench.errors import CaseError, FlowbenchError, InputError
+from flowbench.errors import CaseError, FlowbenchError, StoppedError
 from flowbench.fetch.aws import Account
 from flowbench.fetch.layout import Period
 from flowbench.fetch.shelf import Shelf
@@ -48,7 +48,7 @@ def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
     """Around a fetch into a case: it ends in the custody log, however it ends.
 
     Raises CaseError when the case cannot be written, its log was changed or another fetch is under
-    way, InputError when the user stopped it.
+    way, StoppedError when the user stopped it.
     """
     case.log.refresh()
     if problems := case.log.check():
@@ -62,7 +62,7 @@ def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
             yield done
         except KeyboardInterrupt:
             outcome = "stopped"
-            raise InputError(
+            raise StoppedError(
                 "stopped. What came whole is kept; the same command takes up the rest"
             ) from None
         except FlowbenchError as error:
