@@ -14,7 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.addresses import is_inside, own_addresses
+from flowbench.enrich.addresses import is_inside, nat_gateways, own_addresses
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
 _SPREAD = (1_000_003, 10_007, 101)  # primes: neighbours come into different parts
@@ -40,12 +40,13 @@ def stage(
     """
     records = _records(flows)
     own = engine.keep(connection, own_addresses(flows, interfaces))
-    addresses = engine.keep(connection, _addresses(records, own, interfaces))
+    relays = own.semi_join(nat_gateways(flows, interfaces), "interface_id")
+    addresses = engine.keep(connection, _addresses(records, own, relays))
     places = records.group_by("place").aggregate(interface_id=_.interface_id.min())
     places = engine.keep(connection, places.mutate(id=_numbered("place")))
     owned = engine.keep(
         connection,
-        own.join(places, "interface_id")
+        own.join(places, own.interface_id == places.place)
         .join(addresses, "address")
         .select(place="id", address="id_right"),
     )
@@ -84,12 +85,11 @@ def _records(flows: ibis.Table) -> ibis.Table:
     )
 
 
-def _addresses(records: ibis.Table, own: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
+def _addresses(records: ibis.Table, own: ibis.Table, relays: ibis.Table) -> ibis.Table:
     """Every address with its number and what is known of it."""
     seen = records.select(address="src").union(records.select(address="dst")).distinct()
     ours = own.select("address").distinct().mutate(ours=True)
-    relays = interfaces.filter(interfaces.service == "nat-gateway")
-    relays = relays.select(address="private_address").distinct().mutate(relay=True)
+    relays = relays.select("address").distinct().mutate(relay=True)
     known = seen.left_join(ours, "address").drop("address_right")
     known = known.left_join(relays, "address").drop("address_right")
     return known.select(

@@ -57,8 +57,10 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
 
     From the inventory; for interfaces it does not list, from their records: every record of an
     interface has its own address on one side, the one that flow-direction tells where that is
-    logged, else the one that all its records share. Known limit: an interface whose few records
-    all have the same two ends is taken to own the private one, or none if both are.
+    logged, else the one that all its records of IPv4, or of IPv6, share. Regional NAT gateways have
+    no interface: they stand there by their own id, with their public addresses. Known limit: an
+    interface whose few records all have the same two ends is taken to own the private one, or none
+    if both are.
     """
     listed = interfaces.select("interface_id", address=interfaces.addresses.unnest()).union(
         interfaces.select("interface_id", address=interfaces.private_address)
@@ -66,22 +68,76 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     listed = listed.filter(_.address.notnull(), _.interface_id.notnull()).distinct()
     f = flows.filter(flows.srcaddr.notnull(), flows.interface_id.notnull())
     f = f.anti_join(interfaces.select("interface_id").distinct(), "interface_id")
+    f = f.mutate(six=f.srcaddr.contains(":"))  # an interface may have an address of each kind
     sides = [
         f.filter(f.flow_direction.isnull() | (f.flow_direction == way)).select(
-            "interface_id", address=f[column]
+            "interface_id", "six", address=f[column]
         )
         for way, column in (("egress", "srcaddr"), ("ingress", "dstaddr"))
     ]
-    counts = sides[0].union(sides[1]).group_by("interface_id", "address").aggregate(n=_.count())
-    totals = f.group_by("interface_id").aggregate(total=_.count())
-    shared = counts.join(totals, "interface_id").filter(_.n >= _.total)
-    rivals = ibis.window(group_by="interface_id")
+    each = ["interface_id", "six"]
+    counts = sides[0].union(sides[1]).group_by(*each, "address").aggregate(n=_.count())
+    totals = f.group_by(each).aggregate(total=_.count())
+    shared = counts.join(totals, each).filter(_.n >= _.total)
+    rivals = ibis.window(group_by=each)
     shared = shared.mutate(private=is_inside(shared.address))
     shared = shared.mutate(rivals=_.count().over(rivals), privates=_.private.sum().over(rivals))
     # A public IPv4 address is never an interface's own in these logs; an IPv6 one is.
-    able = shared.private | shared.address.contains(":")
+    able = shared.private | shared.six
     learned = shared.filter(able, (_.rivals == 1) | (_.private & (_.privates == 1)))
-    return listed.union(learned.select("interface_id", "address")).distinct()
+    own = listed.union(learned.select("interface_id", "address"))
+    if (regional := _of_regional(flows, interfaces)) is not None:
+        own = own.union(regional)
+    return own.distinct()
+
+
+def nat_gateways(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
+    """NAT gateways by the interface_id that own_addresses gives them, one row each.
+
+    From the inventory, from records that carry the interface's type (v11), and all regional ones.
+    """
+    found = interfaces.filter(interfaces.service == "nat-gateway").select("interface_id")
+    if "interface_type" in flows.columns:
+        typed = flows.filter(flows.interface_type == "nat_gateway").select("interface_id")
+        found = found.union(typed)
+    if (regional := of_regional_nat(flows)) is not None:
+        found = found.union(flows.filter(regional).select(interface_id=_.resource_id))
+    return found.filter(_.interface_id.notnull()).distinct()
+
+
+def of_regional_nat(flows: ibis.Table) -> ibis.Value | None:
+    """Whether a record is a regional NAT gateway's, which has an id, but no interface.
+
+    None where no evidence has the field that tells (resource-id, v9).
+    """
+    if "resource_id" not in flows.columns:
+        return None
+    return flows.interface_id.isnull() & flows.resource_id.startswith("nat-").fill_null(False)
+
+
+def _of_regional(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table | None:
+    """The public addresses of regional NAT gateways (as own_addresses), told by their records.
+
+    They see each exchange twice: client and peer, then their own address and the same peer. So of
+    two public ends the gateway's is the one across from a peer that its clients talk to, and no
+    such peer itself; one that only ever calls in (a scan) stands across from no peer.
+    """
+    regional = of_regional_nat(flows)
+    if regional is None:
+        return None
+    f = flows.filter(regional, flows.srcaddr.notnull(), flows.dstaddr.notnull())
+    f = f.anti_join(interfaces, f.resource_id == interfaces.interface_id)
+    ways = [
+        f.select(nat=f.resource_id, here=f[here], there=f[there])
+        for here, there in (("srcaddr", "dstaddr"), ("dstaddr", "srcaddr"))
+    ]
+    met = ways[0].union(ways[1]).distinct()
+    met = met.mutate(here_inside=is_inside(met.here), there_inside=is_inside(met.there))
+    outside = met.filter(~met.here_inside)
+    peers = outside.filter(outside.there_inside).select("nat", "here").distinct()
+    across = outside.semi_join(peers.rename(there="here"), ["nat", "there"])
+    own = across.anti_join(peers, ["nat", "here"])
+    return own.select(interface_id=own.nat, address=own.here).distinct()
 
 
 def book(pairs: ibis.Table, holders: ibis.Table, matches: ibis.Table) -> ibis.Table:

@@ -26,7 +26,7 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
-from flowbench.enrich.addresses import own_addresses
+from flowbench.enrich.addresses import of_regional_nat, own_addresses
 from flowbench.enrich.calls import Said
 from flowbench.enrich.lives import BEFORE, FILLED, Interface, Known, Row
 from flowbench.load import inventory
@@ -61,9 +61,17 @@ def sightings(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     """The interfaces in flow log records, as an expression: a row per interface and instance.
 
     Columns: interface_id, instance_id, first_seen, last_seen, what else the records say of it (see
-    _LOGGED), addresses (see addresses.own_addresses).
+    _LOGGED), addresses (see addresses.own_addresses). A regional NAT gateway, which has no
+    interface, stands there by its own id.
     """
-    f = flows.filter(flows.interface_id.notnull())
+    f = flows
+    if (regional := of_regional_nat(flows)) is not None:
+        kind = f.interface_type if "interface_type" in f.columns else ibis.null("string")
+        f = f.mutate(
+            interface_id=regional.ifelse(f.resource_id, f.interface_id),
+            interface_type=regional.ifelse("regional_nat_gateway", kind),
+        )
+    f = f.filter(f.interface_id.notnull())
     said = {name: f[name].max() for name in _LOGGED if name in f.columns}
     seen = f.group_by("interface_id", "instance_id").aggregate(
         first_seen=f.start.min(), last_seen=f["end"].max(), **said

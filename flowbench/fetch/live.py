@@ -25,6 +25,7 @@ _CALLS = {  # and the list in the answer
     "vpcs": "Vpcs",
     "security_groups": "SecurityGroups",
     "flow_logs": "FlowLogs",
+    "nat_gateways": "NatGateways",
 }
 _SLICE = timedelta(hours=6)  # two requests a second of 50 events: short enough to take up
 
@@ -42,7 +43,7 @@ def regions(account: aws.Account, names: tuple[str, ...]) -> list[str]:
 
 
 def inventory(account: aws.Account, region: str) -> Iterator[Question]:
-    """What there is in a region now: interfaces, instances, subnets, VPCs and what belongs to them.
+    """What there is in a region now: interfaces, instances, VPCs and what belongs to them.
 
     One question for each call (``describe-network-interfaces`` …).
     """

@@ -18,6 +18,7 @@ from flowbench.load import (
     flow_logs,
     instances,
     inventory,
+    nat_gateways,
     security_groups,
     subnets,
     vpcs,
@@ -140,6 +141,7 @@ def _instances(record: object) -> list[dict[str, object]]:
 ALSO = (
     (inventory.TABLE, _interfaces),
     (inventory.TABLE, _as("AWS::EC2::Instance", "instanceId", instances.interfaces)),
+    (inventory.TABLE, _as("AWS::EC2::NatGateway", "natGatewayId", nat_gateways.row)),
     (instances.TABLE, _instances),
     (subnets.TABLE, _as("AWS::EC2::Subnet", "subnetId", subnets.row)),
     (vpcs.TABLE, _as("AWS::EC2::VPC", "vpcId", vpcs.row)),

@@ -44,6 +44,17 @@ def test_an_interface_with_one_peer_only(tmp_path, peer, direction, expected) ->
     assert own(case) == ({"eni-a": expected} if expected else {})
 
 
+def test_an_interface_with_an_address_of_each_kind(tmp_path) -> None:
+    six = "2600:1f18:1::5"
+    records = [
+        *talk(A, OUT, 443, T0),
+        *talk(A, B, 443, T0),
+        *talk(six, "2001:db8::1", 443, T0),
+        *talk(six, "2001:db8::2", 443, T0),
+    ]
+    assert own(make_case(tmp_path, records)) == {"eni-a": {A, six}}
+
+
 def test_what_the_inventory_says_goes_first(tmp_path) -> None:
     listed = interface(
         A,

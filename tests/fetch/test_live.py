@@ -44,14 +44,15 @@ def test_an_inventory_from_the_api_to_the_case(moto, case) -> None:
     made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)
     instance = made["Instances"][0]
     result = run("fetch", case.path, "inventory", "--endpoint-url", moto)
-    assert (result.exit_code, "6 to ask, 0 of them answered already" in result.stderr) == (0, True)
+    assert (result.exit_code, "7 to ask, 0 of them answered already" in result.stderr) == (0, True)
     files = held(case)
     calls = {path.rpartition("/")[2].rpartition("-")[0]: value for path, value in files.items()}
     assert all(path.startswith("live/123456789012/us-east-1/describe-") for path in files)
     assert sorted(calls) == [
         f"describe-{what}"
         for what in (
-            "flow-logs", "instances", "network-interfaces", "security-groups", "subnets", "vpcs",
+            "flow-logs", "instances", "nat-gateways", "network-interfaces", "security-groups",
+            "subnets", "vpcs",
         )
     ]  # fmt: skip
     (answer,) = calls["describe-instances"]
@@ -193,7 +194,7 @@ def test_a_part_that_is_refused_is_said_and_the_rest_is_kept(script, case) -> No
     )
     assert "fetched 1 " in result.stderr
     details = Case.open(case.path).custody[-2]["details"]
-    assert (details["fetched"], details["failures"], details["caller"]) == (1, 5, None)
+    assert (details["fetched"], details["failures"], details["caller"]) == (1, 6, None)
 
 
 def test_a_terminal_obeys_no_words_of_the_server(script, case) -> None:
