@@ -367,7 +367,7 @@ def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
         ]
     case = make(tmp_path, V3, *records)
     assert set(met(case, "refused", "answered", "refused_records")) == {(False, True, 1)}
-    assert detect.run(case).empty
+    assert set(detect.run(case)["detector"]) <= {"blind-spot"}  # that is about the logs
     # Alone, hours after: a straggler still, and no attempt of anybody.
     late = line("eni-a", OUT, 40_000, HOST, 22, 4, OUT, HOST, action="REJECT", packets=1, size=40)
     assert met(make(tmp_path / "late", V3, late), "refused") == [(False,)]

@@ -58,7 +58,8 @@ def test_nobody_harmless_is_accused(winterday_findings, answers) -> None:
 @pytest.mark.parametrize("name", ["pool", "tor"])
 def test_first_and_last_time_are_right_to_a_window(winterday_findings, answers, name) -> None:
     fact = answers[name]
-    for row in winterday_findings[winterday_findings["peer"] == fact["address"]].itertuples():
+    found = winterday_findings[winterday_findings["peer"] == fact["address"]]
+    for row in found[found["detector"] != "long-connection"].itertuples():  # that tells the longest
         assert abs((row.first_seen - pd.Timestamp(fact["first"])).total_seconds()) <= 61
         assert abs((row.last_seen - pd.Timestamp(fact["last"])).total_seconds()) <= 61
         assert row.connections == fact["connections"]
