@@ -32,14 +32,12 @@ def demo(path: Path) -> None:
     click.echo(f"1  reading the evidence in {evidence} into the case {path}", err=True)
     load_into(case, (evidence,))
     click.echo("2  looking for what matters", err=True)
-    found = detectors.run(case)
-    out.write(
-        found[found["severity"].isin(["high", "critical"])],
-        "table",
-        columns=["severity", "detector", "why"],
-    )
+    everything = detectors.run(case, hidden=True)
+    found, _ = detectors.apart(everything)
+    grave = found[found["severity"].isin(["high", "critical"])]
+    out.tell(detectors.stories(grave), detectors.strands(grave))
     click.echo("3  writing the report", err=True)
-    written = reports.write(case, path / "report.html", findings=found)
+    written = reports.write(case, path / "report.html", findings=everything)
     counts = found["severity"].value_counts()
     by_grade = [f"{counts[g]} {g}" for g in ("critical", "high", "medium", "low") if g in counts]
     click.echo(f"\n{len(found)} findings ({', '.join(by_grade)})")
