@@ -324,15 +324,10 @@ class Case:
         keep = (c.initiator == subject) | (c.responder == subject)
         if peer is not None:
             keep &= (c.initiator == peer) | (c.responder == peer)
-        order = [
-            "first_seen",
-            "initiator",
-            "initiator_port",
-            "responder",
-            "service_port",
-            "protocol",
-        ]
-        return to_frame(c.filter(keep).order_by(order).to_pyarrow())
+        kept = c.filter(keep).order_by(
+            "first_seen", "initiator", "initiator_port", "responder", "service_port", "protocol"
+        )
+        return to_frame(kept.to_pyarrow())
 
     def stream(self, table: ibis.Table) -> pa.RecordBatchReader:
         """The rows of one of the case's tables, or of what was made of it, batch by batch."""

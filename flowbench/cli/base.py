@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BAD_ANSWER = 1  # the question was answered, and the answer is bad news
 BAD_INPUT = 2  # the question could not be asked that way
+PATIENCE = 2.0  # seconds after which a wait is explained
 STOPPED = 130  # by Ctrl-C: 128 and the number of the signal, as shells have it
 
 COLUMNS = (
@@ -109,7 +110,50 @@ def open_case(path: Path) -> Case:
     """The case in a folder. Raises CaseError when there is none."""
     from flowbench.case import Case
 
-    return Case.open(path)
+    case = Case.open(path)
+    if sys.stderr.isatty():
+        case.progress = _waiting()
+    return case
+
+
+def _waiting() -> Callable[[int, int, str], None]:
+    """What tells on stderr what a command waits for, from ``PATIENCE`` on, until that is done."""
+    import threading
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.status import Status
+
+    status = Status("", console=Console(stderr=True))
+    turn = threading.Lock()
+    timers: list[threading.Timer] = []
+
+    def show(mine: threading.Timer) -> None:
+        with turn:
+            if mine in timers:  # not stopped meanwhile
+                status.start()
+
+    def stop() -> None:
+        with turn:
+            for timer in timers:
+                timer.cancel()
+            timers.clear()
+            status.stop()
+
+    def progress(done: int, steps: int, what: str) -> None:
+        if done >= steps:  # an answer may be printed from now on
+            stop()
+            return
+        with turn:
+            status.update(escape(f"{what} ({done} of {steps} done)"))
+            if not timers:
+                timer = threading.Timer(PATIENCE, lambda: show(timer))
+                timer.daemon = True
+                timers.append(timer)
+                timer.start()
+
+    click.get_current_context().call_on_close(stop)  # however the command ends
+    return progress
 
 
 def canonical(text: str | None) -> str | None:

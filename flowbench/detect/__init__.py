@@ -91,9 +91,14 @@ def run(case: Case, only: Sequence[str] | None = None, *, hidden: bool = False) 
                 f"no detector is called {', '.join(unknown)}; there are: {', '.join(chosen)}"
             )
         chosen = {name: d for name, d in chosen.items() if name in only}
-    rows = [row for d in chosen.values() if not _missing(case, d) for row in d.function(case)]
+    able = [d for d in chosen.values() if not _missing(case, d)]
+    rows: list[dict[str, Any]] = []
+    for done, d in enumerate(able):
+        case.progress(done, len(able), f"asking: {d.id}")
+        rows += d.function(case)
     rows = in_order(rows)
     _hide(case, rows)
+    case.progress(len(able), len(able), "")
     if hidden:
         return HIDDEN.frame(rows)
     return FINDINGS.frame(row for row in rows if row["hidden_by"] is None)
