@@ -78,7 +78,7 @@ def tell(stories: pd.DataFrame, strands: pd.DataFrame) -> None:
             parts = [
                 f"{strand['severity']} {strand['score']:.2f}",
                 whom,
-                f"{strand['title']} ({', '.join(strand['detectors'])})",
+                f"{strand['title']} ({', '.join(strand['finding_ids'])})",  # for `evidence`
                 _period(strand),
             ]
             line = Text(plain("  ".join(part for part in parts if part)))
