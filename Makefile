@@ -10,7 +10,7 @@ demo: $(STAMP)
 	@$(BIN)/flowbench demo
 
 test: check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(STAMP)
 	@$(BIN)/ruff check
