@@ -6,6 +6,7 @@ The few places where engines differ belong here; everything else is an Ibis expr
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _SETTINGS = {
     "enable_progress_bar": False,
     "preserve_insertion_order": False,  # what must be in order says so; the rest need not wait
 }
+_OPEN: weakref.WeakValueDictionary[int, Backend] = weakref.WeakValueDictionary()
 _MOST_MEMORY = 3 << 30
 _ROWS_PER_GROUP = 128_000  # of a file that is written: enough to compress, few enough to skip
 
@@ -38,6 +40,7 @@ def connect(spill: Path | None = None) -> Backend:
     nothing goes to the disk.
     """
     connection = ibis.duckdb.connect(":memory:", temp_directory=str(spill) if spill else "")
+    _OPEN[id(connection)] = connection
     for name, value in _SETTINGS.items():
         connection.con.execute(f"SET {name} = ?", [value])
     allowed = connection.con.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
@@ -45,6 +48,12 @@ def connect(spill: Path | None = None) -> Backend:
     limit = min(_MOST_MEMORY, int(_bytes(allowed) * 0.6))
     connection.con.execute("SET memory_limit = ?", [f"{limit >> 20}MiB"])
     return connection
+
+
+def interrupt() -> None:
+    """End the queries that are running, whatever thread asks: they raise an error."""
+    for connection in list(_OPEN.values()):
+        connection.con.interrupt()
 
 
 def _bytes(size: str) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,11 @@ from flowbench import detect
 from flowbench.case import Case
 
 ROOT = Path(__file__).parents[1]
+
+
+# Started in the background, tests and what they start would not hear Ctrl-C.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,10 @@ from flowbench.cli import main
 path = Path(sys.argv[1])
 
 def query():
+    connection = engine.connect()
     ready()
     far = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
-    engine.connect().con.sql(far).to_arrow_reader().read_all()
+    connection.con.sql(far).to_arrow_reader().read_all()
 
 def nap():
     ready()
@@ -63,7 +64,7 @@ def test_ctrl_c(tmp_path: Path, what: str, said: str) -> None:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             try:
-                process.wait(1)  # until the engine is at it
+                process.wait(2)  # until the engine is at it
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGINT)
             _, told = process.communicate(timeout=20)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -31,6 +34,11 @@ _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, witho
 class _Command(click.Group):
     """A group whose commands end in one plain line, never in a stack trace."""
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program."""
+        _listen()
+        return super().__call__(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         try:
             return super().invoke(ctx)
@@ -54,6 +62,23 @@ class _Command(click.Group):
             click.echo(f"flowbench: the case's tables cannot be read: {first}", err=True)
             click.echo("`flowbench verify CASE` tells what changed since loading.", err=True)
             sys.exit(BAD_INPUT)
+
+
+def _listen() -> None:
+    """Have the engine's queries end at Ctrl-C: on a busy machine they do not hear it themselves."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    ours, pythons = socket.socketpair()
+    pythons.setblocking(False)
+    signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+
+    def wait(ours: socket.socket, _pythons: socket.socket) -> None:
+        while told := ours.recv(64):
+            engine = sys.modules.get("flowbench.engine")  # not imported: nothing is running
+            if engine is not None and signal.SIGINT in told:
+                engine.interrupt()
+
+    threading.Thread(target=wait, args=(ours, pythons), daemon=True).start()
 
 
 def _stopped() -> NoReturn:
