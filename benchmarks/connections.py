@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from flowbench import engine
 from flowbench.case import Case
-from flowbench.connections.initiator import rules
+from flowbench.connections.initiator import rules, with_inside
 from flowbench.connections.sessions import joined
 from flowbench.connections.staging import stage
 from flowbench.connections.tables import IDLE
@@ -138,8 +138,8 @@ def _judged(lines: list[list[str]], fields: str, truth: dict[frozenset, str]) ->
         backend = case._connection
         staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
         records = engine.load(backend, staged.parts[0])
-        with joined(backend, records, staged.own, IDLE) as rows:
-            said = {}
+        with joined(backend, records, staged.own, IDLE) as joint:
+            rows, said = with_inside(joint, staged.addresses), {}
             for place, (when, low, name) in enumerate([*rules(rows), *_others(rows)]):
                 said[f"{place:02} {name}"] = ibis.cases((when, low))
             known = staged.addresses.select("id", "address")
@@ -159,9 +159,7 @@ def _judged(lines: list[list[str]], fields: str, truth: dict[frozenset, str]) ->
 
 def _others(c: ibis.Table) -> Iterable[tuple[ibis.Value, ibis.Value, str]]:
     """Rules that are not in use."""
-    yield c.first_up.notnull() & c.first_down.notnull(), c.low_port >= c.high_port, "(higher port)"
     yield c.bytes_up != c.bytes_down, c.bytes_up < c.bytes_down, "(fewer bytes)"
-    yield c.refusing_up != c.refusing_down, c.refusing_up, "(rejected source)"
 
 
 def _names(frame: pd.DataFrame) -> list[str]:
@@ -177,7 +175,6 @@ def _in_order(frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
         mine = left[left[name].notna()]
         left = left[left[name].isna()]
         _count(found, name[3:], mine[name].astype(bool), mine["truth"], len(frame))
-    _count(found, "tie", left["low_port"] >= left["high_port"], left["truth"], len(frame))
     wrong = sum(share * error for share, error in found.values())
     return found | {"all": (1.0, wrong)}
 

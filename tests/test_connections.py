@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,28 +165,80 @@ def test_refused_and_answered(tmp_path, records, expected) -> None:
     assert (row["refused"], row["answered"]) == expected
 
 
-@pytest.mark.parametrize(
-    ("records", "initiator", "told"),
-    [
-        (list(talk(A, OUT, 50_000, T0, source_port=60)), A, "flags"),
-        ([Record(OUT, A, 60, 50_000, T0, T0 + 5, tcp_flags=18)], A, "flags"),
-        (list(talk(OUT, A, 443, T0, tcp_flags=None)), OUT, "ports"),
-        (list(talk(A, OUT, 12_000, T0, tcp_flags=None)), A, "ports"),
-        ([Record(A, OUT, 10_211, 10_001, T0, T0 + 5, protocol=17)], A, "one-way"),
-        ([Record(A, OUT, 0, 0, T0, T0 + 5, protocol=1)], A, "one-way"),
-        (
-            [
-                Record(OUT, A, 10_211, 10_001, T0, T0 + 5, protocol=17),
-                Record(A, OUT, 10_001, 10_211, T0 + 3, T0 + 5, protocol=17),
-            ],
-            OUT,
-            "order",
-        ),
-    ],
-)
-def test_who_opened_it(tmp_path, records, initiator, told) -> None:
-    (row,) = rows(tmp_path, records)
-    assert (row["initiator"], row["decided_by"]) == (initiator, told)
+def both(here: str, there: str, port: int, to: int, *, late: int = 0, **more: Any) -> list[Record]:
+    """A record each way, without flags; the reply begins ``late`` seconds after."""
+    sent = Record(here, there, port, to, T0, T0 + 5, **more)
+    return [sent, sent.back(start=T0 + late, end=T0 + late + 5)]
+
+
+OPENED = [
+    (list(talk(A, OUT, 50_000, T0, source_port=60)), A, "flags"),
+    ([Record(OUT, A, 60, 50_000, T0, T0 + 5, tcp_flags=18)], A, "flags"),
+    (list(talk(OUT, A, 443, T0, tcp_flags=None)), OUT, "ports"),
+    (list(talk(A, OUT, 12_000, T0, tcp_flags=None)), A, "ports"),
+    ([Record(A, OUT, 10_211, 10_001, T0, T0 + 5, protocol=17)], A, "one-way"),
+    ([Record(A, OUT, 0, 0, T0, T0 + 5, protocol=1)], A, "one-way"),
+    # Rejected, and nobody else spoke: the caller, also of a port as high as its own.
+    ([Record(OUT, A, 40_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "refused"),
+    ([Record(OUT, A, 5_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "refused"),
+    # A late reply that is rejected is none: the service's port says whose it is.
+    ([Record(OUT, A, 443, 50_000, T0, T0 + 5, action="REJECT")], A, "ports"),
+    # NFS is called from below 1024, other services are not; rsh counts down from 1023.
+    (both(A, B, 700, 2_049), A, "ports"),
+    (both(B, A, 1_023, 20_048), B, "ports"),
+    (both(A, B, 2_049, 443), A, "higher-port"),
+    (both(B, A, 1_023, 514), B, "higher-port"),
+    (both(A, OUT, 40_000, 51_820, protocol=17), A, "ports"),
+    # Whoever was logged first: in a log with holes that says nothing, the higher port a little.
+    (both(OUT, A, 10_211, 10_001, protocol=17), OUT, "higher-port"),
+    (both(A, OUT, 10_211, 10_001, protocol=17, late=60), A, "higher-port"),
+    (both(OUT, A, 10_001, 10_211, protocol=17, late=60), A, "higher-port"),
+    # Half of a connection that is under way, the other half lost: no call without an answer.
+    ([Record(A, OUT, 50_000, 51_000, T0, T0 + 5, tcp_flags=0)], OUT, "higher-port"),
+    ([Record(A, OUT, 50_000, 51_000, T0, T0 + 5)], A, "one-way"),
+    # Equal ports, or none: ours asked, unless nobody answered.
+    (both(A, OUT, 123, 123, protocol=17), A, "inside"),
+    (both(OUT, A, 123, 123, protocol=17, late=60), A, "inside"),
+    (both(OUT, A, 0, 0, protocol=1, late=60), A, "inside"),
+    ([Record(OUT, A, 5_060, 5_060, T0, T0 + 5, protocol=17)], OUT, "one-way"),
+    ([Record(OUT, A, 5_060, 5_060, T0, T0 + 5, tcp_flags=0)], A, "inside"),
+    # Equal ports and both inside: the first; at a tie always the same one.
+    (both(B, A, 7_946, 7_946, late=60), B, "order"),
+    (both(B, A, 7_946, 7_946), A, "order"),
+    (both(A, B, 7_946, 7_946), A, "order"),
+    (both(B, A, 0, 0, protocol=47), A, "order"),
+]
+
+
+def _own(number: int, address: str) -> str:
+    """The address in a network of its own."""
+    return {A: f"10.0.{number}.5", B: f"10.0.{number}.9", OUT: f"203.0.113.{number}"}[address]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory) -> dict[str, tuple[str, str]]:
+    """All of OPENED in one case, each between addresses of its own: who opened it, and the rule."""
+    records = [
+        replace(
+            record,
+            srcaddr=_own(number, record.srcaddr),
+            dstaddr=_own(number, record.dstaddr),
+            interface_id=f"eni-{number}",
+        )
+        for number, (group, *_) in enumerate(OPENED)
+        for record in group
+    ]
+    found = rows(tmp_path_factory.mktemp("opened"), records)
+    assert len(found) == len(OPENED)
+    ours = [min(row["initiator"], row["responder"]) for row in found]
+    told = [(row["initiator"], row["decided_by"]) for row in found]
+    return dict(zip(ours, told, strict=True))
+
+
+@pytest.mark.parametrize("number", range(len(OPENED)))
+def test_who_opened_it(opened, number) -> None:
+    _, initiator, told = OPENED[number]
+    assert opened[_own(number, A)] == (_own(number, initiator), told)
 
 
 def test_v2_alone_is_enough(tmp_path) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ibis
-from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections.initiator import told_by
+from flowbench.connections.initiator import told_by, with_inside
 from flowbench.connections.sessions import joined
 from flowbench.connections.staging import Staged, stage
 from flowbench.connections.tables import IDLE, PAIRS, TABLE
@@ -89,6 +88,7 @@ def _merged(partial: list[ibis.Table]) -> ibis.Table:
 
 def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
     """Low and high become initiator and responder (still ids); what follows is worked out."""
+    rows = with_inside(rows, staged.addresses)
     low_opened, told = told_by(rows)
     j = rows.mutate(low_opened=low_opened, decided_by=told)
 
@@ -103,7 +103,14 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
     spoken, _spoken_in = sides("first_up", "first_down")
     _accepted_out, answered = sides("accepted_up", "accepted_down")
     own_place, _other = sides("interface_low", "interface_high")
-    c = j.select(
+    initiator_inside, responder_inside = sides("low_inside", "high_inside")
+    direction = ibis.cases(
+        (initiator_inside & responder_inside, "internal"),
+        (initiator_inside, "outbound"),
+        (responder_inside, "inbound"),
+        else_="external",
+    )
+    return j.select(
         "first_seen",
         "last_seen",
         "records",
@@ -122,19 +129,9 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
         # A reply that was rejected (a network ACL) refuses too, if there was something to reply to.
         refused=~answered & (refusing_out | (refusing_in & spoken.notnull())),
         answered=answered,
+        direction=direction,
+        relay=j.low_relay | j.high_relay,
     )
-    for end in ("initiator", "responder"):
-        known = staged.addresses.select(
-            **{end: _.id, f"{end}_inside": _.inside, f"{end}_relay": _.relay}
-        )
-        c = c.join(known, end)
-    direction = ibis.cases(
-        (c.initiator_inside & c.responder_inside, "internal"),
-        (c.initiator_inside, "outbound"),
-        (c.responder_inside, "inbound"),
-        else_="external",
-    )
-    return c.mutate(direction=direction, relay=c.initiator_relay | c.responder_relay)
 
 
 def _spelled(rows: ibis.Table, staged: Staged) -> ibis.Table:

@@ -14,8 +14,9 @@ from flowbench.connections.staging import ENDS
 
 _SYN, _ACK = 2, 16
 _RECORD = [*ENDS, "place", "leg", "up", "rejected", "start", "end", "packets", "bytes"]
-# What a record says, as bits that an aggregate can gather; 16 times as much from the high end.
-_ACCEPTED, _REFUSING, _SYNS, _SYN_ACKS = 1, 2, 4, 8
+# What a record says, as bits that an aggregate can gather; 32 times as much from the high end.
+_ACCEPTED, _REFUSING, _SYNS, _SYN_ACKS, _MIDWAY = 1, 2, 4, 8, 16
+_OTHER_WAY = 32
 
 
 @contextmanager
@@ -25,8 +26,8 @@ def joined(
     """A row per connection in the staged ``records``, not yet knowing who opened it.
 
     Columns: ENDS, first_seen, last_seen, records, refused_records, for each way bytes, packets and
-    first (start of the first record), for each way accepted, refusing, syn and syn_ack (whether
-    there was one), interface_low, interface_high, interface_any (ids of places).
+    first (start of the first record), for each way accepted, refusing, syn, syn_ack and midway
+    (whether there was one), interface_low, interface_high, interface_any (ids of places).
     """
     once = engine.keep(connection, _once(records))
     whole = engine.keep(connection, _summed(once.mutate(session=ibis.literal(0, "int64")), own))
@@ -111,17 +112,24 @@ def _marks(r: ibis.Table) -> ibis.Value:
         (refusing, _REFUSING),
         (syn & ~ack, _SYNS),
         (syn & ack, _SYN_ACKS),
+        ((r.protocol == 6) & r.flags.notnull() & ~syn, _MIDWAY),
     )
     bits = sum((fact.ifelse(bit, 0) for fact, bit in says), ibis.literal(0, "int64"))
-    return r.up.ifelse(bits, bits * 16).cast("int64")
+    return r.up.ifelse(bits, bits * _OTHER_WAY).cast("int64")
 
 
 def _with_marks(c: ibis.Table) -> ibis.Table:
     """The gathered bits as columns."""
-    bits = {"accepted": _ACCEPTED, "refusing": _REFUSING, "syn": _SYNS, "syn_ack": _SYN_ACKS}
+    bits = {
+        "accepted": _ACCEPTED,
+        "refusing": _REFUSING,
+        "syn": _SYNS,
+        "syn_ack": _SYN_ACKS,
+        "midway": _MIDWAY,
+    }
     found = {
         f"{name}_{way}": (c.marks & (bit * scale)) > 0
         for name, bit in bits.items()
-        for way, scale in (("up", 1), ("down", 16))
+        for way, scale in (("up", 1), ("down", _OTHER_WAY))
     }
     return c.mutate(**found).drop("marks", "latest")

@@ -30,7 +30,11 @@ TABLE = Table.of(
     ("answered", "bool", "something from the responder was accepted"),
     ("direction", "string", "inbound, outbound, internal or external (neither end is ours)"),
     ("relay", "bool", "one end is a NAT gateway's own address: its clients have rows of their own"),
-    ("decided_by", "string", "how the initiator was told: flags, ports, one-way, order"),
+    (
+        "decided_by",
+        "string",
+        "how the initiator was told: flags, ports, refused, one-way, higher-port, inside, order",
+    ),
 )
 
 PAIRS = Table.of(

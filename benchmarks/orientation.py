@@ -1,0 +1,240 @@
+"""Who opened a connection, where that is hard to tell: how often each rule is wrong, and on what.
+
+    python benchmarks/orientation.py [--seed N]
+
+What connections.py measures on Winterday is easy: its services have known ports, its clients
+ephemeral ones. Here every kind of exchange that is not so easy gets as many connections as every
+other, so the shares say nothing of a real network; the errors do. The truth is the generator's.
+
+The records are written with flags and without (version 2), whole, torn (a record in two is lost)
+and one-sided (only one direction is logged, as where request and reply cross different transit
+gateway interfaces).
+
+Prints two tables: the rules in their order, what share of the connections each decides and how
+often it is wrong; and how often each kind of exchange is told wrongly, all rules together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from flowbench import engine
+from flowbench.case import Case
+from flowbench.connections.initiator import told_by, with_inside
+from flowbench.connections.sessions import joined
+from flowbench.connections.staging import stage
+from flowbench.connections.tables import IDLE
+
+FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
+RULES = ("flags", "ports", "refused", "one-way", "higher-port", "inside", "order")
+EACH = 300  # connections of a kind
+V2 = (
+    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
+    " end action log-status"
+)
+
+Port = Callable[[random.Random], int]
+
+
+def between(low: int, high: int) -> Port:
+    """Any port from low to high."""
+    return lambda chance: chance.randint(low, high)
+
+
+def one_of(*ports: int) -> Port:
+    """One of these ports."""
+    return lambda chance: chance.choice(ports)
+
+
+LINUX, WINDOWS = between(32_768, 60_999), between(49_152, 65_535)
+ANY = between(1_024, 65_535)  # NAT gateways, carriers' NAT, masscan
+RESERVED = between(665, 1_023)  # nfs(5): what Linux gives to NFS clients
+KNOWN = one_of(22, 53, 80, 443, 3306, 3389, 5432, 6379, 8080, 8443, 9092)
+UNLISTED = one_of(1883, 5044, 6000, 7000, 7946, 8125, 8200, 8500, 9100, 15_672, 25_565, 26_257)
+NODE = between(30_000, 32_767)  # Kubernetes NodePort
+IN, OUT = "10.0", "198.18"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of exchange: the ports of client and server, where each is, and what comes of it."""
+
+    name: str
+    client: Port
+    server: Port | None  # None: the client's own
+    here: str = IN
+    there: str = IN
+    protocol: int = 6
+    state: str = "answered"  # or refused, silent
+
+
+KINDS = (
+    Kind("known port from an ephemeral one", LINUX, KNOWN),
+    Kind("known port from any port", ANY, KNOWN, here=OUT),
+    Kind("unlisted port from an ephemeral one", LINUX, UNLISTED),
+    Kind("unlisted port from any port", ANY, UNLISTED, here=OUT),
+    Kind("NodePort from an ephemeral one", LINUX, NODE),
+    Kind("NodePort from any port", ANY, NODE, here=OUT),
+    Kind("Windows RPC (49152 and up, both)", WINDOWS, WINDOWS),
+    Kind("passive FTP", LINUX, ANY, there=OUT),
+    Kind("peer to peer, UDP", ANY, ANY, there=OUT, protocol=17),
+    Kind("WireGuard (51820) from an ephemeral one", LINUX, one_of(51_820), protocol=17),
+    Kind("NFS from a reserved port", RESERVED, one_of(2049, 20_048)),
+    Kind("rsh from a reserved port", between(512, 1_023), one_of(514)),
+    Kind("equal ports to outside (NTP, IKE)", one_of(123, 500, 4500), None, there=OUT,
+         protocol=17),
+    Kind("equal ports inside", one_of(137, 123, 7946), None, protocol=17),
+    Kind("metrics nobody answers, UDP", LINUX, one_of(8125, 6343, 2055), protocol=17,
+         state="silent"),
+    Kind("scan of all ports, refused", LINUX, between(1, 65_535), here=OUT, state="refused"),
+    Kind("scan of all ports, masscan, refused", ANY, between(1, 65_535), here=OUT, state="refused"),
+    Kind("scan of all ports, unanswered", LINUX, between(1, 65_535), here=OUT, state="silent"),
+    Kind("scan of all ports, answered by RST", LINUX, between(1, 65_535), here=OUT),
+    Kind("SIP scan (5060 to 5060), refused", one_of(5060), None, here=OUT, protocol=17,
+         state="refused"),
+    Kind("SIP scan (5060 to 5060), unanswered", one_of(5060), None, here=OUT, protocol=17,
+         state="silent"),
+    Kind("scan from port 53 or 80, refused", one_of(53, 80), between(1_024, 65_535), here=OUT,
+         state="refused"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Log:
+    """What is left of the records: fields, and how many are lost."""
+
+    name: str
+    flags: bool
+    kept: str  # whole, torn, one-sided
+
+
+LOGS = tuple(
+    Log(f"{'v3' if flags else 'v2'} {kept}", flags, kept)
+    for flags in (False, True)
+    for kept in ("whole", "torn", "one-sided")
+)
+
+
+def main() -> None:
+    """Measure, and print the tables as Markdown."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--seed", type=int, default=1)
+    seed = options.parse_args().seed
+    frames = {log.name: judged(log, seed) for log in LOGS}
+    print("In their order: decided, wrong\n")
+    _print({name: _in_order(frame) for name, frame in frames.items()})
+    print("\nWrong of each kind\n")
+    _print({name: _by_kind(frame) for name, frame in frames.items()})
+
+
+def judged(log: Log, seed: int) -> pd.DataFrame:
+    """A row per connection: kind, the rule that decided (``rule``), and whether it was wrong."""
+    lines, truth = [], {}
+    chance = random.Random(seed)
+    for number, kind in enumerate(KINDS):
+        for n in range(EACH):
+            here, there = (f"{net}.{number}.{n % 200 + 1}" for net in (kind.here, kind.there))
+            if kind.here == kind.there:
+                there = f"{kind.there}.{number + 100}.{chance.randrange(1, 250)}"
+                if chance.random() < 0.5:  # which address is the lower one tells nothing
+                    here, there = there, here
+            port = kind.client(chance)
+            to = port if kind.server is None else kind.server(chance)
+            ends = frozenset(((here, port), (there, to)))
+            if len(ends) < 2 or ends in truth:
+                continue
+            truth[ends] = (kind.name, here, port)
+            mine = list(_records(kind, (here, port), (there, to), log.flags, chance))
+            if log.kept == "torn":
+                mine = [record for record in mine if chance.random() < 0.5]
+            elif log.kept == "one-sided":
+                way = chance.choice((True, False))
+                mine = [record for record in mine if record[0] is way]
+            lines += [text for _, text in mine]
+    return _decided(lines, log.flags, truth)
+
+
+def _records(
+    kind: Kind, client: tuple[str, int], server: tuple[str, int], flags: bool, chance: random.Random
+) -> Iterator[tuple[bool, str]]:
+    """The records of an exchange as the inside end's interface logs it: (from the client, text)."""
+    start = FIRST + 60 * chance.randrange(1_000)
+    windows = chance.choice((1, 1, 1, 3)) if kind.state == "answered" else 1
+    inside = server if kind.there == IN else client
+    action = "REJECT" if kind.state == "refused" else "ACCEPT"
+    for window in range(windows):
+        for out in (True, False) if kind.state == "answered" else (True,):
+            (src, sport), (dst, dport) = (client, server) if out else (server, client)
+            size = chance.randint(60, 9_000)
+            words = [2, 111122223333, f"eni-{inside[0]}", src, dst, sport, dport, kind.protocol, 5,
+                     size, start + 60 * window, start + 60 * window + 59, action, "OK"]  # fmt: skip
+            if flags:
+                opens = kind.protocol == 6 and window == 0
+                words.append((2 if out else 18) if opens else 0)
+            yield out, " ".join(map(str, words))
+
+
+def _decided(
+    lines: list[str], flags: bool, truth: dict[frozenset[tuple[str, int]], tuple[str, str, int]]
+) -> pd.DataFrame:
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        header = f"{V2} tcp-flags" if flags else V2
+        (root / "flows.log").write_text("\n".join([header, *lines]) + "\n")
+        case = Case.create(root / "case")
+        case.ingest(root / "flows.log")
+        backend = case._connection
+        staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
+        records = engine.load(backend, staged.parts[0])
+        with joined(backend, records, staged.own, IDLE) as rows:
+            known = with_inside(rows, staged.addresses)
+            low_opened, rule = told_by(known)
+            found = known.mutate(low_opened=low_opened, rule=rule)
+            names = staged.addresses.select("id", "address")
+            found = found.join(names.rename(low_address="address", low="id"), "low")
+            found = found.join(names.rename(high_address="address", high="id"), "high")
+            frame = found.order_by("low_address", "low_port", "high_address").to_pandas()
+    judgements = []
+    for r in frame.itertuples():
+        low, high = (r.low_address, r.low_port), (r.high_address, r.high_port)
+        kind, *opener = truth[frozenset((low, high))]
+        judgements.append((kind, r.rule, r.low_opened != (tuple(opener) == low)))
+    return pd.DataFrame(judgements, columns=["kind", "rule", "wrong"])
+
+
+def _in_order(frame: pd.DataFrame) -> dict[str, str]:
+    """For each rule: share that it decides, share of that which is wrong."""
+    found = {}
+    for name in RULES:
+        mine = frame[frame["rule"] == name]
+        if len(mine):
+            found[name] = f"{len(mine) / len(frame):.1%}, {mine['wrong'].mean():.1%}"
+    return found | {"all": f"{1:.0%}, {frame['wrong'].mean():.1%}"}
+
+
+def _by_kind(frame: pd.DataFrame) -> dict[str, str]:
+    shares = frame.groupby("kind")["wrong"].mean()
+    return {kind.name: f"{shares[kind.name]:.0%}" for kind in KINDS if kind.name in shares}
+
+
+def _print(columns: dict[str, dict[str, str]]) -> None:
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    print(f"| | {' | '.join(columns)} |")
+    print("|---|" + "---|" * len(columns))
+    for name in names:
+        print(f"| {name} | {' | '.join(column.get(name, '–') for column in columns.values())} |")
+
+
+if __name__ == "__main__":
+    main()
