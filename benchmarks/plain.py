@@ -106,6 +106,98 @@ SELECT coalesce(pkt_srcaddr, srcaddr) AS host, pkt_dst_aws_service AS service, c
 FROM flows WHERE pkt_dst_aws_service IS NOT NULL AND action = 'ACCEPT' GROUP BY ALL ORDER BY ALL
 """
 
+SCAN = """
+WITH doors AS (
+  SELECT initiator, direction, responder, service_port, protocol, min(first_seen) AS first_seen,
+         bool_and((NOT answered OR (bytes_in <= 80 * packets_in AND packets_in <= 3))
+                  AND packets_out <= 6 AND bytes_out <= 80 * packets_out) AS failed
+  FROM connections
+  WHERE NOT relay AND direction <> 'external' AND (protocol = 6 OR (protocol = 17 AND refused))
+  GROUP BY ALL)
+SELECT initiator, direction, count(*) FILTER (WHERE failed) AS failed, count(*) AS doors,
+       count(DISTINCT responder) AS hosts, min(first_seen) AS first_seen
+FROM doors GROUP BY ALL
+HAVING count(*) FILTER (WHERE failed) - count(*) FILTER (WHERE NOT failed) >= 8 ORDER BY ALL
+"""
+
+BRUTE_FORCE = """
+WITH tries AS (
+  SELECT initiator, responder, service_port, epoch(first_seen)::BIGINT // 3600 AS hour,
+         bytes_in, bytes_in BETWEEN 250 AND 10000 AND bytes_out <= 10000 AS attempt
+  FROM connections
+  WHERE protocol = 6 AND answered AND NOT relay AND direction <> 'external' AND service_port IN (
+    21, 22, 23, 445, 1433, 3306, 3389, 5432, 5900, 5985, 5986))
+SELECT initiator, responder, service_port, hour, count(*) FILTER (WHERE attempt) AS attempts,
+       median(bytes_in) FILTER (WHERE attempt) AS middle
+FROM tries GROUP BY ALL
+HAVING count(*) FILTER (WHERE attempt) >= greatest(30, 0.8 * count(*)) ORDER BY ALL
+"""
+
+EXFILTRATION = """
+WITH moved AS (
+  SELECT initiator AS host, responder AS peer, bytes_out AS sent, bytes_in AS got
+  FROM pairs WHERE direction = 'outbound' AND NOT relay
+  UNION ALL
+  SELECT responder, initiator, bytes_in, bytes_out
+  FROM pairs WHERE direction = 'inbound' AND NOT relay),
+ends AS (SELECT host, peer, sum(sent) AS sent, sum(got) AS got FROM moved GROUP BY ALL),
+hosts AS (SELECT host, sum(sent) AS total FROM ends GROUP BY ALL),
+span AS (SELECT epoch(max(last_seen) - min(first_seen)) / 86400 AS days FROM pairs)
+SELECT ends.*, (total - sent) / days AS usual
+FROM ends JOIN hosts USING (host), span
+WHERE sent >= 1e7 AND sent - got >= 0.8 * (sent + got) AND sent >= 5 * (total - sent) / days
+ORDER BY ALL
+"""
+
+SPIKE = """
+WITH hourly AS (
+  SELECT initiator AS host, epoch(first_seen)::BIGINT // 3600 AS hour,
+         sum(bytes_out) FILTER (WHERE direction = 'outbound') AS sent,
+         count(*) FILTER (WHERE direction = 'outbound') AS calls,
+         count(*) FILTER (WHERE refused) AS refused
+  FROM connections WHERE direction <> 'inbound' AND NOT relay GROUP BY ALL),
+usual AS (
+  SELECT host, median(sent) AS sent, median(calls) AS calls, median(refused) AS refused
+  FROM hourly GROUP BY ALL)
+SELECT h.* FROM hourly h JOIN usual u USING (host)
+WHERE (h.sent > 1e8 AND h.sent > 5 * u.sent) OR (h.calls > 1000 AND h.calls > 5 * u.calls)
+   OR (h.refused > 200 AND h.refused > 5 * u.refused)
+ORDER BY ALL
+"""
+
+RARE_PEER = """
+WITH met AS (
+  SELECT CASE WHEN direction = 'outbound' THEN initiator ELSE responder END AS host,
+         regexp_extract(CASE WHEN direction = 'outbound' THEN responder ELSE initiator END,
+                        '.*[.:]') AS network,
+         first_seen, bytes_out
+  FROM pairs WHERE direction IN ('outbound', 'inbound') AND NOT relay),
+half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn FROM pairs)
+SELECT network, min(host) AS host, count(DISTINCT host) AS hosts, min(first_seen) AS first_seen,
+       sum(bytes_out) AS bytes_out
+FROM met, half GROUP BY network, turn
+HAVING min(first_seen) >= turn AND count(DISTINCT host) <= 2 ORDER BY ALL
+"""
+
+LONG_CONNECTION = """
+SELECT initiator, responder, service_port, protocol, count(*) AS connections,
+       max(last_seen - first_seen) AS longest, sum(bytes_out) AS bytes_out,
+       sum(bytes_in) AS bytes_in
+FROM connections
+WHERE direction = 'outbound' AND NOT relay AND answered
+  AND last_seen - first_seen >= INTERVAL 4 HOUR
+GROUP BY ALL ORDER BY ALL
+"""
+
+# Without knowing a country: which far networks of a host are new, the question before that.
+GEOGRAPHY = """
+WITH half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn FROM pairs)
+SELECT initiator, split_part(responder, '.', 1) AS far, min(first_seen) AS first_seen,
+       sum(bytes_out) AS bytes_out
+FROM pairs, half WHERE direction = 'outbound' AND answered > 0
+GROUP BY initiator, far, turn HAVING min(first_seen) >= turn ORDER BY ALL
+"""
+
 QUERIES = {
     "connections": CONNECTIONS,
     "pairs": PAIRS,
@@ -115,4 +207,11 @@ QUERIES = {
     "lateral-movement": LATERAL_MOVEMENT,
     "blind-spot": BLIND_SPOT,
     "service-abuse": SERVICE_ABUSE,
+    "scan": SCAN,
+    "brute-force": BRUTE_FORCE,
+    "exfiltration": EXFILTRATION,
+    "spike": SPIKE,
+    "rare-peer": RARE_PEER,
+    "long-connection": LONG_CONNECTION,
+    "geography": GEOGRAPHY,
 }
