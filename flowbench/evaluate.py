@@ -21,7 +21,7 @@ import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 
-from flowbench import detect
+from flowbench import detect, engine
 from flowbench.case import Case
 from flowbench.detect.base import capture_window
 from flowbench.errors import InputError
@@ -175,14 +175,14 @@ def merged(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
     measures = ("packets", "bytes", "start", "end", "tcp_flags")
     kept = set(fields)
     same = [name for name in FLOWS.columns if name in kept and name not in measures]
-    slot = (flows.start.epoch_seconds() // window * window).cast("int64")
+    slot = (engine.seconds(flows.start) // window * window).cast("int64")
     f = flows.filter(flows.start.notnull()).mutate(slot=slot)
     sums: dict[str, ibis.Value] = {
         name: f[name].sum().cast("int64") for name in ("packets", "bytes") if name in kept
     }
     if "tcp_flags" in kept:
         sums["tcp_flags"] = f.tcp_flags.bit_or()
-    last = f["end"].epoch_seconds().max().cast("int64")
+    last = engine.seconds(f["end"]).max().cast("int64")
     joined = f.group_by([*same, "slot"]).aggregate(last=last, **sums)
     whole = (joined.slot + window - 1).cast("int64")
     joined = joined.mutate(start=joined.slot, end=ibis.greatest(joined["last"], whole))

@@ -82,7 +82,7 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
     sign of each among these findings and the events of their traces.
     """
     grave = findings[findings["severity"].isin(_GRAVE)]
-    signs = [*_peers(grave), *_domains(case, grave)]
+    signs = [*_peers(case, grave), *_domains(case, grave)]
     for subject, trace, mine in attribution.traces(case, grave):
         signs += _behind(case, subject, trace, mine)
     if not signs:
@@ -102,8 +102,10 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
     return INDICATORS.frame(rows.to_dict("records"))
 
 
-def _peers(grave: pd.DataFrame) -> list[dict[str, Any]]:
-    outside = grave[grave["peer"].notna() & (grave["detector"] != "lateral-movement")]
+def _peers(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:
+    """Peers outside: what was attacked inside is a victim, and no indicator."""
+    ours = _inside(case, list(grave["peer"].dropna()))
+    outside = grave[grave["peer"].notna() & ~grave["peer"].isin(ours)]
     return [
         {
             "indicator": row.peer,
@@ -116,6 +118,18 @@ def _peers(grave: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for row in outside.itertuples()
     ]
+
+
+def _inside(case: Case, addresses: list[str]) -> set[str]:
+    """Which of some addresses are ours."""
+    pairs = case.pairs
+    ends = [
+        pairs.filter(pairs[end].isin(addresses), pairs.direction.isin(["internal", way]))
+        .select(address=pairs[end])
+        .distinct()
+        for end, way in (("initiator", "outbound"), ("responder", "inbound"))
+    ]
+    return set(ends[0].union(ends[1]).to_pyarrow()["address"].to_pylist()) if addresses else set()
 
 
 def _domains(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:

@@ -124,6 +124,20 @@ def test_lesser_findings_stand_when_there_are_no_grave_ones(tmp_path: Path) -> N
     assert timeline.indicators(case, found).empty
 
 
+def test_what_was_attacked_inside_is_no_indicator(tmp_path: Path) -> None:
+    records = [
+        *talk(HOST, POOL, 3333, T0, seconds=7 * HOUR),
+        *(refused(HOST, WEB, 1_000 + n, T0 + n, source_port=50_000 + n) for n in range(60)),
+    ]
+    case = make_case(tmp_path, records, indicators=f"indicator,kind\n{POOL},mining\n")
+    found = detect.run(case)
+    grave = found[found["severity"] == "high"]
+    assert {"contact", "scan"} <= set(grave["detector"])
+    assert WEB in set(grave["peer"])
+    told = timeline.indicators(case, found)
+    assert list(told.loc[told["type"] == "address", "indicator"]) == [HOST, POOL]
+
+
 def test_an_empty_case(tmp_path: Path) -> None:
     case = Case.create(tmp_path / "empty")
     found = detect.run(case)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
+from flowbench.engine import seconds
 from flowbench.schema import Table
 
 NAMES = Table.of(
@@ -89,7 +90,7 @@ def used(connections: ibis.Table, dns: ibis.Table, *, kept: int = KEPT) -> ibis.
     )  # fmt: skip
     asked = asked.mutate(until=asked.query_time)
     joined = c.asof_join(asked, "until", ["host", "address"])
-    age = joined.until.epoch_seconds() - joined.query_time.epoch_seconds()
+    age = seconds(joined.until) - seconds(joined.query_time)
     joined = joined.filter(joined.name.notnull(), age <= kept + BLUR)
     return (
         joined.group_by("host", "address", "name")
