@@ -13,15 +13,17 @@ so that a theft spread over all the days of the logs is seen too.
 
 Left out is what is a habit itself: what comes each day at the same hour in like amounts from the
 first day on (a backup, an export), what flows hour by hour all the time (logs, metrics), and a few
-files now and then, each of the size of an attachment (``lump``).
+files now and then, each of the size of an attachment (``lump``). Logs of less than two days show no
+habit; there a transfer is taken for a backup when it runs in the estate's backup window: at an hour
+at which three other hosts at least feed a place that is common to them, with as much each.
 
 Severity: medium; high for a listed destination, or from ``grave`` times a usual day and 1 GB on.
 
-Fires falsely: the first backup to a new place, or any in logs of one day; a migration; one large
-file sent to a partner by a host that is quiet otherwise. Cannot see: less than ``factor`` usual
-days, a few pieces of the size of an attachment, a theft shared out over many addresses or many
-hosts, one on the clock since before the logs begin, one that hides in a service that several hosts
-feed.
+Fires falsely: the first backup to a new place, or a lone one in logs of one day; a migration; one
+large file sent to a partner by a host that is quiet otherwise. Cannot see: less than ``factor``
+usual days, a few pieces of the size of an attachment, a theft shared out over many addresses or
+many hosts, one on the clock since before the logs begin, one that hides in a service that several
+hosts feed, and in logs of one day one that keeps to the hour and the size of the others' backups.
 """
 
 from __future__ import annotations
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _ENDS = ["host", "peer"]
+_SILENCE = 1_800  # seconds
+_TELLING = 2  # days of logs in which a habit can show
+_WINDOW = pd.Timedelta(minutes=30)
+_TOGETHER = 3  # hosts that make a backup window
 
 
 @detector(
@@ -72,12 +78,13 @@ def exfiltration(
     if begin is None or end is None:
         return []
     days = max(1.0, (end - begin).total_seconds() / _DAY)
-    left = _left(case.connections)
-    by_peer = left.group_by(_ENDS).aggregate(
+    left = _left(case.connections.mutate(connections=ibis.literal(1, "int64")))
+    by_peer = _left(case.pairs).group_by(_ENDS)
+    by_peer = by_peer.aggregate(
         sent=_.sent.sum().cast("int64"),
         got=_.got.sum().cast("int64"),
-        connections=_.count(),
-        opened=_.opened.sum(),
+        connections=_.connections.sum().cast("int64"),
+        opened=_.opened.sum().cast("int64"),
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
     )
@@ -110,6 +117,8 @@ def exfiltration(
         for ends in [(row["host"], row["peer"])]
     ]
     rows = rows[~np.array(habit)]
+    if days < _TELLING:
+        rows = rows[~in_backup_window(rows, _fed_together(by_peer, least, one_way, shared_by))]
     # Two thefts from one host are not each other's habit.
     odd = rows.groupby("host")["sent"].transform("sum")
     rows = rows.assign(usual=(rows["all"] - odd) / days)
@@ -124,12 +133,30 @@ def exfiltration(
 
 
 def now_and_then(slots: pd.DataFrame, lump: float) -> bool:
-    """Whether bytes are those of a few files: under ten times ten minutes, no hour of ``lump``.
+    """Whether bytes are those of a few files: under ten times ten minutes, no sitting of ``lump``.
 
-    ``slots``: epoch seconds (slot) and bytes (sent).
+    A sitting ends with half an hour of silence. ``slots``: epoch seconds (slot) in order and bytes
+    (sent).
     """
-    hourly = slots.groupby(slots["slot"] // 3_600)["sent"].sum()
-    return bool(len(slots) < 10 and hourly.max() < lump)
+    sitting = (slots["slot"].diff().fillna(0) > _SILENCE).cumsum()
+    return bool(len(slots) < 10 and slots.groupby(sitting)["sent"].sum().max() < lump)
+
+
+def in_backup_window(rows: pd.DataFrame, fed: pd.DataFrame) -> np.ndarray:
+    """Which transfers are like those of three other hosts, or more, to a place common to them.
+
+    Like: begun within half an hour of them, no more bytes, and not over twice as long. ``rows``
+    and ``fed``: host, peer, sent (bytes), first_seen, last_seen.
+    """
+    found = []
+    for row in rows.itertuples():
+        others = fed[(fed["host"] != row.host) & (fed["peer"] != row.peer)]
+        near = others[(others["first_seen"] - row.first_seen).abs() <= _WINDOW]
+        length = row.last_seen - row.first_seen
+        lasted = near["last_seen"] - near["first_seen"]
+        near = near[(near["sent"] >= row.sent) & (lasted * 2 >= length)]
+        found.append(bool((near.groupby("peer")["host"].nunique() >= _TOGETHER).any()))
+    return np.array(found, bool)
 
 
 def scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
@@ -166,18 +193,30 @@ def steady(slots: pd.DataFrame, days: float) -> bool:
     return bool(len(hourly) >= 18 * days and hourly.max() <= 5 * hourly.median())
 
 
-def _left(connections: ibis.Table) -> ibis.Table:
-    """What left for whom, connection by connection, whoever opened it."""
-    c = connections.filter(~connections.relay)
-    both = ("first_seen", "last_seen", "service_port", "protocol")
+def _fed_together(
+    by_peer: ibis.Table, least: float, one_way: float, shared_by: int
+) -> pd.DataFrame:
+    """What hosts sent, much and one way, to places that several of them feed."""
+    much = by_peer.filter(
+        by_peer.sent >= least, by_peer.sent - by_peer.got >= one_way * (by_peer.sent + by_peer.got)
+    )
+    common = much.group_by("peer").aggregate(n=_.host.nunique()).filter(_.n > shared_by)
+    columns = ["host", "peer", "sent", "first_seen", "last_seen"]
+    return to_frame(much.semi_join(common, "peer").select(columns).order_by(columns).to_pyarrow())
+
+
+def _left(c: ibis.Table) -> ibis.Table:
+    """What left for whom, by connection (with ``connections`` as 1) or pair, whoever opened it."""
+    c = c.filter(~c.relay)
+    both = ("first_seen", "last_seen", "service_port", "protocol", "connections")
     out, inn = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
     sent = out.select(
         *both, host=out.initiator, peer=out.responder, sent=out.bytes_out, got=out.bytes_in,
-        opened=ibis.literal(1),
+        opened=out.connections,
     )  # fmt: skip
     fetched = inn.select(
         *both, host=inn.responder, peer=inn.initiator, sent=inn.bytes_in, got=inn.bytes_out,
-        opened=ibis.literal(0),
+        opened=ibis.literal(0, "int64"),
     )  # fmt: skip
     return sent.union(fetched)
 

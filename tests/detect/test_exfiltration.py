@@ -72,6 +72,39 @@ def test_a_few_attachments_are_no_theft(
     assert len(run(case, "exfiltration")) == found
 
 
+def test_two_attachments_of_one_hour_are_two(tmp_path: Path) -> None:
+    late = sent(T0 + 40 * HOUR + 3_000, 12e6, n=1)
+    case = make_case(tmp_path / "1", [*usual(out=100_000), *sent(T0 + 40 * HOUR, 11e6), *late])
+    assert run(case, "exfiltration").empty
+    soon = sent(T0 + 40 * HOUR + 900, 12e6, n=1)
+    case = make_case(tmp_path / "2", [*usual(out=100_000), *sent(T0 + 40 * HOUR, 11e6), *soon])
+    assert run(case, "exfiltration")["bytes_out"].tolist() == [22_999_999]
+
+
+@pytest.mark.parametrize(
+    ("hour", "size", "hosts", "days", "found"),
+    [
+        (2.0, 80e6, 3, 1, 0),  # as the others do it
+        (2.4, 80e6, 3, 1, 0),
+        (9.0, 80e6, 3, 1, 1),  # at another hour
+        (2.0, 300e6, 3, 1, 1),  # more than any of them
+        (2.0, 80e6, 2, 1, 1),  # two make no window
+        (2.0, 80e6, 3, 3, 1),  # of three nights it came in one only
+    ],
+)
+def test_in_logs_of_one_day_the_estates_backup_window_tells(
+    tmp_path: Path, hour: float, size: float, hosts: int, days: int, found: int
+) -> None:
+    night = [
+        r
+        for n in range(hosts)
+        for r in talk(f"10.0.0.{n + 20}", "192.0.2.7", 443, T0 + 2 * HOUR + 300 * n, seconds=900,
+                      out=100_000_000)
+    ]  # fmt: skip
+    case = make_case(tmp_path, [*usual(days=days), *night, *sent(int(T0 + hour * HOUR), size)])
+    assert [row for row in run(case, "exfiltration")["peer"] if row == DROP] == [DROP] * found
+
+
 def test_it_may_be_fetched_from_outside(tmp_path: Path) -> None:
     fetched = talk(DROP, HOST, 22, T0 + 30 * HOUR, seconds=900, out=50_000, back=90_000_000)
     (row,) = run(make_case(tmp_path, [*usual(), *fetched]), "exfiltration").to_dict("records")
