@@ -5,16 +5,18 @@ such doors that nobody like it used to open?
 
 Method: doors are the ports of remote administration and of the AWS data services (enrich.ports).
 Refused and never once answered is a try: a refusal between two hosts that otherwise talk is a
-straggler or a lapse. Two services or three targets make a pattern. Accepted doors are held against
-a learning span, as published for new pairs of inside hosts: the first half of the logs, a day at
-least and a week at most. A pair of hosts that first talked after it is a new path, unless its like
-was usual: the host already opened that port to two hosts of the target's network (one, if the
-target is new) or to five hosts anywhere (a bastion, a monitor); two of its neighbours went through
-that same door (one, if the host is new: a group that grew); three hosts began to call that door (a
-service that moved). Networks are /24 and /64, whatever the subnets are. A host that is itself new
-has no past: it counts from three targets on. And new must be rare: a host's new doors count when
-they are more than three times what it, or the average host, opened anew in the second half of the
-learning span, over as long a time. Where hosts go through new doors every day, newness says little.
+straggler or a lapse. So is what is refused by one door every hour, on average, from the first hours
+of the logs to the last: a broken setting, not a search. Two services or three targets make a
+pattern. Accepted doors are held against a learning span, as published for new pairs of inside
+hosts: the first half of the logs, a day at least and a week at most. A pair of hosts that first
+talked after it is a new path, unless its like was usual: the host already opened that port to two
+hosts of the target's network (one, if the target is new) or to five hosts anywhere (a bastion, a
+monitor); two of its neighbours went through that same door (one, if the host is new: a group that
+grew); three hosts began to call that door (a service that moved). Networks are /24 and /64,
+whatever the subnets are. A host that is itself new has no past: it counts from three targets on.
+And new must be rare: a host's new doors count when they are more than three times what it, or the
+average host, opened anew in the second half of the learning span, over as long a time. Where hosts
+go through new doors every day, newness says little.
 
 One new path is low; three targets, or a host that was itself reached through a new admin door
 before, medium; both, or eight targets, high. Refusals tell more: medium, as a pattern high.
@@ -24,8 +26,9 @@ doors of eight others after the first hour (low: a bastion does so too).
 
 Fires falsely: an application deployed before its security group was opened, a vulnerability scanner
 of one's own, a host that was given a new task, monthly work. Cannot see: what went on in the
-learning span already, a path that the host's neighbours use too, tries at an interface without
-flow logs if the refusal is logged nowhere else, SSM sessions (443 to AWS).
+learning span already, a path that the host's neighbours use too, tries at an interface without flow
+logs if the refusal is logged nowhere else, SSM sessions (443 to AWS), who knocks at one or two
+doors without pause since before the logs begin.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 DOORS = ports.ADMIN | ports.DATA
 
 _DAY = 86_400
+_HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
+_LAPSE, _BROKEN = 20, 2  # hours of logs at least, doors of a host at most
 _SHOWN = 8  # doors named in a sentence
 _ORDER = ["initiator", "responder", "service_port", "protocol"]
 _TITLES = {"new": "New paths to inside doors", "admin": "Many inside doors opened"}
@@ -87,6 +92,7 @@ def lateral_movement(
     learned = seconds >= 1.5 * _DAY
     doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.relay)
     tried = _rows(doors.filter(doors.refused > 0, doors.answered == 0))
+    tried = tried[~_lapses(tried, ends["first"], ends["last"])]
     if learned:
         lesson = min(7 * _DAY, max(_DAY, seconds / 2))
         taught_at = ends["first"] + pd.Timedelta(seconds=lesson)
@@ -136,6 +142,14 @@ def lateral_movement(
 
 def _rows(pairs: ibis.Table) -> pd.DataFrame:
     return to_frame(pairs.order_by(_ORDER).to_pyarrow())
+
+
+def _lapses(tried: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    """Whether a door refuses one caller hour by hour, all through logs of about a day or more."""
+    hours = (end - begin) / _HOUR
+    throughout = (tried["first_seen"] - begin <= _EDGE) & (end - tried["last_seen"] <= _EDGE)
+    steady = throughout & (tried["refused"] >= hours) & (hours >= _LAPSE)
+    return steady & (steady.groupby(tried["initiator"]).transform("sum") <= _BROKEN)
 
 
 def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) -> ibis.Table:

@@ -8,8 +8,9 @@ Method: three counts.
 * Carried off: CloudTrail names a role session after its instance (role/i-…). Its calls must come
   from that instance's addresses, or the public ones of the NAT gateways that serve its VPC; that is
   what GuardDuty's InstanceCredentialExfiltration asks. Where no inventory knows a VPC's way out, an
-  outside address from which three instances' sessions call, or most calls of this one, passes for
-  it, and the caveats say so. High; medium from another VPC's NAT gateway.
+  outside address from which three instances' sessions call passes for it, or where there is none,
+  that of most calls of this one, and the caveats say so. High; medium from another VPC's NAT
+  gateway.
 * In two places: a user, or one session of a role that is no instance's, calls from two to four
   networks (/16, /32), first from the one, then the other and back, an hour apart at most. Medium:
   nobody travels like that, though a VPN that is switched on and off looks so.
@@ -118,7 +119,8 @@ def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[dict[str, Any]]:
         if not outs:
             # Nobody knows its way out: what others take too, or it mostly takes, passes for one.
             count = strange["source_ip"].map(strange["source_ip"].value_counts())
-            passes = (strange["source_ip"].map(shared) >= 3) | (count * 2 > len(mine))
+            passes = strange["source_ip"].map(shared) >= 3
+            passes = passes if passes.any() else count * 2 > len(mine)
             passes &= ~strange["source_ip"].isin(set(held["address"]) | _public(held))
             if passes.any():
                 guessed = some(sorted(set(strange.loc[passes, "source_ip"])))

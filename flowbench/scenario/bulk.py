@@ -6,6 +6,7 @@ length; what passes in a window is one record each way. Traffic inside is logged
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ _COLUMNS = {
     "packet_out": "float64", "packet_in": "float64", "lumps": "float64", "state": "int8",
     "kind": "int32",
 }  # fmt: skip
+
+
+def interface(host: int) -> str:
+    """The interface of a host, by its number."""
+    return f"eni-{host:017x}"
 
 
 @dataclass
@@ -109,11 +115,13 @@ def write(
     flags: bool,
     whole: bool,
     files: int = 4,
+    silent: Sequence[tuple[int, float, float]] = (),
 ) -> int:
     """Write the records of all talks between two moments as flow log files; return how many.
 
     ``flags``: with tcp-flags and flow-direction, else version 2 alone. ``whole``: times are those
-    of the windows, as busy interfaces write them; else of what passed in them.
+    of the windows, as busy interfaces write them; else of what passed in them. ``silent``: hosts
+    whose interface leaves no record from one moment to another.
     """
     c = talks.columns()
     inside = np.asarray(talks.inside)
@@ -123,11 +131,13 @@ def write(
     begin = np.where(whole, r["slot"] * window + r["offset"], np.floor(r["lo"])).astype("int64")
     over = np.where(whole, begin + window - 1, np.maximum(np.ceil(r["hi"]), begin)).astype("int64")
     keep = (begin >= first) & (over < last) & (r["bytes"] > 0)
+    for host, since, until in silent:
+        keep &= (r["at"] != host) | (over < since) | (begin > until)
     r = {name: column[keep] for name, column in r.items()}
     begin, over = begin[keep], over[keep]
     order = np.lexsort((r["bytes"], r["sport"], r["src"], begin, over))
     names = pa.array(talks.addresses)
-    interfaces = pa.array([f"eni-{n:017x}" for n in range(len(inside))])
+    interfaces = pa.array([interface(n) for n in range(len(inside))])
     columns: dict[str, Any] = {
         "version": np.full(len(order), 5 if flags else 2),
         "account-id": np.full(len(order), ACCOUNT),

@@ -206,3 +206,25 @@ def test_of_many_small_stories_the_largest_are_told(tmp_path: Path) -> None:
     told = lateral_movement(case, most_low=2)
     assert [one["subject"] for one in told] == ["10.1.0.5", "10.5.0.5"]
     assert "5 hosts have such paths; 2 are told." in told[0]["caveats"]
+
+
+@pytest.mark.parametrize(
+    ("doors", "start", "every", "severity"),
+    [
+        (1, 0, 900, None),  # a setting that broke long ago
+        (2, 0, 900, None),
+        (3, 0, 900, "high"),  # three doors are a search
+        (1, 30 * HOUR, 900, "medium"),  # it began meanwhile
+        (1, 0, 9_000, "medium"),  # now and then
+    ],
+)
+def test_a_door_that_refuses_all_day_long_is_a_broken_setting(
+    tmp_path: Path, doors: int, start: int, every: int, severity: str | None
+) -> None:
+    knocks = [
+        refused(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
+        for n in range(doors)
+        for at in range(start, 4 * DAY - 60, every)
+    ]
+    found = run(make_case(tmp_path, [*alive(HOST, DB), *knocks]))
+    assert found["severity"].tolist() == ([severity] if severity else [])

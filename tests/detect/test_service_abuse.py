@@ -143,6 +143,18 @@ def test_a_way_out_that_nobody_lists(tmp_path: Path) -> None:
     assert f"{NAT} passes for its way out" in row["caveats"]
 
 
+def test_a_thief_who_calls_most_does_not_pass_where_others_show_the_way_out(tmp_path: Path) -> None:
+    exit_ = "203.0.113.99"
+    others = [call(f"app/i-0{n}", exit_, n * HOUR, number=50 + n) for n in range(3)]
+    mine = [call(f"web/{MINE}", exit_, n * HOUR, number=n) for n in range(4)]
+    stolen = [call(f"web/{MINE}", THIEF, 5 * HOUR + n, number=60 + n) for n in range(40)]
+    case = make_case(tmp_path, alive(HOST), json_lines=[*others, *mine, *stolen])
+    (row,) = run(case)
+    assert (row["peer"], row["severity"]) == (THIEF, "medium")  # no inventory: nobody knows whose
+    assert "called AWS 40 times" in row["why"]
+    assert f"{exit_} passes for its way out" in row["caveats"]
+
+
 def test_an_instance_that_nothing_else_knows(tmp_path: Path) -> None:
     calls = [*own(), call(f"web/{MINE}", THIEF, HOUR, number=9)]
     (row,) = run(
