@@ -11,8 +11,9 @@ finding follows. ``--settings development`` is for tuning; ``judged``, the defau
 
 An incident is caught when its detector's findings name its source with at least half of its
 targets. A finding is true when it names a pair that something was planted between, and false
-otherwise: every pair that talks is labelled. What has no targets (a spike, a silence) is caught by
-a finding of its detector about its source, and makes that finding true.
+otherwise: every pair that talks is labelled; one that tells of many sources counts once for each.
+What has no targets (a spike, a silence) is caught by a finding of its detector about its source,
+and makes that finding true.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 
 from flowbench import detect
 from flowbench.case import Case
+from flowbench.detect.base import pairs
 from flowbench.evaluate import read_labels
 from flowbench.scenario import incidents, novelties
 
@@ -98,7 +100,7 @@ def measure(
         mine = found[found["detector"] == detector]
         sources = {f["src"] for f in planted if f["kind"] in kinds and not f["dst"]}
         meant = {tuple(sorted((f["src"], peer))) for f in planted for peer in f["dst"]} | bad
-        named = {(row.subject, peer) for row in mine.itertuples() for peer in row.peers}
+        named = {pair for row in mine.to_dict("records") for pair in pairs(row)}
         for fact in (fact for fact in planted if fact["kind"] in kinds):
             names = [fact["kind"]]
             if detector == "beacon" and fact["minutes"] >= BLURRED:
@@ -110,14 +112,18 @@ def measure(
                 counts["caught", detector, name, window] += caught
             if not caught:
                 yield f"missed: seed {seed}, {window} s: {_short(fact)}"
-        for row in mine.itertuples():
-            pairs = {(min(row.subject, peer), max(row.subject, peer)) for peer in row.peers}
-            true = not pairs.isdisjoint(meant) or any(
-                source in f"{row.subject} {row.why}" for source in sources
-            )
-            counts["true" if true else "false", detector, window] += 1
-            if not true:
-                yield f"false: seed {seed}, {window} s: {detector}, {row.severity}: {row.why}"
+        for row in mine.to_dict("records"):
+            about = any(source in f"{row['subject']} {row['why']}" for source in sources)
+            told: dict[str, bool] = {}  # of what is told of many sources at once, each counts
+            for one, peer in pairs(row):
+                source = row["subject"] if one == row["subject"] else peer
+                true = about or (min(one, peer), max(one, peer)) in meant
+                told[source] = told.get(source, False) or true
+            told = told or {row["subject"]: about}
+            counts["true", detector, window] += sum(told.values())
+            counts["false", detector, window] += len(told) - sum(told.values())
+            if not all(told.values()):
+                yield f"false: seed {seed}, {window} s: {detector}, {row['severity']}: {row['why']}"
 
 
 def table(

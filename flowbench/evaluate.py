@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from flowbench import detect, engine
 from flowbench.case import Case
 from flowbench.detect.base import capture_window
+from flowbench.detect.base import pairs as named_by
 from flowbench.errors import InputError
 from flowbench.load.find import find
 from flowbench.schema import FLOWS
@@ -235,9 +236,7 @@ class _Hits:
 
     def __init__(self, findings: pd.DataFrame, malicious: set[Pair]) -> None:
         self.pairs = {
-            (min(row.subject, peer), max(row.subject, peer))
-            for row in findings.itertuples()
-            for peer in row.peers
+            (min(pair), max(pair)) for row in findings.to_dict("records") for pair in named_by(row)
         }
         self.ends = {end for pair in self.pairs for end in pair}
         # Whom a malicious pair brought in (a scan's target) is not accused by that.

@@ -20,6 +20,7 @@ def behind(
     The selector is JSON in the finding's ``evidence``: subject, peers, ports, protocol, from,
     until. A record is chosen when it runs between the subject and a peer, either way, by its own or
     its packet's addresses, on one of the ports (if any are named), and overlaps the period. With
+    targets these stand for a subject that is no address. With
     interfaces and a status it chooses their records of that log-status in the period instead.
 
     Returns the columns of ``flows`` and ``file``, ordered by start, source, line (and item). Raises
@@ -30,11 +31,14 @@ def behind(
         subject, peers, ports = selector["subject"], selector["peers"], selector["ports"]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError("not a finding: give a row of what detect.run returns") from error
+    subjects = selector.get("targets") or [subject]
     source = [flows.srcaddr, flows.pkt_srcaddr]
     destination = [flows.dstaddr, flows.pkt_dstaddr]
 
     def between(here: list[ibis.Value], there: list[ibis.Value]) -> ibis.Value:
-        return ibis.or_(*(c == subject for c in here)) & ibis.or_(*(c.isin(peers) for c in there))
+        return ibis.or_(*(c.isin(subjects) for c in here)) & ibis.or_(
+            *(c.isin(peers) for c in there)
+        )
 
     if selector.get("interfaces"):
         keep = [flows.interface_id.isin(selector["interfaces"])]

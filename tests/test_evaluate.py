@@ -28,7 +28,9 @@ def labels(folder: Path, *rows: str, header: str = "src,dst,label,kind") -> Path
 
 
 def found(*rows: tuple[str, str, list[str]]) -> pd.DataFrame:
-    return FINDINGS.frame({"detector": d, "subject": s, "peers": p} for d, s, p in rows)
+    return FINDINGS.frame(
+        {"detector": d, "subject": s, "peers": p, "evidence": "{}"} for d, s, p in rows
+    )
 
 
 def rated(folder: Path, findings: pd.DataFrame, *rows: str) -> dict[str, dict]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -19,6 +20,10 @@ from flowbench.schema import Table, to_frame
 if TYPE_CHECKING:
     from flowbench.case import Case
 
+# Ports of logins, and the bytes of answer that only an attempt gets: less is a look at the banner.
+LOGINS = {21: 250, 22: 1_000, 23: 250, 445: 500, 3389: 500, 5900: 250, 5985: 500, 5986: 800}
+# Databases inside are called by programs that log in all day: judged from outside only.
+DATABASES = {1433: 250, 3306: 250, 5432: 250}
 SEVERITIES = ("low", "medium", "high", "critical")
 
 FINDINGS = Table.of(
@@ -102,10 +107,13 @@ def finding(  # noqa: PLR0913  # the columns of a finding
     title: str | None = None,
     technique: str | None = None,
     about: str = "",
+    targets: Iterable[str] = (),
 ) -> dict[str, Any]:
     """One finding of detector ``name``, with its id and the selector of its records.
 
-    ``about`` tells findings apart that have the same ends, port and protocol.
+    ``about`` tells findings apart that have the same ends, port and protocol. ``targets`` are the
+    addresses that the peers dealt with where the subject is no address but a name for many: its id
+    names neither peers nor ports, which come and go.
     """
     known = REGISTRY[name]
     peers, ports = sorted(set(peers)), sorted({int(port) for port in ports})
@@ -120,10 +128,11 @@ def finding(  # noqa: PLR0913  # the columns of a finding
         "from": first_seen.isoformat(),
         "until": last_seen.isoformat(),
     }
+    if targets := sorted(set(targets)):
+        selector["targets"] = targets
     # With many peers the list would change as evidence is added: the subject names it then.
-    key = "|".join(
-        [name, subject, peer or "", str(port), str(protocol), *([about] if about else [])]
-    )
+    ends = [] if targets else [peer or "", str(port), str(protocol)]
+    key = "|".join([name, subject, *ends, *([about] if about else [])])
     return {
         "finding_id": f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:10]}",
         "detector": name,
@@ -145,6 +154,11 @@ def finding(  # noqa: PLR0913  # the columns of a finding
         "caveats": caveats,
         "evidence": json.dumps(selector),
     }
+
+
+def pairs(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The two ends of all that a finding is about: its subject, or its targets, and each peer."""
+    return product(json.loads(row["evidence"]).get("targets") or [row["subject"]], row["peers"])
 
 
 def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -26,17 +26,22 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding, many, port_name, spell, volume
+from flowbench.detect.base import (
+    DATABASES,
+    LOGINS,
+    detector,
+    finding,
+    many,
+    port_name,
+    spell,
+    volume,
+)
 from flowbench.engine import seconds
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-# Ports of logins, and the bytes of answer that only an attempt gets: less is a look at the banner.
-LOGINS = {21: 250, 22: 1_000, 23: 250, 445: 500, 3389: 500, 5900: 250, 5985: 500, 5986: 800}
-# Databases inside are called by programs that log in all day: judged from outside only.
-DATABASES = {1433: 250, 3306: 250, 5432: 250}
 _SLOT = 600  # seconds
 _PAIR = ["initiator", "responder", "service_port", "direction"]
 
