@@ -19,7 +19,7 @@ import csv
 import random
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import ibis
@@ -129,23 +129,13 @@ def _judged(lines: list[list[str]], fields: str, truth: dict[frozenset, str]) ->
     names = FIELDS.split()
     chosen = names if fields == "v5" else [name.replace("_", "-") for name in DEFAULT_FORMAT]
     places = [names.index(name) for name in chosen]
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        text = [" ".join(chosen), *(" ".join(line[i] for i in places) for line in lines)]
-        (root / "flows.log").write_text("\n".join(text) + "\n")
-        case = Case.create(root / "case")
-        case.ingest(root / "flows.log")
-        backend = case._connection
-        staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
-        records = engine.load(backend, staged.parts[0])
-        with joined(backend, records, staged.own, IDLE) as joint:
-            rows, said = with_inside(joint, staged.addresses), {}
-            for place, (when, low, name) in enumerate([*rules(rows), *_others(rows)]):
-                said[f"{place:02} {name}"] = ibis.cases((when, low))
-            known = staged.addresses.select("id", "address")
-            found = rows.mutate(**said).join(known.rename(low_address="address", low="id"), "low")
-            found = found.join(known.rename(high_address="address", high="id"), "high")
-            frame = found.to_pandas()
+    text = [" ".join(chosen), *(" ".join(line[i] for i in places) for line in lines)]
+
+    def said(rows: ibis.Table) -> dict[str, ibis.Value]:
+        told = enumerate([*rules(rows), *_others(rows)])
+        return {f"{place:02} {name}": ibis.cases((when, low)) for place, (when, low, name) in told}
+
+    frame = with_both_ends(text, said)
     opened = [
         truth.get(_ends(r.low_address, r.low_port, r.high_address, r.high_port))
         for r in frame.itertuples()
@@ -155,6 +145,30 @@ def _judged(lines: list[list[str]], fields: str, truth: dict[frozenset, str]) ->
         for who, low in zip(opened, frame["low_address"], strict=True)
     ]
     return frame[frame["truth"].notna()].astype({"truth": bool})
+
+
+def with_both_ends(
+    text: list[str], say: Callable[[ibis.Table], dict[str, ibis.Value]]
+) -> pd.DataFrame:
+    """The connections in a flow log's lines, not yet oriented, with columns that ``say`` makes.
+
+    Their ends are low_address, low_port, high_address, high_port.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        (root / "flows.log").write_text("\n".join(text) + "\n")
+        case = Case.create(root / "case")
+        case.ingest(root / "flows.log")
+        backend = case._connection
+        staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
+        records = engine.load(backend, staged.parts[0])
+        with joined(backend, records, staged.own, IDLE) as joint:
+            rows = with_inside(joint, staged.addresses)
+            found = rows.mutate(**say(rows))
+            for end in ("low", "high"):
+                known = staged.addresses.select(**{end: "id", f"{end}_address": "address"})
+                found = found.join(known, end)
+            return found.order_by("low_address", "low_port", "high_address").to_pandas()
 
 
 def _others(c: ibis.Table) -> Iterable[tuple[ibis.Value, ibis.Value, str]]:

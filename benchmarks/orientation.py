@@ -19,22 +19,18 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import ibis
 import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from flowbench import engine
-from flowbench.case import Case
-from flowbench.connections.initiator import told_by, with_inside
-from flowbench.connections.sessions import joined
-from flowbench.connections.staging import stage
-from flowbench.connections.tables import IDLE
+from benchmarks.connections import with_both_ends
+from flowbench.connections.initiator import told_by
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
 RULES = ("flags", "ports", "refused", "one-way", "higher-port", "inside", "order")
@@ -188,23 +184,10 @@ def _records(
 def _decided(
     lines: list[str], flags: bool, truth: dict[frozenset[tuple[str, int]], tuple[str, str, int]]
 ) -> pd.DataFrame:
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch)
-        header = f"{V2} tcp-flags" if flags else V2
-        (root / "flows.log").write_text("\n".join([header, *lines]) + "\n")
-        case = Case.create(root / "case")
-        case.ingest(root / "flows.log")
-        backend = case._connection
-        staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
-        records = engine.load(backend, staged.parts[0])
-        with joined(backend, records, staged.own, IDLE) as rows:
-            known = with_inside(rows, staged.addresses)
-            low_opened, rule = told_by(known)
-            found = known.mutate(low_opened=low_opened, rule=rule)
-            names = staged.addresses.select("id", "address")
-            found = found.join(names.rename(low_address="address", low="id"), "low")
-            found = found.join(names.rename(high_address="address", high="id"), "high")
-            frame = found.order_by("low_address", "low_port", "high_address").to_pandas()
+    def said(rows: ibis.Table) -> dict[str, ibis.Value]:
+        return dict(zip(("low_opened", "rule"), told_by(rows), strict=True))
+
+    frame = with_both_ends([f"{V2} tcp-flags" if flags else V2, *lines], said)
     judgements = []
     for r in frame.itertuples():
         low, high = (r.low_address, r.low_port), (r.high_address, r.high_port)

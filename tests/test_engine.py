@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import duckdb
@@ -108,3 +109,13 @@ def test_whole_seconds_since_1970() -> None:
     table = engine.hold(engine.connect(), rows)
     found = table.select(found=engine.seconds(table.when)).to_pyarrow()["found"].to_pylist()
     assert found == [0, 1_788_220_800, 1_788_220_859]
+
+
+def test_a_query_ends_when_another_thread_says_so() -> None:
+    connection = engine.connect()
+    far = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
+    teller = threading.Timer(0.5, engine.interrupt)
+    teller.start()
+    with pytest.raises(duckdb.InterruptException):
+        connection.con.sql(far).fetchall()
+    teller.join()

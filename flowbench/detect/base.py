@@ -34,7 +34,7 @@ FINDINGS = Table.of(
     ("severity", "string", "low, medium, high or critical: what it would mean if true"),
     ("score", "float64", "0 to 1: how well the records fit"),
     ("technique", "string", "ATT&CK technique id (v18)"),
-    ("subject", "string", "the address it is about: ours, or a scanner's outside"),
+    ("subject", "string", "the address it is about; or a name: a principal, flow logs, internet"),
     ("peer", "string", "the other address; null when they are many"),
     ("peers", "strings", "every other address"),
     ("service_port", "int32", "the port; null when they are many"),

@@ -223,15 +223,15 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
     rows = [row for one in searches for row in one.rows]
     hosts = {row["responder"] for row in vain}
     opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
-    first = _time(min(row["first_seen"] for row in rows))
-    last = _time(max(row["last_seen"] for row in rows))
+    sums = _sums(rows)
+    lasted = spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
     busiest = sorted(searches, key=lambda one: (-len(one.vain), one.source))
     told = some(f"{one.source} ({many(len(one.vain), 'door')})" for one in busiest)
     sought = Counter(p for one in searches for p in {row["service_port"] for row in one.vain})
     ports = sorted(sought, key=lambda one: (-sought[one], one))
     why = (
         f"{many(len(searches), 'address', 'addresses')} outside tried {many(len(vain), 'door')} of"
-        f" {many(len(hosts), 'host')} in vain within {spell((last - first).total_seconds())}"
+        f" {many(len(hosts), 'host')} in vain within {lasted}"
         f" ({rejected:,} rejected, {opened:,} answered without data)"
     )
     if port is None:
@@ -247,7 +247,6 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
         caveats = "Customers who also try closed ports look alike: see who should reach this port."
     why += f" Busiest: {told}."
     why += f" Most sought ports: {some(f'{p} (by {sought[p]:,})' for p in ports)}."
-    protocols = {row["protocol"] for row in rows}
     return finding(
         "scan",
         severity="low" if port is None else "medium",
@@ -255,13 +254,7 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
         subject=INTERNET,
         peers=[one.source for one in searches],
         targets=hosts,
-        ports=[row["service_port"] for row in rows],
-        protocol=protocols.pop() if len(protocols) == 1 else None,
-        first_seen=first,
-        last_seen=last,
-        connections=sum(row["connections"] for row in rows),
-        bytes_out=sum(row["bytes_out"] for row in rows),
-        bytes_in=sum(row["bytes_in"] for row in rows),
+        **sums,
         why=why,
         caveats=f"Every public address is scanned all day. The peers are the sources. {caveats}",
         title="Internet noise: door after door, from outside"
@@ -277,8 +270,8 @@ def _finding(search: _Search) -> dict[str, Any]:
     searched = {row["responder"] for row in vain}
     tried = sorted({row["service_port"] for row in vain})
     hosts, ports = len(searched), len(tried)
-    first = _time(min(row["first_seen"] for row in rows))
-    last = _time(max(row["last_seen"] for row in rows))
+    sums = _sums(rows)
+    lasted = spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
     quick = _quickest(vain)
     led = len(rows) - len(vain)
     opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
@@ -288,7 +281,7 @@ def _finding(search: _Search) -> dict[str, Any]:
     more = f" and {ports - 12} more" if ports > 12 else ""
     why = (
         f"{source} tried {many(len(rows), 'door')} ({many(hosts, 'host')}, {many(ports, 'port')}:"
-        f" {shown}{more}; {shape}) within {spell((last - first).total_seconds())}:"
+        f" {shown}{more}; {shape}) within {lasted}:"
         f" {len(vain)} led nowhere ({rejected} rejected, {opened} answered"
         f" without data), {led} to a conversation."
     )
@@ -300,20 +293,13 @@ def _finding(search: _Search) -> dict[str, Any]:
     caveats = "A scanner, a discovery service or a monitor of one's own looks the same."
     if not inside:
         caveats = "Every public address is scanned all day: what matters is what it did next."
-    protocols = {row["protocol"] for row in rows}
     return finding(
         "scan",
         severity=severity,
         score=min(1.0, 0.5 + 0.5 * (len(vain) - led) / 50),
         subject=source,
         peers=[row["responder"] for row in rows],
-        ports=[row["service_port"] for row in rows],
-        protocol=protocols.pop() if len(protocols) == 1 else None,
-        first_seen=first,
-        last_seen=last,
-        connections=sum(row["connections"] for row in rows),
-        bytes_out=sum(row["bytes_out"] for row in rows),
-        bytes_in=sum(row["bytes_in"] for row in rows),
+        **sums,
         why=why,
         caveats=caveats,
         title=None if inside else "Door after door, from outside",
@@ -334,5 +320,15 @@ def _quickest(vain: list[dict[str, Any]]) -> str:
     return f"{count} hosts on one port in 5 min" if count >= _QUICK_HOSTS else ""
 
 
-def _time(second: int) -> pd.Timestamp:
-    return pd.Timestamp(second, unit="s", tz="UTC")
+def _sums(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a finding says of all its doors together."""
+    protocols = {row["protocol"] for row in rows}
+    ends = min(row["first_seen"] for row in rows), max(row["last_seen"] for row in rows)
+    first, last = (pd.Timestamp(second, unit="s", tz="UTC") for second in ends)
+    return {
+        "ports": [row["service_port"] for row in rows],
+        "protocol": protocols.pop() if len(protocols) == 1 else None,
+        "first_seen": first,
+        "last_seen": last,
+        **{n: sum(row[n] for row in rows) for n in ("connections", "bytes_out", "bytes_in")},
+    }

@@ -125,7 +125,7 @@ def write(out: Path, seed: int, *, settings: str = "development", window: int = 
         talks, out, first=FIRST, last=FIRST + estate.span, window=window, flags=seed % 2 == 1,
         whole=seed % 3 != 2,
     )  # fmt: skip
-    _labels(talks, planted, out / "labels.csv")
+    labels(talks, planted, out / "labels.csv")
     answers = {
         "scenario": f"incidents, {settings}", "seed": seed, "window": window, "days": estate.days,
         "flow_records": count, "planted": planted,
@@ -264,7 +264,8 @@ def _brute_forces(e: Estate) -> Iterable[dict[str, Any]]:
         yield _named(e, "brute-force", source, targets, port=port, **more)
 
 
-def _labels(talks: Talks, planted: list[dict[str, Any]], path: Path) -> None:
+def labels(talks: Talks, planted: list[dict[str, Any]], path: Path) -> None:
+    """Write who talks to whom, and what each pair is: malicious (planted), background, benign."""
     bad = {fact["kind"] for fact in planted}
     names = talks.addresses
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -11,7 +11,6 @@ As in ``incidents`` DEVELOPMENT is to make and tune detectors on, JUDGED to meas
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -139,13 +138,7 @@ def write(out: Path, seed: int, *, settings: str = "development", window: int = 
         whole=seed % 3 != 2, silent=it.silent,
     )  # fmt: skip
     _papers(it, out)
-    bad = {fact["kind"] for fact in planted}
-    with (out / "labels.csv").open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["src", "dst", "label", "kind"])
-        for src, dst, kind in it.talks.pairs():
-            label = "malicious" if kind in bad else "background" if kind == "noise" else "benign"
-            lines.writerow([it.name(src), it.name(dst), label, kind])
+    incidents.labels(it.talks, planted, out / "labels.csv")
     answers = {
         "scenario": f"novelties, {settings}", "seed": seed, "window": window, "days": it.e.days,
         "flow_records": count, "planted": planted,
