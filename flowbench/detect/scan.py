@@ -222,6 +222,7 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
     vain = [row for one in searches for row in one.vain]
     rows = [row for one in searches for row in one.rows]
     hosts = {row["responder"] for row in vain}
+    doors = len({tuple(row[name] for name in _DOOR) for row in vain})
     opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
     sums = _sums(rows)
     lasted = spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
@@ -230,9 +231,10 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
     sought = Counter(p for one in searches for p in {row["service_port"] for row in one.vain})
     ports = sorted(sought, key=lambda one: (-sought[one], one))
     why = (
-        f"{many(len(searches), 'address', 'addresses')} outside tried {many(len(vain), 'door')} of"
+        f"{many(len(searches), 'address', 'addresses')} outside tried {many(doors, 'door')} of"
         f" {many(len(hosts), 'host')} in vain within {lasted}"
-        f" ({rejected:,} rejected, {opened:,} answered without data)"
+        f" ({many(len(vain), 'door')} source by source: {rejected:,} rejected, {opened:,} answered"
+        " without data)"
     )
     if port is None:
         why += ", and none was let in."

@@ -17,6 +17,17 @@ from tests.traffic import FIELDS, T0, Record, make_case, refused, talk
 HOST, OUTSIDE = "10.0.0.5", "198.18.3.4"
 
 
+def test_a_door_that_many_tried_is_one(tmp_path: Path) -> None:
+    tries = [
+        refused(f"198.18.7.{source}", HOST, port, T0 + source, source_port=40_000 + port)
+        for source in (1, 2, 3)
+        for port in range(12)
+    ]
+    (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
+    assert "3 addresses outside tried 12 doors of 1 host in vain" in row["why"]
+    assert "(36 doors source by source: 36 rejected" in row["why"]
+
+
 @pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
 def fields(request: pytest.FixtureRequest) -> list[str]:
     return list(request.param)
@@ -68,7 +79,8 @@ def test_outside_scanners_that_got_nothing_are_one_low_finding(
     assert row["peers"].tolist() == [OUTSIDE, "198.18.9.9"]
     assert row["connections"] == 41
     assert "2 addresses outside tried 41 doors of 12 hosts in vain within 2.8 h" in row["why"]
-    assert "(41 rejected, 0 answered without data), and none was let in." in row["why"]
+    assert "(41 doors source by source: 41 rejected, 0 answered without data)" in row["why"]
+    assert "data), and none was let in." in row["why"]
     assert "Busiest: 198.18.9.9 (30 doors), 198.18.3.4 (11 doors)." in row["why"]
     assert "Most sought ports: 23 (by 2), 20 (by 1)," in row["why"]
     lines = case.evidence_for(row)
