@@ -19,7 +19,8 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -332,6 +333,15 @@ class Case:
     def stream(self, table: ibis.Table) -> pa.RecordBatchReader:
         """The rows of one of the case's tables, or of what was made of it, batch by batch."""
         return engine.stream(self._connection, table)
+
+    @contextmanager
+    def kept(self, table: ibis.Table) -> Iterator[ibis.Table]:
+        """What was made of the case's tables, worked out once for the questions in the ``with``."""
+        rows = engine.keep(self._connection, table)
+        try:
+            yield rows
+        finally:
+            engine.drop(self._connection, rows)
 
     def info(self) -> pd.DataFrame:
         """The case at a glance: a row per kind of evidence.

@@ -35,8 +35,7 @@ scanner that broke into a site that anyone may visit.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections import defaultdict
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -60,6 +59,9 @@ _SESSION_BYTES, _SESSION_SECONDS = 20_000, 1_200  # more than a login attempt
 _LOGINS = LOGINS.keys() | DATABASES.keys()
 _TIMES = 10  # so many times what nearly all others tried stands out
 _DOOR = ["responder", "service_port", "protocol"]
+_SUMMED = [
+    *("answered", "refused", "first_seen", "last_seen", "connections", "bytes_out", "bytes_in"),
+]
 INTERNET = "internet"  # the subject of what many addresses outside do alike
 
 
@@ -80,46 +82,10 @@ def scan(
     that spoke to ``anyone`` addresses outside is open to all; fewer than ``largest`` doors do not
     stand out.
     """
-    doors = _doors(case.connections)
-    source = ["initiator", "direction"]
-    tried = doors.group_by(source).aggregate(failed=_.count(where=_.failed))
-    tried = doors.semi_join(tried.filter(tried.failed >= fewest), source)
-    order = ["first_seen", *_DOOR]
-    so_far = ibis.cumulative_window(group_by=source, order_by=order)
-    walk = tried.mutate(count=(tried.failed.cast("int64") * 2 - 1).sum().over(so_far))
-    walk = walk.mutate(least=walk["count"].min().over(so_far))
-    reached = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
-    rows = doors.semi_join(reached, source).mutate(inside=_.direction != "inbound")
-    spoke = doors.filter(doors.direction == "inbound", ~doors.failed)
-    public = spoke.group_by(_DOOR).aggregate(callers=_.initiator.nunique())
-    public = public.filter(public.callers >= anyone).select(*_DOOR, public=ibis.literal(True))
-    rows = rows.left_join(public, _DOOR).drop(*(f"{name}_right" for name in _DOOR))
-    # Plain rows, and no frame each: the internet's scanners are thousands, of a few doors each.
-    # Times are seconds in them: a quarter of the work is making objects of times otherwise.
-    times = {name: seconds(rows[name]) for name in ("first_seen", "last_seen")}
-    rows = rows.order_by("initiator", "inside", *order).mutate(**times).to_pyarrow().to_pylist()
-    searches = [
-        _search(who, inside, list(mine))
-        for (who, inside), mine in groupby(rows, key=itemgetter("initiator", "inside"))
-    ]
-    outside = [one for one in searches if not one.inside]
-    listed = _listed(case, [one.source for one in outside])
-    much = _much([len(one.vain) for one in outside], largest)
-    groups: dict[int | None, list[_Search]] = defaultdict(list)
-    own = []
-    for one in searches:
-        if one.inside or one.source in listed or len(one.vain) >= much:
-            own.append(one)
-        else:
-            groups[one.found].append(one)
-    noise = groups.pop(None, [])
-    found = [_together(noise, None)] if noise else []
-    for port, let_in in sorted(groups.items()):
-        if len(let_in) > apart:
-            found.append(_together(let_in, port))
-        else:
-            own += let_in
-    return [*map(_finding, own), *found]
+    with case.kept(_doors(case.connections)) as tried:
+        doors = tried.anti_join(_backscatter(tried), ["initiator", "from_port"])
+        with case.kept(_searches(doors, fewest, anyone)) as rows:
+            return _told(case, rows, largest, apart)
 
 
 def _doors(connections: ibis.Table) -> ibis.Table:
@@ -132,25 +98,24 @@ def _doors(connections: ibis.Table) -> ibis.Table:
     lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
     grand = (c.bytes_in > _SESSION_BYTES) | (lasted >= _SESSION_SECONDS)
     doors = c.mutate(failed=mute & brief, grand=grand).group_by("initiator", "direction", *_DOOR)
-    doors = doors.aggregate(
+    return doors.aggregate(
         failed=_.failed.all(),
         answered=_.answered.any(),
         refused=_.refused.any(),
         grand=_.grand.any(),
         from_port=_.initiator_port.min(),
-        from_ports=_.initiator_port.nunique(),
+        last_from_port=_.initiator_port.max(),  # counting different ones costs twice all the rest
         connections=_.count(),
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
         bytes_out=_.bytes_out.sum(),
         bytes_in=_.bytes_in.sum(),
     )
-    return doors.anti_join(_backscatter(doors), ["initiator", "from_port"])
 
 
 def _backscatter(doors: ibis.Table) -> ibis.Table:
     """Sources and service ports that speak to about as many ports as hosts: forged senders'."""
-    spread = doors.filter(doors.from_port < 1_024, doors.from_ports == 1)
+    spread = doors.filter(doors.from_port < 1_024, doors.from_port == doors.last_from_port)
     spread = spread.group_by("initiator", "from_port").aggregate(
         hosts=_.responder.nunique(), ports=_.service_port.nunique()
     )
@@ -158,43 +123,78 @@ def _backscatter(doors: ibis.Table) -> ibis.Table:
     return spread.filter(spread.hosts * 2 >= spread.ports).select("initiator", "from_port")
 
 
-@dataclass(frozen=True)
-class _Search:
-    """What a source tried, in the order of its first contacts."""
+def _searches(doors: ibis.Table, fewest: int, anyone: int) -> ibis.Table:
+    """The doors of each search; ``let_in``: it answered its source, as it answers only a few.
 
-    source: str
-    inside: bool
-    rows: list[dict[str, Any]]  # the doors that belong to the search
-    vain: list[dict[str, Any]]  # those that led nowhere
-    let_in: int  # how many let it in, as only a few or for a session
-    found: int | None  # the port of these that answered most
+    A source's doors that led nowhere all belong to its search; of those it reached, those of the
+    same hosts found meanwhile: what a scanner outside does on them later is what it searched for.
+    """
+    source = ["initiator", "direction"]
+    able = doors.group_by(source).aggregate(failed=_.failed.sum())
+    tried = doors.semi_join(able.filter(able.failed >= fewest), source)
+    so_far = ibis.cumulative_window(group_by=source, order_by=["first_seen", *_DOOR])
+    walk = tried.mutate(count=(tried.failed.cast("int64") * 2 - 1).sum().over(so_far))
+    walk = walk.mutate(least=walk["count"].min().over(so_far))
+    reached = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
+    rows = doors.semi_join(reached, source).mutate(inside=_.direction != "inbound")
+
+    who = ["initiator", "inside"]
+    vain = rows.filter(rows.failed)
+    spans = vain.group_by(who).aggregate(begin=_.first_seen.min(), until=_.first_seen.max())
+    hosts = vain.select(*who, "responder").distinct()
+    spoke = rows.filter(~rows.failed).semi_join(hosts, [*who, "responder"]).join(spans, who)
+    meanwhile = spoke.first_seen.between(spoke.begin, spoke.until)
+    spoke = spoke.filter(ibis.ifelse(spoke.inside, meanwhile, spoke.first_seen >= spoke.begin))
+    public = doors.filter(doors.direction == "inbound", ~doors.failed).group_by(_DOOR)
+    public = public.aggregate(callers=_.initiator.nunique())
+    spoke = spoke.left_join(public.filter(public.callers >= anyone), _DOOR)
+    session = spoke.grand & spoke.service_port.isin(sorted(_LOGINS))
+    spoke = spoke.mutate(let_in=spoke.callers.isnull() | session)
+    columns = [*who, *_DOOR, "failed", *_SUMMED, "let_in"]
+    return vain.mutate(let_in=False).select(columns).union(spoke.select(columns))
 
 
-def _search(source: str, inside: bool, rows: list[dict[str, Any]]) -> _Search:
-    vain = [row for row in rows if row["failed"]]
-    searched = {row["responder"] for row in vain}
-    # Of what it reached, only doors of the same hosts, found meanwhile, belong to the search; what
-    # a scanner outside does on them later is what it searched for.
-    begin, until = vain[0]["first_seen"], vain[-1]["first_seen"]
-    rows = [
-        row
-        for row in rows
-        if row["failed"]
-        or (
-            row["responder"] in searched
-            and begin <= row["first_seen"]
-            and (not inside or row["first_seen"] <= until)
-        )
-    ]
-    let_in = [
-        row
-        for row in rows
-        if not row["failed"]
-        and (not row["public"] or (row["grand"] and row["service_port"] in _LOGINS))
-    ]
-    most = max(let_in, key=lambda row: (row["bytes_in"], -row["service_port"]), default=None)
-    found = most["service_port"] if most else None
-    return _Search(source, inside, rows, vain, len(let_in), found)
+def _told(case: Case, rows: ibis.Table, largest: int, apart: int) -> list[dict[str, Any]]:
+    """The findings: which sources have one of their own, and which are told together."""
+    found = _.service_port.first(where=_.let_in, order_by=[_.bytes_in.desc(), _.service_port])
+    searches = rows.group_by("initiator", "inside").aggregate(_sums(rows), found=found)
+    searches = searches.order_by("initiator", "inside").to_pyarrow().to_pylist()
+    outside = [one for one in searches if not one["inside"]]
+    listed = _listed(case, [one["initiator"] for one in outside])
+    much = _much([one["vain"] for one in outside], largest)
+    groups: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
+    own = []
+    for one in searches:
+        if one["inside"] or one["initiator"] in listed or one["vain"] >= much:
+            own.append(one)
+        else:
+            groups[one["found"]].append(one)
+    noise = groups.pop(None, [])
+    findings = [_together(rows, noise, None)] if noise else []
+    for port, let_in in sorted(groups.items()):
+        if len(let_in) > apart:
+            findings.append(_together(rows, let_in, port))
+        else:
+            own += let_in
+    return findings + _alone(rows, own)
+
+
+def _sums(rows: ibis.Table) -> dict[str, ibis.Value]:
+    """What a finding says of all its doors together."""
+    return {
+        "doors": rows.count(),
+        "vain": rows.failed.sum(),
+        "opened": rows.answered.sum(where=rows.failed),
+        "rejected": rows.refused.sum(where=rows.failed),
+        "let_in": rows.let_in.sum(),
+        "ports": rows.service_port.collect(distinct=True),
+        "protocol": (rows.protocol.min() == rows.protocol.max()).ifelse(
+            rows.protocol.min(), ibis.null("int32")
+        ),
+        "first_seen": rows.first_seen.min(),
+        "last_seen": rows.last_seen.max(),
+        **{name: rows[name].sum() for name in ("connections", "bytes_out", "bytes_in")},
+    }
 
 
 def _listed(case: Case, sources: list[str]) -> set[str]:
@@ -217,46 +217,52 @@ def _much(counts: list[int], largest: int) -> int:
     return max(largest, _TIMES * sorted(counts)[int(0.95 * (len(counts) - 1))])
 
 
-def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
+def _of(rows: ibis.Table, searches: list[dict[str, Any]]) -> ibis.Table:
+    """The doors of some of the searches."""
+    who = {name: [one[name] for one in searches] for name in ("initiator", "inside")}
+    types = pa.schema({"initiator": pa.string(), "inside": pa.bool_()})
+    return rows.semi_join(ibis.memtable(pa.table(who, types)), list(who))
+
+
+def _together(rows: ibis.Table, searches: list[dict[str, Any]], port: int | None) -> dict[str, Any]:
     """One finding for all sources outside that got nothing, or that ``port`` let in."""
-    vain = [row for one in searches for row in one.vain]
-    rows = [row for one in searches for row in one.rows]
-    hosts = {row["responder"] for row in vain}
-    doors = len({tuple(row[name] for name in _DOOR) for row in vain})
-    opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
-    sums = _sums(rows)
-    lasted = spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
-    busiest = sorted(searches, key=lambda one: (-len(one.vain), one.source))
-    told = some(f"{one.source} ({many(len(one.vain), 'door')})" for one in busiest)
-    sought = Counter(p for one in searches for p in {row["service_port"] for row in one.vain})
-    ports = sorted(sought, key=lambda one: (-sought[one], one))
+    rows = _of(rows, searches)
+    [sums] = rows.aggregate(**_sums(rows)).to_pyarrow().to_pylist()
+    vain = rows.filter(rows.failed)
+    doors = vain.select(_DOOR).distinct().count().execute()
+    hosts = vain.select("responder").distinct().to_pyarrow()["responder"].to_pylist()
+    sought = vain.group_by("service_port").aggregate(sources=_.initiator.nunique())
+    sought = sought.order_by(_.sources.desc(), "service_port").to_pyarrow().to_pylist()
+    busiest = sorted(searches, key=lambda one: (-one["vain"], one["initiator"]))
+    told = some(f"{one['initiator']} ({many(one['vain'], 'door')})" for one in busiest)
     why = (
         f"{many(len(searches), 'address', 'addresses')} outside tried {many(doors, 'door')} of"
-        f" {many(len(hosts), 'host')} in vain within {lasted}"
-        f" ({many(len(vain), 'door')} source by source: {rejected:,} rejected, {opened:,} answered"
-        " without data)"
+        f" {many(len(hosts), 'host')} in vain within {_lasted(sums)}"
+        f" ({many(sums['vain'], 'door')} source by source: {sums['rejected']:,} rejected,"
+        f" {sums['opened']:,} answered without data)"
     )
     if port is None:
         why += ", and none was let in."
-        if spoke := sum(len(one.rows) > len(one.vain) for one in searches):
+        if spoke := sum(one["doors"] > one["vain"] for one in searches):
             why += f" To {spoke:,} a service spoke that many outside use."
         caveats = "A break-in through a service that is open to all would not show here."
     else:
         why += f", and port {port} let each of them in, as it does few or none else outside."
-        back = {one.source: sum(row["bytes_in"] for row in one.rows) for one in searches}
-        most = sorted(back, key=lambda one: (-back[one], one))
-        why += f" Most was answered to {some(f'{one} ({volume(back[one])})' for one in most)}."
+        most = sorted(searches, key=lambda one: (-one["bytes_in"], one["initiator"]))
+        back = (f"{one['initiator']} ({volume(one['bytes_in'])})" for one in most)
+        why += f" Most was answered to {some(back)}."
         caveats = "Customers who also try closed ports look alike: see who should reach this port."
     why += f" Busiest: {told}."
-    why += f" Most sought ports: {some(f'{p} (by {sought[p]:,})' for p in ports)}."
+    ports = (f"{one['service_port']} (by {one['sources']:,})" for one in sought)
+    why += f" Most sought ports: {some(ports)}."
     return finding(
         "scan",
         severity="low" if port is None else "medium",
         score=0.3 if port is None else 0.5,  # below a source that has a finding of its own
         subject=INTERNET,
-        peers=[one.source for one in searches],
+        peers=[one["initiator"] for one in searches],
         targets=hosts,
-        **sums,
+        **_stated(sums),
         why=why,
         caveats=f"Every public address is scanned all day. The peers are the sources. {caveats}",
         title="Internet noise: door after door, from outside"
@@ -267,28 +273,36 @@ def _together(searches: list[_Search], port: int | None) -> dict[str, Any]:
     )
 
 
-def _finding(search: _Search) -> dict[str, Any]:
-    source, inside, rows, vain = search.source, search.inside, search.rows, search.vain
-    searched = {row["responder"] for row in vain}
+def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A finding for each of these searches."""
+    sums = {(one["initiator"], one["inside"]): one for one in searches}
+    rows = _of(rows, searches).select(
+        "initiator", "inside", "responder", "service_port", "failed", at=seconds(rows.first_seen)
+    )
+    doors = rows.order_by("initiator", "inside").to_pyarrow().to_pylist()
+    return [
+        _finding(sums[who], list(mine))
+        for who, mine in groupby(doors, key=itemgetter("initiator", "inside"))
+    ]
+
+
+def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    source, inside = sums["initiator"], sums["inside"]
+    vain = [row for row in rows if row["failed"]]
     tried = sorted({row["service_port"] for row in vain})
-    hosts, ports = len(searched), len(tried)
-    sums = _sums(rows)
-    lasted = spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
+    hosts, ports = len({row["responder"] for row in vain}), len(tried)
     quick = _quickest(vain)
-    led = len(rows) - len(vain)
-    opened, rejected = (sum(row[name] for row in vain) for name in ("answered", "refused"))
-    severity = "high" if inside else "medium" if search.let_in or quick else "low"
+    led = sums["doors"] - sums["vain"]
+    severity = "high" if inside else "medium" if sums["let_in"] or quick else "low"
     shape = "one host's ports" if hosts == 1 else "one port of many hosts" if ports == 1 else "both"
-    shown = ", ".join(str(port) for port in tried[:12])
-    more = f" and {ports - 12} more" if ports > 12 else ""
     why = (
         f"{source} tried {many(len(rows), 'door')} ({many(hosts, 'host')}, {many(ports, 'port')}:"
-        f" {shown}{more}; {shape}) within {lasted}:"
-        f" {len(vain)} led nowhere ({rejected} rejected, {opened} answered"
+        f" {some(tried, 12)}; {shape}) within {_lasted(sums)}:"
+        f" {len(vain)} led nowhere ({sums['rejected']} rejected, {sums['opened']} answered"
         f" without data), {led} to a conversation."
     )
-    if not inside and search.let_in:
-        why += f" Let in at {many(search.let_in, 'door')} that few or none else outside come to"
+    if not inside and sums["let_in"]:
+        why += f" Let in at {many(sums['let_in'], 'door')} that few or none else outside come to"
         why += " or where a login held a session."
     if quick:
         why += f" At its quickest {quick}."
@@ -301,7 +315,7 @@ def _finding(search: _Search) -> dict[str, Any]:
         score=min(1.0, 0.5 + 0.5 * (len(vain) - led) / 50),
         subject=source,
         peers=[row["responder"] for row in rows],
-        **sums,
+        **_stated(sums),
         why=why,
         caveats=caveats,
         title=None if inside else "Door after door, from outside",
@@ -313,7 +327,7 @@ def _quickest(vain: list[dict[str, Any]]) -> str:
     """The busiest five minutes, said in words, if they pass Zeek's thresholds; '' otherwise."""
     ports, hosts = defaultdict(set), defaultdict(set)
     for row in vain:
-        slot = row["first_seen"] // _QUICK
+        slot = row["at"] // _QUICK
         ports[slot, row["responder"]].add(row["service_port"])
         hosts[slot, row["service_port"]].add(row["responder"])
     if (count := max(map(len, ports.values()))) >= _QUICK_PORTS:
@@ -322,15 +336,12 @@ def _quickest(vain: list[dict[str, Any]]) -> str:
     return f"{count} hosts on one port in 5 min" if count >= _QUICK_HOSTS else ""
 
 
-def _sums(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a finding says of all its doors together."""
-    protocols = {row["protocol"] for row in rows}
-    ends = min(row["first_seen"] for row in rows), max(row["last_seen"] for row in rows)
-    first, last = (pd.Timestamp(second, unit="s", tz="UTC") for second in ends)
-    return {
-        "ports": [row["service_port"] for row in rows],
-        "protocol": protocols.pop() if len(protocols) == 1 else None,
-        "first_seen": first,
-        "last_seen": last,
-        **{n: sum(row[n] for row in rows) for n in ("connections", "bytes_out", "bytes_in")},
-    }
+def _lasted(sums: dict[str, Any]) -> str:
+    return spell((sums["last_seen"] - sums["first_seen"]).total_seconds())
+
+
+def _stated(sums: dict[str, Any]) -> dict[str, Any]:
+    """Those of the sums that are columns of a finding."""
+    times = {name: pd.Timestamp(sums[name]) for name in ("first_seen", "last_seen")}
+    same = ("ports", "protocol", "connections", "bytes_out", "bytes_in")
+    return times | {name: sums[name] for name in same}
