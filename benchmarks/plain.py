@@ -1,11 +1,19 @@
 """The plainest hand-written SQL that answers what a step or a detector answers, to measure against.
 
-Each is a query over the tables flows, indicators, connections and pairs. None knows of middleboxes,
+Each is a query over the tables flows, indicators, connections and pairs (geography has one more).
+None knows of middleboxes,
 duplicates, silences or periods of validity: they are floors for the time, not rivals in the answer.
 A colleague who adds a detector adds its query here, under the detector's id.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
+
+import iptocc
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 CONNECTIONS = """
 SELECT least(srcaddr, dstaddr) AS low, greatest(srcaddr, dstaddr) AS high,
@@ -189,14 +197,41 @@ WHERE direction = 'outbound' AND NOT relay AND answered
 GROUP BY ALL ORDER BY ALL
 """
 
-# Without knowing a country: which far networks of a host are new, the question before that.
+# Over one more table, networks: see there. What has no IPv4 address has no country here.
 GEOGRAPHY = """
-WITH half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn FROM pairs)
-SELECT initiator, split_part(responder, '.', 1) AS far, min(first_seen) AS first_seen,
+WITH half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn FROM pairs),
+calls AS (SELECT * FROM pairs WHERE direction = 'outbound' AND answered > 0),
+far AS (
+  SELECT responder, octets[1] * 16777216 + octets[2] * 65536 + octets[3] * 256 + octets[4] AS number
+  FROM (SELECT DISTINCT responder, string_split(responder, '.')::BIGINT[] AS octets
+        FROM calls WHERE NOT contains(responder, ':'))),
+placed AS (SELECT responder, country FROM far ASOF JOIN networks ON number >= first)
+SELECT country, count(DISTINCT initiator) AS hosts, min(first_seen) AS first_seen,
        sum(bytes_out) AS bytes_out
-FROM pairs, half WHERE direction = 'outbound' AND answered > 0
-GROUP BY initiator, far, turn HAVING min(first_seen) >= turn ORDER BY ALL
+FROM calls JOIN placed USING (responder), half WHERE country IS NOT NULL
+GROUP BY country, turn HAVING min(first_seen) >= turn AND count(DISTINCT initiator) <= 3
+ORDER BY ALL
 """
+
+
+def networks(path: Path) -> None:
+    """Write the country of every IPv4 address as Parquet, once: first (a number), country.
+
+    A row holds up to the next one's first. Asked of the registries by the /24, which none splits
+    between countries but rarely.
+    """
+    if path.exists():
+        return
+    codes: list[str | None] = []
+    for high in range(256):
+        codes += iptocc.country_code(
+            [f"{high}.{middle}.{low}.0" for middle in range(256) for low in range(256)]
+        )
+    country = np.array(codes, object)
+    begins = np.flatnonzero(np.append(True, country[1:] != country[:-1]))
+    columns = {"first": pa.array(begins * 256), "country": pa.array(country[begins], pa.string())}
+    pq.write_table(pa.table(columns), path)
+
 
 QUERIES = {
     "connections": CONNECTIONS,

@@ -130,12 +130,16 @@ def _searches(doors: ibis.Table, fewest: int, anyone: int) -> ibis.Table:
     same hosts found meanwhile: what a scanner outside does on them later is what it searched for.
     """
     source = ["initiator", "direction"]
-    able = doors.group_by(source).aggregate(failed=_.failed.sum())
-    tried = doors.semi_join(able.filter(able.failed >= fewest), source)
+    able = doors.group_by(source).aggregate(failed=_.failed.sum(), led=(~_.failed).sum())
+    able = able.filter(able.failed >= fewest)
+    # Who failed so much more often in all came to it at some time: only the others' order matters.
+    sure = able.failed - able.led >= fewest
+    walk = doors.semi_join(able.filter(~sure), source)
     so_far = ibis.cumulative_window(group_by=source, order_by=["first_seen", *_DOOR])
-    walk = tried.mutate(count=(tried.failed.cast("int64") * 2 - 1).sum().over(so_far))
+    walk = walk.mutate(count=(walk.failed.cast("int64") * 2 - 1).sum().over(so_far))
     walk = walk.mutate(least=walk["count"].min().over(so_far))
-    reached = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
+    walk = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
+    reached = able.filter(sure).select(source).union(walk.select(source), distinct=True)
     rows = doors.semi_join(reached, source).mutate(inside=_.direction != "inbound")
 
     who = ["initiator", "inside"]
@@ -169,14 +173,9 @@ def _told(case: Case, rows: ibis.Table, largest: int, apart: int) -> list[dict[s
             own.append(one)
         else:
             groups[one["found"]].append(one)
-    noise = groups.pop(None, [])
-    findings = [_together(rows, noise, None)] if noise else []
-    for port, let_in in sorted(groups.items()):
-        if len(let_in) > apart:
-            findings.append(_together(rows, let_in, port))
-        else:
-            own += let_in
-    return findings + _alone(rows, own)
+    for port in [port for port in groups if port is not None and len(groups[port]) <= apart]:
+        own += groups.pop(port)
+    return _together(rows, groups) + _alone(rows, own)
 
 
 def _sums(rows: ibis.Table) -> dict[str, ibis.Value]:
@@ -224,20 +223,42 @@ def _of(rows: ibis.Table, searches: list[dict[str, Any]]) -> ibis.Table:
     return rows.semi_join(ibis.memtable(pa.table(who, types)), list(who))
 
 
-def _together(rows: ibis.Table, searches: list[dict[str, Any]], port: int | None) -> dict[str, Any]:
-    """One finding for all sources outside that got nothing, or that ``port`` let in."""
-    rows = _of(rows, searches)
-    [sums] = rows.aggregate(**_sums(rows)).to_pyarrow().to_pylist()
+def _together(
+    rows: ibis.Table, groups: dict[int | None, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """One finding for all sources outside that got nothing, and for each port that let many in."""
+    ports = list(groups)
+    members = [(one["initiator"], at) for at, port in enumerate(ports) for one in groups[port]]
+    columns = [pa.array([one[place] for one in members]) for place in (0, 1)]
+    types = pa.schema({"initiator": pa.string(), "at": pa.int64()})
+    member = ibis.memtable(pa.table(columns, names=types.names).cast(types))
+    rows = rows.filter(~rows.inside).join(member, "initiator")
     vain = rows.filter(rows.failed)
-    doors = vain.select(_DOOR).distinct().count().execute()
-    hosts = vain.select("responder").distinct().to_pyarrow()["responder"].to_pylist()
-    sought = vain.group_by("service_port").aggregate(sources=_.initiator.nunique())
-    sought = sought.order_by(_.sources.desc(), "service_port").to_pyarrow().to_pylist()
+    tried = vain.select("at", *_DOOR).distinct().group_by("at")
+    tried = tried.aggregate(tried=_.count(), hosts=_.responder.collect(distinct=True))
+    sought = vain.group_by("at", "service_port").aggregate(sources=_.initiator.nunique())
+    order = [_.sources.desc(), _.service_port]
+    sought = sought.group_by("at").aggregate(
+        sought=_.service_port.collect(order_by=order), by=_.sources.collect(order_by=order)
+    )
+    sums = rows.group_by("at").aggregate(_sums(rows)).join(tried, "at").join(sought, "at")
+    return [
+        _group(ports[one["at"]], groups[ports[one["at"]]], one)
+        for one in sums.order_by("at").to_pyarrow().to_pylist()
+    ]
+
+
+def _group(
+    port: int | None, searches: list[dict[str, Any]], sums: dict[str, Any]
+) -> dict[str, Any]:
+    """One finding for all sources outside that got nothing, or that ``port`` let in."""
+    hosts = sums["hosts"]
     busiest = sorted(searches, key=lambda one: (-one["vain"], one["initiator"]))
     told = some(f"{one['initiator']} ({many(one['vain'], 'door')})" for one in busiest)
     why = (
-        f"{many(len(searches), 'address', 'addresses')} outside tried {many(doors, 'door')} of"
-        f" {many(len(hosts), 'host')} in vain within {_lasted(sums)}"
+        f"{many(len(searches), 'address', 'addresses')} outside tried"
+        f" {many(sums['tried'], 'door')} of {many(len(hosts), 'host')} in vain within"
+        f" {_lasted(sums)}"
         f" ({many(sums['vain'], 'door')} source by source: {sums['rejected']:,} rejected,"
         f" {sums['opened']:,} answered without data)"
     )
@@ -253,7 +274,7 @@ def _together(rows: ibis.Table, searches: list[dict[str, Any]], port: int | None
         why += f" Most was answered to {some(back)}."
         caveats = "Customers who also try closed ports look alike: see who should reach this port."
     why += f" Busiest: {told}."
-    ports = (f"{one['service_port']} (by {one['sources']:,})" for one in sought)
+    ports = (f"{one} (by {by:,})" for one, by in zip(sums["sought"], sums["by"], strict=True))
     why += f" Most sought ports: {some(ports)}."
     return finding(
         "scan",

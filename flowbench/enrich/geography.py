@@ -42,11 +42,12 @@ def locate(addresses: Sequence[str], ranges: ibis.Table) -> pa.Table:
     ``ranges`` is load.geography's table. Private addresses have neither, unless a database of the
     case says otherwise.
     """
-    wanted = keys(addresses)
     told: dict[str, np.ndarray] = {
-        name: np.full(len(wanted), None, dtype=object) for name in TABLE.columns[1:]
+        name: np.full(len(addresses), None, dtype=object) for name in TABLE.columns[1:]
     }
-    for database in _databases(ranges):
+    databases = _databases(ranges)
+    wanted = keys(addresses if databases else ())
+    for database in databases:
         mine = ranges.filter(ranges.source == database["source"])
         rows = mine.select("first", "last", "country", "asn", "owner").to_pyarrow()
         at = Ranges(rows["first"].to_pylist(), rows["last"].to_pylist()).find(wanted)
