@@ -395,3 +395,18 @@ def test_a_finding_leads_to_its_records_where_many_stand_in_one_line(case, tmp_p
     assert rows["line"].tolist() == [1] * 300
     assert rows["item"].tolist() == list(range(1, 301))
     assert rows["srcport"].tolist() == list(range(300, 0, -1))
+
+
+def test_what_is_kept_is_there_as_long_as_it_is_asked(case, logs) -> None:
+    case.ingest(logs)
+    flows = case.flows
+    with case.kept(flows.group_by("dstport").aggregate(bytes=flows.bytes.sum())) as sums:
+        assert sums.schema()["bytes"].is_int64()
+        assert sums.bytes.sum().execute() == flows.bytes.sum().execute()
+        mine = sums.get_name()
+        assert mine in case._connection.list_tables()
+    assert mine not in case._connection.list_tables()
+    with pytest.raises(ZeroDivisionError), case.kept(flows.limit(1)) as one:
+        mine = one.get_name()
+        _ = 1 / 0
+    assert mine not in case._connection.list_tables()

@@ -91,28 +91,30 @@ def lateral_movement(
     seconds = (ends["last"] - ends["first"]).total_seconds()
     learned = seconds >= 1.5 * _DAY
     doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.relay)
-    tried = _rows(doors.filter(doors.refused > 0, doors.answered == 0))
-    tried = tried[~_lapses(tried, ends["first"], ends["last"])]
-    if learned:
-        lesson = min(7 * _DAY, max(_DAY, seconds / 2))
-        taught_at = ends["first"] + pd.Timedelta(seconds=lesson)
-        opened = _rows(_new(p, doors, taught_at, habit))
-        expected = _expected(doors, taught_at, lesson / 2, seconds - lesson)
-        count = opened.groupby("initiator")["responder"].transform("size")
-        opened = opened[count > factor * expected(opened["initiator"])]
-        taught = f"Usual is what the first {spell(lesson)} of the logs show, good or bad."
-        # What a new host opens has nothing to be held against: only how much it is tells.
-        spread = opened.groupby("initiator")["responder"].transform("nunique") >= many_targets
-        opened = opened[opened["known"].fillna(False).astype(bool) | spread]
-    else:
-        hour = ends["first"] + pd.Timedelta(hours=1)
-        admin = doors.service_port.isin(sorted(ports.ADMIN))
-        opened = _rows(doors.filter(admin, doors.answered > 0, doors.first_seen >= hour))
-        opened = opened[opened.groupby("initiator")["responder"].transform("nunique") >= wide]
-        taught = (
-            f"The logs span {spell(seconds)}, too short to learn which paths are usual: only"
-            " refusals and the number of doors count here."
-        )
+    near, there = _network(doors.initiator), _network(doors.responder)
+    with case.kept(doors.mutate(near=near, there=there)) as doors:
+        tried = _rows(doors.filter(doors.refused > 0, doors.answered == 0))
+        tried = tried[~_lapses(tried, ends["first"], ends["last"])]
+        if learned:
+            lesson = min(7 * _DAY, max(_DAY, seconds / 2))
+            taught_at = ends["first"] + pd.Timedelta(seconds=lesson)
+            opened = _rows(_new(p, doors, taught_at, habit))
+            expected = _expected(doors, taught_at, lesson / 2, seconds - lesson)
+            count = opened.groupby("initiator")["responder"].transform("size")
+            opened = opened[count > factor * expected(opened["initiator"])]
+            taught = f"Usual is what the first {spell(lesson)} of the logs show, good or bad."
+            # What a new host opens has nothing to be held against: only how much it is tells.
+            spread = opened.groupby("initiator")["responder"].transform("nunique") >= many_targets
+            opened = opened[opened["known"].fillna(False).astype(bool) | spread]
+        else:
+            hour = ends["first"] + pd.Timedelta(hours=1)
+            admin = doors.service_port.isin(sorted(ports.ADMIN))
+            opened = _rows(doors.filter(admin, doors.answered > 0, doors.first_seen >= hour))
+            opened = opened[opened.groupby("initiator")["responder"].transform("nunique") >= wide]
+            taught = (
+                f"The logs span {spell(seconds)}, too short to learn which paths are usual: only"
+                " refusals and the number of doors count here."
+            )
     subjects = sorted({*tried["initiator"], *opened["initiator"]})
     if not subjects:
         return []
@@ -157,9 +159,7 @@ def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) ->
 
     Columns: those of ``pairs`` and known, whether the initiator was seen before.
     """
-    doors = doors.filter(doors.answered > 0).mutate(
-        near=_network(doors.initiator), there=_network(doors.responder)
-    )
+    doors = doors.filter(doors.answered > 0)
     new, old = doors.filter(doors.first_seen >= learned), doors.filter(doors.first_seen < learned)
     before = p.filter(p.first_seen < learned)
     alive = ibis.union(
@@ -171,10 +171,10 @@ def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) ->
     for end, name in (("initiator", "known"), ("responder", "known_target")):
         new = new.left_join(alive, new[end] == alive.host).drop("host").rename({name: "seen"})
     counts = [
-        (["initiator", *_KEYS], {"anywhere": old.responder.nunique()}, old),
-        (["initiator", "there", *_KEYS], {"in_there": old.responder.nunique()}, old),
-        (["near", "responder", *_KEYS], {"alike": old.initiator.nunique()}, old),
-        (["responder", *_KEYS], {"callers": new.initiator.nunique()}, new),
+        (["initiator", *_KEYS], {"anywhere": old.count()}, old),
+        (["initiator", "there", *_KEYS], {"in_there": old.count()}, old),
+        (["near", "responder", *_KEYS], {"alike": old.count()}, old),
+        (["responder", *_KEYS], {"callers": new.count()}, new),
     ]
     for keys, count, of in counts:
         new = new.left_join(of.group_by(keys).aggregate(**count), keys)
