@@ -400,13 +400,21 @@ def test_a_finding_leads_to_its_records_where_many_stand_in_one_line(case, tmp_p
 def test_what_is_kept_is_there_as_long_as_it_is_asked(case, logs) -> None:
     case.ingest(logs)
     flows = case.flows
+
+    def kept() -> int:
+        return len(case._connection.con.execute("SHOW TABLES").fetchall())
+
+    before = kept()
     with case.kept(flows.group_by("dstport").aggregate(bytes=flows.bytes.sum())) as sums:
         assert sums.schema()["bytes"].is_int64()
         assert sums.bytes.sum().execute() == flows.bytes.sum().execute()
-        mine = sums.get_name()
-        assert mine in case._connection.list_tables()
-    assert mine not in case._connection.list_tables()
-    with pytest.raises(ZeroDivisionError), case.kept(flows.limit(1)) as one:
-        mine = one.get_name()
+        assert kept() == before + 1
+    assert kept() == before
+    with pytest.raises(ZeroDivisionError):
+        _fails_with(case)
+    assert kept() == before
+
+
+def _fails_with(case: Case) -> None:
+    with case.kept(case.flows.limit(1)):
         _ = 1 / 0
-    assert mine not in case._connection.list_tables()
