@@ -75,7 +75,8 @@ def _step(folder: Path, name: str, how: str) -> None:
     from flowbench import detect, load
     from flowbench.case import Case
 
-    detect.registered(), load.kinds()  # imports are not counted
+    detect.registered()  # imports are not counted
+    load.kinds()
     if how == "plain" and name == "geography":
         networks(folder / "networks.parquet")
     case = Case.open(folder)

@@ -1,8 +1,8 @@
 """The plainest hand-written SQL that answers what a step or a detector answers, to measure against.
 
 Each is a query over the tables flows, indicators, connections and pairs (geography has one more).
-None knows of middleboxes,
-duplicates, silences or periods of validity: they are floors for the time, not rivals in the answer.
+None knows of middleboxes, duplicates, silences or periods of validity: they are floors for the
+time, not rivals in the answer.
 A colleague who adds a detector adds its query here, under the detector's id.
 """
 

@@ -19,8 +19,8 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -334,14 +334,9 @@ class Case:
         """The rows of one of the case's tables, or of what was made of it, batch by batch."""
         return engine.stream(self._connection, table)
 
-    @contextmanager
-    def kept(self, table: ibis.Table) -> Iterator[ibis.Table]:
-        """What was made of the case's tables, worked out once for the questions in the ``with``."""
-        rows = engine.keep(self._connection, table)
-        try:
-            yield rows
-        finally:
-            engine.drop(self._connection, rows)
+    def kept(self, table: ibis.Table) -> AbstractContextManager[ibis.Table]:
+        """What was made of the case's tables, worked out once for the questions in a ``with``."""
+        return engine.kept(self._connection, table)
 
     def info(self) -> pd.DataFrame:
         """The case at a glance: a row per kind of evidence.

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
@@ -147,6 +148,19 @@ def drop(connection: Backend, *kept: ibis.Table) -> None:
     """Let go of what ``keep`` kept."""
     for table in kept:
         connection.con.execute(f'DROP TABLE "{table.get_name()}"')
+
+
+@contextmanager
+def kept(connection: Backend, expression: ibis.Table) -> Iterator[ibis.Table]:
+    """An expression's rows, kept until the end of the ``with``.
+
+    DuckDB works a part of a query out again for each of its uses in it.
+    """
+    rows = keep(connection, expression)
+    try:
+        yield rows
+    finally:
+        drop(connection, rows)
 
 
 def deal_out(connection: Backend, expression: ibis.Table, folder: Path, by: str) -> None:
