@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -112,25 +113,36 @@ def _unpacked(
     An archive comes last, so that one in the log is one whose every member is there.
     """
     held = None  # the last archive stays open, or a lone one would be unpacked twice
-    for path, name in found:
-        try:
-            evidence = load.Evidence.of(path, name)
-        except OSError as error:
-            unread.append((name, f"cannot be read: {error.strerror}"))
-            continue
+    for evidence in _identified(found, unread):
         if copy and evidence.source not in known:
             _copy(folder, evidence)
         try:
             if evidence.source not in known:
                 yield from load.members(evidence, folder)
         except OSError as error:
-            unread.append((name, f"cannot be read: {error.strerror}"))
+            unread.append((evidence.file, f"cannot be read: {error.strerror}"))
             continue
         if evidence.container is not None:
             if held is not None:
                 held.close()
             held = evidence.container
         yield evidence
+
+
+def _identified(
+    found: list[tuple[Path, str]], unread: list[tuple[str, str]]
+) -> Iterator[load.Evidence]:
+    """The files in their order, each with its digest; they are digested side by side."""
+    pool = ThreadPoolExecutor(store.WORKERS)
+    try:
+        waiting = [(name, pool.submit(load.Evidence.of, path, name)) for path, name in found]
+        for name, evidence in waiting:
+            try:
+                yield evidence.result()
+            except OSError as error:
+                unread.append((name, f"cannot be read: {error.strerror}"))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _load_new(

@@ -7,12 +7,14 @@ their content, so that the parts come out the same however often it was interrup
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,11 @@ import pyarrow.parquet as pq
 from flowbench import custody, load
 from flowbench.errors import CaseError
 from flowbench.load import together
-from flowbench.load.stream import digest
 
 ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
 ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read side by side
-AHEAD = 4  # tables that a file may have read before its turn comes: bounds the memory
+AHEAD = 12  # tables that a file may have read before its turn comes: bounds the memory
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 
@@ -44,6 +45,7 @@ class Batch:
         self._waiting: dict[tuple[str, pa.Schema], list[pa.Table]] = {}
         self._rows_waiting: Counter[tuple[str, pa.Schema]] = Counter()
         self._writers: dict[tuple[str, pa.Schema], pq.ParquetWriter] = {}
+        self._files: list[_Digested] = []  # of the writers, in their order
         self._parts: list[dict[str, Any]] = []
 
     def add(self, name: str, rows: pa.Table) -> None:
@@ -61,26 +63,26 @@ class Batch:
             self._write(key)
         for writer in self._writers.values():
             writer.close()
-        for part in self._parts:
-            aside, path = self.folder / part.pop("aside"), self.folder / part["file"]
-            with aside.open("rb") as file:
-                os.fsync(file.fileno())
-            aside.replace(path)
-            part["sha256"], part["bytes"] = digest(path)
+        for part, file in zip(self._parts, self._files, strict=True):
+            file.finish()
+            (self.folder / part.pop("aside")).replace(self.folder / part["file"])
+            part["sha256"], part["bytes"] = file.sha256.hexdigest(), file.size
         return self._parts
 
     def abandon(self) -> None:
         """Leave nothing behind."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError):  # it cannot end a file on a full disk
+                writer.close()
+        for file in self._files:
+            file.close()
         for part in self._parts:
             (self.folder / part.get("aside", part["file"])).unlink(missing_ok=True)
 
     def _write(self, key: tuple[str, pa.Schema]) -> None:
         name, schema = key
-        # Many chunks, and many dictionaries, write slowly.
         del self._rows_waiting[key]
-        rows = pa.concat_tables(self._waiting.pop(key)).unify_dictionaries().combine_chunks()
+        rows = pa.concat_tables(self._waiting.pop(key)).unify_dictionaries()  # many write slowly
         if key not in self._writers:
             file = f"{name}/{self.number:08}-{len(self._parts)}.parquet"
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -99,10 +101,12 @@ class Batch:
                 for f in schema
                 if pa.types.is_integer(f.type) or pa.types.is_timestamp(f.type)
             ]
+            self._files.append(_Digested(self.folder / part["aside"]))
             self._writers[key] = pq.ParquetWriter(
-                self.folder / part["aside"],
+                self._files[-1],
                 schema,
-                compression="lz4",  # zstd saves a twentieth of the space and takes longer
+                # zstd saves a twentieth of the space and takes longer; numbers are packed already.
+                compression={name: "lz4" if name in texts else "none" for name in schema.names},
                 use_dictionary=texts,
                 column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED"),
                 dictionary_pagesize_limit=256 << 10,  # more distinct texts than that: plain ones
@@ -112,6 +116,41 @@ class Batch:
         self._writers[key].write_table(rows)
         place = list(self._writers).index(key)
         self._parts[place]["rows"] += rows.num_rows
+
+
+class _Digested:
+    """A file that is digested as it is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of it; Arrow gives whole pages."""
+        left = memoryview(data)
+        self.sha256.update(left)
+        self.size += len(left)
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
+
+    def tell(self) -> int:
+        """The bytes so far."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def finish(self) -> None:
+        """Close it when it is on the disk."""
+        os.fsync(self._file.fileno())
+        self.close()
+
+    def close(self) -> None:
+        """Close it as it is."""
+        self._file.close()
 
 
 def remove_orphans(folder: Path, named: set[str]) -> None:

@@ -54,7 +54,7 @@ def read(file: File) -> Iterator[pa.Table]:
         if not names:
             first, _, rest = block.data.removeprefix(MARK).partition(b"\n")
             delimiter, names = _columns(first) or (",", [])
-            block = Block(block.first_line + 1, rest)  # noqa: PLW2901  # less its header
+            block = Block(block.first_line + 1, memoryview(rest))  # noqa: PLW2901  # less its header
         if not block.data:
             continue
         table, numbers = _parse(block, delimiter, names, file)

@@ -21,8 +21,8 @@ from pyarrow import csv
 from flowbench.load import layouts
 from flowbench.load.base import File
 from flowbench.load.layouts import MARK, Layout
-from flowbench.load.records import RawLines, encoded, finish, without_faults
-from flowbench.load.stream import Block
+from flowbench.load.records import MISSING, RawLines, encoded, finish, without_faults
+from flowbench.load.stream import HEAD, Block
 from flowbench.schema import FLOWS
 
 KIND = "flow-logs"
@@ -124,30 +124,31 @@ class _Lines:
 
     def tables(self, block: Block) -> Iterator[pa.Table]:
         """The records of the next block."""
-        if self._now is None:
-            block = self._begin(block)
-        if not block.data:
+        body = self._begin(block) if self._now is None else block
+        if not body.view:
             return
         assert self._now is not None
         parts: Iterable[tuple[pa.Table, RawLines]]
         try:
-            parts = [(_numbered(block, block.data, self._now), _Raw(block))]
+            parts = [(_numbered(body, body.view, self._now), _Raw(body))]
+            block.lines = body.lines + body.first_line - block.first_line  # need not be counted
         except pa.ArrowInvalid:
-            parts = self._slowly(block)
+            parts = self._slowly(body)
         for table, raw in parts:
             yield finish(without_faults(table, raw, self._file))
 
     def _begin(self, block: Block) -> Block:
         """Find the layout the file starts with; the block without its header line."""
-        data = block.data.removeprefix(MARK)
-        first, _, rest = data.partition(b"\n")
-        if found := layouts.header(first):
+        head = bytes(block.view[:HEAD])
+        view = block.view[len(MARK) * head.startswith(MARK) :]
+        lines = head.removeprefix(MARK).split(b"\n", _SNIFFED)[:_SNIFFED]
+        if len(lines[0]) < HEAD - len(MARK) and (found := layouts.header(lines[0])):
             self._take(found)
-            return Block(block.first_line + 1, rest)
-        lines = data[: 64 << 10].split(b"\n", _SNIFFED)[:_SNIFFED]
+            view = view[len(lines[0]) + 1 :]
+            return Block(block.first_line + 1, view, returns=block.returns)
         fitting = (layouts.choose(line.split(), self._known) for line in lines)
         self._take(next((layout for layout in fitting if layout), layouts.DEFAULT))
-        return Block(block.first_line, data)
+        return Block(block.first_line, view, returns=block.returns)
 
     def _take(self, layout: Layout) -> None:
         self._now = layout
@@ -200,28 +201,40 @@ class _Raw:
         return self._lines[number - self._block.first_line]
 
 
-def _numbered(block: Block, data: bytes, layout: Layout) -> pa.Table:
+def _numbered(block: Block, data: bytes | memoryview, layout: Layout) -> pa.Table:
     """A block in which every line is a record, as a table; ArrowInvalid if one is not."""
     table = parse(data, layout)
     # A lone carriage return is a line end to Arrow, but not to us; and a format without numbers
     # would take a second header for a record.
-    if not layout.numbers or table.num_rows != block.lines:
+    if not layout.numbers or (block.returns and table.num_rows != block.lines):
         raise pa.ArrowInvalid("lines and records differ in number")
+    block.lines = table.num_rows
     numbers = np.arange(block.first_line, block.first_line + block.lines)
     return table.append_column("line", pa.array(numbers, pa.int64()))
 
 
 def _gathered(lines: Iterable[bytes], layout: Layout) -> pa.Table:
-    """Single lines that fit the layout, however long, as a table."""
+    """Single lines that fit the layout, however long, as a table; numbers may be too large."""
     data = b"\n".join(lines)
-    return parse(data, layout, max(_CHUNK, max(map(len, data.split(b"\n"))) + 2))
+    longest = max(map(len, data.split(b"\n")))
+    return parse(data, layout, chunk=max(_CHUNK, longest + 2), types=layout.types)
 
 
-def parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
-    """Lines that all have the layout's columns, as a table; ArrowInvalid if one has not."""
+def parse(
+    data: bytes | memoryview,
+    layout: Layout,
+    *,
+    chunk: int = _CHUNK,
+    types: dict[str, pa.DataType] | None = None,
+) -> pa.Table:
+    """Lines that all have the layout's columns, as a table; ArrowInvalid if one has not.
+
+    ``types`` are those in which the columns are read: by default no wider than need be, and a
+    number that is too large is another reason for ArrowInvalid.
+    """
     names = ["@stamp", *layout.columns] if layout.stamped else list(layout.columns)
     table = csv.read_csv(
-        pa.BufferReader(data),
+        pa.BufferReader(pa.py_buffer(data)),
         # On this thread: files are read side by side, not blocks.
         read_options=csv.ReadOptions(
             column_names=names, block_size=min(chunk, len(data) + 1), use_threads=False
@@ -230,11 +243,11 @@ def parse(data: bytes, layout: Layout, chunk: int = _CHUNK) -> pa.Table:
             delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False
         ),
         convert_options=csv.ConvertOptions(
-            column_types=layout.types,
+            column_types=types or layout.narrow,
             include_columns=list(layout.columns),
-            null_values=["-"],
-            strings_can_be_null=True,
-            check_utf8=False,  # quicker done for each word once
+            null_values=[MISSING],
+            strings_can_be_null=False,  # quicker done for each word once, as is
+            check_utf8=False,
         ),
     )
     return encoded(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +21,8 @@ ACTIONS = ("ACCEPT", "REJECT")
 ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 NUMBERS = ("int32", "int64", "time")
 LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
+NARROW = {255: pa.uint8(), 65_535: pa.uint16()}  # the types that can hold no more than a limit
+MISSING = "-"  # what stands in a line where a field has no value
 
 _MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
 # The largest value a column of each type can hold; times end with the year 9999, in ms.
@@ -37,14 +40,29 @@ class RawLines(Protocol):
 def encoded(table: pa.Table) -> pa.Table:
     """The table with dictionaries for text: each of the few words is looked at once, written once.
 
-    Raises ArrowInvalid for bytes that are no text (UTF-8).
+    The word for a missing value becomes null. Raises ArrowInvalid for bytes that are no text
+    (UTF-8).
     """
     columns = {name: table[name] for name in table.column_names}
     for name, column in columns.items():
         if column.type == pa.string():
-            columns[name] = column.dictionary_encode().combine_chunks()  # of one dictionary
-            columns[name].dictionary.validate(full=True)
+            words = column.dictionary_encode().combine_chunks()  # of one dictionary
+            words.dictionary.validate(full=True)
+            columns[name] = _without(MISSING, words)
     return pa.table(columns)
+
+
+def _without(word: str, column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The column with null where the word stands."""
+    words = column.dictionary
+    place = pc.index(words, word).as_py()
+    if place < 0:
+        return column
+    others = pa.concat_arrays([words[:place], words[place + 1 :]])
+    moved = np.arange(len(words), dtype=np.int32)
+    moved[place:] -= 1
+    moves = pa.array(moved, mask=np.arange(len(words)) == place)
+    return pa.DictionaryArray.from_arrays(moves.take(column.indices), others)
 
 
 def without_faults(table: pa.Table, raw: RawLines, file: File) -> pa.Table:
@@ -89,6 +107,8 @@ def _impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
     if not pa.types.is_integer(column.type):
         return None
     most = LIMITS.get(name, _MOST[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else 2**63 - 1)
+    if column.type == NARROW.get(most):
+        return None
     ends = pc.min_max(column).as_py()
     if ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= most):
         return None

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,10 +29,12 @@ MOST_ASIDE = 256 << 30  # bytes that one archive may take while it is read
 KEEP_FREE = 1 << 30  # bytes of the disk that are never taken for it
 
 _PIECE = 1 << 20
+_SPARE = 4  # large blocks whose memory a thread keeps
+_KEPT = threading.local()
 _COUNTED = 64 << 10  # bytes in which line ends are counted at once: they stay in the cache
 
 
-@dataclass(frozen=True)
+@dataclass
 class Block:
     """Some whole lines, and the number of the first; or, with ``dropped``, the start of one line.
 
@@ -38,18 +42,27 @@ class Block:
     """
 
     first_line: int
-    data: bytes
+    view: memoryview
     dropped: int = 0
+    returns: bool = True  # whether there may be carriage returns, which some take for line ends
+
+    @cached_property
+    def data(self) -> bytes:
+        """The lines as bytes of their own; ``view`` costs no copy."""
+        return bytes(self.view)
 
     @cached_property
     def lines(self) -> int:
-        """How many lines there are; the last may lack its end."""
-        data = np.frombuffer(self.data, np.uint8)  # bytes.count is slower, and holds the GIL
+        """How many lines there are; the last may lack its end.
+
+        Whoever has parsed them may set it: then they need not be counted.
+        """
+        data = np.frombuffer(self.view, np.uint8)  # bytes.count is slower, and holds the GIL
         ends = sum(
             int(np.count_nonzero(data[place : place + _COUNTED] == ord("\n")))
             for place in range(0, len(data), _COUNTED)
         )
-        return ends + (not self.data.endswith(b"\n"))
+        return ends + (bytes(self.view[-1:]) != b"\n")
 
 
 class Bytes(Protocol):
@@ -208,45 +221,100 @@ class Opened:
     def blocks(self) -> Iterator[Block]:
         """Whole lines in blocks of about BLOCK bytes, each with the number of its first line."""
         line = 1
-        held: list[bytes | memoryview] = []  # joined once a block: each byte is copied once
+        held = _Gathered()
         tail = 0  # bytes after the last line end
         too_long = 0  # length so far of a line that is too long to keep; `held` has its start
-        have = 0
         for piece in self.pieces():
-            rest = piece
+            rest = memoryview(piece)
             if too_long:
-                end = piece.find(b"\n")
-                if end < 0:
+                end = piece.find(b"\n") + 1
+                if not end:
                     too_long += len(piece)
                     continue
-                yield Block(line, bytes(held[0]), dropped=too_long + end)
-                line, too_long, rest = line + 1, 0, piece[end + 1 :]
-                held, have, tail = [], 0, 0
-            end = rest.rfind(b"\n") + 1
-            if end and have + end >= BLOCK:
-                block = Block(line, b"".join([*held, memoryview(rest)[:end]]))
+                yield Block(line, held.take(held.size), too_long + end - 1)
+                line, too_long, tail, rest = line + 1, 0, 0, rest[end:]
+            end = max(piece.rfind(b"\n") + 1 - (len(piece) - len(rest)), 0)
+            held.returns = held.returns or b"\r" in piece
+            if end and held.size + end >= BLOCK:
+                held.add(rest[:end])
+                block = held.block(line, held.size)
                 yield block
                 line += block.lines
-                held, have, rest = [], 0, rest[end:]
+                held.returns = b"\r" in piece
+                rest = rest[end:]
                 tail = len(rest)
             else:
                 tail = len(rest) - end if end else tail + len(rest)
-            held.append(rest)
-            have += len(rest)
+            held.add(rest)
             if tail > LONGEST_LINE:
-                data = b"".join(held)
-                if tail < have:
-                    block = Block(line, data[: have - tail])
+                if tail < held.size:
+                    block = held.block(line, held.size - tail)
                     yield block
                     line += block.lines
-                held, too_long = [data[have - tail :][: LONGEST_LINE >> 8]], tail
+                held.cut(LONGEST_LINE >> 8)
+                too_long = tail
         if too_long:
-            yield Block(line, bytes(held[0]), dropped=too_long)
-        elif have:
-            yield Block(line, b"".join(held))
+            yield Block(line, held.take(held.size), too_long)
+        elif held.size:
+            yield held.block(line, held.size)
 
     def _digested(self) -> Iterator[bytes]:
         for piece in self._source.pieces():
             self._digest.update(piece)
             self.size += len(piece)
             yield piece
+
+
+class _Gathered:
+    """Bytes that come piece by piece and go block by block, in memory that is used again.
+
+    New memory costs more than the copy into it, so a thread keeps that of the last large blocks,
+    for the next blocks and for the next file. What was taken stays as it is while anybody looks at
+    it: memory is used again when nobody does.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.returns = False  # whether there may be carriage returns
+        self._now = bytearray()  # the first ``size`` bytes count; what follows is old
+        self._spare: list[bytearray] = _KEPT.__dict__.setdefault("spare", [])
+
+    def add(self, piece: memoryview) -> None:
+        """Bytes after those that are there."""
+        size = self.size + len(piece)
+        if size > len(self._now):
+            old, self._now = self._now, self._room(size)
+            self._now[: self.size] = old[: self.size]
+        with memoryview(self._now) as room:
+            room[self.size : size] = piece
+        self.size = size
+
+    def block(self, first_line: int, size: int) -> Block:
+        """The first so many bytes as a block; the others stay."""
+        return Block(first_line, self.take(size), returns=self.returns)
+
+    def take(self, size: int) -> memoryview:
+        """The first so many bytes; the others stay."""
+        taken = memoryview(self._now).toreadonly()
+        left = taken[size : self.size]
+        if len(self._now) >= BLOCK:
+            self._spare.append(self._now)
+            del self._spare[:-_SPARE]
+        self._now, self.size = bytearray(), 0
+        self.add(left)
+        return taken[:size]
+
+    def cut(self, size: int) -> None:
+        """Keep only the first so many bytes."""
+        self.size = min(self.size, size)
+
+    def _room(self, size: int) -> bytearray:
+        """Memory for so many bytes and some more: what is there and not looked at, or new."""
+        if size < BLOCK >> 4:
+            return bytearray(size)
+        for place, buffer in enumerate(self._spare):
+            if len(buffer) >= size:
+                with suppress(BufferError):
+                    buffer.pop()  # refused while anybody looks at it
+                    return self._spare.pop(place)
+        return bytearray(max(size, min(2 * size, BLOCK + (BLOCK >> 3))))

@@ -438,3 +438,37 @@ def test_any_record_in_any_format_is_read_back_equal(tmp_path_factory, data) -> 
                 assert value == datetime.fromtimestamp(int(token), UTC)
             else:
                 assert str(value) == token
+
+
+def test_missing_values_are_null_and_leave_no_word_behind(tmp_path) -> None:
+    flows, _, _ = read(tmp_path, f"{HEADER}\n{LINE}\n{NODATA}\n{LINE}\n")
+    for name in ("srcaddr", "action", "srcport", "bytes"):
+        assert flows[name].null_count == 1
+        assert flows[name][1].as_py() is None
+    words = records.encoded(pa.table({"a": ["x", "-", "y", None, "-", "x"], "b": ["-"] * 6}))
+    assert words["a"].to_pylist() == ["x", None, "y", None, None, "x"]
+    assert words["b"].to_pylist() == [None] * 6
+    assert [words[name].chunk(0).dictionary.to_pylist() for name in "ab"] == [["x", "y"], []]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "good"),
+    [
+        ("srcport", 65_535, True),
+        ("dstport", 65_536, False),
+        ("protocol", 255, True),
+        ("protocol", 256, False),
+        ("version", 2**31, False),
+        ("bytes", 2**63 - 1, True),
+    ],
+)
+def test_numbers_up_to_what_their_field_can_hold(tmp_path, field, value, good) -> None:
+    words = dict(zip(HEADER.split(), LINE.split(), strict=True))
+    line = " ".join((words | {field: str(value)}).values())
+    flows, bad, _ = read(tmp_path, f"{HEADER}\n{LINE}\n{line}\n")
+    assert flows["line"].to_pylist() == ([2, 3] if good else [2])
+    assert [row["line"] for row in bad] == ([] if good else [3])
+    if good:
+        assert flows[field][1].as_py() == value
+    else:
+        assert str(value) in bad[0]["reason"]

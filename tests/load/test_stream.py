@@ -32,6 +32,7 @@ def test_blocks_give_back_every_line_at_its_number(tmp_path_factory, lines, pack
     found = {}
     for block in Opened(path).blocks():
         texts = block.data.removesuffix(b"\n").split(b"\n")
+        assert block.lines == len(texts)
         found.update(enumerate(texts, block.first_line))
     kept = lines[:-1] if lines and lines[-1] == b"" else lines
     assert found == dict(enumerate(kept, 1))
@@ -153,11 +154,26 @@ def test_unpacking_aside_never_fills_the_disk(tmp_path, monkeypatch, name, value
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_lines_are_counted(tmp_path) -> None:
-    data = b"a\n" * 100_000 + b"no end"
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [(b"a\n" * 100_000 + b"no end", 100_001), (b"\n", 1), (b"a", 1), (b"\n\na", 3)],
+)
+def test_lines_are_counted(tmp_path, data, lines) -> None:
     (block,) = Opened(written(tmp_path, data)).blocks()
-    assert (block.lines, stream.Block(1, b"").lines, stream.Block(1, b"\n").lines) == (
-        100_001,
-        1,
-        1,
-    )
+    assert block.lines == lines
+
+
+def test_memory_of_blocks_is_used_again_but_not_while_it_is_looked_at(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(stream, "BLOCK", 1000)
+    monkeypatch.setattr(stream, "_PIECE", 64)
+    numbers = [b"%08d\n" % n for n in range(10_000)]
+    path = written(tmp_path, b"".join(numbers))
+    kept = list(Opened(path).blocks())
+    assert b"".join(block.view for block in kept) == b"".join(numbers)
+    assert [block.first_line for block in kept] == [
+        1 + sum(block.lines for block in kept[:place]) for place in range(len(kept))
+    ]
+    at = {id(block.view.obj) for block in Opened(path).blocks()}
+    assert len(at) <= 3 < len(kept)
