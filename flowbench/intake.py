@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import filelock
@@ -133,15 +134,17 @@ def _identified(
     found: list[tuple[Path, str]], unread: list[tuple[str, str]]
 ) -> Iterator[load.Evidence]:
     """The files in their order, each with its digest; they are digested side by side."""
-    pool = ThreadPoolExecutor(store.WORKERS)
+    pool, stop = ThreadPoolExecutor(store.WORKERS), Event()
     try:
-        waiting = [(name, pool.submit(load.Evidence.of, path, name)) for path, name in found]
+        of = load.Evidence.of
+        waiting = [(name, pool.submit(of, path, name, stop)) for path, name in found]
         for name, evidence in waiting:
             try:
                 yield evidence.result()
             except OSError as error:
                 unread.append((name, f"cannot be read: {error.strerror}"))
-    finally:
+    finally:  # Ctrl-C waits for no file
+        stop.set()
         pool.shutdown(cancel_futures=True)
 
 

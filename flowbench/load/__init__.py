@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from threading import Event
 from types import ModuleType
 from typing import Any, BinaryIO
 
@@ -92,9 +93,9 @@ class Evidence:
     container: archives.Container | None = field(default=None, repr=False)  # of an archive
 
     @classmethod
-    def of(cls, path: Path, name: str) -> Evidence:
-        """The identity of a file, before anything in it is looked at."""
-        sha256, size = digest(path)
+    def of(cls, path: Path, name: str, stop: Event | None = None) -> Evidence:
+        """The identity of a file, before anything in it is looked at; ``stop`` as of ``digest``."""
+        sha256, size = digest(path, stop)
         return cls(sha256[:SOURCE_DIGITS], sha256, size, sound(name), str(path.absolute()))
 
     def inside(self, member: archives.Member) -> Evidence:

@@ -106,10 +106,15 @@ class OnDisk:
         return self.path.open("rb")
 
 
-def digest(source: Path | Bytes) -> tuple[str, int]:
-    """SHA-256 (hex) and size of the bytes as they lie there."""
+def digest(source: Path | Bytes, stop: threading.Event | None = None) -> tuple[str, int]:
+    """SHA-256 (hex) and size of the bytes as they lie there.
+
+    Raises InterruptedError soon after ``stop`` is set: some files take minutes.
+    """
     sha256, size = hashlib.sha256(), 0
     for piece in (OnDisk(source) if isinstance(source, Path) else source).pieces():
+        if stop is not None and stop.is_set():
+            raise InterruptedError
         sha256.update(piece)
         size += len(piece)
     return sha256.hexdigest(), size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,15 @@ def test_memory_of_blocks_is_used_again_but_not_while_it_is_looked_at(
     ]
     at = {id(block.view.obj) for block in Opened(path).blocks()}
     assert len(at) <= 3 < len(kept)
+
+
+def test_digesting_a_large_file_can_be_stopped(tmp_path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(
+            1 << 40
+        )  # a terabyte of nothing: read whole it would take a quarter of an hour
+    stop = threading.Event()
+    threading.Timer(0.1, stop.set).start()
+    with pytest.raises(InterruptedError):
+        digest(path, stop)
