@@ -11,6 +11,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from ibis import _
 
 from flowbench.engine import seconds
 from flowbench.enrich import ports as known_ports
@@ -18,12 +19,16 @@ from flowbench.enrich.indicators import answer_held, in_period
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
+    import ibis
+
     from flowbench.case import Case
 
 # Ports of logins, and the bytes of answer that only an attempt gets: less is a look at the banner.
 LOGINS = {21: 250, 22: 1_000, 23: 250, 445: 500, 3389: 500, 5900: 250, 5985: 500, 5986: 800}
 # Databases inside are called by programs that log in all day: judged from outside only.
 DATABASES = {1433: 250, 3306: 250, 5432: 250}
+WEB = (80, 443)
+PAGE = 10_000  # bytes: what a page, a picture or a script has, and an answer to a check-in has not
 SEVERITIES = ("low", "medium", "high", "critical")
 
 FINDINGS = Table.of(
@@ -212,6 +217,44 @@ def listed(case: Case, peers: Iterable[str]) -> pd.DataFrame:
     j = ends.join(told, ends.peer == told.address)
     j = j.filter(in_period(j), answer_held(j)).select(columns).distinct()
     return to_frame(j.order_by(columns).to_pyarrow())
+
+
+def network(address: ibis.Value) -> ibis.Value:
+    """The /24 of an IPv4 address or the /48 of an IPv6 one, as text: the same for all in it."""
+    four = address.re_extract(r"^(\d+\.\d+\.\d+)\.\d+$", 1)
+    six = address.re_extract(r"^((?:[0-9a-f]+:){1,3})", 1)
+    return address.contains(":").ifelse(six, four)
+
+
+def takes(sent: Any, got: Any) -> Any:
+    """Whether who sent and got these bytes is the one that takes: it gets three times as much.
+
+    That is the producer-consumer ratio, (out - in) / (out + in), of -0.5 or less (Bullard and
+    Gerth, PCR: a new flow metric, FloCon 2014): who browses, chats, watches or is fed. Who answers
+    to somebody's commands, or lets somebody through, sends about as much as it gets, or more.
+    """
+    return got >= 3 * sent
+
+
+def visits(sent: Any, got: Any, calls: Any) -> Any:
+    """Whether calls to web ports look like a person's visit to a site: they take, and get pages."""
+    return takes(sent, got) & (got >= PAGE * calls)
+
+
+def browsing(case: Case, until: pd.Timestamp, *, few: int = 2, sites: int = 5) -> ibis.Table:
+    """The inside hosts from which people browse (column ``host``).
+
+    Those which before ``until`` visited ``sites`` outside networks, or more, that no more than
+    ``few`` hosts visit: people go where nobody else goes, servers share what they call. Each new
+    one says little, then.
+    """
+    p = case.pairs
+    p = p.filter(p.direction == "outbound", ~p.relay, p.answered > 0, p.first_seen < until)
+    p = p.filter(p.service_port.isin(WEB), visits(p.bytes_out, p.bytes_in, p.connections))
+    own = p.select(host=p.initiator, network=network(p.responder)).distinct()
+    lone = own.group_by("network").aggregate(hosts=_.count()).filter(_.hosts <= few)
+    count = own.semi_join(lone, "network").group_by("host").aggregate(sites=_.count())
+    return count.filter(count.sites >= sites).select("host")
 
 
 def spell(time: float) -> str:

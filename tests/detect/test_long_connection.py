@@ -66,6 +66,35 @@ def test_what_it_carries_and_who_names_it_make_it_graver(tmp_path) -> None:
     assert "is on a list of indicators" in one["why"]
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param(session(6, port=443, out=500_000, back=250_000), id="it answers"),
+        pytest.param(session(6, port=443, out=500_000, back=900_000), id="in balance"),
+        pytest.param(session(6, port=22, out=500_000, back=5_000_000), id="no web port"),
+        pytest.param(session(13, port=443, out=100_000, back=900_000), id="waits all night"),
+    ],
+)
+def test_a_session_that_no_chat_explains(tmp_path, records: list[Record]) -> None:
+    (one,) = found(tmp_path, *around(), *records)
+    assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, PEER)
+    named = f"indicator,kind,feed\n{PEER},c2,list\n"
+    chat = session(6, port=443, out=200_000, back=1_300_000)
+    (one,) = found(tmp_path / "named", *around(), *chat, indicators=named)
+    assert one["severity"] == "high"
+
+
+@pytest.mark.parametrize("fields", [FIELDS, V2])
+def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, fields) -> None:
+    records = session(6, port=51_000, out=480_000, back=240_000)
+    case = case_of(tmp_path, *around(), *records, fields=fields)
+    (one,) = detect.run(case, ["long-connection"]).to_dict("records")
+    assert (one["subject"], one["peer"], one["service_port"]) == (HOST, PEER, 51_000)
+    assert one["bytes_out"] == pytest.approx(2 * one["bytes_in"], rel=0.01)
+    assert ("either end may have opened it" in one["caveats"]) == (fields is V2)
+    assert len(case.evidence_for(one)) == len(records)
+
+
 def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
     (one,) = found(tmp_path, *session(6, at=0), *around())
     assert "edge of the logs: it may be longer" in one["why"]
@@ -81,6 +110,16 @@ def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
         pytest.param(session(9, port=8883, out=9_000, back=9_000), id="mqtt"),
         pytest.param(session(9, port=123, protocol=17, out=9_000, back=9_000), id="ntp"),
         pytest.param([r for n in (5, 6, 7) for r in session(6, host=f"10.0.0.{n}")], id="shared"),
+        pytest.param(
+            [r for n in (5, 6, 7) for r in session(6, host=f"10.0.0.{n}", peer=f"203.0.113.{n}")],
+            id="shared, an address for each",
+        ),
+        pytest.param(session(6, port=443, out=200_000, back=1_300_000), id="a chat"),
+        pytest.param(
+            session(6, host=SIX, peer="2001:db8:9::1", port=443, out=200_000, back=1_300_000),
+            id="a chat over ipv6",
+        ),
+        pytest.param(session(20, port=443, out=900_000, back=60_000_000), id="a feed"),
         pytest.param([r for h in range(20) for r in session(0.5, at=h)], id="many short ones"),
         pytest.param(
             [r for d, at in enumerate((2, 1.6, 2.4)) for r in session(6, at=24 * d + at)],
