@@ -79,6 +79,62 @@ def test_bytes_and_lists_make_it_graver(tmp_path) -> None:
     assert "on a list of indicators" in one["why"]
 
 
+PAGES = {"port": 443, "out": 4_000, "back": 300_000}
+
+
+def sites(host: str = HOST, count: int = 5, hour: int = 3) -> list[Record]:
+    """Visits in the learning span to as many networks where nobody else goes."""
+    own = [f"192.0.{n}.7" if ":" not in host else f"2001:db8:a{n}::7" for n in range(count)]
+    return [record for site in own for record in late(site, hour, host, **PAGES)]
+
+
+@pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
+def test_people_come_upon_sites_and_servers_do_not(tmp_path, window: int, fields) -> None:
+    visit = late(window=window, **PAGES)
+    quiet = [*usual(window=window), *sites()]
+    assert found(tmp_path / "desk", *quiet, *visit, fields=fields) == []
+    few = [*usual(window=window), *sites(count=4)]
+    (one,) = found(tmp_path / "server", *few, *visit, fields=fields)
+    assert (one["subject"], one["peer"]) == (HOST, NEW)
+    shared = [*quiet, *sites(OTHER), *sites(THIRD)]  # what three hosts visit, no person chose
+    assert len(found(tmp_path / "fleet", *shared, *visit, fields=fields)) == 1
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        pytest.param({"port": 8443, "out": 4_000, "back": 300_000}, id="no web port"),
+        pytest.param({"port": 443, "out": 200_000, "back": 300_000}, id="it sends too much"),
+        pytest.param({"port": 443, "out": 900, "back": 5_000}, id="a small answer"),
+    ],
+)
+def test_what_is_no_visit_is_told_of_people_too(tmp_path, contact: dict) -> None:
+    visit = late("198.51.200.7", 81, **PAGES)
+    (one,) = found(tmp_path, *usual(), *sites(), *visit, *late(**contact))
+    assert one["peers"] == [NEW]
+    assert "1 more new network got a visit as people browse, not told here." in one["caveats"]
+
+
+def test_a_visit_to_a_listed_address_is_told(tmp_path) -> None:
+    named = f"indicator,kind,feed\n{NEW},c2,list\n"
+    (one,) = found(tmp_path, *usual(), *sites(), *late(**PAGES), indicators=named)
+    assert (one["severity"], one["peers"]) == ("medium", [NEW])
+
+
+def test_a_visit_over_ipv6(tmp_path) -> None:
+    records = [*usual(), *usual(SIX), *sites(SIX)]
+    visit = late("2001:db8:9:1::1", host=SIX, **PAGES)
+    assert found(tmp_path / "visit", *records, *visit) == []
+    small = late("2001:db8:9:1::1", host=SIX, port=443, out=900, back=5_000)
+    assert len(found(tmp_path / "small", *records, *small)) == 1
+
+
+def test_habits_of_web_ports_and_of_others_are_counted_apart(tmp_path) -> None:
+    small = [r for n in range(30) for r in late(f"198.51.{n}.1", 25 + n * 2, port=443)]
+    (one,) = found(tmp_path, *usual(), *small, *late("192.0.2.1", port=22))
+    assert (one["peers"], one["service_port"]) == (["192.0.2.1"], 22)
+
+
 @pytest.mark.parametrize(
     "records",
     [
