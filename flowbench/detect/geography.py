@@ -8,12 +8,21 @@ country (enrich.geography). A policy (``countries`` in flowbench.policy) is held
 them: what was answered is medium, what was only tried is low. Without one, the first half of the
 logs, a day at least and a week at most, tells which countries are usual; one that is first reached
 later, by ``few`` hosts at most and in no cloud that is known, is new, and low: a reason to look.
-New must be rare: where countries keep coming (three times fewer new ones than in the second half of
-the learning span, over as long a time), newness says nothing and nothing is said.
+
+People come upon sites in any country, and that hides nobody else's first step there: a visit (a web
+port, three times as much got as sent, 10 kB a connection or more; base.visits) by a host from which
+people browse (base.browsing) is not told, and makes no country usual: only that more than ``few``
+hosts go there does. A visit by a host that never browses counts.
+
+New must be rare for the host: one that was itself first here in more than one in ``factor`` of as
+many countries in the second half of the learning span, over as long a time, meets them by trade (a
+crawler, a mail server), and newness says nothing of it. It is silent, the others are not. Of
+findings of severity low the ``most_low`` in which most was sent are told.
 
 Fires falsely: content networks whose nodes move, a roaming colleague's address, a new partner.
 Cannot see: what lies behind a proxy, relay or content network; a country that a thief used from the
-first day on. Where a network is registered is not always where it is used.
+first day on, or that is usual here; what looks like a visit from a host with people. Where a
+network is registered is not always where it is used.
 """
 
 from __future__ import annotations
@@ -25,7 +34,7 @@ import pandas as pd
 from ibis import _
 
 from flowbench import policy as policies
-from flowbench.detect.base import detector, finding, many, spell, volume
+from flowbench.detect.base import WEB, browsing, detector, finding, many, spell, visits, volume
 from flowbench.enrich import services
 from flowbench.enrich.geography import locate
 from flowbench.schema import to_frame
@@ -44,11 +53,13 @@ _MOST = 1_000  # addresses of a finding that lead to records
     question="Who reached countries that the policy forbids, or that are new here?",
     technique="T1071",
 )
-def geography(case: Case, *, few: int = 3, factor: float = 3) -> list[dict[str, Any]]:
+def geography(
+    case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20
+) -> list[dict[str, Any]]:
     """One finding per inside host for all forbidden countries, one for all new ones.
 
     ``few``: hosts that a new country may have. ``factor``: how many times more countries than to
-    be expected must be new.
+    be expected must be new to a host. ``most_low``: findings of severity low about new countries.
     """
     p = case.pairs
     p = p.filter(p.direction == "outbound", ~p.relay, p.bytes_out > 0)
@@ -69,16 +80,17 @@ def geography(case: Case, *, few: int = 3, factor: float = 3) -> list[dict[str, 
             for host, rows in _hosts(p.filter(p.country.isin(forbidden)))
         ]
         p = p.filter(~p.country.isin(forbidden))
-    new, learned = _new(p, few, factor)
-    if new:
-        mine = to_frame(p.filter(p.country.isin(new)).order_by("responder").to_pyarrow())
+    mine, learned = _new(case, p, few, factor)
+    if len(mine):
         cloud = services.of(sorted(set(mine["responder"])), case.table("cloud_ranges"))
-        mine = mine[(mine["answered"] > 0) & ~mine["responder"].isin(cloud["address"].to_pylist())]
-        why = f"Nobody here reached it in the first {spell(learned)} of the logs."
-        found += [
+        mine = mine[~mine["responder"].isin(cloud["address"].to_pylist())]
+        why = f"But for visits, nobody here reached it in the first {spell(learned)} of the logs."
+        low = [
             _finding(str(host), rows, why, forbidden=False)
             for host, rows in mine.groupby("initiator", sort=True)
         ]
+        low.sort(key=lambda one: (-one["bytes_out"], one["subject"]))
+        found += low[:most_low]
     return found
 
 
@@ -87,25 +99,32 @@ def _hosts(pairs: ibis.Table) -> list[tuple[str, pd.DataFrame]]:
     return [(str(host), mine) for host, mine in rows.groupby("initiator", sort=True)]
 
 
-def _new(pairs: ibis.Table, few: int, factor: float) -> tuple[list[str], float]:
-    """Countries first reached after the learning span, and how long that is (seconds)."""
-    answered = pairs.filter(pairs.answered > 0)
-    first = answered.group_by("country").aggregate(
-        first=_.first_seen.min(), last=_.last_seen.max(), hosts=_.initiator.nunique()
-    )
-    rows = to_frame(first.order_by("country").to_pyarrow())
-    begin, end = rows["first"].min(), rows["last"].max()
-    seconds = (end - begin).total_seconds() if len(rows) else 0.0
+def _new(case: Case, pairs: ibis.Table, few: int, factor: float) -> tuple[pd.DataFrame, float]:
+    """Pairs in countries first reached after the learning span, and how long that is (seconds)."""
+    begin, end = case.span
+    seconds = 0.0 if begin is None or end is None else (end - begin).total_seconds()
     if seconds < 1.5 * _DAY:  # it teaches nothing
-        return [], 0.0
+        return pd.DataFrame(), 0.0
     lesson = min(7 * _DAY, max(_DAY, seconds / 2))
-    age = (rows["first"] - begin).dt.total_seconds()
-    late = int(((age >= lesson / 2) & (age < lesson)).sum())
-    expected = late * (seconds - lesson) / (lesson / 2)
-    new = rows[age >= lesson]
-    if len(new) <= factor * expected:
-        return [], lesson
-    return new.loc[new["hosts"] <= few, "country"].tolist(), lesson
+    learned = begin + pd.Timedelta(seconds=lesson)
+    half = learned - pd.Timedelta(seconds=lesson / 2)
+    answered = pairs.filter(pairs.answered > 0)
+    web = answered.service_port.isin(WEB)
+    visit = web & visits(answered.bytes_out, answered.bytes_in, answered.connections)
+    people = browsing(case, learned).select(initiator=_.host, people=True)
+    told = answered.mutate(visit=visit).left_join(people, "initiator")
+    told = told.mutate(visit=_.visit & _.people.fill_null(False)).drop("people", "initiator_right")
+    countries = told.group_by("country").aggregate(
+        first=_.first_seen.min(where=~_.visit), hosts=_.initiator.nunique()
+    )
+    rare = countries.filter(countries["first"] >= half, countries.hosts <= few)
+    mine = told.filter(~told.visit).join(rare, "country")
+    mine = to_frame(mine.order_by("initiator", "responder", "service_port").to_pyarrow())
+    late, new = mine[mine["first"] < learned], mine[mine["first"] >= learned]
+    before, after = [part.groupby("initiator")["country"].nunique() for part in (late, new)]
+    scale = factor * (seconds - lesson) / (lesson / 2)
+    odd = after[after > scale * before.reindex(after.index, fill_value=0)]
+    return new[new["initiator"].isin(odd.index)], lesson
 
 
 def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from tests.traffic import T0, Record, interface, make_case, talk
 HOST, OTHER, THIRD = "10.0.0.5", "10.0.0.6", "10.0.0.7"
 HOME, NORTH, ISLE, SIX = "198.51.100.9", "203.0.113.9", "192.0.2.9", "2001:db8:9::1"
 PLACES = (
-    "198.51.100.0,198.51.100.255,CH\n203.0.113.0,203.0.113.255,KP\n192.0.2.0,192.0.2.255,IS\n"
+    "198.18.0.0,198.18.255.255,CH\n198.51.100.0,198.51.100.255,CH\n"
+    "203.0.113.0,203.0.113.255,KP\n192.0.2.0,192.0.2.255,IS\n"
     "2001:db8::,2001:db8:ffff:ffff:ffff:ffff:ffff:ffff,KP\n"
 )
 DAY = 86_400
@@ -75,10 +76,52 @@ def test_a_country_of_many_hosts_and_what_nobody_answered_are_silent(tmp_path) -
     assert found(case_of(tmp_path / "mute", *usual(HOST), lone)) == []
 
 
-def test_where_countries_keep_coming_newness_is_nothing(tmp_path) -> None:
-    second = talk(HOST, ISLE, 443, T0 + 40 * 3_600)
-    late = talk(HOST, NORTH, 443, T0 + 3 * DAY)
-    assert found(case_of(tmp_path, *usual(HOST), *second, *late)) == []
+def visits(host: str, peer: str, at: int) -> list[Record]:
+    return list(talk(host, peer, 443, at, source_port=50_002, out=4_000, back=300_000))
+
+
+def people(host: str) -> list[Record]:
+    """Visits to networks at home where nobody else goes."""
+    return [r for n in range(5) for r in visits(host, f"198.18.{n}.9", T0 + 3_600)]
+
+
+def test_who_keeps_coming_upon_countries_hides_nobody_else(tmp_path) -> None:
+    second = list(talk(HOST, ISLE, 443, T0 + 40 * 3_600))
+    late = list(talk(HOST, NORTH, 443, T0 + 3 * DAY))
+    theirs = talk(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
+    assert found(case_of(tmp_path / "one", *usual(HOST), *second, *late)) == []
+    (one,) = found(case_of(tmp_path / "two", *usual(HOST), *second, *late, *theirs))
+    assert (one["subject"], one["peers"]) == (OTHER, [SIX])
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, window: int) -> None:
+    desk = [*usual(HOST, window=window), *people(HOST)]
+    seen = visits(HOST, NORTH, T0 + 20 * 3_600)
+    assert found(case_of(tmp_path / "desk", *desk, *visits(HOST, NORTH, T0 + 3 * DAY))) == []
+    late = list(talk(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000))
+    (one,) = found(case_of(tmp_path / "other", *desk, *seen, *late))
+    assert (one["subject"], one["peers"]) == (OTHER, [NORTH])
+    server = [*usual(OTHER), *visits(OTHER, NORTH, T0 + 3 * DAY)]
+    assert [f["subject"] for f in found(case_of(tmp_path / "server", *desk, *server))] == [OTHER]
+
+
+def test_a_country_where_many_go_is_usual(tmp_path) -> None:
+    desks = [r for h in (HOST, OTHER, THIRD) for r in (*people(h), *visits(h, NORTH, T0 + DAY))]
+    late = list(talk(HOST, SIX, 8443, T0 + 3 * DAY))
+    run = detect.registered()["geography"].function
+    case = case_of(tmp_path, *usual(HOST), *desks, *late)
+    assert run(case, few=2) == []
+
+
+def test_only_so_many_new_countries_are_told(tmp_path) -> None:
+    late = [
+        *talk(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
+        *talk(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
+    ]
+    run = detect.registered()["geography"].function
+    case = case_of(tmp_path, *usual(HOST), *late)
+    assert [one["subject"] for one in run(case, most_low=1)] == [OTHER]
 
 
 def test_what_the_policy_forbids(tmp_path) -> None:
