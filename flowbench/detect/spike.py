@@ -13,12 +13,18 @@ always stand out. An hour that another day had at the same time, give or take an
 high is no spike (a nightly job in few days of logs); a host that has more than ``often`` of them is
 one that goes by fits.
 
+What several hosts do now and then is the estate's business, not one host's: of an hour is taken off
+what went to an address with which ``shared_by`` other hosts or more did a tenth as much, at least,
+in some hour of the logs. A registry gets releases, a store backups, a service that is down refuses
+all its clients. What is left must count, and be far above the median, by itself.
+
 Low; medium from ten times the least amount on. How much a host sends in days is exfiltration's
 question; this one looks at hours, at counts and at refusals.
 
-Fires falsely: releases, restores, load tests, one large upload. Cannot see: what is slow; what the
-first days of the logs hold already every day; a spike of many hosts as one event (each is told by
-itself). A connection counts in the hour in which it began.
+Fires falsely: a restore, a load test, one large upload, the first release to a new place. Cannot
+see: what is slow; what the first days of the logs hold already every day; what goes to a place that
+several hosts feed with as much (a theft by way of the house's own store), or what several hosts did
+to one address, a flood or a theft shared out. A connection counts in the hour in which it began.
 """
 
 from __future__ import annotations
@@ -61,12 +67,13 @@ class Hour(NamedTuple):
     needs=("srcaddr", "dstaddr", "bytes", "start", "end"),
 )
 def spike(
-    case: Case, *, least: float = 10, factor: float = 5, often: int = 3
+    case: Case, *, least: float = 10, factor: float = 5, often: int = 3, shared_by: int = 3
 ) -> list[dict[str, Any]]:
     """One finding per inside host, for all its spikes.
 
     ``least``: the modified z-score from which an hour stands out; ``factor``: how many times the
     median it must be. ``often``: so many spikes, hours that touch taken as one, are still rare.
+    ``shared_by``: other hosts that make a thing the estate's.
     """
     begin, end = case.span
     if begin is None or end is None or (end - begin).total_seconds() < _DAY * _HOUR:
@@ -86,13 +93,24 @@ def spike(
         for name, floor in _LEAST.items():
             series = np.zeros(length)
             series[mine["hour"].to_numpy(int)] = mine[name].to_numpy(float)
-            hours = standing_out(series, floor, least, factor)
-            if 0 < _runs([one.hour for one in hours]) <= often:
+            if hours := standing_out(series, floor, least, factor):
                 told[name] = hours
         if told:
             spikes[str(host)] = told
-    peers = _peers(c, spikes, first)
-    return [_finding(host, told, peers[host], first) for host, told in spikes.items()]
+    if not spikes:
+        return []
+    rows = _peers(c, spikes, first)
+    spikes = _own(spikes, rows, _shared(c, rows, first), shared_by, factor)
+    found = []
+    for host, each in spikes.items():
+        told = {
+            n: hours for n, hours in each.items() if 0 < _runs([h.hour for h in hours]) <= often
+        }
+        if told:
+            at = {one.hour for hours in told.values() for one in hours}
+            mine = rows[(rows["host"] == host) & rows["hour"].isin(at)]
+            found.append(_finding(host, told, mine, first))
+    return found
 
 
 def standing_out(series: np.ndarray, floor: float, least: float, factor: float) -> list[Hour]:
@@ -141,12 +159,8 @@ def _runs(hours: list[int]) -> int:
     return sum(hour - 1 not in hours for hour in hours)
 
 
-def _peers(
-    acts: ibis.Table, spikes: dict[str, dict[str, list[Hour]]], first: int
-) -> dict[str, pd.DataFrame]:
-    """Whom each host dealt with in its spikes, by port."""
-    if not spikes:
-        return {}
+def _peers(acts: ibis.Table, spikes: dict[str, dict[str, list[Hour]]], first: int) -> pd.DataFrame:
+    """Whom each host dealt with in each hour of its spikes, by port."""
     at = sorted(
         {
             (host, one.hour)
@@ -155,16 +169,55 @@ def _peers(
             for one in each
         }
     )
-    wanted = ibis.memtable({"host": [host for host, _h in at], "hour": [hour for _h, hour in at]})
+    columns = {"host": [host for host, _h in at], "hour": [hour for _h, hour in at]}
+    wanted = ibis.memtable(columns, schema={"host": "string", "hour": "int64"})
     acts = acts.mutate(hour=seconds(acts.first_seen) // _HOUR - first)
     mine = acts.semi_join(wanted, ["host", "hour"])
-    keys = ["host", "peer", "service_port", "protocol"]
+    keys = ["host", "hour", "peer", "service_port", "protocol"]
     sums = {name: mine[name].sum().cast("int64") for name in ("sent", "got", "calls", "refused")}
     summed = mine.group_by(keys).aggregate(
         **sums, count=_.count(), first_seen=_.first_seen.min(), last_seen=_.first_seen.max()
     )
-    rows = to_frame(summed.order_by(keys).to_pyarrow())
-    return {str(host): of_host for host, of_host in rows.groupby("host", sort=True)}
+    return to_frame(summed.order_by(keys).to_pyarrow())
+
+
+def _shared(acts: ibis.Table, rows: pd.DataFrame, first: int) -> pd.DataFrame:
+    """The most that each host did in an hour with those who had much of some spike."""
+    most = rows.groupby(["host", "hour", "peer"])[[*_LEAST]].sum()
+    much = (most >= pd.Series(_LEAST) / 10).any(axis=1)
+    peers = sorted(set(most[much].index.get_level_values("peer")))
+    acts = acts.filter(acts.peer.isin(peers))
+    hourly = acts.group_by("peer", "host", hour=seconds(acts.first_seen) // _HOUR - first)
+    hourly = hourly.aggregate(**{name: _[name].sum().cast("int64") for name in _LEAST})
+    best = hourly.group_by("peer", "host").aggregate(**{name: _[name].max() for name in _LEAST})
+    return to_frame(best.order_by("peer", "host").to_pyarrow())
+
+
+def _own(
+    spikes: dict[str, dict[str, list[Hour]]],
+    rows: pd.DataFrame,
+    shared: pd.DataFrame,
+    shared_by: int,
+    factor: float,
+) -> dict[str, dict[str, list[Hour]]]:
+    """The spikes that remain without what other hosts do as well."""
+    amounts = rows.groupby(["host", "hour", "peer"])[[*_LEAST]].sum()
+    others = {peer: of_peer.set_index("host") for peer, of_peer in shared.groupby("peer")}
+
+    def left(host: str, name: str, hour: Hour) -> bool:
+        rest = 0.0
+        for peer, amount in amounts.loc[(host, hour.hour), name].items():
+            alike = 0
+            if amount >= _LEAST[name] / 10 and peer in others:
+                best = others[peer][name].drop(host, errors="ignore")
+                alike = int((best >= amount / 10).sum())
+            rest += amount if alike < shared_by else 0
+        return rest >= max(_LEAST[name], factor * hour.median)
+
+    return {
+        host: {name: [one for one in each if left(host, name, one)] for name, each in told.items()}
+        for host, told in spikes.items()
+    }
 
 
 def _finding(

@@ -83,6 +83,45 @@ def test_over_ipv6(tmp_path) -> None:
     assert [f["subject"] for f in detect.run(case, ["spike"]).to_dict("records")] == [SIX]
 
 
+def pushes(count: int, out: int = 40_000_000) -> list[Record]:
+    """What other hosts send to the same place, each at an hour of its own."""
+    return [r for n in range(count) for r in large(5 + n * 7, out, host=f"10.0.0.{20 + n}")]
+
+
+def test_what_several_hosts_send_to_one_place_is_the_estates(tmp_path) -> None:
+    mine = [*usual(), *large(40)]
+    assert found(tmp_path / "release", *mine, *pushes(3)) == []
+    (one,) = found(tmp_path / "two", *mine, *pushes(2))
+    assert (one["subject"], one["severity"]) == (HOST, "low")
+    (one,) = found(tmp_path / "far more", *mine, *pushes(3, 20_000_000))
+    assert one["subject"] == HOST
+    elsewhere = talk(HOST, "192.0.2.9", 443, T0 + 40 * HOUR, source_port=51_000, out=150_000_000)
+    (one,) = found(tmp_path / "rest", *mine, *pushes(3), *elsewhere)
+    assert "sent 452.0 MB out" in one["why"]
+
+
+def test_what_is_the_estates_does_not_hide_what_is_not(tmp_path) -> None:
+    fits = [r for h in (5, 21, 33, 39) for r in large(h)]  # four releases, and then a theft
+    theft = talk(HOST, "192.0.2.9", 443, T0 + 55 * HOUR, source_port=51_000, out=400_000_000)
+    (one,) = found(tmp_path, *usual(), *fits, *theft, *pushes(3))
+    assert "sent 402.0 MB out in the hour from 2026-09-03 07:00 UTC" in one["why"]
+    assert sorted(one["peers"]) == ["192.0.2.9", SITE]
+    assert one["bytes_out"] == 402_000_000
+
+
+def test_a_service_that_is_down_refuses_all(tmp_path) -> None:
+    def tries(host: str, count: int) -> list[Record]:
+        at = range(0, count * 10, 10)
+        return [refused(host, "10.0.1.9", 5432, T0 + 30 * HOUR + s, source_port=10_000 + s)
+                for s in at]  # fmt: skip
+
+    alone = [*usual(), *tries(HOST, 250), *tries("10.0.0.20", 40)]
+    (one,) = found(tmp_path / "alone", *alone)
+    assert "was refused 250 times" in one["why"]
+    others = [r for n in (21, 22) for r in tries(f"10.0.0.{n}", 40)]
+    assert found(tmp_path / "all", *alone, *others) == []
+
+
 @pytest.mark.parametrize(
     "records",
     [
