@@ -7,7 +7,8 @@ For each seed and capture window it makes a random labelled incident (flowbench.
 loads it into a case that is thrown away, runs the detectors, and holds their findings against what
 was planted. It prints one table and writes nothing. With ``--details`` every miss and every false
 finding follows. ``--settings development`` is for tuning; ``judged``, the default, for the truth.
-``--unusual`` measures the detectors of what was not usual (flowbench.scenario.novelties).
+``--unusual`` measures the detectors of what was not usual (flowbench.scenario.novelties), and
+``--settings lookalike`` what they cannot see.
 
 An incident is caught when its detector's findings name its source with at least half of its
 targets. A finding is true when it names a pair that something was planted between, and false
@@ -55,12 +56,14 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     ask.add_argument("--seeds", type=int, default=20, help="how many incidents; 20")
     ask.add_argument("--first", type=int, default=0, help="the first seed; 0")
-    ask.add_argument("--settings", choices=sorted(incidents.SETS), default="judged")
+    ask.add_argument("--settings", choices=sorted(novelties.SETS), default="judged")
     ask.add_argument("--unusual", action="store_true", help="the detectors of the unusual")
     ask.add_argument("--windows", type=int, nargs="+", default=list(incidents.WINDOWS))
     ask.add_argument("--details", action="store_true", help="print misses and false findings")
     ask.add_argument("--keep", type=Path, help="keep the cases in this folder and use them again")
     given = ask.parse_args()
+    if not given.unusual and given.settings not in incidents.SETS:
+        ask.error(f"{given.settings} is for --unusual only")
     detectors = UNUSUAL if given.unusual else USUAL
     counts: Counter[tuple[Any, ...]] = Counter()
     details: list[str] = []

@@ -22,9 +22,10 @@ Low; medium from ten times the least amount on. How much a host sends in days is
 question; this one looks at hours, at counts and at refusals.
 
 Fires falsely: a restore, a load test, one large upload, the first release to a new place. Cannot
-see: what is slow; what the first days of the logs hold already every day; what goes to a place that
-several hosts feed with as much (a theft by way of the house's own store), or what several hosts did
-to one address, a flood or a theft shared out. A connection counts in the hour in which it began.
+see: what is slow; what the first days of the logs hold already every day; what a host sends in the
+hour of its own nightly job, wherever to; what goes to a place that several hosts feed with as much
+(a theft by way of the house's own store), or what several hosts did to one address, a flood or a
+theft shared out. A connection counts in the hour in which it began.
 """
 
 from __future__ import annotations

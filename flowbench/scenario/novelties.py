@@ -6,7 +6,9 @@ credentials elsewhere, AWS services of a sudden, logs that fall silent. Beside i
 and harmless: sites a person comes upon, a country among them, an application deployed, a service
 that several hosts begin to use.
 
-As in ``incidents`` DEVELOPMENT is to make and tune detectors on, JUDGED to measure them.
+As in ``incidents`` DEVELOPMENT is to make and tune detectors on, JUDGED to measure them. LOOKALIKE
+gives what is planted the shape of the harmless: new peers and countries are called as people browse
+and sessions take like a chat. It shows what a detector that goes by shape cannot see.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ class Strength:
     calls: Range  # to AWS
     gap_minutes: Range
     finds: Range  # new sites a person comes upon in a day
+    out_to_in: tuple[float, float, float] = (3, 0.4, 2)  # of a new peer, a country, a session
 
 
 DEVELOPMENT = Strength(
@@ -70,7 +73,8 @@ JUDGED = replace(
     session_hours=(4.2, 40), session_rate=(100, 500_000), calls=(2, 200),
     gap_minutes=(35, 1_200), finds=(0, 4),
 )  # fmt: skip
-SETS = {"development": DEVELOPMENT, "judged": JUDGED}
+LOOKALIKE = replace(DEVELOPMENT, out_to_in=(0.04, 0.04, 0.25))
+SETS = {"development": DEVELOPMENT, "judged": JUDGED, "lookalike": LOOKALIKE}
 
 
 class Incident:
@@ -190,14 +194,18 @@ def _peer(it: Incident) -> Iterator[Fact]:
     host, peer, count = it.host(), it.network(), it.e.count(it.s.peer_calls)
     size = float(np.exp(it.rng.uniform(*np.log(it.s.peer_bytes))))
     port = int(it.rng.choice([443, 80, 8443, 22]))
-    it.talks.add("rare-peer", host, peer, port, it.late(count), out=size, back=size / 3)
+    it.talks.add(
+        "rare-peer", host, peer, port, it.late(count), out=size, back=size / it.s.out_to_in[0]
+    )
     yield it.fact("rare-peer", host, [peer], calls=count, bytes=int(size))
 
 
 def _country(it: Incident) -> Iterator[Fact]:
     """A country nobody here used to reach."""
     host, peer, count = it.host(), it.network(rare=True), it.e.count(it.s.country_calls)
-    it.talks.add("geography", host, peer, 443, it.late(count), out=2_000, back=5_000)
+    it.talks.add(
+        "geography", host, peer, 443, it.late(count), out=2_000, back=2_000 / it.s.out_to_in[1]
+    )
     yield it.fact("geography", host, [peer], calls=count)
 
 
@@ -229,7 +237,7 @@ def _sessions(it: Incident) -> Iterator[Fact]:
     port = int(it.rng.choice([443, 22, 8443, 51_000]))
     it.talks.add(
         "long-connection", host, peer, port, begin, seconds=hours * HOUR, out=rate * hours * 60,
-        back=rate * hours * 30, packet=(200, 200),
+        back=rate * hours * 60 / it.s.out_to_in[2], packet=(200, 200),
     )  # fmt: skip
     yield it.fact("long-connection", host, [peer], hours=round(hours, 1), rate=round(rate))
 
