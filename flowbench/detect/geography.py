@@ -109,17 +109,16 @@ def _new(case: Case, pairs: ibis.Table, few: int, factor: float) -> tuple[pd.Dat
     learned = begin + pd.Timedelta(seconds=lesson)
     half = learned - pd.Timedelta(seconds=lesson / 2)
     answered = pairs.filter(pairs.answered > 0)
-    web = answered.service_port.isin(WEB)
-    visit = web & visits(answered.bytes_out, answered.bytes_in, answered.connections)
-    people = browsing(case, learned).select(initiator=_.host, people=True)
-    told = answered.mutate(visit=visit).left_join(people, "initiator")
-    told = told.mutate(visit=_.visit & _.people.fill_null(False)).drop("people", "initiator_right")
-    countries = told.group_by("country").aggregate(
-        first=_.first_seen.min(where=~_.visit), hosts=_.initiator.nunique()
-    )
-    rare = countries.filter(countries["first"] >= half, countries.hosts <= few)
-    mine = told.filter(~told.visit).join(rare, "country")
+    countries = answered.group_by("country").aggregate(hosts=_.initiator.nunique())
+    mine = answered.semi_join(countries.filter(countries.hosts <= few), "country")
     mine = to_frame(mine.order_by("initiator", "responder", "service_port").to_pyarrow())
+    visit = mine["service_port"].isin(WEB)
+    visit &= visits(mine["bytes_out"], mine["bytes_in"], mine["connections"])
+    if visit.any():
+        people = to_frame(browsing(case, learned).to_pyarrow())["host"]
+        mine = mine[~(visit & mine["initiator"].isin(people))]
+    first = mine.groupby("country")["first_seen"].transform("min")
+    mine = mine.assign(first=first)[first >= half]
     late, new = mine[mine["first"] < learned], mine[mine["first"] >= learned]
     before, after = [part.groupby("initiator")["country"].nunique() for part in (late, new)]
     scale = factor * (seconds - lesson) / (lesson / 2)
