@@ -272,7 +272,7 @@ class Case:
     def holders(self) -> ibis.Table:
         """Which interface and instance held which address when (enrich.interfaces.TABLE)."""
         seen = engine.load(self._connection, self._derived / "sightings.parquet")
-        said = calls.said(self.api_events)
+        said = calls.said(self.api_events) if self.has("api_events") else []
         rows = interfaces.holders(self.interfaces, self.table("instances"), said, seen)
         return engine.hold(self._connection, rows)
 

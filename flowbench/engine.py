@@ -65,7 +65,9 @@ def _bytes(size: str) -> float:
 
 def hold(connection: Backend, rows: pa.Table) -> ibis.Table:
     """A small Arrow table as a table of this connection."""
-    return connection.create_view(ibis.util.gen_name("held"), ibis.memtable(rows))
+    name = ibis.util.gen_name("held")
+    connection.con.register(name, rows)  # a view over ibis.memtable, without compiling one
+    return connection.table(name)
 
 
 def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table:

@@ -121,6 +121,8 @@ def _missing(case: Case, detector: Detector) -> str:
 
 def _hide(case: Case, rows: list[dict[str, Any]]) -> None:
     """Write into each finding which allow lists cover it, and what they say; None for none."""
+    if not rows:
+        return
     at = {address for row in rows for address in (row["subject"], *row["peers"])}
     allowed = _named(case.allowed, at) if case.has("indicators") else {}
     accused = _named(case.matches, set(allowed)) if allowed else {}

@@ -137,7 +137,7 @@ def service(record: object) -> str | None:
     if found := _BY_TYPE.get(kind.lower()):
         return found
     description = text(pick(record, "description")) or ""
-    for pattern, found in _BY_DESCRIPTION:
+    for pattern, found in _BY_DESCRIPTION if description else ():
         if pattern.match(description):
             return found
     for alias in (pick(record, "requesterId"), pick(record, "attachment", "instanceOwnerId")):
