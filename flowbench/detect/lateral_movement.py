@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
 from flowbench.detect.base import SEVERITIES, detector, finding, many, port_name, spell
@@ -56,6 +57,8 @@ _HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
 _LAPSE, _BROKEN = 20, 2  # hours of logs at least, doors of a host at most
 _SHOWN = 8  # doors named in a sentence
 _ORDER = ["initiator", "responder", "service_port", "protocol"]
+_COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "refused", "answered"]
+_COLUMNS += ["bytes_out", "bytes_in"]
 _TITLES = {"new": "New paths to inside doors", "admin": "Many inside doors opened"}
 _KEYS = ["service_port", "protocol"]
 
@@ -91,21 +94,20 @@ def lateral_movement(
     seconds = (ends["last"] - ends["first"]).total_seconds()
     learned = seconds >= 1.5 * _DAY
     doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.relay)
-    near, there = _network(doors.initiator), _network(doors.responder)
-    with case.kept(doors.mutate(near=near, there=there)) as doors:
+    with case.kept(doors.select(_COLUMNS)) as doors:
         tried = _rows(doors.filter(doors.refused > 0, doors.answered == 0))
         tried = tried[~_lapses(tried, ends["first"], ends["last"])]
         if learned:
             lesson = min(7 * _DAY, max(_DAY, seconds / 2))
             taught_at = ends["first"] + pd.Timedelta(seconds=lesson)
-            opened = _rows(_new(p, doors, taught_at, habit))
+            opened = _new(p, doors, taught_at, habit)
             expected = _expected(doors, taught_at, lesson / 2, seconds - lesson)
             count = opened.groupby("initiator")["responder"].transform("size")
             opened = opened[count > factor * expected(opened["initiator"])]
             taught = f"Usual is what the first {spell(lesson)} of the logs show, good or bad."
             # What a new host opens has nothing to be held against: only how much it is tells.
             spread = opened.groupby("initiator")["responder"].transform("nunique") >= many_targets
-            opened = opened[opened["known"].fillna(False).astype(bool) | spread]
+            opened = opened[opened["known"] | spread]
         else:
             hour = ends["first"] + pd.Timedelta(hours=1)
             admin = doors.service_port.isin(sorted(ports.ADMIN))
@@ -154,35 +156,53 @@ def _lapses(tried: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> pd.S
     return steady & (steady.groupby(tried["initiator"]).transform("sum") <= _BROKEN)
 
 
-def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) -> ibis.Table:
+def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) -> pd.DataFrame:
     """Doors that opened for the first time after ``learned``, without those that were to expect.
 
-    Columns: those of ``pairs`` and known, whether the initiator was seen before.
+    Columns: those of ``doors`` and known, whether the initiator was seen before. What cuts most
+    goes first, and only what is left is held against the networks at both ends.
     """
-    doors = doors.filter(doors.answered > 0)
-    new, old = doors.filter(doors.first_seen >= learned), doors.filter(doors.first_seen < learned)
-    before = p.filter(p.first_seen < learned)
-    alive = ibis.union(
-        before.filter(before.direction.isin(["internal", "outbound"])).select(host="initiator"),
-        before.filter(before.direction.isin(["internal", "inbound"])).select(host="responder"),
-        distinct=True,
-    )
-    alive = alive.mutate(seen=True)
-    for end, name in (("initiator", "known"), ("responder", "known_target")):
-        new = new.left_join(alive, new[end] == alive.host).drop("host").rename({name: "seen"})
-    counts = [
-        (["initiator", *_KEYS], {"anywhere": old.count()}, old),
-        (["initiator", "there", *_KEYS], {"in_there": old.count()}, old),
-        (["near", "responder", *_KEYS], {"alike": old.count()}, old),
-        (["responder", *_KEYS], {"callers": new.count()}, new),
-    ]
-    for keys, count, of in counts:
-        new = new.left_join(of.group_by(keys).aggregate(**count), keys)
-        new = new.drop(*(name for name in new.columns if name.endswith("_right")))
-    new = new.mutate(**{n: _[n].fill_null(0) for n in ("anywhere", "in_there", "alike")})
-    own = (new.anywhere >= habit) | (new.in_there >= new.known_target.notnull().ifelse(2, 1))
-    groups = new.alike >= new.known.notnull().ifelse(2, 1)
-    return new.filter(~own, ~groups, new.callers < 3).select(*p.columns, "known")
+    opened = doors.filter(doors.answered > 0, doors.protocol.notnull())
+    new = opened.filter(opened.first_seen >= learned)
+    old = opened.filter(opened.first_seen < learned)
+    moved = new.group_by("responder", *_KEYS).having(_.count() >= 3)
+    trade = old.group_by("initiator", *_KEYS).having(_.count() >= habit)
+    few = new.anti_join(moved.aggregate(), ["responder", *_KEYS])
+    few = few.anti_join(trade.aggregate(), ["initiator", *_KEYS])
+    rows = few = few.mutate(near=_network(few.initiator), there=_network(few.responder))
+    for name, end, far, network in (
+        ("in_there", "initiator", "responder", "there"),
+        ("alike", "responder", "initiator", "near"),
+    ):
+        like = old.semi_join(few, [end, *_KEYS])
+        like = like.group_by(end, *_KEYS, **{network: _network(like[far])})
+        rows = rows.left_join(like.aggregate(**{name: _.count()}), [end, network, *_KEYS])
+        rows = rows.drop(*(column for column in rows.columns if column.endswith("_right")))
+    rows = _rows(rows)
+    known = _seen(p, doors, learned, {*rows["initiator"], *rows["responder"]})
+    rows["known"] = rows["initiator"].isin(known)
+    # A target, or a host, that is new itself needs one example of its like, not two.
+    own = rows["in_there"].fillna(0) > rows["responder"].isin(known)
+    groups = rows["alike"].fillna(0) > rows["known"]
+    return rows[~own & ~groups]
+
+
+def _seen(p: ibis.Table, doors: ibis.Table, before: pd.Timestamp, hosts: set[str]) -> set[str]:
+    """Which of these hosts the logs show before that time.
+
+    Nearly all went through some inside door then: only the others are looked for in all pairs.
+    """
+    old, past = (table.filter(table.first_seen < before) for table in (doors, p))
+    calls = past.filter(past.direction.isin(["internal", "outbound"]))
+    called = past.filter(past.direction.isin(["internal", "inbound"]))
+    found: set[str] = set()
+    for ours, theirs in ((old, old), (calls, called)):
+        if left := hosts - found:
+            wanted = ibis.memtable({"host": pa.array(sorted(left), pa.string())})
+            ends = ours.select(host="initiator").union(theirs.select(host="responder"))
+            ends = ends.semi_join(wanted, "host").distinct()
+            found |= set(ends.to_pyarrow()["host"].to_pylist())
+    return found
 
 
 def _expected(
