@@ -82,25 +82,35 @@ def service_abuse(case: Case, *, most_low: int = 20) -> list[dict[str, Any]]:
 
     ``most_low``: so many findings of severity low are told, the earliest.
     """
+    found: list[dict[str, Any]] = []
+    called: list[pd.DataFrame] = []
+    if case.has("api_events"):
+        h = case.holders
+        columns = ["address", "instance_id", "service", "vpc_id", "public_addresses"]
+        held = to_frame(h.select(columns).order_by(columns[:4]).to_pyarrow())
+        rows = _calls(case)
+        found += _carried(rows[rows["instance"].notna()], held)
+        found += _two_places(rows[rows["instance"].isna()])
+        called.append(_called(case, held))
+    found += _new_services(case, called)
+    low = sorted((one for one in found if one["severity"] == "low"), key=lambda o: o["first_seen"])
+    untold = {one["finding_id"] for one in low[most_low:]}
+    for one in low[:most_low] if untold else ():
+        one["caveats"] += f" {len(low)} hosts have such new services; {most_low} are told."
+    return [one for one in found if one["finding_id"] not in untold]
+
+
+def _calls(case: Case) -> pd.DataFrame:
+    """The calls of role sessions and users, with the instance whose session it is, and the file."""
     e = case.api_events
     calls = e.filter(e.principal_type.isin(["AssumedRole", "IAMUser"]), e.source_ip.notnull())
     order = ["event_time", "event_id", "source", "item"]
     rows = to_frame(calls.select(_CALLS).order_by(order).to_pyarrow())
     rows = rows[rows["source_ip"].map(is_address).astype(bool)]
     rows["instance"] = rows["principal_name"].str.extract(_SESSION, expand=False)
-    h = case.holders
-    columns = ["address", "instance_id", "service", "vpc_id", "public_addresses"]
-    held = to_frame(h.select(columns).order_by(columns[:4]).to_pyarrow())
     sources = case.evidence[["source", "file"]].itertuples(index=False)
     rows["file"] = rows["source"].map(dict(sources))
-    found = [*_carried(rows[rows["instance"].notna()], held)]
-    found += _two_places(rows[rows["instance"].isna()])
-    found += _new_services(case, held)
-    low = sorted((one for one in found if one["severity"] == "low"), key=lambda o: o["first_seen"])
-    untold = {one["finding_id"] for one in low[most_low:]}
-    for one in low[:most_low] if untold else ():
-        one["caveats"] += f" {len(low)} hosts have such new services; {most_low} are told."
-    return [one for one in found if one["finding_id"] not in untold]
+    return rows
 
 
 def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[dict[str, Any]]:
@@ -203,16 +213,22 @@ def _two_places(calls: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _new_services(case: Case, held: pd.DataFrame) -> list[dict[str, Any]]:
-    """Hosts that turn to AWS services which neither they nor their like used before."""
-    asked = _asked(case)
-    sources, parts = [asked], [_summed(asked, "DNS"), _called(case, held)]
+def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]]:
+    """Hosts that turn to AWS services which neither they nor their like used before.
+
+    ``called`` is what CloudTrail tells of that, if there is any (see ``_called``).
+    """
+    sources = {}
+    if case.has("dns"):
+        sources["DNS"] = _asked(case)
     if "pkt_dst_aws_service" in case.fields:
-        sources.append(_logged(case))
-        parts.append(_summed(sources[-1], "flow logs"))
+        sources["flow logs"] = _logged(case)
+    parts = called + [_summed(table, how) for how, table in sources.items()]
+    if not any(map(len, parts)):
+        return []
     used, p = pd.concat(parts, ignore_index=True), case.pairs
     ends = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
-    if used.empty or pd.isna(ends["first"]):
+    if pd.isna(ends["first"]):
         return []
     seconds = (ends["last"] - ends["first"]).total_seconds()
     if seconds < 1.5 * _DAY:
@@ -229,7 +245,7 @@ def _new_services(case: Case, held: pd.DataFrame) -> list[dict[str, Any]]:
     old = p.filter(p.first_seen < learned, p.initiator.isin(sorted(set(used["host"]))))
     alive = set(old.select("initiator").distinct().to_pandas()["initiator"])
     used = used[used["host"].isin(alive)]
-    peers = _spoken_to(sources, used) if len(used) else {}
+    peers = _spoken_to(sources.values(), used) if len(used) else {}
     found = []
     for host, mine in used.groupby("host", sort=True):
         told = "; ".join(
@@ -300,7 +316,7 @@ def _summed(rows: ibis.Table, how: str) -> pd.DataFrame:
     return to_frame(sums.order_by("host", "service").to_pyarrow()).assign(how=how)
 
 
-def _spoken_to(sources: list[ibis.Table], used: pd.DataFrame) -> dict[str, list[str]]:
+def _spoken_to(sources: Iterable[ibis.Table], used: pd.DataFrame) -> dict[str, list[str]]:
     """The addresses behind what each host used, a hundred at most."""
     hosts, services = (sorted(set(used[name])) for name in ("host", "service"))
     found: dict[str, set[str]] = {}
