@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import ibis
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
 from flowbench.engine import seconds
@@ -19,8 +21,6 @@ from flowbench.enrich.indicators import answer_held, in_period
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
-    import ibis
-
     from flowbench.case import Case
 
 # Ports of logins, and the bytes of answer that only an attempt gets: less is a look at the banner.
@@ -200,21 +200,25 @@ def listed(case: Case, peers: Iterable[str]) -> pd.DataFrame:
     address, does not count.
     """
     columns = ["subject", "peer", "service_port", "kind", "indicator"]
-    matches = case.matches.filter(case.matches.address.isin(sorted(set(peers))))
-    if not matches.count().execute():
+    periods = ["valid_from", "valid_until", "resolved_from", "resolved_until"]
+    wanted = ibis.memtable({"peer": pa.array(sorted(set(peers)), pa.string())})
+    matches = case.matches.rename(peer="address").semi_join(wanted, "peer")
+    told = matches.select("peer", "kind", "indicator", *periods).to_pyarrow()
+    if not told.num_rows:
         return pd.DataFrame(columns=columns)
-    c = case.connections.filter(case.connections.direction.isin(["inbound", "outbound"]))
-    outbound = c.direction == "outbound"
-    ends = c.select(
-        "service_port", "first_seen", "last_seen",
-        subject=outbound.ifelse(c.initiator, c.responder),
-        peer=outbound.ifelse(c.responder, c.initiator),
-    )  # fmt: skip
-    told = matches.select(
-        "kind", "indicator", "valid_from", "valid_until", "resolved_from", "resolved_until",
-        address=matches.address,
-    )  # fmt: skip
-    j = ends.join(told, ends.peer == told.address)
+    # Where no list names a time every contact counts, and pairs, which are fewer, tell of all.
+    timeless = all(told[name].null_count == told.num_rows for name in periods)
+    c = case.pairs if timeless else case.connections
+    ends = [
+        c.filter(c.direction == direction).select(
+            "service_port", "first_seen", "last_seen", subject=c[subject], peer=c[peer]
+        )
+        for direction, subject, peer in (
+            ("outbound", "initiator", "responder"),
+            ("inbound", "responder", "initiator"),
+        )
+    ]
+    j = ends[0].union(ends[1]).join(ibis.memtable(told), "peer")
     j = j.filter(in_period(j), answer_held(j)).select(columns).distinct()
     return to_frame(j.order_by(columns).to_pyarrow())
 

@@ -107,27 +107,32 @@ def mining(
     }
     names = [pools.get(key) for key in rows[_PAIR[:3]].itertuples(index=False, name=None)]
     rows["name"] = pd.Series(names, index=rows.index, dtype=object)
-    p = case.pairs
-    callers = p.filter(p.direction == "outbound", p.responder.isin(sorted(set(rows["responder"]))))
-    hosts = callers.group_by("responder").aggregate(hosts=_.initiator.nunique()).to_pandas()
-    common = set(hosts[hosts["hosts"] >= shared_by]["responder"])
     # However steady they were, the others would not do: their records need not be read.
-    able = [
-        (parts := _rate(row, 0.0, thin))["score"] >= score
-        and (parts["place"] > 0.5 or row["responder"] not in common)
-        for row in rows.to_dict("records")
-    ]
-    rows = rows[able]
-    if rows.empty:
+    best = [(row, _rate(row, 0.0, thin)) for row in rows.to_dict("records")]
+    best = [(row, parts) for row, parts in best if parts["score"] >= score]
+    elsewhere = {row["responder"] for row, parts in best if parts["place"] <= 0.5}
+    common = _called_by(case.pairs, elsewhere, shared_by)
+    able = [row for row, parts in best if parts["place"] > 0.5 or row["responder"] not in common]
+    if not able:
         return []
-    unsteady = _unsteadiness(case.flows, rows)
+    unsteady = _unsteadiness(case.flows, able)
     found = []
-    for row in rows.to_dict("records"):
+    for row in able:
         parts = _rate(row, unsteady.get(tuple(row[name] for name in _PAIR), 1.0), thin)
         placed = parts["place"] > 0.5
         if parts["score"] >= score and (placed or parts["steadiness"] >= steady):
             found.append(_finding(row, parts, row["name"]))
     return found
+
+
+def _called_by(p: ibis.Table, responders: set[str], hosts: int) -> set[str]:
+    """Which of these outside addresses so many hosts call, or more."""
+    if not responders:
+        return set()
+    wanted = ibis.memtable({"responder": pa.array(sorted(responders), pa.string())})
+    calls = p.filter(p.direction == "outbound").semi_join(wanted, "responder")
+    many_hosts = calls.group_by("responder").having(_.initiator.nunique() >= hosts).aggregate()
+    return set(many_hosts.to_pyarrow()["responder"].to_pylist())
 
 
 def _rate(row: dict[str, Any], unsteadiness: float, thin: tuple[float, float]) -> dict[str, float]:
@@ -147,27 +152,31 @@ def _rate(row: dict[str, Any], unsteadiness: float, thin: tuple[float, float]) -
     return parts | {"score": total, "out": out, "back": back}
 
 
-def _unsteadiness(flows: ibis.Table, rows: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+def _unsteadiness(flows: ibis.Table, rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], float]:
     """Coefficient of variation of the bytes that the initiator sent in ten minutes, by pair.
 
     Ten minutes in which it sent nothing count, as far as its connections lasted; the first and the
     last do not, which are as short as chance has it.
     """
-    wanted = ibis.memtable(pa.table({name: rows[name].to_list() for name in [*_PAIR, "seconds"]}))
-    ports = [int(port) for port in rows["service_port"].unique()]
-    sent = (
-        flows.filter(flows.protocol == _TCP, flows.dstport.isin(ports))
-        .select(
+    columns = {name: [row[name] for row in rows] for name in [*_PAIR, "seconds"]}
+    wanted = ibis.memtable(pa.table(columns))
+    responders = ibis.memtable({"responder": sorted(set(columns["responder"]))})
+    f = flows.filter(flows.protocol == _TCP)
+    # A column alone against few addresses spares the engine most of the others; coalesced it
+    # would read them all.
+    sent, rest = (
+        some.select(
             "interface_id",
             "bytes",
             "protocol",
-            initiator=_.pkt_srcaddr.coalesce(_.srcaddr),
-            responder=_.pkt_dstaddr.coalesce(_.dstaddr),
-            service_port=_.dstport,
-            slot=seconds(flows.start) // _SLOT,
-        )
-        .semi_join(wanted, _PAIR)
+            initiator=some.pkt_srcaddr.coalesce(some.srcaddr),
+            responder=some[responder],
+            service_port=some.dstport,
+            slot=seconds(some.start) // _SLOT,
+        ).semi_join(responders, "responder")
+        for some, responder in ((f, "pkt_dstaddr"), (f.filter(f.pkt_dstaddr.isnull()), "dstaddr"))
     )
+    sent = sent.union(rest).semi_join(wanted, _PAIR)
     # Logged at two interfaces (a gateway's too): the one that saw most.
     seen = sent.group_by(*_PAIR, "slot", "interface_id").aggregate(sum=sent.bytes.sum())
     slots = seen.group_by(*_PAIR, "slot").aggregate(sum=seen["sum"].max().cast("float64"))
