@@ -327,6 +327,16 @@ def test_a_pool_is_listed_only_while_the_list_says_so(tmp_path: Path) -> None:
     assert not found["why"].str.contains("listed as").any()
 
 
+def test_records_with_and_without_packet_addresses_are_one_session(tmp_path: Path) -> None:
+    (whole,) = run(make_case(tmp_path / "whole", mined()), "mining").to_dict("records")
+    mixed = [
+        replace(record, pkt_srcaddr=record.srcaddr, pkt_dstaddr=record.dstaddr) if n % 4 else record
+        for n, record in enumerate(mined())
+    ]
+    (row,) = run(make_case(tmp_path / "mixed", mixed), "mining").to_dict("records")
+    assert row["why"] == whole["why"]
+
+
 def test_a_quiet_session_on_443_without_a_list_is_low(tmp_path: Path) -> None:
     assert set(run(make_case(tmp_path, mined(SAAS, 443)), "mining")["severity"]) <= {"low"}
 
