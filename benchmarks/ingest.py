@@ -23,12 +23,13 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+from flowbench.schema import FLOW_FIELDS, VPC_FIELDS  # as the command does, before Arrow
+
+# isort: split
 import numpy as np
 import pyarrow as pa
 from isal import igzip
 from pyarrow import csv
-
-from flowbench.schema import FLOW_FIELDS, VPC_FIELDS
 
 START = 1_788_220_800  # 2026-09-01 00:00 UTC
 TURNS = 3

@@ -8,11 +8,16 @@ findings = fb.detect.run(case)
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowbench import attribution, detect, graph, plot, report, schema, timeline
     from flowbench.case import Case
+
+# Arrow gives memory back after 10 ms and soon asks for it again: up to a tenth of a load's time. It
+# reads this when it is imported; whoever has set it, or imported Arrow before, has it their way.
+os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 __version__ = "0.1.0"
 

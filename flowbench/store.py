@@ -71,11 +71,9 @@ class Batch:
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        for writer in self._writers.values():
-            with suppress(OSError):  # it cannot end a file on a full disk
-                writer.close()
-        for file in self._files:
-            file.close()
+        for thing in (*self._writers.values(), *self._files):
+            with suppress(OSError):  # a full disk does not let them end
+                thing.close()
         for part in self._parts:
             (self.folder / part.get("aside", part["file"])).unlink(missing_ok=True)
 
@@ -105,8 +103,7 @@ class Batch:
             self._writers[key] = pq.ParquetWriter(
                 self._files[-1],
                 schema,
-                # zstd saves a twentieth of the space and takes longer; numbers are packed already.
-                compression={name: "lz4" if name in texts else "none" for name in schema.names},
+                compression="lz4",  # zstd saves a twentieth of the space and takes longer
                 use_dictionary=texts,
                 column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED"),
                 dictionary_pagesize_limit=256 << 10,  # more distinct texts than that: plain ones
@@ -122,29 +119,27 @@ class _Digested:
     """A file that is digested as it is written."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+        self._file = path.open("wb", buffering=1 << 20)
         self.sha256 = hashlib.sha256()
         self.size = 0
         self.closed = False
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of it; Arrow gives whole pages."""
-        left = memoryview(data)
-        self.sha256.update(left)
-        self.size += len(left)
-        while left:
-            left = left[self._file.write(left) :]
-        return len(data)
+        """Write all of it."""
+        self.sha256.update(data)
+        self.size += len(data)
+        return self._file.write(data)
 
     def tell(self) -> int:
         """The bytes so far."""
         return self.size
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Arrow asks for it; ``finish`` does it."""
 
     def finish(self) -> None:
         """Close it when it is on the disk."""
+        self._file.flush()
         os.fsync(self._file.fileno())
         self.close()
 

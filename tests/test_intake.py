@@ -128,8 +128,8 @@ def test_a_file_that_changes_while_it_is_read_is_left_out_and_said(
 ) -> None:
     honest = load.Evidence.of
 
-    def stale(path: Path, name: str, *rest: object) -> load.Evidence:
-        found = honest(path, name, *rest)
+    def stale(path: Path, name: str, *rest: object, **more: object) -> load.Evidence:
+        found = honest(path, name, *rest, **more)
         if name == "3.log.gz":
             found.sha256 = "0" * 64
         return found

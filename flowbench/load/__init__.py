@@ -26,7 +26,7 @@ from flowbench.load import archive as archives
 from flowbench.load import feeds, flow_logs, flowlogs, indicators, jsonfile
 from flowbench.load.base import QUARANTINE, File
 from flowbench.load.find import sound
-from flowbench.load.stream import HEAD, OnDisk, Opened, TooLargeError, digest
+from flowbench.load.stream import HEAD, Bytes, InMemory, OnDisk, Opened, TooLargeError, digest
 from flowbench.load.values import brief
 from flowbench.schema import Table
 
@@ -90,13 +90,27 @@ class Evidence:
     fields: list[str] = field(default_factory=list)
     # Known while it is read only:
     within: archives.Member | None = field(default=None, repr=False)  # where a member's bytes lie
+    raw: bytes | None = field(default=None, repr=False)  # of a small file, while it is sorted
     container: archives.Container | None = field(default=None, repr=False)  # of an archive
 
     @classmethod
-    def of(cls, path: Path, name: str, stop: Event | None = None) -> Evidence:
-        """The identity of a file, before anything in it is looked at; ``stop`` as of ``digest``."""
-        sha256, size = digest(path, stop)
-        return cls(sha256[:SOURCE_DIGITS], sha256, size, sound(name), str(path.absolute()))
+    def of(
+        cls, path: Path, name: str, stop: Event | None = None, *, keep: bool = False
+    ) -> Evidence:
+        """The identity of a file, before anything in it is looked at; ``stop`` as of ``digest``.
+
+        ``keep`` the bytes of a small one in ``raw``: to open a file again takes longer.
+        """
+        raw = path.read_bytes() if keep else None
+        sha256, size = digest(path if raw is None else InMemory(raw), stop)
+        where = str(path.absolute())
+        return cls(sha256[:SOURCE_DIGITS], sha256, size, sound(name), where, raw=raw)
+
+    def bytes(self, folder: Path | None = None) -> Bytes:
+        """Its bytes as they lie there; what must be unpacked to be read goes into ``folder``."""
+        if self.raw is not None:
+            return InMemory(self.raw)
+        return self.within or OnDisk(Path(self.path), self.size, folder=folder)
 
     def inside(self, member: archives.Member) -> Evidence:
         """The identity of a member of this archive: of its bytes as they were put in."""
@@ -121,7 +135,8 @@ class Evidence:
     @classmethod
     def columns(cls) -> list[str]:
         """What the manifest keeps, by name."""
-        return [name for name in cls.__dataclass_fields__ if name not in ("within", "container")]
+        known_while_read = ("within", "raw", "container")
+        return [name for name in cls.__dataclass_fields__ if name not in known_while_read]
 
     def entry(self) -> dict[str, Any]:
         """As the custody log keeps it."""
@@ -144,9 +159,8 @@ def formats_in(evidence: Evidence) -> list[tuple[str, ...]]:
     """
     if evidence.size > _LARGEST_ANSWER:
         return []
-    source = evidence.within or OnDisk(Path(evidence.path), evidence.size)
     try:
-        raw = b"".join(source.pieces())
+        raw = b"".join(evidence.bytes().pieces())
     except OSError:  # reading it in earnest will say so
         return []
     if not jsonfile.looks_like(raw) or b"ogFormat" not in raw:
@@ -164,7 +178,7 @@ def members(evidence: Evidence, folder: Path | None = None, deep: int = 0) -> It
     is packed is unpacked in ``folder``, into a file without a name. Raises OSError when it cannot
     be read.
     """
-    source = evidence.within or OnDisk(Path(evidence.path), evidence.size, folder=folder)
+    source = evidence.bytes(folder)
     if (kind := archives.kind_of(source)) is None:
         return
     evidence.kind = ARCHIVE

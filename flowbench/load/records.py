@@ -24,6 +24,7 @@ LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
 NARROW = {255: pa.uint8(), 65_535: pa.uint16()}  # the types that can hold no more than a limit
 MISSING = "-"  # what stands in a line where a field has no value
 
+_SAMPLE = 500  # rows that mostly show whether a column has more than one word
 _MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
 # The largest value a column of each type can hold; times end with the year 9999, in ms.
 _MOST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
@@ -46,10 +47,22 @@ def encoded(table: pa.Table) -> pa.Table:
     columns = {name: table[name] for name in table.column_names}
     for name, column in columns.items():
         if column.type == pa.string():
-            words = column.dictionary_encode().combine_chunks()  # of one dictionary
+            words = _of_one_word(column)
+            if words is None:
+                words = column.dictionary_encode().combine_chunks()  # of one dictionary
             words.dictionary.validate(full=True)
             columns[name] = _without(MISSING, words)
     return pa.table(columns)
+
+
+def _of_one_word(column: pa.ChunkedArray) -> pa.DictionaryArray | None:
+    """A column that has the same word in every row, as many have: telling so is quicker."""
+    if not len(column) or column.null_count:
+        return None
+    first = column.slice(0, 1).combine_chunks()
+    if not all(pc.all(pc.equal(part, first[0])).as_py() for part in (column[:_SAMPLE], column)):
+        return None
+    return pa.DictionaryArray.from_arrays(np.zeros(len(column), np.int32), first)
 
 
 def _without(word: str, column: pa.DictionaryArray) -> pa.DictionaryArray:

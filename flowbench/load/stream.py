@@ -7,6 +7,7 @@ inflated piece by piece (see ``inflate``), and a line longer than LONGEST_LINE i
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import tempfile
 import threading
@@ -104,6 +105,24 @@ class OnDisk:
     def file(self) -> BinaryIO:
         """The file itself."""
         return self.path.open("rb")
+
+
+class InMemory:
+    """Bytes that were read already."""
+
+    problem: str | None = None
+    folder: Path | None = None
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def pieces(self) -> Iterator[bytes]:
+        """All the bytes."""
+        yield self._data
+
+    def file(self) -> BinaryIO:
+        """The same as a file."""
+        return io.BytesIO(self._data)
 
 
 def digest(source: Path | Bytes, stop: threading.Event | None = None) -> tuple[str, int]:

@@ -445,10 +445,15 @@ def test_missing_values_are_null_and_leave_no_word_behind(tmp_path) -> None:
     for name in ("srcaddr", "action", "srcport", "bytes"):
         assert flows[name].null_count == 1
         assert flows[name][1].as_py() is None
-    words = records.encoded(pa.table({"a": ["x", "-", "y", None, "-", "x"], "b": ["-"] * 6}))
-    assert words["a"].to_pylist() == ["x", None, "y", None, None, "x"]
-    assert words["b"].to_pylist() == [None] * 6
-    assert [words[name].chunk(0).dictionary.to_pylist() for name in "ab"] == [["x", "y"], []]
+    columns = {"a": ["x", "-", "y", None, "-", "x"], "b": ["-"] * 6, "c": ["z"] * 6}
+    columns |= {"d": ["z"] * 5 + ["zz"], "e": ["z"] * 5 + [None]}
+    words = records.encoded(pa.table(columns))
+    assert words.to_pydict() == {
+        name: [None if word == "-" else word for word in column] for name, column in columns.items()
+    }
+    assert [words[name].chunk(0).dictionary.to_pylist() for name in words.column_names] == [
+        ["x", "y"], [], ["z"], ["z", "zz"], ["z"],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
