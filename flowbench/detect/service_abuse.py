@@ -48,10 +48,9 @@ if TYPE_CHECKING:
 AGENTS = frozenset(
     {"ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "sts", "kms", "xray"}
 )
-# Names under amazonaws.com that are customers' machines, and flow log codes that name no service.
-NO_API = frozenset(
-    {"elb", "compute", "compute-1", "rds", "cache", "es", "redshift", "docdb", "efs", "fsx"}
-    | {"vpce", "amazon", "ec2-ranges", "cloudfront", "globalaccelerator", "route53"}
+# Names below these under amazonaws.com are customers' machines; the bare name may be an API's.
+MACHINES = frozenset(
+    {"elb", "compute", "compute-1", "rds", "cache", "es", "redshift", "docdb", "efs", "fsx", "vpce"}
 )
 POWER = frozenset(
     {"iam", "organizations", "sso", "identitystore", "secretsmanager", "ec2", "lambda"}
@@ -63,9 +62,8 @@ _DAY = 86_400
 _HOUR = pd.Timedelta(hours=1)
 _SHOWN = 5
 _SESSION = r"/(m?i-[0-9a-zA-Z]+)$"
-_API = (
-    r"(?:^|\.)([a-z0-9-]+?)(?:[.-][a-z]{2}(?:-[a-z]+)+-\d)?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
-)
+_API = r"([a-z0-9-]+?)(?:[.-][a-z]{2}(?:-[a-z]+)+-\d)?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
+_NO_API = r"^(ec2|amazon|route53|cloudfront|globalaccelerator)"  # codes of anybody's addresses
 _CALLS = ["event_time", "event_name", "event_id", "principal_name", "principal_type"]
 _CALLS += ["access_key_id", "source_ip", "error_code", "source", "item"]
 
@@ -235,7 +233,7 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
         return []
     lesson = min(7 * _DAY, max(_DAY, seconds / 2))
     learned = ends["first"] + pd.Timedelta(seconds=lesson)
-    used = used[~used["service"].isin(AGENTS | NO_API)]
+    used = used[~used["service"].isin(AGENTS)]
     used = used.assign(near=used["host"].map(_neighbours))
     before = used[used["first"] < learned]
     usual = set(before[["near", "service"]].itertuples(index=False, name=None))
@@ -278,10 +276,12 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
 def _asked(case: Case) -> ibis.Table:
     """Look-ups of AWS services' names: host, service, to (the addresses of the answer), at."""
     d = case.dns.filter(case.dns.srcaddr.notnull())
-    rows = d.select(
-        host=d.srcaddr, service=d.name.re_extract(_API, 1), to=d.answers, first="query_time"
+    named = d.name.re_extract(rf"(?:^|\.){_API}", 1)
+    own = d.name.re_extract(f"^{_API}", 1)
+    rows = d.filter(named != "", ~named.isin(sorted(MACHINES)) | (own == named))
+    return rows.select(
+        host="srcaddr", service=named, to="answers", first="query_time", last="query_time"
     )
-    return rows.filter(rows.service != "").mutate(last=_["first"])
 
 
 def _called(case: Case, held: pd.DataFrame) -> pd.DataFrame:
@@ -305,7 +305,7 @@ def _logged(case: Case) -> ibis.Table:
         first="start",
         last="end",
     )
-    return rows.filter(is_inside(rows.host), ~rows.service.re_search("^(ec2|amazon|route53)"))
+    return rows.filter(is_inside(rows.host), ~rows.service.re_search(_NO_API))
 
 
 def _summed(rows: ibis.Table, how: str) -> pd.DataFrame:

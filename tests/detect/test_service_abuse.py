@@ -197,6 +197,29 @@ def test_who_goes_home_or_has_many_runners_is_silent(tmp_path: Path) -> None:
 # ---- new services -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("rds.us-east-1.amazonaws.com", "rds"),
+        ("route53.amazonaws.com", "route53"),
+        ("es.eu-west-1.api.aws", "es"),
+        ("sqs.us-gov-west-1.amazonaws.com", "sqs"),
+        ("bucket.s3.us-east-1.amazonaws.com", "s3"),
+        ("billing.c9akciq32rgv.us-east-1.rds.amazonaws.com", None),
+        ("rds.c9akciq32rgv.us-east-1.rds.amazonaws.com", None),
+        ("fs-0a1b.efs.us-east-1.amazonaws.com", None),
+        ("front-1.elb.us-east-1.amazonaws.com", None),
+        ("ec2-198-51-100-4.compute-1.amazonaws.com", None),
+        ("vpce-0a-1b.sts.us-east-1.vpce.amazonaws.com", None),
+    ],
+)
+def test_apis_are_told_from_the_machines_of_customers(tmp_path: Path, name, service) -> None:
+    found = run(make_case(tmp_path, alive(HOST), json_lines=[asked(HOST, name, 3 * DAY)]))
+    assert [row["why"].partition(": ")[2].partition(" from ")[0] for row in found] == (
+        [service] if service else []
+    )
+
+
 def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
     names = [asked(HOST, "s3.us-east-1.amazonaws.com", n * 6 * HOUR) for n in range(15)]
     names += [asked(HOST, "ssm.us-east-1.amazonaws.com", 3 * DAY)]
