@@ -34,8 +34,7 @@ def find(
         if not os.access(given, os.R_OK | os.X_OK):
             raise InputError(f"{given} cannot be read: no permission")
 
-        for path, reason in _walk(given, own):
-            name = path.relative_to(given).as_posix()
+        for path, name, reason in _walk(given, own):
             if reason:
                 unread.append((name, reason))
             else:
@@ -48,30 +47,35 @@ def find(
     ]
 
 
-def _walk(given: Path, own: Path) -> Iterator[tuple[Path, str | None]]:
-    """Everything in a folder: files to read, and what is not read with the reason."""
+def _walk(given: Path, own: Path) -> Iterator[tuple[Path, str, str | None]]:
+    """Everything in a folder, with its name in there: files to read, and why others are not."""
     inside = given.resolve()
     barred: list[OSError] = []
     for folder, folders, files in os.walk(given, onerror=barred.append):
-        for path in [Path(folder, one) for one in folders]:
+        above = Path(folder).relative_to(given).as_posix()
+        above = "" if above == "." else f"{above}/"
+        for one in list(folders):
+            path = Path(folder, one)
             if path.is_symlink():
-                folders.remove(path.name)  # followed, it could lead round in circles, or anywhere
+                folders.remove(one)  # followed, it could lead round in circles, or anywhere
                 if not _in(path, inside):
-                    yield path, "a link to another folder, not followed: name that"
+                    yield path, above + one, "a link to another folder, not followed: name that"
             elif _is_case(path):
-                folders.remove(path.name)
+                folders.remove(one)
                 if path.resolve() != own:
-                    yield path, "a case, not evidence: name it to read it all the same"
+                    why = "a case, not evidence: name it to read it all the same"
+                    yield path, above + one, why
         folders.sort()
-        for path in [Path(folder, file) for file in sorted(files)]:
+        for one in sorted(files):
+            path, reason = Path(folder, one), None
             if not path.is_file():
-                yield path, "not a regular file, or a link that leads nowhere"
+                reason = "not a regular file, or a link that leads nowhere"
             elif path.is_symlink() and _in(path, own):
-                yield path, "a link into the case itself"
-            else:
-                yield path, None
+                reason = "a link into the case itself"
+            yield path, above + one, reason
     for error in barred:
-        yield Path(error.filename), f"cannot be read: {error.strerror}"
+        name = Path(error.filename).relative_to(given).as_posix()
+        yield Path(error.filename), name, f"cannot be read: {error.strerror}"
 
 
 def sound(name: str) -> str:

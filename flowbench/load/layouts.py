@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 
@@ -96,6 +96,7 @@ DEFAULT = Layout(DEFAULT_FORMAT)
 _BUILT_IN = (DEFAULT, Layout(TRANSIT_GATEWAY_FORMAT))
 
 
+@lru_cache(maxsize=64)  # thousands of files have the same
 def header(line: bytes) -> Layout | None:
     """The layout that a header line names, or None when the line is no header.
 
