@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from flowbench import load
 from flowbench.load import flowlogs, layouts, records
 from flowbench.load.layouts import MARK, Layout
-from flowbench.load.stream import Opened
+from flowbench.load.stream import Block, Opened
 from flowbench.schema import TYPES
 
 _LARGEST = 256 << 10  # bytes of a file that is small
@@ -68,7 +68,7 @@ def _together(group: list[load.Evidence]) -> pa.Table | None:
         if texts is None:
             return None
         layout, bodies = texts
-        counts = [body.count(b"\n") for body in bodies]
+        counts = [Block(1, body).lines for body in bodies]
         table = flowlogs.parse(b"".join(bodies), layout)
     except (OSError, pa.ArrowInvalid):
         return None
@@ -89,7 +89,7 @@ def _together(group: list[load.Evidence]) -> pa.Table | None:
     return load.with_source(table, sources)
 
 
-def _texts(group: list[load.Evidence]) -> tuple[Layout, list[bytes]] | None:
+def _texts(group: list[load.Evidence]) -> tuple[Layout, list[memoryview]] | None:
     """The layout that all the files have, and the lines of each without the header."""
     layout, bodies, left = None, [], _MOST_TEXT
     for one in group:
@@ -102,10 +102,11 @@ def _texts(group: list[load.Evidence]) -> tuple[Layout, list[bytes]] | None:
         if text is None or opened.problem or opened.sha256 != one.sha256:
             return None
         left -= len(text)
-        body = text.partition(b"\n")[2]
+        text += b"" if text.endswith(b"\n") else b"\n"
+        body = memoryview(text)[text.index(b"\n") + 1 :]
         if not body:
             return None
-        bodies.append(body if body.endswith(b"\n") else body + b"\n")
+        bodies.append(body)
     return None if layout is None else (layout, bodies)
 
 
@@ -122,10 +123,10 @@ def _tell(
     last = _each(np.maximum, table, "end", firsts) or nothing
     fates = {}
     for word in ("NODATA", "SKIPDATA"):
-        said = np.zeros(table.num_rows, bool)
-        if "log_status" in table.column_names:
+        fates[word] = [0] * len(group)
+        if "log_status" in table.column_names and word in _words(table["log_status"]):
             said = pc.is_in(table["log_status"], pa.array([word])).to_numpy()
-        fates[word] = np.add.reduceat(said, firsts, dtype=np.int64).tolist()
+            fates[word] = np.add.reduceat(said, firsts, dtype=np.int64).tolist()
     for place, one in enumerate(group):
         one.kind = flowlogs.KIND
         one.fields = sorted(layout.columns)
@@ -134,6 +135,10 @@ def _tell(
         one.first_seen, one.last_seen = None, None
         if "start" in table.column_names and "end" in table.column_names:
             one.first_seen, one.last_seen = first[place], last[place]
+
+
+def _words(column: pa.ChunkedArray) -> list[str]:
+    return column.chunk(0).dictionary.to_pylist()
 
 
 def _each(least: np.ufunc, table: pa.Table, name: str, firsts: np.ndarray) -> list[str] | None:
