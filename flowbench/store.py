@@ -122,7 +122,11 @@ class _Digested:
         self._file = path.open("wb", buffering=1 << 20)
         self.sha256 = hashlib.sha256()
         self.size = 0
-        self.closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._file.closed
 
     def write(self, data: bytes | memoryview) -> int:
         """Write all of it."""
