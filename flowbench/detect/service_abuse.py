@@ -31,12 +31,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
-import ibis
 import pandas as pd
-from ibis import _
 
 from flowbench.detect.base import detector, finding, is_address, many, some, spell
-from flowbench.enrich.addresses import is_inside
+from flowbench.enrich import used as uses
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -48,10 +46,6 @@ if TYPE_CHECKING:
 AGENTS = frozenset(
     {"ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "sts", "kms", "xray"}
 )
-# Names below these under amazonaws.com are customers' machines; the bare name may be an API's.
-MACHINES = frozenset(
-    {"elb", "compute", "compute-1", "rds", "cache", "es", "redshift", "docdb", "efs", "fsx", "vpce"}
-)
 POWER = frozenset(
     {"iam", "organizations", "sso", "identitystore", "secretsmanager", "ec2", "lambda"}
     | {"cloudtrail", "guardduty", "signin", "securityhub", "config"}
@@ -61,9 +55,6 @@ _NAME = "service-abuse"
 _DAY = 86_400
 _HOUR = pd.Timedelta(hours=1)
 _SHOWN = 5
-_SESSION = r"/(m?i-[0-9a-zA-Z]+)$"
-_API = r"([a-z0-9-]+?)(?:[.-][a-z]{2}(?:-[a-z]+)+-\d)?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
-_NO_API = r"^(ec2|amazon|route53|cloudfront|globalaccelerator)"  # codes of anybody's addresses
 _CALLS = ["event_time", "event_name", "event_id", "principal_name", "principal_type"]
 _CALLS += ["access_key_id", "source_ip", "error_code", "source", "item"]
 
@@ -89,7 +80,7 @@ def service_abuse(case: Case, *, most_low: int = 20) -> list[dict[str, Any]]:
         rows = _calls(case)
         found += _carried(rows[rows["instance"].notna()], held)
         found += _two_places(rows[rows["instance"].isna()])
-        called.append(_called(case, held))
+        called.append(uses.called(case.api_events, held))
     found += _new_services(case, called)
     low = sorted((one for one in found if one["severity"] == "low"), key=lambda o: o["first_seen"])
     untold = {one["finding_id"] for one in low[most_low:]}
@@ -105,7 +96,7 @@ def _calls(case: Case) -> pd.DataFrame:
     order = ["event_time", "event_id", "source", "item"]
     rows = to_frame(calls.select(_CALLS).order_by(order).to_pyarrow())
     rows = rows[rows["source_ip"].map(is_address).astype(bool)]
-    rows["instance"] = rows["principal_name"].str.extract(_SESSION, expand=False)
+    rows["instance"] = rows["principal_name"].str.extract(uses.SESSION, expand=False)
     sources = case.evidence[["source", "file"]].itertuples(index=False)
     rows["file"] = rows["source"].map(dict(sources))
     return rows
@@ -214,14 +205,14 @@ def _two_places(calls: pd.DataFrame) -> list[dict[str, Any]]:
 def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]]:
     """Hosts that turn to AWS services which neither they nor their like used before.
 
-    ``called`` is what CloudTrail tells of that, if there is any (see ``_called``).
+    ``called`` is what CloudTrail tells of that, if there is any (see ``used.called``).
     """
     sources = {}
     if case.has("dns"):
-        sources["DNS"] = _asked(case)
+        sources["DNS"] = uses.asked(case.dns)
     if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = _logged(case)
-    parts = called + [_summed(table, how) for how, table in sources.items()]
+        sources["flow logs"] = uses.logged(case.flows)
+    parts = called + [uses.summed(table, how) for how, table in sources.items()]
     if not any(map(len, parts)):
         return []
     used, p = pd.concat(parts, ignore_index=True), case.pairs
@@ -243,7 +234,7 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
     old = p.filter(p.first_seen < learned, p.initiator.isin(sorted(set(used["host"]))))
     alive = set(old.select("initiator").distinct().to_pandas()["initiator"])
     used = used[used["host"].isin(alive)]
-    peers = _spoken_to(sources.values(), used) if len(used) else {}
+    peers = uses.spoken_to(sources.values(), used) if len(used) else {}
     found = []
     for host, mine in used.groupby("host", sort=True):
         told = "; ".join(
@@ -271,63 +262,6 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
             )
         )
     return found
-
-
-def _asked(case: Case) -> ibis.Table:
-    """Look-ups of AWS services' names: host, service, to (the addresses of the answer), at."""
-    d = case.dns.filter(case.dns.srcaddr.notnull())
-    named = d.name.re_extract(rf"(?:^|\.){_API}", 1)
-    own = d.name.re_extract(f"^{_API}", 1)
-    rows = d.filter(named != "", ~named.isin(sorted(MACHINES)) | (own == named))
-    return rows.select(
-        host="srcaddr", service=named, to="answers", first="query_time", last="query_time"
-    )
-
-
-def _called(case: Case, held: pd.DataFrame) -> pd.DataFrame:
-    """AWS services by the calls of instances' role sessions."""
-    e = case.api_events
-    e = e.mutate(instance=e.principal_name.re_extract(_SESSION, 1)).filter(_.instance != "")
-    e = e.mutate(service=e.event_source.re_extract(r"^([a-z0-9-]+)\.", 1))
-    rows = e.select("instance", "service", first="event_time", last="event_time")
-    found = _summed(rows.rename(host="instance"), "CloudTrail")
-    homes = held.dropna(subset=["instance_id"]).groupby("instance_id")["address"].min()
-    return found.assign(host=found["host"].map(homes)).dropna(subset=["host"])
-
-
-def _logged(case: Case) -> ibis.Table:
-    """Inside hosts' records of AWS services by the logs' own word; columns as ``_asked``."""
-    f = case.flows
-    rows = f.filter(f.pkt_dst_aws_service.notnull(), f.action == "ACCEPT").select(
-        host=f.pkt_srcaddr.coalesce(f.srcaddr),
-        service=f.pkt_dst_aws_service.lower(),
-        to=ibis.array([f.pkt_dstaddr.coalesce(f.dstaddr)]),
-        first="start",
-        last="end",
-    )
-    return rows.filter(is_inside(rows.host), ~rows.service.re_search(_NO_API))
-
-
-def _summed(rows: ibis.Table, how: str) -> pd.DataFrame:
-    """Which host used which service: first, last, n times."""
-    sums = rows.group_by("host", "service").aggregate(
-        first=rows["first"].min(), last=rows["last"].max(), n=rows.count()
-    )
-    return to_frame(sums.order_by("host", "service").to_pyarrow()).assign(how=how)
-
-
-def _spoken_to(sources: Iterable[ibis.Table], used: pd.DataFrame) -> dict[str, list[str]]:
-    """The addresses behind what each host used, a hundred at most."""
-    hosts, services = (sorted(set(used[name])) for name in ("host", "service"))
-    found: dict[str, set[str]] = {}
-    for table in sources:
-        mine = table.filter(table.host.isin(hosts), table.service.isin(services))
-        rows = mine.select("host", "service", to=mine.to.unnest()).distinct()
-        key = set(used[["host", "service"]].itertuples(index=False, name=None))
-        for host, service, to in to_frame(rows.to_pyarrow()).itertuples(index=False):
-            if (host, service) in key and isinstance(to, str):
-                found.setdefault(host, set()).add(to)
-    return {host: sorted(peers)[:100] for host, peers in found.items()}
 
 
 def _known(case: Case) -> str:

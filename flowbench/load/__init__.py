@@ -104,11 +104,11 @@ def members(evidence: Evidence, folder: Path | None = None, deep: int = 0) -> It
     is packed is unpacked in ``folder``, into a file without a name. Raises OSError when it cannot
     be read.
     """
-    source = evidence.bytes(folder)
-    if (kind := archives.kind_of(source)) is None:
+    if (kind := archives.kind_of(evidence.bytes(folder))) is None:
         return
     evidence.kind = ARCHIVE
-    evidence.container = container = archives.Container(source)
+    evidence.raw = None  # thousands of archives stay open, and would hold their bytes
+    evidence.container = container = archives.Container(evidence.bytes(folder))
     if deep >= DEEPEST_ARCHIVE:
         container.refused.append(("", "an archive in an archive in an archive: unpack it"))
         return

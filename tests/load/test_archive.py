@@ -424,3 +424,15 @@ def test_more_members_than_the_memory_holds(case, tmp_path, monkeypatch, kind) -
     case.ingest(put(tmp_path, zipped(files) if kind == "zip" else tarred(files)))
     assert case.flows.count().execute() == 6
     assert refused(case) == {"evidence.zip": "more than 5 members: unpack it and load the folder"}
+
+
+def test_an_archive_that_stays_open_holds_no_bytes(tmp_path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("a.log", "x")
+    evidence = load.Evidence.of(put(tmp_path, out.getvalue()), "x.zip", keep=True)
+    assert evidence.raw == out.getvalue()
+    assert [inside.file for inside in load.members(evidence)] == ["x.zip/a.log"]
+    assert evidence.raw is None
+    assert evidence.container is not None
+    evidence.container.close()
