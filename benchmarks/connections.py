@@ -34,8 +34,8 @@ from flowbench.connections.initiator import rules, with_inside
 from flowbench.connections.sessions import joined
 from flowbench.connections.staging import stage
 from flowbench.connections.tables import IDLE
-from flowbench.scenario.estate import Estate, build
-from flowbench.scenario.ordinary import Ordinary
+from flowbench.scenario.daily_traffic import Ordinary
+from flowbench.scenario.network import Estate, build
 from flowbench.scenario.traffic import FIELDS, Exchange, Logger
 from flowbench.scenario.winterday import MINER, _story
 from flowbench.scenario.winterday_facts import FIRST, LAST

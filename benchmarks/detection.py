@@ -31,8 +31,8 @@ from typing import Any
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.base import pairs
-from flowbench.evaluate import read_labels
-from flowbench.scenario import incidents, novelties
+from flowbench.detect.evaluate import read_labels
+from flowbench.scenario import anomalies, incidents
 
 USUAL = {
     "beacon": ["beacon"],
@@ -56,7 +56,7 @@ def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     ask.add_argument("--seeds", type=int, default=20, help="how many incidents; 20")
     ask.add_argument("--first", type=int, default=0, help="the first seed; 0")
-    ask.add_argument("--settings", choices=sorted(novelties.SETS), default="judged")
+    ask.add_argument("--settings", choices=sorted(anomalies.SETS), default="judged")
     ask.add_argument("--unusual", action="store_true", help="the detectors of the unusual")
     ask.add_argument("--windows", type=int, nargs="+", default=list(incidents.WINDOWS))
     ask.add_argument("--details", action="store_true", help="print misses and false findings")
@@ -73,7 +73,7 @@ def main() -> None:
             with TemporaryDirectory(prefix="flowbench-") as aside:
                 name = f"{given.settings}-{seed}-{window}{'-unusual' * given.unusual}"
                 folder = (given.keep or Path(aside)) / name
-                make = novelties.write if given.unusual else incidents.write
+                make = anomalies.write if given.unusual else incidents.write
                 if not (folder / "logs" / "answers.json").exists():
                     make(folder / "logs", seed, settings=given.settings, window=window)
                 details += measure(folder, detectors, counts)

@@ -30,9 +30,9 @@ import pyarrow.parquet as pq
 from flowbench.case import Case
 from flowbench.engine import connect, load
 from flowbench.enrich import geography, indicators
-from flowbench.load import dns
-from flowbench.load import geography as ranges
-from flowbench.load.indicators import TABLE
+from flowbench.loaders.aws import resolver
+from flowbench.loaders.geo import csv as ranges
+from flowbench.loaders.intel.lists import TABLE
 
 _FIRST, _LAST = 0x0B00_0000, 0x63FF_FFFF  # 11.0.0.0 to 99.255.255.255: nothing reserved but 0.0.0.0
 _V6 = 0x2001_0DB8 << 96
@@ -59,7 +59,7 @@ def main() -> None:
         connection = connect(Path(folder, "spill"))
         seen, listed = load(connection, pairs), load(connection, lists)
         began = time.perf_counter()
-        found = indicators.match(seen, listed, ibis.memtable(dns.TABLE.rows([])))
+        found = indicators.match(seen, listed, ibis.memtable(resolver.TABLE.rows([])))
         matched = time.perf_counter() - began
         addresses = seen.responder.name("address").as_table().to_pyarrow()["address"].to_pylist()
         began = time.perf_counter()

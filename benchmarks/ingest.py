@@ -161,9 +161,9 @@ def child(name: str, folder: Path, out: Path) -> None:
     """One measurement, as JSON on stdout."""
     if name == "flowbench":
         import flowbench.case
-        import flowbench.load
+        import flowbench.loaders.registry
 
-        flowbench.load.kinds()
+        assert flowbench.loaders.registry.KINDS
     elif name == "polars":
         import polars as pl
 

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowbench import store
 from flowbench.case import Case
+from flowbench.case import parts as table_parts
 from flowbench.schema import FLOWS
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
@@ -38,13 +38,13 @@ def make(folder: Path, records: int) -> Case:
     case = Case.create(folder, "volume")
     chance = np.random.default_rng(20_260_901)
     ends = _Ends(chance, records)
-    batch = store.Batch(folder / "tables", 2)
+    batch = table_parts.Batch(folder / "tables", 2)
     for number in range(SLICES):
         drawn = int(records / SLICES / 3.71)
         batch.add("flows", _records(ends, chance, number, drawn))
-        if batch.rows >= store.ROWS_PER_BATCH or number == SLICES - 1:
+        if batch.rows >= table_parts.ROWS_PER_BATCH or number == SLICES - 1:
             case.log.append("load", evidence=[_entry(batch)], parts=batch.finish())
-            batch = store.Batch(folder / "tables", batch.number + 1)
+            batch = table_parts.Batch(folder / "tables", batch.number + 1)
     listed = [f"{POOL},mining,pools", f"{TOR},tor,exits"]
     listed += [
         f"{a},scanner,noise" for a in ends.outside[chance.integers(0, len(ends.outside), 500)]
@@ -55,7 +55,7 @@ def make(folder: Path, records: int) -> Case:
     return Case.open(folder)
 
 
-def _entry(batch: store.Batch) -> dict[str, object]:
+def _entry(batch: table_parts.Batch) -> dict[str, object]:
     number = f"{batch.number:064x}"
     return {
         "source": number[:16], "file": f"made-{batch.number}", "path": "made", "sha256": number,

@@ -12,8 +12,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowbench import attribution, detect, graph, plot, report, schema, timeline
+    from flowbench import detect, fetch, plot, report, scenario, segmentation
     from flowbench.case import Case
+    from flowbench.detect import evaluate
+    from flowbench.errors import (
+        BadRecord,
+        CaseError,
+        FlowbenchError,
+        InputError,
+        MissingFieldError,
+        StoppedError,
+    )
+    from flowbench.investigate import attribution, graph, hunt, timeline
 
 # Arrow gives memory back after 10 ms and soon asks for it again: up to a tenth of a load's time. It
 # reads this when it is imported; whoever has set it, or imported Arrow before, has it their way.
@@ -21,13 +31,51 @@ os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 __version__ = "0.1.0"
 
-__all__ = ["Case", "attribution", "detect", "graph", "plot", "report", "schema", "timeline"]
+_MODULES = {
+    "attribution": "flowbench.investigate.attribution",
+    "detect": "flowbench.detect",
+    "evaluate": "flowbench.detect.evaluate",
+    "fetch": "flowbench.fetch",
+    "graph": "flowbench.investigate.graph",
+    "hunt": "flowbench.investigate.hunt",
+    "plot": "flowbench.plot",
+    "report": "flowbench.report",
+    "scenario": "flowbench.scenario",
+    "segmentation": "flowbench.segmentation",
+    "timeline": "flowbench.investigate.timeline",
+}
+__all__ = [
+    "BadRecord",
+    "Case",
+    "CaseError",
+    "FlowbenchError",
+    "InputError",
+    "MissingFieldError",
+    "StoppedError",
+    "attribution",
+    "detect",
+    "evaluate",
+    "fetch",
+    "graph",
+    "hunt",
+    "plot",
+    "report",
+    "scenario",
+    "segmentation",
+    "timeline",
+]
 
 
-def __getattr__(name: str) -> Any:  # modules and one class
+def __getattr__(name: str) -> Any:  # modules, the errors and one class
     """Import what is asked for when it is asked for: the command must start at once."""
     if name == "Case":
         return importlib.import_module("flowbench.case").Case
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name in __all__:
-        return importlib.import_module(f"flowbench.{name}")
+        return getattr(importlib.import_module("flowbench.errors"), name)
     raise AttributeError(f"module 'flowbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

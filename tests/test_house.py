@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import subprocess
@@ -15,23 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "flowbench"
 
-# Each layer may import itself and the ones before it.
-LAYERS = [
-    {"errors", "schema"},
-    {"engine", "custody"},
-    {"load", "enrich", "connections", "athena", "policy"},
-    {"store", "restore", "intake", "verify", "proof", "coverage", "derived"},
-    {"case"},
-    {"detect", "attribution", "graph", "timeline", "fetch", "hunt", "segmentation", "runs"},
-    {"plot", "output"},
-    {"report", "evaluate"},
-    {"scenario"},
-    {"cli", "__main__"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-# Said apart: plots take tables, not cases; a scenario makes raw evidence and reads nothing.
-BARRED = {"plot": {"case", "detect"}, "scenario": {"load", "case", "detect"}, "detect": {"plot"}}
-
 
 def modules() -> list[Path]:
     return sorted(
@@ -41,51 +23,15 @@ def modules() -> list[Path]:
     )
 
 
-def imports(path: Path) -> set[str]:
-    """Modules of this package that a file imports at run time, as dotted names."""
-    found = set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if node in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "flowbench":
-                found |= {f"flowbench.{alias.name}" for alias in node.names}
-            else:
-                found.add(node.module)
-    return {name for name in found if name.startswith("flowbench.")} - {"flowbench.__version__"}
-
-
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
-def test_imports_go_one_way(path: Path) -> None:
-    mine = room(path)
-    theirs = {name.split(".")[1] for name in imports(path)} - {mine}
-    assert {name for name in theirs if LEVEL[name] > LEVEL[mine]} == set()
-    assert theirs & BARRED.get(mine, set()) == set()
-
-
-def test_every_room_has_its_level() -> None:
-    assert {room(path) for path in modules()} == set(LEVEL)
-
-
-def test_detectors_do_not_know_each_other() -> None:
-    detectors = [p for p in (PACKAGE / "detect").glob("*.py") if p.stem not in ("__init__", "base")]
-    assert len(detectors) >= 4
-    for path in detectors:
-        inside = {name for name in imports(path) if name.startswith("flowbench.detect")}
-        assert inside <= {"flowbench.detect.base"}, path
+def test_layers_hold_and_nothing_imports_in_a_circle() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_no_module_is_too_long_to_hold_in_mind() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from flowbench import detect
-from flowbench.attribution import trace
 from flowbench.case import Case
+from flowbench.investigate.attribution import trace
 from flowbench.schema import VPC_FIELDS
 from tests.traffic import T0, interface
 

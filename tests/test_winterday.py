@@ -7,7 +7,8 @@ import re
 import pandas as pd
 import pytest
 
-from flowbench import attribution, detect, graph, timeline
+from flowbench import detect
+from flowbench.investigate import attribution, graph, timeline
 
 
 def test_all_evidence_is_read(winterday) -> None:

@@ -1,16 +1,21 @@
 """The command: it parses, calls the library, prints. Heavy imports wait until they are needed.
 
-Each module of this package adds its commands to ``main``; a new command is a new file.
+Each module adds its commands to ``main`` when it is imported here: a new command is a new file and
+a line in this list.
 """
 
-from __future__ import annotations
-
-import importlib
-import pkgutil
-
-from flowbench.cli.base import main
+from flowbench.cli import (  # noqa: F401
+    addresses,
+    coverage,
+    demo,
+    detect,
+    evaluate,
+    evidence,
+    fetch,
+    hunt,
+    ingest,
+    segmentation,
+)
+from flowbench.cli.common import main
 
 __all__ = ["main"]
-
-for _found in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_found.name}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbench.cli.base import answers, canonical, case_argument, main, open_case
+from flowbench.cli.common import answers, canonical, case_argument, main, open_case
 
 if TYPE_CHECKING:
     import ibis
@@ -40,7 +40,7 @@ def addresses(
     service from the clouds' own lists and from the logs; names from the Resolver query logs. Each
     answer names its source.
     """
-    from flowbench import output as out
+    from flowbench.cli import output as out
 
     opened = open_case(case)
     asked = [canonical(text) for text in wanted]
@@ -74,10 +74,10 @@ def unresolved(case: Path, limit: int | None, form: str, output: Path | None) ->
     Only hosts whose look-ups are logged are judged. First come the addresses that no host was ever
     given as an answer; for the others a host's own cache, or another resolver, is likely.
     """
-    from flowbench.enrich import names
+    from flowbench.enrich import dns_names
 
     opened = open_case(case)
-    found = names.unresolved(opened.connections, opened.dns)
+    found = dns_names.unresolved(opened.connections, opened.dns)
     _write(opened, found, limit, form, output)
     p = opened.pairs
     senders = p.filter(p.direction == "outbound", ~p.relay).select(host=p.initiator).distinct()
@@ -99,10 +99,10 @@ def resolved(case: Path, limit: int | None, form: str, output: Path | None) -> N
     For each host and address the name it had asked for last, at most a day before; what a host's
     own cache or another resolver answered is not in the logs.
     """
-    from flowbench.enrich import names
+    from flowbench.enrich import dns_names
 
     opened = open_case(case)
-    _write(opened, names.used(opened.connections, opened.dns), limit, form, output)
+    _write(opened, dns_names.used(opened.connections, opened.dns), limit, form, output)
 
 
 @main.command("cloud-ranges")
@@ -118,9 +118,9 @@ def cloud_ranges(folder: Path | None) -> None:
     Ingest it into a case, and the address book tells AWS's services and regions. This asks the
     network: ip-ranges.amazonaws.com.
     """
-    from flowbench.enrich import published
+    from flowbench.fetch import cloud_ranges as published_ranges
 
-    click.echo(published.fetch(folder))
+    click.echo(published_ranges.fetch(folder))
 
 
 def _write(
@@ -132,7 +132,7 @@ def _write(
     columns: list[str] | None = None,
 ) -> None:
     """The rows, of which a terminal gets the first _SHOWN unless more are asked for."""
-    from flowbench import output as out
+    from flowbench.cli import output as out
 
     cut = limit or (_SHOWN if form == "table" and output is None else None)
     out.write(case.stream(rows.limit(cut) if cut else rows), form, output, columns=columns)

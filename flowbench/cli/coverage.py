@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.base import answers, case_argument, main, open_case
+from flowbench.cli.common import answers, case_argument, main, open_case
 
 
 @main.command()
@@ -18,8 +18,8 @@ def coverage(case: Path, form: str, output: Path | None) -> None:
     NODATA proves that an interface was silent; SKIPDATA is a hole. Records that another file holds
     as well (overlapping flow logs) are counted once in connections.
     """
-    from flowbench import coverage as cover
-    from flowbench import output as out
+    from flowbench.case import coverage as cover
+    from flowbench.cli import output as out
 
     opened = open_case(case)
     found = cover.by_source(opened.flows, opened.evidence)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.base import answers, main
+from flowbench.cli.common import answers, main
 
 
 @main.command()
@@ -48,8 +48,8 @@ def evaluate(
     names, or that are unknown, do not count. A row of a malicious kind is measured against all
     benign and background pairs; a row of another kind shows that kind's own.
     """
-    from flowbench import evaluate as measuring
-    from flowbench import output as out
+    from flowbench.cli import output as out
+    from flowbench.detect import evaluate as measuring
 
     done = measuring.evaluate(
         logs, labels, window=int(window) if window else None, feeds=feeds, least=least

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.base import BAD_ANSWER, answers, case_argument, main, open_case
-from flowbench.cli.evidence import load_into
+from flowbench.cli.common import BAD_ANSWER, answers, case_argument, main, open_case
+from flowbench.cli.ingest import load_into
+from flowbench.text import escape_controls, format_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flowbench.fetch.record import Done
+    from flowbench.fetch.outcome import Done
 
 _KINDS = (
     "flow-logs",
@@ -83,7 +84,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     refused a part of it.
     """  # noqa: D301  # click looks for the character
     from flowbench import fetch as fetching
-    from flowbench import output as out
+    from flowbench.cli import output as out
     from flowbench.fetch.aws import Account
 
     opened = open_case(case)
@@ -117,11 +118,9 @@ def fetch(  # noqa: PLR0913  # each is an option
 
 def _announce(summary: pd.DataFrame) -> None:
     """How much it is, before it is fetched."""
-    from flowbench import output as out
-
     here = int(summary["here"].sum())
     if "bytes" in summary:
-        size = out.size(int(summary["to_fetch"].sum()))
+        size = format_bytes(int(summary["to_fetch"].sum()))
         said = f"{int(summary['objects'].sum()):,} objects, {here:,} of them here already"
         click.echo(f"{said}: {size} to fetch", err=True)
     else:
@@ -129,24 +128,22 @@ def _announce(summary: pd.DataFrame) -> None:
 
 
 def _say(notes: list[str]) -> None:
-    from flowbench import output as out
 
     for note in notes:
-        click.echo(out.plain(note), err=True)
+        click.echo(escape_controls(note), err=True)
 
 
 def _tell(done: Done) -> None:
     """What came of a fetch, on stderr."""
-    from flowbench import output as out
-
     _say(done.notes)
     for name, reason in done.failed[:20]:
         click.echo(
-            f"not fetched: {out.plain(reason if name in reason else f'{name}: {reason}')}", err=True
+            f"not fetched: {escape_controls(reason if name in reason else f'{name}: {reason}')}",
+            err=True,
         )
     if len(done.failed) > 20:
         click.echo(f"… and {len(done.failed) - 20:,} more, in the custody log", err=True)
-    click.echo(f"fetched {done.fetched:,} ({out.size(done.size)})", err=True)
+    click.echo(f"fetched {done.fetched:,} ({format_bytes(done.size)})", err=True)
 
 
 @contextmanager

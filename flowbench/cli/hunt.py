@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.base import COLUMNS, answers, case_argument, main, open_case
+from flowbench.cli.common import COLUMNS, answers, case_argument, main, open_case
 
 if TYPE_CHECKING:
-    from flowbench.hunt import Hunted
+    from flowbench.investigate.hunt import Hunted
 
 
 @main.command()
@@ -41,9 +41,9 @@ def hunt(
     asked, inside and outside the time for which an indicator holds. With --sql nothing is asked:
     the same question is printed for flow logs that lie in S3.
     """
-    from flowbench import athena
-    from flowbench import hunt as hunting
-    from flowbench import output as out
+    from flowbench.cli import output as out
+    from flowbench.enrich import athena
+    from flowbench.investigate import hunt as hunting
 
     if sql is not None:
         rows, refused = hunting.read(lists, case, columns)
@@ -62,7 +62,7 @@ def hunt(
 
 
 def _say(found: Hunted) -> None:
-    from flowbench.output import plain
+    from flowbench.text import escape_controls
 
     rows = found.contacts
     some = f"contact with {rows['indicator'].nunique():,}" if len(rows) else "no contact with any"
@@ -80,7 +80,8 @@ def _say(found: Hunted) -> None:
         )
     for row in found.ignored.itertuples():
         click.echo(
-            f"{plain(row.indicator)} covers {row.addresses:,} addresses seen, and was ignored for"
+            f"{escape_controls(row.indicator)} covers {row.addresses:,} addresses seen, and was"
+            f" ignored for"
             f" them: {row.reason}",
             err=True,
         )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.base import BAD_ANSWER, answers, case_argument, main, open_case
+from flowbench.cli.common import BAD_ANSWER, answers, case_argument, main, open_case
 from flowbench.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flowbench.segmentation import Judgement
+    from flowbench.segmentation.evaluation import Judgement
 
 
 @main.command()
@@ -44,13 +44,13 @@ def segmentation(
 ) -> None:
     """What in CASE is against a segmentation POLICY, and which of its rules did nothing use?
 
-    POLICY is a YAML file of groups and rules (see the documentation of flowbench.policy); without
-    it the policy that is kept with the case is asked. Exit code 1 when something forbidden passed.
+    POLICY is a YAML file of groups and rules; without it the policy that is kept with the case is
+    evaluated. Exit code 1 when something forbidden passed.
     """
-    from flowbench import output as out
-    from flowbench import policy as policies
-    from flowbench.detect.segmentation import findings
-    from flowbench.segmentation import Judgement
+    from flowbench.cli import output as out
+    from flowbench.detect.detectors.segmentation import findings
+    from flowbench.segmentation import policy as policies
+    from flowbench.segmentation.evaluation import Judgement
 
     opened = open_case(case)
     text = opened.policy if policy is None else policies.load(policy)
@@ -92,7 +92,7 @@ def _draw(groups: pd.DataFrame, figure: Path) -> None:
 
 
 def _say(judged: Judgement, rules: pd.DataFrame) -> None:
-    from flowbench.output import plain
+    from flowbench.text import escape_controls
 
     first, last = judged.case.span
     when = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if first else "no records"
@@ -102,9 +102,9 @@ def _say(judged: Judgement, rules: pd.DataFrame) -> None:
     }
     said = rules.iloc[:-1]  # the default, the last one, is no rule
     for row in said[said["state"].isin(list(words))].itertuples():
-        click.echo(f"line {row.line}, {plain(row.rule)}: {words[row.state]}", err=True)
+        click.echo(f"line {row.line}, {escape_controls(row.rule)}: {words[row.state]}", err=True)
     for name in judged.empty:
-        click.echo(f"group {plain(name)}: no address of the case belongs to it", err=True)
+        click.echo(f"group {escape_controls(name)}: no address of the case belongs to it", err=True)
     bad = rules[rules["verdict"] == "must not"]
     passed = int((bad["connections"] - bad["refused"]).sum())
     click.echo(

@@ -14,7 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.addresses import is_inside, nat_gateways, own_addresses
+from flowbench.enrich.inventory import is_inside, nat_gateways, own_addresses
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
 _SPREAD = (1_000_003, 10_007, 101)  # primes: neighbours come into different parts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import pyarrow as pa
 from ibis import _
 
 from flowbench.engine import seconds
-from flowbench.enrich import ports as known_ports
 from flowbench.enrich.indicators import answer_held, in_period
 from flowbench.schema import Table, to_frame
 
@@ -53,8 +51,6 @@ FINDINGS = Table.of(
     ("caveats", "string", "what else could explain it, and what cannot be known"),
     ("evidence", "string", "what selects the records, as JSON; see Case.evidence_for"),
 )
-
-PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
 
 @dataclass(frozen=True)
@@ -259,47 +255,3 @@ def browsing(case: Case, until: pd.Timestamp, *, few: int = 2, sites: int = 5) -
     lone = own.group_by("network").aggregate(hosts=_.count()).filter(_.hosts <= few)
     count = own.semi_join(lone, "network").group_by("host").aggregate(sites=_.count())
     return count.filter(count.sites >= sites).select("host")
-
-
-def spell(time: float) -> str:
-    """A length of time, in seconds, as a person says it."""
-    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if time >= 2 * length or (unit == "min" and time >= length):
-            return f"{time / length:.1f} {unit}"
-    return f"{time:.0f} s"
-
-
-def volume(count: float) -> str:
-    """Bytes as a person says them."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count:.0f} B"
-
-
-def many(count: int, word: str, words: str | None = None) -> str:
-    """'1 door', '5 doors'."""
-    return f"{count:,} {word if count == 1 else words or word + 's'}"
-
-
-def port_name(port: int, protocol: int | None) -> str:
-    """'443/tcp (https)', or the protocol alone where there are no ports."""
-    word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
-    usual = known_ports.name(port, protocol)
-    return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word
-
-
-def some(things: Iterable[object], most: int = 5) -> str:
-    """'a, b, c, d, e and 7 more'."""
-    told = [str(thing) for thing in things]
-    more = f" and {len(told) - most} more" if len(told) > most else ""
-    return ", ".join(told[:most]) + more
-
-
-def is_address(text: str) -> bool:
-    """Whether a word is an IP address; CloudTrail's callers may be services' names."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -22,7 +22,7 @@ import iptocc
 import numpy as np
 import pyarrow as pa
 
-from flowbench.enrich.ranges import Ranges, keys
+from flowbench.enrich.intervals import Ranges, keys
 from flowbench.schema import Table
 
 TABLE = Table.of(

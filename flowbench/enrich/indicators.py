@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from flowbench.enrich.names import BLUR, KEPT
-from flowbench.load.indicators import ALLOW
+from flowbench.enrich.dns_names import BLUR, KEPT
+from flowbench.loaders.intel.lists import ALLOW
 from flowbench.schema import TYPES, Table
 
 MATCHES = Table.of(

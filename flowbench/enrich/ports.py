@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache
 
 _TCP, _UDP = 6, 17
+PROTOCOLS = {1: "icmp", _TCP: "tcp", _UDP: "udp", 58: "icmpv6"}
 
 # Sources: IANA's Service Name and Transport Protocol Port Number Registry; for what is not
 # registered, the documentation of the product named.
@@ -71,3 +72,10 @@ def _names() -> dict[tuple[int, int], str]:
 def name(port: int, protocol: int | None) -> str | None:
     """What is usually spoken on a port of TCP (6) or UDP (17), None when nothing is usual."""
     return _names().get((port, protocol)) if protocol is not None else None
+
+
+def label(port: int, protocol: int | None) -> str:
+    """'443/tcp (https)', or the protocol alone where there are no ports."""
+    word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
+    usual = name(port, protocol)
+    return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word

@@ -10,6 +10,6 @@ Files lie in the case exactly as AWS gave them (``shelf``), and each fetch stand
 (``record``). Needs boto3 (``flowbench[aws]``): importing this without it raises InputError.
 """
 
-from flowbench.fetch.sources import bring, folder, prepare
+from flowbench.fetch.plan import bring, folder, prepare
 
 __all__ = ["bring", "folder", "prepare"]

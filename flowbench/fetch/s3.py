@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flowbench.errors import InputError
-from flowbench.fetch import aws, layout, work
-from flowbench.fetch.record import Done
-from flowbench.fetch.shelf import Arrived, Shelf
+from flowbench.fetch import aws, bucket_layout, task_queue
+from flowbench.fetch.download_cache import Arrived, Shelf
+from flowbench.fetch.outcome import Done
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -53,7 +53,7 @@ class Plan:
 
     account: aws.Account
     source: str
-    period: layout.Period | None
+    period: bucket_layout.Period | None
     bucket: str
     kinds: tuple[str, ...]
     requester_pays: bool = False
@@ -120,7 +120,7 @@ class Plan:
             )
             for one in todo
         )
-        work.run(
+        task_queue.run(
             tasks,
             done,
             workers=aws.WORKERS,
@@ -139,9 +139,9 @@ def parse(url: str) -> tuple[str, str]:
 def plan(
     account: aws.Account,
     url: str,
-    period: layout.Period,
+    period: bucket_layout.Period,
     *,
-    kinds: tuple[str, ...] = layout.KINDS,
+    kinds: tuple[str, ...] = bucket_layout.KINDS,
     requester_pays: bool = False,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> Plan:
@@ -178,12 +178,12 @@ class _Walk:
     """From folder to folder, and only into those that can hold what is wanted."""
 
     def __init__(
-        self, client: Any, made: Plan, period: layout.Period, kinds: tuple[str, ...]
+        self, client: Any, made: Plan, period: bucket_layout.Period, kinds: tuple[str, ...]
     ) -> None:
         self.client = client
         self.plan = made
         self.period = period
-        self.kinds = {*kinds, layout.UNKNOWN}
+        self.kinds = {*kinds, bucket_layout.UNKNOWN}
         self.anything = False
         self.depth = 0
 
@@ -201,7 +201,7 @@ class _Walk:
 
     def step(self, folder: str) -> list[str]:
         """Look into a folder: keep its objects, give back the folders that are worth a look."""
-        place = layout.read(folder)
+        place = bucket_layout.read(folder)
         window = self.period.window(place.kind)
         if place.part == "hour" or (place.part == "day" and place.within(*window)):
             return self._whole(folder)
@@ -219,8 +219,8 @@ class _Walk:
         return [one for one in inside if self._worth(one)]
 
     def _worth(self, folder: str) -> bool:
-        place = layout.read(folder)
-        if place.service and place.kind == layout.UNKNOWN:
+        place = bucket_layout.read(folder)
+        if place.service and place.kind == bucket_layout.UNKNOWN:
             self.plan.left_out.add(place.service)
             return False
         if place.kind not in self.kinds:
@@ -246,14 +246,14 @@ class _Walk:
             self.anything = True
             if (key.endswith("/") and not size) or key.endswith(_NOT_LOGS):
                 continue
-            place = layout.read(key.rpartition("/")[0] + "/")
-            kind = layout.kind_of(key, place)
-            if place.service and place.kind == layout.UNKNOWN:
+            place = bucket_layout.read(key.rpartition("/")[0] + "/")
+            kind = bucket_layout.kind_of(key, place)
+            if place.service and place.kind == bucket_layout.UNKNOWN:
                 self.plan.left_out.add(place.service)
                 continue
             if kind not in self.kinds:
                 continue
-            by = layout.concerns(key, found["LastModified"], place, self.period)
+            by = bucket_layout.concerns(key, found["LastModified"], place, self.period)
             if by is not None:
                 etag = found["ETag"].strip('"')
                 self.plan.objects.append(
@@ -312,7 +312,7 @@ class _Getter:
             with aside.open("xb") as file:
                 for piece in answer["Body"].iter_chunks(_PIECE):
                     if stop.is_set():
-                        raise work.Stopped
+                        raise task_queue.Stopped
                     digest.update(piece)
                     file.write(piece)
                     size += len(piece)

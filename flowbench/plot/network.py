@@ -19,7 +19,7 @@ _GRAVEST = ("listed", "accepted", "refused")
 
 
 def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.Figure:
-    """A figure of a communication graph (see flowbench.graph).
+    """A figure of a communication graph (see investigate.graph).
 
     ``color`` is what edges are coloured by: 'verdict' (listed, refused, accepted) or 'bytes'.
     At most about ``most`` nodes are drawn: outside addresses that spoke with the same nodes, and

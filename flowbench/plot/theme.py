@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from flowbench.output import plain
+from flowbench.text import escape_controls
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, RED, PURPLE, GREY, INK = "#E69F00", "#D55E00", "#CC79A7", "#8C8C8C", "#22262B"
@@ -59,7 +59,7 @@ def safe(text: object) -> str:
 
     Quotes stay: plotly takes no attributes from such text, and would print their entities.
     """
-    return html.escape(plain(text), quote=False)
+    return html.escape(escape_controls(text), quote=False)
 
 
 def wrapped(text: str, width: int = 90) -> str:

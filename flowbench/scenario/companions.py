@@ -6,8 +6,8 @@ import hashlib
 import uuid
 from typing import Any
 
-from flowbench.scenario.estate import ACCOUNT, REGION, Host, identifier, mac
-from flowbench.scenario.files import stamp
+from flowbench.scenario.network import ACCOUNT, REGION, Host, identifier, mac
+from flowbench.scenario.writer import stamp
 
 
 def event_id(*words: object) -> str:

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flowbench.scenario.estate import ACCOUNT, REGION, Estate, Host
+from flowbench.scenario.network import ACCOUNT, REGION, Estate, Host
 
 # The format string a security team would choose: v5, in the order of AWS's table.
 FIELDS = (

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flowbench.scenario import files
-from flowbench.scenario import winterday_papers as papers
-from flowbench.scenario.estate import ACCOUNT, Estate, Host, build
-from flowbench.scenario.files import stamp
-from flowbench.scenario.ordinary import DAY, HOUR, SERVICES, Ordinary
+from flowbench.scenario import winterday_companions as papers
+from flowbench.scenario import writer
+from flowbench.scenario.daily_traffic import DAY, HOUR, SERVICES, Ordinary
+from flowbench.scenario.network import ACCOUNT, Estate, Host, build
 from flowbench.scenario.traffic import Exchange, Line, Logger
-from flowbench.scenario.winterday_calls import events
+from flowbench.scenario.winterday_api_events import events
 from flowbench.scenario.winterday_facts import (
     ATTACKER,
     CALLING,
@@ -41,6 +40,7 @@ from flowbench.scenario.winterday_facts import (
     TOR_MINUTES,
     TOR_PORT,
 )
+from flowbench.scenario.writer import stamp
 
 
 def write(out: Path, seed: int = SEED) -> None:
@@ -55,15 +55,15 @@ def write(out: Path, seed: int = SEED) -> None:
     lines = [line for exchange in exchanges for line in logger.records(exchange)]
     lines += _quiet(estate, logger, lines, random.Random(f"{word}/quiet"))
     root = out / "evidence"
-    count = files.flow_logs(root, lines, word)
-    files.cloudtrail(root, events(estate, random.Random(f"{word}/api")))
+    count = writer.flow_logs(root, lines, word)
+    writer.cloudtrail(root, events(estate, random.Random(f"{word}/api")))
     pool_names = papers.pool_lookups(story)
     alerts = papers.alerts(estate, exchanges, pool_names)
     papers.write_alerts(root, alerts)
     papers.write_names(root, estate, ordinary.looked_up, pool_names, random.Random(f"{word}/names"))
     papers.write_inventory(root, estate)
     papers.write_feeds(root)
-    files.write_json(out / "answers.json", _answers(estate, story, alerts, seed, count))
+    writer.write_json(out / "answers.json", _answers(estate, story, alerts, seed, count))
 
 
 def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Exchange]:

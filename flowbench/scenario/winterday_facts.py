@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowbench.scenario.estate import Host, subnet
-from flowbench.scenario.ordinary import DAY, HOUR
+from flowbench.scenario.daily_traffic import DAY, HOUR
+from flowbench.scenario.network import Host, subnet
 
 SEED = 20260901
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC, a Tuesday

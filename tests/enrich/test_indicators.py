@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from flowbench import connections
 from flowbench.enrich import indicators
-from flowbench.load import dns
-from flowbench.load import indicators as lists
+from flowbench.loaders.aws import resolver
+from flowbench.loaders.intel import lists
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -45,7 +45,7 @@ def answers(*rows: tuple[str, str], at: datetime = NOON, **more: Any) -> ibis.Ta
     found = [
         {"query_time": at, "name": name, "answers": [address]} | more for name, address in rows
     ]
-    return ibis.memtable(dns.TABLE.rows(found))
+    return ibis.memtable(resolver.TABLE.rows(found))
 
 
 def contacts(*times: tuple[datetime, datetime], peer: str = "203.0.113.7") -> ibis.Table:
@@ -261,7 +261,7 @@ def is_nobodys(text: str) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=30))
 def test_inside_is_what_the_registries_say(addresses) -> None:
-    from flowbench.enrich.addresses import is_inside as engine_says
+    from flowbench.enrich.inventory import is_inside as engine_says
 
     table = ibis.memtable({"address": addresses})
     found = table.select(inside=engine_says(table.address)).to_pyarrow()["inside"].to_pylist()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowbench.connections import SERVICE_PORTS
-from flowbench.detect.base import port_name
 from flowbench.enrich import ports
+from flowbench.enrich.ports import label
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,6 @@ def test_every_entry_is_one_port_and_one_word() -> None:
 
 
 def test_as_a_sentence_says_it() -> None:
-    assert port_name(3306, 6) == "3306/tcp (mysql)"
-    assert port_name(40_000, 17) == "40000/udp"
-    assert port_name(0, 1) == "icmp"
+    assert label(3306, 6) == "3306/tcp (mysql)"
+    assert label(40_000, 17) == "40000/udp"
+    assert label(0, 1) == "icmp"

@@ -15,15 +15,15 @@ import pytest
 from flowbench import fetch
 from flowbench.case import Case
 from flowbench.errors import InputError
-from flowbench.fetch import layout, s3
+from flowbench.fetch import bucket_layout, s3
 from flowbench.fetch.aws import Account, Refused
-from flowbench.fetch.record import Done
-from flowbench.fetch.shelf import Shelf
+from flowbench.fetch.download_cache import Shelf
+from flowbench.fetch.outcome import Done
 from tests.fetch.conftest import ACCOUNT, Bucket, account, files, flow_log, index, wait_for
 
 REGION = "eu-central-1"
 NOON = 1788264000  # 2026-09-01T12:00Z
-WANTED = layout.period("2026-09-01T12:00", "2026-09-01T13:00")
+WANTED = bucket_layout.period("2026-09-01T12:00", "2026-09-01T13:00")
 
 
 def name(stamp: str, kind: str = "vpcflowlogs", ending: str = "log.gz") -> str:
@@ -113,7 +113,7 @@ def test_kinds_narrow_and_one_object_can_be_named(bucket) -> None:
     assert [one.kind for one in trail.objects] == ["cloudtrail"]
     key = trail.objects[0].key
     assert [o.key for o in s3.plan(ask, f"s3://{bucket.name}/{key}", WANTED).objects] == [key]
-    later = layout.period("2026-10-01", "2026-10-02")
+    later = bucket_layout.period("2026-10-01", "2026-10-02")
     assert s3.plan(ask, f"s3://{bucket.name}/hive", later).objects == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from flowbench import plot
-from flowbench.segmentation import CELLS
+from flowbench.segmentation.evaluation import CELLS
 
 AT = pd.Timestamp("2026-09-01 00:00Z")
 

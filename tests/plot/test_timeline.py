@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from flowbench import plot
+from flowbench.investigate.timeline import TABLE
 from flowbench.plot import theme
-from flowbench.timeline import TABLE
 
 AT = pd.Timestamp("2026-09-01 00:00Z")
 

@@ -1,0 +1,1 @@
+"""The detectors: one question a module. ``flowbench.detect.registry`` lists them."""

@@ -1,0 +1,1 @@
+"""Questions an investigator asks of a case: attribution, graphs, hunts, the timeline."""

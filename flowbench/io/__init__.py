@@ -1,0 +1,1 @@
+"""Bytes and files, whatever is in them: streams, compression, archives, JSON, discovery."""

@@ -1,0 +1,1 @@
+"""AWS's other logs and descriptions: CloudTrail, GuardDuty, Resolver, inventory, AWS Config."""

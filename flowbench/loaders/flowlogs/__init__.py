@@ -1,0 +1,1 @@
+"""VPC and transit gateway flow logs in every container: text, CSV, JSON, Parquet, OCSF."""

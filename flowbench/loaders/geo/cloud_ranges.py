@@ -1,0 +1,88 @@
+"""The address ranges that clouds publish: AWS's ip-ranges.json, Google's cloud.json, Fastly's list.
+
+They hold what the cloud used on the day of publication; ranges move between services. Of AWS, only
+services that customers filter by are told apart, and ranges that customers bring are missing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import UTC, datetime
+
+from flowbench import schema
+from flowbench.errors import BadRecord
+from flowbench.loaders.values import brief, text, time
+
+KIND = "cloud-ranges"
+
+TABLE = schema.Table.of(
+    "cloud_ranges",
+    ("prefix", "string", "network in CIDR form"),
+    ("cloud", "string", "aws, google or fastly"),
+    ("service", "string", "the cloud's code for what uses it: S3, EC2, AMAZON (any), …"),
+    ("region", "string", "region, or GLOBAL"),
+    ("border_group", "string", "network border group, where the cloud names one"),
+    ("published", "time", "when the list was published"),
+    *schema.ORIGIN,
+    schema.ITEM,
+)
+
+# Whose list it is can be told by how it calls a prefix; "fastly_prefix" is ours: theirs have none.
+_CLOUDS = {
+    "ip_prefix": "aws",
+    "ipv6_prefix": "aws",
+    "ipv4Prefix": "google",
+    "ipv6Prefix": "google",
+    "fastly_prefix": "fastly",
+}
+_LISTS = ("prefixes", "ipv6_prefixes")
+_FASTLY = ("addresses", "ipv6_addresses")
+
+
+def claim(value: object) -> list[object] | None:
+    """The ranges in a published list, each with the list's date, or None for anything else."""
+    if not isinstance(value, dict):
+        return None
+    if value.keys() == set(_FASTLY):
+        return [
+            {"fastly_prefix": prefix, "service": "FASTLY"}
+            for name in _FASTLY
+            for prefix in (value[name] if isinstance(value[name], list) else ())
+        ]
+    lists = [value[name] for name in _LISTS if isinstance(value.get(name), list)]
+    listed = [record for each in lists for record in each]
+    if not any(isinstance(record, dict) and _CLOUDS.keys() & record.keys() for record in listed):
+        return None
+    published = {name: value.get(name) for name in ("createDate", "syncToken")}
+    return [published | record if isinstance(record, dict) else record for record in listed]
+
+
+def row(record: object) -> dict[str, object]:
+    """One range as a row of TABLE. Raises BadRecord without a network."""
+    if not isinstance(record, dict):
+        raise BadRecord("not a range: no JSON object")
+    name = next((name for name in _CLOUDS if name in record), None)
+    if name is None:
+        raise BadRecord("no prefix")
+    try:
+        prefix = ipaddress.ip_network(text(record[name]) or "", strict=False)
+    except ValueError:
+        raise BadRecord(f"{name} is no network: {brief(record[name])}") from None
+    return {
+        "prefix": str(prefix),
+        "cloud": _CLOUDS[name],
+        "service": text(record.get("service")),
+        "region": text(record.get("region")) or text(record.get("scope")),
+        "border_group": text(record.get("network_border_group")),
+        "published": published(record),
+    }
+
+
+def published(record: dict[str, object]) -> datetime | None:
+    """AWS's date (year to second, dashes between, UTC), else the token, which is an epoch."""
+    try:
+        return datetime.strptime(str(record.get("createDate")), "%Y-%m-%d-%H-%M-%S").replace(
+            tzinfo=UTC
+        )
+    except ValueError:
+        return time(record.get("syncToken"))

@@ -1,0 +1,1 @@
+"""Indicator feeds: one module per feed format, and the plain and CSV reader for all others."""

@@ -1,0 +1,101 @@
+"""Text for people: times, periods, byte counts, lists; and hostile text made safe to print.
+
+Each of these has one spelling, here. Times are UTC. Functions that print evidence go through
+``escape_controls``: evidence is text that attackers wrote.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def format_date(moment: datetime) -> str:
+    """'2026-09-02'."""
+    return f"{moment:%Y-%m-%d}"
+
+
+def format_time(moment: datetime, *, seconds: bool = False) -> str:
+    """'2026-09-02 03:09', or '2026-09-02 03:09:12'; the caller states the time zone."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def format_utc(moment: datetime, *, seconds: bool = False) -> str:
+    """'2026-09-02 03:09 UTC'."""
+    return f"{format_time(moment, seconds=seconds)} UTC"
+
+
+def format_period(first: datetime, last: datetime, *, seconds: bool = False) -> str:
+    """'2026-09-02 03:09 to 2026-09-03 11:18 UTC'."""
+    return f"{format_time(first, seconds=seconds)} to {format_utc(last, seconds=seconds)}"
+
+
+def format_duration(duration: float) -> str:
+    """A duration in seconds: '45 s', '5.0 min', '32.2 h', '3.5 days'."""
+    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if duration >= 2 * length or (unit == "min" and duration >= length):
+            return f"{duration / length:.1f} {unit}"
+    return f"{duration:.0f} s"
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes in decimal units: '512 B', '1.2 kB', '3.4 GB'."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def format_count(count: int, noun: str, plural: str | None = None) -> str:
+    """'1 host', '1,024 hosts'; ``plural`` where it is not the noun and an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def list_some(
+    items: Iterable[object], most: int = 5, *, separator: str = ", ", rest: str = "more"
+) -> str:
+    """The first items and how many follow: 'a, b, c, d, e and 7 more'."""
+    words = [str(item) for item in items]
+    hidden = len(words) - most
+    return separator.join(words[:most]) + (f" and {hidden:,} {rest}" if hidden > 0 else "")
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def escape_controls(value: object) -> str:
+    """Text that a terminal shows and does not obey: control and direction characters as codes."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+
+
+def escape_formula(value: object) -> object:
+    """A CSV cell that no spreadsheet runs: a quote before what would start a formula."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return value
+
+
+def replace_unstorable(text: str) -> str:
+    """The text with U+FFFD for what no table can hold: NUL and lone surrogates."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def escape_undecodable(name: str) -> str:
+    """A file name that any table can hold: bytes that are no UTF-8 as hex codes."""
+    try:
+        raw = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = name.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")

@@ -1,0 +1,93 @@
+"""The chain holds, and every way to tamper with it is named at its place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flowbench.case.custody import START, Log, digest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    log = Log(tmp_path / "custody.jsonl", "flowbench test")
+    for number in range(1, 5):
+        log.append("note", text=f"note {number}")
+    return log.path
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def rewrite(path: Path, entries: list[dict]) -> None:
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def test_each_entry_holds_the_digest_of_the_one_before(path) -> None:
+    entries = lines(path)
+    assert [entry["seq"] for entry in entries] == [1, 2, 3, 4]
+    assert [entry["previous"] for entry in entries] == [
+        START,
+        *(entry["digest"] for entry in entries[:-1]),
+    ]
+    assert all(entry["digest"] == digest(entry) for entry in entries)
+    log = Log(path, "other")
+    assert log.check() == []
+    assert log.head == entries[-1]["digest"]
+    assert log.entries[0]["tool"] == "flowbench test"
+    assert log.entries[0]["time"].endswith("+00:00")
+
+
+def test_a_changed_entry(path) -> None:
+    entries = lines(path)
+    entries[1]["details"]["text"] = "something else"
+    rewrite(path, entries)
+    assert Log(path, "t").check() == [
+        "custody log, entry 2: its content was changed (note)",
+    ]
+
+
+def test_a_changed_entry_with_its_digest_made_good(path) -> None:
+    entries = lines(path)
+    entries[1]["details"]["text"] = "something else"
+    entries[1]["digest"] = digest(entries[1])
+    rewrite(path, entries)
+    assert Log(path, "t").check() == ["custody log, entry 3: does not follow the entry before it"]
+
+
+def test_moved_entries(path) -> None:
+    entries = lines(path)
+    entries[1], entries[2] = entries[2], entries[1]
+    rewrite(path, entries)
+    found = Log(path, "t").check()
+    assert "custody log, entry 2: says it is entry 3; entries were moved" in found
+    assert "custody log, entry 2: does not follow the entry before it" in found
+
+
+def test_a_removed_entry(path) -> None:
+    entries = lines(path)
+    del entries[1]
+    rewrite(path, entries)
+    assert "custody log, entry 2: does not follow the entry before it" in Log(path, "t").check()
+
+
+def test_a_line_that_is_no_entry(path) -> None:
+    data = path.read_text().splitlines(keepends=True)
+    data[2] = "{]\n"
+    path.write_text("".join(data))
+    assert "custody log, line 3: not an entry; it was changed" in Log(path, "t").check()
+
+
+@pytest.mark.parametrize("cut", [1, 20, 100])
+def test_a_line_cut_short_by_a_crash_was_never_an_entry(path, cut) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    log = Log(path, "t")
+    assert (len(log.entries), log.check()) == (3, [])
+    log.append("note", text="after the crash")
+    again = Log(path, "t")
+    assert (len(again.entries), again.check()) == (4, [])
+    assert again.entries[-1]["details"] == {"text": "after the crash"}

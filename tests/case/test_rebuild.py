@@ -1,0 +1,162 @@
+"""What was lost of the tables comes back from the evidence, whole, once, and in the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench.case import Case, parts
+from flowbench.errors import CaseError
+from flowbench.loaders import batch
+from tests.case.test_case import write_log
+from tests.io.test_archive import LOGS, tarred, zipped
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    for n in range(6):
+        write_log(tmp_path / "logs" / f"{n}.log.gz", range(n * 100, n * 100 + 100))
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case.create(tmp_path / "case")
+
+
+def part_of(case: Case, table: str = "flows", number: int = 0) -> Path:
+    return sorted((case.path / "tables" / table).iterdir())[number]
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "missing":
+        path.unlink()
+    else:
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data if how == "changed" else data[:-10])
+
+
+def rows(case: Case) -> list:
+    return case.flows.order_by("source", "line").to_pyarrow().to_pylist()
+
+
+@pytest.mark.parametrize("how", ["missing", "changed", "shortened"])
+def test_given_again_the_evidence_restores_its_tables(case, logs, how) -> None:
+    case.ingest(logs)
+    before, head = rows(case), case.log.head
+    assert set(case.ingest(logs)["outcome"]) == {"already there"}  # nothing to restore
+    assert case.log.head == head
+    damage(part_of(case), how)
+    assert not case.verify()["ok"].all()
+    write_log(logs / "new.log.gz", range(9000, 9010))
+    files = case.ingest(logs)
+    assert files["outcome"].value_counts().to_dict() == {"restored": 6, "loaded": 1}
+    assert files["records"].sum() == 610
+    again = Case.open(case.path)
+    assert again.verify()["ok"].all()
+    assert [r for r in rows(again) if r["bytes"] < 10_000] == before
+    assert len(again.evidence) == 7
+    assert [e["action"] for e in again.custody] == ["create", "load", "load", "load"]
+    assert again.custody[-1]["details"]["supersedes"] == [2]
+    assert set(again.ingest(logs)["outcome"]) == {"already there"}
+
+
+def test_one_file_of_a_load_is_enough_while_the_others_lie_where_they_lay(case, logs) -> None:
+    case.ingest(logs)
+    damage(part_of(case), "missing")
+    moved = (logs / "3.log.gz").rename(logs.parent / "elsewhere.gz")
+    files = case.ingest(moved).set_index("file")["outcome"]
+    assert files.drop("elsewhere.gz").unique().tolist() == ["restored"]
+    assert len(rows(case)) == 600
+    manifest = case.evidence.set_index("file")["path"]
+    assert manifest["3.log.gz"] == str(moved)
+    assert case.verify()["ok"].all()
+
+
+def test_without_all_of_its_evidence_nothing_is_restored_and_it_is_said(case, logs) -> None:
+    case.ingest(logs)
+    damage(part_of(case), "changed")
+    (logs / "3.log.gz").unlink()
+    write_log(logs / "5.log.gz", range(5))
+    head = len(case.custody)
+    files = case.ingest(logs).set_index("file")["outcome"]
+    assert files["3.log.gz"] == "not readable"
+    assert files["0.log.gz"] == "already there"
+    assert files["5.log.gz"] == "loaded"  # other bytes: other evidence
+    assert len(case.custody) == head + 2
+    reasons = case.quarantine.to_pandas()["reason"].tolist()
+    assert ["needed to restore a table" in reason for reason in reasons] == [True]
+    assert not case.verify()["ok"].all()
+
+
+def test_a_load_in_several_parts_and_numbers_that_are_taken_once(
+    case,
+    logs,
+    monkeypatch,
+) -> None:
+    case.ingest(logs)
+    damage(part_of(case), "missing")
+    monkeypatch.setattr(parts, "ROWS_PER_BATCH", 100)  # as if another flowbench had cut it
+    monkeypatch.setattr(batch, "AT_ONCE", 0)
+    case.ingest(logs)
+    assert len(list((case.path / "tables" / "flows").iterdir())) == 6
+    for number in range(3):
+        case.ingest(write_log(logs / f"new{number}.gz", range(8000 + number, 8001 + number)))
+    assert len(list((case.path / "tables" / "flows").iterdir())) == 9
+    assert len(rows(case)) == 603
+    assert Case.open(case.path).verify()["ok"].all()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_members_of_an_archive_are_restored(case, tmp_path, kind) -> None:
+    path = tmp_path / "logs.bin"
+    path.write_bytes(zipped(LOGS) if kind == "zip" else tarred(LOGS))
+    case.ingest(path)
+    before, manifest = rows(case), case.evidence
+    damage(part_of(case), "missing")
+    damage(part_of(case, "api_events"), "changed")
+    files = case.ingest(path)
+    assert files["outcome"].tolist() == ["restored"] * 4
+    assert rows(case) == before
+    assert case.evidence.equals(manifest)
+    assert case.verify()["ok"].all()
+
+
+def test_copies_restore_a_case_that_has_lost_its_evidence(case, logs, tmp_path) -> None:
+    case.ingest(logs, copy=True)
+    damage(part_of(case), "missing")
+    (first, *rest) = sorted(logs.iterdir())
+    for path in rest:
+        path.unlink()
+    case.ingest(first)
+    assert len(rows(case)) == 600
+    assert case.evidence["path"].tolist()[1:] == [
+        f"evidence/{sha}" for sha in case.evidence["sha256"][1:]
+    ]
+    assert case.verify()["ok"].all()
+
+
+def test_what_could_not_be_read_is_written_down_again(case, logs) -> None:
+    (logs / "gone").symlink_to("nowhere")
+    case.ingest(logs)
+    damage(part_of(case, "quarantine"), "missing")
+    with pytest.raises(CaseError, match="load the same evidence again"):
+        _ = Case.open(case.path).quarantine
+    case.ingest(logs)
+    again = Case.open(case.path)
+    assert again.quarantine.to_pandas()["file"].tolist() == ["gone"]
+    assert again.verify()["ok"].all()
+
+
+def test_a_list_is_read_by_the_same_columns_again(case, tmp_path) -> None:
+    path = tmp_path / "theirs.csv"
+    path.write_text("Address,Why\n192.0.2.1,miner\n")
+    case.ingest(path, columns=["indicator=Address,kind=Why"])
+    before = case.indicators.select("indicator", "kind").to_pyarrow().to_pylist()
+    assert before == [{"indicator": "192.0.2.1", "kind": "mining"}]
+    damage(part_of(case, "indicators"), "missing")
+    assert set(case.ingest(path)["outcome"]) == {"restored"}
+    assert case.indicators.select("indicator", "kind").to_pyarrow().to_pylist() == before
+    assert Case.open(case.path).verify()["ok"].all()

@@ -1,0 +1,91 @@
+"""Answers that are exact in a pipe and harmless everywhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from flowbench import text
+from flowbench.cli import output
+from flowbench.errors import InputError
+
+HOSTILE = ['=HYPERLINK("x")', "+1+1", "-2", "@SUM(A1)", "\tx", "\rx", "a\x1b[31mred\x07", "<b>"]
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "name": HOSTILE,
+            "count": pd.array([1, None, *range(6)], "Int64"),
+            "when": pd.to_datetime(["2026-09-01T03:10:00Z", None] * 4, utc=True),
+            "tags": [["a", "b"], None] * 4,
+        }
+    )
+
+
+def test_json_is_exact(tmp_path: Path) -> None:
+    output.write(frame(), "json", tmp_path / "x.json")
+    rows = json.loads((tmp_path / "x.json").read_text())
+    assert [row["name"] for row in rows] == HOSTILE
+    assert rows[0] == {
+        "name": HOSTILE[0],
+        "count": 1,
+        "when": "2026-09-01T03:10:00Z",
+        "tags": ["a", "b"],
+    }
+    assert rows[1] == {"name": "+1+1", "count": None, "when": None, "tags": None}
+
+
+def test_no_rows_are_an_empty_list(capsys) -> None:
+    output.write(frame().head(0), "json")
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_jsonl_streams_batches(capsys) -> None:
+    batches = pa.table({"n": pa.array([1, None, 3], pa.int32())}).to_reader(max_chunksize=1)
+    output.write(batches, "jsonl")
+    assert capsys.readouterr().out == '{"n": 1}\n{"n": null}\n{"n": 3}\n'
+
+
+def test_csv_runs_no_formula(capsys) -> None:
+    output.write(frame(), "csv")
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert [row["name"] for row in rows[:6]] == ["'" + name for name in HOSTILE[:6]]
+    assert rows[0]["count"] == "1"
+    assert rows[1]["count"] == ""
+
+
+def test_numbers_keep_their_sign_in_csv() -> None:
+    assert text.escape_formula(-5) == -5
+
+
+def test_a_terminal_shows_control_characters_and_obeys_none(capsys) -> None:
+    output.write(frame(), "table")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    assert "a\\x1b[31mred\\x07" in shown
+    assert "<b>" in shown
+
+
+def test_rich_markup_in_data_is_text(capsys) -> None:
+    output.write(pd.DataFrame({"name": ["[red]x[/red]"]}), "table")
+    assert "[red]x[/red]" in capsys.readouterr().out
+
+
+def test_parquet_gives_the_same_rows_back(tmp_path: Path) -> None:
+    output.write(frame(), "parquet", tmp_path / "x.parquet")
+    again = pd.read_parquet(tmp_path / "x.parquet")
+    assert again["name"].tolist() == HOSTILE
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "parquet"])
+def test_a_place_that_cannot_be_written(tmp_path: Path, form: str) -> None:
+    with pytest.raises(InputError, match=r"cannot write .*nowhere"):
+        output.write(frame(), form, tmp_path / "nowhere" / "x")

@@ -1,0 +1,277 @@
+"""What the logs cannot tell is told once for each kind, and whoever saw to it is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case, coverage
+from flowbench.detect.detectors.blind_spot import NEVER
+from flowbench.investigate import attribution, timeline
+from flowbench.schema import DEFAULT_FORMAT
+from tests.traffic import FIELDS, T0, Record, interface, make_case, talk
+
+HOUR = 3_600
+ONE, TWO = "10.0.0.5", "10.0.0.6"
+WHO = {"type": "IAMUser", "userName": "mallory", "arn": "arn:aws:iam::111122223333:user/mallory"}
+
+
+class Line(Record):
+    """A record without traffic."""
+
+    def text(self, fields: Iterable[str]) -> str:
+        kept = ("interface_id", "start", "end", "log_status", "account_id", "version")
+        return " ".join(str(getattr(self, n)) if n in kept else "-" for n in fields)
+
+
+def logged(
+    address: str,
+    name: str,
+    hours: float = 12,
+    *,
+    skip: Iterable[tuple[float, float]] = (),
+    lost: Iterable[int] = (),
+    window: int = 60,
+) -> list[Record]:
+    """An interface that is logged: a call each half hour, NODATA in between."""
+    found: list[Record] = []
+    for n in range(int(hours * HOUR / window)):
+        start = n * window
+        if any(a * HOUR <= start < b * HOUR for a, b in skip):
+            continue
+        at = T0 + start
+        if n in lost or start % 1_800:
+            status = "SKIPDATA" if n in lost else "NODATA"
+            found.append(
+                Line("", "", 0, 0, at, at + window - 1, log_status=status, interface_id=name)
+            )
+        else:
+            found += talk(
+                address,
+                "203.0.113.9",
+                443,
+                at,
+                interface_id=name,
+                window=window,
+                source_port=40_000 + n % 9_000,
+            )
+    return found
+
+
+def event(name: str, at: float, number: int = 0, **more: Any) -> dict[str, Any]:
+    return {
+        "eventVersion": "1.08",
+        "eventID": f"e-{name}-{number}",
+        "eventName": name,
+        "eventTime": pd.Timestamp(T0 + at, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "ec2.amazonaws.com",
+        "awsRegion": "us-east-1",
+        "userIdentity": WHO,
+        "sourceIPAddress": "198.51.100.77",
+    } | more
+
+
+def run(case: Case) -> dict[str, dict[str, Any]]:
+    """The findings by title."""
+    found = detect.run(case, only=["blind-spot"])
+    assert found["title"].is_unique
+    return {row["title"]: row for row in found.to_dict("records")}
+
+
+def test_a_whole_log_has_no_blind_spot(tmp_path: Path) -> None:
+    case = make_case(tmp_path, logged(ONE, "eni-a"), interfaces=[interface(ONE, "a")])
+    assert run(case) == {}
+
+
+def test_what_aws_left_out_is_one_finding_that_leads_to_its_records(tmp_path: Path) -> None:
+    records = [*logged(ONE, "eni-a", lost=[61, 62, 200]), *logged(TWO, "eni-b", lost=[9])]
+    case = make_case(tmp_path, [*records, *logged("10.0.0.7", "eni-c")])
+    (row,) = run(case).values()
+    assert (row["title"], row["severity"]) == ("Records left out by AWS", "low")
+    assert sorted(row["peers"]) == [ONE, TWO]
+    assert "in 4 windows of 2 interfaces, 3.9 min in all: eni-a (10.0.0.5) 3.0 min" in row["why"]
+    assert NEVER in row["caveats"]
+    lines = case.evidence_for(row)
+    assert lines["log_status"].tolist() == ["SKIPDATA"] * 4
+    assert lines["interface_id"].tolist() == ["eni-b", "eni-a", "eni-a", "eni-a"]
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_gaps_of_all_and_of_one(tmp_path: Path, window: int) -> None:
+    records = [
+        *logged(ONE, "eni-a", 24, skip=[(3, 5)], window=window),
+        *logged(TWO, "eni-b", 24, skip=[(3, 5), (10, 11)], window=window),
+    ]
+    found = run(make_case(tmp_path, records))
+    why = found["Gaps in the logs"]["why"]
+    assert "in 2 gaps: no interface at all from 2026-09-01 02:59 to 2026-09-01 05:00" in why
+    assert "eni-b (10.0.0.6) from 2026-09-01 09:50 to 2026-09-01 11:00" in why
+    assert found["Gaps in the logs"]["severity"] == "low"
+
+
+def test_a_short_pause_and_logs_without_nodata_are_no_gaps(tmp_path: Path) -> None:
+    assert run(make_case(tmp_path / "short", logged(ONE, "eni-a", skip=[(3, 3.4)]))) == {}
+    fits = [r for hour in range(0, 40, 2) for r in talk(ONE, "203.0.113.9", 443, T0 + hour * HOUR)]
+    assert run(make_case(tmp_path / "fits", fits)) == {}
+    busy = [r for r in logged(ONE, "eni-a", 48) if r.log_status == "OK"]
+    assert run(make_case(tmp_path / "busy", busy)) == {}
+
+
+def test_interfaces_that_no_log_shows(tmp_path: Path) -> None:
+    listed = [
+        interface(ONE, "a", VpcId="vpc-1"), interface("10.0.3.3", "x", VpcId="vpc-1"),
+        interface("10.9.0.1", "y", VpcId="vpc-9"), interface("10.9.0.2", "z", VpcId="vpc-9"),
+        interface("10.0.3.4", "idle", VpcId="vpc-1", Status="available"),
+    ]  # fmt: skip
+    case = make_case(tmp_path, logged(ONE, "eni-a"), interfaces=listed)
+    (row,) = run(case).values()
+    assert (row["title"], row["severity"]) == ("Interfaces that no log shows", "low")
+    assert sorted(row["peers"]) == ["10.0.3.3", "10.9.0.1", "10.9.0.2"]
+    assert "1 in vpc-1: eni-x (10.0.3.3)" in row["why"]
+    assert "2 in vpc-9, of which nothing is logged: eni-y (10.9.0.1), eni-z" in row["why"]
+
+
+def ran(instance: str, name: str, address: str, at: float) -> dict[str, Any]:
+    inside = {"networkInterfaceId": name, "privateIpAddress": address, "vpcId": "vpc-1"}
+    one = {"instanceId": instance, "networkInterfaceSet": {"items": [inside]}}
+    return event("RunInstances", at, responseElements={"instancesSet": {"items": [one]}})
+
+
+def test_one_that_was_started_meanwhile_is_medium(tmp_path: Path) -> None:
+    started = ran("i-0abcdef01", "eni-0abcdef01", "10.0.8.8", 4 * HOUR)
+    (row,) = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[started])).values()
+    assert (row["severity"], row["peer"]) == ("medium", "10.0.8.8")
+    assert "Made while the logs ran: eni-0abcdef01." in row["why"]
+
+
+def test_who_lives_on_without_a_record(tmp_path: Path) -> None:
+    role = {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/app/i-0abcdef01"}
+    mine = interface(TWO, "b", Attachment={"InstanceId": "i-0abcdef01"})
+    records = [*logged(ONE, "eni-a", 24), *logged(TWO, "eni-b", 9)]
+    for hour, silent in ((8.9, True), (15, False)):
+        call = event("GetObject", hour * HOUR, userIdentity=role)
+        case = make_case(tmp_path / str(hour), records, interfaces=[mine], json_lines=[call])
+        found = run(case)
+        assert (found == {}) == silent
+    row = found["Interfaces that fell silent while the instance lived"]
+    assert (row["severity"], row["peer"]) == ("medium", TWO)
+    assert "after 2026-09-01 08:59, though i-0abcdef01 called AWS at 2026-09-01 15:00" in row["why"]
+
+
+def test_fields_that_the_logs_lack(tmp_path: Path) -> None:
+    (row,) = run(make_case(tmp_path, logged(ONE, "eni-a"), fields=DEFAULT_FORMAT)).values()
+    assert row["severity"] == "low"
+    assert "no tcp-flags, which tells who opened a TCP connection" in row["why"]
+    assert "no pkt-srcaddr" in row["why"]
+    assert "no action" not in row["why"]
+
+
+def test_a_field_that_some_files_lack() -> None:
+    full = set(FIELDS)
+    assert coverage.lacking([full, full]) == []
+    assert coverage.lacking([full, full - {"tcp_flags"}]) == [
+        "no tcp-flags in 1 of 2 files, which tells who opened a TCP connection, and what was never"
+        " answered"
+    ]
+
+
+def test_long_windows_and_settings(tmp_path: Path) -> None:
+    settings = {
+        "FlowLogs": [
+            {"FlowLogId": "fl-1", "ResourceId": "vpc-1", "TrafficType": "REJECT",
+             "LogFormat": "${version}", "DeliverLogsStatus": "SUCCESS"},
+            {"FlowLogId": "fl-2", "ResourceId": "vpc-2", "TrafficType": "ALL",
+             "LogFormat": "${version}", "DeliverLogsStatus": "FAILED",
+             "DeliverLogsErrorMessage": "Access error"},
+        ]
+    }  # fmt: skip
+    case = make_case(tmp_path, logged(ONE, "eni-a", window=600), json_lines=[settings])
+    (row,) = run(case).values()
+    assert "fl-1 of vpc-1 records REJECT only; fl-2 of vpc-2 fails to deliver (Access" in row["why"]
+    assert "windows of up to ten minutes" in row["why"]
+
+
+def test_only_one_side_of_the_traffic(tmp_path: Path) -> None:
+    case = make_case(tmp_path, logged(ONE, "eni-a"))
+    assert coverage.one_sided(case.flows, least=1_000) == []  # too few to tell
+    count = case.flows.filter(case.flows.action == "ACCEPT").count().execute()
+    assert coverage.one_sided(case.flows, least=count) == [
+        f"nothing refused among {count:,} records: perhaps ACCEPT only was recorded"
+    ]
+
+
+# ---- switched off -----------------------------------------------------------------------------
+
+
+def deleted(at: float, number: int = 0, **more: Any) -> dict[str, Any]:
+    asked = {"DeleteFlowLogsRequest": {"FlowLogId": {"content": f"fl-0{number}", "tag": 1}}}
+    return event("DeleteFlowLogs", at, number, requestParameters=asked, **more)
+
+
+def test_flow_logs_deleted_and_then_silence(tmp_path: Path) -> None:
+    records = [*logged(ONE, "eni-a", 24), *logged(TWO, "eni-b", 9)]
+    case = make_case(tmp_path, records, json_lines=[deleted(9 * HOUR), deleted(9.1 * HOUR, 1)])
+    row = run(case)["Logging switched off"]
+    assert (row["severity"], row["technique"]) == ("high", "T1562.008")
+    assert (row["subject"], row["peer"]) == ("mallory", "198.51.100.77")
+    assert "DeleteFlowLogs of fl-00, fl-01 from 198.51.100.77 at 2026-09-01 09:00" in row["why"]
+    assert "1 interface left no record from then on: eni-b." in row["why"]
+    assert "event e-DeleteFlowLogs-0 in other.jsonl" in row["why"]
+    found = detect.run(case, only=["blind-spot"])
+    assert attribution.traces(case, found) == []  # a principal is no host
+    assert row["finding_id"] in set(timeline.build(case, findings=found)["ref"])
+    assert "198.51.100.77" in set(timeline.indicators(case, found)["indicator"])
+
+
+def test_a_change_of_format_is_low(tmp_path: Path) -> None:
+    calls = [event("CreateFlowLogs", 8.9 * HOUR), deleted(9 * HOUR)]
+    case = make_case(tmp_path / "near", logged(ONE, "eni-a"), json_lines=calls)
+    row = run(case)["Logging changed"]
+    assert row["severity"] == "low"
+    assert "The same principal called CreateFlowLogs at 2026-09-01 08:54." in row["why"]
+    other = {"type": "IAMUser", "userName": "somebody"}
+    calls = [event("CreateFlowLogs", 8.9 * HOUR, userIdentity=other), deleted(9 * HOUR),
+             event("CreateFlowLogs", 4 * HOUR, 2)]  # fmt: skip
+    case = make_case(tmp_path / "far", logged(ONE, "eni-a"), json_lines=calls)
+    assert run(case)["Logging switched off"]["severity"] == "high"
+
+
+def test_one_that_was_refused_and_other_logs(tmp_path: Path) -> None:
+    calls = [
+        deleted(HOUR, errorCode="Client.UnauthorizedOperation"),
+        event("StopLogging", 2 * HOUR),
+    ]
+    found = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=calls))
+    assert found["Logging switched off, refused"]["severity"] == "medium"
+    assert (
+        "It was refused: Client.UnauthorizedOperation."
+        in found["Logging switched off, refused"]["why"]
+    )
+    assert (
+        "mallory switched off CloudTrail with StopLogging" in found["Logging switched off"]["why"]
+    )
+
+
+def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
+    name = "<b>x'; DROP TABLE flows --\x1b[31m"
+    who = {"type": "IAMUser", "userName": name}
+    call = deleted(HOUR, userIdentity=who, sourceIPAddress="=cmd|' /C calc'!A0")
+    call["requestParameters"]["DeleteFlowLogsRequest"]["FlowLogId"] = [
+        1,
+        None,
+        {"content": "../fl-zz"},
+    ]
+    row = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[call]))["Logging switched off"]
+    assert (row["subject"], row["peers"].tolist()) == (name, [])
+    assert json.loads(row["evidence"])["subject"] == name
+    assert "of fl-zz from" in row["why"]
+
+
+def test_an_empty_case_and_one_without_flows(tmp_path: Path) -> None:
+    assert detect.run(Case.create(tmp_path / "c"), only=["blind-spot"]).empty

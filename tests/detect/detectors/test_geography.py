@@ -1,0 +1,153 @@
+"""Countries that the policy forbids, and those that nobody used to reach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.segmentation.policy import parse
+from tests.traffic import T0, Record, interface, make_case, talk
+
+HOST, OTHER, THIRD = "10.0.0.5", "10.0.0.6", "10.0.0.7"
+HOME, NORTH, ISLE, SIX = "198.51.100.9", "203.0.113.9", "192.0.2.9", "2001:db8:9::1"
+PLACES = (
+    "198.18.0.0,198.18.255.255,CH\n198.51.100.0,198.51.100.255,CH\n"
+    "203.0.113.0,203.0.113.255,KP\n192.0.2.0,192.0.2.255,IS\n"
+    "2001:db8::,2001:db8:ffff:ffff:ffff:ffff:ffff:ffff,KP\n"
+)
+DAY = 86_400
+
+
+def usual(host: str, days: int = 4, window: int = 60) -> list[Record]:
+    return [
+        record
+        for hour in range(0, days * 24, 3)
+        for record in talk(
+            host, HOME, 443, T0 + hour * 3_600, source_port=41_000 + hour, window=window
+        )
+    ]
+
+
+def case_of(folder: Path, *records: Record, rules: str | None = None) -> Case:
+    hosts = [interface(host, host[-1]) for host in (HOST, OTHER, THIRD)]
+    case = make_case(folder / "c", records, interfaces=hosts)
+    (folder / "dbip-country-lite-2026-09.csv").write_text(PLACES)
+    case.ingest(folder / "dbip-country-lite-2026-09.csv")
+    if rules is not None:
+        case.log.append("policy", text=rules)
+    return case
+
+
+def found(case: Case) -> list[dict]:
+    return detect.run(case, ["geography"]).to_dict("records")
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_a_country_that_is_new(tmp_path, window: int) -> None:
+    late = talk(HOST, NORTH, 8443, T0 + 3 * DAY, out=9_000, back=500, window=window)
+    case = case_of(tmp_path, *usual(HOST, window=window), *usual(OTHER, window=window), *late)
+    (one,) = found(case)
+    assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NORTH)
+    assert (one["service_port"], one["connections"], one["bytes_out"]) == (8443, 1, 9_000)
+    assert "203.0.113.9 (KP)" in one["why"]
+    assert ("first 46.5 h" if window == 60 else "first 46.6 h") in one["why"]
+    assert "dbip-country-lite-2026-09 2026-09-01 [" in one["caveats"]
+    assert len(case.evidence_for(one)) == 2
+
+
+def test_what_was_usual_or_too_short_to_tell_is_silent(tmp_path) -> None:
+    early = talk(OTHER, NORTH, 8443, T0 + 600, source_port=50_001)
+    late = talk(HOST, NORTH, 8443, T0 + 3 * DAY)
+    assert found(case_of(tmp_path / "early", *usual(HOST), *early, *late)) == []
+    short = talk(HOST, NORTH, 8443, T0 + DAY)
+    assert found(case_of(tmp_path / "short", *usual(HOST, 1), *short)) == []
+
+
+def test_a_country_of_many_hosts_and_what_nobody_answered_are_silent(tmp_path) -> None:
+    late = [r for h in (HOST, OTHER, THIRD) for r in talk(h, NORTH, 443, T0 + 3 * DAY)]
+    rows = detect.registered()["geography"].function(
+        case_of(tmp_path / "many", *usual(HOST), *late), few=2
+    )
+    assert rows == []
+    lone = next(iter(talk(HOST, NORTH, 443, T0 + 3 * DAY)))
+    assert found(case_of(tmp_path / "mute", *usual(HOST), lone)) == []
+
+
+def visits(host: str, peer: str, at: int) -> list[Record]:
+    return list(talk(host, peer, 443, at, source_port=50_002, out=4_000, back=300_000))
+
+
+def people(host: str) -> list[Record]:
+    """Visits to networks at home where nobody else goes."""
+    return [r for n in range(5) for r in visits(host, f"198.18.{n}.9", T0 + 3_600)]
+
+
+def test_who_keeps_coming_upon_countries_hides_nobody_else(tmp_path) -> None:
+    second = list(talk(HOST, ISLE, 443, T0 + 40 * 3_600))
+    late = list(talk(HOST, NORTH, 443, T0 + 3 * DAY))
+    theirs = talk(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
+    assert found(case_of(tmp_path / "one", *usual(HOST), *second, *late)) == []
+    (one,) = found(case_of(tmp_path / "two", *usual(HOST), *second, *late, *theirs))
+    assert (one["subject"], one["peers"]) == (OTHER, [SIX])
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, window: int) -> None:
+    desk = [*usual(HOST, window=window), *people(HOST)]
+    seen = visits(HOST, NORTH, T0 + 20 * 3_600)
+    assert found(case_of(tmp_path / "desk", *desk, *visits(HOST, NORTH, T0 + 3 * DAY))) == []
+    late = list(talk(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000))
+    (one,) = found(case_of(tmp_path / "other", *desk, *seen, *late))
+    assert (one["subject"], one["peers"]) == (OTHER, [NORTH])
+    server = [*usual(OTHER), *visits(OTHER, NORTH, T0 + 3 * DAY)]
+    assert [f["subject"] for f in found(case_of(tmp_path / "server", *desk, *server))] == [OTHER]
+
+
+def test_a_country_where_many_go_is_usual(tmp_path) -> None:
+    desks = [r for h in (HOST, OTHER, THIRD) for r in (*people(h), *visits(h, NORTH, T0 + DAY))]
+    late = list(talk(HOST, SIX, 8443, T0 + 3 * DAY))
+    run = detect.registered()["geography"].function
+    case = case_of(tmp_path, *usual(HOST), *desks, *late)
+    assert run(case, few=2) == []
+
+
+def test_only_so_many_new_countries_are_told(tmp_path) -> None:
+    late = [
+        *talk(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
+        *talk(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
+    ]
+    run = detect.registered()["geography"].function
+    case = case_of(tmp_path, *usual(HOST), *late)
+    assert [one["subject"] for one in run(case, most_low=1)] == [OTHER]
+
+
+def test_what_the_policy_forbids(tmp_path) -> None:
+    tried = next(iter(talk(OTHER, NORTH, 22, T0 + 900)))
+    case = case_of(
+        tmp_path,
+        *usual(HOST, 1),
+        *talk(HOST, SIX, 443, T0 + 600),
+        *talk(HOST, ISLE, 443, T0 + 700),
+        *talk(HOST, NORTH, 443, T0 + 800, source_port=45_000),
+        tried,
+        rules="countries: {must not: [KP]}",
+    )
+    told = [(f["severity"], f["subject"], sorted(f["peers"])) for f in found(case)]
+    assert told == [("medium", HOST, [SIX, NORTH]), ("low", OTHER, [NORTH])]
+
+
+def test_only_what_the_policy_lets(tmp_path) -> None:
+    talks = [*usual(HOST, 1), *talk(HOST, ISLE, 443, T0 + 700)]
+    case = case_of(tmp_path, *talks, rules="countries: {may: [CH, NO]}")
+    assert [f["peer"] for f in found(case)] == [ISLE]
+    assert parse("countries: {may: [CH, NO]}", "p").allows("NO")
+    both = parse("countries:\n  may: [CH, KP]\n  must not: KP\n", "p")
+    assert [both.allows(code) for code in ("CH", "KP", "IS")] == [True, False, False]
+
+
+def test_without_any_countries_there_is_nothing_to_say(tmp_path) -> None:
+    case = make_case(tmp_path / "c", talk(HOST, OTHER, 443, T0))
+    assert found(case) == []

@@ -1,0 +1,230 @@
+"""New inside paths are one story a host; what was to expect of a host or its like is none."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.detect.detectors.lateral_movement import lateral_movement
+from flowbench.schema import DEFAULT_FORMAT
+from tests.traffic import T0, Record, interface, make_case, refused, talk
+
+HOUR, DAY = 3_600, 86_400
+HOST, DB, SAAS = "10.0.0.5", "10.0.9.10", "203.0.113.200"
+
+
+def ssh(
+    host: str, targets: Iterable[str], at: float, port: int = 22, **more: object
+) -> list[Record]:
+    """Sessions of a minute, ten minutes apart, with an answer."""
+    return [
+        record
+        for n, target in enumerate(targets)
+        for record in talk(
+            host, target, port, T0 + int(at) + 600 * n, seconds=60, source_port=40_000 + n, **more
+        )
+    ]
+
+
+def alive(*hosts: str, days: float = 4, window: int = 60) -> list[Record]:
+    """Hosts that call an outside service a few times a day, so that the logs have a length."""
+    return [
+        record
+        for host in hosts
+        for hour in range(0, int(days * 24), 5)
+        for record in talk(host, SAAS, 443, T0 + hour * HOUR, source_port=45_000, window=window)
+    ] + list(
+        talk(hosts[0], SAAS, 443, T0 + int(days * DAY) - 60, source_port=46_000, window=window)
+    )
+
+
+def run(case: Case) -> pd.DataFrame:
+    found = detect.run(case, only=["lateral-movement"])
+    for _, row in found.iterrows():
+        assert len(case.evidence_for(row)) > 0
+    return found
+
+
+def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
+    records = [*alive(HOST, DB), *ssh(HOST, [DB], 3 * DAY)]
+    (row,) = run(make_case(tmp_path, records)).to_dict("records")
+    assert (row["severity"], row["subject"], row["peer"]) == ("low", HOST, DB)
+    assert (row["title"], row["service_port"]) == ("New paths to inside doors", 22)
+    assert row["first_seen"] == pd.Timestamp(T0 + 3 * DAY, unit="s", tz="UTC")
+    assert f"{HOST} opened 1 new inside door of 1 host" in row["why"]
+    assert f"{DB} on 22/tcp (ssh) 1x" in row["why"]
+    assert "the first 48.0 h of the logs show" in row["caveats"]
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+@pytest.mark.parametrize("ip6", [False, True])
+def test_the_more_targets_the_graver(tmp_path: Path, seed: int, *, ip6: bool) -> None:
+    chance = random.Random(seed)
+    count = chance.randrange(3, 12)
+    port = chance.choice([22, 3389, 5985, 445, 3306])
+    prefix, host = ("fd00:1:2:9::", "fd00:1:2:3::5") if ip6 else ("10.7.9.", "10.7.3.5")
+    hosts = [f"{prefix}{n}" for n in chance.sample(range(10, 99), count)]
+    at = chance.uniform(2.1, 3.5) * DAY
+    case = make_case(tmp_path, [*alive(host, *hosts), *ssh(host, hosts, at, port)])
+    (row,) = run(case).to_dict("records")
+    assert row["severity"] == ("high" if count >= 8 else "medium")
+    assert set(row["peers"]) == set(hosts)
+    assert row["connections"] == count
+
+
+def test_a_chain_is_told(tmp_path: Path) -> None:
+    second, hosts = "10.0.4.4", ["10.0.5.1", "10.0.6.1", "10.0.7.1"]
+    records = [*alive(HOST, second, *hosts), *ssh(HOST, [second], 3 * DAY)]
+    records += ssh(second, hosts, 3 * DAY + HOUR)
+    found = run(make_case(tmp_path, records)).set_index("subject")
+    assert found["severity"].to_dict() == {second: "high", HOST: "low"}
+    assert f"reached through a new door before, from {HOST} on 22/tcp" in found.loc[second, "why"]
+
+
+def test_the_same_on_old_logs_with_long_windows(tmp_path: Path) -> None:
+    hosts = [f"10.0.{n}.1" for n in range(4, 8)]
+    records = [*alive(HOST, *hosts, window=600), *ssh(HOST, hosts, 3 * DAY, window=600)]
+    case = make_case(tmp_path, records, fields=DEFAULT_FORMAT)
+    assert run(case)["severity"].tolist() == ["medium"]
+
+
+# ---- what was to expect ---------------------------------------------------------------------
+
+
+def daily(host: str, target: str, port: int, days: Iterable[int] = range(4)) -> list[Record]:
+    return [r for day in days for r in ssh(host, [target], day * DAY + 7 * HOUR, port)]
+
+
+def silent(case: Case) -> bool:
+    return run(case).empty
+
+
+def test_what_is_daily_is_usual(tmp_path: Path) -> None:
+    assert silent(make_case(tmp_path, [*alive(HOST), *daily(HOST, DB, 3306)]))
+
+
+def test_a_bastion_reaches_one_host_more(tmp_path: Path) -> None:
+    hosts = [f"10.0.{n}.1" for n in range(20, 25)]
+    records = [*alive(HOST), *ssh(HOST, hosts, HOUR), *ssh(HOST, ["10.0.77.1"], 3 * DAY)]
+    assert silent(make_case(tmp_path, records))
+    few = [*alive(HOST), *ssh(HOST, hosts[:4], HOUR), *ssh(HOST, ["10.0.77.1"], 3 * DAY)]
+    assert not silent(make_case(tmp_path / "few", few))
+
+
+def test_a_cluster_gets_a_node_more(tmp_path: Path) -> None:
+    records = [*alive(HOST), *daily(HOST, DB, 6379), *ssh(HOST, ["10.0.9.11"], 3 * DAY, 6379)]
+    assert silent(make_case(tmp_path, records))
+
+
+def test_a_group_that_grows_goes_where_its_like_went(tmp_path: Path) -> None:
+    records = [*alive("10.0.0.6"), *daily("10.0.0.6", DB, 5432)]
+    grown = [r for n in range(20, 26) for r in ssh(f"10.0.0.{n}", [DB], 3 * DAY, 5432)]
+    assert silent(make_case(tmp_path, [*records, *grown]))
+
+
+def test_a_service_that_moved_is_called_by_many(tmp_path: Path) -> None:
+    hosts = [f"10.0.{n}.5" for n in range(6)]
+    moved = [r for host in hosts for r in ssh(host, [DB], 3 * DAY, 5432)]
+    assert silent(make_case(tmp_path, [*alive(*hosts), *moved]))
+
+
+def test_a_new_host_has_no_past_but_may_do_too_much(tmp_path: Path) -> None:
+    new = "10.0.50.9"
+    two = [*alive(HOST), *ssh(new, ["10.0.1.1", "10.0.2.2"], 3 * DAY)]
+    assert silent(make_case(tmp_path / "two", two))
+    case = make_case(tmp_path / "three", [*two, *ssh(new, ["10.0.3.3"], 3.2 * DAY)])
+    assert run(case)[["subject", "severity"]].to_numpy().tolist() == [[new, "medium"]]
+
+
+def test_web_ports_outside_and_unanswered_are_no_doors(tmp_path: Path) -> None:
+    records = [*alive(HOST), *ssh(HOST, [DB], 3 * DAY, 8443), *ssh(HOST, [SAAS], 3 * DAY)]
+    mute = [r for r in ssh(HOST, ["10.0.1.1"], 3 * DAY) if r.srcaddr == HOST]
+    assert silent(make_case(tmp_path, [*records, *mute]))
+
+
+def test_where_hosts_open_new_doors_all_the_time_newness_says_nothing(tmp_path: Path) -> None:
+    restless = [f"10.8.{n}.7" for n in range(6)]
+    records = alive(HOST, *restless)
+    for n, host in enumerate(restless):  # one new database every ten hours, each day, the same pace
+        doors = [f"10.9.{n}.{turn}" for turn in range(9)]
+        records += [
+            r for turn, at in enumerate(doors) for r in ssh(host, [at], turn * 10 * HOUR + n, 3306)
+        ]
+    records += ssh(restless[0], [f"10.8.77.{n}" for n in range(40)], 3.1 * DAY)
+    found = run(make_case(tmp_path, records))
+    assert found[["subject", "severity"]].to_numpy().tolist() == [[restless[0], "high"]]
+
+
+# ---- too short, too many, refusals too --------------------------------------------------------
+
+
+def test_short_logs_teach_nothing_and_that_is_said(tmp_path: Path) -> None:
+    day = alive(HOST, days=1)
+    assert silent(make_case(tmp_path / "one", [*day, *ssh(HOST, [DB], 20 * HOUR)]))
+    hosts = [f"10.0.{n}.1" for n in range(9)]
+    (row,) = run(make_case(tmp_path / "many", [*day, *ssh(HOST, hosts, 20 * HOUR)])).to_dict(
+        "records"
+    )
+    assert (row["severity"], row["title"]) == ("low", "Many inside doors opened")
+    assert "too short to learn which paths are usual" in row["caveats"]
+    early = make_case(
+        tmp_path / "early", [*day, *ssh(HOST, hosts[:7], 60), *ssh(HOST, hosts[7:], 7200)]
+    )
+    assert silent(early)  # whoever was at it when the logs began has not begun anything
+    knock = make_case(tmp_path / "knock", [*day, refused(HOST, DB, 22, T0 + 9 * HOUR)])
+    (row,) = run(knock).to_dict("records")
+    assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
+    assert "too short to learn" in row["caveats"]
+
+
+def test_refused_here_and_let_in_there_is_one_story(tmp_path: Path) -> None:
+    name = "<b>x</b>,\x1b[31m=1+1"
+    records = [*alive(HOST, DB), refused(HOST, DB, 3306, T0 + 3 * DAY, interface_id="eni-z")]
+    records += ssh(HOST, ["10.0.1.1"], 3 * DAY)
+    case = make_case(tmp_path, records, interfaces=[interface(DB, name)])
+    (row,) = run(case).to_dict("records")
+    assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
+    assert row["peers"].tolist() == ["10.0.1.1", DB]
+    assert "refused 1 time at 1 inside door" in row["why"]
+    assert "opened 1 new inside door of 1 host" in row["why"]
+    assert pd.isna(row["service_port"])
+
+
+def test_of_many_small_stories_the_largest_are_told(tmp_path: Path) -> None:
+    hosts = [f"10.{n}.0.5" for n in range(1, 6)]
+    records = alive(*hosts, *(f"10.{n}.9.1" for n in range(1, 6)))
+    records += [r for n, host in enumerate(hosts, 1) for r in ssh(host, [f"10.{n}.9.1"], 3 * DAY)]
+    records += ssh(hosts[4], ["10.5.8.1"], 3.1 * DAY)
+    case = make_case(tmp_path, records)
+    assert len(lateral_movement(case)) == 5
+    told = lateral_movement(case, most_low=2)
+    assert [one["subject"] for one in told] == ["10.1.0.5", "10.5.0.5"]
+    assert "5 hosts have such paths; 2 are told." in told[0]["caveats"]
+
+
+@pytest.mark.parametrize(
+    ("doors", "start", "every", "severity"),
+    [
+        (1, 0, 900, None),  # a setting that broke long ago
+        (2, 0, 900, None),
+        (3, 0, 900, "high"),  # three doors are a search
+        (1, 30 * HOUR, 900, "medium"),  # it began meanwhile
+        (1, 0, 9_000, "medium"),  # now and then
+    ],
+)
+def test_a_door_that_refuses_all_day_long_is_a_broken_setting(
+    tmp_path: Path, doors: int, start: int, every: int, severity: str | None
+) -> None:
+    knocks = [
+        refused(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
+        for n in range(doors)
+        for at in range(start, 4 * DAY - 60, every)
+    ]
+    found = run(make_case(tmp_path, [*alive(HOST, DB), *knocks]))
+    assert found["severity"].tolist() == ([severity] if severity else [])

@@ -1,0 +1,255 @@
+"""Scans are told from noise, backscatter and broken clients, with flags and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.detect.base import pairs
+from flowbench.schema import DEFAULT_FORMAT
+from tests.detect.detectors.test_detectors import run
+from tests.traffic import FIELDS, T0, Record, make_case, refused, talk
+
+HOST, OUTSIDE = "10.0.0.5", "198.18.3.4"
+
+
+def test_a_door_that_many_tried_is_one(tmp_path: Path) -> None:
+    tries = [
+        refused(f"198.18.7.{source}", HOST, port, T0 + source, source_port=40_000 + port)
+        for source in (1, 2, 3)
+        for port in range(12)
+    ]
+    (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
+    assert "3 addresses outside tried 12 doors of 1 host in vain" in row["why"]
+    assert "(36 doors source by source: 36 rejected" in row["why"]
+
+
+@pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
+def fields(request: pytest.FixtureRequest) -> list[str]:
+    return list(request.param)
+
+
+def knock(source: str, target: str, port: int, n: int, **more: object) -> Record:
+    return refused(
+        source, target, port, T0 + 20 * n, source_port=40_000 + n,
+        interface_id=f"eni-{target}", **more,
+    )  # fmt: skip
+
+
+def test_an_inside_host_that_tries_many_hosts_is_high(tmp_path: Path, fields: list[str]) -> None:
+    records = [knock(HOST, f"10.0.1.{n}", 445, n) for n in range(1, 13)]
+    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
+    assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
+    assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
+    assert "12 doors (12 hosts, 1 port: 445; one port of many hosts)" in row["why"]
+    assert "12 led nowhere (12 rejected, 0 answered without data), 0 to a conv" in row["why"]
+
+
+def wave(source: str, *, count: int = 8, target: str = HOST, at: int = 0) -> list[Record]:
+    """A source outside that is refused at so many doors of a host."""
+    return [knock(source, target, 1_000 + n, at + n) for n in range(count)]
+
+
+def reached(source: str, port: int, *, target: str = HOST, **more: object) -> Iterator[Record]:
+    """A conversation after the search."""
+    return talk(
+        source, target, port, T0 + 5_000, source_port=60_001, interface_id=f"eni-{target}", **more
+    )
+
+
+def test_outside_scanners_that_got_nothing_are_one_low_finding(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    slow = [
+        replace(knock(OUTSIDE, f"10.0.1.{n}", 23, n), start=T0 + 900 * n, end=T0 + 900 * n + 59)
+        for n in range(1, 12)
+    ]
+    quick = [
+        refused("198.18.9.9", HOST, port, T0, source_port=50_000 + port, interface_id="eni-q")
+        for port in range(20, 50)
+    ]
+    usual = talk(OUTSIDE, "10.0.9.9", 443, T0, interface_id="eni-w")  # of no host that it searched
+    case = make_case(tmp_path, [*slow, *quick, *usual], fields=fields)
+    (row,) = run(case, "scan").to_dict("records")
+    assert (row["severity"], row["subject"], row["technique"]) == ("low", "internet", "T1595.001")
+    assert row["peers"].tolist() == [OUTSIDE, "198.18.9.9"]
+    assert row["connections"] == 41
+    assert "2 addresses outside tried 41 doors of 12 hosts in vain within 2.8 h" in row["why"]
+    assert "(41 doors source by source: 41 rejected, 0 answered without data)" in row["why"]
+    assert "data), and none was let in." in row["why"]
+    assert "Busiest: 198.18.9.9 (30 doors), 198.18.3.4 (11 doors)." in row["why"]
+    assert "Most sought ports: 23 (by 2), 20 (by 1)," in row["why"]
+    lines = case.evidence_for(row)
+    assert len(lines) == 41
+    assert set(lines["srcaddr"]) == {OUTSIDE, "198.18.9.9"}
+    assert {(HOST, "198.18.9.9"), ("10.0.1.11", OUTSIDE)} <= set(pairs(row))
+
+
+def test_a_scanner_that_was_let_in_stands_apart_and_above(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    records = [*wave(OUTSIDE), *reached(OUTSIDE, 8_443)]
+    for n in range(1, 4):
+        records += wave(f"198.18.9.{n}", at=9 * n)
+    case = make_case(tmp_path, records, fields=fields)
+    first, noise = run(case, "scan").to_dict("records")
+    assert (first["subject"], first["severity"]) == (OUTSIDE, "medium")
+    assert "8 led nowhere (8 rejected, 0 answered without data), 1 to a conv" in first["why"]
+    assert "Let in at 1 door " in first["why"]
+    assert (noise["subject"], len(noise["peers"])) == ("internet", 3)
+
+
+def test_a_site_open_to_all_lets_nobody_in_but_a_login_session_does(tmp_path: Path) -> None:
+    records = [r for port in (22, 443) for n in range(9) for r in reached(f"198.18.7.{n}", port)]
+    records += [*wave(OUTSIDE), *reached(OUTSIDE, 443, back=90_000)]
+    records += [*wave("198.18.3.5"), *reached("198.18.3.5", 22, back=90_000)]
+    # A banner and no more.
+    records += [*wave("198.18.3.6"), *reached("198.18.3.6", 22, back=1_500)]
+    case, session = make_case(tmp_path, records), "198.18.3.5"
+    found = run(case, "scan").set_index("subject")
+    # Nine others use 443, so OUTSIDE is the tenth there; at 22 there are eleven with the scanners.
+    assert found["severity"].to_dict() == {session: "medium", "internet": "low"}
+    assert found.loc["internet", "peers"].tolist() == [OUTSIDE, "198.18.3.6"]
+    assert (
+        "none was let in. To 2 a service spoke that many outside use."
+        in (found.loc["internet", "why"])
+    )
+
+
+@pytest.mark.parametrize(("sources", "findings"), [(5, 5), (6, 1)])
+def test_more_than_a_few_let_in_at_one_port_are_told_by_the_port(
+    tmp_path: Path, sources: int, findings: int
+) -> None:
+    names = [f"198.18.3.{n}" for n in range(sources)]
+    records = [r for one in names for r in (*wave(one), *reached(one, 6_379, back=7_000))]
+    found = run(make_case(tmp_path, records), "scan")
+    assert len(found) == findings
+    assert set(found["severity"]) == {"medium"}
+    if findings == 1:
+        assert found.loc[0, "title"] == "Door after door, from outside, until 6379 opened"
+        assert found.loc[0, "peers"].tolist() == names
+        assert "and port 6379 let each of them in" in found.loc[0, "why"]
+        assert "Most was answered to 198.18.3.0 (7.0 kB)" in found.loc[0, "why"]
+
+
+def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path: Path) -> None:
+    names = [f"198.18.3.{n}" for n in range(4)]
+    listed = f"indicator,kind,feed\n{names[0]},c2,f\n{names[1]},scanner,f\n{names[2]},allow,own\n"
+    case = make_case(tmp_path, [r for one in names for r in wave(one)], indicators=listed)
+    found = run(case, "scan")
+    assert found["subject"].tolist() == [names[0], "internet"]
+    assert found.loc[1, "peers"].tolist() == [names[1], names[3]]
+    kept_back = detect.run(case, ["scan"], hidden=True).set_index("subject")["hidden_by"]
+    assert kept_back[names[2]] == "own"
+
+
+def test_who_tries_far_more_than_the_others_stands_apart(tmp_path: Path) -> None:
+    records = [r for n in range(5) for r in wave(f"198.18.9.{n}")]
+    many = make_case(tmp_path / "a", [*records, *wave(OUTSIDE, count=100)])
+    assert run(many, "scan")["subject"].tolist() == [OUTSIDE, "internet"]
+    less = make_case(tmp_path / "b", [*records, *wave(OUTSIDE, count=99)])
+    assert run(less, "scan")["subject"].tolist() == ["internet"]
+    alike = [r for n in range(5) for r in wave(f"198.18.9.{n}", count=100)]
+    assert run(make_case(tmp_path / "c", alike), "scan")["subject"].tolist() == ["internet"]
+
+
+def test_a_new_scanner_changes_the_noise_and_makes_no_other(tmp_path: Path) -> None:
+    case = make_case(tmp_path, wave(OUTSIDE))
+    before = detect.run(case, ["scan"], hidden=True)
+    more = tmp_path / "more.log"
+    lines = [one.text(FIELDS) for one in wave("2001:db8:9::9", target="fd00::5", count=9)]
+    more.write_text("\n".join([" ".join(FIELDS), *lines]) + "\n")
+    case.ingest(more)
+    after = detect.run(case, ["scan"], hidden=True)
+    (row,) = detect.compare(before, after).to_dict("records")
+    assert (row["change"], row["subject"]) == ("changed", "internet")
+    assert row["finding_id"] == before.loc[0, "finding_id"]
+    assert "connections 8 -> 17" in row["changed"]
+    assert "peers +2001:db8:9::9" in row["changed"]
+
+
+def test_an_inside_scanner_is_no_part_of_the_noise(tmp_path: Path) -> None:
+    inside = [knock("10.0.0.7", f"10.0.1.{n}", 445, n) for n in range(9)]
+    found = run(make_case(tmp_path, [*wave(OUTSIDE), *inside]), "scan")
+    assert found["subject"].tolist() == ["10.0.0.7", "internet"]
+    assert found["severity"].tolist() == ["high", "low"]
+    assert found.loc[1, "peers"].tolist() == [OUTSIDE]
+
+
+def test_resets_and_bare_handshakes_count_as_nothing_found(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    records = []
+    for port in range(100, 110):
+        syn = Record(HOST, "10.0.1.1", 41_000 + port, port, T0, T0 + 59, packets=1, bytes=60)
+        records += [
+            replace(syn, tcp_flags=2),
+            replace(syn.back(packets=1, bytes=40), tcp_flags=4),
+        ]
+    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
+    assert "10 led nowhere (0 rejected, 10 answered without data)" in row["why"]
+
+
+def test_noise_backscatter_and_broken_clients_are_no_scans(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    noise = [
+        knock(f"198.18.{n}.7", f"10.0.1.{1 + k}", 22 + k, n, pkt_srcaddr=None)
+        for n in range(60)
+        for k in range(4)
+    ]
+    # A flooded web server answers senders that were forged as ours.
+    victim = [
+        Record(
+            "203.0.113.80", f"10.0.1.{n}", 80, 37 * n, T0 + n, T0 + n + 5, packets=2, bytes=88,
+            tcp_flags=18, action="REJECT", interface_id=f"eni-{n}",
+        )
+        for n in range(1, 60)
+    ]  # fmt: skip
+    broken = [knock(HOST, "10.0.1.1", 6379, n) for n in range(300)]
+    case = make_case(tmp_path, [*noise, *victim, *broken], fields=fields)
+    assert run(case, "scan").empty
+
+
+def test_what_a_busy_host_reached_before_does_not_excuse_it(tmp_path: Path) -> None:
+    usual = [
+        record
+        for n in range(60)
+        for record in talk(HOST, f"10.0.2.{n}", 9100, T0 + n, source_port=40_000 + n)
+    ]
+    tried = [
+        refused(HOST, f"10.0.1.{n}", 22, T0 + 4_000 + n, source_port=51_000 + n, interface_id="z")
+        for n in range(10)
+    ]
+    (row,) = run(make_case(tmp_path, [*usual, *tried]), "scan").to_dict("records")
+    assert len(row["peers"]) == 10
+
+
+def test_a_monitor_with_some_dead_targets_is_no_scanner(tmp_path: Path) -> None:
+    records = []
+    for n in range(60):
+        if n % 5:
+            records += talk(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
+        else:
+            records.append(knock(HOST, f"10.0.2.{n}", 9100, n))
+    assert run(make_case(tmp_path, records), "scan").empty
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "caught"), [("scan-ncsa", "port-scan", 30), ("scan-ncsa-backscatter", "", 0)]
+)
+def test_recorded_scans_are_found_and_recorded_backscatter_is_silent(
+    samples: Path, folder: str, kind: str, caught: int
+) -> None:
+    from flowbench.detect.evaluate import evaluate
+
+    place = samples / "labelled" / folder
+    table = evaluate([place], place / "labels.csv").table
+    rows = table[table["detector"] == "scan"]
+    assert rows["caught"].sum() == caught == rows["pairs"].sum()
+    assert table[["false_benign", "false_background"]].sum().sum() == 0  # nobody else fires either
+    assert rows["benign_pairs"].sum() == (0 if kind else 509)

@@ -1,0 +1,206 @@
+"""What the analyst knows to be harmless is hidden, and said to be hidden, by whom and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flowbench import detect, report
+from flowbench.case import Case
+from flowbench.cli import main
+from tests.traffic import T0, Record, interface, make_case, refused, talk
+
+HOST, OTHER, BAD, WORSE = "10.0.0.5", "10.0.0.6", "203.0.113.50", "198.51.100.9"
+LISTED = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n2001:db8::9,c2,feed\n"
+
+
+def allow(*items: str, feed: str = "corp scanners", more: str = "") -> str:
+    head = f"# feed: {feed}\n# kind: allow\n{more}"
+    return head + "\n".join(items) + "\n"
+
+
+def made(folder: Path, records: Iterable[Record], *lists: str, **given: object) -> Case:
+    case = make_case(folder, records, **{"indicators": LISTED} | given)
+    for number, text in enumerate(lists):
+        path = folder / f"list{number}.txt"
+        path.write_text(text)
+        assert case.ingest(path)["quarantined"].sum() == 0
+    return case
+
+
+def hidden(case: Case) -> list[tuple[str, str, str]]:
+    shown, kept_back = detect.apart(detect.run(case, hidden=True))
+    assert list(shown.columns) == detect.FINDINGS.columns
+    assert shown["finding_id"].tolist() == detect.run(case)["finding_id"].tolist()
+    rows = zip(
+        kept_back["subject"], kept_back["hidden_by"], kept_back["hidden_reason"], strict=True
+    )
+    return sorted(rows)
+
+
+def shown(case: Case) -> list[tuple[str, str]]:
+    found = detect.run(case)
+    return sorted(zip(found["detector"], found["subject"], strict=True))
+
+
+def both() -> list[Record]:
+    return [*talk(HOST, BAD, 443, T0), *talk(OTHER, WORSE, 443, T0)]
+
+
+def test_without_lists_nothing_is_hidden(tmp_path: Path) -> None:
+    case = made(tmp_path, both())
+    assert hidden(case) == []
+    assert shown(case) == [("contact", HOST), ("contact", OTHER)]
+
+
+def test_a_covered_peer_hides_with_list_and_reason(tmp_path: Path) -> None:
+    text = allow(BAD, more="# reason: ticket 7, a sandbox\n")
+    case = made(tmp_path, both(), text)
+    assert hidden(case) == [(HOST, "corp scanners", "ticket 7, a sandbox")]
+    assert shown(case) == [("contact", OTHER)]
+
+
+def test_a_reason_of_the_line_and_of_a_column(tmp_path: Path) -> None:
+    plain = allow(f"{BAD} # our honeypot", more="# reason: general\n")
+    table = f"indicator,kind,feed,reason\n{WORSE},allow-list,ours,a test range\n"
+    case = made(tmp_path, both(), plain, table)
+    assert hidden(case) == [
+        (HOST, "corp scanners", "our honeypot"), (OTHER, "ours", "a test range"),
+    ]  # fmt: skip
+
+
+def test_a_covered_subject_hides_inside_addresses_too(tmp_path: Path) -> None:
+    case = made(tmp_path, both(), allow("10.0.0.4/31", "2001:db8::/64"))
+    assert hidden(case) == [(HOST, "corp scanners", "")]
+    tried = [refused(HOST, f"10.0.7.{n}", 22, T0) for n in range(1, 5)]
+    own = [interface(HOST, "a")]
+    case = made(tmp_path / "2", tried, allow(HOST), interfaces=own)
+    assert ("lateral-movement", HOST) not in shown(case)
+    assert (HOST, "corp scanners", "") in hidden(case)
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    case = made(tmp_path, talk("fd00::5", "2001:db8::9", 443, T0), allow("2001:db8::9"))
+    assert [row[0] for row in hidden(case)] == ["fd00::5"]
+
+
+@pytest.mark.parametrize("whole", ["10.0.0.0/8", "8.0.0.0/5", "10.0.0.0-10.255.255.255"])
+def test_a_registrys_whole_range_says_nothing_of_this_network(tmp_path: Path, whole: str) -> None:
+    """Warning lists hold RFC 1918 whole: loading one must not hide what happens inside."""
+    case = made(tmp_path, both(), allow(whole))
+    assert hidden(case) == []
+
+
+def test_every_peer_must_be_covered(tmp_path: Path) -> None:
+    noise = [refused(peer, HOST, 22, T0, source_port=41_000) for peer in (BAD, WORSE)]
+    some = made(tmp_path / "1", noise, allow(BAD))
+    assert hidden(some) == []
+    every = made(tmp_path / "2", noise, allow(BAD, feed="a"), allow(WORSE, feed="b"))
+    assert hidden(every) == [(HOST, "a, b", "")]
+
+
+def test_the_more_specific_list_counts(tmp_path: Path) -> None:
+    records = both()
+    cloud = made(tmp_path / "1", records, allow("203.0.113.0/24", feed="a cloud's ranges"))
+    assert hidden(cloud) == []
+    wide = "indicator,kind,feed\n203.0.113.0/24,c2,feed\n"
+    alike = made(tmp_path / "2", records, allow("203.0.113.0/24"), indicators=wide)
+    assert [row[0] for row in hidden(alike)] == [HOST]
+
+
+def test_a_name_excuses_last_and_accuses_first(tmp_path: Path) -> None:
+    def asked(name: str) -> dict[str, object]:
+        return {
+            "version": "1.100000", "account_id": "1", "region": "us-east-1", "vpc_id": "vpc-1",
+            "query_timestamp": "2026-09-01T00:00:00Z", "query_name": name, "rcode": "NOERROR",
+            "query_type": "A", "query_class": "IN", "srcaddr": HOST, "srcport": "5",
+            "transport": "UDP", "answers": [{"Rdata": BAD, "Type": "A", "Class": "IN"}],
+        }  # fmt: skip
+
+    names = [asked("good.example."), asked("evil.example.")]
+    records = talk(HOST, BAD, 443, T0)
+    by_name = made(
+        tmp_path / "1", records, allow("good.example"), json_lines=names,
+        indicators="indicator,kind,feed\n203.0.113.0/28,c2,feed\n",
+    )  # fmt: skip
+    assert hidden(by_name) == []
+    records = talk(HOST, BAD, 443, T0)
+    accused = made(
+        tmp_path / "2", records, allow(BAD), json_lines=names,
+        indicators="indicator,kind,feed\nevil.example,c2,feed\n",
+    )  # fmt: skip
+    assert hidden(accused) == []
+
+
+def test_another_port_and_another_time_are_not_covered(tmp_path: Path) -> None:
+    port = f"indicator,kind,port\n{BAD},allow,8443\n{WORSE},allow,443\n"
+    case = made(tmp_path / "1", both(), port)
+    assert [row[0] for row in hidden(case)] == [OTHER]
+    case = made(tmp_path / "2", both(), allow(BAD, more="# valid_until: 2026-08-01\n"))
+    assert hidden(case) == []
+
+
+def test_a_warning_list_as_misp_prints_it(tmp_path: Path) -> None:
+    listed = {
+        "name": "Known <b>scanners</b>", "version": 1, "type": "cidr", "description": "research",
+        "list": [BAD, "10.0.0.0/8"], "matching_attributes": ["ip-src"],
+    }  # fmt: skip
+    case = made(tmp_path, both())
+    (tmp_path / "warning.json").write_text(json.dumps(listed))
+    case.ingest(tmp_path / "warning.json")
+    assert hidden(case) == [(HOST, "Known <b>scanners</b>", "research")]
+
+
+def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flowbench.detect.detectors import segmentation
+
+    case = made(tmp_path, [refused(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
+                allow("192.0.2.0/24"), interfaces=[interface(HOST, "a")])  # fmt: skip
+    case.keep_policy(
+        f"groups: {{a: {{addresses: {HOST}}}}}\n"
+        "rules: [{from: outside, to: a, verdict: must not}]"
+    )
+    (row,) = detect.run(case, hidden=True).to_dict("records")
+    assert (row["detector"], row["hidden_by"]) == ("segmentation", "corp scanners")
+    whole = segmentation._against
+    monkeypatch.setattr(segmentation, "_against", lambda judged: whole(judged, most_peers=5))
+    found, kept_back = detect.apart(detect.run(case, hidden=True))
+    assert ([len(peers) for peers in found["peers"]], len(kept_back)) == ([5], 0)
+
+
+def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path) -> None:
+    text = allow(BAD, more="# reason: \x1b[31mred\n")
+    case = made(tmp_path, both(), text).path
+
+    def run(*words: object) -> object:
+        return CliRunner().invoke(main, [str(word) for word in words])
+
+    answer = run("detect", case, "--format", "json")
+    assert [row["subject"] for row in json.loads(answer.stdout)] == [OTHER]
+    assert "hidden_by" not in json.loads(answer.stdout)[0]
+    said = [line for line in answer.stderr.splitlines() if "hidden" in line]
+    assert said == ["1 finding hidden by 'corp scanners' (allow list: \\x1b[31mred): --show-hidden"]
+    assert "\x1b" not in answer.stderr
+    assert "1 findings" in answer.stderr
+    everything = json.loads(run("detect", case, "--show-hidden", "--format", "json").stdout)
+    assert sorted((row["subject"], row["hidden_by"]) for row in everything) == [
+        (HOST, "corp scanners"), (OTHER, None),
+    ]  # fmt: skip
+    (name,) = [row["finding_id"] for row in everything if row["hidden_by"]]
+    assert run("evidence", case, name).exit_code == 0
+
+
+def test_the_report_counts_what_is_hidden(tmp_path: Path) -> None:
+    text = allow(BAD, feed="<script>alert(1)</script>", more="# reason: a <b>sandbox</b>\n")
+    case = made(tmp_path, both(), text)
+    page = report.write(case, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Findings hidden by allow lists" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert "a <b>sandbox" not in page

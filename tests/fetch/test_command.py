@@ -1,0 +1,81 @@
+"""`flowbench fetch` as a person types it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+from flowbench.fetch import bucket_layout
+from tests.cli.test_cli import run
+from tests.fetch.conftest import ACCOUNT, flow_log
+
+FOLDER = f"AWSLogs/{ACCOUNT}/vpcflowlogs/eu-central-1/2026/09/01"
+NOON = 1788264000
+
+
+def key(minute: str) -> str:
+    return f"{FOLDER}/{ACCOUNT}_vpcflowlogs_eu-central-1_fl-0a_20260901T12{minute}Z_1a2b.log.gz"
+
+
+def test_from_a_bucket_to_the_case(bucket, case) -> None:
+    sizes = [len(flow_log(NOON + m, count=3)) for m in (0, 5)]
+    for minute in (0, 5):
+        bucket.put(key(f"{minute:02}"), flow_log(NOON + minute, count=3))
+    url = f"s3://{bucket.name}"
+    words = [url, "--from", "2026-09-01T12:00", "--until", "2026-09-01T13:00"]
+    words = ["fetch", case.path, *words, "--endpoint-url", bucket.endpoint]
+    dry = run(*words, "--dry-run", "--format", "json")
+    assert (dry.exit_code, json.loads(dry.stdout)) == (
+        0,
+        [
+            {
+                "kind": "flow-logs", "account": ACCOUNT, "region": "eu-central-1",
+                "chosen_by": "name", "objects": 2, "bytes": sum(sizes), "here": 0,
+                "to_fetch": sum(sizes),
+            }
+        ],
+    )  # fmt: skip
+    assert f"2 objects, 0 of them here already: {sum(sizes)} B to fetch" in dry.stderr
+    assert not (case.path / "evidence").exists()
+    assert [entry["action"] for entry in custody(case.path)] == ["create"]
+    bare = run(*words, "--no-ingest")
+    assert (bare.exit_code, bare.stdout) == (0, "")
+    assert f"fetched 2 ({sum(sizes)} B)" in bare.stderr
+    assert [entry["action"] for entry in custody(case.path)] == ["create", "fetch"]
+    again = run(*words)
+    assert "2 objects, 2 of them here already: 0 B to fetch" in again.stderr
+    assert "flow-logs" in again.stdout
+    assert len(run("flows", case.path, "--format", "jsonl").stdout.splitlines()) == 6
+    assert run("verify", case.path).exit_code == 0
+
+
+def test_help_keeps_its_lists() -> None:
+    lines = [line.strip() for line in run("fetch", "--help").output.splitlines()]
+    assert "logs://GROUP         events of a CloudWatch Logs group, in whole hours" in lines
+    assert "flowbench new CASE" in [line.strip() for line in run("--help").output.splitlines()]
+
+
+def test_the_command_knows_all_kinds() -> None:
+    assert importlib.import_module("flowbench.cli.fetch")._KINDS == bucket_layout.KINDS
+
+
+def test_what_is_said_wrong_is_said_plainly(bucket, case) -> None:
+    def said(*words: str) -> str:
+        result = run("fetch", case.path, *words, "--endpoint-url", bucket.endpoint)
+        assert result.exit_code == 2
+        return result.stderr.strip()
+
+    url = f"s3://{bucket.name}"
+    assert said(url) == "flowbench: --from is missing: when does the period begin?"
+    assert said(url, "--from", "soon").startswith("flowbench: soon is no time")
+    assert said("ftp://x", "--from", "2026-09-01").startswith("flowbench: ftp://x is nothing to")
+    assert said(url, "--from", "2026-09-01") == f"flowbench: {url}: nothing lies there"
+    bucket.put("x.gz", b"x", "2026-08-01T00:00")
+    empty = run(
+        "fetch", case.path, url, "--from", "2026-09-01", "--endpoint-url", bucket.endpoint
+    )  # fmt: skip
+    assert (empty.exit_code, "0 objects" in empty.stderr) == (0, True)
+
+
+def custody(path) -> list[dict]:
+    return [json.loads(line) for line in (path / "custody.jsonl").read_text().splitlines()]

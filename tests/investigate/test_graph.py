@@ -1,0 +1,203 @@
+"""Graphs: the right ends, sums and verdicts; and reach that never goes back in time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import pandas as pd
+import pytest
+
+from flowbench.case import Case
+from flowbench.errors import InputError
+from flowbench.investigate import graph
+from tests.story import DATABASE, EXIT, HOST, HOSTILE, POOL, WEB, stamp, story
+from tests.traffic import T0, interface, make_case, refused, talk
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return story(tmp_path_factory.mktemp("graph") / "story")
+
+
+def at(seconds: int) -> pd.Timestamp:
+    return pd.Timestamp(T0 + seconds, unit="s", tz="UTC")
+
+
+def test_edges_sum_connections_from_initiator_to_responder(case: Case) -> None:
+    whole = graph.communication(case)
+    assert sorted(whole.edges) == [
+        (HOST, DATABASE), (HOST, EXIT), (HOST, POOL), (WEB, DATABASE),
+    ]  # fmt: skip
+    beat = whole.edges[HOST, EXIT]
+    assert (beat["connections"], beat["refused"], beat["answered"]) == (72, 0, 72)
+    assert (beat["bytes_out"], beat["bytes_in"]) == (72 * 800, 72 * 3_000)
+    assert (beat["ports"], beat["verdict"], beat["listed"]) == ("443", "listed", True)
+    assert (beat["first_seen"], beat["last_seen"]) == (at(60), at(6 * 3600 - 181))
+    assert whole.edges[HOST, DATABASE]["verdict"] == "refused"
+    assert whole.edges[HOST, DATABASE]["refused"] == 8
+    assert whole.edges[WEB, DATABASE]["verdict"] == "accepted"
+
+
+def test_nodes_know_what_the_address_book_knows(case: Case) -> None:
+    whole = graph.communication(case)
+    assert whole.nodes[HOST] == {
+        "label": HOSTILE, "name": HOSTILE, "address": HOST, "inside": True, "service": "ec2",
+        "vpc": "vpc-1", "kinds": "", "lapsed": "",
+    }  # fmt: skip
+    assert whole.nodes[DATABASE]["service"] == "rds"
+    assert whole.nodes[POOL]["kinds"] == "mining"
+    assert not whole.nodes[POOL]["inside"]
+
+
+@pytest.mark.parametrize(
+    ("level", "edges"),
+    [
+        ("instance", [("10.0.0.7", DATABASE), ("i-0aaaa1111", DATABASE),
+                      ("i-0aaaa1111", EXIT), ("i-0aaaa1111", POOL)]),
+        ("subnet", [("subnet-1", EXIT), ("subnet-1", POOL), ("subnet-1", "subnet-1"),
+                    ("subnet-2", "subnet-1")]),
+        ("vpc", [("vpc-1", EXIT), ("vpc-1", POOL), ("vpc-1", "vpc-1")]),
+    ],
+)  # fmt: skip
+def test_levels(case: Case, level: str, edges: list[tuple[str, str]]) -> None:
+    drawn = graph.communication(case, level)
+    assert sorted(drawn.edges) == edges
+    if level == "vpc":  # refused by some and answered by others is answered
+        assert drawn.edges["vpc-1", "vpc-1"]["connections"] == 9
+        assert drawn.edges["vpc-1", "vpc-1"]["verdict"] == "accepted"
+        assert drawn.edges["vpc-1", "vpc-1"]["ports"] == "3306"
+
+
+def test_a_listing_counts_in_its_period_only(tmp_path: Path) -> None:
+    """Listed before 10:00 only: the talk at midnight is listed, that at noon is not."""
+    listing = (
+        "indicator,kind,feed,confidence,valid_from,valid_until,description\n"
+        f"{POOL},mining,pools,,,2026-09-01T10:00:00Z,\n"
+        f"{EXIT},tor,exits,,2026-09-01T10:00:00Z,,\n"
+        f"{EXIT},scanner,noise,,,2026-08-01T10:00:00Z,\n"
+    )
+    records = [
+        *talk(HOST, POOL, 443, T0),
+        *talk(WEB, POOL, 443, T0 + 12 * 3600),
+        *talk(HOST, EXIT, 443, T0, source_port=40_002),
+    ]
+    drawn = graph.communication(make_case(tmp_path, records, indicators=listing))
+    verdicts = {ends: drawn.edges[ends]["verdict"] for ends in drawn.edges}
+    assert verdicts == {
+        (HOST, POOL): "listed", (WEB, POOL): "accepted", (HOST, EXIT): "accepted",
+    }  # fmt: skip
+    assert (drawn.nodes[POOL]["kinds"], drawn.nodes[POOL]["lapsed"]) == ("mining", "")
+    assert (drawn.nodes[EXIT]["kinds"], drawn.nodes[EXIT]["lapsed"]) == ("", "scanner, tor")
+
+
+def test_an_unknown_level_names_the_known_ones(case: Case) -> None:
+    with pytest.raises(InputError, match="address, instance, subnet, vpc"):
+        graph.communication(case, "planet")
+
+
+def test_twice_the_same_graph(case: Case) -> None:
+    one, two = graph.communication(case), graph.communication(case)
+    assert list(one.nodes(data=True)) == list(two.nodes(data=True))
+    assert list(one.edges(data=True)) == list(two.edges(data=True))
+
+
+def test_around_goes_against_the_arrows_too(case: Case) -> None:
+    whole = graph.communication(case)
+    assert sorted(graph.around(whole, DATABASE)) == sorted([DATABASE, HOST, WEB])
+    assert sorted(graph.around(whole, DATABASE, hops=2)) == sorted(
+        [DATABASE, HOST, WEB, POOL, EXIT]
+    )
+    with pytest.raises(InputError, match=r"192\.0\.2\.1 takes part in no connection"):
+        graph.around(whole, "192.0.2.1")
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Case:
+    """1 → 2 (at 600) → 3 (before and after) → 4 (before only); 1 is refused at 5; 9 → 1."""
+    a, b, c, d, e, f = (f"10.0.0.{n}" for n in (1, 2, 3, 4, 5, 9))
+    records = [
+        *talk(b, d, 22, T0, source_port=40_000),  # 2 → 4 before anything reached 2
+        *talk(a, b, 22, T0 + 600, source_port=40_001),
+        *talk(b, c, 22, T0 + 120, source_port=40_002),
+        *talk(b, c, 22, T0 + 1800, source_port=40_003),
+        *talk(c, d, 22, T0 + 1200, source_port=40_004),  # 3 → 4 before 3 was reached
+        refused(a, e, 3306, T0 + 900),
+        *talk(f, a, 22, T0 + 60, source_port=40_005),
+        *talk(e, d, 22, T0 + 3000, source_port=40_006),  # 5 turned 1 away: no way on
+    ]
+    return make_case(tmp_path, records, interfaces=[interface(a, "one")])
+
+
+def test_reach_follows_only_what_comes_after(chain: Case) -> None:
+    reach = graph.reachable(chain, "10.0.0.1")
+    assert dict(reach.nodes(data="arrival")) == {
+        "10.0.0.1": at(0), "10.0.0.2": at(600), "10.0.0.3": at(1800),
+    }  # fmt: skip
+    assert sorted(reach.edges) == [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.3")]
+    onward = reach.edges["10.0.0.2", "10.0.0.3"]
+    assert (onward["connections"], onward["first_seen"]) == (1, at(1800))  # not the one before
+    assert reach.graph["about"] == "10.0.0.1"
+
+
+def test_reach_after_a_moment(chain: Case) -> None:
+    assert list(graph.reachable(chain, "10.0.0.1", after=at(700))) == ["10.0.0.1"]
+    early = graph.reachable(chain, "10.0.0.2", after=at(0))
+    assert dict(early.nodes(data="arrival")) == {
+        "10.0.0.2": at(0), "10.0.0.3": at(120), "10.0.0.4": at(0),
+    }  # fmt: skip
+
+
+def test_a_shorter_way_that_is_later_loses(tmp_path: Path) -> None:
+    one, two, three, four = (f"10.0.0.{n}" for n in (1, 2, 3, 4))
+    records = [
+        *talk(one, three, 22, T0 + 3600, source_port=40_001),  # straight, but late
+        *talk(one, two, 22, T0 + 60, source_port=40_002),
+        *talk(two, three, 22, T0 + 120, source_port=40_003),
+        *talk(three, four, 22, T0 + 600, source_port=40_004),  # open only to the earlier arrival
+    ]
+    reach = graph.reachable(make_case(tmp_path, records), one)
+    assert reach.nodes[three]["arrival"] == at(120)
+    assert reach.nodes[four]["arrival"] == at(600)
+
+
+def test_an_address_that_opened_nothing_reaches_itself(chain: Case) -> None:
+    alone = graph.reachable(chain, "10.9.9.9")
+    assert list(alone) == ["10.9.9.9"]
+    assert alone.number_of_edges() == 0
+
+
+def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
+    case = Case.create(tmp_path / "empty")
+    assert len(graph.communication(case)) == 0
+    assert nx.is_empty(graph.reachable(case, "10.0.0.1"))
+
+
+def test_an_address_that_changed_hands_belongs_to_each_in_its_time(tmp_path) -> None:
+    def listed(name: str, instance: str, at: int) -> dict:
+        attached = {"InstanceId": instance, "AttachTime": stamp(at)}
+        return interface("10.0.0.5", name, Attachment=attached)
+
+    records = [
+        *talk("10.0.0.5", "203.0.113.1", 443, T0, interface_id="eni-one"),
+        *talk(
+            "10.0.0.5", "203.0.113.2", 443, T0 + 7200, interface_id="eni-two", source_port=41_000
+        ),
+        *talk(
+            "10.0.0.5", "203.0.113.2", 443, T0 + 9000, interface_id="eni-two", source_port=42_000
+        ),
+    ]
+    case = make_case(tmp_path, records, interfaces=[listed("one", "i-1", T0 - 60)])
+    (tmp_path / "later.json").write_text(
+        json.dumps({"NetworkInterfaces": [listed("two", "i-2", T0 + 3600)]})
+    )
+    case.ingest(tmp_path / "later.json")
+    whole = graph.communication(case, "instance")
+    assert {(a, b): e["connections"] for a, b, e in whole.edges(data=True)} == {
+        ("i-1", "203.0.113.1"): 1, ("i-2", "203.0.113.2"): 2,
+    }  # fmt: skip
+    assert whole.nodes["i-1"]["name"] == "one"
+    assert whole.nodes["i-1"]["address"] == "10.0.0.5"
+    known = graph.communication(case).nodes["10.0.0.5"]
+    assert (known["name"], known["label"], known["service"]) == ("one / two", "one / two", "ec2")

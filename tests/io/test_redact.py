@@ -1,0 +1,61 @@
+"""Secrets leave the evidence when it is read; what only points at one stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowbench.io.redact import REDACTED, redact, scrub
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["password", "masterUserPassword", "MasterUserPassword", "secretAccessKey", "SecretAccessKey",
+     "sessionToken", "session_token", "X-Amz-Security-Token", "userData", "secretString",
+     "privateKey", "privateKeyPlaintext", "Plaintext", "webIdentityToken", "SAMLAssertion",
+     "DB_PASSWORD", "clientSecret", "token", "keyMaterial", "passwordData", "SECRETSTRING"],
+)  # fmt: skip
+def test_secrets_by_their_key(key: str) -> None:
+    assert redact({"a": [{key: "s3cr3t"}]}) == {"a": [{key: REDACTED}]}
+    assert redact({key: {"value": "s3cr3t"}}) == {key: REDACTED}
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["secretId", "accessKeyId", "nextToken", "clientToken", "passwordResetRequired", "keyName",
+     "tokenVersion", "userName", "publicKey"],
+)  # fmt: skip
+def test_what_points_at_a_secret_stays(key: str) -> None:
+    assert redact({key: "x"}) == {key: "x"}
+
+
+def test_a_secret_that_is_not_there_is_not_made_up() -> None:
+    absent = {"password": None, "plaintext": False, "userData": ""}
+    assert redact(absent) == absent
+
+
+def test_a_named_value() -> None:
+    variables = [{"name": "DB_PASSWORD", "value": "s3cr3t"}, {"name": "HOME", "value": "/root"}]
+    assert redact(variables) == [{"name": "DB_PASSWORD", "value": REDACTED}, variables[1]]
+    assert redact({"Key": "token", "Value": "s3cr3t"}) == {"Key": "token", "Value": REDACTED}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('{"sessionToken": "s3cr3t", "a": 1}', '{"sessionToken": "[redacted]", "a": 1}'),
+        ('{\\"secretAccessKey\\":\\"s3cr3t\\"}', '{\\"secretAccessKey\\":\\"[redacted]\\"}'),
+        ("export AWS_SESSION_TOKEN=s3cr3t; ls", "export AWS_SESSION_TOKEN=[redacted] ls"),
+        ("mysql --password=s3cr3t -h db", "mysql --password=[redacted] -h db"),
+        ("{accessKeyId=AKIA1, secretAccessKey=s3cr3t}",
+         "{accessKeyId=AKIA1, secretAccessKey=[redacted]}"),
+        ("arn:aws:secretsmanager:eu-1:1:secret:db", "arn:aws:secretsmanager:eu-1:1:secret:db"),
+        ("no secret here", "no secret here"),
+    ],
+)  # fmt: skip
+def test_secrets_spelt_out_in_a_text(text: str, left: str) -> None:
+    assert scrub(text) == left
+    assert redact({"commands": [text]}) == {"commands": [left]}
+
+
+def test_what_no_table_can_hold_is_replaced() -> None:
+    assert redact({"a\0": "x\ud800", "n": float("nan")}) == {"a\ufffd": "x\ufffd", "n": None}

@@ -1,0 +1,234 @@
+"""GuardDuty findings: both spellings, every container, each kind of action."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbench.errors import BadRecord
+from flowbench.loaders.aws import guardduty
+
+FINDING: dict[str, Any] = {
+    "schemaVersion": "2.0",
+    "accountId": "111122223333",
+    "region": "us-east-1",
+    "id": "aabbccddeeff",
+    "arn": "arn:aws:guardduty:us-east-1:111122223333:detector/d1/finding/aabb",
+    "type": "CryptoCurrency:EC2/BitcoinTool.B",
+    "severity": 8,
+    "createdAt": "2026-09-01T03:30:00.000Z",
+    "updatedAt": "2026-09-01T04:30:00.000Z",
+    "title": "Mining",
+    "description": "The instance mines.",
+    "resource": {
+        "resourceType": "Instance",
+        "instanceDetails": {
+            "instanceId": "i-0ffffeeee11112222",
+            "networkInterfaces": [
+                {"networkInterfaceId": "eni-0aaa", "privateIpAddress": "10.0.9.8"},
+                {"networkInterfaceId": "eni-0ccc", "privateIpAddress": "10.0.9.9"},
+            ],
+        },
+    },
+    "service": {
+        "count": 4,
+        "archived": False,
+        "eventFirstSeen": "2026-09-01T03:12:00.000Z",
+        "eventLastSeen": "2026-09-01T04:21:00.000Z",
+        "additionalInfo": {"threatListName": "ProofPoint"},
+        "evidence": {
+            "threatIntelligenceDetails": [
+                {"threatListName": "ProofPoint", "threatNames": []},
+                {"threatListName": "Own", "threatNames": []},
+            ]
+        },
+        "action": {
+            "actionType": "NETWORK_CONNECTION",
+            "networkConnectionAction": {
+                "connectionDirection": "OUTBOUND",
+                "blocked": False,
+                "protocol": "tcp",
+                "localNetworkInterface": "eni-0ccc",
+                "localPortDetails": {"port": 44122, "portName": "Unknown"},
+                "localIpDetails": {"ipAddressV4": "10.0.9.9"},
+                "remotePortDetails": {"port": 3333, "portName": "Unknown"},
+                "remoteIpDetails": {"ipAddressV4": "192.0.2.55"},
+            },
+        },
+    },
+}
+
+
+def pascal(value: Any) -> Any:
+    """The finding as the SDK spells it."""
+    if isinstance(value, dict):
+        return {key[:1].upper() + key[1:]: pascal(inside) for key, inside in value.items()}
+    return [pascal(inside) for inside in value] if isinstance(value, list) else value
+
+
+def with_action(action: object, **changes: object) -> dict[str, Any]:
+    return FINDING | {"service": FINDING["service"] | {"action": action} | changes}
+
+
+def test_a_finding() -> None:
+    (row,) = guardduty.TABLE.rows([guardduty.row(FINDING)]).to_pylist()
+    assert row == {
+        "alert_id": "aabbccddeeff",
+        "type": "CryptoCurrency:EC2/BitcoinTool.B",
+        "title": "Mining",
+        "description": "The instance mines.",
+        "severity": 8.0,
+        "severity_label": "high",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "created_at": datetime(2026, 9, 1, 3, 30, tzinfo=UTC),
+        "updated_at": datetime(2026, 9, 1, 4, 30, tzinfo=UTC),
+        "first_seen": datetime(2026, 9, 1, 3, 12, tzinfo=UTC),
+        "last_seen": datetime(2026, 9, 1, 4, 21, tzinfo=UTC),
+        "count": 4,
+        "resource_type": "Instance",
+        "instance_id": "i-0ffffeeee11112222",
+        "interface_ids": ["eni-0ccc", "eni-0aaa"],
+        "local_address": "10.0.9.9",
+        "local_port": 44122,
+        "remote_address": "192.0.2.55",
+        "remote_port": 3333,
+        "protocol": "TCP",
+        "direction": "OUTBOUND",
+        "blocked": False,
+        "domain": None,
+        "api": None,
+        "access_key_id": None,
+        "principal_name": None,
+        "archived": False,
+        "sample": False,
+        "threat_lists": ["ProofPoint", "Own"],
+        "source": None,
+        "line": None,
+        "item": None,
+    }
+
+
+def test_both_spellings_give_the_same_row() -> None:
+    spoken = pascal(FINDING)
+    spoken["Service"]["AdditionalInfo"] = {
+        "Type": "default",
+        "Value": '{"threatListName": "ProofPoint"}',
+    }
+    assert guardduty.row(spoken) == guardduty.row(FINDING)
+
+
+def test_containers() -> None:
+    event = {"version": "0", "detail-type": "GuardDuty Finding", "detail": FINDING}
+    assert guardduty.claim({"Findings": [pascal(FINDING)]}) == [pascal(FINDING)]
+    assert guardduty.claim({"findings": [FINDING]}) == [FINDING]
+    assert guardduty.claim({"Findings": []}) == []
+    assert guardduty.claim(FINDING) == [FINDING]
+    assert guardduty.claim([FINDING, None]) == [FINDING, None]
+    assert guardduty.claim(event) == [event]
+    assert guardduty.row(event) == guardduty.row(FINDING)
+
+
+def test_findings_of_security_hub_are_another_kind() -> None:
+    hub = pascal(FINDING) | {"ProductArn": "arn:aws:securityhub:::product/aws/guardduty"}
+    assert guardduty.claim({"Findings": [hub]}) is None
+    assert guardduty.claim({"Findings": ["x"]}) is None
+
+
+def test_a_port_probe_tells_its_first_probe() -> None:
+    probe = {
+        "localPortDetails": {"port": 22},
+        "localIpDetails": {"ipAddressV4": "10.0.9.9"},
+        "remoteIpDetails": {"ipAddressV4": "198.51.100.7"},
+    }
+    row = guardduty.row(
+        with_action({"portProbeAction": {"blocked": True, "portProbeDetails": [probe, None]}})
+    )
+    assert (row["local_port"], row["remote_address"], row["blocked"]) == (22, "198.51.100.7", True)
+
+
+def test_a_look_up() -> None:
+    row = guardduty.row(
+        with_action({"dnsRequestAction": {"domain": "Pool.example.net", "protocol": "UDP"}})
+    )
+    assert (row["domain"], row["protocol"]) == ("pool.example.net", "UDP")
+    assert row["local_address"] == "10.0.9.8"  # the instance's, for want of the action's own
+
+
+def test_an_api_call_by_a_stolen_key() -> None:
+    call = {
+        "api": "RunInstances",
+        "remoteIpDetails": {"ipAddressV6": "2001:DB8::7"},
+        "domainDetails": {"domain": "cloudformation.amazonaws.com"},
+    }
+    key = {"accessKeyId": "ASIAEXAMPLE", "userName": "web", "principalId": "AROA:i-1"}
+    record = with_action({"awsApiCallAction": call}) | {
+        "resource": {"resourceType": "AccessKey", "accessKeyDetails": key}
+    }
+    row = guardduty.row(record)
+    assert (row["api"], row["access_key_id"], row["principal_name"]) == (
+        "RunInstances",
+        "ASIAEXAMPLE",
+        "web",
+    )
+    assert (row["remote_address"], row["domain"], row["instance_id"]) == ("2001:db8::7", None, None)
+
+
+@pytest.mark.parametrize(
+    ("severity", "label"),
+    [(1, "low"), (3.9, "low"), (4, "medium"), (6.9, "medium"), (7.0, "high"), (8.9, "high"),
+     (9, "critical"), (None, None), ("8", None), (True, None), (float("nan"), None)],
+)  # fmt: skip
+def test_severity_bands(severity: object, label: str | None) -> None:
+    assert guardduty.row(FINDING | {"severity": severity})["severity_label"] == label
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"id": None}, "no id"),
+        ({"type": 5.5}, "no type"),
+        ({"createdAt": None, "updatedAt": None}, "no updatedAt"),
+        ({"createdAt": "", "updatedAt": "soon"}, "updatedAt is not a time: 'soon'"),
+    ],
+)
+def test_what_a_finding_cannot_be_without(change: dict, reason: str) -> None:
+    with pytest.raises(BadRecord, match=f"^{reason}$"):
+        guardduty.row(FINDING | change)
+
+
+def test_a_finding_never_updated_counts_from_its_creation() -> None:
+    row = guardduty.row(FINDING | {"updatedAt": None})
+    assert row["updated_at"] == datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
+
+
+def test_findings_that_others_recorded(samples: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    rows = []
+    for path in sorted(samples.glob("guardduty/*.yml")):
+        for test in yaml.safe_load(path.read_text()).get("Tests", []):
+            rows += [guardduty.row(found) for found in guardduty.claim(test["Log"]) or []]
+    table = guardduty.TABLE.rows(rows)
+    assert table.num_rows == 8
+    assert Counter((row["severity_label"], row["sample"]) for row in table.to_pylist()) == {
+        ("critical", False): 1,
+        ("critical", True): 1,
+        ("high", False): 1,
+        ("high", True): 1,
+        ("medium", False): 1,
+        ("medium", True): 1,
+        ("low", False): 1,
+        ("low", True): 1,
+    }
+    assert Counter(table["type"].to_pylist()) == {
+        "PrivilegeEscalation:IAMUser/AdministrativePermissions": 6,
+        "AttackSequence:IAM/CompromisedCredentials": 1,
+        "AttackSequence:S3/CompromisedData": 1,
+    }
+    assert Counter(table["api"].to_pylist()) == {"PutRolePolicy": 6, None: 2}
+    # Some exports write times with a space and nanoseconds.
+    assert datetime(2025, 2, 25, 20, 40, 6, 721000, tzinfo=UTC) in table["updated_at"].to_pylist()

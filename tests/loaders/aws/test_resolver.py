@@ -1,0 +1,99 @@
+"""Resolver query logs: names as they are compared, answers as addresses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flowbench.errors import BadRecord
+from flowbench.loaders.aws import resolver
+
+QUERY = {
+    "version": "1.100000",
+    "account_id": "111122223333",
+    "region": "us-east-1",
+    "vpc_id": "vpc-0bbb",
+    "query_timestamp": "2026-09-01T03:11:55Z",
+    "query_name": "Pool.Example.NET.",
+    "query_type": "A",
+    "query_class": "IN",
+    "rcode": "NOERROR",
+    "answers": [
+        {"Rdata": "Eu.Pool.example.net.", "Type": "CNAME", "Class": "IN"},
+        {"Rdata": "192.0.2.55", "Type": "A", "Class": "IN"},
+        {"Rdata": "2001:DB8::55", "Type": "AAAA", "Class": "IN"},
+        {"Rdata": "v=spf1 -all", "Type": "TXT", "Class": "IN"},
+    ],
+    "srcaddr": "10.0.9.9",
+    "srcport": "43210",
+    "transport": "UDP",
+    "srcids": {"instance": "i-0ffffeee"},
+    "firewall_rule_action": "ALERT",
+}
+
+
+def test_a_query() -> None:
+    (row,) = resolver.TABLE.rows([resolver.row(QUERY)]).to_pylist()
+    assert row == {
+        "query_time": datetime(2026, 9, 1, 3, 11, 55, tzinfo=UTC),
+        "name": "pool.example.net",
+        "query_type": "A",
+        "rcode": "NOERROR",
+        "answers": ["192.0.2.55", "2001:db8::55"],
+        "canonical_names": ["eu.pool.example.net"],
+        "srcaddr": "10.0.9.9",
+        "srcport": 43210,
+        "instance_id": "i-0ffffeee",
+        "vpc_id": "vpc-0bbb",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "transport": "UDP",
+        "firewall_action": "ALERT",
+        "source": None,
+        "line": None,
+        "item": None,
+    }
+
+
+def test_the_documented_spelling_of_answers_is_read_as_well() -> None:
+    answers = [{"rdata": "192.0.2.7", "answer_type": "A", "answer_class": "IN"}]
+    assert resolver.row(QUERY | {"answers": answers})["answers"] == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize("answers", [None, "192.0.2.1", 5, [None, [], {}, {"Type": "A"}], {}])
+def test_odd_answers_are_no_answers(answers: object) -> None:
+    row = resolver.row(QUERY | {"answers": answers})
+    assert (row["answers"], row["canonical_names"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("port", "read"),
+    [("53", 53), (53, 53), ("-1", None), ("65536", None), ("x", None), (1.5, None), (None, None)],
+)
+def test_ports(port: object, read: int | None) -> None:
+    assert resolver.row(QUERY | {"srcport": port})["srcport"] == read
+
+
+def test_containers() -> None:
+    assert resolver.claim(QUERY) == [QUERY]
+    assert resolver.claim([QUERY, 5]) == [QUERY, 5]
+    assert resolver.claim({"query_name": "x"}) is None
+
+
+def test_the_root_stays_a_dot() -> None:
+    assert resolver.row(QUERY | {"query_name": "."})["name"] == "."
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"query_name": None}, "no query_name"),
+        ({"query_name": ["a"]}, "no query_name"),
+        ({"query_timestamp": None}, "no query_timestamp"),
+        ({"query_timestamp": "yesterday"}, "query_timestamp is not a time: 'yesterday'"),
+    ],
+)
+def test_what_a_query_cannot_be_without(change: dict, reason: str) -> None:
+    with pytest.raises(BadRecord, match=f"^{reason}$"):
+        resolver.row(QUERY | change)

@@ -1,0 +1,184 @@
+"""Databases in MaxMind's format: what they say, whatever their maker, and the damaged ones."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import ipaddress
+import random
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import maxminddb
+import pyarrow as pa
+import pytest
+
+from flowbench.loaders import dispatch
+from flowbench.loaders.base import File
+from flowbench.loaders.geo import mmdb
+from flowbench.loaders.geo.csv import country, system
+from tests.loaders.geo.test_csv import read
+
+
+def said(rows: pa.Table, address: str) -> tuple[str | None, int | None, str | None] | None:
+    """What the ranges say of an address."""
+    wanted = ipaddress.ip_address(address)
+    for row in rows.to_pylist():
+        first, last = (ipaddress.ip_address(row[end]) for end in ("first", "last"))
+        if first.version == wanted.version and first <= wanted <= last:
+            return row["country"], row["asn"], row["owner"]
+    return None
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "known"),
+    [
+        ("GeoLite2-Country-Test", "81.2.69.142", ("GB", None, None)),
+        ("GeoLite2-Country-Test", "2001:218::1", ("JP", None, None)),
+        ("GeoLite2-City-Test", "81.2.69.142", ("GB", None, None)),
+        ("GeoLite2-City-Test", "216.160.83.56", ("US", None, None)),
+        ("GeoLite2-City-Test", "67.43.156.1", ("BT", None, None)),
+        ("GeoLite2-City-Test", "89.160.20.112", ("SE", None, None)),
+        ("GeoIP2-City-Test", "2.2.3.9", ("GB", None, None)),
+        ("GeoLite2-ASN-Test", "1.0.0.9", (None, 15169, "Google Inc.")),
+        ("GeoLite2-ASN-Test", "1.128.0.1", (None, 1221, "Telstra Pty Ltd")),
+        ("GeoIP2-ISP-Test", "1.0.128.9", (None, None, "TOT Public Company Limited")),
+        ("GeoLite2-City-Test", "9.9.9.9", None),
+    ],
+)
+def test_known_answers(tmp_path, samples, name, address, known) -> None:
+    rows, bad, kind = read(
+        tmp_path, gzip.compress((samples / f"geo/maxmind-test/{name}.mmdb").read_bytes())
+    )
+    assert (kind, bad) == ("geography", [])
+    assert said(rows, address) == known
+    assert set(rows["database"].to_pylist()) == {name.removesuffix("-Test")}
+    assert set(rows["published"].to_pylist()) == {datetime(2026, 2, 4, 22, 49, 29, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GeoLite2-Country-Test", "GeoIP2-Country-Test", "GeoLite2-ASN-Test", "GeoIP2-ISP-Test"],
+)
+def test_every_network_is_read_as_the_makers_reader_reads_it(samples, name) -> None:
+    path = samples / f"geo/maxmind-test/{name}.mmdb"
+    expected: dict[tuple[int, int], object] = {}
+    with maxminddb.open_database(path, maxminddb.MODE_MEMORY) as database:
+        for network, record in database:
+            words = mmdb._words(record)
+            if words != (None, None, None):
+                expected[network.version, int(network[0])] = (int(network[-1]), words)
+    ranges = mmdb._ranges(path.read_bytes())
+    joined = []
+    for (version, first), (last, words) in sorted(expected.items()):
+        before = joined[-1] if joined else [0, 0, 0, None]
+        if (before[0], before[2] + 1, before[3]) == (version, first, words):
+            before[2] = last
+            continue
+        joined.append([version, first, last, words])
+    found = [
+        [4 if r.bits == 32 else 6, r.first, r.last, (r.country, r.asn, r.owner)] for r in ranges
+    ]
+    assert sorted(found, key=lambda r: r[:2]) == joined
+    assert len(joined) > 100
+
+
+def test_a_whole_country_database(samples) -> None:
+    path = samples / "geo/iptoasn/iptoasn-country-ipv4.mmdb"
+    ranges = mmdb._ranges(path.read_bytes())
+    assert len(ranges) == 225_130  # of 315,308 networks
+    with maxminddb.open_database(path) as database:
+        for found in ranges[::500]:
+            for end in (found.first, found.last):
+                known = database.get(ipaddress.ip_address(end))
+                assert known == {"country_code": found.country}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("MaxMind-DB-test-broken-pointers-24", "outside of its data|bad data"),
+        ("MaxMind-DB-test-broken-search-tree-24", "search tree"),
+        ("GeoIP2-Anonymous-IP-Test", "without countries or network owners"),
+    ],
+)
+def test_what_cannot_be_used_says_so(tmp_path, samples, name, reason) -> None:
+    rows, bad, kind = read(tmp_path, (samples / f"geo/maxmind-test/{name}.mmdb").read_bytes())
+    assert (rows.num_rows, kind, len(bad)) == (0, "geography", 1)
+    assert pa.compute.any(
+        pa.compute.match_substring_regex(pa.array([bad[0]["reason"]]), reason)
+    ).as_py(), bad[0]["reason"]
+
+
+def test_a_database_cut_short_never_loads_by_half(tmp_path, samples) -> None:
+    raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
+    end = raw.rfind(mmdb.ENDS)
+    for cut in (raw[:9_000] + raw[end:], raw[: end + 40], raw[end:]):
+        rows, bad, _ = read(tmp_path, cut)
+        assert (rows.num_rows, len(bad)) == (0, 1)
+
+
+def test_a_tree_that_leads_into_itself_ends(tmp_path, samples) -> None:
+    raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
+    path = samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb"
+    about = maxminddb.open_database(path).metadata()
+    tree = about.node_count * about.record_size // 4
+    anywhere = random.Random(1).choices(range(about.node_count), k=about.node_count)
+    astray = b"".join((node << 32 | node).to_bytes(8, "big")[1:] for node in anywhere)
+    for looped, reason in ((bytes(tree), "deeper than"), (astray, "leads back into itself")):
+        rows, bad, _ = read(tmp_path, looped + raw[tree:])
+        assert rows.num_rows == 0
+        assert reason in bad[0]["reason"]
+
+
+def test_any_damage_is_survived_and_told(samples) -> None:
+    raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
+    chance, told = random.Random(7), 0
+    for _ in range(60):
+        broken = bytearray(raw)
+        for _ in range(2):
+            broken[chance.randrange(len(raw))] = chance.randrange(256)
+        file = File("x.mmdb", "geography", None)
+        rows = list(mmdb.read(file, io.BytesIO(bytes(broken))))
+        assert rows or file.bad
+        told += bool(file.bad)
+    assert 10 < told < 60
+
+
+def test_other_binaries_are_still_unknown(tmp_path) -> None:
+    rows, bad, kind = read(tmp_path, b"\0\1\2" * 100_000)
+    assert (rows.num_rows, kind) == (0, "unknown")
+    assert bad[0]["reason"] == "binary data of no kind flowbench knows"
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"country": {"iso_code": "de"}}, ("DE", None, None)),
+        ({"country": "Germany", "country_code": "DE", "asn": "AS3320", "as_name": "DTAG"},
+         ("DE", 3320, "DTAG")),
+        ({"country": "DE", "asn": "", "name": ""}, ("DE", None, None)),
+        ({"registered_country": {"iso_code": "FR"}}, ("FR", None, None)),
+        ({"traits": {"autonomous_system_number": 1}}, (None, 1, None)),
+        ({"country": {"iso_code": "ZZ"}, "as_name": "a\0b"}, ("", None, "a\ufffdb")),
+        (["not", "a", "map"], (None, None, None)),
+        ({"asn": True, "country": 7}, (None, None, None)),
+    ],
+)  # fmt: skip
+def test_layouts_of_other_makers(record, words) -> None:
+    assert mmdb._words(record) == (words[0] or None, *words[1:])
+
+
+def test_codes_and_numbers() -> None:
+    assert [country(code) for code in ("de", "-", "ZZ", "DEU", None, 5)] == ["DE", *[None] * 5]
+    assert [system(n) for n in ("AS64500", "0", "x", 7, None)] == [64500, None, None, 7, None]
+
+
+def test_a_copy_loads_into_a_case_as_evidence(tmp_path: Path, samples) -> None:
+    path = tmp_path / "country.mmdb"
+    shutil.copy(samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb", path)
+    evidence = dispatch.Evidence.of(path, path.name)
+    tables = [name for name, _ in dispatch.read(evidence)]
+    assert set(tables) == {"geography"}
+    assert (evidence.first_seen, evidence.kind) == (None, "geography")

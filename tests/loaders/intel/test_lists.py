@@ -1,0 +1,312 @@
+"""Indicator lists: what they are told by, every way to write an item, what they say of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowbench.errors import InputError
+from flowbench.loaders.intel import lists as indicator_lists
+
+
+def read(text: str, label: str = "list") -> tuple[list[dict], list[tuple[int, str, str]]]:
+    """The rows and the refused lines of a list."""
+    found = list(indicator_lists.rows(enumerate(text.split("\n"), 1), label))
+    refused = [each for each in found if isinstance(each, tuple)]
+    table = indicator_lists.TABLE.rows(each for each in found if isinstance(each, dict))
+    return table.to_pylist(), refused
+
+
+def only(text: str, label: str = "list") -> dict:
+    rows, refused = read(text, label)
+    assert (len(rows), refused) == (1, [])
+    return {name: value for name, value in rows[0].items() if value is not None}
+
+
+def test_a_line_gives_all_its_networks_or_goes_to_quarantine() -> None:
+    rows, refused = read("192.0.2.0-192.0.2.2\n\t\nnonsense \ud800\n")
+    assert [(row["indicator"], row["line"]) for row in rows] == [
+        ("192.0.2.0/31", 1),
+        ("192.0.2.2", 1),
+    ]
+    assert refused == [(3, "nonsense \ud800", "not an address, network, range or domain")]
+
+
+def test_comments_set_what_holds_for_the_whole_list() -> None:
+    text = """\ufeff# feed: Winter watch
+; kind: Tor
+// confidence: 90
+# valid_from: 2026-08-01T00:00:00Z
+# valid_until: 2026-08-31
+
+192.0.2.1   # a relay
+"""
+    assert only(text, "x") == {
+        "indicator": "192.0.2.1",
+        "type": "address",
+        "kind": "tor",
+        "feed": "Winter watch",
+        "confidence": 90,
+        "valid_from": datetime(2026, 8, 1, tzinfo=UTC),
+        "valid_until": datetime(2026, 8, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        "description": "a relay",
+        "line": 7,
+    }
+
+
+@pytest.mark.parametrize("word", ["allow", "Allowed", "allow-list", "ALLOWLIST", "white list"])
+def test_a_list_that_allows_says_why(word: str) -> None:
+    text = f"# kind: {word}\n# reason: our scanners\n192.0.2.1\n192.0.2.2\n192.0.2.3 # the old one"
+    rows, refused = read(text)
+    assert refused == []
+    assert [(row["kind"], row["description"]) for row in rows] == [
+        ("allow", "our scanners"),
+        ("allow", "our scanners"),
+        ("allow", "the old one"),
+    ]
+    table = f"indicator,kind,reason\n192.0.2.1,{word},a column\n"
+    assert (only(table)["kind"], only(table)["description"]) == ("allow", "a column")
+
+
+@pytest.mark.parametrize("word", ["white", "benign", "disallow", "not allowed", "allowance"])
+def test_no_other_word_makes_a_list_allow(word: str) -> None:
+    assert only(f"# kind: {word}\n192.0.2.1")["kind"] != "allow"
+    # Block lists talk of being let go: only what a list states itself counts.
+    assert only(f"# {word} allow 24 h for removal\n192.0.2.1", "allow_list")["kind"] != "allow"
+
+
+def test_settings_hold_from_where_they_stand() -> None:
+    rows, _ = read("# kind: c2\n192.0.2.1\n# kind: mining\n# feed: b\n192.0.2.2")
+    assert [(row["kind"], row["feed"]) for row in rows] == [("c2", "list"), ("mining", "b")]
+
+
+def test_bare_addresses_are_read_as_any_other_line_is() -> None:
+    lines = ["192.0.2.1", "192.0.2.2", "192.0.2.300", "192.0.02.1", "192.0.2.3 # x", "192.0.2.4"]
+    rows, refused = read("# kind: c2\n" + "\n".join([*lines, "# kind: tor", *lines[:2]]))
+    slowly = [read(f"# kind: {kind}\n{line}")[0][0] | {"line": None} for kind, line in (
+        ("c2", lines[0]), ("c2", lines[1]), ("c2", lines[4]), ("c2", lines[5]),
+        ("tor", lines[0]), ("tor", lines[1]),
+    )]  # fmt: skip
+    assert [row | {"line": None} for row in rows] == slowly
+    assert [row["line"] for row in rows] == [2, 3, 6, 7, 9, 10]
+    assert [line for line, _, _ in refused] == [4, 5]
+
+
+@pytest.mark.parametrize("setting", ["valid_until: soon", "confidence: very", "confidence: 101"])
+def test_a_setting_that_cannot_be_understood_is_said(setting: str) -> None:
+    rows, refused = read(f"# {setting}\n192.0.2.1")
+    name, _, value = setting.partition(": ")
+    assert refused == [(1, f"# {setting}", f"{name} of the list cannot be understood: {value!r}")]
+    assert rows[0]["valid_until"] is rows[0]["confidence"] is None
+
+
+@pytest.mark.parametrize(
+    ("label", "comment", "kind"),
+    [
+        ("tor-exit-nodes", "", "tor"),
+        ("torbulkexitlist", "", "tor"),
+        ("monitor", "", "unspecified"),
+        ("crypto_mining", "", "mining"),
+        ("elf_coinminer", "", "mining"),
+        ("pools", "", "mining"),
+        ("training", "", "unspecified"),
+        ("cobaltstrike_ips", "", "c2"),
+        ("feodo", "", "c2"),
+        ("mass_scanner", "", "scanner"),
+        ("abuse-ch-ipblocklist", "", "reputation"),
+        ("blocklist", "Known Tor exits of August", "tor"),
+        ("blocklist", "C&C servers", "c2"),
+        ("mine", "Reference: https://tor.example/scan", "unspecified"),
+        ("x", "Category : anonymizers", "anonymizer"),
+        ("x", "kind: Card Skimming", "card-skimming"),
+        ("tor", "kind: unspecified", "unspecified"),
+    ],
+)
+def test_the_kind_is_told_by_words(label: str, comment: str, kind: str) -> None:
+    assert only(f"# {comment}\n192.0.2.1", label)["kind"] == kind
+
+
+def test_csv_in_any_order_quoted_or_not() -> None:
+    text = """\
+Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
+80,mining,2026-09-02,192.0.2.55,Pools,2026-08-01T00:00:00Z,"a pool, busy",3333
+,Tor,,Evil.Example,,,,
+"""
+    rows, refused = read(text, "own")
+    assert refused == []
+    assert rows[0] == {
+        "indicator": "192.0.2.55",
+        "type": "address",
+        "kind": "mining",
+        "feed": "Pools",
+        "confidence": 80,
+        "valid_from": datetime(2026, 8, 1, tzinfo=UTC),
+        "valid_until": datetime(2026, 9, 2, 23, 59, 59, 999999, tzinfo=UTC),
+        "port": 3333,
+        "description": "a pool, busy",
+        "source": None,
+        "line": 2,
+    }
+    assert {name: value for name, value in rows[1].items() if value is not None} == {
+        "indicator": "evil.example",
+        "type": "domain",
+        "kind": "tor",
+        "feed": "own",
+        "line": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (  # Feodo Tracker: the header is a comment in old files
+            "# Feodo Tracker Botnet C2 IP Blocklist\n"
+            "# Firstseen,DstIP,DstPort,LastOnline,Malware\n"
+            "2026-10-29 19:16:38,192.0.2.49,80,2026-11-02,Heodo",
+            {"indicator": "192.0.2.49", "kind": "c2", "port": 80, "description": "Heodo",
+             "valid_from": datetime(2026, 10, 29, 19, 16, 38, tzinfo=UTC)},
+        ),
+        (
+            "first_seen_utc,dst_ip,dst_port,c2_status,last_online,malware\r\n"
+            "2026-01-02 03:04:05,192.0.2.50,443,online,2026-04-30,QakBot",
+            {"indicator": "192.0.2.50", "kind": "unspecified", "port": 443},
+        ),
+        (  # ThreatFox
+            '# "first_seen_utc","ioc_id","ioc_value","ioc_type","threat_type","fk_malware",'
+            '"malware_alias","malware_printable","last_seen_utc","confidence_level","reporter"\n'
+            '"2026-09-01 01:39:33", "1844800", "192.0.2.60:8080", "ip:port", "botnet_cc",'
+            ' "win.cobalt_strike", "Agentemis,BEACON", "Cobalt Strike", "", "100", "reporter"',
+            {"indicator": "192.0.2.60", "kind": "c2", "port": 8080, "confidence": 100,
+             "description": "Cobalt Strike"},
+        ),
+        (  # URLhaus
+            "# id,dateadded,url,url_status,last_online,threat,tags,urlhaus_link,reporter\n"
+            '"1","2026-09-01 03:04:05","http://192.0.2.70:8080/a","online","","malware_download",'
+            '"elf,mirai","https://urlhaus.abuse.ch/url/1/","rep"',
+            {"indicator": "192.0.2.70", "kind": "malware", "port": 8080},
+        ),
+        (  # Zeek's intelligence framework
+            "#fields\tindicator\tindicator_type\tmeta.source\tmeta.do_notice\tmeta.desc\n"
+            "192.0.2.80\tIntel::ADDR\tDRB-RA\tF\tC2",
+            {"indicator": "192.0.2.80", "kind": "c2", "feed": "DRB-RA", "description": "C2"},
+        ),
+        ("Indicator;Type\n192.0.2.1;IPv4", {"indicator": "192.0.2.1", "kind": "unspecified"}),
+        ("ip\n192.0.2.1", {"indicator": "192.0.2.1", "type": "address"}),
+        ("domain,category\nevil.example,Phishing", {"type": "domain", "kind": "phishing"}),
+    ],
+    ids=["feodo-2020", "feodo", "threatfox", "urlhaus", "zeek", "semicolons", "single", "domains"],
+)  # fmt: skip
+def test_csv_of_known_feeds(text: str, expected: dict) -> None:
+    row = only(text.replace("\r", ""))
+    assert {name: row.get(name) for name in expected} == expected
+    assert indicator_lists.sniff(text.encode())
+
+
+def test_csv_lines_that_cannot_be_used() -> None:
+    text = 'indicator,kind,first_seen\n192.0.2.1,tor\nnonsense,tor,\n192.0.2.2,tor,once\n"192.0.2.3'
+    rows, refused = read(text)
+    assert rows == []
+    assert [(line, reason) for line, _, reason in refused] == [
+        (2, "not 3 columns as in the header"),
+        (3, "not an address, network, range or domain"),
+        (4, "valid_from is not a time: 'once'"),
+        (5, "not 3 columns as in the header"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        "# only\n# comments\n",
+        "# MIT License\n\nCopyright (c) 2023\n\nPermission is hereby granted.\n",
+        "2 123456789010 eni-1 10.0.0.1 10.0.0.2 443 5000 6 1 1 1 1 ACCEPT OK\n",
+        "version account-id interface-id srcaddr dstaddr\n2 1 eni-1 10.0.0.1 10.0.0.2\n",
+        '192.0.2.1 - - [01/Sep/2026:03:04:05 +0000] "GET / HTTP/1.1" 200 1\n',
+        "192.0.2.0/24,NL,NL-NH,Amsterdam,1098 XH\n",
+        "src_ip,dst_ip,dst_port,category\n192.0.2.1,192.0.2.2,80,web\n",
+        "network,geoname_id,country\n192.0.2.0/24,1,NL\n",
+        "ip,hostname,description\n192.0.2.1,web,our own\n",
+        "requests==2.31\nnotes.txt\nreadme.html\n",
+        "192.0.2.1\n" * 3 + "prose in between\n" * 2,
+        "\0\0\0",
+        "Tue Feb 27 09:27:52 IST 2024\n",
+        '{"ip": "192.0.2.1"}\n',
+    ],
+)
+def test_what_is_no_list(text: str) -> None:
+    assert not indicator_lists.sniff(text.encode())
+
+
+def test_recognition_stands_one_bad_line_in_five_and_a_cut_last_one() -> None:
+    assert indicator_lists.sniff(b"192.0.2.1\n" * 4 + b"prose\n")
+    assert indicator_lists.sniff((b"192.0.2.100\n" * 6000)[: 64 << 10])
+    assert indicator_lists.sniff(b"\xef\xbb\xbf192.0.2.1")
+    assert indicator_lists.sniff("# Liste d\xe9j\xe0 vue\n192.0.2.1\r\n".encode("latin-1"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.one_of(st.text(max_size=40), st.sampled_from(
+    ["indicator,kind", "# ip,feed", "192.0.2.1", "a.example,tor", '"', "# kind:", "1-2", "[.]:1"]
+)), max_size=6))  # fmt: skip
+def test_any_text_is_read_or_refused(lines: list[str]) -> None:
+    read("\n".join(lines))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_looked_at_without_a_fault(head: bytes) -> None:
+    indicator_lists.sniff(head)
+
+
+FOREIGN = 'IP Address,"Threat, so called",Expires,confidence\n192.0.2.1,miner,2026-09-30,80\n'
+MAP = ["indicator=ip address,valid_until=Expires", '"kind=Threat, so called"']
+
+
+def mapped(text: str, words: list[str]) -> list:
+    lines = enumerate(text.split("\n"), 1)
+    return list(indicator_lists.rows(lines, "list", dict(indicator_lists.column_map(words))))
+
+
+def test_columns_have_the_names_that_the_user_gives() -> None:
+    (row,) = mapped(FOREIGN, MAP)
+    assert (row["indicator"], row["kind"], row["line"]) == ("192.0.2.1", "mining", 2)
+    assert row["valid_until"] == datetime(2026, 9, 30, 23, 59, 59, 999999, UTC)
+    assert row["confidence"] == 80  # known by its own name
+    columns = dict(indicator_lists.column_map(MAP))
+    assert indicator_lists.mapped(f"\ufeff# by us\n{FOREIGN}".encode(), columns)
+    assert indicator_lists.mapped(
+        b"\xef\xbb\xbf# IP Address;Expires;Threat, so called\r\n", columns
+    )
+    assert not indicator_lists.mapped(FOREIGN.replace("Expires", "Until").encode(), columns)
+    assert not indicator_lists.mapped(b'"\n\xff,,,\n', columns)
+
+
+def test_a_map_can_say_what_a_name_would_not() -> None:
+    text = "ip,category,type\n192.0.2.1,shop,tor\n"
+    (row,) = mapped(text, ["indicator=ip,kind=type,description=category"])
+    assert (row["kind"], row["description"]) == ("tor", "shop")
+
+
+def test_a_list_without_the_columns_is_read_as_ever() -> None:
+    (row,) = mapped("indicator,kind\n192.0.2.1,tor\n", MAP)
+    assert (row["indicator"], row["kind"]) == ("192.0.2.1", "tor")
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (["indicator"], "not a map of columns: 'indicator'; give each of indicator, kind"),
+        (["indicator="], "not a map"),
+        (["indicator=a,colour=b"], "'colour=b'"),
+        (["indicator=a,indicator=b"], "'indicator=b'"),
+        (["kind=a"], "does not say which column holds the indicator"),
+    ],
+)
+def test_what_is_no_map(words: list[str], wrong: str) -> None:
+    with pytest.raises(InputError, match=wrong):
+        indicator_lists.column_map(words)

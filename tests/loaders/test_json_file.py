@@ -1,0 +1,135 @@
+"""Files of JSON in every arrangement, and what is broken in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowbench import schema
+from flowbench.errors import BadRecord
+from flowbench.io.stream import Opened
+from flowbench.loaders import json_file
+from flowbench.loaders.base import File
+
+
+def _row(record: object) -> dict[str, object]:
+    if not isinstance(record, dict) or "n" not in record:
+        raise BadRecord("no n")
+    return {"n": record["n"], "text": record.get("text")}
+
+
+def _claim(value: object) -> list[object] | None:
+    if isinstance(value, dict) and "things" in value:
+        return list(value["things"])
+    return [value] if isinstance(value, dict) and "n" in value else None
+
+
+def made(**parts: Any) -> ModuleType:
+    kind = ModuleType("things")
+    vars(kind).update(parts)
+    return kind
+
+
+KIND = made(
+    KIND="things",
+    TABLE=schema.Table.of(
+        "things", ("n", "int64", ""), ("text", "string", ""), *schema.ORIGIN, schema.ITEM
+    ),
+    claim=_claim,
+    row=_row,
+)
+
+
+def read(folder: Path, data: str | bytes) -> tuple[list[tuple], list[tuple], str]:
+    path = folder / "x.json"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    file = File("x.json", "unknown", Opened(path))
+    rows = [
+        (row["n"], row["line"], row["item"])
+        for _, table in json_file.read(file, [KIND])
+        for row in table.to_pylist()
+    ]
+    return rows, [(bad["line"], bad["item"], bad["reason"]) for bad in file.bad], file.kind
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"things": [{"n": 1}, {"n": 2}]}', [(1, 1, 1), (2, 1, 2)]),
+        ('{"n": 1}\n{"n": 2}\n', [(1, 1, 1), (2, 2, 2)]),
+        ('{"n": 1}{"n": 2}', [(1, 1, 1), (2, 1, 2)]),
+        ('\ufeff {"n": 1},\r\n\r\n{"n": 2}', [(1, 1, 1), (2, 3, 2)]),
+        ('{\n "n":\n 1}\n{"n": 2}', [(1, 1, 1), (2, 4, 2)]),
+    ],
+)
+def test_every_arrangement(tmp_path, text, rows) -> None:
+    assert read(tmp_path, text) == (rows, [], "things")
+
+
+def test_bad_records_and_bad_json_cost_only_themselves(tmp_path) -> None:
+    text = '{"n": 1}\n{"n": }\n{"things": [{}, 5, {"n": 2}]}\n{"other": 1}\n{"n": 3}\n{"n"'
+    rows, bad, _ = read(tmp_path, text)
+    assert rows == [(1, 1, 1), (2, 3, 4), (3, 5, 5)]
+    assert bad == [
+        (2, None, "not JSON: Expecting value at line 2, column 7"),
+        (3, 2, "no n"),
+        (3, 3, "no n"),
+        (4, None, "JSON of no kind flowbench knows; its keys: other"),
+        (6, None, "the JSON ends early: the file was cut off"),
+    ]
+
+
+def test_values_that_fit_no_column(tmp_path) -> None:
+    rows, bad, _ = read(tmp_path, '{"n": 1}\n{"n": 99999999999999999999}\n{"n": "x"}\n{"n": 4}')
+    assert rows == [(1, 1, 1), (4, 4, 4)]
+    assert [(line, item) for line, item, _ in bad] == [(2, 2), (3, 3)]
+    assert all("does not fit its column" in reason for *_, reason in bad)
+
+
+def test_nesting_without_end(tmp_path) -> None:
+    rows, bad, _ = read(tmp_path, "[" * 100_000 + '\n{"n": 1}')
+    assert rows == [(1, 2, 1)]
+    assert bad == [(1, None, "JSON nested too deeply to be evidence of any kind")]
+
+
+def test_bytes_that_are_no_text(tmp_path) -> None:
+    rows, bad, _ = read(tmp_path, b'{"n": 1}\n\xff\xfe\n{"n": 2}')
+    assert rows == [(1, 1, 1), (2, 3, 2)]
+    assert bad == [(2, None, "not JSON")]
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["n", "things", "text", "x"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(ANY_JSON, max_size=4))
+def test_nothing_stops_it_and_nothing_vanishes(tmp_path_factory, values) -> None:
+    def claim(value: object) -> list[object] | None:
+        return [value] if isinstance(value, dict) else None
+
+    kind = made(KIND="any", TABLE=KIND.TABLE, claim=claim, row=_row)
+    path = tmp_path_factory.mktemp("f") / "x.json"
+    path.write_text("\n".join(json.dumps(value) for value in values), encoding="utf-8")
+    file = File("x.json", "unknown", Opened(path))
+    rows = sum(table.num_rows for _, table in json_file.read(file, [kind]))
+    assert rows + len(file.bad) == len(values)
+
+
+def test_names_that_are_no_text_can_be_told(tmp_path) -> None:
+    _, bad, _ = read(tmp_path, b'{"a\xff": 1}\n{"b\\ud800": 2}')
+    assert [reason for *_, reason in bad] == [
+        f"JSON of no kind flowbench knows; its keys: {name}\ufffd" for name in "ab"
+    ]

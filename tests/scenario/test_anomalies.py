@@ -1,0 +1,77 @@
+"""Incidents of the unusual: the same seed the same bytes; what is planted is in the evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flowbench.case import Case
+from flowbench.scenario import anomalies
+
+
+@pytest.fixture(scope="module")
+def incident(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unusual")
+    anomalies.write(folder, 4, window=600)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def planted(incident: Path) -> pd.DataFrame:
+    return pd.DataFrame(json.loads((incident / "answers.json").read_text())["planted"])
+
+
+@pytest.fixture(scope="module")
+def case(incident: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    case = Case.create(tmp_path_factory.mktemp("case") / "case")
+    evidence = [p for p in incident.iterdir() if p.name not in ("answers.json", "labels.csv")]
+    loaded = case.ingest(*sorted(evidence))
+    assert loaded["quarantined"].sum() == 0
+    return case
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, incident: Path) -> None:
+    anomalies.write(tmp_path, 4, window=600)
+    for path in incident.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_everything_is_planted_on_a_host_of_its_own(planted: pd.DataFrame) -> None:
+    assert planted["kind"].value_counts().to_dict() == {
+        "spike": 3, "lateral-movement": 2, "service-abuse": 2, "rare-peer": 1, "geography": 1,
+        "long-connection": 1, "blind-spot": 1,
+    }  # fmt: skip
+    assert planted["src"].is_unique
+
+
+def test_what_is_planted_is_in_the_records(case: Case, planted: pd.DataFrame) -> None:
+    facts = planted.set_index("kind")
+    pairs = case.pairs.to_pandas().set_index(["initiator", "responder"]).sort_index()
+    begin, end = case.span
+    for kind in ("rare-peer", "geography", "long-connection"):
+        fact = facts.loc[kind]
+        (row,) = pairs.loc[[(fact["src"], fact["dst"][0])]].to_dict("records")
+        assert row["answered"] == row["connections"] > 0
+        if kind != "long-connection":
+            assert row["first_seen"] > begin + (end - begin) / 2
+    refused = next(f for f in planted.to_dict("records") if f.get("refused") is True)
+    tried = pairs.loc[[(refused["src"], peer) for peer in refused["dst"]]]
+    assert (tried["refused"] == tried["connections"]).all()
+
+
+def test_a_silent_interface_leaves_nothing(case: Case, planted: pd.DataFrame) -> None:
+    fact = planted[planted["kind"] == "blind-spot"].iloc[0]
+    mine = case.flows.filter(case.flows.interface_id == fact["src"])
+    starts = mine.order_by("start").to_pandas()
+    longest = (starts["start"] - starts["end"].cummax().shift()).max()
+    assert longest >= pd.Timedelta(minutes=fact["minutes"] - 1)
+
+
+def test_what_lies_beside_is_read(case: Case) -> None:
+    kinds = set(case.evidence["kind"])
+    assert {"flow-logs", "cloudtrail", "geography", "cloud-ranges"} <= kinds
+    assert case.dns.count().execute() > 100
+    assert case.interfaces.instance_id.nunique().execute() > 20
