@@ -51,7 +51,7 @@ def main() -> None:
         of_case(asked.case)
         return
     with tempfile.TemporaryDirectory() as folder:
-        pairs, lists = Path(folder, "pairs.parquet"), Path(folder, "lists.parquet")
+        pairs, lists = Path(folder, "connection_summaries.parquet"), Path(folder, "lists.parquet")
         # In a process of its own: what making the input takes is not what is measured.
         maker = multiprocessing.Process(target=_make, args=(pairs, lists, asked))
         maker.start()
@@ -83,10 +83,10 @@ def of_case(folder: Path) -> None:
     """Time what a case's addresses are, after what was worked out once (connections, pairs)."""
     case = Case.open(folder)
     began = time.perf_counter()
-    case.pairs.count().execute()
+    case.connection_summaries.count().execute()
     derived = time.perf_counter() - began
     began = time.perf_counter()
-    matches = case.matches.count().execute()
+    matches = case.indicator_matches.count().execute()
     matched = time.perf_counter() - began
     addresses = case.addresses.count().execute()
     booked = time.perf_counter() - began
@@ -121,7 +121,9 @@ def _make(pairs: Path, lists: Path, asked: argparse.Namespace) -> None:
     rows += [_address(n) for n in chance.integers(_FIRST, _LAST, asked.singles)]
     types = pa.array(["network"] * asked.networks + ["address"] * asked.singles)
     told = {"indicator": rows, "type": types, "line": np.arange(len(rows))}
-    told |= {name: pa.repeat(pa.scalar("list"), len(rows)) for name in ("kind", "feed", "source")}
+    told |= {
+        name: pa.repeat(pa.scalar("list"), len(rows)) for name in ("kind", "feed", "evidence_id")
+    }
     columns = [
         pa.array(told[f.name]).cast(f.type) if f.name in told else pa.nulls(len(rows), f.type)
         for f in TABLE.arrow

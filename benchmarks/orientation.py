@@ -30,10 +30,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.connections import with_both_ends
-from flowbench.connections.initiator import told_by
+from flowbench.connections.initiator import initiator_rule
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
-RULES = ("flags", "ports", "refused", "one-way", "higher-port", "inside", "order")
+RULES = ("flags", "ports", "rejected", "one-way", "higher-port", "internal", "order")
 EACH = 300  # connections of a kind
 V2 = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start"
@@ -93,16 +93,16 @@ KINDS = (
     Kind("equal ports inside", one_of(137, 123, 7946), None, protocol=17),
     Kind("metrics nobody answers, UDP", LINUX, one_of(8125, 6343, 2055), protocol=17,
          state="silent"),
-    Kind("scan of all ports, refused", LINUX, between(1, 65_535), here=OUT, state="refused"),
-    Kind("scan of all ports, masscan, refused", ANY, between(1, 65_535), here=OUT, state="refused"),
+    Kind("scan of all ports, refused", LINUX, between(1, 65_535), here=OUT, state="rejected"),
+    Kind("scan of all ports, masscan, shut", ANY, between(1, 65_535), here=OUT, state="rejected"),
     Kind("scan of all ports, unanswered", LINUX, between(1, 65_535), here=OUT, state="silent"),
     Kind("scan of all ports, answered by RST", LINUX, between(1, 65_535), here=OUT),
     Kind("SIP scan (5060 to 5060), refused", one_of(5060), None, here=OUT, protocol=17,
-         state="refused"),
+         state="rejected"),
     Kind("SIP scan (5060 to 5060), unanswered", one_of(5060), None, here=OUT, protocol=17,
          state="silent"),
     Kind("scan from port 53 or 80, refused", one_of(53, 80), between(1_024, 65_535), here=OUT,
-         state="refused"),
+         state="rejected"),
 )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def _records(
     start = FIRST + 60 * chance.randrange(1_000)
     windows = chance.choice((1, 1, 1, 3)) if kind.state == "answered" else 1
     inside = server if kind.there == IN else client
-    action = "REJECT" if kind.state == "refused" else "ACCEPT"
+    action = "REJECT" if kind.state == "rejected" else "ACCEPT"
     for window in range(windows):
         for out in (True, False) if kind.state == "answered" else (True,):
             (src, sport), (dst, dport) = (client, server) if out else (server, client)
@@ -185,7 +185,7 @@ def _decided(
     lines: list[str], flags: bool, truth: dict[frozenset[tuple[str, int]], tuple[str, str, int]]
 ) -> pd.DataFrame:
     def said(rows: ibis.Table) -> dict[str, ibis.Value]:
-        return dict(zip(("low_opened", "rule"), told_by(rows), strict=True))
+        return dict(zip(("low_opened", "rule"), initiator_rule(rows), strict=True))
 
     frame = with_both_ends([f"{V2} tcp-flags" if flags else V2, *lines], said)
     judgements = []

@@ -169,7 +169,7 @@ usual AS (
   FROM hourly GROUP BY ALL)
 SELECT h.* FROM hourly h JOIN usual u USING (host)
 WHERE (h.sent > 1e8 AND h.sent > 5 * u.sent) OR (h.calls > 1000 AND h.calls > 5 * u.calls)
-   OR (h.refused > 200 AND h.refused > 5 * u.refused)
+   OR (h.rejected > 200 AND h.rejected > 5 * u.rejected)
 ORDER BY ALL
 """
 

@@ -58,10 +58,11 @@ def make(folder: Path, records: int) -> Case:
 def _entry(batch: table_parts.Batch) -> dict[str, object]:
     number = f"{batch.number:064x}"
     return {
-        "source": number[:16], "file": f"made-{batch.number}", "path": "made", "sha256": number,
+        "evidence_id": number[:16], "file": f"made-{batch.number}",
+        "path": "made", "sha256": number,
         "kind": "flow-logs", "size": 0, "records": batch.rows, "quarantined": 0, "nodata": 0,
         "skipdata": 0, "first_seen": None, "last_seen": None,
-        "fields": [name for name in FLOWS.columns if name not in ("source", "line")],
+        "fields": [name for name in FLOWS.columns if name not in ("evidence_id", "line")],
     }  # fmt: skip
 
 
@@ -124,13 +125,13 @@ def _talks(
     yield from windows(
         np.where(inward, there, here), np.where(inward, here, there), source,
         np.where(silent, chance.integers(1, 10_000, count), port), at, seconds, size, size * 3,
-        ends.interfaces[ends.here[pair]], refused=silent, outgoing=~inward,
+        ends.interfaces[ends.here[pair]], rejected=silent, outgoing=~inward,
     )  # fmt: skip
     both = np.flatnonzero(internal)  # the other end's interface logs it too
     yield from windows(
         here[both], there[both], source[both], port[both], at[both], seconds[both], size[both],
         size[both] * 3, ends.interfaces[ends.there[pair[both]] % HOSTS],
-        refused=silent[both], outgoing=inward[both],
+        rejected=silent[both], outgoing=inward[both],
     )  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def _planted(ends: _Ends, first: int, length: int) -> Iterator[dict[str, np.ndar
         yield from windows(
             np.full(len(at), host), np.broadcast_to(there, len(at)), 40_000 + at % 20_000,
             port * whole, at, seconds * whole, out * whole, back * whole,
-            np.full(len(at), interface), refused=refused, outgoing=~plain[:1].repeat(len(at)),
+            np.full(len(at), interface), rejected=refused, outgoing=~plain[:1].repeat(len(at)),
         )  # fmt: skip
 
 
@@ -211,7 +212,7 @@ def _table(rows: dict[str, np.ndarray], number: int) -> pa.Table:
     fixed = {
         "version": 5, "account_id": "111122223333", "log_status": "OK", "vpc_id": "vpc-1",
         "subnet_id": "subnet-1", "type": "IPv4", "region": "us-east-1", "az_id": "use1-az1",
-        "source": f"{number:016x}",
+        "evidence_id": f"{number:016x}",
     }  # fmt: skip
     columns = []
     for field in FLOWS.arrow:

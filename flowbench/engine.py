@@ -101,7 +101,7 @@ def seconds(time: ir.TimestampValue) -> ir.IntegerValue:
 def newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
     """One row per key, the one with the latest time; rows without a key all stay."""
     window = ibis.window(
-        group_by=key, order_by=[table[time].desc(nulls_first=False), table.source, table.item]
+        group_by=key, order_by=[table[time].desc(nulls_first=False), table.evidence_id, table.item]
     )
     ranked = table.mutate(rank=ibis.row_number().over(window))
     return ranked.filter((ranked.rank == 0) | ranked[key].isnull()).drop("rank")

@@ -86,7 +86,7 @@ class Table:
 
 # Where every loaded row came from; `item` counts records in files whose records are not lines.
 ORIGIN = (
-    ("source", "string", "evidence id: the first 16 hex digits of the file's SHA-256"),
+    ("evidence_id", "string", "evidence id: the first 16 hex digits of the file's SHA-256"),
     ("line", "int64", "line of the file on which the record starts, from 1"),
 )
 ITEM = ("item", "int64", "which record of the file this is, from 1")
@@ -95,7 +95,7 @@ ITEM = ("item", "int64", "which record of the file this is, from 1")
 def place(columns: Iterable[str]) -> list[str]:
     """The columns that say where a flow stands, so that no two rows stand in the same place."""
     have = set(columns)  # `item` is there when some evidence has several records in a line
-    return [name for name in ("source", "line", "item") if name in have]
+    return [name for name in ("evidence_id", "line", "item") if name in have]
 
 
 _VPC: tuple[Field, ...] = tuple(

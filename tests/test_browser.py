@@ -72,7 +72,7 @@ def test_a_reader_finds_the_whole_story(page, answers) -> None:
         answers["run_instances_event"],
         "2026-09-02 02:20:13",
         "2026-09-03 16:42:13",
-        *(f"{door['address']} on {door['port']}" for door in answers["refused"]["doors"]),
+        *(f"{door['address']} on {door['port']}" for door in answers["rejected"]["doors"]),
     ):
         assert fact in text
 

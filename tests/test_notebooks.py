@@ -17,7 +17,9 @@ def executed(path: Path, case: Path) -> nbformat.NotebookNode:
     """A notebook run headless, its case put into another folder."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        cell.source = cell.source.replace('ROOT / "cases" / "winterday"', f"Path({str(case)!r})")
+        cell.evidence_id = cell.evidence_id.replace(
+            'ROOT / "cases" / "winterday"', f"Path({str(case)!r})"
+        )
     client = nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3")
     return client.execute(cwd=str(path.parent))
 
@@ -51,7 +53,7 @@ def test_the_story_computes_what_it_says(told, answers) -> None:
         user["arn"],
         user["access_key"],
         answers["run_instances_event"],
-        *(door["address"] for door in answers["refused"]["doors"]),
+        *(door["address"] for door in answers["rejected"]["doors"]),
     ):
         assert fact in text
 
@@ -73,4 +75,4 @@ def test_cells_are_short(told) -> None:
     notebook, _ = told
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            assert sum(bool(line.strip()) for line in cell.source.splitlines()) < 10
+            assert sum(bool(line.strip()) for line in cell.evidence_id.splitlines()) < 10

@@ -76,5 +76,5 @@ def test_records_without_inventory_still_become_connections(case) -> None:
     assert rows["direction"].tolist() == ["outbound"]
     host = case.connections.filter(case.connections.responder == "172.31.39.167")
     noise = host.filter(host.direction == "inbound").to_pandas()
-    assert noise["refused"].all()
+    assert noise["rejected"].all()
     assert len(noise) == 8

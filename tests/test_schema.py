@@ -42,7 +42,7 @@ def test_every_field_says_what_it_means() -> None:
 
 def test_the_flows_table_has_v2_to_v5_and_its_origin() -> None:
     assert len(schema.FLOWS.columns) == 31
-    assert schema.FLOWS.columns[-2:] == ["source", "line"]
+    assert schema.FLOWS.columns[-2:] == ["evidence_id", "line"]
 
 
 TABLE = schema.Table.of("things", ("n", "int64", "a number"), ("when", "time", "a moment"))

@@ -151,13 +151,13 @@ def through_nat(*, packets: bool) -> list[str]:
 
 def test_a_zonal_nat_gateway_with_packet_addresses(tmp_path) -> None:
     case = make(tmp_path, V5, *through_nat(packets=True), enis=NAT_ENIS)
-    assert met(case, *ENDS, *BYTES, "relay", "direction") == [
+    assert met(case, *ENDS, *BYTES, "intermediate", "direction") == [
         (HOST, OUT, 443, 700, 9_000, 4, False, "outbound"),
         (NAT, OUT, 443, 700, 9_000, 2, True, "outbound"),
     ]
     # Where only the gateway's interface is logged, the client is seen all the same.
     only = make(tmp_path / "only", V5, *through_nat(packets=True)[2:], enis=NAT_ENIS)
-    assert met(only, *ENDS, *BYTES, "relay") == [
+    assert met(only, *ENDS, *BYTES, "intermediate") == [
         (HOST, OUT, 443, 700, 9_000, 2, False),
         (NAT, OUT, 443, 700, 9_000, 2, True),
     ]
@@ -166,7 +166,7 @@ def test_a_zonal_nat_gateway_with_packet_addresses(tmp_path) -> None:
 def test_a_zonal_nat_gateway_without_packet_addresses(tmp_path) -> None:
     case = make(tmp_path, V2, *through_nat(packets=False), enis=NAT_ENIS)
     # What the gateway's clients ask of it, and it of others, is told to be a relay's; not joined.
-    assert met(case, *ENDS, *BYTES, "relay", "direction") == [
+    assert met(case, *ENDS, *BYTES, "intermediate", "direction") == [
         (HOST, NAT, 443, 700, 9_000, 2, True, "internal"),
         (HOST, OUT, 443, 700, 9_000, 2, False, "outbound"),
         (NAT, OUT, 443, 700, 9_000, 2, True, "outbound"),
@@ -176,7 +176,7 @@ def test_a_zonal_nat_gateway_without_packet_addresses(tmp_path) -> None:
 def test_a_nat_gateway_told_by_its_records_alone(tmp_path) -> None:
     records = [f"{text} nat_gateway" for text in through_nat(packets=True)[2:]]
     case = make(tmp_path, f"{V5} interface-type", *records)
-    assert met(case, *ENDS, "relay") == [(HOST, OUT, 443, False), (NAT, OUT, 443, True)]
+    assert met(case, *ENDS, "intermediate") == [(HOST, OUT, 443, False), (NAT, OUT, 443, True)]
 
 
 PUBLIC, NOISE = "198.51.100.77", "192.0.2.66"
@@ -216,13 +216,13 @@ def test_a_regional_nat_gateway(tmp_path, directions, listed) -> None:
     records = through_regional(directions=directions)
     others = {"nat": REGIONAL} if listed else {}
     case = make(tmp_path, f"{V5} resource-id", *records, **others)
-    assert met(case, *ENDS, *BYTES, "relay", "direction", "interface_id") == [
+    assert met(case, *ENDS, *BYTES, "intermediate", "direction", "interface_id") == [
         (HOST, OUT, 443, 700, 9_000, 2, False, "outbound", None),
         (NOISE, PUBLIC, 3389, 60, 0, 1, True, "inbound", None),
         (PUBLIC, OUT, 443, 700, 9_000, 2, True, "outbound", None),
     ]
     book = {row["address"]: row for row in case.addresses.to_pyarrow().to_pylist()}
-    assert [a for a, row in book.items() if row["inside"]] == [HOST, PUBLIC]
+    assert [a for a, row in book.items() if row["internal"]] == [HOST, PUBLIC]
     ours = book[PUBLIC]
     assert (ours["interface_id"], ours["service"]) == ("nat-0a1", "nat-gateway")
     assert ours["name"] == ("way-out" if listed else None)
@@ -262,7 +262,7 @@ def test_a_transit_gateways_own_log(tmp_path) -> None:
         f"{head} tgw-attach-2 {FAR} {HOST} 22 40000 6 9 9000 {times} 19",
     )
     # No action stands there: what crossed was let through.
-    assert met(case, *ENDS, *BYTES, "answered", "refused") == [
+    assert met(case, *ENDS, *BYTES, "answered", "rejected") == [
         (HOST, FAR, 22, 700, 9_000, 2, True, False)
     ]
 
@@ -350,7 +350,7 @@ def test_a_network_acl_knows_no_state_a_security_group_does(tmp_path, fields) ->
         line("eni-a", OUT, 40_001, HOST, 23, *flags(2, OUT, HOST), packets=1, size=60,
              action="REJECT"),
     )  # fmt: skip
-    assert met(case, *ENDS, "refused", "answered", "refused_records") == [
+    assert met(case, *ENDS, "rejected", "answered", "refused_records") == [
         (OUT, HOST, 22, True, False, 1),
         (OUT, HOST, 23, True, False, 1),
     ]
@@ -366,11 +366,11 @@ def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
             line(*ends, 4, ends[1], HOST, at=n + 60, action="REJECT", packets=1, size=40),
         ]
     case = make(tmp_path, V3, *records)
-    assert set(met(case, "refused", "answered", "refused_records")) == {(False, True, 1)}
+    assert set(met(case, "rejected", "answered", "refused_records")) == {(False, True, 1)}
     assert set(detect.run(case)["detector"]) <= {"blind-spot"}  # that is about the logs
     # Alone, hours after: a straggler still, and no attempt of anybody.
     late = line("eni-a", OUT, 40_000, HOST, 22, 4, OUT, HOST, action="REJECT", packets=1, size=40)
-    assert met(make(tmp_path / "late", V3, late), "refused") == [(False,)]
+    assert met(make(tmp_path / "late", V3, late), "rejected") == [(False,)]
 
 
 def test_accept_is_not_connected(tmp_path) -> None:
@@ -383,7 +383,7 @@ def test_accept_is_not_connected(tmp_path) -> None:
         line("eni-a", OUT, 40_001, HOST, 23, 2, OUT, HOST, packets=1, size=60),
         line("eni-a", HOST, 23, OUT, 40_001, 4, HOST, OUT, packets=1, size=40),
     )
-    assert met(case, *ENDS, "refused", "answered", "bytes_in") == [
+    assert met(case, *ENDS, "rejected", "answered", "bytes_in") == [
         (OUT, HOST, 22, False, False, 0),
         (OUT, HOST, 23, False, True, 40),
     ]
@@ -396,7 +396,7 @@ def test_public_access_that_is_blocked_has_neither_bytes_nor_lost_records(tmp_pa
         return " ".join(map(str, words))
 
     case = make(tmp_path, f"{V3} reject-reason", *map(blocked, range(1, 4)))
-    assert met(case, *ENDS, "refused", "bytes_out", "packets_out", "refused_records") == [
+    assert met(case, *ENDS, "rejected", "bytes_out", "packets_out", "refused_records") == [
         (f"203.0.113.{n}", HOST, 22, True, 0, 0, 1) for n in range(1, 4)
     ]
     reasons = case.flows.select("reject_reason", "bytes").to_pyarrow().to_pylist()
@@ -451,7 +451,7 @@ def test_several_flow_logs_of_one_interface(tmp_path) -> None:
         },
     )
     assert case.flows.count().execute() == 7  # the evidence stays as it is
-    assert met(case, *ENDS, *BYTES, "refused", "refused_records", "decided_by") == [
+    assert met(case, *ENDS, *BYTES, "rejected", "refused_records", "decided_by") == [
         (HOST, OUT, 443, 700, 9_000, 2, False, 0, "flags"),
         (OUT, HOST, 22, 60, 0, 1, True, 1, "ports"),
     ]
@@ -464,7 +464,7 @@ def test_an_accept_log_and_a_reject_log_tell_one_story(tmp_path) -> None:
     case = of_files(
         tmp_path, {"accept.log": f"{V2}\n{accept}\n", "reject.log": f"{V2}\n{reject}\n"}
     )
-    assert met(case, *ENDS, "refused", "answered", "records") == [(OUT, HOST, 22, True, False, 2)]
+    assert met(case, *ENDS, "rejected", "answered", "records") == [(OUT, HOST, 22, True, False, 2)]
 
 
 def test_two_formats_in_one_stream(tmp_path) -> None:
@@ -546,7 +546,7 @@ def test_the_next_hop_is_no_end_of_the_connection(tmp_path) -> None:
         ("eni-nat", "nat_gateway"),
         (None, None),
     ]
-    assert met(case, *ENDS, "interface_id", "relay") == [
+    assert met(case, *ENDS, "interface_id", "intermediate") == [
         (HOST, OUT, 443, "eni-a", False),
         (PEER, OUT, 443, "eni-b", False),
     ]

@@ -41,9 +41,9 @@ def test_every_planted_fact_is_found(winterday_findings, answers) -> None:
     } <= found
     (sideways,) = grave.query("detector == 'lateral-movement'").to_dict("records")
     assert sideways["subject"] == miner
-    doors = answers["refused"]["doors"]
+    doors = answers["rejected"]["doors"]
     assert set(sideways["peers"]) == {door["address"] for door in doors}
-    assert sideways["connections"] == answers["refused"]["connections"]
+    assert sideways["connections"] == answers["rejected"]["connections"]
     for door in doors:
         assert f"{door['service'].upper()}" in sideways["why"]
         assert f"{door['address']} on {door['port']}" in sideways["why"]
@@ -117,7 +117,11 @@ def test_the_trace_leads_to_the_rogue_user_and_cites_its_events(winterday, answe
     events = winterday.api_events.to_pandas().set_index("event_id")
     for row in called.itertuples():
         event = events.loc[row.ref]
-        assert (event["source"], event["line"], event["item"]) == (row.source, row.line, row.item)
+        assert (event["evidence_id"], event["line"], event["item"]) == (
+            row.evidence_id,
+            row.line,
+            row.item,
+        )
         assert event["event_time"] == row.time
 
 
@@ -167,7 +171,7 @@ def test_the_indicators_to_hand_over(winterday, winterday_findings, answers) -> 
 
 def test_where_it_could_have_gone(winterday, answers) -> None:
     reach = graph.reachable(winterday, answers["address"], after=pd.Timestamp(answers["started"]))
-    outside = {node for node, known in reach.nodes(data=True) if not known["inside"]}
+    outside = {node for node, known in reach.nodes(data=True) if not known["internal"]}
     assert {answers["pool"]["address"], answers["tor"]["address"]} <= outside
     inside = set(reach) - outside
     assert inside == {answers["address"]}  # every door inside was shut

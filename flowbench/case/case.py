@@ -248,32 +248,34 @@ class Case:
         return engine.load(self._connection, self._derived / "connections.parquet")
 
     @cached_property
-    def pairs(self) -> ibis.Table:
+    def connection_summaries(self) -> ibis.Table:
         """Connections summed up by initiator, responder, port and protocol (connections.PAIRS)."""
-        return engine.load(self._connection, self._derived / "pairs.parquet")
+        return engine.load(self._connection, self._derived / "connection_summaries.parquet")
 
     @cached_property
-    def matches(self) -> ibis.Table:
+    def indicator_matches(self) -> ibis.Table:
         """Which indicators cover which address seen (enrich.indicators.MATCHES)."""
         return self._covered(self.indicators.filter(self.indicators.kind != ALLOW))
 
     @cached_property
-    def allowed(self) -> ibis.Table:
+    def allow_list_matches(self) -> ibis.Table:
         """Which allow lists cover which address seen, inside ones too (indicators.MATCHES)."""
-        return self._covered(self.indicators.filter(self.indicators.kind == ALLOW), inside=True)
+        return self._covered(self.indicators.filter(self.indicators.kind == ALLOW), internal=True)
 
     @cached_property
     def ignored(self) -> ibis.Table:
         """Indicators that cover private addresses seen, and flag none (indicators.IGNORED)."""
-        rows = indicators.ignored(self.pairs, self.indicators)
+        rows = indicators.ignored(self.connection_summaries, self.indicators)
         return engine.hold(self._connection, rows)
 
-    def _covered(self, listed: ibis.Table, *, inside: bool = False) -> ibis.Table:
-        rows = indicators.match(self.pairs, listed, self.dns, self.connections, inside=inside)
+    def _covered(self, listed: ibis.Table, *, internal: bool = False) -> ibis.Table:
+        rows = indicators.match(
+            self.connection_summaries, listed, self.dns, self.connections, internal=internal
+        )
         return engine.hold(self._connection, rows)
 
     @cached_property
-    def holders(self) -> ibis.Table:
+    def address_assignments(self) -> ibis.Table:
         """Which interface and instance held which address when (enrich.interfaces.TABLE)."""
         seen = engine.load(self._connection, self._derived / "sightings.parquet")
         said = interface_events.said(self.api_events) if self.has("api_events") else []
@@ -286,7 +288,9 @@ class Case:
 
         One row an address; one for each holder of an address that changed hands.
         """
-        rows = inventory.book(self.pairs, self.holders, self.matches).to_pyarrow()
+        rows = inventory.book(
+            self.connection_summaries, self.address_assignments, self.indicator_matches
+        ).to_pyarrow()
         rows = rows.cast(inventory.TABLE.arrow)
         return engine.hold(self._connection, self._with_outside(rows))
 
@@ -348,7 +352,7 @@ class Case:
         Columns: kind, files, bytes, records, quarantined, first_seen, last_seen (UTC).
         """
         found = self.evidence.groupby("kind", as_index=False).agg(
-            files=("source", "size"),
+            files=("evidence_id", "size"),
             bytes=("size", "sum"),
             records=("records", "sum"),
             quarantined=("quarantined", "sum"),

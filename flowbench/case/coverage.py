@@ -13,7 +13,7 @@ from flowbench.schema import Table, to_frame
 
 TABLE = Table.of(
     "coverage",
-    ("source", "string", "evidence id of the file"),
+    ("evidence_id", "string", "evidence id of the file"),
     ("file", "string", "the file as it was given"),
     ("kind", "string", "what it is"),
     ("first_seen", "time", "its first record"),
@@ -51,17 +51,17 @@ def by_source(flows: ibis.Table, evidence: pd.DataFrame) -> pd.DataFrame:
     count them once. Records are compared by a 64-bit digest: among 50 million, two that differ are
     taken for the same with a chance of 1 in 10,000.
     """
-    fields = [name for name in flows.columns if name not in ("source", "line", "item")]
-    order = pd.DataFrame({"source": evidence["source"], "place": range(len(evidence))})
-    same = flows.select("source", digest=ibis.struct({n: flows[n] for n in fields}).hash())
-    same = same.group_by("digest", "source").aggregate(n=_.count())
-    same = same.join(ibis.memtable(order), "source")
+    fields = [name for name in flows.columns if name not in ("evidence_id", "line", "item")]
+    order = pd.DataFrame({"evidence_id": evidence["evidence_id"], "place": range(len(evidence))})
+    same = flows.select("evidence_id", digest=ibis.struct({n: flows[n] for n in fields}).hash())
+    same = same.group_by("digest", "evidence_id").aggregate(n=_.count())
+    same = same.join(ibis.memtable(order), "evidence_id")
     earliest = same.group_by("digest").aggregate(first=_.place.min())
     told = same.join(earliest, "digest")
     first = (told.place == told["first"]).cast("int64")
-    repeated = told.group_by("source").aggregate(repeated=(told.n - first).sum().cast("int64"))
-    counts = to_frame(repeated.to_pyarrow()).set_index("source")["repeated"]
-    found = evidence.assign(repeated=evidence["source"].map(counts).fillna(0).astype("int64"))
+    repeated = told.group_by("evidence_id").aggregate(repeated=(told.n - first).sum().cast("int64"))
+    counts = to_frame(repeated.to_pyarrow()).set_index("evidence_id")["repeated"]
+    found = evidence.assign(repeated=evidence["evidence_id"].map(counts).fillna(0).astype("int64"))
     return found[TABLE.columns].reset_index(drop=True)
 
 
@@ -134,7 +134,7 @@ def settings(flow_logs: ibis.Table) -> list[str]:
 
     Of several words on one flow log the newest counts.
     """
-    order = [flow_logs.observed_at.asc(nulls_first=True), "flow_log_id", "source", "item"]
+    order = [flow_logs.observed_at.asc(nulls_first=True), "flow_log_id", "evidence_id", "item"]
     rows = to_frame(flow_logs.order_by(order).to_pyarrow())
     told = []
     last = rows.drop_duplicates("flow_log_id", keep="last").sort_values("flow_log_id")

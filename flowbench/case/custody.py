@@ -151,7 +151,7 @@ def _is_entry(entry: object) -> bool:
         return False
     if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
         return False
-    needed = {"evidence": ("source", "sha256", "file", "path", "fields"),
+    needed = {"evidence": ("evidence_id", "sha256", "file", "path", "fields"),
               "parts": ("table", "file", "sha256"),
               "runs": ("file", "sha256", "bytes")}  # fmt: skip
     return all(

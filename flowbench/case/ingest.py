@@ -76,20 +76,20 @@ def _load(
     how: How,
 ) -> pd.DataFrame:
     table_parts.remove_orphans(folder / "tables", {part["file"] for part in log.parts})
-    known = {entry["source"] for entry in log.evidence}
+    known = {entry["evidence_id"] for entry in log.evidence}
     new: list[dispatch.Evidence] = []
     there: dict[str, dispatch.Evidence] = {}
     rows: list[tuple[str, str, int, int, str]] = []
     formats = [*how.formats]
     try:
         for evidence in _unpacked(folder, found, known, how.copy, unread):
-            if evidence.source in known:
+            if evidence.evidence_id in known:
                 rows.append((evidence.file, "", 0, 0, "already there"))
-                there[evidence.source] = evidence
+                there[evidence.evidence_id] = evidence
                 if evidence.within is not None:
                     evidence.within.container.done()
             else:
-                known.add(evidence.source)
+                known.add(evidence.evidence_id)
                 new.append(evidence)
                 formats += dispatch.formats_in(evidence)  # now, while its archive is open
             evidence.raw = None
@@ -122,10 +122,10 @@ def _unpacked(
     """
     held = None  # the last archive stays open, or a lone one would be unpacked twice
     for evidence in _identified(found, unread):
-        if copy and evidence.source not in known:
+        if copy and evidence.evidence_id not in known:
             _copy(folder, evidence)
         try:
-            if evidence.source not in known:
+            if evidence.evidence_id not in known:
                 yield from dispatch.members(evidence, folder)
         except OSError as error:
             unread.append((evidence.file, f"cannot be read: {error.strerror}"))
@@ -188,9 +188,9 @@ def _load_new(
 
     def commit(evidence: list[dispatch.Evidence], parts: list[dict[str, Any]]) -> None:
         log.append("load", evidence=[_entry(folder, e) for e in evidence], parts=parts, **said)
-        loaded.update(e.source for e in evidence)
+        loaded.update(e.evidence_id for e in evidence)
 
-    while left := [evidence for evidence in new if evidence.source not in loaded]:
+    while left := [evidence for evidence in new if evidence.evidence_id not in loaded]:
         done = total - sum(evidence.size for evidence in left)
         try:
             table_parts.load_files(
@@ -205,7 +205,9 @@ def _load_new(
             )
         except dispatch.UnreadableError as error:
             unread.append((error.evidence.file, error.reason))
-            new = [evidence for evidence in new if evidence.source != error.evidence.source]
+            new = [
+                evidence for evidence in new if evidence.evidence_id != error.evidence.evidence_id
+            ]
     return new
 
 

@@ -55,5 +55,5 @@ def behind(
         keep.append(flows.start <= pd.Timestamp(selector["until"]))
     ordered = flows.filter(*keep).order_by("start", *place(flows.columns))
     found = to_frame(ordered.to_pyarrow())
-    files = dict(zip(evidence["source"], evidence["file"], strict=True))
-    return found.assign(file=found["source"].map(files))
+    files = dict(zip(evidence["evidence_id"], evidence["file"], strict=True))
+    return found.assign(file=found["evidence_id"].map(files))

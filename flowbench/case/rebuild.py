@@ -25,7 +25,7 @@ def damaged(folder: Path, log: custody.Log, sources: set[str]) -> list[Entry]:
     return [
         entry
         for entry in log.standing
-        if sources & {row["source"] for row in entry["details"].get("evidence", ())}
+        if sources & {row["evidence_id"] for row in entry["details"].get("evidence", ())}
         and not sound(folder, entry)
     ]
 
@@ -81,22 +81,22 @@ def _at_hand(folder: Path, rows: list[Entry], given: dict[str, Path]) -> list[di
     """The evidence of a load, in its order, where it lies now."""
     found: dict[str, dispatch.Evidence] = {}
     for row in rows:
-        top = row.get("archive") or row["source"]
-        if row["source"] in found:
+        top = row.get("archive") or row["evidence_id"]
+        if row["evidence_id"] in found:
             continue
         path = given.get(top, folder / row["path"])
         try:
             whole = dispatch.Evidence.of(path, row["file"].removesuffix(f"/{row.get('member')}"))
-            found |= {one.source: one for one in dispatch.members(whole, folder)}
+            found |= {one.evidence_id: one for one in dispatch.members(whole, folder)}
             if whole.container is not None:
                 whole.container.close()  # until it is read, or all would lie unpacked at once
         except OSError as error:
             reason = f"is needed to restore a table: {error.strerror}: {path}"
             raise dispatch.UnreadableError(dispatch.Evidence.recorded(row), reason) from error
-        found.setdefault(whole.source, whole)
-        if row["source"] not in found:
+        found.setdefault(whole.evidence_id, whole)
+        if row["evidence_id"] not in found:
             reason = f"is needed to restore a table, and {path} no longer holds its bytes"
             raise dispatch.UnreadableError(dispatch.Evidence.recorded(row), reason)
     for row in rows:  # shown as it was, wherever it lies now
-        found[row["source"]].file = row["file"]
-    return [found[row["source"]] for row in rows]
+        found[row["evidence_id"]].file = row["file"]
+    return [found[row["evidence_id"]] for row in rows]

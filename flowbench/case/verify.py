@@ -67,7 +67,7 @@ def _evidence(path: Path, entries: list[dict[str, Any]]) -> Iterator[tuple[str, 
         where, archive = entry["path"], entry.get("archive")
         if archive is None:
             ok, detail = _same(path / where, entry["sha256"], entry["size"])
-            sound[entry["source"]] = ok
+            sound[entry["evidence_id"]] = ok
             yield entry["file"], ok, detail
         elif sound.get(archive, False):
             yield entry["file"], True, "the archive it lies in is the same"

@@ -48,7 +48,7 @@ def addresses(
     if asked:
         book = book.filter(book.address.isin(asked))
     if outside:
-        book = book.filter(~book.inside)
+        book = book.filter(~book.internal)
     rows = book.order_by("address", book.valid_from.asc(nulls_first=True), "interface_id")
     if not asked or form != "table" or output is not None:
         shown = [
@@ -79,8 +79,10 @@ def unresolved(case: Path, limit: int | None, form: str, output: Path | None) ->
     opened = open_case(case)
     found = dns_names.unresolved(opened.connections, opened.dns)
     _write(opened, found, limit, form, output)
-    p = opened.pairs
-    senders = p.filter(p.direction == "outbound", ~p.relay).select(host=p.initiator).distinct()
+    p = opened.connection_summaries
+    senders = (
+        p.filter(p.direction == "outbound", ~p.intermediate).select(host=p.initiator).distinct()
+    )
     judged = senders.semi_join(opened.dns.select(host=opened.dns.srcaddr).distinct(), "host")
     click.echo(
         f"judged: {judged.count().execute()} of {senders.count().execute()} inside hosts that"

@@ -23,7 +23,7 @@ def coverage(case: Path, form: str, output: Path | None) -> None:
 
     opened = open_case(case)
     found = cover.by_source(opened.flows, opened.evidence)
-    shown = [name for name in cover.TABLE.columns if name not in ("source", "quarantined")]
+    shown = [name for name in cover.TABLE.columns if name not in ("evidence_id", "quarantined")]
     out.write(found, form, output, columns=shown)
     if repeated := int(found["repeated"].sum()):
         click.echo(

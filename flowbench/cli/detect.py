@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 @main.command()
 @case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run this detector (again for more).")
-@click.option("--show-hidden", is_flag=True, help="Show what allow lists hide, too.")
+@click.option("--show-suppressed", is_flag=True, help="Show what allow lists hide, too.")
 @click.option("--since-last", is_flag=True, help="Show what changed since the run before.")
 @answers
 def detect(
     case: Path,
     only: tuple[str, ...],
-    show_hidden: bool,
+    show_suppressed: bool,
     since_last: bool,
     form: str,
     output: Path | None,
@@ -40,26 +40,26 @@ def detect(
     from flowbench.cli import output as out
     from flowbench.text import format_count
 
-    if since_last and show_hidden:
-        raise InputError("--since-last tells what becomes hidden: leave --show-hidden out")
+    if since_last and show_suppressed:
+        raise InputError("--since-last tells what becomes hidden: leave --show-suppressed out")
     opened = open_case(case)
     plan = detectors.plan(opened)
     everything = detectors.run(opened, only=list(only) or None, hidden=True)
     found, hidden = detectors.apart(everything)
     if since_last:
         _since_last(opened, everything, only, form, output)
-    elif show_hidden:
-        shown = ["severity", "score", "detector", "first_seen", "why", "hidden_by"]
+    elif show_suppressed:
+        shown = ["severity", "score", "detector", "first_seen", "why", "suppressed_by"]
         out.write(everything, form, output, columns=shown)
     elif form == "table" and output is None:
         out.tell(detectors.stories(found), detectors.strands(found))
     else:
         out.write(found, form, output)
-    for (by, why), rows in hidden.groupby(["hidden_by", "hidden_reason"]):
+    for (by, why), rows in hidden.groupby(["suppressed_by", "suppression_reason"]):
         reason = f": {escape_controls(why)}" if why else ""
         by_whom = f"'{escape_controls(by)}' (allow list{reason})"
         click.echo(
-            f"{format_count(len(rows), 'finding')} hidden by {by_whom}: --show-hidden", err=True
+            f"{format_count(len(rows), 'finding')} hidden by {by_whom}: --show-suppressed", err=True
         )
     for row in plan[~plan["runs"]].itertuples():
         if not only or row.detector in only:

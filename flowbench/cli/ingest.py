@@ -252,6 +252,6 @@ def quarantine(case: Path, form: str, output: Path | None) -> None:
     from flowbench.cli import output as out
 
     opened = open_case(case)
-    table = opened.quarantine.order_by("file", "source", "line", "item", "reason")
+    table = opened.quarantine.order_by("file", "evidence_id", "line", "item", "reason")
     shown = ["file", "line", "item", "reason", "raw"]
     out.write(opened.stream(table), form, output, columns=shown)

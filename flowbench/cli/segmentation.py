@@ -64,7 +64,7 @@ def segmentation(
         "violations": (found, ["severity", "first_seen", "subject", "connections", "why"]),
         "rules": (
             rules,
-            ["line", "verdict", "state", "connections", "refused", "overruled", "rule"],
+            ["line", "verdict", "state", "connections", "rejected", "overruled", "rule"],
         ),
         "groups": (
             groups,
@@ -106,7 +106,7 @@ def _say(judged: Judgement, rules: pd.DataFrame) -> None:
     for name in judged.empty:
         click.echo(f"group {escape_controls(name)}: no address of the case belongs to it", err=True)
     bad = rules[rules["verdict"] == "must not"]
-    passed = int((bad["connections"] - bad["refused"]).sum())
+    passed = int((bad["connections"] - bad["rejected"]).sum())
     click.echo(
         f"{passed:,} connections against the policy, {int(bad['refused'].sum()):,} refused"
         f" attempts ({when})",

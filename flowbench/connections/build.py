@@ -9,14 +9,14 @@ import ibis
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections.initiator import told_by, with_inside
+from flowbench.connections.initiator import initiator_rule, with_inside
 from flowbench.connections.sessions import joined
 from flowbench.connections.staging import Staged, stage
 from flowbench.connections.tables import IDLE, PAIRS, TABLE
 
 PER_PART = 4_000_000  # records worked on at a time: about a gigabyte of memory
 
-_PAIR = ["initiator", "responder", "service_port", "protocol", "direction", "relay"]
+_PAIR = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
 
 
@@ -30,7 +30,7 @@ def write(
     per_part: int = PER_PART,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
-    """Write connections.parquet (TABLE) and pairs.parquet (PAIRS) into ``folder``.
+    """Write connections.parquet (TABLE) and connection_summaries.parquet (PAIRS) into ``folder``.
 
     ``flows`` are flow log records (schema.FLOWS); ``interfaces`` (load.inventory.TABLE, may be
     empty) tells whose address is whose; what it does not know is learned from the records.
@@ -56,7 +56,7 @@ def write(
     engine.save(connection, parts(), folder / "connections.parquet", TABLE.arrow)
     progress(steps - 1, steps, "summing connections up by ends")
     sums = [_spelled(_merged(partial), staged).select(*PAIRS.columns)] if partial else []
-    engine.save(connection, sums, folder / "pairs.parquet", PAIRS.arrow)
+    engine.save(connection, sums, folder / "connection_summaries.parquet", PAIRS.arrow)
     progress(steps, steps, "")
 
 
@@ -69,7 +69,7 @@ def pairs(connections: ibis.Table) -> ibis.Table:
             first_seen=c.first_seen.min(),
             last_seen=c.last_seen.max(),
             connections=c.count(),
-            refused=c.count(where=c.refused),
+            rejected=c.count(where=c.rejected),
             answered=c.count(where=c.answered),
             **{name: c[name].sum() for name in _SUMS},
         )
@@ -80,7 +80,7 @@ def pairs(connections: ibis.Table) -> ibis.Table:
 def _merged(partial: list[ibis.Table]) -> ibis.Table:
     """The pairs of all parts."""
     p = ibis.union(*partial) if len(partial) > 1 else partial[0]
-    sums = {name: p[name].sum() for name in ("connections", "refused", "answered", *_SUMS)}
+    sums = {name: p[name].sum() for name in ("connections", "rejected", "answered", *_SUMS)}
     return p.group_by(_PAIR).aggregate(
         first_seen=p.first_seen.min(), last_seen=p.last_seen.max(), **sums
     )
@@ -89,7 +89,7 @@ def _merged(partial: list[ibis.Table]) -> ibis.Table:
 def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
     """Low and high become initiator and responder (still ids); what follows is worked out."""
     rows = with_inside(rows, staged.addresses)
-    low_opened, told = told_by(rows)
+    low_opened, told = initiator_rule(rows)
     j = rows.mutate(low_opened=low_opened, decided_by=told)
 
     def sides(low: str, high: str) -> tuple[ibis.Value, ibis.Value]:
@@ -103,11 +103,11 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
     spoken, _spoken_in = sides("first_up", "first_down")
     _accepted_out, answered = sides("accepted_up", "accepted_down")
     own_place, _other = sides("interface_low", "interface_high")
-    initiator_inside, responder_inside = sides("low_inside", "high_inside")
+    initiator_internal, responder_internal = sides("low_internal", "high_internal")
     direction = ibis.cases(
-        (initiator_inside & responder_inside, "internal"),
-        (initiator_inside, "outbound"),
-        (responder_inside, "inbound"),
+        (initiator_internal & responder_internal, "internal"),
+        (initiator_internal, "outbound"),
+        (responder_internal, "inbound"),
         else_="external",
     )
     return j.select(
@@ -127,10 +127,10 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
         packets_out=packets_out,
         packets_in=packets_in,
         # A reply that was rejected (a network ACL) refuses too, if there was something to reply to.
-        refused=~answered & (refusing_out | (refusing_in & spoken.notnull())),
+        rejected=~answered & (refusing_out | (refusing_in & spoken.notnull())),
         answered=answered,
         direction=direction,
-        relay=j.low_relay | j.high_relay,
+        intermediate=j.low_intermediate | j.high_intermediate,
     )
 
 

@@ -22,9 +22,11 @@ _RESERVED = (512, 1023)  # where such clients take theirs from
 
 
 def with_inside(c: ibis.Table, addresses: ibis.Table) -> ibis.Table:
-    """Connections with what is known of either end: ``low_inside``, ``low_relay``, ``high_…``."""
+    """Join what is known of either end: ``low_internal``, ``low_intermediate``, ``high_…``."""
     for end in ("low", "high"):
-        known = addresses.select(**{end: _.id, f"{end}_inside": _.inside, f"{end}_relay": _.relay})
+        known = addresses.select(
+            **{end: _.id, f"{end}_internal": _.internal, f"{end}_intermediate": _.intermediate}
+        )
         c = c.join(known, end)
     return c
 
@@ -51,20 +53,20 @@ def rules(c: ibis.Table) -> list[tuple[ibis.Value, ibis.Value, str]]:
         (c.syn_ack_up & ~c.syn_ack_down, ibis.literal(False), "flags"),
         (has_ports & (low_rooted | high_rooted), low_rooted, "ports"),
         (has_ports & (low_serves != high_serves), high_serves, "ports"),
-        (alone & (c.refusing_up | c.refusing_down), spoke_up, "refused"),
+        (alone & (c.refusing_up | c.refusing_down), spoke_up, "rejected"),
         (has_ports & (low_brief != high_brief), low_brief, "ports"),
         # Half a connection that is under way is no call that nobody answers: its other half is
         # missing from the log.
         (alone & ~(c.midway_up | c.midway_down), spoke_up, "one-way"),
         (has_ports & (c.low_port != c.high_port), c.low_port > c.high_port, "higher-port"),
-        (c.low_inside != c.high_inside, c.low_inside, "inside"),
+        (c.low_internal != c.high_internal, c.low_internal, "internal"),
         (c.first_up != c.first_down, c.first_up < c.first_down, "order"),
         (alone, spoke_up, "one-way"),
         (ibis.literal(True), ibis.literal(True), "order"),  # at random, but always the same
     ]
 
 
-def told_by(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
+def initiator_rule(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
     """Whether the low end is the initiator, and the name of the rule that told so."""
     found = rules(c)
     low_opened = ibis.cases(*((when, then) for when, then, _name in found))

@@ -14,7 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.inventory import is_inside, nat_gateways, own_addresses
+from flowbench.enrich.inventory import is_internal, nat_gateways, own_addresses
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
 _SPREAD = (1_000_003, 10_007, 101)  # primes: neighbours come into different parts
@@ -89,14 +89,14 @@ def _addresses(records: ibis.Table, own: ibis.Table, relays: ibis.Table) -> ibis
     """Every address with its number and what is known of it."""
     seen = records.select(address="src").union(records.select(address="dst")).distinct()
     ours = own.select("address").distinct().mutate(ours=True)
-    relays = relays.select("address").distinct().mutate(relay=True)
+    relays = relays.select("address").distinct().mutate(intermediate=True)
     known = seen.left_join(ours, "address").drop("address_right")
     known = known.left_join(relays, "address").drop("address_right")
     return known.select(
         "address",
         id=_numbered("address"),
-        inside=is_inside(known.address) | known.ours.fill_null(False),
-        relay=known.relay.fill_null(False),
+        internal=is_internal(known.address) | known.ours.fill_null(False),
+        intermediate=known.intermediate.fill_null(False),
     )
 
 

@@ -198,13 +198,13 @@ def listed(case: Case, peers: Iterable[str]) -> pd.DataFrame:
     columns = ["subject", "peer", "service_port", "kind", "indicator"]
     periods = ["valid_from", "valid_until", "resolved_from", "resolved_until"]
     wanted = ibis.memtable({"peer": pa.array(sorted(set(peers)), pa.string())})
-    matches = case.matches.rename(peer="address").semi_join(wanted, "peer")
+    matches = case.indicator_matches.rename(peer="address").semi_join(wanted, "peer")
     told = matches.select("peer", "kind", "indicator", *periods).to_pyarrow()
     if not told.num_rows:
         return pd.DataFrame(columns=columns)
     # Where no list names a time every contact counts, and pairs, which are fewer, tell of all.
     timeless = all(told[name].null_count == told.num_rows for name in periods)
-    c = case.pairs if timeless else case.connections
+    c = case.connection_summaries if timeless else case.connections
     ends = [
         c.filter(c.direction == direction).select(
             "service_port", "first_seen", "last_seen", subject=c[subject], peer=c[peer]
@@ -248,8 +248,8 @@ def browsing(case: Case, until: pd.Timestamp, *, few: int = 2, sites: int = 5) -
     ``few`` hosts visit: people go where nobody else goes, servers share what they call. Each new
     one says little, then.
     """
-    p = case.pairs
-    p = p.filter(p.direction == "outbound", ~p.relay, p.answered > 0, p.first_seen < until)
+    p = case.connection_summaries
+    p = p.filter(p.direction == "outbound", ~p.intermediate, p.answered > 0, p.first_seen < until)
     p = p.filter(p.service_port.isin(WEB), visits(p.bytes_out, p.bytes_in, p.connections))
     own = p.select(host=p.initiator, network=network(p.responder)).distinct()
     lone = own.group_by("network").aggregate(hosts=_.count()).filter(_.hosts <= few)

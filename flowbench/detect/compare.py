@@ -42,7 +42,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, row in new.items():
         earlier = old.get(key)
-        hidden = row.get("hidden_by"), earlier and earlier.get("hidden_by")
+        hidden = row.get("suppressed_by"), earlier and earlier.get("suppressed_by")
         if earlier is None:
             if hidden[0] is None:
                 rows.append(row | {"change": "new", "changed": ""})
@@ -51,7 +51,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     rows += [
         row | {"change": "gone", "changed": ""}
         for key, row in old.items()
-        if key not in new and row.get("hidden_by") is None
+        if key not in new and row.get("suppressed_by") is None
     ]
     rows = sorted(in_order(rows), key=lambda row: _ORDER.index(row["change"]))
     return CHANGES.frame(rows)
@@ -97,7 +97,7 @@ def _told(before: dict[str, Any], after: dict[str, Any]) -> str:
         for one, other in ((after, before), (before, after))
     )
     said += [f"peers {sign}{_list(peers)}" for sign, peers in (("+", more), ("-", fewer)) if peers]
-    hidden = before.get("hidden_by"), after.get("hidden_by")
+    hidden = before.get("suppressed_by"), after.get("suppressed_by")
     if hidden[0] is None and hidden[1] is not None:
         said.append(f"now hidden by {hidden[1]}")
     elif hidden[0] is not None and hidden[1] is None:

@@ -235,24 +235,28 @@ class _Hits:
     """The pairs that one detector's findings name."""
 
     def __init__(self, findings: pd.DataFrame, malicious: set[Pair]) -> None:
-        self.pairs = {
+        self.connection_summaries = {
             (min(pair), max(pair)) for row in findings.to_dict("records") for pair in named_by(row)
         }
-        self.ends = {end for pair in self.pairs for end in pair}
+        self.ends = {end for pair in self.connection_summaries for end in pair}
         # Whom a malicious pair brought in (a scan's target) is not accused by that.
         stray = [
             pair
-            for pair in self.pairs
+            for pair in self.connection_summaries
             if pair not in malicious and not any(("", end) in malicious for end in pair)
         ]
         self.stray_ends = {end for pair in stray for end in pair}
 
     def caught(self, pairs: set[Pair]) -> int:
-        return sum((b in self.ends) if not a else (a, b) in self.pairs for a, b in pairs)
+        return sum(
+            (b in self.ends) if not a else (a, b) in self.connection_summaries for a, b in pairs
+        )
 
     def accused(self, pairs: set[Pair]) -> set[Pair]:
         return {
-            (a, b) for a, b in pairs if ((b in self.stray_ends) if not a else (a, b) in self.pairs)
+            (a, b)
+            for a, b in pairs
+            if ((b in self.stray_ends) if not a else (a, b) in self.connection_summaries)
         }
 
 

@@ -113,7 +113,7 @@ def differences(case: Case, before: Run) -> list[str]:
     """
     then, now = _read(case, before.seen), _read(case, len(case.log.entries))
     files = [f"{row['file']} ({row['kind']})" for row in case.log.evidence
-             if row["source"] in now[0] - then[0]]  # fmt: skip
+             if row["evidence_id"] in now[0] - then[0]]  # fmt: skip
     said = [f"evidence: {len(then[0]):,} files then, {len(now[0]):,} now"]
     if files:
         rest = f" and {len(files) - _NAMED:,} more" if len(files) > _NAMED else ""
@@ -140,7 +140,7 @@ def differences(case: Case, before: Run) -> list[str]:
 def _read(case: Case, seen: int) -> tuple[set[str], str | None]:
     """What a run reads of a case whose log has so many entries: evidence, and the policy."""
     entries = case.log.entries[:seen]
-    sources = {row["source"] for e in entries for row in e["details"].get("evidence") or ()}
+    sources = {row["evidence_id"] for e in entries for row in e["details"].get("evidence") or ()}
     policies = [e["details"].get("sha256") for e in entries if e["action"] == "policy"]
     return sources, policies[-1] if policies else None
 

@@ -54,7 +54,7 @@ def run(case: Case, only: Sequence[str] | None = None, *, hidden: bool = False) 
     case.progress(len(able), len(able), "")
     if hidden:
         return HIDDEN.frame(rows)
-    return FINDINGS.frame(row for row in rows if row["hidden_by"] is None)
+    return FINDINGS.frame(row for row in rows if row["suppressed_by"] is None)
 
 
 def _missing(case: Case, detector: Detector) -> str:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 HIDDEN = Table.of(
-    "hidden_findings",
+    "suppressed_findings",
     *((field.name, field.type, field.meaning) for field in FINDINGS.fields),
-    ("hidden_by", "string", "the allow lists that cover it; null: it is shown"),
-    ("hidden_reason", "string", "what they say of it; list text, to be escaped"),
+    ("suppressed_by", "string", "the allow lists that cover it; null: it is shown"),
+    ("suppression_reason", "string", "what they say of it; list text, to be escaped"),
 )
 
 _ADDRESS = 128  # at least as many bits as any address has
@@ -27,7 +27,7 @@ _ADDRESS = 128  # at least as many bits as any address has
 
 def apart(found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What ``run`` returned with ``hidden``: the findings to show (FINDINGS), and the others."""
-    hidden = found["hidden_by"].notna()
+    hidden = found["suppressed_by"].notna()
     shown = found.loc[~hidden, FINDINGS.columns]
     return shown.reset_index(drop=True), found[hidden].reset_index(drop=True)
 
@@ -37,8 +37,8 @@ def hide(case: Case, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     at = {address for row in rows for address in (row["subject"], *row["peers"])}
-    allowed = _named(case.allowed, at) if case.has("indicators") else {}
-    accused = _named(case.matches, set(allowed)) if allowed else {}
+    allowed = _named(case.allow_list_matches, at) if case.has("indicators") else {}
+    accused = _named(case.indicator_matches, set(allowed)) if allowed else {}
 
     def excuse(address: str, port: int | None) -> dict[str, Any] | None:
         for_it, against = (
@@ -57,9 +57,9 @@ def hide(case: Case, rows: list[dict[str, Any]]) -> None:
         all_of_them = [] if row.get("some_peers") or not all(peers) else peers
         told = [own] if own else [one for one in all_of_them if one]
         lists = {one["feed"] or "": one["description"] or "" for one in reversed(told)}
-        row["hidden_by"] = ", ".join(sorted(lists)) if told else None
+        row["suppressed_by"] = ", ".join(sorted(lists)) if told else None
         reasons = sorted({reason for reason in lists.values() if reason})
-        row["hidden_reason"] = "; ".join(reasons) if told else None
+        row["suppression_reason"] = "; ".join(reasons) if told else None
 
 
 def _named(matches: ibis.Table, addresses: set[str]) -> dict[str, list[dict[str, Any]]]:
@@ -67,9 +67,9 @@ def _named(matches: ibis.Table, addresses: set[str]) -> dict[str, list[dict[str,
     wanted = ibis.memtable({"wanted": pa.array(sorted(addresses), pa.string())})
     said = matches.filter(matches.in_period.fill_null(True))
     said = said.semi_join(wanted, said.address == wanted.wanted)
-    columns = ["address", "indicator", "type", "port", "feed", "description", "source", "line"]
+    columns = ["address", "indicator", "type", "port", "feed", "description", "evidence_id", "line"]
     found: dict[str, list[dict[str, Any]]] = {}
-    order = ["address", "feed", "source", "line", "indicator"]
+    order = ["address", "feed", "evidence_id", "line", "indicator"]
     for one in said.select(columns).order_by(order).to_pyarrow().to_pylist():
         found.setdefault(one["address"], []).append(one)
     return found

@@ -114,11 +114,11 @@ def _order(row: Row) -> tuple[str, datetime, str, str]:
 def _from_inventory(known: Known, interfaces: ibis.Table) -> None:
     columns = (
         *("interface_id", "instance_id", "attached_at", "attachment_id", "status", "addresses"),
-        *("private_address", "observed_at", "source", "line", "item", *FILLED),
+        *("private_address", "observed_at", "evidence_id", "line", "item", *FILLED),
     )
     # An answer is at least as young as the youngest attachment in it.
-    order = ("observed_at", "source", "item", "interface_id", "instance_id")
-    by_answer = ibis.window(group_by="source")
+    order = ("observed_at", "evidence_id", "item", "interface_id", "instance_id")
+    by_answer = ibis.window(group_by="evidence_id")
     listed = interfaces.filter(interfaces.interface_id.notnull()).select(*columns)
     listed = listed.mutate(
         seen_at=ibis.coalesce(_.observed_at, _.attached_at.max().over(by_answer))
@@ -126,7 +126,7 @@ def _from_inventory(known: Known, interfaces: ibis.Table) -> None:
     held: dict[str, tuple[datetime, set[str]]] = {}
     for row in listed.to_pyarrow().to_pylist():
         one = known.interface(row["interface_id"])
-        age = (row["seen_at"] or BEFORE, row["source"], row["item"])
+        age = (row["seen_at"] or BEFORE, row["evidence_id"], row["item"])
         one.details.append((age, row))
         if row["status"] == "deleted":
             one.died = min(row["observed_at"], one.died or row["observed_at"])
@@ -136,7 +136,7 @@ def _from_inventory(known: Known, interfaces: ibis.Table) -> None:
         for address in sorted(addresses):
             one.holds(address, None)
         if row["observed_at"] is None:
-            one.answers.add(row["source"])
+            one.answers.add(row["evidence_id"])
             if row["seen_at"]:
                 one.listed = min(row["seen_at"], one.listed or row["seen_at"])
         elif addresses:
@@ -179,7 +179,7 @@ def _about_interface(known: Known, word: Said) -> None:
     one = known.interface(word.interface_id, word.instance_id)
     one.told.setdefault(("cloudtrail", word.instance_id), word.origin)
     if word.known:
-        one.details.append(((word.at, word.origin["source"], word.origin["item"]), word.known))
+        one.details.append(((word.at, word.origin["evidence_id"], word.origin["item"]), word.known))
     if word.attachment_id:
         known.by_attachment[word.attachment_id] = one
     if word.what == "deleted":
@@ -229,8 +229,8 @@ def _from_instances(known: Known, instances: ibis.Table, said: list[Said]) -> No
         if word.what == "made" and word.instance_id and word.tags:
             known.tags[word.instance_id] = word.tags | known.tags.get(word.instance_id, {})
     rows = instances.select(
-        "instance_id", "tags", "state", "ended_at", "observed_at", "source", "item"
-    ).order_by("observed_at", "source", "item")
+        "instance_id", "tags", "state", "ended_at", "observed_at", "evidence_id", "item"
+    ).order_by("observed_at", "evidence_id", "item")
     for row in rows.to_pyarrow().to_pylist():
         if row["tags"]:
             known.tags[row["instance_id"]] = dict(row["tags"])

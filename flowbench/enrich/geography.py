@@ -48,10 +48,10 @@ def locate(addresses: Sequence[str], ranges: ibis.Table) -> pa.Table:
     databases = _databases(ranges)
     wanted = keys(addresses if databases else ())
     for database in databases:
-        mine = ranges.filter(ranges.source == database["source"])
+        mine = ranges.filter(ranges.evidence_id == database["evidence_id"])
         rows = mine.select("first", "last", "country", "asn", "owner").to_pyarrow()
         at = Ranges(rows["first"].to_pylist(), rows["last"].to_pylist()).find(wanted)
-        name = _named(database["database"], database["published"], database["source"])
+        name = _named(database["database"], database["published"], database["evidence_id"])
         _fill(told, {"country": "country"}, "country_source", rows, at, name)
         _fill(told, {"asn": "asn", "network_owner": "owner"}, "network_source", rows, at, name)
     _registered(addresses, told)
@@ -72,11 +72,13 @@ def registry() -> str:
 
 def _databases(ranges: ibis.Table) -> list[dict[str, Any]]:
     """The databases there are, the latest first; those of no date last."""
-    found = ranges.select("source", "database", "published").distinct().to_pyarrow().to_pylist()
-    dated = sorted(
-        (d for d in found if d["published"]), key=lambda d: (d["published"], d["source"])
+    found = (
+        ranges.select("evidence_id", "database", "published").distinct().to_pyarrow().to_pylist()
     )
-    undated = sorted((d for d in found if not d["published"]), key=lambda d: d["source"])
+    dated = sorted(
+        (d for d in found if d["published"]), key=lambda d: (d["published"], d["evidence_id"])
+    )
+    undated = sorted((d for d in found if not d["published"]), key=lambda d: d["evidence_id"])
     return [*reversed(dated), *undated]
 
 

@@ -40,7 +40,7 @@ MATCHES = Table.of(
     ("resolved_until", "time", "domain: until when a host may have used that answer"),
     ("port", "int32", "the port that the list names; null: any"),
     ("description", "string", "what the list says of it; feed text, to be escaped"),
-    ("source", "string", "evidence id of the list"),
+    ("evidence_id", "string", "evidence id of the list"),
     ("line", "int64", "its line there"),
 )
 
@@ -51,7 +51,7 @@ IGNORED = Table.of(
     ("feed", "string", "the list it stands in"),
     ("addresses", "int64", "how many such addresses were seen; none of them was flagged for it"),
     ("reason", "string", "why not"),
-    ("source", "string", "evidence id of the list"),
+    ("evidence_id", "string", "evidence id of the list"),
     ("line", "int64", "its line there"),
 )
 
@@ -80,12 +80,12 @@ def match(
     dns: ibis.Table,
     connections: ibis.Table | None = None,
     *,
-    inside: bool = False,
+    internal: bool = False,
 ) -> pa.Table:
     """Every indicator that covers an address seen in ``pairs`` (MATCHES), most specific first.
 
     Addresses that are private, reserved or multicast match no list (see ``ignored``). With
-    ``inside`` they do, but no network that holds a registry's whole range of such addresses: it
+    ``internal`` they do, but no network that holds a registry's whole range of such addresses: it
     speaks of every network there is, and so of none. What holds
     in another time than the contacts is there with ``in_period`` false: a connection is in the
     period when it ends after its start and begins before its end; for a domain it must also have
@@ -95,12 +95,12 @@ def match(
     if not listed.num_rows:
         return MATCHES.rows([])
     seen, nobodys = _seen(pairs)
-    if not inside:
+    if not internal:
         seen = seen.filter(pa.array(~nobodys))
     if not seen.num_rows:
         return MATCHES.rows([])
     addresses, rows, lengths = _covered(seen["address"], listed)
-    if inside:
+    if internal:
         says = ~(nobodys[addresses] & np.isin(rows, _wide(listed)))
         addresses, rows, lengths = addresses[says], rows[says], lengths[says]
     found = pa.table({"at": addresses, "row": rows, "length": lengths})
@@ -176,7 +176,16 @@ def _wide(listed: pa.Table) -> np.ndarray:
 def _listed(indicators: ibis.Table) -> pa.Table:
     """The lists in the order in which their rows are told where nothing else decides."""
     names = [name for name in MATCHES.columns if name in indicators.columns]
-    order = ["feed", "source", "line", "indicator", "kind", "port", "valid_from", "valid_until"]
+    order = [
+        "feed",
+        "evidence_id",
+        "line",
+        "indicator",
+        "kind",
+        "port",
+        "valid_from",
+        "valid_until",
+    ]
     return indicators.select(names).order_by([*order, "confidence", "description"]).to_pyarrow()
 
 

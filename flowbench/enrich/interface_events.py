@@ -38,19 +38,19 @@ class Said:
 
 _COLUMNS = (
     *("event_name", "event_time", "instance_ids", "interface_ids", "addresses", "request"),
-    *("response", "source", "line", "item"),
+    *("response", "evidence_id", "line", "item"),
 )
 
 
 def said(events: ibis.Table) -> list[Said]:
     """What the successful calls among API events (load.cloudtrail.TABLE) say, oldest first."""
     mine = events.filter(events.event_name.isin(list(READERS)), events.error_code.isnull())
-    ordered = mine.select(*_COLUMNS).order_by("event_time", "source", "line", "item")
+    ordered = mine.select(*_COLUMNS).order_by("event_time", "evidence_id", "line", "item")
     return [one for event in ordered.to_pyarrow().to_pylist() for one in _of(event)]
 
 
 def _of(event: Row) -> Iterator[Said]:
-    origin = {name: event[name] for name in ("source", "line", "item")}
+    origin = {name: event[name] for name in ("evidence_id", "line", "item")}
     parsed = {name: parse(event[name]) for name in ("request", "response")}
     for one in READERS[event["event_name"]](event | parsed):
         at = one.pop("at", None) or event["event_time"]

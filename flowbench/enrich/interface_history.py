@@ -151,7 +151,7 @@ class Interface:
                         "valid_from": start,
                         "valid_until": end,
                         "known_from": told[0],
-                        **{name: told[1].get(name) for name in ("source", "line", "item")},
+                        **{name: told[1].get(name) for name in ("evidence_id", "line", "item")},
                         "_sign": start or min(filter(None, (self.first_seen, end)), default=None),
                         "_interface": self.id or instance,
                         "_last": self.last_seen,

@@ -15,7 +15,7 @@ from flowbench.schema import Table
 TABLE = Table.of(
     "addresses",
     ("address", "string", "the address"),
-    ("inside", "bool", "private, or an interface's own"),
+    ("internal", "bool", "private, or an interface's own"),
     ("interface_id", "string", "the interface it belongs to"),
     ("instance_id", "string", "the instance that interface is attached to"),
     ("service", "string", "what kind of thing owns it: ec2, rds, efs, nat-gateway, …"),
@@ -43,7 +43,7 @@ _INSIDE = (
 )
 
 
-def is_inside(address: ibis.Value) -> ibis.Value:
+def is_internal(address: ibis.Value) -> ibis.Value:
     """Whether an address is one that no internet host has: private, link-local, carrier-grade NAT.
 
     The documentation networks (192.0.2.0/24 and the like) count as outside: training cases use
@@ -80,7 +80,7 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     totals = f.group_by(each).aggregate(total=_.count())
     shared = counts.join(totals, each).filter(_.n >= _.total)
     rivals = ibis.window(group_by=each)
-    shared = shared.mutate(private=is_inside(shared.address))
+    shared = shared.mutate(private=is_internal(shared.address))
     shared = shared.mutate(rivals=_.count().over(rivals), privates=_.private.sum().over(rivals))
     # A public IPv4 address is never an interface's own in these logs; an IPv6 one is.
     able = shared.private | shared.six
@@ -132,7 +132,7 @@ def _of_regional(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table | None
         for here, there in (("srcaddr", "dstaddr"), ("dstaddr", "srcaddr"))
     ]
     met = ways[0].union(ways[1]).distinct()
-    met = met.mutate(here_inside=is_inside(met.here), there_inside=is_inside(met.there))
+    met = met.mutate(here_internal=is_internal(met.here), there_internal=is_internal(met.there))
     outside = met.filter(~met.here_inside)
     peers = outside.filter(outside.there_inside).select("nat", "here").distinct()
     across = outside.semi_join(peers.rename(there="here"), ["nat", "there"])
@@ -147,10 +147,10 @@ def book(pairs: ibis.Table, holders: ibis.Table, matches: ibis.Table) -> ibis.Ta
     none; ``matches`` is what enrich.indicators.match returned. Ordered by address and time.
     """
     ends = [
-        pairs.select(address=pairs[end], inside=pairs.direction.isin(["internal", way]))
+        pairs.select(address=pairs[end], internal=pairs.direction.isin(["internal", way]))
         for end, way in (("initiator", "outbound"), ("responder", "inbound"))
     ]
-    seen = ends[0].union(ends[1]).group_by("address").aggregate(seen_inside=_.inside.any())
+    seen = ends[0].union(ends[1]).group_by("address").aggregate(seen_internal=_.internal.any())
     held = holders.select(*(name for name in holders.columns if name in TABLE.columns))
     rows = seen.outer_join(held.mutate(held=True), "address")
     rows = rows.mutate(address=ibis.coalesce(rows.address, rows.address_right)).drop(
@@ -161,7 +161,7 @@ def book(pairs: ibis.Table, holders: ibis.Table, matches: ibis.Table) -> ibis.Ta
     )
     rows = rows.left_join(listed, rows.address == listed.listed)
     rows = rows.mutate(
-        inside=rows.held.fill_null(False) | rows.seen_inside.fill_null(False),
+        internal=rows.held.fill_null(False) | rows.seen_inside.fill_null(False),
         indicators=rows.indicators.fill_null(0),
         kinds=ibis.coalesce(rows.kinds, ibis.literal([], type="array<string>")),
     )

@@ -12,7 +12,7 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.enrich.inventory import is_inside
+from flowbench.enrich.inventory import is_internal
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def logged(flows: ibis.Table) -> ibis.Table:
         first="start",
         last="end",
     )
-    return rows.filter(is_inside(rows.host), ~rows.service.re_search(_NO_API))
+    return rows.filter(is_internal(rows.host), ~rows.service.re_search(_NO_API))
 
 
 def called(api_events: ibis.Table, held: pd.DataFrame) -> pd.DataFrame:

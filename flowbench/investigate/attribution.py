@@ -76,7 +76,7 @@ def traces(case: Case, findings: pd.DataFrame) -> list[tuple[str, pd.DataFrame, 
     no address (a principal, the logs themselves) has none.
     """
     findings = findings[findings["subject"].map(_is_address).astype(bool)]
-    lookup = Lookup(case.holders, findings["subject"])
+    lookup = Lookup(case.address_assignments, findings["subject"])
     groups: dict[tuple[str, Any], list[Any]] = {}
     for place, row in findings.iterrows():
         held = lookup.at(row["subject"], row["first_seen"])
@@ -119,12 +119,14 @@ class _Chain:
         self.case = case
         self.rows: list[dict[str, Any]] = []
         self.held: list[dict[str, Any]] = []  # every holder of the address
-        self._files = dict(case.evidence[["source", "file"]].itertuples(index=False))
+        self._files = dict(case.evidence[["evidence_id", "file"]].itertuples(index=False))
 
     def add(
         self, step: str, what: str, value: str | None = None, row: Any = None, time: Any = None
     ) -> None:
-        known = {} if row is None else {n: row[n] for n in ("source", "line", "item") if n in row}
+        known = (
+            {} if row is None else {n: row[n] for n in ("evidence_id", "line", "item") if n in row}
+        )
         known = {n: None if pd.isna(v) else v for n, v in known.items()}
         self.rows.append(
             {
@@ -133,7 +135,7 @@ class _Chain:
                 "value": value,
                 "time": time,
                 "ref": None if row is None else row.get("event_id"),
-                "file": self._files.get(known.get("source")),
+                "file": self._files.get(known.get("evidence_id")),
                 **known,
             }
         )
@@ -141,7 +143,7 @@ class _Chain:
     def interface(self, address: str, at: datetime | None) -> dict[str, Any] | None:
         """Steps address, interface, instance as far as inventory, API events and logs know them."""
         self.add("address", f"The address in question is {address}.", address)
-        h = self.case.holders
+        h = self.case.address_assignments
         mine = (h.address == address) | h.public_addresses.contains(address)
         order = [h.valid_from.asc(nulls_first=True), h.interface_id, h.address]
         self.held = found = _rows(h.filter(mine.fill_null(False)).order_by(order))
@@ -181,7 +183,7 @@ class _Chain:
             self.add("gap", "No instance is known to have been attached to the interface.")
 
     def _last_record(self, address: str) -> datetime | None:
-        p = self.case.pairs
+        p = self.case.connection_summaries
         mine = p.filter((p.initiator == address) | (p.responder == address))
         found: datetime | None = mine.last_seen.max().to_pyarrow().as_py()
         return found
@@ -345,7 +347,7 @@ def _name(event: pd.Series | dict[str, Any]) -> str:
 
 
 def _by_time(events: ibis.Table) -> pd.DataFrame:
-    frame = to_frame(events.order_by("event_time", "event_id", "source", "item").to_pyarrow())
+    frame = to_frame(events.order_by("event_time", "event_id", "evidence_id", "item").to_pyarrow())
     return frame.astype(object).where(frame.notna(), None)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 LEVELS = {"address": "address", "instance": "instance_id", "subnet": "subnet_id", "vpc": "vpc_id"}
-_SUMS = ("connections", "refused", "answered", "bytes_out", "bytes_in")
+_SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
 _PORTS_SHOWN = 6
 _TURN = "\t"  # between an address and the number of its holder; no address has one
 _ARRIVAL = Table.of(
@@ -36,7 +36,7 @@ _ARRIVAL = Table.of(
     ("node", "string", "an address that was reached"),
     ("arrival", "time", "the earliest moment it can have been"),
 )
-_EMPTY = {"name": "", "inside": True, "service": "", "vpc": "", "kinds": "", "lapsed": ""}
+_EMPTY = {"name": "", "internal": True, "service": "", "vpc": "", "kinds": "", "lapsed": ""}
 
 
 def communication(case: Case, level: str = "address") -> nx.DiGraph:
@@ -48,7 +48,7 @@ def communication(case: Case, level: str = "address") -> nx.DiGraph:
     """
     if level not in LEVELS:
         raise InputError(f"no level is called {level!r}; there are: {', '.join(LEVELS)}")
-    return _drawn_up(case, case.pairs, level)
+    return _drawn_up(case, case.connection_summaries, level)
 
 
 def around(graph: nx.DiGraph, node: str, hops: int = 1) -> nx.DiGraph:
@@ -76,7 +76,7 @@ def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx
     before the arrival and was still open is not followed; windows blur the order by up to a minute.
     """
     c = case.connections
-    steps = c.filter(c.answered, ~c.relay)
+    steps = c.filter(c.answered, ~c.intermediate)
     start = after if after is not None else case.span[0]
     arrival: dict[str, pd.Timestamp] = {} if start is None else {address: start}
     fresh = dict(arrival)
@@ -117,7 +117,7 @@ def _drawn_up(case: Case, pairs: ibis.Table, level: str) -> nx.DiGraph:
     place = book["address"].to_dict()
     if level != "address":
         place |= book[LEVELS[level]].dropna().to_dict()
-    seen = pairs.filter(~pairs.relay).group_by("initiator", "responder", "service_port")
+    seen = pairs.filter(~pairs.intermediate).group_by("initiator", "responder", "service_port")
     rows = to_frame(
         seen.aggregate(
             first_seen=pairs.first_seen.min(),
@@ -203,7 +203,7 @@ def _held(c: ibis.Table, moved: pd.DataFrame) -> ibis.Table:
 def _periods(case: Case) -> dict[str, list[dict[str, Any]]]:
     """The indicators of each address: kind, valid_from, valid_until."""
     found: dict[str, list[dict[str, Any]]] = {}
-    columns = case.matches.select("address", "kind", "valid_from", "valid_until")
+    columns = case.indicator_matches.select("address", "kind", "valid_from", "valid_until")
     for row in columns.to_pyarrow().to_pylist():
         found.setdefault(row["address"], []).append(row)
     return found
@@ -235,7 +235,7 @@ def _add_node(graph: nx.DiGraph, node: str, known: dict[str, Any], level: str) -
         label=name or node,
         name=name,
         address=known["address"] if single else "",
-        inside=bool(known["inside"]),
+        internal=bool(known["internal"]),
         service=text("service") if single else level,
         vpc=text("vpc_id"),
         kinds=set(),
@@ -258,8 +258,8 @@ def _add_edge(
 
 
 def _verdict(edge: dict[str, Any]) -> str:
-    if edge["refused"] and not edge["answered"]:
-        return "refused"  # listed or not: what was turned away is noise, or at most a try
+    if edge["rejected"] and not edge["answered"]:
+        return "rejected"  # listed or not: what was turned away is noise, or at most a try
     return "listed" if edge["listed"] else "accepted"
 
 

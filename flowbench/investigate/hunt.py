@@ -45,7 +45,7 @@ CONTACTS = Table.of(
     ("contacts", "int64", "connections, calls or look-ups"),
     ("in_period", "int64", "how many of them in the time for which the indicator holds"),
     ("answered", "int64", "connections that were answered"),
-    ("refused", "int64", "connections that were refused"),
+    ("rejected", "int64", "connections that were refused"),
     ("bytes_out", "int64", "bytes from host to peer"),
     ("bytes_in", "int64", "bytes from peer to host"),
     ("allowed", "string", "lists that call the peer well known"),
@@ -119,14 +119,14 @@ def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> Hunt
         contacts[CONTACTS.columns],
         rows.num_rows,
         bad,
-        to_frame(ignored(case.pairs, listed)),
+        to_frame(ignored(case.connection_summaries, listed)),
         _looked_at(case),
     )
 
 
 def _flows(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
     """Connections with listed addresses, seen from the other end."""
-    matches = match(case.pairs, listed, case.dns, case.connections)
+    matches = match(case.connection_summaries, listed, case.dns, case.connections)
     allowed |= _allowed(matches)
     columns = [*_KEY, "valid_from", "valid_until", "resolved_from", "resolved_until"]
     m = ibis.memtable(matches).filter(_.kind != ALLOW)
@@ -140,7 +140,7 @@ def _flows(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
         ends.append(
             c.select(
                 "interface_id", "service_port", "protocol", "direction", "first_seen", "last_seen",
-                "answered", "refused",
+                "answered", "rejected",
                 peer=c[peer], host=c[host], sent=c[out], got=c[back],
             )
         )  # fmt: skip
@@ -153,7 +153,7 @@ def _flows(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
         contacts=j.count(),
         in_period=j.count(where=j.within),
         answered=j.count(where=j.answered),
-        refused=j.count(where=j.refused),
+        rejected=j.count(where=j.rejected),
         bytes_out=j.sent.sum().cast("int64"),
         bytes_in=j.got.sum().cast("int64"),
     )

@@ -36,7 +36,7 @@ INDICATORS = Table.of(
     ("first_seen", "time", "first sign of it in this case (UTC)"),
     ("last_seen", "time", "last sign of it"),
     ("seen_by", "string", "the inside host or principal concerned"),
-    ("source", "string", "what says so: finding, trace, DNS; with its id"),
+    ("evidence_id", "string", "what says so: finding, trace, DNS; with its id"),
 )
 
 _GRAVE = ("high", "critical")
@@ -71,7 +71,9 @@ def build(
     ]
     frame = TABLE.frame(rows)
     return frame.sort_values(
-        ["time", "kind", "ref", "what", "source", "line", "item"], ignore_index=True, kind="stable"
+        ["time", "kind", "ref", "what", "evidence_id", "line", "item"],
+        ignore_index=True,
+        kind="stable",
     )
 
 
@@ -98,7 +100,7 @@ def indicators(case: Case, findings: pd.DataFrame) -> pd.DataFrame:
         first_seen=("first", "min"),
         last_seen=("last", "max"),
         seen_by=("by", together),
-        source=("source", together),
+        source=("evidence_id", together),
     )
     return INDICATORS.frame(rows.to_dict("records"))
 
@@ -115,7 +117,7 @@ def _peers(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:
             "first": row.first_seen,
             "last": row.last_seen,
             "by": row.subject,
-            "source": row.finding_id,
+            "evidence_id": row.finding_id,
         }
         for row in outside.itertuples()
     ]
@@ -123,7 +125,7 @@ def _peers(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _inside(case: Case, addresses: list[str]) -> set[str]:
     """Which of some addresses are ours."""
-    pairs = case.pairs
+    pairs = case.connection_summaries
     ends = [
         pairs.filter(pairs[end].isin(addresses), pairs.direction.isin(["internal", way]))
         .select(address=pairs[end])
@@ -142,7 +144,7 @@ def _domains(case: Case, grave: pd.DataFrame) -> list[dict[str, Any]]:
             "first": row["first"],
             "last": row["last"],
             "by": row["srcaddr"],
-            "source": "DNS query log",
+            "evidence_id": "DNS query log",
         }
         for row in _look_ups(case, list(grave["peer"].dropna()))
         if row["srcaddr"] in set(grave["subject"])
@@ -176,7 +178,7 @@ def _behind(
             "indicator": subject,
             "type": "address",
             "role": "the inside host concerned",
-            "source": "findings",
+            "evidence_id": "findings",
         }
     ]
     for step, kind, role in _BEHIND:
@@ -192,7 +194,7 @@ def _behind(
                     "first": min(times, default=None),
                     "last": max(times, default=None),
                     "by": subject,
-                    "source": f"event {row.ref}"
+                    "evidence_id": f"event {row.ref}"
                     if pd.notna(row.ref)
                     else ("inventory" if pd.notna(row.file) else "flow logs"),
                 }
@@ -206,7 +208,7 @@ def _behind(
             "first": call["event_time"],
             "last": call["event_time"],
             "by": subject,
-            "source": f"event {call['event_id']}",
+            "evidence_id": f"event {call['event_id']}",
         }
         for call in calls
         if call["event_id"] in made
@@ -254,14 +256,14 @@ def _api(case: Case, traces: list[tuple[str, pd.DataFrame]]) -> list[dict[str, A
             # Others' reading calls on an instance are routine; what they change is not.
             mine |= touch.fill_null(False) & ~e.read_only.fill_null(False)
         for event in e.filter(mine).to_pyarrow().to_pylist():
-            rows[event["source"], event["line"], event["item"]] = {
+            rows[event["evidence_id"], event["line"], event["item"]] = {
                 "time": event["event_time"],
                 "kind": "api",
                 "what": attribution.deed(event),
                 "subject": subject,
                 "principal": event["principal_name"],
                 "ref": event["event_id"],
-                **{name: event[name] for name in ("source", "line", "item")},
+                **{name: event[name] for name in ("evidence_id", "line", "item")},
             }
     return list(rows.values())
 
@@ -298,7 +300,7 @@ def _alerts(
                 "peer": peer,
                 "severity": alert["severity_label"],
                 "ref": alert["alert_id"],
-                "source": alert["source"],
+                "evidence_id": alert["evidence_id"],
                 "line": alert["line"],
                 "item": alert["item"],
             }
@@ -321,7 +323,7 @@ def _names(case: Case, subjects: list[str], found: pd.DataFrame) -> list[dict[st
                     f" {', '.join(row['answers'])}{again}.",
                     "subject": row["srcaddr"],
                     "peer": row["answers"][0],
-                    "source": row["source"],
+                    "evidence_id": row["evidence_id"],
                     "line": row["line"],
                     "item": row["item"],
                 }
@@ -335,11 +337,11 @@ def _look_ups(case: Case, peers: list[str]) -> list[dict[str, Any]]:
         return []
     d = case.dns
     answered = d.select(
-        "name", "srcaddr", "query_time", "source", "line", "item", answer=d.answers.unnest()
+        "name", "srcaddr", "query_time", "evidence_id", "line", "item", answer=d.answers.unnest()
     )
     answered = answered.filter(answered.answer.isin(peers))
-    order = [answered[name] for name in ("query_time", "source", "line", "item")]
-    first = {name: answered[name].first(order_by=order) for name in ("source", "line", "item")}
+    order = [answered[name] for name in ("query_time", "evidence_id", "line", "item")]
+    first = {name: answered[name].first(order_by=order) for name in ("evidence_id", "line", "item")}
     found = answered.group_by("srcaddr", "name").aggregate(
         first=answered.query_time.min(),
         last=answered.query_time.max(),

@@ -8,9 +8,9 @@ A kind of evidence is one module in this package. It has a ``KIND`` (the word us
   records hold what other tables hold too, ``ALSO`` has pairs of such a table and what makes a
   list of its rows of a record. What wraps records (see ``envelope``) is opened before. A kind of
   many records has ``tables(records, file)`` in the place of ``row``: from (line, item, record) to
-  Arrow tables without ``source``, what is wrong put into quarantine.
+  Arrow tables without ``evidence_id``, what is wrong put into quarantine.
 * text: ``sniff(head)`` says whether a file that starts like this is of this kind;
-  ``read(file)`` yields Arrow tables without the ``source`` column, or ``rows(lines, label)`` dicts;
+  ``read(file)`` gives Arrow tables without the ``evidence_id``, or ``rows(lines, label)`` dicts;
 * binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text. One that
   has ``ENDS`` in its last 128 KiB: ``read(file, whole)``, ``whole`` being the file to seek in.
 """
@@ -31,7 +31,7 @@ from flowbench.text import replace_unstorable
 
 QUARANTINE = schema.Table.of(
     "quarantine",
-    ("source", "string", "evidence id of the file; null when it could not even be read"),
+    ("evidence_id", "string", "evidence id of the file; null when it could not even be read"),
     ("file", "string", "the file as it was given"),
     ("kind", "string", "what the file was taken for"),
     ("line", "int64", "line, from 1; null when the whole file is meant"),
@@ -106,7 +106,7 @@ class TextKind(Protocol):
         """Whether a file that starts with ``head`` is of this kind."""
 
     def read(self, file: File) -> Iterator[pa.Table]:
-        """The file's records as tables without ``source``."""
+        """The file's records as tables without ``evidence_id``."""
 
 
 Kind = ModuleType

@@ -87,8 +87,8 @@ def _together(group: list[dispatch.Evidence]) -> pa.Table | None:
         return None
     _tell(group, layout, table, counts, firsts)
     place = np.repeat(np.arange(len(group), dtype=np.int32), counts)
-    sources = pa.DictionaryArray.from_arrays(place, [one.source for one in group])
-    return dispatch.with_source(table, sources)
+    sources = pa.DictionaryArray.from_arrays(place, [one.evidence_id for one in group])
+    return dispatch.with_evidence_id(table, sources)
 
 
 def _texts(group: list[dispatch.Evidence]) -> tuple[Layout, list[memoryview]] | None:

@@ -34,7 +34,7 @@ __all__ = [
     "members",
     "read",
     "unreadable",
-    "with_source",
+    "with_evidence_id",
 ]
 
 EMPTY = "empty"
@@ -105,7 +105,7 @@ def read(
     formats: Formats = (),
     columns: Columns = (),
 ) -> Iterator[tuple[str, pa.Table]]:
-    """The tables in a file, as (table name, rows with ``source``); quarantine is one of them.
+    """The tables in a file, as (table name, rows with ``evidence_id``); quarantine is one of them.
 
     ``evidence`` learns on the way what the file is and how much was in it. ``kind`` forces a text
     kind where the content would be taken for another; ``formats`` are those that flow logs without
@@ -124,8 +124,8 @@ def read(
             _count(evidence, name, rows)
             if rows.num_rows:
                 zeros = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
-                same = pa.DictionaryArray.from_arrays(zeros, [evidence.source])
-                yield name, with_source(rows, same)
+                same = pa.DictionaryArray.from_arrays(zeros, [evidence.evidence_id])
+                yield name, with_evidence_id(rows, same)
             if len(file.bad) >= _BAD_AT_ONCE:
                 yield QUARANTINE.name, _quarantined(file, evidence)
         opened.drain()
@@ -152,7 +152,7 @@ def read(
 
 def _quarantined(file: File, evidence: Evidence) -> pa.Table:
     """What stands in the file's quarantine so far, which is empty then."""
-    rows = QUARANTINE.rows(row | {"source": evidence.source} for row in file.bad)
+    rows = QUARANTINE.rows(row | {"evidence_id": evidence.evidence_id} for row in file.bad)
     file.bad.clear()
     return rows
 
@@ -247,9 +247,9 @@ def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
             continue
         rows.append(found)
         if len(rows) >= _LINES:
-            yield kind.TABLE.rows(rows).drop_columns(["source"])
+            yield kind.TABLE.rows(rows).drop_columns(["evidence_id"])
             rows = []
-    yield kind.TABLE.rows(rows).drop_columns(["source"])
+    yield kind.TABLE.rows(rows).drop_columns(["evidence_id"])
 
 
 def _label(name: str) -> str:
@@ -287,9 +287,9 @@ def _unrecognised(file: File, head: bytes) -> str:
     return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
 
 
-def with_source(rows: pa.Table, source: pa.Array) -> pa.Table:
+def with_evidence_id(rows: pa.Table, source: pa.Array) -> pa.Table:
     """The rows with the column that names their file, in its declared place before ``line``."""
-    return rows.add_column(rows.column_names.index("line"), "source", source)
+    return rows.add_column(rows.column_names.index("line"), "evidence_id", source)
 
 
 def _count(evidence: Evidence, name: str, rows: pa.Table) -> None:

@@ -13,14 +13,14 @@ from flowbench.io.stream import Bytes, InMemory, OnDisk, digest
 from flowbench.text import escape_undecodable
 
 UNKNOWN = "unknown"
-SOURCE_DIGITS = 16  # of the SHA-256: enough that two files of one case never share them
+EVIDENCE_ID_DIGITS = 16  # of the SHA-256: enough that two files of one case never share them
 
 
 @dataclass
 class Evidence:
     """What the manifest keeps of one file, or of one member of an archive."""
 
-    source: str
+    evidence_id: str
     sha256: str
     size: int
     file: str
@@ -51,7 +51,9 @@ class Evidence:
         raw = path.read_bytes() if keep else None
         sha256, size = digest(path if raw is None else InMemory(raw), stop)
         where = str(path.absolute())
-        return cls(sha256[:SOURCE_DIGITS], sha256, size, escape_undecodable(name), where, raw=raw)
+        return cls(
+            sha256[:EVIDENCE_ID_DIGITS], sha256, size, escape_undecodable(name), where, raw=raw
+        )
 
     def bytes(self, folder: Path | None = None) -> Bytes:
         """Its bytes as they lie there; what must be unpacked to be read goes into ``folder``."""
@@ -64,12 +66,12 @@ class Evidence:
         sha256, size = digest(member)
         name = escape_undecodable(member.name)
         return Evidence(
-            sha256[:SOURCE_DIGITS],
+            sha256[:EVIDENCE_ID_DIGITS],
             sha256,
             size,
             f"{self.file}/{name}",
             self.path,
-            self.archive or self.source,
+            self.archive or self.evidence_id,
             name if self.member is None else f"{self.member}/{name}",
             within=member,
         )

@@ -33,7 +33,7 @@ def looks_like(head: bytes) -> bool:
 
 
 def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
-    """The records in a JSON file as (table name, rows without ``source``), in the file's order.
+    """Records of a JSON file as (table name, rows without ``evidence_id``), in the file's order.
 
     What is no JSON, of no known kind, or a record that lacks what makes it one, goes to quarantine.
     """
@@ -138,7 +138,7 @@ def _unclaimed(value: object) -> str:
 
 
 def _table(table: Table, rows: list[dict[str, Any]], file: File) -> pa.Table:
-    schema = pa.schema([f for f in table.arrow if f.name != "source"])
+    schema = pa.schema([f for f in table.arrow if f.name != "evidence_id"])
     try:
         return pa.Table.from_pylist(rows, schema=schema)
     except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):

@@ -72,9 +72,9 @@ def _starts(plot: go.Figure, c: pd.DataFrame) -> None:
     gaps = c["first_seen"].diff().dt.total_seconds().div(60).loc[shown.index]
     for refused, name, colour in (
         (False, "connection", theme.GREEN),
-        (True, "refused", theme.PURPLE),
+        (True, "rejected", theme.PURPLE),
     ):
-        mine = shown["refused"].astype(bool) == refused
+        mine = shown["rejected"].astype(bool) == refused
         if not mine.any():
             continue
         plot.add_trace(

@@ -36,7 +36,7 @@ def captions(graph: nx.DiGraph, at: dict[str, Place]) -> dict[str, Place]:
     """Where the name of each VPC stands: above the ring of its nodes, if they are several."""
     found: dict[str, list[Place]] = {}
     for node, known in sorted(graph.nodes(data=True)):
-        if known["inside"] and known["vpc"]:
+        if known["internal"] and known["vpc"]:
             found.setdefault(known["vpc"], []).append(at[node])
     return {
         vpc: (_mean(nodes)[0], max(y for _, y in nodes) + 0.25)
@@ -46,13 +46,13 @@ def captions(graph: nx.DiGraph, at: dict[str, Place]) -> dict[str, Place]:
 
 
 def _wheel(graph: nx.DiGraph, about: str) -> tuple[dict[str, Place], dict[str, Place]]:
-    others = sorted(set(graph) - {about}, key=lambda n: (graph.nodes[n]["inside"], n))
+    others = sorted(set(graph) - {about}, key=lambda n: (graph.nodes[n]["internal"], n))
     ring = {node: _on_circle(i + 0.5, len(others)) for i, node in enumerate(others)}
     return {about: (0.0, 0.0)} | ring, {about: (0.0, 1.0)} | ring
 
 
 def _rings(graph: nx.DiGraph) -> tuple[dict[str, Place], dict[str, Place]]:
-    inside = sorted(node for node, known in graph.nodes(data=True) if known["inside"])
+    inside = sorted(node for node, known in graph.nodes(data=True) if known["internal"])
     by_vpc: dict[str, list[str]] = {}
     for node in inside:
         by_vpc.setdefault(graph.nodes[node]["vpc"], []).append(node)

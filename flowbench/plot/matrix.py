@@ -11,12 +11,12 @@ from flowbench.plot import theme
 
 _MOST = 40  # groups that can be told apart on one axis
 _LONGEST = 28  # characters of a name beside an axis
-_LAST = ("inside", "outside")  # who is in no group stands after the groups
+_LAST = ("internal", "outside")  # who is in no group stands after the groups
 # Colour and shape say the same: one of them is enough.
 _LOOKS = {
     "allowed": ("allowed", theme.VERDICT["accepted"], "circle"),
-    "refused": ("allowed, but refused", theme.GREY, "circle-open"),
-    "attempted": ("forbidden, and refused", theme.VERDICT["refused"], "triangle-up"),
+    "rejected": ("allowed, but refused", theme.GREY, "circle-open"),
+    "attempted": ("forbidden, and refused", theme.VERDICT["rejected"], "triangle-up"),
     "violated": ("forbidden, and not refused", theme.VERDICT["listed"], "x"),
 }
 

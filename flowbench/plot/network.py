@@ -15,7 +15,7 @@ from flowbench.plot import layout, theme
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
 _COLOURS = ("verdict", "bytes")
 _LABEL = 26  # characters of a name that are drawn; the hover shows it all
-_GRAVEST = ("listed", "accepted", "refused")
+_GRAVEST = ("listed", "accepted", "rejected")
 
 
 def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.Figure:
@@ -68,11 +68,11 @@ def _readable(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
     for node, known in graph.nodes(data=True):
         near = frozenset(nx.all_neighbors(graph, node))
         refused = all(
-            graph.edges[e]["verdict"] == "refused"
+            graph.edges[e]["verdict"] == "rejected"
             for e in [*graph.in_edges(node), *graph.out_edges(node)]
         )
         telling = (known["kinds"] or known["lapsed"]) and not refused
-        if known["inside"] or telling or node == about:
+        if known["internal"] or telling or node == about:
             small.add_node(node, **known)
         else:
             groups.setdefault((*sorted(near), refused), []).append(node)
@@ -106,7 +106,7 @@ def _merge(graph: nx.DiGraph, source: str, target: str, edge: dict[str, Any]) ->
         graph.add_edge(source, target, **edge)
         return
     known = graph.edges[source, target]
-    for name in ("connections", "refused", "answered", "bytes_out", "bytes_in"):
+    for name in ("connections", "rejected", "answered", "bytes_out", "bytes_in"):
         known[name] += edge[name]
     known["first_seen"] = min(known["first_seen"], edge["first_seen"])
     known["last_seen"] = max(known["last_seen"], edge["last_seen"])
@@ -141,7 +141,7 @@ def _draw_edges(
             mid_x.append(x0 * 0.4 + x1 * 0.6)
             mid_y.append(y0 * 0.4 + y1 * 0.6)
             hover.append(_edge_text(graph, source, target))
-        dash = "dot" if name == "refused" else "solid"
+        dash = "dot" if name == "rejected" else "solid"
         plot.add_trace(
             go.Scatter(
                 x=xs,
@@ -194,12 +194,12 @@ def _draw_nodes(
         else theme.RED
         if k["kinds"]
         else theme.BLUE
-        if k["inside"]
+        if k["internal"]
         else theme.GREY
         for node, k in zip(nodes, known, strict=True)
     ]
     sizes = [
-        20 if node == about else 13 if k["kinds"] or k["inside"] else 10
+        20 if node == about else 13 if k["kinds"] or k["internal"] else 10
         for node, k in zip(nodes, known, strict=True)
     ]
     plot.add_trace(

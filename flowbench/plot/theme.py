@@ -17,7 +17,7 @@ BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, RED, PURPLE, GREY, INK = "#E69F00", "#D55E00", "#CC79A7", "#8C8C8C", "#22262B"
 
 SEVERITY = {"critical": "#7A0019", "high": "#C2272D", "medium": "#B8860B", "low": "#6B7785"}
-VERDICT = {"accepted": SKY, "refused": PURPLE, "listed": RED}
+VERDICT = {"accepted": SKY, "rejected": PURPLE, "listed": RED}
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 

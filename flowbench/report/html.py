@@ -48,9 +48,9 @@ def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) ->
     path = Path(path)
     found = detect.run(case, hidden=True) if findings is None else findings
     hidden: list[dict[str, Any]] = []
-    if "hidden_by" in found:
+    if "suppressed_by" in found:
         found, rest = detect.apart(found)
-        lists = rest.groupby(["hidden_by", "hidden_reason"], as_index=False)
+        lists = rest.groupby(["suppressed_by", "suppression_reason"], as_index=False)
         hidden = lists.agg(findings=("finding_id", "size")).to_dict("records")
     html = _template().render(**_content(case, found), hidden=hidden)
     aside = path.with_name(path.name + ".aside")
@@ -214,7 +214,7 @@ def _finding(case: Case, row: pd.Series, *, shown: bool) -> dict[str, Any]:
         records = case.evidence_for(row)
         first = records.head(_LINES)
         told["count"] = len(records)
-        told["files"] = dict(first[["source", "file"]].itertuples(index=False))
+        told["files"] = dict(first[["evidence_id", "file"]].itertuples(index=False))
         told["records"] = first.to_dict("records")
     return told
 
@@ -229,7 +229,7 @@ def _alerts(case: Case, found: pd.DataFrame) -> list[dict[str, Any]]:
     pairs = named.select("name", answer=d.answers.unnest()).distinct()
     for pair in pairs.to_pyarrow().to_pylist():
         answers.setdefault(pair["name"], set()).add(pair["answer"])
-    book = case.holders.filter(case.holders.instance_id.notnull())
+    book = case.address_assignments.filter(case.address_assignments.instance_id.notnull())
     hosts: dict[str, set[str]] = {}
     for host in book.select("instance_id", "address").to_pyarrow().to_pylist():
         hosts.setdefault(host["instance_id"], set()).add(host["address"])

@@ -47,7 +47,7 @@ RULES = Table.of(
         " fits was decided by rules before it",
     ),
     ("connections", "int64", "how many it decided"),
-    ("refused", "int64", "how many of them were refused"),
+    ("rejected", "int64", "how many of them were refused"),
     ("answered", "int64", "how many were answered"),
     ("overruled", "int64", "connections that fit it, and that a rule before it decided"),
     ("first_seen", "time", "start of the first that it decided"),
@@ -56,13 +56,13 @@ RULES = Table.of(
 
 CELLS = Table.of(
     "policy_cells",
-    ("source", "string", "group of who opened; 'inside' and 'outside': in no group"),
+    ("source", "string", "group of who opened; 'internal' and 'outside': in no group"),
     ("target", "string", "group of who was called"),
     ("verdict", "string", "violated, attempted, allowed; refused: allowed, and never let through"),
     ("connections", "int64", "all from the one group to the other"),
     ("violations", "int64", "forbidden, and not refused"),
     ("attempts", "int64", "forbidden, and refused"),
-    ("refused", "int64", "allowed, and refused all the same"),
+    ("rejected", "int64", "allowed, and refused all the same"),
     ("bytes_out", "int64", "bytes from those who opened"),
     ("bytes_in", "int64", "bytes to them"),
     ("ports", "string", "the five service ports with most connections"),
@@ -71,7 +71,7 @@ CELLS = Table.of(
 )
 
 SORT = ["source", "target", "direction", "service_port", "protocol"]
-SUMS = ["connections", "refused", "answered", "bytes_out", "bytes_in"]
+SUMS = ["connections", "rejected", "answered", "bytes_out", "bytes_in"]
 _NAMED = 5  # ports told of a cell
 
 
@@ -97,8 +97,8 @@ class Judgement:
         """Which addresses belong to which groups."""
         return members(
             self.policy.groups,
-            self.case.pairs,
-            holders=self.case.holders,
+            self.case.connection_summaries,
+            holders=self.case.address_assignments,
             interfaces=self.case.interfaces,
             subnets=self.case.table("subnets"),
             vpcs=self.case.table("vpcs"),
@@ -107,13 +107,21 @@ class Judgement:
     @cached_property
     def talks(self) -> ibis.Table:
         """Pairs, and single connections of addresses that changed groups, with their groups."""
-        shared = ["initiator", "responder", "first_seen", "last_seen", "relay", *SORT[2:], *SUMS]
-        talks = self.case.pairs.select(shared)
+        shared = [
+            "initiator",
+            "responder",
+            "first_seen",
+            "last_seen",
+            "intermediate",
+            *SORT[2:],
+            *SUMS,
+        ]
+        talks = self.case.connection_summaries.select(shared)
         if self.members.changing:
             some = ibis.memtable({"changing": pa.array(self.members.changing, pa.string())})
             single = self.case.connections.mutate(
                 connections=ibis.literal(1, "int64"),
-                refused=_.refused.cast("int64"),
+                rejected=_.rejected.cast("int64"),
                 answered=_.answered.cast("int64"),
             ).select(shared)
             changes = [
@@ -121,7 +129,7 @@ class Judgement:
                 for t in (talks, single)
             ]
             talks = talks.filter(~changes[0]).union(single.filter(changes[1]))
-        talks = talks.filter(~talks.relay).mutate(
+        talks = talks.filter(~talks.intermediate).mutate(
             service_port=_.service_port.fill_null(UNKNOWN), protocol=_.protocol.fill_null(UNKNOWN)
         )
         for end, name in (("initiator", "source"), ("responder", "target")):
@@ -199,7 +207,7 @@ class Judgement:
             meant[profile.to_numpy()]
             | ("any" in names)
             | (outside & ("outside" in names))
-            | (~outside & ("inside" in names))
+            | (~outside & ("internal" in names))
         )
 
     def rules(self) -> pd.DataFrame:
@@ -209,12 +217,12 @@ class Judgement:
         named: list[Rule | None] = [*self.policy.rules, None]
         for place, rule in enumerate(named):
             mine = by_rule.get(place, self.sorts.iloc[:0])
-            sums = {name: int(mine[name].sum()) for name in ("connections", "refused", "answered")}
+            sums = {name: int(mine[name].sum()) for name in ("connections", "rejected", "answered")}
             may = rule.may if rule else self.policy.default
             overruled = int(self.overruled[place]) if rule else 0
             if may:
                 state = "used" if sums["connections"] else "unused"
-            elif sums["connections"] > sums["refused"]:
+            elif sums["connections"] > sums["rejected"]:
                 state = "violated"
             else:
                 state = "tried" if sums["connections"] else "kept"
@@ -235,17 +243,17 @@ class Judgement:
         fits, and neither end is in a group) is in none.
         """
         rows = self.sorts[self.sorts["rule"] != UNKNOWN].copy()
-        rows["violations"] = (rows["connections"] - rows["refused"]).where(~rows["may"], 0)
-        rows["attempts"] = rows["refused"].where(~rows["may"], 0)
-        rows["refused"] = rows["refused"].where(rows["may"], 0)
+        rows["violations"] = (rows["connections"] - rows["rejected"]).where(~rows["may"], 0)
+        rows["attempts"] = rows["rejected"].where(~rows["may"], 0)
+        rows["rejected"] = rows["rejected"].where(rows["may"], 0)
         for end, outwards in (("source", "inbound"), ("target", "outbound")):
             outside = rows["direction"].isin([outwards, "external"])
             rows[end] = [
-                sorted(self.members.profiles[profile]) or ["outside" if out else "inside"]
+                sorted(self.members.profiles[profile]) or ["outside" if out else "internal"]
                 for profile, out in zip(rows[end], outside, strict=True)
             ]
             rows = rows.explode(end)
-        sums = ["connections", "violations", "attempts", "refused", "bytes_out", "bytes_in"]
+        sums = ["connections", "violations", "attempts", "rejected", "bytes_out", "bytes_in"]
         found = rows.groupby(["source", "target"], as_index=False, sort=True).agg(
             **{name: (name, "sum") for name in sums},
             first_seen=("first_seen", "min"),
@@ -261,11 +269,11 @@ class Judgement:
                 mine.append(door(row.service_port, row.protocol))
         cells = zip(found["source"], found["target"], strict=True)
         found["ports"] = [", ".join(ports[cell]) for cell in cells]
-        passed = found["connections"] - found["violations"] - found["attempts"] - found["refused"]
+        passed = found["connections"] - found["violations"] - found["attempts"] - found["rejected"]
         found["verdict"] = np.select(
             [found["violations"] > 0, found["attempts"] > 0, passed > 0],
             ["violated", "attempted", "allowed"],
-            "refused",
+            "rejected",
         )
         return CELLS.frame(found.to_dict("records"))
 

@@ -44,7 +44,7 @@ import yaml
 
 from flowbench.errors import InputError
 
-EVERYONE = ("any", "inside", "outside")
+EVERYONE = ("any", "internal", "outside")
 
 _LARGEST = 256 << 10  # bytes: a thousand rules take a fifth of it
 _DEEPEST = 12  # levels; a policy has six

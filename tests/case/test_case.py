@@ -66,7 +66,7 @@ def test_a_folder_is_read_whole(case, logs) -> None:
     evidence = case.evidence
     assert evidence["kind"].unique().tolist() == ["flow-logs"]
     assert evidence["first_seen"].min() == pd.Timestamp("2026-09-01T03:10:00Z")
-    assert set(flows["source"]) == set(evidence["source"])
+    assert set(flows["evidence_id"]) == set(evidence["evidence_id"])
     assert case.fields == set(HEADER.replace("-", "_").split())
     assert case.span[0] == pd.Timestamp("2026-09-01T03:10:00Z")
 
@@ -283,7 +283,9 @@ def test_a_case_in_a_folder_of_any_name(logs, tmp_path, name) -> None:
     case.ingest(logs)
     assert case.connections.count().execute() > 0
     again = Case.open(case.path)
-    assert again.pairs.connections.sum().execute() == case.connections.count().execute()
+    assert (
+        again.connection_summaries.connections.sum().execute() == case.connections.count().execute()
+    )
 
 
 def test_a_missing_part_is_named_with_the_remedy(case, logs) -> None:

@@ -39,7 +39,7 @@ def damage(path: Path, how: str) -> None:
 
 
 def rows(case: Case) -> list:
-    return case.flows.order_by("source", "line").to_pyarrow().to_pylist()
+    return case.flows.order_by("evidence_id", "line").to_pyarrow().to_pylist()
 
 
 @pytest.mark.parametrize("how", ["missing", "changed", "shortened"])

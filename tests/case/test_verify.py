@@ -26,7 +26,7 @@ def case(tmp_path: Path) -> Case:
     (tmp_path / "bad" / "gone").symlink_to("nowhere")
     made.ingest(tmp_path / "bad")
     made.note("as it should be")
-    assert made.pairs.count().execute() > 0
+    assert made.connection_summaries.count().execute() > 0
     assert made.verify()["ok"].all()
     return made
 

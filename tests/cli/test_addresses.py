@@ -45,7 +45,7 @@ def test_one_address_line_by_line(story_case) -> None:
     shown = run("addresses", story_case, POOL, "192.0.2.254")
     assert shown.stderr.splitlines() == ["192.0.2.254: not in this case"]
     facts = {tuple(line.split()[1:3]) for line in shown.stdout.splitlines()[1:]}
-    assert {("names", "eu.pool.example"), ("kinds", "mining"), ("inside", "False")} <= facts
+    assert {("names", "eu.pool.example"), ("kinds", "mining"), ("internal", "False")} <= facts
     assert not any(what == "country" for what, *_ in facts)
 
 

@@ -47,7 +47,7 @@ def test_flows_as_json_lines_are_canonical(case, tmp_path) -> None:
     assert by_line[1]["tcp_flags"] is None
     assert by_line[2]["srcaddr"] is None
     assert by_line[2]["srcport"] is None
-    assert by_line[1]["source"] == by_line[2]["source"] != ""
+    assert by_line[1]["evidence_id"] == by_line[2]["evidence_id"] != ""
     only = run("flows", case, "--format", "json", "--address", "198.51.100.7").stdout
     assert [row["line"] for row in json.loads(only)] == [1]
     wrong = run("flows", case, "--format", "json", "--address", "' OR 1=1")

@@ -23,14 +23,14 @@ def original(path: Path, line: int) -> dict[str, str]:
 def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
     winterday: Case, winterday_findings
 ) -> None:
-    paths = winterday.evidence.set_index("source")["path"]
+    paths = winterday.evidence.set_index("evidence_id")["path"]
     compared = 0
     for finding in winterday_findings.to_dict("records"):
         records = winterday.evidence_for(finding)
         assert len(records)
         sample = records.iloc[:: max(1, len(records) // 5)]
         for record in sample.to_dict("records"):
-            raw = original(winterday.path / paths[record["source"]], record["line"])
+            raw = original(winterday.path / paths[record["evidence_id"]], record["line"])
             if record["log_status"] != "OK":  # a window that is told of has no ends
                 assert raw["log_status"] == record["log_status"]
                 continue

@@ -37,11 +37,11 @@ def test_a_connection_in_full(tmp_path) -> None:
         "packets_out": 15,
         "packets_in": 15,
         "records": 6,
-        "refused": False,
+        "rejected": False,
         "refused_records": 0,
         "answered": True,
         "direction": "outbound",
-        "relay": False,
+        "intermediate": False,
         "decided_by": "flags",
     }
     assert row["first_seen"].timestamp() == T0
@@ -110,8 +110,8 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
     by_initiator = {row["initiator"]: row for row in found}
     assert set(by_initiator) == {A, nat}
     assert by_initiator[A]["responder"] == by_initiator[nat]["responder"] == OUT
-    assert (by_initiator[A]["bytes_out"], by_initiator[A]["relay"]) == (500, False)
-    assert by_initiator[nat]["relay"] is True
+    assert (by_initiator[A]["bytes_out"], by_initiator[A]["intermediate"]) == (500, False)
+    assert by_initiator[nat]["intermediate"] is True
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
 def test_refused_and_answered(tmp_path, records, expected) -> None:
     (row,) = rows(tmp_path, records)
     assert (row["initiator"], row["service_port"]) == (A, 22)
-    assert (row["refused"], row["answered"]) == expected
+    assert (row["rejected"], row["answered"]) == expected
 
 
 def both(here: str, there: str, port: int, to: int, *, late: int = 0, **more: Any) -> list[Record]:
@@ -179,8 +179,8 @@ OPENED = [
     ([Record(A, OUT, 10_211, 10_001, T0, T0 + 5, protocol=17)], A, "one-way"),
     ([Record(A, OUT, 0, 0, T0, T0 + 5, protocol=1)], A, "one-way"),
     # Rejected, and nobody else spoke: the caller, also of a port as high as its own.
-    ([Record(OUT, A, 40_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "refused"),
-    ([Record(OUT, A, 5_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "refused"),
+    ([Record(OUT, A, 40_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "rejected"),
+    ([Record(OUT, A, 5_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "rejected"),
     # A late reply that is rejected is none: the service's port says whose it is.
     ([Record(OUT, A, 443, 50_000, T0, T0 + 5, action="REJECT")], A, "ports"),
     # NFS is called from below 1024, other services are not; rsh counts down from 1023.
@@ -197,11 +197,11 @@ OPENED = [
     ([Record(A, OUT, 50_000, 51_000, T0, T0 + 5, tcp_flags=0)], OUT, "higher-port"),
     ([Record(A, OUT, 50_000, 51_000, T0, T0 + 5)], A, "one-way"),
     # Equal ports, or none: ours asked, unless nobody answered.
-    (both(A, OUT, 123, 123, protocol=17), A, "inside"),
-    (both(OUT, A, 123, 123, protocol=17, late=60), A, "inside"),
-    (both(OUT, A, 0, 0, protocol=1, late=60), A, "inside"),
+    (both(A, OUT, 123, 123, protocol=17), A, "internal"),
+    (both(OUT, A, 123, 123, protocol=17, late=60), A, "internal"),
+    (both(OUT, A, 0, 0, protocol=1, late=60), A, "internal"),
     ([Record(OUT, A, 5_060, 5_060, T0, T0 + 5, protocol=17)], OUT, "one-way"),
-    ([Record(OUT, A, 5_060, 5_060, T0, T0 + 5, tcp_flags=0)], A, "inside"),
+    ([Record(OUT, A, 5_060, 5_060, T0, T0 + 5, tcp_flags=0)], A, "internal"),
     # Equal ports and both inside: the first; at a tie always the same one.
     (both(B, A, 7_946, 7_946, late=60), B, "order"),
     (both(B, A, 7_946, 7_946), A, "order"),
@@ -244,7 +244,7 @@ def test_who_opened_it(opened, number) -> None:
 def test_v2_alone_is_enough(tmp_path) -> None:
     records = [*talk(A, OUT, 443, T0), refused("198.51.100.4", A, 23, T0)]
     found = rows(tmp_path, records, fields=DEFAULT_FORMAT)
-    assert [(r["initiator"], r["refused"], r["direction"]) for r in found] == [
+    assert [(r["initiator"], r["rejected"], r["direction"]) for r in found] == [
         (A, False, "outbound"),
         ("198.51.100.4", True, "inbound"),
     ]
@@ -274,9 +274,9 @@ def test_nodata_and_skipdata_are_no_connections(tmp_path) -> None:
 def test_pairs_sum_up(tmp_path) -> None:
     records = [r for n in range(5) for r in talk(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)]
     case = make_case(tmp_path, [*records, refused(A, OUT, 443, T0 + 400, source_port=50_000)])
-    (row,) = case.pairs.to_pyarrow().to_pylist()
+    (row,) = case.connection_summaries.to_pyarrow().to_pylist()
     assert list(row) == connections.PAIRS.columns
-    assert (row["connections"], row["answered"], row["refused"]) == (6, 5, 1)
+    assert (row["connections"], row["answered"], row["rejected"]) == (6, 5, 1)
     assert (row["bytes_out"], row["bytes_in"]) == (5 * 800 + 60, 15_000)
     assert row["last_seen"].timestamp() == T0 + 360 + 59
 
@@ -312,7 +312,7 @@ def test_every_byte_of_one_interface_is_in_just_one_connection(tmp_path_factory,
     assert sum(r["bytes_out"] + r["bytes_in"] for r in found) == sum(r.bytes for r in distinct)
     assert sum(r["records"] for r in found) == len(distinct)
     for row in found:
-        assert not (row["refused"] and row["answered"])
+        assert not (row["rejected"] and row["answered"])
         assert row["first_seen"] <= row["last_seen"]
     mixed = list(records)
     chance.shuffle(mixed)

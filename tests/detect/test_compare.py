@@ -97,7 +97,7 @@ def test_many_peers_are_counted_not_listed() -> None:
 
 
 def test_hidden_findings_are_told_when_they_become_so() -> None:
-    hidden = made() | {"hidden_by": "corp", "hidden_reason": "ours"}
+    hidden = made() | {"suppressed_by": "corp", "suppression_reason": "ours"}
     assert changes([], [hidden]) == []
     assert changes([hidden], []) == []
     assert changes([hidden], [hidden | {"connections": 9}]) == []

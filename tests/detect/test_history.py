@@ -90,9 +90,9 @@ def test_only_some_detectors_are_compared_and_not_kept(case: Case) -> None:
 
 
 def test_hidden_and_since_exclude_each_other(case: Case) -> None:
-    told = run("detect", case.path, "--since-last", "--show-hidden")
+    told = run("detect", case.path, "--since-last", "--show-suppressed")
     assert told.exit_code == 2
-    assert "--show-hidden" in told.stderr
+    assert "--show-suppressed" in told.stderr
 
 
 def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:

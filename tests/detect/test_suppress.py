@@ -37,7 +37,10 @@ def hidden(case: Case) -> list[tuple[str, str, str]]:
     assert list(shown.columns) == detect.FINDINGS.columns
     assert shown["finding_id"].tolist() == detect.run(case)["finding_id"].tolist()
     rows = zip(
-        kept_back["subject"], kept_back["hidden_by"], kept_back["hidden_reason"], strict=True
+        kept_back["subject"],
+        kept_back["suppressed_by"],
+        kept_back["suppression_reason"],
+        strict=True,
     )
     return sorted(rows)
 
@@ -167,7 +170,7 @@ def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
         "rules: [{from: outside, to: a, verdict: must not}]"
     )
     (row,) = detect.run(case, hidden=True).to_dict("records")
-    assert (row["detector"], row["hidden_by"]) == ("segmentation", "corp scanners")
+    assert (row["detector"], row["suppressed_by"]) == ("segmentation", "corp scanners")
     whole = segmentation._against
     monkeypatch.setattr(segmentation, "_against", lambda judged: whole(judged, most_peers=5))
     found, kept_back = detect.apart(detect.run(case, hidden=True))
@@ -183,16 +186,18 @@ def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path)
 
     answer = run("detect", case, "--format", "json")
     assert [row["subject"] for row in json.loads(answer.stdout)] == [OTHER]
-    assert "hidden_by" not in json.loads(answer.stdout)[0]
+    assert "suppressed_by" not in json.loads(answer.stdout)[0]
     said = [line for line in answer.stderr.splitlines() if "hidden" in line]
-    assert said == ["1 finding hidden by 'corp scanners' (allow list: \\x1b[31mred): --show-hidden"]
+    assert said == [
+        "1 finding hidden by 'corp scanners' (allow list: \\x1b[31mred): --show-suppressed"
+    ]
     assert "\x1b" not in answer.stderr
     assert "1 findings" in answer.stderr
-    everything = json.loads(run("detect", case, "--show-hidden", "--format", "json").stdout)
-    assert sorted((row["subject"], row["hidden_by"]) for row in everything) == [
+    everything = json.loads(run("detect", case, "--show-suppressed", "--format", "json").stdout)
+    assert sorted((row["subject"], row["suppressed_by"]) for row in everything) == [
         (HOST, "corp scanners"), (OTHER, None),
     ]  # fmt: skip
-    (name,) = [row["finding_id"] for row in everything if row["hidden_by"]]
+    (name,) = [row["finding_id"] for row in everything if row["suppressed_by"]]
     assert run("evidence", case, name).exit_code == 0
 
 

@@ -38,7 +38,7 @@ def hour(when: datetime | None) -> float | None:
 
 def held(case: Case, address: str = A) -> list[tuple[Any, ...]]:
     """(interface, instance, from, until, known from) of each holder; times in hours after T0."""
-    table = case.holders.filter(case.holders.address == address)
+    table = case.address_assignments.filter(case.address_assignments.address == address)
     return [
         (
             row["interface_id"],
@@ -122,7 +122,7 @@ def test_the_logs_name_instances_and_their_vpc(tmp_path: Path) -> None:
         ("eni-1", "i-2", 5, 7, "logs"),
         ("eni-9", None, 7, None, "logs"),
     ]
-    (row, *_) = case.holders.to_pyarrow().to_pylist()
+    (row, *_) = case.address_assignments.to_pyarrow().to_pylist()
     assert (row["vpc_id"], row["subnet_id"], row["account_id"]) == (
         "vpc-1", "subnet-1", "111122223333",
     )  # fmt: skip
@@ -140,7 +140,7 @@ def test_tags_and_type_that_the_logs_carry(tmp_path: Path) -> None:
     (tmp_path / "flows.log").write_text("\n".join(lines))
     case = Case.create(tmp_path / "case")
     case.ingest(tmp_path / "flows.log")
-    (row,) = case.holders.to_pyarrow().to_pylist()
+    (row,) = case.address_assignments.to_pyarrow().to_pylist()
     assert (row["service"], row["tags"]) == ("nat-gateway", [("instance-tag", "a <b>")])
 
 
@@ -257,7 +257,11 @@ def test_the_newest_word_on_an_interface_counts_and_none_is_lost(tmp_path: Path)
     (folder / "2.json").write_text(json.dumps({"NetworkInterfaces": [old]}))
     case = small(tmp_path, [], [new, newer])
     case.ingest(folder)
-    (row,) = case.holders.filter(case.holders.address == A).to_pyarrow().to_pylist()
+    (row,) = (
+        case.address_assignments.filter(case.address_assignments.address == A)
+        .to_pyarrow()
+        .to_pylist()
+    )
     assert (row["name"], row["subnet_id"], row["vpc_id"]) == ("new", "subnet-1", "vpc-1")
 
 
@@ -274,7 +278,11 @@ def test_what_only_the_instance_carries(tmp_path: Path) -> None:
     )
     case = small(tmp_path, [{"Reservations": [{"ReservationId": "r", "Instances": [instance]}]}],
                  [plain])  # fmt: skip
-    (row,) = case.holders.filter(case.holders.address == A).to_pyarrow().to_pylist()
+    (row,) = (
+        case.address_assignments.filter(case.address_assignments.address == A)
+        .to_pyarrow()
+        .to_pylist()
+    )
     assert row["name"] == "web"
     assert dict(row["tags"]) == {"Name": "web", "env": "own"}
     assert (row["instance_id"], row["valid_from"]) == ("i-1", datetime.fromtimestamp(T0, UTC))
@@ -298,7 +306,11 @@ def test_tags_from_the_calls_that_gave_them(tmp_path: Path) -> None:
              "tagSet": {"items": [{"key": "env", "value": "<b>"}]}}  # fmt: skip
     tag = event("CreateTags", 1, asked)
     case = small(tmp_path, [run, tag])
-    (row,) = case.holders.filter(case.holders.address == A).to_pyarrow().to_pylist()
+    (row,) = (
+        case.address_assignments.filter(case.address_assignments.address == A)
+        .to_pyarrow()
+        .to_pylist()
+    )
     assert (row["name"], dict(row["tags"])) == ("=x", {"Name": "=x", "env": "<b>"})
 
 
@@ -332,7 +344,7 @@ def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> No
     said, listed = [], []
     for at, what, who in steps:
         time, names = datetime.fromtimestamp(T0 + at * HOUR, UTC), (f"eni-{who}", f"i-{who}")
-        origin = {"source": "s", "line": 1, "item": at}
+        origin = {"evidence_id": "s", "line": 1, "item": at}
         if what == "run":
             said.append(Said("made", time, origin, *names, addresses=[A]))
         elif what == "end":
@@ -340,7 +352,7 @@ def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> No
         else:
             listed.append(
                 network_interfaces.row(stood(names[0], A, instance=names[1]))
-                | {"observed_at": time, "source": "c", "item": len(listed)}
+                | {"observed_at": time, "evidence_id": "c", "item": len(listed)}
             )
     said.sort(key=lambda one: one.at)
     nothing = Table.of("seen", *((name, "string", "") for name in SEEN)).rows([])

@@ -39,7 +39,7 @@ def row(case: Case, address: str) -> dict:
 
 
 def test_the_address_book_knows_what_is_outside(case) -> None:
-    source = case.evidence.set_index("file")["source"]
+    source = case.evidence.set_index("file")["evidence_id"]
     pool = row(case, POOL)
     assert {name: pool[name] for name in external.TABLE.columns if name != "names"} == {
         "address": POOL,

@@ -32,7 +32,7 @@ def case(tmp_path: Path) -> Case:
 
 
 def test_the_latest_database_that_knows_is_believed(case) -> None:
-    source = dict(zip(case.evidence["file"], case.evidence["source"], strict=True))
+    source = dict(zip(case.evidence["file"], case.evidence["evidence_id"], strict=True))
     new = f"new-2026-02-03 2026-02-03 [{source['new-2026-02-03.csv']}]"
     old = f"old-2020-01 2020-01-01 [{source['old-2020-01.csv']}]"
     asked = located(case, "81.2.69.142", "81.2.69.1", "10.0.0.7", "10.9.9.9")

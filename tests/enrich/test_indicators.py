@@ -22,7 +22,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def pairs(*addresses: str) -> ibis.Table:
     rows = [
-        {"initiator": "10.0.0.1", "responder": address, "direction": "outbound", "relay": False}
+        {
+            "initiator": "10.0.0.1",
+            "responder": address,
+            "direction": "outbound",
+            "intermediate": False,
+        }
         for address in addresses
     ]
     return ibis.memtable(connections.PAIRS.rows(rows))
@@ -36,7 +41,7 @@ def listed(*items: str, **more: Any) -> ibis.Table:
             if any(c.isalpha() for c in item) and ":" not in item
             else ("network" if "/" in item else "address")
         )
-        known = {"indicator": item, "type": kind, "kind": "c2", "feed": "f", "source": "s"}
+        known = {"indicator": item, "type": kind, "kind": "c2", "feed": "f", "evidence_id": "s"}
         rows.append(known | {"line": line} | more)
     return ibis.memtable(lists.TABLE.rows(rows))
 
@@ -50,7 +55,7 @@ def answers(*rows: tuple[str, str], at: datetime = NOON, **more: Any) -> ibis.Ta
 
 def contacts(*times: tuple[datetime, datetime], peer: str = "203.0.113.7") -> ibis.Table:
     rows = [
-        {"initiator": "10.0.0.1", "responder": peer, "direction": "outbound", "relay": False,
+        {"initiator": "10.0.0.1", "responder": peer, "direction": "outbound", "intermediate": False,
          "first_seen": first, "last_seen": last}
         for first, last in times
     ]  # fmt: skip
@@ -93,7 +98,7 @@ def test_ipv6() -> None:
 
 
 @pytest.mark.parametrize(
-    "inside",
+    "internal",
     ["10.1.2.3", "192.168.1.1", "172.31.0.9", "100.64.3.4", "169.254.1.1", "fd00::1", "fe80::1",
      "224.0.0.251", "255.255.255.255", "0.0.0.0", "ff02::1"],
 )  # fmt: skip
@@ -195,7 +200,7 @@ def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> Non
         "10.0.0.0/8", "10.0.0.0/9", "10.0.0.7", "192.168.0.0/16", "0.0.0.0/1", "fc00::/6",
         "fd00::/8", "203.0.113.0/24",
     )  # fmt: skip
-    found = indicators.match(seen, items, answers(), inside=True).to_pylist()
+    found = indicators.match(seen, items, answers(), internal=True).to_pylist()
     assert [(row["address"], row["indicator"]) for row in found] == [
         ("10.0.0.1", "10.0.0.0/9"),
         ("10.0.0.7", "10.0.0.7"),
@@ -261,8 +266,8 @@ def is_nobodys(text: str) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=30))
 def test_inside_is_what_the_registries_say(addresses) -> None:
-    from flowbench.enrich.inventory import is_inside as engine_says
+    from flowbench.enrich.inventory import is_internal as engine_says
 
     table = ibis.memtable({"address": addresses})
-    found = table.select(inside=engine_says(table.address)).to_pyarrow()["inside"].to_pylist()
+    found = table.select(internal=engine_says(table.address)).to_pyarrow()["internal"].to_pylist()
     assert found == [is_inside(text) for text in addresses]

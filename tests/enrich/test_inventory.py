@@ -79,8 +79,12 @@ def test_the_book_says_what_each_address_is(tmp_path) -> None:
     assert list(book[A]) == [*inventory.TABLE.columns, *external.TABLE.columns[1:]]
     assert (book[A]["name"], dict(book[A]["tags"])["env"]) == ("<b>", "dev")
     assert (book[A]["interface_id"], book[A]["known_from"]) == ("eni-a", "inventory")
-    assert (book[B]["inside"], book[B]["known_from"], book[B]["interface_id"]) == (True, None, None)
-    assert book[OUT]["inside"] is False
+    assert (book[B]["internal"], book[B]["known_from"], book[B]["interface_id"]) == (
+        True,
+        None,
+        None,
+    )
+    assert book[OUT]["internal"] is False
     assert (book[OUT]["indicators"], book[OUT]["kinds"]) == (2, ["c2", "scanner"])
     assert book["10.9.9.9"]["service"] == "rds"
 
@@ -119,5 +123,5 @@ def test_a_million_addresses_in_seconds() -> None:
     ).to_pyarrow()  # fmt: skip
     assert time.monotonic() - begun < 20
     assert book.num_rows == 2 * many + 1
-    assert pc.sum(book["inside"]).as_py() == 1
+    assert pc.sum(book["internal"]).as_py() == 1
     assert book["address"][0].as_py() == A

@@ -80,7 +80,7 @@ def test_the_whole_chain_cites_its_events(case: Case) -> None:
 
 def test_every_step_but_the_question_names_file_and_record(case: Case) -> None:
     trace = attribution.trace(case, HOST)
-    assert trace.loc[1:, ["file", "source", "line", "item"]].notna().all().all()
+    assert trace.loc[1:, ["file", "evidence_id", "line", "item"]].notna().all().all()
     start = trace[trace["step"] == "start"].iloc[0]
     assert (start["file"], start["line"]) == ("other.jsonl", 6)
     assert trace[trace["step"] == "interface"].iloc[0]["file"] == "enis.json"

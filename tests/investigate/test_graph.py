@@ -31,24 +31,24 @@ def test_edges_sum_connections_from_initiator_to_responder(case: Case) -> None:
         (HOST, DATABASE), (HOST, EXIT), (HOST, POOL), (WEB, DATABASE),
     ]  # fmt: skip
     beat = whole.edges[HOST, EXIT]
-    assert (beat["connections"], beat["refused"], beat["answered"]) == (72, 0, 72)
+    assert (beat["connections"], beat["rejected"], beat["answered"]) == (72, 0, 72)
     assert (beat["bytes_out"], beat["bytes_in"]) == (72 * 800, 72 * 3_000)
     assert (beat["ports"], beat["verdict"], beat["listed"]) == ("443", "listed", True)
     assert (beat["first_seen"], beat["last_seen"]) == (at(60), at(6 * 3600 - 181))
-    assert whole.edges[HOST, DATABASE]["verdict"] == "refused"
-    assert whole.edges[HOST, DATABASE]["refused"] == 8
+    assert whole.edges[HOST, DATABASE]["verdict"] == "rejected"
+    assert whole.edges[HOST, DATABASE]["rejected"] == 8
     assert whole.edges[WEB, DATABASE]["verdict"] == "accepted"
 
 
 def test_nodes_know_what_the_address_book_knows(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
-        "label": HOSTILE, "name": HOSTILE, "address": HOST, "inside": True, "service": "ec2",
+        "label": HOSTILE, "name": HOSTILE, "address": HOST, "internal": True, "service": "ec2",
         "vpc": "vpc-1", "kinds": "", "lapsed": "",
     }  # fmt: skip
     assert whole.nodes[DATABASE]["service"] == "rds"
     assert whole.nodes[POOL]["kinds"] == "mining"
-    assert not whole.nodes[POOL]["inside"]
+    assert not whole.nodes[POOL]["internal"]
 
 
 @pytest.mark.parametrize(

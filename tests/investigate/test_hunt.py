@@ -56,7 +56,7 @@ def listing(folder: Path, *lines: str) -> Path:
 def found(case, path: Path) -> list[tuple]:
     rows = hunt.hunt(case, [path]).contacts
     names = ["log", "indicator", "host", "peer", "service_port", "direction", "contacts",
-             "in_period", "answered", "refused", "bytes_out", "bytes_in"]  # fmt: skip
+             "in_period", "answered", "rejected", "bytes_out", "bytes_in"]  # fmt: skip
     return [
         tuple(row[name] for name in names)
         for row in CONTACTS.rows(
@@ -81,7 +81,7 @@ def test_every_contact_in_every_log(case, tmp_path) -> None:
         ("api", "198.51.100.0/24", None, OTHER, None, None, 1, 0, None, None, None, None),
     ]
     hunted = hunt.hunt(case, [path])
-    assert (hunted.indicators, hunted.refused) == (4, 0)
+    assert (hunted.indicators, hunted.rejected) == (4, 0)
     assert hunted.looked_at.set_index("log")["records"].to_dict() == {
         "flows": 9,
         "api": 1,

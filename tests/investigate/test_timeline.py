@@ -75,7 +75,7 @@ def test_sentences_and_citations(case: Case, findings: pd.DataFrame) -> None:
     assert stop["what"] == f"bob called StopInstances on {INSTANCE} from {OFFICE}."
     assert (stop["principal"], stop["subject"]) == ("bob", HOST)
     cited = events[events["kind"] != "finding"]
-    assert cited[["source", "line"]].notna().all().all()
+    assert cited[["evidence_id", "line"]].notna().all().all()
     mining = events[events["what"].str.contains("mining pool client")].iloc[0]
     assert mining["until"] == at(6 * HOUR - 241)
 
@@ -171,7 +171,7 @@ def test_indicators_to_hand_over(case: Case, findings: pd.DataFrame) -> None:
     assert pool["seen_by"] == HOST
     assert set(found["seen_by"]) == {HOST}
     key = found[found["indicator"] == KEY].iloc[0]
-    assert (key["role"], key["source"]) == ("signed the call that started it", "event e5")
+    assert (key["role"], key["evidence_id"]) == ("signed the call that started it", "event e5")
 
 
 def test_the_same_case_the_same_timeline(case: Case, findings: pd.DataFrame) -> None:

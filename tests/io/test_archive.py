@@ -102,7 +102,11 @@ def test_members_are_evidence_of_their_own(case, tmp_path, how) -> None:
     ]
     for name, data in LOGS.items():
         row = manifest.loc[f"{path.name}/{name}"]
-        assert (row["member"], row["archive"], row["path"]) == (name, whole["source"], str(path))
+        assert (row["member"], row["archive"], row["path"]) == (
+            name,
+            whole["evidence_id"],
+            str(path),
+        )
         assert (row["sha256"], row["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
     assert case.verify()["ok"].all()
     assert sorted(p.name for p in case.path.iterdir() if p.suffix != ".lock") == [
@@ -159,7 +163,7 @@ def test_names_that_are_no_text_and_names_that_come_twice(case, tmp_path) -> Non
     assert (case.ingest(path)["outcome"] == "loaded").all()
     names = case.evidence["file"].tolist()
     assert names == ["x.tar/\\xff\\xfe", "x.tar/b", "x.tar/b", "x.tar"]
-    assert case.evidence["source"].nunique() == 4
+    assert case.evidence["evidence_id"].nunique() == 4
     assert case.flows.count().execute() == 100
     assert case.quarantine.count().execute() == 2
 

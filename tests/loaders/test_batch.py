@@ -47,8 +47,8 @@ def test_rows_keep_their_file_and_line(tmp_path) -> None:
     files[2] = files[2].replace(b"\n", b"\r\n").replace(b"51544", b"7")
     one, rows, found = both(evidence(tmp_path, *files))
     assert one
-    told = [(row["source"], row["line"], row["srcport"]) for row in rows]
-    first, second, third = (each.source for each in found)
+    told = [(row["evidence_id"], row["line"], row["srcport"]) for row in rows]
+    first, second, third = (each.evidence_id for each in found)
     assert told == [
         (first, 2, 51544),
         (first, 3, None),
@@ -85,8 +85,14 @@ def test_what_is_odd_about_one_is_found_in_that_one(tmp_path, odd: str) -> None:
     files = [GOOD.encode(), odd.encode("latin-1"), GOOD.encode().replace(b"51544", b"2")]
     one, rows, found = both(evidence(tmp_path, *files))
     assert not one
-    assert [row["srcport"] for row in rows if row["source"] == found[0].source] == [51544, None]
-    assert [row["srcport"] for row in rows if row["source"] == found[2].source] == [2, None]
+    assert [row["srcport"] for row in rows if row["evidence_id"] == found[0].evidence_id] == [
+        51544,
+        None,
+    ]
+    assert [row["srcport"] for row in rows if row["evidence_id"] == found[2].evidence_id] == [
+        2,
+        None,
+    ]
 
 
 def test_a_file_that_changed_is_named(tmp_path) -> None:

@@ -28,14 +28,16 @@ def loaded(folder: Path, data: str | bytes) -> tuple[dict[str, list[dict[str, An
     evidence = dispatch.Evidence.of(path, path.name)
     found: dict[str, list[dict[str, Any]]] = {}
     for name, rows in dispatch.read(evidence):
-        found.setdefault(name, []).extend(rows.drop_columns(["source"]).to_pylist())
+        found.setdefault(name, []).extend(rows.drop_columns(["evidence_id"]).to_pylist())
     return found, evidence.kind
 
 
 def row_of(kind: str, record: dict[str, Any]) -> dict[str, Any]:
     module = KINDS[kind]
     (row,) = module.TABLE.rows([module.row(record)]).to_pylist()
-    return {name: value for name, value in row.items() if name not in ("source", "line", "item")}
+    return {
+        name: value for name, value in row.items() if name not in ("evidence_id", "line", "item")
+    }
 
 
 def both(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,7 +64,7 @@ ANY = {
         "statistics": {}}),
     "console": lambda r: json.dumps([{"@timestamp": "x", "@message": each} for each in both(r)]),
     "eventbridge": lambda r: "\n".join([json.dumps(
-        {"version": "0", "id": "1", "detail-type": "x", "source": "y", "detail": r})] * 2),
+        {"version": "0", "id": "1", "detail-type": "x", "evidence_id": "y", "detail": r})] * 2),
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
             "last_seen": AT + pd.Timedelta(minutes=start + length),
             "bytes_out": out,
             "bytes_in": back,
-            "refused": refused,
+            "rejected": refused,
         }
         for n, (start, length, out, back, refused) in enumerate(rows)
     )

@@ -14,7 +14,7 @@ def cells(*rows: tuple[str, str, str, int, int, int]) -> pd.DataFrame:
     """Rows of source, target, verdict, connections, violations, attempts."""
     return CELLS.frame(
         {"source": source, "target": target, "verdict": verdict, "connections": count,
-         "violations": bad, "attempts": tried, "refused": 0, "bytes_out": 1_000, "bytes_in": 20,
+         "violations": bad, "attempts": tried, "rejected": 0, "bytes_out": 1_000, "bytes_in": 20,
          "ports": "22/tcp (ssh)", "first_seen": AT, "last_seen": AT + pd.Timedelta(hours=1)}
         for source, target, verdict, count, bad, tried in rows
     )  # fmt: skip

@@ -22,7 +22,7 @@ def node(graph: nx.DiGraph, address: str, **known: Any) -> str:
     graph.add_node(
         address,
         **{
-            "label": address, "name": "", "address": address, "inside": inside, "service": "",
+            "label": address, "name": "", "address": address, "internal": inside, "service": "",
             "vpc": "vpc-1" if inside else "", "kinds": "", "lapsed": "",
         } | known,
     )  # fmt: skip
@@ -34,7 +34,7 @@ def edge(graph: nx.DiGraph, source: str, target: str, **known: Any) -> None:
         source,
         target,
         **{
-            "connections": 3, "refused": 0, "answered": 3, "bytes_out": 1_500, "bytes_in": 20,
+            "connections": 3, "rejected": 0, "answered": 3, "bytes_out": 1_500, "bytes_in": 20,
             "first_seen": AT, "last_seen": LATER, "listed": False, "ports": "443",
             "verdict": "accepted",
         } | known,
@@ -47,7 +47,7 @@ def small() -> nx.DiGraph:
     node(graph, "203.0.113.5", kinds="tor")
     node(graph, "10.0.0.9", service="rds", arrival=AT)
     edge(graph, "10.0.0.5", "203.0.113.5", verdict="listed")
-    edge(graph, "10.0.0.5", "10.0.0.9", verdict="refused", refused=3, answered=0)
+    edge(graph, "10.0.0.5", "10.0.0.9", verdict="rejected", rejected=3, answered=0)
     return graph
 
 
@@ -57,7 +57,7 @@ def crowd() -> nx.DiGraph:
     for host in ("10.0.0.1", "10.0.0.2"):
         node(graph, host)
     for n in range(200):
-        edge(graph, node(graph, f"198.51.100.{n}"), "10.0.0.1", verdict="refused", refused=3)
+        edge(graph, node(graph, f"198.51.100.{n}"), "10.0.0.1", verdict="rejected", rejected=3)
         edge(graph, "10.0.0.2", node(graph, f"203.0.113.{n}"), bytes_out=50_000)
     edge(graph, "10.0.0.2", node(graph, "192.0.2.1", kinds="mining"), verdict="listed")
     node(graph, "192.0.2.2")
@@ -82,7 +82,7 @@ def test_a_node_and_its_edges_say_their_facts() -> None:
     ]
     lines = {trace.name: trace for trace in figure.data if trace.mode == "lines"}
     assert {name: trace.line.dash for name, trace in lines.items()} == {
-        "listed": "solid", "refused": "dot",
+        "listed": "solid", "rejected": "dot",
     }  # fmt: skip
     hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
     assert sum("3 connections, 3 refused" in text for text in hover) == 1

@@ -117,7 +117,7 @@ def test_findings_show_their_records(case: Case, page: Page) -> None:
 
 
 def test_steps_cite_event_file_and_record(case: Case, page: Page) -> None:
-    source = case.api_events.source.to_pyarrow().to_pylist()[0]
+    source = case.api_events.evidence_id.to_pyarrow().to_pylist()[0]
     assert f"event e5{source}:6" in page.text("subject-1")
     assert f"e8{source}:9" in page.text("timeline")
 
@@ -241,7 +241,7 @@ def test_winterday(winterday: Case, winterday_findings: Any, answers: Any, tmp_p
     path = report.write(winterday, tmp_path / "r.html", findings=winterday_findings)
     assert path.stat().st_size < 8_000_000
     said = Page(path).text("summary")
-    user, refused = answers["user"], answers["refused"]
+    user, refused = answers["user"], answers["rejected"]
     for part in (
         answers["instance"], answers["interface"], answers["address"], answers["pool"]["address"],
         answers["tor"]["address"], f"one every {answers['tor']['period_minutes']}.0 min",

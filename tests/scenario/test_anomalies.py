@@ -49,7 +49,7 @@ def test_everything_is_planted_on_a_host_of_its_own(planted: pd.DataFrame) -> No
 
 def test_what_is_planted_is_in_the_records(case: Case, planted: pd.DataFrame) -> None:
     facts = planted.set_index("kind")
-    pairs = case.pairs.to_pandas().set_index(["initiator", "responder"]).sort_index()
+    pairs = case.connection_summaries.to_pandas().set_index(["initiator", "responder"]).sort_index()
     begin, end = case.span
     for kind in ("rare-peer", "geography", "long-connection"):
         fact = facts.loc[kind]

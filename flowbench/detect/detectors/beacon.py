@@ -72,10 +72,10 @@ def beacon(
     inside hosts call three times or more is a service of the house.
     """
     window = capture_window(case)
-    pairs = case.pairs
+    pairs = case.connection_summaries
     often = pairs.filter(
         pairs.direction == "outbound",
-        ~pairs.relay,
+        ~pairs.intermediate,
         pairs.connections.between(fewest, most),
         (seconds(pairs["last_seen"]) - seconds(pairs.first_seen)) >= 1.4 * window * (fewest - 1),
     )
@@ -86,7 +86,7 @@ def beacon(
     place = ["responder", "service_port"]
     customers = pairs.filter(pairs.direction == "outbound", pairs.connections >= 3)
     callers = customers.group_by(place).aggregate(callers=customers.initiator.nunique())
-    named = case.matches.filter(case.matches.in_period.fill_null(True)).address
+    named = case.indicator_matches.filter(case.indicator_matches.in_period.fill_null(True)).address
     rare = callers.filter((callers.callers < shared_by) | callers.responder.isin(named))
     inorder = ibis.window(order_by=_PAIR)
     candidates = often.join(rare, place).select(*_PAIR, "callers")
@@ -122,7 +122,7 @@ def _calls(connections: ibis.Table, pairs: pa.Table) -> ibis.Table:
     c, numbered = connections, ibis.memtable(pairs)
     same = [c[name] == numbered[name] for name in _PAIR[:3]]
     same.append(c.protocol.identical_to(numbered.protocol))  # null: not known, and one pair too
-    facts = ["first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "refused"]
+    facts = ["first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "rejected"]
     mine = c.join(numbered, same).select(numbered.pair, *(c[name] for name in facts))
     mine = mine.mutate(at=seconds(mine.first_seen))
     before = mine["at"].lag().over(ibis.window(group_by="pair", order_by="at"))

@@ -100,7 +100,7 @@ def blind_spot(case: Case) -> list[dict[str, Any]]:
 
 def _held(case: Case) -> pd.DataFrame:
     """Holders (enrich.interfaces.TABLE), without interfaces that lie about unattached."""
-    h, i = case.holders, case.interfaces
+    h, i = case.address_assignments, case.interfaces
     idle = i.filter(i.status.isin(["available", "deleted"])).select("interface_id").distinct()
     h = h.anti_join(idle, "interface_id")
     columns = ["interface_id", "address", "instance_id", "service", "vpc_id", "valid_from"]
@@ -331,14 +331,14 @@ def _set_up(
 def _switched_off(case: Case, seen: pd.DataFrame, end: pd.Timestamp) -> list[dict[str, Any]]:
     e = case.api_events
     columns = ["event_time", "event_name", "event_id", "principal_name", "principal_arn"]
-    columns += ["source_ip", "error_code", "request", "source", "item"]
+    columns += ["source_ip", "error_code", "request", "evidence_id", "item"]
     mine = e.filter(e.event_name.isin([*OFF, "CreateFlowLogs"])).select(columns)
-    order = ["event_time", "event_id", "source", "item"]
+    order = ["event_time", "event_id", "evidence_id", "item"]
     rows = to_frame(mine.order_by(order).to_pyarrow())
     rows["who"] = rows["principal_name"].fillna(rows["principal_arn"]).fillna("unknown")
     rows["failed"] = rows["error_code"].notna()
-    rows["file"] = rows["source"].map(
-        dict(case.evidence[["source", "file"]].itertuples(index=False))
+    rows["file"] = rows["evidence_id"].map(
+        dict(case.evidence[["evidence_id", "file"]].itertuples(index=False))
     )
     making = rows["event_name"] == "CreateFlowLogs"
     found = []

@@ -86,7 +86,9 @@ def brute_force(
 
 def _tries(connections: ibis.Table, largest: float) -> ibis.Table:
     """Answered connections to login ports; whether each is an attempt, and its ten minutes."""
-    c = connections.filter(~connections.relay, connections.protocol == 6, connections.answered)
+    c = connections.filter(
+        ~connections.intermediate, connections.protocol == 6, connections.answered
+    )
     floor = ibis.cases(
         *((c.service_port == port, least) for port, least in (LOGINS | DATABASES).items())
     )

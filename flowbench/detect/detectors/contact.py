@@ -65,7 +65,7 @@ def contact(case: Case, *, unknown_confidence: int = 70) -> list[dict[str, Any]]
 
 def _listed(case: Case) -> pd.DataFrame:
     """Traffic with each listed peer: a row per pair, port and indicator, in and out of period."""
-    c, matches = case.connections, case.matches
+    c, matches = case.connections, case.indicator_matches
     keep = c.direction.isin(["inbound", "outbound"])
     c = c.filter(keep).mutate(outbound=_.direction == "outbound")
     c = c.mutate(
@@ -79,7 +79,7 @@ def _listed(case: Case) -> pd.DataFrame:
     j = c.join(matches, c.peer == matches.listed)
     j = j.filter(answer_held(j)).mutate(within=in_period(j))
     found = j.group_by(
-        [*_PAIR, "relay", "indicator", "type", "kind", "feed", "confidence", "valid_from",
+        [*_PAIR, "intermediate", "indicator", "type", "kind", "feed", "confidence", "valid_from",
          "valid_until", "port"]
     ).aggregate(
         first_seen=j.first_seen.min(),
@@ -88,14 +88,14 @@ def _listed(case: Case) -> pd.DataFrame:
         in_period=j.count(where=j.within),
         answered=j.count(where=j.answered),
         answered_in=j.count(where=j.answered & j.within),
-        refused=j.count(where=j.refused),
+        rejected=j.count(where=j.rejected),
         bytes_out=j.bytes_out.sum(),
         bytes_in=j.bytes_in.sum(),
     )  # fmt: skip
     frame = to_frame(found.order_by([*_PAIR, "indicator", "feed", "kind"]).to_pyarrow())
     # A NAT gateway's own row says nothing that its clients' rows, where they are logged, do not.
-    behind = frame["peer"].isin(frame.loc[~frame["relay"], "peer"])
-    return frame[~(frame["relay"] & behind)].reset_index(drop=True)
+    behind = frame["peer"].isin(frame.loc[~frame["intermediate"], "peer"])
+    return frame[~(frame["intermediate"] & behind)].reset_index(drop=True)
 
 
 def _weight(row: pd.Series, unknown: int) -> float:
@@ -138,7 +138,7 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
         caveats = "Nothing that the subject sent was logged: perhaps it opened nothing. " + caveats
     if not len(live):
         caveats = "No contact lies in the period for which the indicator was given. " + caveats
-    if best["relay"]:
+    if best["intermediate"]:
         caveats = (
             "The subject is a NAT gateway: who stood behind it these logs do not say. " + caveats
         )

@@ -81,7 +81,7 @@ def exfiltration(
         return []
     days = max(1.0, (end - begin).total_seconds() / _DAY)
     left = _left(case.connections.mutate(connections=ibis.literal(1, "int64")))
-    by_peer = _left(case.pairs).group_by(_ENDS)
+    by_peer = _left(case.connection_summaries).group_by(_ENDS)
     by_peer = by_peer.aggregate(
         sent=_.sent.sum().cast("int64"),
         got=_.got.sum().cast("int64"),
@@ -209,7 +209,7 @@ def _fed_together(
 
 def _left(c: ibis.Table) -> ibis.Table:
     """What left for whom, by connection (with ``connections`` as 1) or pair, whoever opened it."""
-    c = c.filter(~c.relay)
+    c = c.filter(~c.intermediate)
     both = ("first_seen", "last_seen", "service_port", "protocol", "connections")
     out, inn = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
     sent = out.select(

@@ -62,8 +62,8 @@ def geography(
     ``few``: hosts that a new country may have. ``factor``: how many times more countries than to
     be expected must be new to a host. ``most_low``: findings of severity low about new countries.
     """
-    p = case.pairs
-    p = p.filter(p.direction == "outbound", ~p.relay, p.bytes_out > 0)
+    p = case.connection_summaries
+    p = p.filter(p.direction == "outbound", ~p.intermediate, p.bytes_out > 0)
     asked = p.select("responder").distinct().order_by("responder").to_pyarrow()
     places = locate(asked["responder"].to_pylist(), case.table("geography"))
     places = places.select(["address", "country", "country_source"]).drop_null()

@@ -59,7 +59,7 @@ _HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
 _LAPSE, _BROKEN = 20, 2  # hours of logs at least, doors of a host at most
 _SHOWN = 8  # doors named in a sentence
 _ORDER = ["initiator", "responder", "service_port", "protocol"]
-_COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "refused", "answered"]
+_COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "rejected", "answered"]
 _COLUMNS += ["bytes_out", "bytes_in"]
 _TITLES = {"new": "New paths to inside doors", "admin": "Many inside doors opened"}
 _KEYS = ["service_port", "protocol"]
@@ -89,15 +89,15 @@ def lateral_movement(
     ``factor``: how many times more than to be expected new doors must be. ``most_low``: so many
     findings of severity low are told, those with most targets.
     """
-    p = case.pairs
+    p = case.connection_summaries
     ends = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
     if pd.isna(ends["first"]):
         return []
     seconds = (ends["last"] - ends["first"]).total_seconds()
     learned = seconds >= 1.5 * _DAY
-    doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.relay)
+    doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.intermediate)
     with case.kept(doors.select(_COLUMNS)) as doors:
-        tried = _rows(doors.filter(doors.refused > 0, doors.answered == 0))
+        tried = _rows(doors.filter(doors.rejected > 0, doors.answered == 0))
         tried = tried[~_lapses(tried, ends["first"], ends["last"])]
         if learned:
             lesson = min(7 * _DAY, max(_DAY, seconds / 2))
@@ -125,7 +125,7 @@ def lateral_movement(
     subjects = sorted({*tried["initiator"], *opened["initiator"]})
     if not subjects:
         return []
-    book = Lookup(case.holders, pd.concat([tried["responder"], opened["responder"]]))
+    book = Lookup(case.address_assignments, pd.concat([tried["responder"], opened["responder"]]))
     limits = many_targets, many_services, wide
     by_host = [dict(list(rows.groupby("initiator"))) for rows in (tried, opened)]
     found = [
@@ -157,7 +157,7 @@ def _lapses(tried: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> pd.S
     """Whether a door refuses one caller hour by hour, all through logs of about a day or more."""
     hours = (end - begin) / _HOUR
     throughout = (tried["first_seen"] - begin <= _EDGE) & (end - tried["last_seen"] <= _EDGE)
-    steady = throughout & (tried["refused"] >= hours) & (hours >= _LAPSE)
+    steady = throughout & (tried["rejected"] >= hours) & (hours >= _LAPSE)
     return steady & (steady.groupby(tried["initiator"]).transform("sum") <= _BROKEN)
 
 

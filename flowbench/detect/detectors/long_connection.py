@@ -117,7 +117,7 @@ def long_connection(
 
 def _held(c: ibis.Table) -> ibis.Table:
     """The connections of inside hosts with outside addresses in which both ends sent something."""
-    c = c.filter(~c.relay, c.answered, c.bytes_out > 0, c.bytes_in > 0)
+    c = c.filter(~c.intermediate, c.answered, c.bytes_out > 0, c.bytes_in > 0)
     length = seconds(c.last_seen) - seconds(c.first_seen)
     c = c.mutate(
         length=length,

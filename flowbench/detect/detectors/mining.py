@@ -78,7 +78,11 @@ def mining(
     c = case.connections
     lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
     long = c.mutate(seconds=lasted).filter(
-        c.direction == "outbound", ~c.relay, c.protocol == _TCP, c.answered, lasted >= shortest
+        c.direction == "outbound",
+        ~c.intermediate,
+        c.protocol == _TCP,
+        c.answered,
+        lasted >= shortest,
     )
     candidates = (
         long.group_by(_PAIR)
@@ -113,7 +117,7 @@ def mining(
     best = [(row, _rate(row, 0.0, thin)) for row in rows.to_dict("records")]
     best = [(row, parts) for row, parts in best if parts["score"] >= score]
     elsewhere = {row["responder"] for row, parts in best if parts["place"] <= 0.5}
-    common = _called_by(case.pairs, elsewhere, shared_by)
+    common = _called_by(case.connection_summaries, elsewhere, shared_by)
     able = [row for row, parts in best if parts["place"] > 0.5 or row["responder"] not in common]
     if not able:
         return []

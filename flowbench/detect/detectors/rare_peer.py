@@ -138,7 +138,7 @@ def _new(case: Case, learned: pd.Timestamp, lesson: float, *, few: int, young: f
     mine = mine.left_join(people, "host").drop("host_right")
     ends = ibis.window(group_by=["host", "network"])
     sent, got, calls = (mine[name].sum().over(ends) for name in ("sent", "got", "connections"))
-    named = mine.peer.isin(case.matches.address).any().over(ends)
+    named = mine.peer.isin(case.indicator_matches.address).any().over(ends)
     return mine.mutate(web=_.service_port.isin(WEB).all().over(ends)).mutate(
         visit=_.web & visits(sent, got, calls) & _.people.fill_null(False) & ~named
     )
@@ -166,8 +166,8 @@ def _met(case: Case) -> ibis.Table:
 
     ``called`` counts answered connections that the host opened.
     """
-    p = case.pairs
-    p = p.filter(p.direction.isin(["outbound", "inbound"]), ~p.relay)
+    p = case.connection_summaries
+    p = p.filter(p.direction.isin(["outbound", "inbound"]), ~p.intermediate)
     out = p.direction == "outbound"
     p = p.mutate(
         host=out.ifelse(p.initiator, p.responder),

@@ -61,7 +61,7 @@ _LOGINS = LOGINS.keys() | DATABASES.keys()
 _TIMES = 10  # so many times what nearly all others tried stands out
 _DOOR = ["responder", "service_port", "protocol"]
 _SUMMED = [
-    *("answered", "refused", "first_seen", "last_seen", "connections", "bytes_out", "bytes_in"),
+    *("answered", "rejected", "first_seen", "last_seen", "connections", "bytes_out", "bytes_in"),
 ]
 INTERNET = "internet"  # the subject of what many addresses outside do alike
 
@@ -91,9 +91,9 @@ def scan(
 
 def _doors(connections: ibis.Table) -> ibis.Table:
     """What each source tried: a row per source, host, port and protocol, failed or not."""
-    c = connections.filter(~connections.relay, connections.direction != "external")
+    c = connections.filter(~connections.intermediate, connections.direction != "external")
     # UDP and the rest count only where something rejected them.
-    c = c.filter((c.protocol == _TCP) | (c.refused & (c.protocol == _UDP)))
+    c = c.filter((c.protocol == _TCP) | (c.rejected & (c.protocol == _UDP)))
     mute = ~c.answered | ((c.bytes_in <= _HEADERS * c.packets_in) & (c.packets_in <= 3))
     brief = (c.packets_out <= 6) & (c.bytes_out <= _HEADERS * c.packets_out)
     lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
@@ -102,7 +102,7 @@ def _doors(connections: ibis.Table) -> ibis.Table:
     return doors.aggregate(
         failed=_.failed.all(),
         answered=_.answered.any(),
-        refused=_.refused.any(),
+        rejected=_.rejected.any(),
         grand=_.grand.any(),
         from_port=_.initiator_port.min(),
         last_from_port=_.initiator_port.max(),  # counting different ones costs twice all the rest
@@ -141,15 +141,15 @@ def _searches(doors: ibis.Table, fewest: int, anyone: int) -> ibis.Table:
     walk = walk.mutate(least=walk["count"].min().over(so_far))
     walk = walk.filter(walk["count"] - ibis.least(walk["least"], 0) >= fewest)
     reached = able.filter(sure).select(source).union(walk.select(source), distinct=True)
-    rows = doors.semi_join(reached, source).mutate(inside=_.direction != "inbound")
+    rows = doors.semi_join(reached, source).mutate(internal=_.direction != "inbound")
 
-    who = ["initiator", "inside"]
+    who = ["initiator", "internal"]
     vain = rows.filter(rows.failed)
     spans = vain.group_by(who).aggregate(begin=_.first_seen.min(), until=_.first_seen.max())
     hosts = vain.select(*who, "responder").distinct()
     spoke = rows.filter(~rows.failed).semi_join(hosts, [*who, "responder"]).join(spans, who)
     meanwhile = spoke.first_seen.between(spoke.begin, spoke.until)
-    spoke = spoke.filter(ibis.ifelse(spoke.inside, meanwhile, spoke.first_seen >= spoke.begin))
+    spoke = spoke.filter(ibis.ifelse(spoke.internal, meanwhile, spoke.first_seen >= spoke.begin))
     public = doors.filter(doors.direction == "inbound", ~doors.failed).group_by(_DOOR)
     public = public.aggregate(callers=_.initiator.nunique())
     spoke = spoke.left_join(public.filter(public.callers >= anyone), _DOOR)
@@ -162,15 +162,15 @@ def _searches(doors: ibis.Table, fewest: int, anyone: int) -> ibis.Table:
 def _told(case: Case, rows: ibis.Table, largest: int, apart: int) -> list[dict[str, Any]]:
     """The findings: which sources have one of their own, and which are told together."""
     found = _.service_port.first(where=_.let_in, order_by=[_.bytes_in.desc(), _.service_port])
-    searches = rows.group_by("initiator", "inside").aggregate(_sums(rows), found=found)
-    searches = searches.order_by("initiator", "inside").to_pyarrow().to_pylist()
-    outside = [one for one in searches if not one["inside"]]
+    searches = rows.group_by("initiator", "internal").aggregate(_sums(rows), found=found)
+    searches = searches.order_by("initiator", "internal").to_pyarrow().to_pylist()
+    outside = [one for one in searches if not one["internal"]]
     listed = _listed(case, [one["initiator"] for one in outside])
     much = _much([one["vain"] for one in outside], largest)
     groups: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
     own = []
     for one in searches:
-        if one["inside"] or one["initiator"] in listed or one["vain"] >= much:
+        if one["internal"] or one["initiator"] in listed or one["vain"] >= much:
             own.append(one)
         else:
             groups[one["found"]].append(one)
@@ -185,7 +185,7 @@ def _sums(rows: ibis.Table) -> dict[str, ibis.Value]:
         "doors": rows.count(),
         "vain": rows.failed.sum(),
         "opened": rows.answered.sum(where=rows.failed),
-        "rejected": rows.refused.sum(where=rows.failed),
+        "rejected": rows.rejected.sum(where=rows.failed),
         "let_in": rows.let_in.sum(),
         "ports": rows.service_port.collect(distinct=True),
         "protocol": (rows.protocol.min() == rows.protocol.max()).ifelse(
@@ -203,7 +203,10 @@ def _listed(case: Case, sources: list[str]) -> set[str]:
         return set()
     wanted = ibis.memtable({"wanted": pa.array(sources, pa.string())})
     named: set[str] = set()
-    for lists in (case.matches.filter(case.matches.kind != "scanner"), case.allowed):
+    for lists in (
+        case.indicator_matches.filter(case.indicator_matches.kind != "scanner"),
+        case.allow_list_matches,
+    ):
         now = lists.filter(lists.in_period.fill_null(True))
         said = now.semi_join(wanted, now.address == wanted.wanted).select("address").distinct()
         named.update(said.to_pyarrow().column("address").to_pylist())
@@ -219,8 +222,8 @@ def _much(counts: list[int], largest: int) -> int:
 
 def _of(rows: ibis.Table, searches: list[dict[str, Any]]) -> ibis.Table:
     """The doors of some of the searches."""
-    who = {name: [one[name] for one in searches] for name in ("initiator", "inside")}
-    types = pa.schema({"initiator": pa.string(), "inside": pa.bool_()})
+    who = {name: [one[name] for one in searches] for name in ("initiator", "internal")}
+    types = pa.schema({"initiator": pa.string(), "internal": pa.bool_()})
     return rows.semi_join(ibis.memtable(pa.table(who, types)), list(who))
 
 
@@ -233,7 +236,7 @@ def _together(
     columns = [pa.array([one[place] for one in members]) for place in (0, 1)]
     types = pa.schema({"initiator": pa.string(), "at": pa.int64()})
     member = ibis.memtable(pa.table(columns, names=types.names).cast(types))
-    rows = rows.filter(~rows.inside).join(member, "initiator")
+    rows = rows.filter(~rows.internal).join(member, "initiator")
     vain = rows.filter(rows.failed)
     tried = vain.select("at", *_DOOR).distinct().group_by("at")
     tried = tried.aggregate(tried=_.count(), hosts=_.responder.collect(distinct=True))
@@ -298,19 +301,19 @@ def _group(
 
 def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A finding for each of these searches."""
-    sums = {(one["initiator"], one["inside"]): one for one in searches}
+    sums = {(one["initiator"], one["internal"]): one for one in searches}
     rows = _of(rows, searches).select(
-        "initiator", "inside", "responder", "service_port", "failed", at=seconds(rows.first_seen)
+        "initiator", "internal", "responder", "service_port", "failed", at=seconds(rows.first_seen)
     )
-    doors = rows.order_by("initiator", "inside").to_pyarrow().to_pylist()
+    doors = rows.order_by("initiator", "internal").to_pyarrow().to_pylist()
     return [
         _finding(sums[who], list(mine))
-        for who, mine in groupby(doors, key=itemgetter("initiator", "inside"))
+        for who, mine in groupby(doors, key=itemgetter("initiator", "internal"))
     ]
 
 
 def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    source, inside = sums["initiator"], sums["inside"]
+    source, inside = sums["initiator"], sums["internal"]
     vain = [row for row in rows if row["failed"]]
     tried = sorted({row["service_port"] for row in vain})
     hosts, ports = len({row["responder"] for row in vain}), len(tried)

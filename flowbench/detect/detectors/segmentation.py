@@ -38,7 +38,7 @@ _DOOR = ["service_port", "protocol"]
 _HOST = ["rule", "tried", "direction", "subject"]
 _ONE = [*_HOST, "at_port", "by_protocol"]  # what is one finding
 _TYPES = {"tried": pa.bool_(), "direction": pa.string(), "subject": pa.string()}
-_COUNTS = ["connections", "refused", "answered", "sent", "got"]
+_COUNTS = ["connections", "rejected", "answered", "sent", "got"]
 
 
 @detector(
@@ -107,7 +107,7 @@ def _pairs(against: ibis.Table, most_ports: int) -> ibis.Table:
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
     )
-    pairs = pairs.mutate(tried=pairs.connections == pairs.refused)
+    pairs = pairs.mutate(tried=pairs.connections == pairs.rejected)
     doors = pairs.select(*_HOST, *_DOOR).distinct().group_by(_HOST).aggregate(doors=_.count())
     pairs = pairs.inner_join(doors, _HOST)
     few = pairs.doors <= most_ports

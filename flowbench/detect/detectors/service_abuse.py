@@ -57,7 +57,7 @@ _DAY = 86_400
 _HOUR = pd.Timedelta(hours=1)
 _SHOWN = 5
 _CALLS = ["event_time", "event_name", "event_id", "principal_name", "principal_type"]
-_CALLS += ["access_key_id", "source_ip", "error_code", "source", "item"]
+_CALLS += ["access_key_id", "source_ip", "error_code", "evidence_id", "item"]
 
 
 @detector(
@@ -75,7 +75,7 @@ def service_abuse(case: Case, *, most_low: int = 20) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     called: list[pd.DataFrame] = []
     if case.has("api_events"):
-        h = case.holders
+        h = case.address_assignments
         columns = ["address", "instance_id", "service", "vpc_id", "public_addresses"]
         held = to_frame(h.select(columns).order_by(columns[:4]).to_pyarrow())
         rows = _calls(case)
@@ -94,12 +94,12 @@ def _calls(case: Case) -> pd.DataFrame:
     """The calls of role sessions and users, with the instance whose session it is, and the file."""
     e = case.api_events
     calls = e.filter(e.principal_type.isin(["AssumedRole", "IAMUser"]), e.source_ip.notnull())
-    order = ["event_time", "event_id", "source", "item"]
+    order = ["event_time", "event_id", "evidence_id", "item"]
     rows = to_frame(calls.select(_CALLS).order_by(order).to_pyarrow())
     rows = rows[rows["source_ip"].map(is_address).astype(bool)]
     rows["instance"] = rows["principal_name"].str.extract(uses.SESSION, expand=False)
-    sources = case.evidence[["source", "file"]].itertuples(index=False)
-    rows["file"] = rows["source"].map(dict(sources))
+    sources = case.evidence[["evidence_id", "file"]].itertuples(index=False)
+    rows["file"] = rows["evidence_id"].map(dict(sources))
     return rows
 
 
@@ -217,7 +217,7 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
     parts = called + [uses.summed(table, how) for how, table in sources.items()]
     if not any(map(len, parts)):
         return []
-    used, p = pd.concat(parts, ignore_index=True), case.pairs
+    used, p = pd.concat(parts, ignore_index=True), case.connection_summaries
     ends = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
     if pd.isna(ends["first"]):
         return []

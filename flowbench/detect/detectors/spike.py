@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _HOUR = 3_600
 _DAY, _WEEK = 24, 168  # hours
 _MOST = 200  # peers of a finding that lead to records
-_LEAST = {"sent": 100e6, "calls": 1_000.0, "refused": 200.0}  # what counts at all in an hour
+_LEAST = {"sent": 100e6, "calls": 1_000.0, "rejected": 200.0}  # what counts at all in an hour
 
 
 class Hour(NamedTuple):
@@ -84,7 +84,7 @@ def spike(
     length = int(end.timestamp()) // _HOUR - first + 1
     c = _acts(case.connections)
     hourly = c.group_by("host", hour=seconds(c.first_seen) // _HOUR - first).aggregate(
-        sent=_.sent.sum().cast("int64"), calls=_.calls.sum(), refused=_.refused.sum()
+        sent=_.sent.sum().cast("int64"), calls=_.calls.sum(), rejected=_.rejected.sum()
     )
     high = ibis.or_(*(hourly[name] >= floor for name, floor in _LEAST.items()))
     hosts = hourly.filter(high).select("host").distinct()
@@ -141,18 +141,18 @@ def standing_out(series: np.ndarray, floor: float, least: float, factor: float) 
 
 def _acts(connections: ibis.Table) -> ibis.Table:
     """What each inside host did: bytes it sent out, connections it opened, tries refused."""
-    c = connections.filter(~connections.relay, connections.direction != "external")
+    c = connections.filter(~connections.intermediate, connections.direction != "external")
     fetched = c.filter(c.direction == "inbound")
     own = c.filter(c.direction != "inbound")
     out = own.direction == "outbound"
     return own.select(
         "first_seen", "service_port", "protocol", host=own.initiator, peer=own.responder,
         sent=out.ifelse(own.bytes_out, 0), got=out.ifelse(own.bytes_in, 0),
-        calls=out.cast("int64"), refused=own.refused.cast("int64"), count=ibis.literal(1),
+        calls=out.cast("int64"), rejected=own.rejected.cast("int64"), count=ibis.literal(1),
     ).union(fetched.select(
         "first_seen", "service_port", "protocol", host=fetched.responder, peer=fetched.initiator,
         sent=fetched.bytes_in, got=fetched.bytes_out, calls=ibis.literal(0, "int64"),
-        refused=ibis.literal(0, "int64"), count=ibis.literal(1),
+        rejected=ibis.literal(0, "int64"), count=ibis.literal(1),
     ))  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def _peers(acts: ibis.Table, spikes: dict[str, dict[str, list[Hour]]], first: in
     acts = acts.mutate(hour=seconds(acts.first_seen) // _HOUR - first)
     mine = acts.semi_join(wanted, ["host", "hour"])
     keys = ["host", "hour", "peer", "service_port", "protocol"]
-    sums = {name: mine[name].sum().cast("int64") for name in ("sent", "got", "calls", "refused")}
+    sums = {name: mine[name].sum().cast("int64") for name in ("sent", "got", "calls", "rejected")}
     summed = mine.group_by(keys).aggregate(
         **sums, count=_.count(), first_seen=_.first_seen.min(), last_seen=_.first_seen.max()
     )
@@ -265,7 +265,7 @@ def _said(name: str, hours: list[Hour], first: int) -> str:
     did = {
         "sent": f"sent {amount} out",
         "calls": f"opened {amount} connections to the outside",
-        "refused": f"was refused {amount} times",
+        "rejected": f"was refused {amount} times",
     }[name]
     more = f" (and far more than usual in {format_count(len(hours) - 1, 'other hour')})"
     return (

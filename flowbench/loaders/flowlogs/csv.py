@@ -49,7 +49,7 @@ def sniff(head: bytes) -> bool:
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records: tables of FLOWS' columns without ``source``, then any others."""
+    """The file's records: tables of FLOWS' columns without ``evidence_id``, then any others."""
     delimiter, names = ",", list[str]()
     for block in file.blocks():
         if not names:

@@ -124,7 +124,7 @@ def named(words: Iterable[str]) -> tuple[str, ...] | None:
     if known < max(2, len(names) / 2) or len(set(names)) < len(names):
         return None
     # `source`, `line` and `item` are ours: a field of that name is kept under another.
-    return tuple(f"field_{n}" if n in ("source", "line", "item") else n for n in names)
+    return tuple(f"field_{n}" if n in ("evidence_id", "line", "item") else n for n in names)
 
 
 def from_format(text: str) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def from_format(text: str) -> tuple[str, ...]:
     names = tuple(word.replace("-", "_") for word in words)
     if len(set(names)) < len(names):
         raise InputError("a flow log format that names a field twice")
-    return tuple(f"field_{n}" if n in ("source", "line", "item") else n for n in names)
+    return tuple(f"field_{n}" if n in ("evidence_id", "line", "item") else n for n in names)
 
 
 def known(formats: Iterable[tuple[str, ...]]) -> list[Layout]:

@@ -54,7 +54,7 @@ def claim(value: object) -> list[object] | None:
 
 
 def tables(waiting: list[Record], file: File) -> Iterator[pa.Table]:
-    """Records as tables of FLOWS' columns without ``source``, then ``item`` and any others."""
+    """Records as tables of FLOWS' columns without ``evidence_id``, then ``item`` and any others."""
     texts, objects = list[tuple[int, int, bytes]](), list[Record]()
     shapes: dict[int, tuple[dict[str, str], str | None]] = {}  # by identity: _columns keeps them
     for line, item, record in waiting:

@@ -35,7 +35,7 @@ def ours(word: str) -> str:
     """A column's name as ours: from AWS's (hyphens or underscores) or Insights' (``srcAddr``)."""
     name = re.sub(r"[^a-z0-9_@]", "_", word.lower())
     name = _SQUASHED.get(name.replace("_", ""), name)
-    return f"field_{name}" if name in ("source", "line", "item") else name
+    return f"field_{name}" if name in ("evidence_id", "line", "item") else name
 
 
 def sound(

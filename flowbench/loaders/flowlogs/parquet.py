@@ -34,7 +34,7 @@ def columns(names: list[str]) -> dict[str, str] | None:
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records (FLOWS without ``source``, then any other columns), batch by batch.
+    """The file's records (FLOWS without ``evidence_id``, then any other columns), batch by batch.
 
     A row in which a value cannot be right goes to quarantine; a damaged file, whole or from where
     it is damaged, too.

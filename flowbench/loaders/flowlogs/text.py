@@ -48,7 +48,7 @@ def sniff(head: bytes, formats: tuple[tuple[str, ...], ...] = ()) -> bool:
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records: tables of FLOWS' columns without ``source``, then any others.
+    """The file's records: tables of FLOWS' columns without ``evidence_id``, then any others.
 
     NODATA and SKIPDATA records stay. A header line anywhere sets the layout from there on.
     """

@@ -80,7 +80,7 @@ class Range(NamedTuple):
         return (self.bits, self.first, self.told) == (before.bits, before.last + 1, before.told)
 
     def row(self, database: str | None, published: datetime | None) -> dict[str, object]:
-        """As a row of TABLE without ``source``."""
+        """As a row of TABLE without ``evidence_id``."""
         return {
             "first": spell(self.first, self.bits),
             "last": spell(self.last, self.bits),
@@ -137,7 +137,7 @@ def sniff(head: bytes) -> bool:
 
 
 def rows(lines: Iterable[tuple[int, str]], label: str) -> Iterator[Found]:
-    """The ranges of a list: rows of TABLE without ``source``, or (line, raw, reason) if unusable.
+    """The ranges of a list: rows of TABLE without ``evidence_id``, or (line, raw, reason).
 
     Neighbours of which the same is said become one row, with the line of the first. Ranges of
     which nothing is said are left out. ``label`` names the database; a date in it is its date.

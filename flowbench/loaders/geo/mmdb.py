@@ -47,7 +47,7 @@ class _DamagedError(Exception):
 
 
 def read(file: File, whole: BinaryIO) -> Iterator[pa.Table]:
-    """The ranges in a database (TABLE without ``source``; ``line`` is null), in order.
+    """The ranges in a database (TABLE without ``evidence_id``; ``line`` is null), in order.
 
     A damaged database goes to quarantine whole: half of one would pass for silence.
     """
@@ -70,7 +70,7 @@ def read(file: File, whole: BinaryIO) -> Iterator[pa.Table]:
         return
     for start in range(0, len(ranges), _ROWS):
         some = (found.row(*about) for found in ranges[start : start + _ROWS])
-        yield TABLE.rows(some).drop_columns(["source"])
+        yield TABLE.rows(some).drop_columns(["evidence_id"])
 
 
 def _about(raw: bytes) -> tuple[str | None, datetime | None]:

@@ -167,7 +167,7 @@ def mapped(head: bytes, columns: Mapping[str, str]) -> bool:
 def rows(
     lines: Iterable[tuple[int, str]], label: str, columns: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, object] | tuple[int, str, str]]:
-    """The items of a list: rows of TABLE without ``source``, or (line, raw, reason) if unusable.
+    """The items of a list: rows of TABLE without ``evidence_id``, or (line, raw, reason).
 
     ``lines`` are decoded lines with their numbers; ``label`` names the feed where the list does
     not, and its words may tell the kind; ``columns`` are the user's names of columns. A range of
@@ -329,7 +329,9 @@ def _from_plain(read: List, line: str) -> list[dict[str, object]] | str:
 
 def _row(read: List, item: Observable, told: dict[str, object]) -> dict[str, object]:
     """The most particular word on each column: the line's, the list's settings, its words."""
-    row: dict[str, object] = {name: told.get(name) for name in TABLE.columns if name != "source"}
+    row: dict[str, object] = {
+        name: told.get(name) for name in TABLE.columns if name != "evidence_id"
+    }
     for name in ("confidence", "valid_from", "valid_until"):
         row[name] = told[name] if told.get(name) is not None else read.settings.get(name)
     row["feed"] = told.get("feed") or read.settings.get("feed") or read.label or None

@@ -68,7 +68,7 @@ def test_databases_are_judged_from_outside_only(tmp_path: Path) -> None:
         [refused(OUTSIDE, TARGET, 22, T0 + n, source_port=33_000 + n) for n in range(90)],
         list(guesses(port=443)),
     ],
-    ids=["check", "banner", "playbook", "copies", "few", "refused", "web"],
+    ids=["check", "banner", "playbook", "copies", "few", "rejected", "web"],
 )
 def test_the_harmless_are_silent(tmp_path: Path, records: list[Record]) -> None:
     assert run(make_case(tmp_path, records), "brute-force").empty

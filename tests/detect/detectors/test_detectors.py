@@ -254,7 +254,9 @@ def test_the_engine_counts_a_beat_as_numpy_does(tmp_path: Path) -> None:
         if high - low - 60 <= 0.7 * middle:
             truth[f"203.0.113.{pair + 1}"] = [regularity, near.mean(), spread]
     case = make_case(tmp_path, records)
-    pairs = case.pairs.mutate(pair=ibis.row_number().over(ibis.window(order_by="responder")))
+    pairs = case.connection_summaries.mutate(
+        pair=ibis.row_number().over(ibis.window(order_by="responder"))
+    )
     numbered = pairs.to_pyarrow()
     for least in (0.5, 0.7, 0.8):
         found = beacon._beats(beacon._calls(case.connections, numbered), 60, least).to_pandas()

@@ -104,7 +104,7 @@ def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
     "records",
     [
         pytest.param(session(3.5), id="short"),
-        pytest.param(session(6, peer="10.0.0.6"), id="inside"),
+        pytest.param(session(6, peer="10.0.0.6"), id="internal"),
         pytest.param(session(6, host=PEER, peer=HOST), id="from outside"),
         pytest.param(session(6, back=0)[::2], id="unanswered"),
         pytest.param(session(9, port=8883, out=9_000, back=9_000), id="mqtt"),

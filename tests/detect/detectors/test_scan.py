@@ -143,7 +143,7 @@ def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path
     found = run(case, "scan")
     assert found["subject"].tolist() == [names[0], "internet"]
     assert found.loc[1, "peers"].tolist() == [names[1], names[3]]
-    kept_back = detect.run(case, ["scan"], hidden=True).set_index("subject")["hidden_by"]
+    kept_back = detect.run(case, ["scan"], hidden=True).set_index("subject")["suppressed_by"]
     assert kept_back[names[2]] == "own"
 
 

@@ -251,7 +251,7 @@ def test_group_by_group(tmp_path: Path) -> None:
     assert (web["verdict"], web["connections"], web["violations"]) == ("violated", 2, 1)
     assert web["ports"] == "22/tcp (ssh), 5432/tcp (postgresql)"
     assert by_ends.loc["office", "db"][["verdict", "attempts"]].tolist() == ["attempted", 1]
-    assert by_ends.loc["web", "office"][["verdict", "refused"]].tolist() == ["refused", 1]
+    assert by_ends.loc["web", "office"][["verdict", "rejected"]].tolist() == ["rejected", 1]
 
 
 def test_the_same_evidence_gives_the_same_answer(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_without_verdicts_in_the_logs_all_counts_as_passed(tmp_path: Path) -> No
 def test_nothing_seen(tmp_path: Path) -> None:
     silent = Record("-", "-", 0, 0, T0, T0 + 59, log_status="NODATA", action="-")
     case = make_case(tmp_path, [silent])
-    assert case.pairs.count().execute() == 0
+    assert case.connection_summaries.count().execute() == 0
     judged = judge(case, FORBID)
     assert told(judged) == []
     assert len(judged.cells()) == 0

@@ -107,7 +107,7 @@ def test_a_finding() -> None:
         "archived": False,
         "sample": False,
         "threat_lists": ["ProofPoint", "Own"],
-        "source": None,
+        "evidence_id": None,
         "line": None,
         "item": None,
     }

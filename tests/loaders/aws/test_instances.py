@@ -148,7 +148,7 @@ def test_its_interfaces_are_interfaces(tmp_path: Path) -> None:
     assert row["attached_at"] == datetime(2026, 9, 1, 3, 10, 4, tzinfo=UTC)
     assert list(row) == network_interfaces.TABLE.columns
     (kept,) = case.table("instances").to_pyarrow().to_pylist()
-    assert (kept["name"], kept["source"]) == ("=miner()", row["source"])
+    assert (kept["name"], kept["evidence_id"]) == ("=miner()", row["evidence_id"])
     (refused,) = case.quarantine.to_pyarrow().to_pylist()
     assert (refused["reason"], refused["item"]) == ("not an instance: no JSON object", 2)
 

@@ -48,7 +48,7 @@ def test_unknown_is_said_only_where_nothing_tells(recorded: list[dict]) -> None:
 
 def test_values_of_a_recorded_nat_gateway(recorded: list[dict]) -> None:
     row = next(row for row in recorded if row["interface_id"] == "eni-0449d9bc9a2d3536c")
-    assert row | {"source": None} == {
+    assert row | {"evidence_id": None} == {
         "interface_id": "eni-0449d9bc9a2d3536c",
         "interface_type": "nat_gateway",
         "description": "Interface for NAT Gateway nat-001ede673d090598b",
@@ -71,7 +71,7 @@ def test_values_of_a_recorded_nat_gateway(recorded: list[dict]) -> None:
         "name": None,
         "tags": [],
         "observed_at": None,
-        "source": None,
+        "evidence_id": None,
         "line": None,
         "item": None,
     }

@@ -50,7 +50,7 @@ def test_a_query() -> None:
         "region": "us-east-1",
         "transport": "UDP",
         "firewall_action": "ALERT",
-        "source": None,
+        "evidence_id": None,
         "line": None,
         "item": None,
     }

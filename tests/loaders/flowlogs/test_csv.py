@@ -27,7 +27,7 @@ def test_a_result_of_athena_is_the_log_it_was_made_of(tmp_path) -> None:
     assert (kind, bad) == ("flow-logs", [])
     assert flows.column_names == FLOWS.columns
     assert flows["line"].to_pylist() == [2, 3]
-    drop = ["source", "line"]
+    drop = ["evidence_id", "line"]
     assert flows.drop_columns(drop).to_pylist() == plain.drop_columns(drop).to_pylist()
 
 

@@ -239,7 +239,7 @@ def test_other_fields_stay_but_not_without_end(tmp_path) -> None:
     flows, bad, _ = loaded(tmp_path, json.dumps([kept, *more]))
     row = flows.to_pylist()[0]
     assert (row["day"], row["aws_account_id"], row["field_item"]) == ("2026/09/01", "12", "x")
-    assert len(set(flows.column_names) - set(FLOW_FIELDS) - {"source", "line", "item"}) <= 100
+    assert len(set(flows.column_names) - set(FLOW_FIELDS) - {"evidence_id", "line", "item"}) <= 100
     assert {row["reason"] for row in bad} == {
         f"more than {flow_json.MOST_EXTRA} fields in this file that are no flow log's"
     }

@@ -107,7 +107,9 @@ def as_parquet(folder: Path, events: list[dict[str, Any]], mapped: bool = False)
 
 
 def there(row: dict[str, Any]) -> dict[str, Any]:
-    return {n: v for n, v in row.items() if v is not None and n not in ("source", "line", "item")}
+    return {
+        n: v for n, v in row.items() if v is not None and n not in ("evidence_id", "line", "item")
+    }
 
 
 def test_json(tmp_path) -> None:

@@ -67,7 +67,7 @@ def test_the_same_row_however_it_is_typed(tmp_path) -> None:
     number = ROW | {"account_id": 56_789_012}
     wide = ROW | {"bytes": 1_000.0}
     found = [
-        read(tmp_path, written(tmp_path, row))[0].drop_columns(["source"]).to_pylist()
+        read(tmp_path, written(tmp_path, row))[0].drop_columns(["evidence_id"]).to_pylist()
         for row in (ROW, texts, hyphens, moments, number, wide)
     ]
     assert found[0][0]["account_id"] == "000056789012"
@@ -78,28 +78,28 @@ def test_the_same_row_however_it_is_typed(tmp_path) -> None:
                                   pa.dictionary(pa.int32(), pa.string())])  # fmt: skip
 @pytest.mark.parametrize("missing", [None, "", "-", "None"])
 def test_every_type_of_text_and_every_word_for_missing(tmp_path, kind, missing) -> None:
-    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["source"]).to_pylist()
+    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["evidence_id"]).to_pylist()
     texts = {name: str(value) for name, value in ROW.items()} | {"action": missing}
     columns = {name: pa.array([v]).cast(kind) for name, v in texts.items() if v is not None}
     columns |= {name: pa.nulls(1, pa.string()) for name, v in texts.items() if v is None}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
     assert bad == []
-    assert flows.drop_columns(["source"]).to_pylist() == [plain[0] | {"action": None}]
+    assert flows.drop_columns(["evidence_id"]).to_pylist() == [plain[0] | {"action": None}]
 
 
 @pytest.mark.parametrize(
     "kind", [pa.int32(), pa.int64(), pa.uint64(), pa.float64(), pa.decimal128(20, 0), pa.string()]
 )
 def test_every_type_of_number(tmp_path, kind) -> None:
-    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["source"]).to_pylist()
+    plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["evidence_id"]).to_pylist()
     numbers = [n for n, v in ROW.items() if isinstance(v, int)]
     columns = {n: pa.array([ROW[n], None]).cast(kind) for n in numbers}
     columns |= {n: pa.array([v, None]) for n, v in ROW.items() if n not in numbers}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     flows, bad, _ = read(tmp_path, (tmp_path / "x.parquet").read_bytes())
     assert bad == []
-    rows = flows.drop_columns(["source"]).to_pylist()
+    rows = flows.drop_columns(["evidence_id"]).to_pylist()
     assert rows == [plain[0], dict.fromkeys(rows[0]) | {"line": 2}]
 
 

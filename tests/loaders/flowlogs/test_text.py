@@ -64,7 +64,7 @@ def test_a_record_is_read_in_full(tmp_path) -> None:
     assert (kind, bad, flows.num_rows) == ("flow-logs", [], 1)
     assert flows.column_names == FLOWS.columns
     row = flows.to_pylist()[0]
-    assert row | {"source": None} == dict.fromkeys(FLOWS.columns) | {
+    assert row | {"evidence_id": None} == dict.fromkeys(FLOWS.columns) | {
         "version": 2,
         "account_id": "123456789012",
         "interface_id": "eni-0a",
@@ -81,7 +81,7 @@ def test_a_record_is_read_in_full(tmp_path) -> None:
         "log_status": "OK",
         "line": 2,
     }
-    assert len(row["source"]) == 16
+    assert len(row["evidence_id"]) == 16
 
 
 def test_nodata_and_skipdata_stay(tmp_path) -> None:

@@ -22,14 +22,14 @@ def test_what_aws_publishes(samples) -> None:
     path = samples / "feeds/ip-ranges/aws-ip-ranges.json"
     found = rows(json.loads(path.read_text()))
     assert len(found) == 8_971 + 4_373
-    assert found[0] | {"source": None} == {
+    assert found[0] | {"evidence_id": None} == {
         "prefix": "3.4.12.4/32",
         "cloud": "aws",
         "service": "AMAZON",
         "region": "eu-west-1",
         "border_group": "eu-west-1",
         "published": datetime(2025, 7, 24, 20, 23, 14, tzinfo=UTC),
-        "source": None,
+        "evidence_id": None,
         "line": None,
         "item": None,
     }

@@ -147,7 +147,7 @@ Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
         "valid_until": datetime(2026, 9, 2, 23, 59, 59, 999999, tzinfo=UTC),
         "port": 3333,
         "description": "a pool, busy",
-        "source": None,
+        "evidence_id": None,
         "line": 2,
     }
     assert {name: value for name, value in rows[1].items() if value is not None} == {
@@ -189,7 +189,7 @@ Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
             {"indicator": "192.0.2.70", "kind": "malware", "port": 8080},
         ),
         (  # Zeek's intelligence framework
-            "#fields\tindicator\tindicator_type\tmeta.source\tmeta.do_notice\tmeta.desc\n"
+            "#fields\tindicator\tindicator_type\tmeta.evidence_id\tmeta.do_notice\tmeta.desc\n"
             "192.0.2.80\tIntel::ADDR\tDRB-RA\tF\tC2",
             {"indicator": "192.0.2.80", "kind": "c2", "feed": "DRB-RA", "description": "C2"},
         ),
