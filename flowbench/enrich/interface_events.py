@@ -174,4 +174,4 @@ def _known(one: object) -> Row:
     record = dict(one) if isinstance(one, dict) else {}
     record["privateIpAddresses"] = pick(one, "privateIpAddressesSet")
     record["ipv6Addresses"] = pick(one, "ipv6AddressesSet")
-    return interfaces.row(record)
+    return interfaces.to_row(record)

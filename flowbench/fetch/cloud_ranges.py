@@ -53,7 +53,7 @@ def fetch(folder: Path | None = None, *, url: str | None = None) -> Path:
 def _published(raw: bytes) -> datetime | None:
     """When a list was published; None for bytes that are none, or of which some are missing."""
     try:
-        records = cloud_ranges.claim(json.loads(raw)) if len(raw) <= _LARGEST else None
+        records = cloud_ranges.matches(json.loads(raw)) if len(raw) <= _LARGEST else None
     except (ValueError, RecursionError):
         return None
     first = next((record for record in records or () if isinstance(record, dict)), None)

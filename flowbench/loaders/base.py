@@ -1,18 +1,18 @@
-"""What every loader shares: the file being read, its quarantine, and what a kind must offer.
+"""What every loader shares: the file being read, its quarantine, and the protocol of a kind.
 
-A kind of evidence is one module in this package. It has a ``KIND`` (the word users see), a
-``TABLE`` (what its records become) and one of three ways in:
+A kind of evidence is one module of this package. It has ``KIND`` (the word users see), ``TABLE``
+(what its records become) and one of three ways to be read:
 
-* JSON: ``claim(value)`` gives the records of this kind inside one JSON value, or None;
-  ``row(record)`` turns one into a row, or a list of them, or raises BadRecord. Where the same
-  records hold what other tables hold too, ``ALSO`` has pairs of such a table and what makes a
-  list of its rows of a record. What wraps records (see ``envelope``) is opened before. A kind of
-  many records has ``tables(records, file)`` in the place of ``row``: from (line, item, record) to
-  Arrow tables without ``evidence_id``, what is wrong put into quarantine.
-* text: ``sniff(head)`` says whether a file that starts like this is of this kind;
-  ``read(file)`` gives Arrow tables without the ``evidence_id``, or ``rows(lines, label)`` dicts;
-* binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text. One that
-  has ``ENDS`` in its last 128 KiB: ``read(file, whole)``, ``whole`` being the file to seek in.
+* JSON: ``matches(value)`` returns the records of this kind in a JSON value, or None. ``to_row``
+  turns a record into a row or a list of rows, or raises BadRecord. Where records also fill other
+  tables, ``EXTRA_TABLES`` has pairs of a table and a function from a record to a list of its rows.
+  A kind of many records has ``to_tables(records, file)`` instead of ``to_row``: from (line, item,
+  record) to Arrow tables without ``evidence_id``; it quarantines bad records itself. Envelopes
+  around records (see ``unwrap``) are opened before.
+* text: ``matches_head(head)`` is whether a file that starts with ``head`` is of this kind.
+  ``read(file)`` yields Arrow tables without ``evidence_id``, or ``read_lines(lines, label)`` rows.
+* binary: a file that starts with ``MAGIC`` is of this kind; ``read(file)`` as for text. Or one that
+  has ``TRAILER_MAGIC`` in its last 128 KiB; ``read(file, whole)``, ``whole`` being seekable.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class TextKind(Protocol):
     KIND: str
     TABLE: schema.Table
 
-    def sniff(self, head: bytes) -> bool:
+    def matches_head(self, head: bytes) -> bool:
         """Whether a file that starts with ``head`` is of this kind."""
 
     def read(self, file: File) -> Iterator[pa.Table]:

@@ -184,7 +184,9 @@ def _by_content(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]
                 file.kind = UNKNOWN
             return
     if json_file.looks_like(head) and forced is None:
-        yield from json_file.read(file, [kind for kind in registry.KINDS if hasattr(kind, "claim")])
+        yield from json_file.read(
+            file, [kind for kind in registry.KINDS if hasattr(kind, "matches")]
+        )
         return
     if (text_kind := _text_kind(file, head, forced)) is not None:
         file.kind = text_kind.KIND
@@ -211,36 +213,35 @@ def _ending(whole: BinaryIO) -> ModuleType | None:
     whole.seek(max(0, size - _TAIL))
     tail = whole.read()
     whole.seek(0)
-    return next(
-        (kind for kind in registry.KINDS if hasattr(kind, "ENDS") and kind.ENDS in tail), None
-    )
+    able = (kind for kind in registry.KINDS if hasattr(kind, "TRAILER_MAGIC"))
+    return next((kind for kind in able if kind.TRAILER_MAGIC in tail), None)
 
 
 def _text_kind(file: File, head: bytes, forced: str | None) -> ModuleType | None:
     """The kind of text a file is: as it looks, by the formats the user gave, or as was forced."""
-    able = [kind for kind in registry.KINDS if hasattr(kind, "sniff")]
+    able = [kind for kind in registry.KINDS if hasattr(kind, "matches_head")]
     words = sorted({kind.KIND for kind in able})
     if forced is not None and forced not in words:
         raise InputError(
             f"no kind of text evidence is called {forced!r}; there are: {', '.join(words)}"
         )
-    if forced is None and flow_text.sniff(head):  # most files are one, and it is seldom mistaken
+    if forced is None and flow_text.matches_head(head):  # most files are one; seldom mistaken
         return flow_text
     if file.columns and lists.mapped(head, dict(file.columns)):
         return lists
     able = [kind for kind in able if forced in (None, kind.KIND)]
-    if (found := next((kind for kind in able if kind.sniff(head)), None)) is not None:
+    if (found := next((kind for kind in able if kind.matches_head(head)), None)) is not None:
         return found
     if forced is not None:
         return able[-1]
-    return flow_text if file.formats and flow_text.sniff(head, file.formats) else None
+    return flow_text if file.formats and flow_text.matches_head(head, file.formats) else None
 
 
 def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
     """A text kind that reads lines: its rows as tables, what it refuses to quarantine."""
     rows: list[dict[str, Any]] = []
     more = {"columns": dict(file.columns)} if kind is lists else {}
-    for found in kind.rows(_lines(file), _label(file.name), **more):
+    for found in kind.read_lines(_lines(file), _label(file.name), **more):
         if isinstance(found, tuple):
             line, raw, reason = found
             file.quarantine(reason, line=line, raw=raw.encode("utf-8", "surrogateescape"))

@@ -90,7 +90,7 @@ class _Sorter:
         if isinstance(value, list) and len(value) > _HEAD:
             self._claimed(value[:_HEAD])  # whose they are, without every kind looking at all
         for place, kind in enumerate(self._kinds):
-            if (records := kind.claim(value)) is not None:
+            if (records := kind.matches(value)) is not None:
                 if place:
                     self._kinds.insert(0, self._kinds.pop(place))
                 return kind, records
@@ -101,8 +101,8 @@ class _Sorter:
         waiting, self._waiting[kind], self.full = self._waiting[kind], [], None
         for start in range(0, len(waiting), _ROWS):
             records = waiting[start : start + _ROWS]
-            if hasattr(kind, "tables"):
-                for rows in kind.tables(records, self._file):
+            if hasattr(kind, "to_tables"):
+                for rows in kind.to_tables(records, self._file):
                     yield kind.TABLE.name, rows
             else:
                 yield from _by_row(kind, records, self._file)
@@ -110,7 +110,7 @@ class _Sorter:
 
 def _by_row(kind: ModuleType, records: list[Record], file: File) -> Iterator[tuple[str, pa.Table]]:
     """The records of a kind that makes rows; what it refuses goes to quarantine."""
-    makers = ((kind.TABLE, kind.row), *getattr(kind, "ALSO", ()))
+    makers = ((kind.TABLE, kind.to_row), *getattr(kind, "EXTRA_TABLES", ()))
     made: list[list[dict[str, Any]]] = [[] for _ in makers]
     for line, item, record in records:
         try:

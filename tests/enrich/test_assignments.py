@@ -351,7 +351,7 @@ def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> No
             said.append(Said("ended", time, origin, instance_id=names[1]))
         else:
             listed.append(
-                network_interfaces.row(stood(names[0], A, instance=names[1]))
+                network_interfaces.to_row(stood(names[0], A, instance=names[1]))
                 | {"observed_at": time, "evidence_id": "c", "item": len(listed)}
             )
     said.sort(key=lambda one: one.at)

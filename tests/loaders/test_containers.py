@@ -34,7 +34,7 @@ def loaded(folder: Path, data: str | bytes) -> tuple[dict[str, list[dict[str, An
 
 def row_of(kind: str, record: dict[str, Any]) -> dict[str, Any]:
     module = KINDS[kind]
-    (row,) = module.TABLE.rows([module.row(record)]).to_pylist()
+    (row,) = module.TABLE.rows([module.to_row(record)]).to_pylist()
     return {
         name: value for name, value in row.items() if name not in ("evidence_id", "line", "item")
     }

@@ -24,7 +24,7 @@ def _row(record: object) -> dict[str, object]:
     return {"n": record["n"], "text": record.get("text")}
 
 
-def _claim(value: object) -> list[object] | None:
+def _matches(value: object) -> list[object] | None:
     if isinstance(value, dict) and "things" in value:
         return list(value["things"])
     return [value] if isinstance(value, dict) and "n" in value else None
@@ -41,8 +41,8 @@ KIND = made(
     TABLE=schema.Table.of(
         "things", ("n", "int64", ""), ("text", "string", ""), *schema.ORIGIN, schema.ITEM
     ),
-    claim=_claim,
-    row=_row,
+    matches=_matches,
+    to_row=_row,
 )
 
 
@@ -117,10 +117,10 @@ ANY_JSON = st.recursive(
 @settings(max_examples=80, deadline=None)
 @given(st.lists(ANY_JSON, max_size=4))
 def test_nothing_stops_it_and_nothing_vanishes(tmp_path_factory, values) -> None:
-    def claim(value: object) -> list[object] | None:
+    def matches(value: object) -> list[object] | None:
         return [value] if isinstance(value, dict) else None
 
-    kind = made(KIND="any", TABLE=KIND.TABLE, claim=claim, row=_row)
+    kind = made(KIND="any", TABLE=KIND.TABLE, matches=matches, to_row=_row)
     path = tmp_path_factory.mktemp("f") / "x.json"
     path.write_text("\n".join(json.dumps(value) for value in values), encoding="utf-8")
     file = File("x.json", "unknown", Opened(path))

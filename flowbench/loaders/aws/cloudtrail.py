@@ -86,7 +86,7 @@ _INTERFACE = re.compile(r"(?:^|network-interface/)(eni-[0-9A-Za-z]{4,})$")
 _ADDRESS_KEY = re.compile(r"(?:ipv?[46]?address(?:es|v[46])?|privateip|publicip|carrierip)$")
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The CloudTrail records in a JSON value, or None for anything else.
 
     A trail's file (``Records``), an answer of lookup-events (``Events``) or elements of it, bare
@@ -103,7 +103,7 @@ def claim(value: object) -> list[object] | None:
     return listed if any(map(_is_event, listed)) else None
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One event as a row of TABLE. Raises BadRecord without a name or a time."""
     record, resources = _unwrap(record)
     name = text(record.get("eventName"))

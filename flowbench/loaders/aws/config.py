@@ -54,7 +54,7 @@ _MARKS = ("configurationItemCaptureTime", "configurationItemStatus")
 _DELETED = {"ResourceDeleted", "ResourceDeletedNotRecorded"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The configuration items in a JSON value, or None for anything else."""
     for path in _SINGLE:
         inside = pick(value, *path)
@@ -67,7 +67,7 @@ def claim(value: object) -> list[object] | None:
     return None
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One item as a row of TABLE. Raises BadRecord without a resource or a time."""
     if not isinstance(record, dict):
         raise BadRecord("not a configuration item: no JSON object")
@@ -129,24 +129,26 @@ def _as(
 
 
 def _interfaces(record: object) -> list[dict[str, object]]:
-    rows = _as("AWS::EC2::NetworkInterface", "networkInterfaceId", network_interfaces.row)(record)
+    rows = _as("AWS::EC2::NetworkInterface", "networkInterfaceId", network_interfaces.to_row)(
+        record
+    )
     return [one | {"status": "deleted"} if _deleted(record) else one for one in rows]
 
 
 def _instances(record: object) -> list[dict[str, object]]:
-    rows = _as("AWS::EC2::Instance", "instanceId", instances.row)(record)
+    rows = _as("AWS::EC2::Instance", "instanceId", instances.to_row)(record)
     return [one | {"state": "terminated"} if _deleted(record) else one for one in rows]
 
 
-ALSO = (
+EXTRA_TABLES = (
     (network_interfaces.TABLE, _interfaces),
     (network_interfaces.TABLE, _as("AWS::EC2::Instance", "instanceId", instances.interfaces)),
-    (network_interfaces.TABLE, _as("AWS::EC2::NatGateway", "natGatewayId", nat_gateways.row)),
+    (network_interfaces.TABLE, _as("AWS::EC2::NatGateway", "natGatewayId", nat_gateways.to_row)),
     (instances.TABLE, _instances),
-    (subnets.TABLE, _as("AWS::EC2::Subnet", "subnetId", subnets.row)),
-    (vpcs.TABLE, _as("AWS::EC2::VPC", "vpcId", vpcs.row)),
-    (security_groups.TABLE, _as("AWS::EC2::SecurityGroup", "groupId", security_groups.row)),
-    (flow_log_settings.TABLE, _as("AWS::EC2::FlowLog", "flowLogId", flow_log_settings.row)),
+    (subnets.TABLE, _as("AWS::EC2::Subnet", "subnetId", subnets.to_row)),
+    (vpcs.TABLE, _as("AWS::EC2::VPC", "vpcId", vpcs.to_row)),
+    (security_groups.TABLE, _as("AWS::EC2::SecurityGroup", "groupId", security_groups.to_row)),
+    (flow_log_settings.TABLE, _as("AWS::EC2::FlowLog", "flowLogId", flow_log_settings.to_row)),
 )
 
 

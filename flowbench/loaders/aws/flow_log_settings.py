@@ -39,12 +39,12 @@ TABLE = schema.Table.of(
 )
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The flow logs in an answer of describe-flow-logs (bare ones too), or None otherwise."""
     return describe.listed(value, "flowLogs", "flowLogId", "resourceId", "logFormat")
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One flow log as a row of TABLE. Raises BadRecord without a FlowLogId."""
     if not isinstance(record, dict):
         raise BadRecord("not a flow log: no JSON object")
@@ -84,10 +84,10 @@ def formats(value: object) -> list[tuple[str, ...]]:
     """The formats of the flow logs in a JSON value: the fields of each in order, each format once.
 
     Names are those of the columns (``interface_id``). An answer of describe-flow-logs in any form
-    that ``claim`` knows; what is none, and formats that are none, give nothing.
+    that ``matches`` knows; what is none, and formats that are none, give nothing.
     """
     found: dict[tuple[str, ...], None] = {}
-    for record in claim(value) or ():
+    for record in matches(value) or ():
         try:
             found[record_formats.from_format(text(pick(record, "logFormat")) or "")] = None
         except InputError:

@@ -63,7 +63,7 @@ _MARKS = ("arn", "schemaVersion", "severity", "resource", "service", "createdAt"
 _MARKS_NEEDED = 4
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The findings in a JSON value, or None for anything else.
 
     An answer of get-findings, bare findings and lists of them, EventBridge events. Security Hub's
@@ -78,7 +78,7 @@ def claim(value: object) -> list[object] | None:
     return listed if any(map(_is_finding, listed)) else None
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One finding as a row of TABLE. Raises BadRecord without an id, a type or a time."""
     record = _unwrap(record)
     if not isinstance(record, dict):

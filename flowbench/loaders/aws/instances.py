@@ -49,7 +49,7 @@ _REASON = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 _ENDED = {"stopping", "stopped", "shutting-down", "terminated"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The instances in an answer of describe-instances, or None for anything else.
 
     ``Reservations`` or ``Instances``, wrapped in ``data`` (recorded API calls) or not, bare lists
@@ -65,7 +65,7 @@ def claim(value: object) -> list[object] | None:
     )
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One instance as a row of TABLE. Raises BadRecord without an InstanceId."""
     if not isinstance(record, dict):
         raise BadRecord("not an instance: no JSON object")
@@ -117,11 +117,11 @@ def interfaces(record: object) -> list[dict[str, object]]:
             known = attachment if isinstance(attachment, dict) else {}
             held = each | {"attachment": known | {"instanceId": instance_id}}
             held.setdefault("availabilityZone", pick(record, "placement", "availabilityZone"))
-            rows.append(network_interfaces.row(held))
+            rows.append(network_interfaces.to_row(held))
     return rows
 
 
-ALSO = ((network_interfaces.TABLE, interfaces),)
+EXTRA_TABLES = ((network_interfaces.TABLE, interfaces),)
 
 
 def _of_reservation(value: object) -> Iterator[object]:

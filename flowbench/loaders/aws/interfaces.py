@@ -117,7 +117,7 @@ _BY_ALIAS = {
 }
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The interfaces in an answer of describe-network-interfaces, or None for anything else.
 
     The answer may be wrapped in ``data`` (recorded API calls), or be a bare list, or one bare
@@ -148,7 +148,7 @@ def service(record: object) -> str | None:
     return principal.removesuffix(".amazonaws.com") or None
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One interface as a row of TABLE. Raises BadRecord without a NetworkInterfaceId."""
     if not isinstance(record, dict):
         raise BadRecord("not a network interface: no JSON object")

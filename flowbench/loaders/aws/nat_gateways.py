@@ -15,14 +15,14 @@ KIND = "nat-gateways"
 TABLE = interfaces.TABLE
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The gateways in an answer of describe-nat-gateways (bare ones too), or None."""
     return describe.listed(
         value, "natGateways", "natGatewayId", "natGatewayAddresses", "connectivityType"
     )
 
 
-def row(record: object) -> list[dict[str, object]]:
+def to_row(record: object) -> list[dict[str, object]]:
     """A NAT gateway's interfaces as rows of TABLE; a regional gateway is one row of its own.
 
     Raises BadRecord without a NatGatewayId.

@@ -35,13 +35,13 @@ TABLE = schema.Table.of(
 _MARKS = ("query_timestamp", "query_type", "query_class", "rcode", "srcaddr", "srcids")
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The query log records in a JSON value, bare or listed, or None for anything else."""
     listed = value if isinstance(value, list) else [value]
     return listed if any(_is_query(element) for element in listed) else None
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One query as a row of TABLE. Raises BadRecord without a name or a time."""
     if not isinstance(record, dict):
         raise BadRecord("not a DNS query: no JSON object")

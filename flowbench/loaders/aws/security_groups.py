@@ -43,7 +43,7 @@ _RULE = "securityGroupRuleId"
 _WAYS = (("ipPermissions", "ingress"), ("ipPermissionsEgress", "egress"))
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The groups or rules in an answer of describe-security-groups or -group-rules, or None."""
     found = describe.listed(value, "securityGroups", "groupId", *(name for name, _ in _WAYS))
     if found is not None:
@@ -51,7 +51,7 @@ def claim(value: object) -> list[object] | None:
     return describe.listed(value, "securityGroupRules", "groupId", _RULE)
 
 
-def row(record: object) -> list[dict[str, object]]:
+def to_row(record: object) -> list[dict[str, object]]:
     """The rules of one group, or one rule, as rows of TABLE. Raises BadRecord without a GroupId."""
     if not isinstance(record, dict):
         raise BadRecord("not a security group: no JSON object")

@@ -29,12 +29,12 @@ TABLE = schema.Table.of(
 _IPV6 = "ipv6CidrBlockAssociationSet"
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The subnets in an answer of describe-subnets (bare ones too), or None for anything else."""
     return describe.listed(value, "subnets", "subnetId", "cidrBlock", _IPV6)
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One subnet as a row of TABLE. Raises BadRecord without a SubnetId."""
     if not isinstance(record, dict):
         raise BadRecord("not a subnet: no JSON object")

@@ -25,14 +25,14 @@ TABLE = schema.Table.of(
 )
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The VPCs in an answer of describe-vpcs (bare ones too), or None for anything else."""
     found = describe.listed(value, "vpcs", "vpcId", "cidrBlock", "isDefault")
     # A subnet has a VpcId and a network too.
     return None if found and all(pick(one, "subnetId") for one in found) else found
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One VPC as a row of TABLE. Raises BadRecord without a VpcId."""
     if not isinstance(record, dict):
         raise BadRecord("not a VPC: no JSON object")

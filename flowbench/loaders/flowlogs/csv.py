@@ -29,7 +29,7 @@ _MESSAGE = ("@message", "message")
 _FEWEST = 3  # known columns; fewer stand in many a table
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file that starts with ``head`` is such a table."""
     lines = head.removeprefix(MARK).splitlines()
     found = _columns(lines[0]) if lines else None

@@ -43,7 +43,7 @@ _WHAT = {"packets", "bytes", "start", "end", "action", "log_status"}
 _TIMES = {"start", "end"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The flow log records in a JSON value, or None for anything else.
 
     A text that holds a record, an object of its fields, or a list of such.
@@ -53,7 +53,7 @@ def claim(value: object) -> list[object] | None:
     return [value] if _is_record(value) else None
 
 
-def tables(waiting: list[Record], file: File) -> Iterator[pa.Table]:
+def to_tables(waiting: list[Record], file: File) -> Iterator[pa.Table]:
     """Records as tables of FLOWS' columns without ``evidence_id``, then ``item`` and any others."""
     texts, objects = list[tuple[int, int, bytes]](), list[Record]()
     shapes: dict[int, tuple[dict[str, str], str | None]] = {}  # by identity: _columns keeps them

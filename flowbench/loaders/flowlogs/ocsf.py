@@ -79,14 +79,14 @@ def describes(names: list[str]) -> bool:
     return {"class_uid", "metadata"} <= set(names)
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The OCSF events in a JSON value, of whatever class, or None for anything else."""
     if isinstance(value, list):
         return value if any(map(_is_event, value)) else None
     return [value] if _is_event(value) else None
 
 
-def tables(waiting: list[Record], file: File) -> Iterable[pa.Table]:
+def to_tables(waiting: list[Record], file: File) -> Iterable[pa.Table]:
     """Events of JSON as a table of flows, with ``line`` and ``item``."""
     records = [record if isinstance(record, dict) else {} for *_, record in waiting]
     lines, items = (np.array([each[place] for each in waiting], np.int64) for place in (0, 1))

@@ -38,7 +38,7 @@ _RUNS = re.compile(rb"[ \t]+")
 _TRAILING = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
 
 
-def sniff(head: bytes, formats: tuple[tuple[str, ...], ...] = ()) -> bool:
+def matches_head(head: bytes, formats: tuple[tuple[str, ...], ...] = ()) -> bool:
     """Whether a file that starts with ``head`` is a text flow log, of these formats or AWS's."""
     known = record_formats.known(formats)
     lines = head.removeprefix(MARK).split(b"\n", _SNIFFED)[:_SNIFFED]

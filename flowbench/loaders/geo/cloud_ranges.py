@@ -39,7 +39,7 @@ _LISTS = ("prefixes", "ipv6_prefixes")
 _FASTLY = ("addresses", "ipv6_addresses")
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The ranges in a published list, each with the list's date, or None for anything else."""
     if not isinstance(value, dict):
         return None
@@ -57,7 +57,7 @@ def claim(value: object) -> list[object] | None:
     return [published | record if isinstance(record, dict) else record for record in listed]
 
 
-def row(record: object) -> dict[str, object]:
+def to_row(record: object) -> dict[str, object]:
     """One range as a row of TABLE. Raises BadRecord without a network."""
     if not isinstance(record, dict):
         raise BadRecord("not a range: no JSON object")

@@ -111,7 +111,7 @@ def system(value: object) -> int | None:
     return int(found[1]) or None if found else None
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file that starts with ``head`` lists where networks lie or whose they are."""
     if b"\0" in head:
         return False
@@ -136,7 +136,7 @@ def sniff(head: bytes) -> bool:
     return (good > 0 and good >= _ENOUGH * (good + bad)) or (bad == 0 and layout is not None)
 
 
-def rows(lines: Iterable[tuple[int, str]], label: str) -> Iterator[Found]:
+def read_lines(lines: Iterable[tuple[int, str]], label: str) -> Iterator[Found]:
     """The ranges of a list: rows of TABLE without ``evidence_id``, or (line, raw, reason).
 
     Neighbours of which the same is said become one row, with the line of the first. Ranges of

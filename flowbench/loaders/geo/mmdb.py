@@ -24,9 +24,9 @@ from flowbench.loaders.geo.csv import KIND, TABLE, Range, country, system
 from flowbench.loaders.values import pick, text
 from flowbench.text import replace_unstorable
 
-__all__ = ["ENDS", "KIND", "TABLE", "read"]
+__all__ = ["KIND", "TABLE", "TRAILER_MAGIC", "read"]
 
-ENDS = b"\xab\xcd\xefMaxMind.com"  # stands before the metadata, in the last 128 KiB of the file
+TRAILER_MAGIC = b"\xab\xcd\xefMaxMind.com"  # before the metadata, in the last 128 KiB
 LARGEST = 2 << 30  # bytes; the largest that is sold has less
 
 _SEPARATOR = 16  # zero bytes between the tree and the data

@@ -18,7 +18,7 @@ _FEODO = {"ip_address", "port", "status", "malware", "first_seen"}
 _THREATFOX = {"ioc_type", "threat_type"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The records of a Feodo Tracker or ThreatFox file, or None for anything else."""
     if isinstance(value, dict):
         data = value.get("data")
@@ -34,7 +34,7 @@ def claim(value: object) -> list[object] | None:
     )
 
 
-def row(record: object) -> list[dict[str, Any]]:
+def to_row(record: object) -> list[dict[str, Any]]:
     """The rows of one record. Raises BadRecord for hashes and whatever holds no address."""
     if not isinstance(record, dict):
         raise BadRecord("not an indicator: no JSON object")

@@ -22,15 +22,15 @@ _FEEDS = {
 _HEADERS = {name: re.compile(f"(?m){told}") for name, told in _FEEDS.items()}
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file starts as one of these does."""
     return b"\0" not in head and _feed(head.decode("utf-8", "replace")) is not None
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]], label: str
 ) -> Iterator[dict[str, object] | tuple[int, str, str]]:
-    """The items as indicators.rows gives them, under the feed's own name."""
+    """The items as lists.read_lines gives them, under the feed's own name."""
     before: list[tuple[int, str]] = []
     reader = iter(lines)
     for numbered in reader:
@@ -40,7 +40,7 @@ def rows(
             break
     # The long comments before the header speak of other lists of the maker: the feed's name counts.
     told = [(n, line) for n, line in before[:-1] if not line.lstrip().startswith("#")]
-    yield from lists.rows(_chained(told + before[-1:], reader), label)
+    yield from lists.read_lines(_chained(told + before[-1:], reader), label)
 
 
 def _chained(

@@ -16,7 +16,7 @@ _NETWORK = re.compile(r"([\d.]+)\t([\d.]+)\t(\d{1,2})\t(\d+)(?:\t([^\t]*))?(?:\t
 _HEADER = re.compile(r"start\s+end\s+netblock.*", re.IGNORECASE)
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether the first line that is neither comment nor header is a network of this list."""
     for line in head.decode("utf-8-sig", "replace").splitlines():
         if line.strip() and not line.startswith("#") and not _HEADER.match(line):
@@ -24,7 +24,7 @@ def sniff(head: bytes) -> bool:
     return False
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]],
     label: str,  # noqa: ARG001  # the list names itself
 ) -> Iterator[dict[str, Any] | tuple[int, str, str]]:

@@ -1,8 +1,9 @@
 """Formats of indicator feeds that need more than the plain and CSV reader of load.indicators.
 
 A format is one module here, told by content like every kind (see load.base): ``KIND`` and ``TABLE``
-are those of load.indicators; ``claim`` and ``row`` read JSON, ``sniff`` and ``rows`` text. These
-are asked before any other kind, so ``claim`` and ``sniff`` must be sure.
+are those of load.indicators; ``matches`` and ``to_row`` read JSON, ``matches_head`` and
+``read_lines`` text. These are asked before any other kind, so ``matches`` and ``matches_head``
+must be sure.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class List:
     kind: str | None = None  # from the words of label and comments; decided at the first item
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file that starts with ``head`` is an indicator list.
 
     At least four in five of its first 200 lines that are no comments must hold an indicator.
@@ -130,7 +130,7 @@ def sniff(head: bytes) -> bool:
     if len(head) >= HEAD and len(lines) > 1:
         lines.pop()  # it may be cut
     good = bad = 0
-    for found in rows(enumerate(lines, 1), ""):
+    for found in read_lines(enumerate(lines, 1), ""):
         good, bad = (good, bad + 1) if isinstance(found, tuple) else (good + 1, bad)
         if good + bad == _SNIFFED:
             break
@@ -164,7 +164,7 @@ def mapped(head: bytes, columns: Mapping[str, str]) -> bool:
     return any(_given(line.strip(), columns) for line in told if line.strip())
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]], label: str, columns: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, object] | tuple[int, str, str]]:
     """The items of a list: rows of TABLE without ``evidence_id``, or (line, raw, reason).

@@ -23,7 +23,7 @@ _COLUMNS = {"uuid", "event_id", "category", "type", "value", "to_ids"}
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The attributes of all events, each with its event; none for a manifest; or None."""
     if isinstance(value, dict) and "response" in value:
         value = value["response"]
@@ -38,7 +38,7 @@ def claim(value: object) -> list[object] | None:
     return None
 
 
-def row(record: dict[str, Any]) -> list[dict[str, Any]]:
+def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of one attribute. Raises BadRecord when it is context or nothing that flows know."""
     each, event = record["attribute"], record["event"]
     if not isinstance(each, dict):
@@ -50,12 +50,12 @@ def row(record: dict[str, Any]) -> list[dict[str, Any]]:
     return _rows(each, feed, words)
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file starts with the header of MISP's CSV export."""
     return set(_header(head.decode("utf-8-sig", "replace").partition("\n")[0])) >= _COLUMNS
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]], label: str
 ) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
     """The attributes of a CSV export, or (line, raw, reason). Quoted line breaks are not read."""

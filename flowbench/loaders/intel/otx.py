@@ -14,7 +14,7 @@ KIND, TABLE = lists.KIND, lists.TABLE
 _USED = {"IPv4", "IPv6", "CIDR", "domain", "hostname", "URL"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The indicators of all pulses, each with its pulse's name, or None for anything else."""
     results = value.get("results") if isinstance(value, dict) else None
     pulses: list[Any] = results if isinstance(results, list) else [value]
@@ -23,7 +23,7 @@ def claim(value: object) -> list[object] | None:
     return [{"pulse": pulse, "indicator": each} for pulse in pulses for each in pulse["indicators"]]
 
 
-def row(record: dict[str, Any]) -> list[dict[str, Any]]:
+def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of one indicator. Raises BadRecord for types that neither flows nor DNS know."""
     each, pulse = record["indicator"], record["pulse"]
     if not isinstance(each, dict) or each.get("type") not in _USED:

@@ -12,7 +12,7 @@ from flowbench.loaders.values import text
 KIND, TABLE = lists.KIND, lists.TABLE
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The network in one line, nothing for the line about the list, None for anything else."""
     if not isinstance(value, dict):
         return None
@@ -23,7 +23,7 @@ def claim(value: object) -> list[object] | None:
     )
 
 
-def row(record: dict[str, Any]) -> list[dict[str, Any]]:
+def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The network as a row. Raises BadRecord, for autonomous systems too."""
     if "cidr" not in record:
         raise BadRecord("an autonomous system, not an address: load the list of its networks")

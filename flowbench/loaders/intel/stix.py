@@ -30,7 +30,7 @@ _LONGEST = 20_000  # characters of a pattern that is parsed
 _DEEPEST = 50  # brackets in brackets
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The indicators and observables of a bundle, an envelope or a list, or None.
 
     An indicator comes with the identity that made it, where the bundle has it.
@@ -57,7 +57,7 @@ def claim(value: object) -> list[object] | None:
     ]
 
 
-def row(record: dict[str, Any]) -> list[dict[str, Any]]:
+def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of one indicator or observable. Raises BadRecord for what cannot be looked up."""
     each = record["object"]
     feed = f"STIX: {record['by']}" if record["by"] else "STIX"

@@ -18,7 +18,7 @@ _RULE = re.compile(
 _MESSAGE = re.compile(r'msg:\s*"([^"]*)"')
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether the first line that is no comment is a rule."""
     for line in head.decode("utf-8-sig", "replace").splitlines():
         if line.strip() and not line.startswith("#"):
@@ -26,7 +26,7 @@ def sniff(head: bytes) -> bool:
     return False
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]], label: str
 ) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
     """The addresses that each rule names on one of its sides, or (line, raw, reason)."""

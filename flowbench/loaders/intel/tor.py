@@ -22,12 +22,12 @@ _START = re.compile(
 _WORDS = ("Published ", "LastStatus ", "@type ", "Downloaded ")
 
 
-def sniff(head: bytes) -> bool:
+def matches_head(head: bytes) -> bool:
     """Whether a file starts with an exit node."""
     return _START.match(head) is not None
 
 
-def rows(
+def read_lines(
     lines: Iterable[tuple[int, str]],
     label: str,  # noqa: ARG001  # the list names itself
 ) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
@@ -51,7 +51,7 @@ def rows(
             yield number, line, f"no line of an exit list: {brief(word)}"
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The addresses of Onionoo's relays, each with its relay, or None for anything else."""
     relays = value.get("relays") if isinstance(value, dict) else None
     if not isinstance(relays, list) or not any(
@@ -61,7 +61,7 @@ def claim(value: object) -> list[object] | None:
     return list(relays)
 
 
-def row(record: object) -> list[dict[str, Any]]:
+def to_row(record: object) -> list[dict[str, Any]]:
     """One relay's addresses with the ports on which it takes connections. Raises BadRecord."""
     addresses = record.get("or_addresses") if isinstance(record, dict) else None
     if not isinstance(record, dict) or not isinstance(addresses, list) or not addresses:

@@ -14,7 +14,7 @@ KIND, TABLE = lists.KIND, lists.TABLE
 _TYPES = {"cidr", "hostname", "string"}
 
 
-def claim(value: object) -> list[object] | None:
+def matches(value: object) -> list[object] | None:
     """The entries, each with the list's name, or None for anything else."""
     if not isinstance(value, dict) or not {"name", "list", "type", "version"} <= value.keys():
         return None
@@ -24,7 +24,7 @@ def claim(value: object) -> list[object] | None:
     return [told | {"entry": entry} for entry in value["list"]]
 
 
-def row(record: dict[str, Any]) -> list[dict[str, Any]]:
+def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
     """One entry as rows of kind ``allow``. Raises BadRecord for patterns."""
     if record["type"] not in _TYPES:
         raise BadRecord(f"an entry of a list of {brief(record['type'])}: a pattern, not a name")

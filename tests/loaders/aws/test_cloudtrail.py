@@ -67,7 +67,7 @@ EVENT: dict[str, Any] = {
 
 
 def test_an_event() -> None:
-    (row,) = cloudtrail.TABLE.rows([cloudtrail.row(EVENT)]).to_pylist()
+    (row,) = cloudtrail.TABLE.rows([cloudtrail.to_row(EVENT)]).to_pylist()
     request, response = json.loads(row.pop("request")), json.loads(row.pop("response"))
     assert request == {
         "instancesSet": {"items": [{"imageId": "ami-0example", "minCount": 1}]},
@@ -124,27 +124,27 @@ def lookup(event: object = None) -> dict[str, Any]:
     ids=["file", "empty file", "bare", "list", "lookup-events", "element"],
 )
 def test_containers(value: object, records: list[object]) -> None:
-    assert cloudtrail.claim(value) == records
+    assert cloudtrail.matches(value) == records
 
 
 def test_eventbridge() -> None:
     event = {"version": "0", "detail-type": "AWS API Call via CloudTrail", "detail": EVENT}
-    assert cloudtrail.claim(event) == [event]
-    assert cloudtrail.row(event) == cloudtrail.row(EVENT)
+    assert cloudtrail.matches(event) == [event]
+    assert cloudtrail.to_row(event) == cloudtrail.to_row(EVENT)
 
 
 def test_what_only_looks_like_cloudtrail() -> None:
     notice = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "x", "eventName": "y",
               "awsRegion": "us-east-1", "s3": {}}  # fmt: skip
-    assert cloudtrail.claim({"Records": [notice]}) is None
-    assert cloudtrail.claim({"Events": [{"EventId": "1"}]}) is None
+    assert cloudtrail.matches({"Records": [notice]}) is None
+    assert cloudtrail.matches({"Events": [{"EventId": "1"}]}) is None
 
 
 def test_lookup_events_name_more_resources() -> None:
-    row = cloudtrail.row(lookup())
+    row = cloudtrail.to_row(lookup())
     assert row["interface_ids"] == ["eni-0ccc", "eni-0eee"]
     assert row["instance_ids"] == ["i-0ffffeeee11112222"]
-    assert row | {"interface_ids": 0} == cloudtrail.row(EVENT) | {"interface_ids": 0}
+    assert row | {"interface_ids": 0} == cloudtrail.to_row(EVENT) | {"interface_ids": 0}
 
 
 @pytest.mark.parametrize(
@@ -165,11 +165,11 @@ def test_lookup_events_name_more_resources() -> None:
     ],
 )  # fmt: skip
 def test_principal_name(identity: object, name: str | None) -> None:
-    assert cloudtrail.row(EVENT | {"userIdentity": identity})["principal_name"] == name
+    assert cloudtrail.to_row(EVENT | {"userIdentity": identity})["principal_name"] == name
 
 
 def test_ids_in_lists_filters_arns_and_wrapped_requests() -> None:
-    row = cloudtrail.row(
+    row = cloudtrail.to_row(
         EVENT
         | {
             "requestParameters": {
@@ -189,19 +189,19 @@ def test_ids_in_lists_filters_arns_and_wrapped_requests() -> None:
 
 def test_keys_that_a_call_handed_out() -> None:
     made = {"accessKey": {"userName": "bob", "accessKeyId": "AKIANEW", "status": "Active"}}
-    row = cloudtrail.row(
+    row = cloudtrail.to_row(
         EVENT | {"requestParameters": {"userName": "bob"}, "responseElements": made}
     )
     assert (row["target_user"], row["new_access_key_id"]) == ("bob", "AKIANEW")
     assumed = {"credentials": {"accessKeyId": "ASIANEW", "sessionToken": "FwoGZXIvYXdzEBYaD"}}
-    row = cloudtrail.row(EVENT | {"responseElements": assumed})
+    row = cloudtrail.to_row(EVENT | {"responseElements": assumed})
     assert row["new_access_key_id"] == "ASIANEW"
     assert "FwoGZXIvYXdzEBYaD" not in str(row)
 
 
 def test_parameters_given_as_text_are_json_all_the_same() -> None:
     told = json.dumps({"instanceId": "i-0aaaa", "password": "hunter2"})
-    row = cloudtrail.row(EVENT | {"requestParameters": told, "responseElements": "HIDDEN"})
+    row = cloudtrail.to_row(EVENT | {"requestParameters": told, "responseElements": "HIDDEN"})
     assert json.loads(row["request"]) == {"instanceId": "i-0aaaa", "password": "[redacted]"}
     assert (row["instance_ids"], row["response"]) == (["i-0aaaa"], '"HIDDEN"')
 
@@ -218,7 +218,7 @@ def test_parameters_given_as_text_are_json_all_the_same() -> None:
     ],
 )
 def test_times(told: object, meant: datetime) -> None:
-    assert cloudtrail.row(EVENT | {"eventTime": told})["event_time"] == meant
+    assert cloudtrail.to_row(EVENT | {"eventTime": told})["event_time"] == meant
 
 
 @pytest.mark.parametrize(
@@ -236,8 +236,8 @@ def test_times(told: object, meant: datetime) -> None:
 )
 def test_what_an_event_cannot_be_without(record: object, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}"):
-        cloudtrail.row(record)
+        cloudtrail.to_row(record)
 
 
 def test_an_old_event_has_no_id_and_is_kept() -> None:
-    assert cloudtrail.row(EVENT | {"eventID": None})["event_id"] is None
+    assert cloudtrail.to_row(EVENT | {"eventID": None})["event_id"] is None

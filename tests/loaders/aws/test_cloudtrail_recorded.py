@@ -17,7 +17,7 @@ def stratus(samples: Path) -> list[dict]:
     """Events of the detonated attack techniques, as read."""
     rows = []
     for path in sorted(samples.glob("cloudtrail/stratus/*.json")):
-        rows += map(cloudtrail.row, cloudtrail.claim(json.loads(path.read_text())) or [])
+        rows += map(cloudtrail.to_row, cloudtrail.matches(json.loads(path.read_text())) or [])
     return cloudtrail.TABLE.rows(rows).to_pylist()
 
 
@@ -68,7 +68,9 @@ def test_no_secret_of_them_survives(samples: Path, stratus: list[dict]) -> None:
 
 def test_lookup_events_of_another_tool(samples: Path) -> None:
     lines = (samples / "cloudtrail/plaso/aws_cloudtrail.jsonl").read_text().splitlines()
-    rows = [cloudtrail.row(each) for line in lines for each in cloudtrail.claim(json.loads(line))]
+    rows = [
+        cloudtrail.to_row(each) for line in lines for each in cloudtrail.matches(json.loads(line))
+    ]
     assert [row["event_name"] for row in rows] == [
         "DescribeInstances",
         "TerminateInstances",

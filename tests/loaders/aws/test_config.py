@@ -125,9 +125,12 @@ def test_each_in_its_table(case: Case, table: str, expected: list[tuple[str, str
 
 def test_configuration_as_text_is_read_too() -> None:
     answer = {"configurationItems": [item("NetworkInterface", "eni-0a", json.dumps(ENI))]}
-    (record,) = aws_config.claim(answer) or []
+    (record,) = aws_config.matches(answer) or []
     (row,) = [
-        row for table, of in aws_config.ALSO if table is interfaces.TABLE for row in of(record)
+        row
+        for table, of in aws_config.EXTRA_TABLES
+        if table is interfaces.TABLE
+        for row in of(record)
     ]
     assert (row["addresses"], row["observed_at"]) == (["10.0.9.9"], WHEN)
 
@@ -150,7 +153,7 @@ ONE = item("NetworkInterface", "eni-0a", ENI)
     ],
 )
 def test_containers(value: object, expected: object) -> None:
-    assert aws_config.claim(value) == expected
+    assert aws_config.matches(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,4 +167,4 @@ def test_containers(value: object, expected: object) -> None:
 )
 def test_what_makes_no_item(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadRecord, match=reason):
-        aws_config.row(ONE | change)
+        aws_config.to_row(ONE | change)

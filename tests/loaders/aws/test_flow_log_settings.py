@@ -29,7 +29,7 @@ FIELDS = ("version", "interface_id", "srcaddr", "field_line")
 
 
 def test_every_value_has_its_column() -> None:
-    assert flow_log_settings.row(LOG) == {
+    assert flow_log_settings.to_row(LOG) == {
         "flow_log_id": "fl-0a",
         "name": "all",
         "resource_id": "vpc-0a",
@@ -76,4 +76,4 @@ def test_formats(value: object, expected: list[tuple[str, ...]]) -> None:
 
 def test_no_id_is_no_record() -> None:
     with pytest.raises(BadRecord, match="no FlowLogId"):
-        flow_log_settings.row({"ResourceId": "vpc-1"})
+        flow_log_settings.to_row({"ResourceId": "vpc-1"})

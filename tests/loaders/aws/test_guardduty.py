@@ -75,7 +75,7 @@ def with_action(action: object, **changes: object) -> dict[str, Any]:
 
 
 def test_a_finding() -> None:
-    (row,) = guardduty.TABLE.rows([guardduty.row(FINDING)]).to_pylist()
+    (row,) = guardduty.TABLE.rows([guardduty.to_row(FINDING)]).to_pylist()
     assert row == {
         "alert_id": "aabbccddeeff",
         "type": "CryptoCurrency:EC2/BitcoinTool.B",
@@ -119,24 +119,24 @@ def test_both_spellings_give_the_same_row() -> None:
         "Type": "default",
         "Value": '{"threatListName": "ProofPoint"}',
     }
-    assert guardduty.row(spoken) == guardduty.row(FINDING)
+    assert guardduty.to_row(spoken) == guardduty.to_row(FINDING)
 
 
 def test_containers() -> None:
     event = {"version": "0", "detail-type": "GuardDuty Finding", "detail": FINDING}
-    assert guardduty.claim({"Findings": [pascal(FINDING)]}) == [pascal(FINDING)]
-    assert guardduty.claim({"findings": [FINDING]}) == [FINDING]
-    assert guardduty.claim({"Findings": []}) == []
-    assert guardduty.claim(FINDING) == [FINDING]
-    assert guardduty.claim([FINDING, None]) == [FINDING, None]
-    assert guardduty.claim(event) == [event]
-    assert guardduty.row(event) == guardduty.row(FINDING)
+    assert guardduty.matches({"Findings": [pascal(FINDING)]}) == [pascal(FINDING)]
+    assert guardduty.matches({"findings": [FINDING]}) == [FINDING]
+    assert guardduty.matches({"Findings": []}) == []
+    assert guardduty.matches(FINDING) == [FINDING]
+    assert guardduty.matches([FINDING, None]) == [FINDING, None]
+    assert guardduty.matches(event) == [event]
+    assert guardduty.to_row(event) == guardduty.to_row(FINDING)
 
 
 def test_findings_of_security_hub_are_another_kind() -> None:
     hub = pascal(FINDING) | {"ProductArn": "arn:aws:securityhub:::product/aws/guardduty"}
-    assert guardduty.claim({"Findings": [hub]}) is None
-    assert guardduty.claim({"Findings": ["x"]}) is None
+    assert guardduty.matches({"Findings": [hub]}) is None
+    assert guardduty.matches({"Findings": ["x"]}) is None
 
 
 def test_a_port_probe_tells_its_first_probe() -> None:
@@ -145,14 +145,14 @@ def test_a_port_probe_tells_its_first_probe() -> None:
         "localIpDetails": {"ipAddressV4": "10.0.9.9"},
         "remoteIpDetails": {"ipAddressV4": "198.51.100.7"},
     }
-    row = guardduty.row(
+    row = guardduty.to_row(
         with_action({"portProbeAction": {"blocked": True, "portProbeDetails": [probe, None]}})
     )
     assert (row["local_port"], row["remote_address"], row["blocked"]) == (22, "198.51.100.7", True)
 
 
 def test_a_look_up() -> None:
-    row = guardduty.row(
+    row = guardduty.to_row(
         with_action({"dnsRequestAction": {"domain": "Pool.example.net", "protocol": "UDP"}})
     )
     assert (row["domain"], row["protocol"]) == ("pool.example.net", "UDP")
@@ -169,7 +169,7 @@ def test_an_api_call_by_a_stolen_key() -> None:
     record = with_action({"awsApiCallAction": call}) | {
         "resource": {"resourceType": "AccessKey", "accessKeyDetails": key}
     }
-    row = guardduty.row(record)
+    row = guardduty.to_row(record)
     assert (row["api"], row["access_key_id"], row["principal_name"]) == (
         "RunInstances",
         "ASIAEXAMPLE",
@@ -184,7 +184,7 @@ def test_an_api_call_by_a_stolen_key() -> None:
      (9, "critical"), (None, None), ("8", None), (True, None), (float("nan"), None)],
 )  # fmt: skip
 def test_severity_bands(severity: object, label: str | None) -> None:
-    assert guardduty.row(FINDING | {"severity": severity})["severity_label"] == label
+    assert guardduty.to_row(FINDING | {"severity": severity})["severity_label"] == label
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_severity_bands(severity: object, label: str | None) -> None:
 )
 def test_what_a_finding_cannot_be_without(change: dict, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}$"):
-        guardduty.row(FINDING | change)
+        guardduty.to_row(FINDING | change)
 
 
 def test_a_finding_never_updated_counts_from_its_creation() -> None:
-    row = guardduty.row(FINDING | {"updatedAt": None})
+    row = guardduty.to_row(FINDING | {"updatedAt": None})
     assert row["updated_at"] == datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 
 
@@ -211,7 +211,7 @@ def test_findings_that_others_recorded(samples: Path) -> None:
     rows = []
     for path in sorted(samples.glob("guardduty/*.yml")):
         for test in yaml.safe_load(path.read_text()).get("Tests", []):
-            rows += [guardduty.row(found) for found in guardduty.claim(test["Log"]) or []]
+            rows += [guardduty.to_row(found) for found in guardduty.matches(test["Log"]) or []]
     table = guardduty.TABLE.rows(rows)
     assert table.num_rows == 8
     assert Counter((row["severity_label"], row["sample"]) for row in table.to_pylist()) == {

@@ -177,11 +177,11 @@ def read(kind: ModuleType, value: object) -> list[dict[str, object]]:
     """The rows that come of a value; BadRecord is the only way to refuse."""
     rows: list[dict[str, object]] = []
     reasons: list[str] = []
-    for record in kind.claim(value) or [value]:
+    for record in kind.matches(value) or [value]:
         try:
-            made = kind.row(record)
+            made = kind.to_row(record)
             rows += made if isinstance(made, list) else [made]
-            for table, rows_of in getattr(kind, "ALSO", ()):
+            for table, rows_of in getattr(kind, "EXTRA_TABLES", ()):
                 table.rows(rows_of(record))
         except BadRecord as refused:
             reasons.append(str(refused))
@@ -225,7 +225,7 @@ def test_a_sound_record_is_read(kind: ModuleType) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
 def test_every_kind_leaves_the_others_records_alone(kind: ModuleType) -> None:
-    claimed = [name for name, record in SOUND.items() if kind.claim(record) is not None]
+    claimed = [name for name, record in SOUND.items() if kind.matches(record) is not None]
     assert claimed == [kind.KIND]
 
 
@@ -242,13 +242,13 @@ def test_every_kind_leaves_the_others_records_alone(kind: ModuleType) -> None:
     ids=json.dumps,
 )  # fmt: skip
 def test_what_belongs_to_none_is_left(kind: ModuleType, value: object) -> None:
-    assert kind.claim(value) is None
+    assert kind.matches(value) is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
 def test_what_is_no_object_is_refused_in_words(kind: ModuleType) -> None:
     with pytest.raises(BadRecord, match="no JSON object"):
-        kind.row(None)
+        kind.to_row(None)
 
 
 def test_deep_nesting_is_cut_not_followed() -> None:

@@ -59,8 +59,8 @@ def camel(value: object) -> object:
 
 
 def test_every_value_has_its_column() -> None:
-    (record,) = instances.claim({"Reservations": [RESERVATION]}) or []
-    assert instances.row(record) == {
+    (record,) = instances.matches({"Reservations": [RESERVATION]}) or []
+    assert instances.to_row(record) == {
         "instance_id": "i-0aaa",
         "name": "=miner()",
         "state": "running",
@@ -106,12 +106,12 @@ def test_every_value_has_its_column() -> None:
     ],
 )
 def test_containers(value: object, expected: object) -> None:
-    assert instances.claim(value) == expected
+    assert instances.matches(value) == expected
 
 
 def test_other_languages_casing_gives_the_same_row() -> None:
-    (record,) = instances.claim(camel({"Reservations": [RESERVATION]})) or []
-    assert instances.row(record) == instances.row(OWNED)
+    (record,) = instances.matches(camel({"Reservations": [RESERVATION]})) or []
+    assert instances.to_row(record) == instances.to_row(OWNED)
     assert instances.interfaces(record)[0]["instance_id"] == "i-0aaa"
 
 
@@ -130,7 +130,7 @@ def test_other_languages_casing_gives_the_same_row() -> None:
     ],
 )
 def test_when_it_ended(state: str, reason: str, expected: datetime | None) -> None:
-    row = instances.row({"InstanceId": "i-1", "State": {"Name": state},
+    row = instances.to_row({"InstanceId": "i-1", "State": {"Name": state},
                          "StateTransitionReason": reason})  # fmt: skip
     assert row["ended_at"] == expected
 
@@ -154,10 +154,10 @@ def test_its_interfaces_are_interfaces(tmp_path: Path) -> None:
 
 
 def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
-    row = instances.row({"InstanceId": "i-1", "State": "on", "NetworkInterfaces": {"a": 1},
+    row = instances.to_row({"InstanceId": "i-1", "State": "on", "NetworkInterfaces": {"a": 1},
                          "Tags": 7, "LaunchTime": "soon", "MetadataOptions": []})  # fmt: skip
     assert {name: value for name, value in row.items() if value} == {"instance_id": "i-1"}
     with pytest.raises(BadRecord, match="no InstanceId"):
-        instances.row({"ImageId": "ami-1"})
+        instances.to_row({"ImageId": "ami-1"})
     hurt = {"InstanceId": "i-1", "NetworkInterfaces": [None, {"x": 1}, {"NetworkInterfaceId": 5}]}
     assert [row["interface_id"] for row in instances.interfaces(hurt)] == ["5"]

@@ -17,8 +17,8 @@ from flowbench.loaders.aws import interfaces
 def recorded(samples: Path) -> list[dict]:
     rows = []
     for path in sorted(samples.glob("inventory/custodian/*/*.json")):
-        claimed = interfaces.claim(json.loads(path.read_text())) or []
-        rows.extend(interfaces.row(record) for record in claimed)
+        claimed = interfaces.matches(json.loads(path.read_text())) or []
+        rows.extend(interfaces.to_row(record) for record in claimed)
     return interfaces.TABLE.rows(rows).to_pylist()
 
 
@@ -106,7 +106,7 @@ INTERFACE = {
 
 
 def test_every_address_group_and_tag() -> None:
-    (row,) = interfaces.TABLE.rows([interfaces.row(INTERFACE)]).to_pylist()
+    (row,) = interfaces.TABLE.rows([interfaces.to_row(INTERFACE)]).to_pylist()
     assert row["addresses"] == ["10.0.9.9", "10.0.9.10", "2001:db8::1"]
     assert row["public_addresses"] == ["203.0.113.77", "203.0.113.78"]
     assert (row["private_address"], row["instance_id"]) == ("10.0.9.9", "i-0ffff")
@@ -128,14 +128,14 @@ def test_every_address_group_and_tag() -> None:
     ids=["answer", "recorded answer", "list", "bare"],
 )
 def test_containers(value: object) -> None:
-    assert interfaces.claim(value) == [INTERFACE]
+    assert interfaces.matches(value) == [INTERFACE]
 
 
 def test_an_empty_answer_is_one_and_an_error_is_none() -> None:
-    assert interfaces.claim({"NetworkInterfaces": []}) == []
+    assert interfaces.matches({"NetworkInterfaces": []}) == []
     error = {"Error": {"Code": "InvalidNetworkInterfaceID.NotFound", "Message": "no such eni"}}
-    assert interfaces.claim({"status_code": 400, "data": error}) is None
-    assert interfaces.claim({"InstanceId": "i-1", "NetworkInterfaces": [INTERFACE]}) is None
+    assert interfaces.matches({"status_code": 400, "data": error}) is None
+    assert interfaces.matches({"InstanceId": "i-1", "NetworkInterfaces": [INTERFACE]}) is None
 
 
 # Every row of the table that AWS does not publish, and what only pretends to be in it.
@@ -231,10 +231,10 @@ def test_service(service: str | None, interface: dict) -> None:
 
 
 def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
-    row = interfaces.row(
+    row = interfaces.to_row(
         {"NetworkInterfaceId": "eni-1", "Groups": "sg-1", "TagSet": {"a": 1}, "Attachment": "i-1",
          "PrivateIpAddress": 7, "PrivateIpAddresses": [None, "10.0.0.1"], "Status": ["x"]}
     )  # fmt: skip
     assert {name: value for name, value in row.items() if value} == {"interface_id": "eni-1"}
     with pytest.raises(BadRecord, match="no NetworkInterfaceId"):
-        interfaces.row({"VpcId": "vpc-1"})
+        interfaces.to_row({"VpcId": "vpc-1"})

@@ -32,7 +32,7 @@ REGIONAL = {
 
 
 def test_a_zonal_gateway_is_its_interface() -> None:
-    (row,) = nat_gateways.row(ZONAL)
+    (row,) = nat_gateways.to_row(ZONAL)
     assert {name: value for name, value in row.items() if value} == {
         "interface_id": "eni-1",
         "interface_type": "nat_gateway",
@@ -49,13 +49,13 @@ def test_a_zonal_gateway_is_its_interface() -> None:
 
 
 def test_a_regional_gateway_has_public_addresses_and_its_own_id() -> None:
-    (row,) = nat_gateways.row(REGIONAL)
+    (row,) = nat_gateways.to_row(REGIONAL)
     assert (row["interface_id"], row["interface_type"]) == ("nat-0b2", "regional_nat_gateway")
     assert row["addresses"] == row["public_addresses"] == ["203.0.113.7", "203.0.113.8"]
 
 
 def test_one_without_addresses_is_kept() -> None:
-    (row,) = nat_gateways.row({"NatGatewayId": "nat-0c3", "NatGatewayAddresses": "none"})
+    (row,) = nat_gateways.to_row({"NatGatewayId": "nat-0c3", "NatGatewayAddresses": "none"})
     assert (row["interface_id"], row["addresses"]) == ("nat-0c3", [])
     assert interfaces.TABLE.rows([row]).num_rows == 1
 
@@ -73,13 +73,13 @@ def test_one_without_addresses_is_kept() -> None:
     ],
 )
 def test_claim(value, expected) -> None:
-    assert nat_gateways.claim(value) == expected
+    assert nat_gateways.matches(value) == expected
 
 
 @pytest.mark.parametrize("record", [None, [], "nat-1", {}, {"NatGatewayId": ""}])
 def test_without_an_id_it_is_refused(record) -> None:
     with pytest.raises(BadRecord):
-        nat_gateways.row(record)
+        nat_gateways.to_row(record)
 
 
 def test_config_has_them_too() -> None:
@@ -90,6 +90,9 @@ def test_config_has_them_too() -> None:
         "configuration": REGIONAL,
     }
     made = [
-        row for table, rows in aws_config.ALSO for row in rows(item) if table is interfaces.TABLE
+        row
+        for table, rows in aws_config.EXTRA_TABLES
+        for row in rows(item)
+        if table is interfaces.TABLE
     ]
     assert [(row["interface_id"], row["observed_at"].hour) for row in made] == [("nat-0b2", 3)]

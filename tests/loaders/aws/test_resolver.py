@@ -34,7 +34,7 @@ QUERY = {
 
 
 def test_a_query() -> None:
-    (row,) = resolver.TABLE.rows([resolver.row(QUERY)]).to_pylist()
+    (row,) = resolver.TABLE.rows([resolver.to_row(QUERY)]).to_pylist()
     assert row == {
         "query_time": datetime(2026, 9, 1, 3, 11, 55, tzinfo=UTC),
         "name": "pool.example.net",
@@ -58,12 +58,12 @@ def test_a_query() -> None:
 
 def test_the_documented_spelling_of_answers_is_read_as_well() -> None:
     answers = [{"rdata": "192.0.2.7", "answer_type": "A", "answer_class": "IN"}]
-    assert resolver.row(QUERY | {"answers": answers})["answers"] == ["192.0.2.7"]
+    assert resolver.to_row(QUERY | {"answers": answers})["answers"] == ["192.0.2.7"]
 
 
 @pytest.mark.parametrize("answers", [None, "192.0.2.1", 5, [None, [], {}, {"Type": "A"}], {}])
 def test_odd_answers_are_no_answers(answers: object) -> None:
-    row = resolver.row(QUERY | {"answers": answers})
+    row = resolver.to_row(QUERY | {"answers": answers})
     assert (row["answers"], row["canonical_names"]) == ([], [])
 
 
@@ -72,17 +72,17 @@ def test_odd_answers_are_no_answers(answers: object) -> None:
     [("53", 53), (53, 53), ("-1", None), ("65536", None), ("x", None), (1.5, None), (None, None)],
 )
 def test_ports(port: object, read: int | None) -> None:
-    assert resolver.row(QUERY | {"srcport": port})["srcport"] == read
+    assert resolver.to_row(QUERY | {"srcport": port})["srcport"] == read
 
 
 def test_containers() -> None:
-    assert resolver.claim(QUERY) == [QUERY]
-    assert resolver.claim([QUERY, 5]) == [QUERY, 5]
-    assert resolver.claim({"query_name": "x"}) is None
+    assert resolver.matches(QUERY) == [QUERY]
+    assert resolver.matches([QUERY, 5]) == [QUERY, 5]
+    assert resolver.matches({"query_name": "x"}) is None
 
 
 def test_the_root_stays_a_dot() -> None:
-    assert resolver.row(QUERY | {"query_name": "."})["name"] == "."
+    assert resolver.to_row(QUERY | {"query_name": "."})["name"] == "."
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_the_root_stays_a_dot() -> None:
 )
 def test_what_a_query_cannot_be_without(change: dict, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}$"):
-        resolver.row(QUERY | change)
+        resolver.to_row(QUERY | change)

@@ -45,7 +45,7 @@ _SAID = ("direction", "protocol", "from_port", "to_port", "cidr", "prefix_list_i
 
 
 def said(record: object) -> list[tuple[Any, ...]]:
-    rows = groups.TABLE.rows(groups.row(record)).to_pylist()
+    rows = groups.TABLE.rows(groups.to_row(record)).to_pylist()
     return [tuple(row[name] for name in _SAID) for row in rows]
 
 
@@ -60,11 +60,11 @@ def test_a_row_for_each_network_list_and_group_of_each_rule() -> None:
         ("ingress", "icmp", None, None, "10.0.0.0/8", None, None),
         ("egress", "all", None, None, "0.0.0.0/0", None, None),
     ]
-    first = groups.row(GROUP)[0]
+    first = groups.to_row(GROUP)[0]
     assert (first["group_name"], first["description"]) == ("web", "<b>web</b>")
     assert (first["vpc_id"], first["account_id"]) == ("vpc-0a", "111122223333")
     assert (first["rule_description"], first["tags"]) == ("oops", [("env", "prod")])
-    assert groups.row(GROUP)[4]["peer_account_id"] == "444455556666"
+    assert groups.to_row(GROUP)[4]["peer_account_id"] == "444455556666"
 
 
 def test_a_group_without_rules_is_there_too() -> None:
@@ -83,9 +83,9 @@ def test_as_aws_config_writes_it() -> None:
 
 
 def test_rules_asked_for_one_by_one() -> None:
-    assert groups.claim({"SecurityGroupRules": [RULE]}) == [RULE]
+    assert groups.matches({"SecurityGroupRules": [RULE]}) == [RULE]
     assert said(RULE) == [("ingress", "udp", 53, 53, "2001:db8::/32", None, None)]
-    (row,) = groups.row(RULE)
+    (row,) = groups.to_row(RULE)
     assert (row["rule_id"], row["rule_description"]) == ("sgr-1", "names")
     out = RULE | {"IsEgress": True, "CidrIpv6": None, "ReferencedGroupInfo": {"GroupId": "sg-9"}}
     assert said(out) == [("egress", "udp", 53, 53, None, None, "sg-9")]
@@ -105,11 +105,11 @@ def test_rules_asked_for_one_by_one() -> None:
     ],
 )
 def test_containers(value: object, expected: object) -> None:
-    assert groups.claim(value) == expected
+    assert groups.matches(value) == expected
 
 
 def test_broken_permissions_are_absent_and_no_id_is_no_record() -> None:
     hurt = {"GroupId": "sg-1", "IpPermissions": [None, 7, {"IpRanges": {"x": 1}, "FromPort": 1e9}]}
     assert said(hurt) == [(None,) * 7]
     with pytest.raises(BadRecord, match="no GroupId"):
-        groups.row({"IpPermissions": []})
+        groups.to_row({"IpPermissions": []})

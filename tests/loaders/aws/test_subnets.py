@@ -21,7 +21,7 @@ SUBNET = {
 
 
 def test_every_value_has_its_column() -> None:
-    assert subnets.row(SUBNET) == {
+    assert subnets.to_row(SUBNET) == {
         "subnet_id": "subnet-0a",
         "name": "public-a",
         "vpc_id": "vpc-0a",
@@ -54,9 +54,9 @@ def test_every_value_has_its_column() -> None:
     ],
 )
 def test_containers(value: object, expected: object) -> None:
-    assert subnets.claim(value) == expected
+    assert subnets.matches(value) == expected
 
 
 def test_no_id_is_no_record() -> None:
     with pytest.raises(BadRecord, match="no SubnetId"):
-        subnets.row({"CidrBlock": "10.0.1.0/24"})
+        subnets.to_row({"CidrBlock": "10.0.1.0/24"})

@@ -20,7 +20,7 @@ VPC = {
 
 
 def test_every_value_has_its_column() -> None:
-    assert vpcs.row(VPC) == {
+    assert vpcs.to_row(VPC) == {
         "vpc_id": "vpc-0a",
         "name": "prod",
         "cidr": "10.0.0.0/16",
@@ -47,9 +47,9 @@ def test_every_value_has_its_column() -> None:
     ],
 )
 def test_containers(value: object, expected: object) -> None:
-    assert vpcs.claim(value) == expected
+    assert vpcs.matches(value) == expected
 
 
 def test_no_id_is_no_record() -> None:
     with pytest.raises(BadRecord, match="no VpcId"):
-        vpcs.row({"CidrBlock": "10.0.0.0/16"})
+        vpcs.to_row({"CidrBlock": "10.0.0.0/16"})

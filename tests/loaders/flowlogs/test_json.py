@@ -256,11 +256,11 @@ def test_other_fields_stay_but_not_without_end(tmp_path) -> None:
     ],
 )  # fmt: skip
 def test_what_belongs_to_others_is_left(value) -> None:
-    assert flow_json.claim(value) is None
+    assert flow_json.matches(value) is None
 
 
 def test_flow_records_are_left_by_others() -> None:
-    assert cloudtrail.claim(NUMBERS) is None
+    assert cloudtrail.matches(NUMBERS) is None
 
 
 def test_batches_of_a_large_file(tmp_path) -> None:

@@ -288,6 +288,6 @@ def test_anything_in_an_event_is_read_or_refused(tmp_path_factory, changes) -> N
 
 
 def test_what_belongs_to_others_is_left() -> None:
-    assert ocsf.claim({"class_uid": 4001}) is None
-    assert ocsf.claim([1, {}]) is None
+    assert ocsf.matches({"class_uid": 4001}) is None
+    assert ocsf.matches([1, {}]) is None
     assert not ocsf.describes(["srcaddr", "dstaddr"])

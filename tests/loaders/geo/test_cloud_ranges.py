@@ -14,8 +14,8 @@ from flowbench.loaders.geo import cloud_ranges
 
 
 def rows(value: object) -> list[dict]:
-    claimed = cloud_ranges.claim(value) or []
-    return cloud_ranges.TABLE.rows(cloud_ranges.row(record) for record in claimed).to_pylist()
+    claimed = cloud_ranges.matches(value) or []
+    return cloud_ranges.TABLE.rows(cloud_ranges.to_row(record) for record in claimed).to_pylist()
 
 
 def test_what_aws_publishes(samples) -> None:
@@ -73,10 +73,10 @@ def test_it_is_loaded_as_evidence_of_no_event(tmp_path) -> None:
      {"addresses": []}, 5, None, {"ipv6_prefixes": {}}],
 )  # fmt: skip
 def test_other_json_is_left_to_others(value) -> None:
-    assert cloud_ranges.claim(value) is None
+    assert cloud_ranges.matches(value) is None
 
 
 def test_a_number_is_no_network() -> None:
     for wrong in (7, None, [], "10.0.0.0/99"):
         with pytest.raises(BadRecord, match="is no network"):
-            cloud_ranges.row({"ip_prefix": wrong})
+            cloud_ranges.to_row({"ip_prefix": wrong})

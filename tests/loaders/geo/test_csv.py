@@ -202,11 +202,11 @@ def test_blocks_that_name_countries_by_number_say_what_to_load(tmp_path) -> None
     ],
 )
 def test_other_lists_are_left_to_others(text) -> None:
-    assert geo_csv.sniff(text.encode()) is False or text.startswith("1,2,3")
+    assert geo_csv.matches_head(text.encode()) is False or text.startswith("1,2,3")
 
 
 @given(st.text() | st.text('0123456789.,:/\tAUS"-\n', max_size=200))
 def test_any_text_is_survived(text) -> None:
-    geo_csv.sniff(text.encode("utf-8", "replace"))
-    for found in geo_csv.rows(enumerate(text.split("\n"), 1), "x"):
+    geo_csv.matches_head(text.encode("utf-8", "replace"))
+    for found in geo_csv.read_lines(enumerate(text.split("\n"), 1), "x"):
         assert isinstance(found, dict) or found[2]

@@ -113,7 +113,7 @@ def test_what_cannot_be_used_says_so(tmp_path, samples, name, reason) -> None:
 
 def test_a_database_cut_short_never_loads_by_half(tmp_path, samples) -> None:
     raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
-    end = raw.rfind(mmdb.ENDS)
+    end = raw.rfind(mmdb.TRAILER_MAGIC)
     for cut in (raw[:9_000] + raw[end:], raw[: end + 40], raw[end:]):
         rows, bad, _ = read(tmp_path, cut)
         assert (rows.num_rows, len(bad)) == (0, 1)

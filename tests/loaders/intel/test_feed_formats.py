@@ -375,9 +375,9 @@ def test_any_json_is_read_or_refused(value) -> None:
     ]
     assert len(formats) >= 10
     for kind in formats:
-        for record in (kind.claim(value) or ()) if hasattr(kind, "claim") else ():
+        for record in (kind.matches(value) or ()) if hasattr(kind, "matches") else ():
             try:
-                kind.row(record)
+                kind.to_row(record)
             except BadRecord:
                 continue
 
@@ -386,9 +386,9 @@ def test_any_json_is_read_or_refused(value) -> None:
 @given(st.binary(max_size=200), st.lists(st.text(max_size=60), max_size=5))
 def test_any_text_is_read_or_refused(head, lines) -> None:
     for kind in registry.KINDS:
-        if kind.__name__.startswith("flowbench.loaders.intel.") and hasattr(kind, "sniff"):
-            kind.sniff(head)
-            list(kind.rows(enumerate(lines, 1), "list"))
+        if kind.__name__.startswith("flowbench.loaders.intel.") and hasattr(kind, "matches_head"):
+            kind.matches_head(head)
+            list(kind.read_lines(enumerate(lines, 1), "list"))
 
 
 def test_the_real_feeds_in_json(samples: Path) -> None:

@@ -14,7 +14,7 @@ from flowbench.loaders.intel import lists as indicator_lists
 
 def read(text: str, label: str = "list") -> tuple[list[dict], list[tuple[int, str, str]]]:
     """The rows and the refused lines of a list."""
-    found = list(indicator_lists.rows(enumerate(text.split("\n"), 1), label))
+    found = list(indicator_lists.read_lines(enumerate(text.split("\n"), 1), label))
     refused = [each for each in found if isinstance(each, tuple)]
     table = indicator_lists.TABLE.rows(each for each in found if isinstance(each, dict))
     return table.to_pylist(), refused
@@ -202,7 +202,7 @@ Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
 def test_csv_of_known_feeds(text: str, expected: dict) -> None:
     row = only(text.replace("\r", ""))
     assert {name: row.get(name) for name in expected} == expected
-    assert indicator_lists.sniff(text.encode())
+    assert indicator_lists.matches_head(text.encode())
 
 
 def test_csv_lines_that_cannot_be_used() -> None:
@@ -239,14 +239,14 @@ def test_csv_lines_that_cannot_be_used() -> None:
     ],
 )
 def test_what_is_no_list(text: str) -> None:
-    assert not indicator_lists.sniff(text.encode())
+    assert not indicator_lists.matches_head(text.encode())
 
 
 def test_recognition_stands_one_bad_line_in_five_and_a_cut_last_one() -> None:
-    assert indicator_lists.sniff(b"192.0.2.1\n" * 4 + b"prose\n")
-    assert indicator_lists.sniff((b"192.0.2.100\n" * 6000)[: 64 << 10])
-    assert indicator_lists.sniff(b"\xef\xbb\xbf192.0.2.1")
-    assert indicator_lists.sniff("# Liste d\xe9j\xe0 vue\n192.0.2.1\r\n".encode("latin-1"))
+    assert indicator_lists.matches_head(b"192.0.2.1\n" * 4 + b"prose\n")
+    assert indicator_lists.matches_head((b"192.0.2.100\n" * 6000)[: 64 << 10])
+    assert indicator_lists.matches_head(b"\xef\xbb\xbf192.0.2.1")
+    assert indicator_lists.matches_head("# Liste d\xe9j\xe0 vue\n192.0.2.1\r\n".encode("latin-1"))
 
 
 @settings(max_examples=200, deadline=None)
@@ -260,7 +260,7 @@ def test_any_text_is_read_or_refused(lines: list[str]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_looked_at_without_a_fault(head: bytes) -> None:
-    indicator_lists.sniff(head)
+    indicator_lists.matches_head(head)
 
 
 FOREIGN = 'IP Address,"Threat, so called",Expires,confidence\n192.0.2.1,miner,2026-09-30,80\n'
@@ -269,7 +269,7 @@ MAP = ["indicator=ip address,valid_until=Expires", '"kind=Threat, so called"']
 
 def mapped(text: str, words: list[str]) -> list:
     lines = enumerate(text.split("\n"), 1)
-    return list(indicator_lists.rows(lines, "list", dict(indicator_lists.column_map(words))))
+    return list(indicator_lists.read_lines(lines, "list", dict(indicator_lists.column_map(words))))
 
 
 def test_columns_have_the_names_that_the_user_gives() -> None:

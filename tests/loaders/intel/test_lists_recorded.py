@@ -10,7 +10,7 @@ from flowbench.loaders.intel import lists
 
 def read(text: str, label: str = "list") -> tuple[list[dict], list[tuple[int, str, str]]]:
     """The rows and the refused lines of a list."""
-    found = list(lists.rows(enumerate(text.split("\n"), 1), label))
+    found = list(lists.read_lines(enumerate(text.split("\n"), 1), label))
     refused = [each for each in found if isinstance(each, tuple)]
     table = lists.TABLE.rows(each for each in found if isinstance(each, dict))
     return table.to_pylist(), refused
@@ -22,7 +22,7 @@ def test_the_real_feeds(samples: Path) -> None:
     for path in sorted(samples.glob("feeds/**/*")):
         if path.suffix not in {".txt", ".lst", ".intel"}:
             continue
-        assert lists.sniff(path.read_bytes()[: 64 << 10]), path.name
+        assert lists.matches_head(path.read_bytes()[: 64 << 10]), path.name
         rows, refused = read(path.read_text(), path.stem)
         assert len({row["kind"] for row in rows}) == 1
         found[path.relative_to(samples / "feeds").as_posix()] = (
@@ -68,7 +68,7 @@ def test_no_other_sample_is_taken_for_a_list(samples: Path) -> None:
         path.name
         for path in sorted(samples.rglob("*"))
         if path.is_file() and "feeds" not in path.parts
-        and lists.sniff(path.read_bytes()[: 64 << 10])
+        and lists.matches_head(path.read_bytes()[: 64 << 10])
     ]  # fmt: skip
     assert taken == []
 
