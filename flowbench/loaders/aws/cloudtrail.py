@@ -1,6 +1,6 @@
-"""CloudTrail: who called which API, from where, and which interfaces and instances it was about.
+"""CloudTrail: who called which API, from where, and on which interfaces and instances.
 
-Request and response are kept as JSON, without their secrets: evidence gets copied and shared.
+Request and response are kept as JSON without secrets, since evidence gets copied and shared.
 """
 
 from __future__ import annotations
@@ -9,67 +9,23 @@ import json
 import re
 from collections.abc import Iterator
 
-from flowbench import schema
 from flowbench.errors import BadRecord
-from flowbench.io.redact import redact, scrub
-from flowbench.loaders.values import (
-    address,
-    brief,
-    flag,
-    items,
-    parse,
-    pick,
-    struct,
-    text,
-    time,
-    unique,
-)
+from flowbench.io.redact import redact, redact_text
+from flowbench.loaders.aws.record import Column, Row, record_table
+from flowbench.loaders.values import address, items, parse_json, parse_struct, pick, text, unique
 
 KIND = "cloudtrail"
 
-TABLE = schema.Table.of(
-    "api_events",
-    ("event_id", "string", "AWS's id of the event; null in records before version 1.01"),
-    ("event_time", "time", "when the request ended"),
-    ("event_source", "string", "service called: ec2.amazonaws.com, …"),
-    ("event_name", "string", "API called: RunInstances, …"),
-    ("aws_region", "string", "region called"),
-    ("account_id", "string", "account that received the event"),
-    ("principal_type", "string", "IAMUser, AssumedRole, Root, AWSService, …"),
-    ("principal_arn", "string", "who called"),
-    ("principal_id", "string", "AIDA…, AROA…:session, …"),
-    ("principal_name", "string", "user name; role/session; root; the service that called"),
-    ("access_key_id", "string", "key the request was signed with"),
-    ("issuer_arn", "string", "role or user that issued the session"),
-    ("source_ip", "string", "caller's address, a service's DNS name, or AWS Internal"),
-    ("user_agent", "string", "caller's program, as it calls itself"),
-    ("error_code", "string", "null when the call succeeded"),
-    ("error_message", "string", "why it failed"),
-    ("read_only", "bool", "whether the call only reads"),
-    ("event_type", "string", "AwsApiCall, AwsServiceEvent, AwsConsoleSignIn, …"),
-    ("instance_ids", "strings", "instances named in request, response and resources"),
-    ("interface_ids", "strings", "network interfaces named there"),
-    ("addresses", "strings", "IP addresses of machines named in request and response"),
-    ("target_user", "string", "IAM user the request names"),
-    ("new_access_key_id", "string", "access key the call handed out"),
-    ("shared_event_id", "string", "same in every account that got this event"),
-    ("vpc_endpoint_id", "string", "endpoint the request came through"),
-    ("request", "string", "requestParameters as JSON, secrets redacted"),
-    ("response", "string", "responseElements as JSON, secrets redacted"),
-    *schema.ORIGIN,
-    schema.ITEM,
-)
+_EVENT_KEYS = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion"}
+_EVENT_KEYS_NEEDED = 3
+_MAX_DEPTH = 10  # levels of a user identity; real ones have three
+_DIGEST_KEYS = {"digestS3Bucket", "digestS3Object", "logFiles"}
 
-_MARKS = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion"}
-_MARKS_NEEDED = 3
-_DEEPEST = 10  # levels of a user identity; real ones have three
-_DIGEST = {"digestS3Bucket", "digestS3Object", "logFiles"}
-
-# Athena and Lake give column names in small letters, the names inside useridentity too.
+# Athena and CloudTrail Lake give column names in lower case, also inside useridentity.
 _NAMES = {
     name.lower(): name
     for name in (
-        *_MARKS,
+        *_EVENT_KEYS,
         *("sourceIPAddress", "userAgent", "errorCode", "errorMessage", "requestParameters"),
         *("responseElements", "additionalEventData", "requestID", "eventID", "eventType"),
         *("apiVersion", "readOnly", "resources", "recipientAccountId", "sharedEventID"),
@@ -79,79 +35,122 @@ _NAMES = {
         *("onBehalfOf", "userId", "identityStoreArn"),
     )
 }
-_SMALL = {name.lower() for name in _MARKS}
+_LOWER_CASE_KEYS = {name.lower() for name in _EVENT_KEYS}
 
 _INSTANCE = re.compile(r"(?:^|instance/)(m?i-[0-9A-Za-z]{4,})$")
 _INTERFACE = re.compile(r"(?:^|network-interface/)(eni-[0-9A-Za-z]{4,})$")
 _ADDRESS_KEY = re.compile(r"(?:ipv?[46]?address(?:es|v[46])?|privateip|publicip|carrierip)$")
 
+Mention = tuple[str, str]  # a string in a request or response: its key in lower case, its value
+
+
+def _principal_name(identity: object) -> str | None:
+    """Return the short name of the caller, as a person would write it."""
+    identity_type = text(pick(identity, "type"))
+    arn = text(pick(identity, "arn")) or ""
+    if identity_type == "Root":
+        return "root"
+    for part in (":assumed-role/", ":federated-user/"):
+        if part in arn:
+            return arn.partition(part)[2] or None
+    user_name = arn.rpartition("/")[2] if ":user/" in arn else None
+    return (
+        text(pick(identity, "userName"))
+        or user_name
+        or text(pick(identity, "onBehalfOf", "userId"))
+        or text(pick(identity, "invokedBy"))
+        or text(pick(identity, "principalId"))
+        or text(pick(identity, "accountId"))
+    )
+
+
+def _scrubbed(value: object) -> str | None:
+    return redact_text(text(value) or "") or None
+
+
+def _to_json(value: object) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _instance_id(mention: Mention) -> str | None:
+    return match[1] if (match := _INSTANCE.search(mention[1])) else None
+
+
+def _interface_id(mention: Mention) -> str | None:
+    return match[1] if (match := _INTERFACE.search(mention[1])) else None
+
+
+def _address(mention: Mention) -> str | None:
+    return address(mention[1]) if _ADDRESS_KEY.search(mention[0]) else None
+
+
+# The request, the response and the mentions are prepared by _normalize.
+TABLE = record_table(
+    "api_events",
+    "a CloudTrail event",
+    Column("event_id", "eventID", "AWS's id of it; null before version 1.01"),
+    Column("event_time", "eventTime", "when the request ended", "time", required=True),
+    Column("event_source", "eventSource", "service called: ec2.amazonaws.com, …"),
+    Column("event_name", "eventName", "API called: RunInstances, …", required=True),
+    Column("aws_region", "awsRegion", "region called"),
+    Column("account_id", "recipientAccountId, userIdentity.accountId", "account with the event"),
+    Column("principal_type", "userIdentity.type", "IAMUser, AssumedRole, Root, …"),
+    Column("principal_arn", "userIdentity.arn", "ARN of the caller"),
+    Column("principal_id", "userIdentity.principalId", "AIDA…, AROA…:session, …"),
+    Column(
+        "principal_name",
+        "userIdentity",
+        "user; role/session; root; service",
+        convert=_principal_name,
+    ),
+    Column("access_key_id", "userIdentity.accessKeyId", "access key that signed the request"),
+    Column(
+        "issuer_arn", "userIdentity.sessionContext.sessionIssuer.arn", "role or user of the session"
+    ),
+    Column("source_ip", "sourceIPAddress", "address or DNS name of the caller, or AWS Internal"),
+    Column("user_agent", "userAgent", "client program, as reported by itself", convert=_scrubbed),
+    Column("error_code", "errorCode", "null when the call succeeded"),
+    Column("error_message", "errorMessage", "why it failed", convert=_scrubbed),
+    Column("read_only", "readOnly", "whether the call only reads", "bool"),
+    Column("event_type", "eventType", "AwsApiCall, AwsServiceEvent, …"),
+    Column(
+        "instance_ids", "mentions[]", "instances in request and response", "strings", _instance_id
+    ),
+    Column("interface_ids", "mentions[]", "interfaces in them", "strings", _interface_id),
+    Column("addresses", "mentions[]", "IP addresses in them", "strings", _address),
+    Column("target_user", "requestParameters.userName", "IAM user in the request"),
+    Column(
+        "new_access_key_id",
+        "responseElements.accessKey.accessKeyId, responseElements.credentials.accessKeyId",
+        "access key that the call returned",
+    ),
+    Column("shared_event_id", "sharedEventID", "same in every account with this event"),
+    Column("vpc_endpoint_id", "vpcEndpointId", "VPC endpoint of the request"),
+    Column("request", "requestParameters", "JSON, secrets redacted", convert=_to_json),
+    Column("response", "responseElements", "JSON, secrets redacted", convert=_to_json),
+)
+
 
 def matches(value: object) -> list[object] | None:
-    """The CloudTrail records in a JSON value, or None for anything else.
+    """Return the CloudTrail records in a JSON value, or None for anything else.
 
     A trail's file (``Records``), an answer of lookup-events (``Events``) or elements of it, bare
     records and lists of them, EventBridge events, rows of Athena and of CloudTrail Lake. Digest
-    files are claimed to be refused by name.
+    files match too, so that they are refused with a reason.
     """
-    if isinstance(value, dict) and value.keys() >= _DIGEST:
+    if isinstance(value, dict) and value.keys() >= _DIGEST_KEYS:
         return [value]
-    for name in ("Records", "Events"):
-        found = value.get(name) if isinstance(value, dict) else None
-        if isinstance(found, list) and (any(map(_is_event, found)) or value == {name: []}):
-            return found
-    listed = value if isinstance(value, list) else [value]
-    return listed if any(map(_is_event, listed)) else None
+    for key in ("Records", "Events"):
+        records = value.get(key) if isinstance(value, dict) else None
+        if isinstance(records, list) and (any(map(_is_event, records)) or value == {key: []}):
+            return records
+    records = value if isinstance(value, list) else [value]
+    return records if any(map(_is_event, records)) else None
 
 
-def to_row(record: object) -> dict[str, object]:
-    """One event as a row of TABLE. Raises BadRecord without a name or a time."""
-    record, resources = _unwrap(record)
-    name = text(record.get("eventName"))
-    if name is None:
-        raise BadRecord("no eventName")
-    when = record.get("eventTime")
-    event_time = time(when)
-    if event_time is None:
-        raise BadRecord("no eventTime" if not when else f"eventTime is not a time: {brief(when)}")
-    request = _content(record.get("requestParameters"))
-    response = _content(record.get("responseElements"))
-    named = [
-        *_named(request),
-        *_named(response),
-        *_named(_content(record.get("serviceEventDetails"))),
-        *(("", found) for found in resources),
-    ]
-    who = record.get("userIdentity")
-    return {
-        "event_id": text(record.get("eventID")),
-        "event_time": event_time,
-        "event_source": text(record.get("eventSource")),
-        "event_name": name,
-        "aws_region": text(record.get("awsRegion")),
-        "account_id": text(record.get("recipientAccountId")) or text(pick(who, "accountId")),
-        "principal_type": text(pick(who, "type")),
-        "principal_arn": text(pick(who, "arn")),
-        "principal_id": text(pick(who, "principalId")),
-        "principal_name": _principal(who),
-        "access_key_id": text(pick(who, "accessKeyId")),
-        "issuer_arn": text(pick(who, "sessionContext", "sessionIssuer", "arn")),
-        "source_ip": text(record.get("sourceIPAddress")),
-        "user_agent": scrub(text(record.get("userAgent")) or "") or None,
-        "error_code": text(record.get("errorCode")),
-        "error_message": scrub(text(record.get("errorMessage")) or "") or None,
-        "read_only": flag(record.get("readOnly")),
-        "event_type": text(record.get("eventType")),
-        "instance_ids": unique(_match(_INSTANCE, found) for _, found in named),
-        "interface_ids": unique(_match(_INTERFACE, found) for _, found in named),
-        "addresses": unique(address(found) for key, found in named if _ADDRESS_KEY.search(key)),
-        "target_user": text(pick(request, "userName")),
-        "new_access_key_id": text(pick(response, "accessKey", "accessKeyId"))
-        or text(pick(response, "credentials", "accessKeyId")),
-        "shared_event_id": text(record.get("sharedEventID")),
-        "vpc_endpoint_id": text(record.get("vpcEndpointId")),
-        "request": _json(request),
-        "response": _json(response),
-    }
+def to_row(record: object) -> Row:
+    """Read one event. Raises BadRecord without a name or a time."""
+    return TABLE.to_row(_normalize(record))
 
 
 def _is_event(value: object) -> bool:
@@ -164,99 +163,83 @@ def _is_event(value: object) -> bool:
     if not isinstance(event, dict) or "s3" in event:
         return False
     keys = event.keys()
-    return max(len(keys & _MARKS), len(keys & _SMALL)) >= _MARKS_NEEDED
+    return max(len(keys & _EVENT_KEYS), len(keys & _LOWER_CASE_KEYS)) >= _EVENT_KEYS_NEEDED
 
 
-def _unwrap(record: object) -> tuple[dict[str, object], list[str]]:
-    """The CloudTrail record itself, and the ids and ARNs it is about by its own or outer list."""
+def _normalize(record: object) -> dict[str, object]:
+    """Unwrap an event, redact its request and response, and collect what they mention."""
     if not isinstance(record, dict):
         raise BadRecord("not a CloudTrail event: no JSON object")
-    event: dict[str, object] = record
+    event = _unwrap(record)
+    contents = {
+        key: _content(event.get(key))
+        for key in ("requestParameters", "responseElements", "serviceEventDetails")
+    }
+    # The list in an answer of lookup-events, and the event's own.
+    names = [text(pick(each, "resourceName")) for each in items(record.get("Resources"))]
+    resources = items(event.get("resources"))
+    arns = [text(pick(each, "ARN")) or text(pick(each, "arn")) for each in resources]
+    mentions = [mention for content in contents.values() for mention in _mentions(content)]
+    mentions += [("", name) for name in unique([*names, *arns])]
+    return event | contents | {"mentions": mentions}
+
+
+def _unwrap(record: dict[str, object]) -> dict[str, object]:
+    """Return the event in an element of lookup-events, an EventBridge event or a row."""
+    event = record
     if "CloudTrailEvent" in record:
-        inside = record["CloudTrailEvent"]
-        found = inside if isinstance(inside, dict) else parse(inside)
-        if not isinstance(found, dict):
+        content = record["CloudTrailEvent"]
+        content = content if isinstance(content, dict) else parse_json(content)
+        if not isinstance(content, dict):
             raise BadRecord("CloudTrailEvent holds no JSON object")
-        event = found
-    elif "detail-type" in record and isinstance(record.get("detail"), dict):
-        event = record["detail"]
-    if event.keys() & _SMALL or isinstance(event.get("userIdentity"), str):
-        event = _spelt(event)
-    if event.keys() >= _DIGEST:
-        raise BadRecord("a CloudTrail digest: it proves other files whole, and holds no events")
+        event = content
+    elif "detail-type" in record and isinstance(detail := record.get("detail"), dict):
+        event = detail
+    if event.keys() & _LOWER_CASE_KEYS or isinstance(event.get("userIdentity"), str):
+        event = _restore_names(event)
+    if event.keys() >= _DIGEST_KEYS:
+        raise BadRecord("a CloudTrail digest file: it lists hashes of log files, not events")
     if "insightDetails" in event or event.get("eventCategory") == "Insight":
-        raise BadRecord("a CloudTrail Insights event: it says what was unusual, and is no API call")
-    ids = [text(pick(each, "resourceName")) for each in items(record.get("Resources"))]
-    named = items(event.get("resources"))
-    arns = [text(pick(each, "ARN")) or text(pick(each, "arn")) for each in named]
-    return event, unique([*ids, *arns])
-
-
-def _spelt(row: dict[str, object]) -> dict[str, object]:
-    """A row of Athena or Lake in the spelling of a record, its structs read where they are text."""
-    event = {_NAMES.get(name, name): value for name, value in row.items()}
-    for name in ("userIdentity", "resources"):
-        inside = event.get(name)
-        if isinstance(inside, str):
-            found = parse(inside)
-            inside = struct(inside) if found is None else found
-        event[name] = _renamed(inside)
+        raise BadRecord("a CloudTrail Insights event: it reports unusual activity, not an API call")
     return event
 
 
-def _renamed(value: object, depth: int = 0) -> object:
-    if depth > _DEEPEST:
+def _restore_names(row: dict[str, object]) -> dict[str, object]:
+    """Give a row of Athena or CloudTrail Lake the spelling of a record, its structs parsed."""
+    event = {_NAMES.get(name, name): value for name, value in row.items()}
+    for name in ("userIdentity", "resources"):
+        value = event.get(name)
+        if isinstance(value, str):
+            parsed = parse_json(value)
+            value = parse_struct(value) if parsed is None else parsed
+        event[name] = _rename_keys(value)
+    return event
+
+
+def _rename_keys(value: object, depth: int = 0) -> object:
+    if depth > _MAX_DEPTH:
         return None
     if isinstance(value, list):
-        return [_renamed(each, depth + 1) for each in value]
+        return [_rename_keys(each, depth + 1) for each in value]
     if isinstance(value, dict):
-        return {_NAMES.get(key, key): _renamed(each, depth + 1) for key, each in value.items()}
+        return {_NAMES.get(key, key): _rename_keys(each, depth + 1) for key, each in value.items()}
     return value
 
 
 def _content(value: object) -> object:
-    """Request or response: an object, or (from Athena and Lake) the JSON text of one."""
-    inside = parse(value)
-    return redact(inside if isinstance(inside, dict | list) else value)
+    """Redact a request or response: an object, or (from Athena and Lake) the JSON text of one."""
+    parsed = parse_json(value)
+    return redact(parsed if isinstance(parsed, dict | list) else value)
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _named(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every string in a JSON value that ``redact`` bounded, with its key in small letters."""
+def _mentions(value: object, key: str = "") -> Iterator[Mention]:
+    """Yield every string in a value whose depth ``redact`` limited, with its key in lower case."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):
         for element in value:
-            yield from _named(element, key)
+            yield from _mentions(element, key)
     elif isinstance(value, dict):
         for name, element in value.items():
-            # Lists put a level of their own between the key and its values.
-            yield from _named(element, key if name in {"items", "item"} else name.lower())
-
-
-def _principal(who: object) -> str | None:
-    """The short name a person would use for the caller."""
-    kind = text(pick(who, "type"))
-    arn = text(pick(who, "arn")) or ""
-    if kind == "Root":
-        return "root"
-    for part in (":assumed-role/", ":federated-user/"):
-        if part in arn:
-            return arn.partition(part)[2] or None
-    last = arn.rpartition("/")[2] if ":user/" in arn else None
-    return (
-        text(pick(who, "userName"))
-        or last
-        or text(pick(who, "onBehalfOf", "userId"))
-        or text(pick(who, "invokedBy"))
-        or text(pick(who, "principalId"))
-        or text(pick(who, "accountId"))
-    )
-
-
-def _match(pattern: re.Pattern[str], value: str) -> str | None:
-    found = pattern.search(value)
-    return found[1] if found else None
+            # AWS's lists add a level between the key and its values.
+            yield from _mentions(element, key if name in {"items", "item"} else name.lower())

@@ -1,8 +1,9 @@
-"""AWS Config: how each resource stood from when on, and when it was deleted.
+"""AWS Config: the configuration of each resource over time, and when it was deleted.
 
 Snapshots, history files, answers of get-resource-config-history and batch-get-resource-config, and
-events of a change. Every item becomes a row here; what other tables hold goes there too, with the
-time at which Config saw it so. An item holds until the next item of the same resource.
+change events. Every configuration item becomes a row here, and also a row of the table of its
+resource type, with the time at which Config recorded it. An item holds until the next item of the
+same resource.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from flowbench import schema
-from flowbench.errors import BadRecord
 from flowbench.io.redact import redact
 from flowbench.loaders.aws import (
     describe,
@@ -24,156 +23,150 @@ from flowbench.loaders.aws import (
     vpcs,
 )
 from flowbench.loaders.aws import interfaces as network_interfaces
-from flowbench.loaders.values import brief, items, parse, pick, text, time, unique
+from flowbench.loaders.aws.record import Column, Row, record_table
+from flowbench.loaders.values import parse_json, pick, text
+from flowbench.schema import Table
 
 KIND = "config"
 
-TABLE = schema.Table.of(
-    "config_items",
-    ("resource_type", "string", "AWS::EC2::NetworkInterface, …"),
-    ("resource_id", "string", "AWS's id of it"),
-    ("resource_name", "string", "its name, where it has one"),
-    ("status", "string", "OK, ResourceDiscovered, ResourceDeleted, …"),
-    ("observed_at", "time", "when Config saw it so"),
-    ("created_at", "time", "when the resource was made"),
-    ("account_id", "string", "account that owns it"),
-    ("aws_region", "string", "region"),
-    ("availability_zone", "string", "zone name"),
-    ("arn", "string", "its ARN"),
-    ("tags", "tags", "its tags"),
-    ("related", "strings", "ids of the resources it is bound to"),
-    ("related_events", "strings", "CloudTrail events that changed it"),
-    ("configuration", "string", "how it stood, as JSON, secrets redacted; null when deleted"),
-    *schema.ORIGIN,
-    schema.ITEM,
+
+def _configuration(record: object) -> dict[str, Any]:
+    """Return the resource's configuration: an object, or (from the API) the JSON text of one."""
+    configuration = pick(record, "configuration")
+    if isinstance(configuration, str):
+        configuration = parse_json(configuration)
+    return configuration if isinstance(configuration, dict) else {}
+
+
+def _configuration_json(record: object) -> str | None:
+    configuration = _configuration(record)
+    return json.dumps(redact(configuration), ensure_ascii=False) if configuration else None
+
+
+def _own_tags(record: object) -> list[dict[str, str]]:
+    """Return Config's own map of tags, as describe calls spell them."""
+    tags = pick(record, "tags")
+    if not isinstance(tags, dict):
+        return []
+    return [
+        {"key": name, "value": text(value) or ""}
+        for key, value in tags.items()
+        if (name := text(key))
+    ]
+
+
+def _tag_pairs(record: object) -> list[tuple[str, str]]:
+    own_tags = describe.read_tags({"tags": _own_tags(record)})
+    return list((own_tags or describe.read_tags(_configuration(record))).items())
+
+
+_ACCOUNT_ID = Column("account_id", "awsAccountId, accountId", "account that owns it")
+_OBSERVED_AT = Column(
+    "observed_at",
+    "configurationItemCaptureTime",
+    "when Config recorded this state",
+    "time",
+    required=True,
 )
 
-_LISTS = ("configurationItems", "baseConfigurationItems")
-_SINGLE = (("configurationItem",), ("detail", "configurationItem"))
-_MARKS = ("configurationItemCaptureTime", "configurationItemStatus")
+TABLE = record_table(
+    "config_items",
+    "a configuration item",
+    Column("resource_type", "resourceType", "AWS::EC2::NetworkInterface, …", required=True),
+    Column("resource_id", "resourceId", "AWS's id of it", required=True),
+    Column("resource_name", "resourceName", "its name, where it has one"),
+    Column("status", "configurationItemStatus", "OK, ResourceDeleted, …"),
+    _OBSERVED_AT,
+    Column("created_at", "resourceCreationTime", "when the resource was created", "time"),
+    _ACCOUNT_ID,
+    Column("aws_region", "awsRegion", "region"),
+    Column("availability_zone", "availabilityZone", "zone name"),
+    Column("arn", "ARN, arn", "its ARN"),
+    Column("tags", "@", "its tags", "tags", _tag_pairs),
+    Column("related", "relationships[].resourceId", "ids of related resources", "strings"),
+    Column("related_events", "relatedEvents[]", "CloudTrail events that changed it", "strings"),
+    Column(
+        "configuration",
+        "@",
+        "its configuration as JSON, secrets redacted; null when deleted",
+        convert=_configuration_json,
+    ),
+)
+
+_LIST_KEYS = ("configurationItems", "baseConfigurationItems")
+_EVENT_PATHS = (("configurationItem",), ("detail", "configurationItem"))
+_OTHER_KEYS = ("configurationItemCaptureTime", "configurationItemStatus")
 _DELETED = {"ResourceDeleted", "ResourceDeletedNotRecorded"}
 
 
 def matches(value: object) -> list[object] | None:
-    """The configuration items in a JSON value, or None for anything else."""
-    for path in _SINGLE:
-        inside = pick(value, *path)
-        if isinstance(inside, dict) and describe.has(inside, "resourceId", *_MARKS):
-            return [inside]
-    for name in _LISTS:
-        found = describe.listed(value, name, "resourceId", *_MARKS)
+    """Return the configuration items in a JSON value, or None for anything else."""
+    for path in _EVENT_PATHS:
+        item = pick(value, *path)
+        if isinstance(item, dict) and describe.has_keys(item, "resourceId", *_OTHER_KEYS):
+            return [item]
+    for key in _LIST_KEYS:
+        found = describe.find_records(value, key, "resourceId", *_OTHER_KEYS)
         if found is not None:
             return found
     return None
 
 
-def to_row(record: object) -> dict[str, object]:
-    """One item as a row of TABLE. Raises BadRecord without a resource or a time."""
-    if not isinstance(record, dict):
-        raise BadRecord("not a configuration item: no JSON object")
-    kind, resource = text(pick(record, "resourceType")), text(pick(record, "resourceId"))
-    if kind is None or resource is None:
-        raise BadRecord("no resourceType" if kind is None else "no resourceId")
-    when = pick(record, "configurationItemCaptureTime")
-    observed_at = time(when)
-    if observed_at is None:
-        raise BadRecord(
-            f"configurationItemCaptureTime is not a time: {brief(when)}"
-            if when
-            else "no configurationItemCaptureTime"
-        )
-    related = items(pick(record, "relationships"))
-    stood = _configuration(record)
-    return {
-        "resource_type": kind,
-        "resource_id": resource,
-        "resource_name": text(pick(record, "resourceName")),
-        "status": text(pick(record, "configurationItemStatus")),
-        "observed_at": observed_at,
-        "created_at": time(pick(record, "resourceCreationTime")),
-        "account_id": _account(record),
-        "aws_region": text(pick(record, "awsRegion")),
-        "availability_zone": text(pick(record, "availabilityZone")),
-        "arn": text(pick(record, "ARN")) or text(pick(record, "arn")),
-        "tags": [
-            (tag["key"], tag["value"])
-            for tag in _tags(record) or items(pick(stood, "tags"))
-            if isinstance(tag, dict) and text(pick(tag, "key"))
-        ],
-        "related": unique(text(pick(each, "resourceId")) for each in related),
-        "related_events": unique(text(each) for each in items(pick(record, "relatedEvents"))),
-        "configuration": json.dumps(redact(stood), ensure_ascii=False) if stood else None,
-    }
+to_row = TABLE.to_row
 
 
-def _as(
-    kind: str, key: str, rows_of: Callable[[object], Any]
-) -> Callable[[object], list[dict[str, object]]]:
-    """What makes rows of another table of the items of one resource type."""
+def _rows_of(
+    resource_type: str,
+    id_key: str,
+    to_row: Callable[[object], Row | list[Row]],
+    when_deleted: Row | None = None,
+) -> Callable[[object], list[Row]]:
+    """Return what turns the items of a resource type into rows of its table.
 
-    def rows(record: object) -> list[dict[str, object]]:
-        if text(pick(record, "resourceType")) != kind:
+    Args:
+        resource_type: without ``AWS::EC2::``; items of other types give no rows.
+        id_key: the resource's id in an answer of its describe call.
+        to_row: the reader of such answers.
+        when_deleted: values that replace those of a deleted resource.
+    """
+
+    def to_rows(record: object) -> list[Row]:
+        if text(pick(record, "resourceType")) != f"AWS::EC2::{resource_type}":
             return []
-        stood = dict(_configuration(record))
-        stood.setdefault(key, pick(record, "resourceId"))
-        # Where a describe call and Config differ in names or say a thing in one place only.
-        if not describe.tags(stood):
-            stood["tags"] = _tags(record)
-        if pick(stood, "ownerId") is None:
-            stood["ownerId"] = _account(record)
-        made = rows_of(stood)
-        seen = {"observed_at": time(pick(record, "configurationItemCaptureTime"))}
-        return [one | seen for one in (made if isinstance(made, list) else [made])]
+        resource = dict(_configuration(record))
+        resource.setdefault(id_key, pick(record, "resourceId"))
+        # Config has these in the item, describe calls in the resource.
+        if not describe.read_tags(resource):
+            resource["tags"] = _own_tags(record)
+        if pick(resource, "ownerId") is None:
+            resource["ownerId"] = _ACCOUNT_ID.read(record)
+        rows = to_row(resource)
+        changes: Row = {"observed_at": _OBSERVED_AT.read(record)}
+        if text(pick(record, "configurationItemStatus")) in _DELETED:
+            changes |= when_deleted or {}
+        return [row | changes for row in (rows if isinstance(rows, list) else [rows])]
 
-    return rows
-
-
-def _interfaces(record: object) -> list[dict[str, object]]:
-    rows = _as("AWS::EC2::NetworkInterface", "networkInterfaceId", network_interfaces.to_row)(
-        record
-    )
-    return [one | {"status": "deleted"} if _deleted(record) else one for one in rows]
+    return to_rows
 
 
-def _instances(record: object) -> list[dict[str, object]]:
-    rows = _as("AWS::EC2::Instance", "instanceId", instances.to_row)(record)
-    return [one | {"state": "terminated"} if _deleted(record) else one for one in rows]
-
-
-EXTRA_TABLES = (
-    (network_interfaces.TABLE, _interfaces),
-    (network_interfaces.TABLE, _as("AWS::EC2::Instance", "instanceId", instances.interfaces)),
-    (network_interfaces.TABLE, _as("AWS::EC2::NatGateway", "natGatewayId", nat_gateways.to_row)),
-    (instances.TABLE, _instances),
-    (subnets.TABLE, _as("AWS::EC2::Subnet", "subnetId", subnets.to_row)),
-    (vpcs.TABLE, _as("AWS::EC2::VPC", "vpcId", vpcs.to_row)),
-    (security_groups.TABLE, _as("AWS::EC2::SecurityGroup", "groupId", security_groups.to_row)),
-    (flow_log_settings.TABLE, _as("AWS::EC2::FlowLog", "flowLogId", flow_log_settings.to_row)),
+EXTRA_TABLES: tuple[tuple[Table, Callable[[object], list[Row]]], ...] = (
+    (
+        network_interfaces.TABLE,
+        _rows_of(
+            "NetworkInterface",
+            "networkInterfaceId",
+            network_interfaces.to_row,
+            {"status": "deleted"},
+        ),
+    ),
+    (network_interfaces.TABLE, _rows_of("Instance", "instanceId", instances.interface_rows)),
+    (network_interfaces.TABLE, _rows_of("NatGateway", "natGatewayId", nat_gateways.to_row)),
+    (
+        instances.TABLE,
+        _rows_of("Instance", "instanceId", instances.to_row, {"state": "terminated"}),
+    ),
+    (subnets.TABLE, _rows_of("Subnet", "subnetId", subnets.to_row)),
+    (vpcs.TABLE, _rows_of("VPC", "vpcId", vpcs.to_row)),
+    (security_groups.TABLE, _rows_of("SecurityGroup", "groupId", security_groups.to_row)),
+    (flow_log_settings.TABLE, _rows_of("FlowLog", "flowLogId", flow_log_settings.to_row)),
 )
-
-
-def _deleted(record: object) -> bool:
-    return text(pick(record, "configurationItemStatus")) in _DELETED
-
-
-def _configuration(record: object) -> dict[str, Any]:
-    """How the resource stood: an object, or (from the API) the JSON text of one."""
-    found = pick(record, "configuration")
-    found = parse(found) if isinstance(found, str) else found
-    return found if isinstance(found, dict) else {}
-
-
-def _account(record: object) -> str | None:
-    return text(pick(record, "awsAccountId")) or text(pick(record, "accountId"))
-
-
-def _tags(record: object) -> list[dict[str, str]]:
-    """Config's own map of tags, as describe calls write them."""
-    found = pick(record, "tags")
-    if not isinstance(found, dict):
-        return []
-    return [
-        {"key": name, "value": text(value) or ""}
-        for key, value in found.items()
-        if (name := text(key))
-    ]

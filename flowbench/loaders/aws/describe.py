@@ -1,40 +1,65 @@
-"""What recorded answers of AWS's describe calls have in common: their containers, their tags."""
+"""What the answers of AWS's describe calls have in common: containers, tags, columns."""
 
 from __future__ import annotations
 
+from flowbench.loaders.aws.record import Column
 from flowbench.loaders.values import items, pick, text
 
-# What stands beside the list in an answer that lists nothing.
-_AROUND = {"nextToken", "responseMetadata", "NextToken", "ResponseMetadata"}
+# Keys beside the list in an answer.
+_ANSWER_KEYS = {"nextToken", "responseMetadata", "NextToken", "ResponseMetadata"}
 
 
-def listed(value: object, name: str, key: str, *others: str) -> list[object] | None:
-    """The elements of the answer that calls its list ``name``, or None for anything else.
+def find_records(
+    value: object, list_key: str, id_key: str, *other_keys: str
+) -> list[object] | None:
+    """Return the resources in an answer of a describe call, or None for anything else.
 
     The answer may be wrapped in ``data`` (recorded API calls); the list may stand alone, and so may
-    one element. An element has its id under ``key``; where it does not stand in an answer of its
-    own, it must have one of the other keys as well.
+    one resource.
+
+    Args:
+        value: any JSON value.
+        list_key: the answer's key for the list.
+        id_key: the key of a resource's id.
+        other_keys: a resource outside an answer of its own must have one of these too.
     """
-    for whole in (value, pick(value, "data")):
-        found = pick(whole, name)
-        if not isinstance(found, list) or not isinstance(whole, dict):
+    for answer in (value, pick(value, "data")):
+        records = pick(answer, list_key)
+        if not isinstance(records, list) or not isinstance(answer, dict):
             continue
-        own = len(whole.keys() - _AROUND) == 1
-        if any(text(pick(one, key)) if own else has(one, key, *others) for one in found):
-            return found
-        if own and not found:
-            return found
-    alone = value if isinstance(value, list) else [value]
-    return alone if any(has(one, key, *others) for one in alone) else None
+        if len(answer.keys() - _ANSWER_KEYS) == 1:
+            if not records or any(text(pick(record, id_key)) for record in records):
+                return records
+        elif any(has_keys(record, id_key, *other_keys) for record in records):
+            return records
+    records = value if isinstance(value, list) else [value]
+    return records if any(has_keys(record, id_key, *other_keys) for record in records) else None
 
 
-def has(value: object, key: str, *others: str) -> bool:
-    """Whether a value is an object with the id ``key`` and at least one of the other keys."""
-    return bool(text(pick(value, key))) and any(pick(value, name) is not None for name in others)
+def has_keys(value: object, id_key: str, *other_keys: str) -> bool:
+    """Whether a value is an object with an id and at least one of the other keys."""
+    return bool(text(pick(value, id_key))) and any(pick(value, k) is not None for k in other_keys)
 
 
-def tags(record: object) -> dict[str, str]:
-    """The tags of a described thing; a key without a value has the empty text."""
-    found = items(pick(record, "tagSet")) or items(pick(record, "tags"))
-    pairs = ((text(pick(tag, "key")), text(pick(tag, "value")) or "") for tag in found)
+def read_tags(record: object) -> dict[str, str]:
+    """Return the tags of a resource; a key without a value has an empty one."""
+    read_tags = items(pick(record, "tagSet")) or items(pick(record, "tags"))
+    pairs = ((text(pick(tag, "key")), text(pick(tag, "value")) or "") for tag in read_tags)
     return {key: value for key, value in pairs if key is not None}
+
+
+def _tag_pairs(record: object) -> list[tuple[str, str]]:
+    return list(read_tags(record).items())
+
+
+def _name(record: object) -> str | None:
+    return read_tags(record).get("Name") or None
+
+
+NAME = Column("name", "@", "Name tag", convert=_name)
+ACCOUNT_ID = Column("account_id", "OwnerId", "account that owns it")
+VPC_ID = Column("vpc_id", "VpcId", "its VPC")
+TAGS = Column("tags", "@", "all tags", "tags", _tag_pairs)
+OBSERVED_AT = Column(
+    "observed_at", None, "when AWS Config recorded this state; null from other evidence", "time"
+)

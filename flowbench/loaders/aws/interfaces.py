@@ -1,53 +1,24 @@
-"""Network interfaces: who stands behind an address, from recorded describe-network-interfaces.
+"""Network interfaces from recorded describe-network-interfaces answers: what uses an address.
 
-The table takes interfaces from instances (see instances) and AWS Config (see config) too. An answer
-holds only the interfaces of its own moment: those of instances already gone are missing.
-Take it early, and see attribution for what API events can still tell.
+The table also takes interfaces from instances (see instances), NAT gateways and AWS Config. An
+answer holds only the interfaces of its own moment: those of terminated instances are missing.
+Record it early; for what API events add later, see enrich.interface_history.
 """
 
 from __future__ import annotations
 
 import re
 
-from flowbench import schema
-from flowbench.errors import BadRecord
 from flowbench.loaders.aws import describe
-from flowbench.loaders.values import address, flag, items, pick, text, time, unique
+from flowbench.loaders.aws.record import Column, record_table
+from flowbench.loaders.values import address, items, pick, text, unique
 
 KIND = "inventory"
 
-TABLE = schema.Table.of(
-    "interfaces",
-    ("interface_id", "string", "eni-…"),
-    ("interface_type", "string", "interface, nat_gateway, lambda, …: open text"),
-    ("description", "string", "as AWS or the user wrote it"),
-    ("service", "string", "what stands behind it: ec2, alb, rds, nat-gateway, …; null unknown"),
-    ("requester_id", "string", "who asked for it: an id, an account or amazon-…"),
-    ("account_id", "string", "account that owns it"),
-    ("status", "string", "available, attaching, in-use, …; deleted, as AWS Config says"),
-    ("vpc_id", "string", "its VPC"),
-    ("subnet_id", "string", "its subnet"),
-    ("availability_zone", "string", "zone name"),
-    ("private_address", "string", "primary private IPv4 address, or the first IPv6 one"),
-    ("addresses", "strings", "all private IPv4 and all IPv6 addresses, the primary first"),
-    ("public_addresses", "strings", "public IPv4 addresses associated with it"),
-    ("instance_id", "string", "instance it is attached to, where the account sees that"),
-    ("attached_at", "time", "when it was attached"),
-    ("attachment_id", "string", "eni-attach-…, ela-attach-…"),
-    ("ends_with_instance", "bool", "whether it is deleted when its instance ends"),
-    ("security_groups", "strings", "sg-… ids"),
-    ("security_group_names", "strings", "their names, in the same order"),
-    ("name", "string", "its Name tag"),
-    ("tags", "tags", "all its tags"),
-    ("observed_at", "time", "when it was seen to be so; null where the evidence does not say"),
-    *schema.ORIGIN,
-    schema.ITEM,
-)
-
-# Who owns an interface, tested in this order: interface type, then description, then the alias of
-# the requester or of the attachment's owner, then the operator that manages it. AWS documents only
-# few of these; the patterns agree across public recordings and network-topology tools. A user can
-# write any description, so an attached instance counts before all of them.
+# Which service owns an interface, tested in this order: interface type, description, alias of the
+# requester or of the attachment's owner, operator that manages it. AWS documents only a few of
+# these; the patterns agree across public recordings and network topology tools. A user can write
+# any description, so an attached instance comes before all of them.
 _BY_TYPE = {
     "nat_gateway": "nat-gateway",
     "natgateway": "nat-gateway",
@@ -71,8 +42,8 @@ _BY_TYPE = {
     "ec2_instance_connect_endpoint": "instance-connect-endpoint",
 }
 _BY_DESCRIPTION = tuple(
-    (re.compile(pattern), service)
-    for pattern, service in (
+    (re.compile(pattern), identify_service)
+    for pattern, identify_service in (
         (r"ELB app/", "alb"),
         (r"ELB net/", "nlb"),
         (r"ELB gwy/", "gwlb"),
@@ -104,8 +75,6 @@ _BY_DESCRIPTION = tuple(
         (r"EC2 Instance Connect Endpoint ", "instance-connect-endpoint"),
     )
 )
-# Keys that tell an interface from other JSON that names one.
-_MARKS = ("privateIpAddress", "privateIpAddresses", "vpcId", "subnetId", "attachment")
 _BY_ALIAS = {
     "amazon-elb": "elb",
     "amazon-rds": "rds",
@@ -117,8 +86,91 @@ _BY_ALIAS = {
 }
 
 
+def identify_service(record: object) -> str | None:
+    """Return the service that owns an interface (ec2, alb, rds, …), or None when unknown."""
+    if text(pick(record, "attachment", "instanceId")):
+        return "ec2"
+    interface_type = text(pick(record, "interfaceType")) or ""
+    if identify_service := _BY_TYPE.get(interface_type.lower()):
+        return identify_service
+    description = text(pick(record, "description")) or ""
+    for pattern, identify_service in _BY_DESCRIPTION if description else ():
+        if pattern.match(description):
+            return identify_service
+    for alias in (pick(record, "requesterId"), pick(record, "attachment", "instanceOwnerId")):
+        if identify_service := _BY_ALIAS.get(text(alias) or ""):
+            return identify_service
+    # Managed resources name their operator: eks.amazonaws.com.
+    principal = text(pick(record, "operator", "principal")) or ""
+    return principal.removesuffix(".amazonaws.com") or None
+
+
+def _public_addresses(record: object) -> list[str]:
+    holders = (record, *items(pick(record, "privateIpAddresses")))
+    associations = [pick(each, "association") for each in holders]
+    return unique(
+        address(pick(association, key))
+        for association in associations
+        for key in ("publicIp", "carrierIp")
+    )
+
+
+def _groups(record: object, key: str) -> list[str | None]:
+    groups = items(pick(record, "groups"))
+    return [text(pick(group, key)) for group in groups if text(pick(group, "groupId"))]
+
+
+_ADDRESSES = "PrivateIpAddress, PrivateIpAddresses[].PrivateIpAddress, Ipv6Addresses[].Ipv6Address"
+
+TABLE = record_table(
+    "interfaces",
+    "a network interface",
+    Column("interface_id", "NetworkInterfaceId", "eni-…", required=True),
+    Column("interface_type", "InterfaceType", "interface, nat_gateway, lambda, …"),
+    Column("description", "Description", "as AWS or the user wrote it"),
+    Column(
+        "service", "@", "its owner: ec2, alb, rds, …; null if unknown", convert=identify_service
+    ),
+    Column("requester_id", "RequesterId", "who created it: an id, an alias (amazon-…)"),
+    describe.ACCOUNT_ID,
+    Column("status", "Status", "available, attaching, in-use, …; deleted by AWS Config"),
+    describe.VPC_ID,
+    Column("subnet_id", "SubnetId", "its subnet"),
+    Column("availability_zone", "AvailabilityZone", "zone name"),
+    Column("private_address", _ADDRESSES, "primary IPv4, else first IPv6", convert=address),
+    Column("addresses", _ADDRESSES, "all of them, the primary first", "strings", address),
+    Column("public_addresses", "@", "public IPv4", "strings", _public_addresses),
+    Column(
+        "instance_id",
+        "Attachment.InstanceId",
+        "instance it is attached to, where the account can see it",
+    ),
+    Column("attached_at", "Attachment.AttachTime", "when it was attached", "time"),
+    Column("attachment_id", "Attachment.AttachmentId", "eni-attach-…, ela-attach-…"),
+    Column(
+        "ends_with_instance",
+        "Attachment.DeleteOnTermination",
+        "whether it is deleted when its instance terminates",
+        "bool",
+    ),
+    Column(
+        "security_groups", "@", "sg-… ids", "strings", lambda record: _groups(record, "groupId")
+    ),
+    Column(
+        "security_group_names",
+        "@",
+        "their names, in the same order",
+        "strings",
+        lambda record: _groups(record, "groupName"),
+    ),
+    describe.NAME,
+    describe.TAGS,
+    describe.OBSERVED_AT,
+)
+
+
 def matches(value: object) -> list[object] | None:
-    """The interfaces in an answer of describe-network-interfaces, or None for anything else.
+    """Return the interfaces in an answer of describe-network-interfaces, or None otherwise.
 
     The answer may be wrapped in ``data`` (recorded API calls), or be a bare list, or one bare
     interface.
@@ -126,69 +178,8 @@ def matches(value: object) -> list[object] | None:
     # An instance of describe-instances has such a list too, but is not an interface answer.
     if text(pick(value, "instanceId")):
         return None
-    return describe.listed(value, "networkInterfaces", "networkInterfaceId", *_MARKS)
+    other_keys = ("privateIpAddress", "privateIpAddresses", "vpcId", "subnetId", "attachment")
+    return describe.find_records(value, "networkInterfaces", "networkInterfaceId", *other_keys)
 
 
-def service(record: object) -> str | None:
-    """What stands behind an interface (see TABLE), or None when nothing tells."""
-    if text(pick(record, "attachment", "instanceId")):
-        return "ec2"
-    kind = text(pick(record, "interfaceType")) or ""
-    if found := _BY_TYPE.get(kind.lower()):
-        return found
-    description = text(pick(record, "description")) or ""
-    for pattern, found in _BY_DESCRIPTION if description else ():
-        if pattern.match(description):
-            return found
-    for alias in (pick(record, "requesterId"), pick(record, "attachment", "instanceOwnerId")):
-        if found := _BY_ALIAS.get(text(alias) or ""):
-            return found
-    # A service that runs things in the account says so by its name: eks.amazonaws.com.
-    principal = text(pick(record, "operator", "principal")) or ""
-    return principal.removesuffix(".amazonaws.com") or None
-
-
-def to_row(record: object) -> dict[str, object]:
-    """One interface as a row of TABLE. Raises BadRecord without a NetworkInterfaceId."""
-    if not isinstance(record, dict):
-        raise BadRecord("not a network interface: no JSON object")
-    interface_id = text(pick(record, "networkInterfaceId"))
-    if interface_id is None:
-        raise BadRecord("no NetworkInterfaceId")
-    private = items(pick(record, "privateIpAddresses"))
-    addresses = unique(
-        [
-            address(pick(record, "privateIpAddress")),
-            *(address(pick(each, "privateIpAddress")) for each in private),
-            *(address(pick(each, "ipv6Address")) for each in items(pick(record, "ipv6Addresses"))),
-        ]
-    )
-    associations = [pick(each, "association") for each in (record, *private)]
-    groups = [group for group in items(pick(record, "groups")) if text(pick(group, "groupId"))]
-    tags = describe.tags(record)
-    return {
-        "interface_id": interface_id,
-        "interface_type": text(pick(record, "interfaceType")),
-        "description": text(pick(record, "description")),
-        "service": service(record),
-        "requester_id": text(pick(record, "requesterId")),
-        "account_id": text(pick(record, "ownerId")),
-        "status": text(pick(record, "status")),
-        "vpc_id": text(pick(record, "vpcId")),
-        "subnet_id": text(pick(record, "subnetId")),
-        "availability_zone": text(pick(record, "availabilityZone")),
-        "private_address": addresses[0] if addresses else None,
-        "addresses": addresses,
-        "public_addresses": unique(
-            address(pick(each, name)) for each in associations for name in ("publicIp", "carrierIp")
-        ),
-        "instance_id": text(pick(record, "attachment", "instanceId")),
-        "attached_at": time(pick(record, "attachment", "attachTime")),
-        "attachment_id": text(pick(record, "attachment", "attachmentId")),
-        "ends_with_instance": flag(pick(record, "attachment", "deleteOnTermination")),
-        "security_groups": [text(pick(group, "groupId")) for group in groups],
-        "security_group_names": [text(pick(group, "groupName")) for group in groups],
-        "name": tags.get("Name") or None,
-        "tags": list(tags.items()),
-        "observed_at": None,
-    }
+to_row = TABLE.to_row

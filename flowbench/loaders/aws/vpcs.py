@@ -1,62 +1,39 @@
-"""VPCs from recorded describe-vpcs answers: which networks are the organisation's own."""
+"""VPCs from recorded describe-vpcs answers: the networks that belong to the organisation."""
 
 from __future__ import annotations
 
-from flowbench import schema
-from flowbench.errors import BadRecord
 from flowbench.loaders.aws import describe
-from flowbench.loaders.values import flag, items, pick, text, unique
+from flowbench.loaders.aws.record import Column, record_table
+from flowbench.loaders.values import pick
 
 KIND = "vpcs"
 
-TABLE = schema.Table.of(
+TABLE = record_table(
     "vpcs",
-    ("vpc_id", "string", "vpc-…"),
-    ("name", "string", "its Name tag"),
-    ("cidr", "string", "its first IPv4 network"),
-    ("cidrs", "strings", "all its networks, IPv6 too"),
-    ("is_default", "bool", "whether AWS made it with the account"),
-    ("state", "string", "pending or available"),
-    ("account_id", "string", "account that owns it"),
-    ("tags", "tags", "all its tags"),
-    ("observed_at", "time", "when it was seen to be so; null where the evidence does not say"),
-    *schema.ORIGIN,
-    schema.ITEM,
+    "a VPC",
+    Column("vpc_id", "VpcId", "vpc-…", required=True),
+    describe.NAME,
+    Column("cidr", "CidrBlock", "first IPv4 network"),
+    Column(
+        "cidrs",
+        "CidrBlock, CidrBlockAssociationSet[].CidrBlock,"
+        " Ipv6CidrBlockAssociationSet[].Ipv6CidrBlock",
+        "all IPv4 and IPv6 networks",
+        "strings",
+    ),
+    Column("is_default", "IsDefault", "whether AWS created it with the account", "bool"),
+    Column("state", "State", "pending or available"),
+    describe.ACCOUNT_ID,
+    describe.TAGS,
+    describe.OBSERVED_AT,
 )
 
 
 def matches(value: object) -> list[object] | None:
-    """The VPCs in an answer of describe-vpcs (bare ones too), or None for anything else."""
-    found = describe.listed(value, "vpcs", "vpcId", "cidrBlock", "isDefault")
-    # A subnet has a VpcId and a network too.
-    return None if found and all(pick(one, "subnetId") for one in found) else found
+    """Return the VPCs in an answer of describe-vpcs, or bare ones; None for anything else."""
+    records = describe.find_records(value, "vpcs", "vpcId", "cidrBlock", "isDefault")
+    # A subnet has a VpcId and a CidrBlock too.
+    return None if records and all(pick(record, "subnetId") for record in records) else records
 
 
-def to_row(record: object) -> dict[str, object]:
-    """One VPC as a row of TABLE. Raises BadRecord without a VpcId."""
-    if not isinstance(record, dict):
-        raise BadRecord("not a VPC: no JSON object")
-    vpc_id = text(pick(record, "vpcId"))
-    if vpc_id is None:
-        raise BadRecord("no VpcId")
-    named = describe.tags(record)
-    cidr = text(pick(record, "cidrBlock"))
-    more = items(pick(record, "cidrBlockAssociationSet"))
-    newer = items(pick(record, "ipv6CidrBlockAssociationSet"))
-    return {
-        "vpc_id": vpc_id,
-        "name": named.get("Name") or None,
-        "cidr": cidr,
-        "cidrs": unique(
-            [
-                cidr,
-                *(text(pick(each, "cidrBlock")) for each in more),
-                *(text(pick(each, "ipv6CidrBlock")) for each in newer),
-            ]
-        ),
-        "is_default": flag(pick(record, "isDefault")),
-        "state": text(pick(record, "state")),
-        "account_id": text(pick(record, "ownerId")),
-        "tags": list(named.items()),
-        "observed_at": None,
-    }
+to_row = TABLE.to_row

@@ -112,7 +112,7 @@ def test_containers(value: object, expected: object) -> None:
 def test_other_languages_casing_gives_the_same_row() -> None:
     (record,) = instances.matches(camel({"Reservations": [RESERVATION]})) or []
     assert instances.to_row(record) == instances.to_row(OWNED)
-    assert instances.interfaces(record)[0]["instance_id"] == "i-0aaa"
+    assert instances.interface_rows(record)[0]["instance_id"] == "i-0aaa"
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
     with pytest.raises(BadRecord, match="no InstanceId"):
         instances.to_row({"ImageId": "ami-1"})
     hurt = {"InstanceId": "i-1", "NetworkInterfaces": [None, {"x": 1}, {"NetworkInterfaceId": 5}]}
-    assert [row["interface_id"] for row in instances.interfaces(hurt)] == ["5"]
+    assert [row["interface_id"] for row in instances.interface_rows(hurt)] == ["5"]

@@ -227,7 +227,7 @@ def test_an_empty_answer_is_one_and_an_error_is_none() -> None:
     ],
 )
 def test_service(service: str | None, interface: dict) -> None:
-    assert interfaces.service({"NetworkInterfaceId": "eni-1", **interface}) == service
+    assert interfaces.identify_service({"NetworkInterfaceId": "eni-1", **interface}) == service
 
 
 def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
