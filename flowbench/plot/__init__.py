@@ -1,4 +1,4 @@
-"""Figures: a table or a graph in, a plotly Figure out. They know nothing of cases."""
+"""Figures: each function takes a table or a graph and returns a plotly Figure."""
 
 from flowbench.plot.activity import activity
 from flowbench.plot.matrix import matrix

@@ -1,4 +1,4 @@
-"""What passed between two ends over time: bytes each way, and when connections began."""
+"""Traffic between two sets of hosts over time: bytes each way, and connection intervals."""
 
 from __future__ import annotations
 
@@ -8,27 +8,33 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from flowbench.plot import theme
+from flowbench.text import format_count
 
-_BINS = 240
-_STARTS_DRAWN = 5_000
+_MOST_BINS = 240
+_MOST_STARTS = 5_000  # drawn marks
 
 
 def activity(connections: pd.DataFrame) -> go.Figure:
-    """Bytes out and in per interval, and below the start of every connection and the gaps.
+    """Draw bytes out and in per bin, and below them the interval before each connection.
 
-    ``connections`` is a frame of connections.TABLE, as Case.connections_of gives it. A long
-    connection's bytes are spread evenly over its life: what happened inside it the figure cannot
-    show. The lower row shows each start at its gap from the one before, so that a beat is a line.
+    The bytes of a connection are spread evenly over its duration: flow logs do not show how traffic
+    was distributed within it. In the lower panel each connection is drawn at the interval since the
+    previous one, so that periodic check-ins form a horizontal line.
+
+    Args:
+        connections: Rows of connections.TABLE, as Case.connections_of returns them.
     """
     if connections.empty:
-        return theme.nothing("Activity", "There are no connections to draw.")
-    c = connections.sort_values(["first_seen", "initiator_port"], kind="stable")
-    first, last = c["first_seen"].min(), c["last_seen"].max()
-    edges, out, back = _spread(c)
-    step = pd.Timedelta(seconds=float(edges[1] - edges[0]))
+        return theme.empty_figure("Traffic", "There are no connections to draw.")
+    rows = connections.sort_values(["first_seen", "initiator_port"], kind="stable")
+    first, last = rows["first_seen"].min(), rows["last_seen"].max()
+    edges, bytes_out, bytes_in = _bin_bytes(rows)
+    minutes = float(edges[1] - edges[0]) / 60
+    bin_name = "minute" if minutes == 1 else f"{minutes:.0f} minutes"
     base = theme.figure(
-        _title(c),
-        f"{theme.when(first, last)}; {len(c):,} connections; bytes per {_words(step)}",
+        _title(rows),
+        f"{theme.period(first, last)}; {format_count(len(rows), 'connection')}; bytes per"
+        f" {bin_name}",
         height=460,
     )
     plot = make_subplots(
@@ -39,67 +45,60 @@ def activity(connections: pd.DataFrame) -> go.Figure:
         vertical_spacing=0.09,
         figure=base,
     )
-    moments = pd.to_datetime(edges[:-1], unit="s", utc=True)
-    for name, values, colour in (("bytes out", out, theme.BLUE), ("bytes in", -back, theme.ORANGE)):
-        plot.add_trace(
-            go.Scatter(
-                x=moments,
-                y=values,
-                name=name,
-                mode="lines",
-                line={"width": 1, "color": colour, "shape": "hv"},
-                fill="tozeroy",
-                fillcolor=theme.rgba(colour, 0.35),
-                customdata=np.abs(values),
-                hovertemplate="%{x|%Y-%m-%d %H:%M} UTC<br>%{customdata:,.0f} "
-                + name
-                + "<extra></extra>",
-            ),
-            row=1,
-            col=1,
-        )
-    _starts(plot, c)
+    times = pd.to_datetime(edges[:-1], unit="s", utc=True)
+    plot.add_trace(_bytes_trace("bytes out", times, bytes_out, theme.BLUE), row=1, col=1)
+    plot.add_trace(_bytes_trace("bytes in", times, -bytes_in, theme.ORANGE), row=1, col=1)
+    _draw_intervals(plot, rows)
     plot.update_xaxes(
-        range=[first, last], gridcolor="#EEE", tickformat="%H:%M\n%d %b", zeroline=False
+        range=[first, last], gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False
     )
-    plot.update_yaxes(gridcolor="#EEE", zerolinecolor="#AAA")
-    plot.update_yaxes(title_text="bytes (in below 0)", row=1, col=1, tickformat="~s")
+    plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor="#AAA")
+    plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1, tickformat="~s")
     return plot
 
 
-def _starts(plot: go.Figure, c: pd.DataFrame) -> None:
-    shown = c.tail(len(c) - 1).head(_STARTS_DRAWN)
-    gaps = c["first_seen"].diff().dt.total_seconds().div(60).loc[shown.index]
-    for refused, name, colour in (
-        (False, "connection", theme.GREEN),
-        (True, "rejected", theme.PURPLE),
+def _bytes_trace(name: str, times: pd.DatetimeIndex, values: np.ndarray, colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=times,
+        y=values,
+        name=name,
+        mode="lines",
+        line={"width": 1, "color": colour, "shape": "hv"},
+        fill="tozeroy",
+        fillcolor=theme.rgba(colour, 0.35),
+        customdata=np.abs(values),
+        hovertemplate="%{x|%Y-%m-%d %H:%M} UTC<br>%{customdata:,.0f} " + name + "<extra></extra>",
+    )
+
+
+def _draw_intervals(plot: go.Figure, rows: pd.DataFrame) -> None:
+    """Draw each connection but the first at its interval in minutes since the previous start."""
+    drawn = rows.iloc[1:].head(_MOST_STARTS)
+    intervals = rows["first_seen"].diff().dt.total_seconds().div(60).loc[drawn.index]
+    rejected = drawn["rejected"].astype(bool)
+    for name, selected, colour, symbol in (
+        ("connection", ~rejected, theme.GREEN, "circle"),
+        ("rejected connection", rejected, theme.PURPLE, "x"),
     ):
-        mine = shown["rejected"].astype(bool) == refused
-        if not mine.any():
+        if not selected.any():
             continue
         plot.add_trace(
             go.Scatter(
-                x=shown.loc[mine, "first_seen"],
-                y=gaps[mine],
+                x=drawn.loc[selected, "first_seen"],
+                y=intervals[selected],
                 mode="markers",
-                name=f"{name} start",
-                marker={
-                    "size": 4,
-                    "color": colour,
-                    "opacity": 0.75,
-                    "symbol": "x" if refused else "circle",
-                },
+                name=name,
+                marker={"size": 4, "color": colour, "opacity": 0.75, "symbol": symbol},
                 hovertemplate="%{x|%Y-%m-%d %H:%M:%S} UTC<br>"
-                "%{y:.1f} min after the one before<extra></extra>",
+                "%{y:.1f} min since the previous start<extra></extra>",
             ),
             row=2,
             col=1,
         )
-    top = float(np.quantile(gaps, 0.98)) * 1.25 if len(gaps) else 1.0
-    hidden = int((gaps > top).sum())
-    more = f", {hidden} longer not shown" if hidden else ""
+    top = float(np.quantile(intervals, 0.98)) * 1.25 if len(intervals) else 1.0
+    longer = int((intervals > top).sum())
     plot.update_yaxes(
-        title_text=f"min since the<br>start before{more}",
+        title_text="min since the<br>previous start" + (f"<br>({longer} longer)" if longer else ""),
         rangemode="tozero",
         range=[0, max(top, 0.1)],
         row=2,
@@ -107,34 +106,33 @@ def _starts(plot: go.Figure, c: pd.DataFrame) -> None:
     )
 
 
-def _spread(
-    c: pd.DataFrame,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bytes per bin each way, every connection's spread evenly over its life."""
-    starts = c["first_seen"].map(pd.Timestamp.timestamp).to_numpy(float)
-    ends = np.maximum(c["last_seen"].map(pd.Timestamp.timestamp).to_numpy(float), starts + 1)
+def _bin_bytes(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spread bytes evenly over each connection's duration and sum them by bin.
+
+    Returns:
+        Bin edges (n + 1 epoch seconds), bytes out and bytes in (n each).
+    """
+    starts = rows["first_seen"].map(pd.Timestamp.timestamp).to_numpy(float)
+    ends = np.maximum(rows["last_seen"].map(pd.Timestamp.timestamp).to_numpy(float), starts + 1)
     lowest, highest = starts.min(), ends.max()
-    width = max(60.0, np.ceil((highest - lowest) / _BINS / 60) * 60)
+    width = max(60.0, np.ceil((highest - lowest) / _MOST_BINS / 60) * 60)
     edges = lowest + width * np.arange(np.ceil((highest - lowest) / width) + 1)
     sums = []
     for name in ("bytes_out", "bytes_in"):
-        rate = c[name].to_numpy(float) / (ends - starts)
-        # What had passed by each edge; differences are what passed in each bin.
-        passed = np.array(
+        rate = rows[name].to_numpy(float) / (ends - starts)
+        # The cumulated bytes at each edge; their differences are the bytes of each bin.
+        cumulated = np.array(
             [(rate * np.clip(edge - starts, 0, ends - starts)).sum() for edge in edges]
         )
-        sums.append(np.diff(passed))
+        sums.append(np.diff(cumulated))
     return edges, sums[0], sums[1]
 
 
-def _title(c: pd.DataFrame) -> str:
-    ends = [sorted(set(c["initiator"])), sorted(set(c["responder"]))]
-    names = [one[0] if len(one) == 1 else f"{len(one)} addresses" for one in ends]
-    ports = sorted({int(port) for port in c["service_port"]})
-    on = f" on port {ports[0]}" if len(ports) == 1 else f" on {len(ports)} ports"
-    return f"{names[0]} to {names[1]}{on}"
-
-
-def _words(step: pd.Timedelta) -> str:
-    minutes = step.total_seconds() / 60
-    return "minute" if minutes == 1 else f"{minutes:.0f} minutes"
+def _title(rows: pd.DataFrame) -> str:
+    hosts = []
+    for end in ("initiator", "responder"):
+        addresses = rows[end].unique()
+        hosts.append(addresses[0] if len(addresses) == 1 else f"{len(addresses)} addresses")
+    ports = rows["service_port"].dropna().unique()
+    title = f"Traffic from {hosts[0]} to {hosts[1]}"
+    return f"{title}, port {ports[0]}" if len(ports) == 1 else f"{title}, {len(ports)} ports"

@@ -1,8 +1,9 @@
-"""The communication graph as a readable picture: what is too much is grouped, and that is said."""
+"""A communication graph as a network diagram; what is too much to draw is grouped and counted."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import networkx as nx
@@ -11,137 +12,162 @@ import plotly.graph_objects as go
 
 from flowbench.errors import InputError
 from flowbench.plot import layout, theme
+from flowbench.text import format_count, format_utc
 
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
-_COLOURS = ("verdict", "bytes")
-_LABEL = 26  # characters of a name that are drawn; the hover shows it all
-_GRAVEST = ("listed", "accepted", "rejected")
+_COLOUR_KEYS = ("verdict", "bytes")
+_LABEL = 26  # characters drawn of a name; the hover label has the whole
+_MOST_SEVERE_FIRST = ("indicator match", "accepted", "rejected")
+_SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
+_VOLUMES = (
+    ("under 1 kB", theme.GREY),
+    ("kilobytes", theme.SKY),
+    ("megabytes", theme.BLUE),
+    ("gigabytes or more", theme.ORANGE),
+)
+_NODE_FACTS = {
+    "name": "name",
+    "service": "service",
+    "vpc": "VPC",
+    "indicator_kinds": "indicator",
+    "expired_kinds": "indicator, outside its period",
+}
 
 
 def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.Figure:
-    """A figure of a communication graph (see investigate.graph).
+    """Draw a communication graph.
 
-    ``color`` is what edges are coloured by: 'verdict' (listed, refused, accepted) or 'bytes'.
-    At most about ``most`` nodes are drawn: outside addresses that spoke with the same nodes, and
-    are on no list or were refused, are drawn as one; then the least busy are left out, and the
-    title says how many.
-    The layout is the same for the same graph. Raises InputError for another ``color``.
+    Args:
+        graph: As investigate.graph returns it.
+        color: What colours the edges: 'verdict' (indicator match, accepted, rejected) or 'bytes'.
+        most: The number of nodes above which external addresses with the same neighbours are drawn
+            as one group, unless an accepted connection makes one of them an indicator match. Of
+            what then remains, ``most`` nodes are drawn, those with most connections; the title
+            counts the others.
+
+    Returns:
+        A figure whose layout is the same for the same graph.
+
+    Raises:
+        InputError: ``color`` is none of these.
     """
-    if color not in _COLOURS:
-        raise InputError(f"cannot colour by {color!r}: choose one of {', '.join(_COLOURS)}")
+    if color not in _COLOUR_KEYS:
+        raise InputError(f"cannot colour by {color!r}: choose one of {', '.join(_COLOUR_KEYS)}")
+    center = graph.graph.get("center")
+    title = f"Communication of {center}" if center else "Communication graph"
     if not graph:
-        return theme.nothing("Who spoke with whom", "There are no connections to draw.")
-    drawn, grouped, left_out = _readable(graph, most)
+        return theme.empty_figure(title, "There are no connections to draw.")
+    drawn, grouped, omitted = _reduce(graph, most)
     first = min((e["first_seen"] for *_, e in graph.edges(data=True)), default=None)
     last = max((e["last_seen"] for *_, e in graph.edges(data=True)), default=None)
-    hidden = [f"{grouped:,} outside addresses drawn as groups"] if grouped else []
-    hidden += [f"{left_out:,} nodes not drawn"] if left_out else []
-    about = graph.graph.get("about")
+    subtitle = [theme.period(first, last)]
+    if grouped:
+        subtitle.append(f"{grouped:,} external addresses drawn as groups")
+    if omitted:
+        subtitle.append(f"{format_count(omitted, 'node')} not drawn")
     plot = theme.figure(
-        f"Who spoke with {about}" if about else "Who spoke with whom",
-        "; ".join([theme.when(first, last), *hidden]),
-        height=720,
-        xaxis={"visible": False},
-        yaxis={"visible": False},
+        title, "; ".join(subtitle), height=720, xaxis={"visible": False}, yaxis={"visible": False}
     )
-    places, towards = layout.places(drawn, about)
-    _draw_edges(plot, drawn, places, color)
-    _draw_nodes(plot, drawn, places, towards, about)
-    if about is None:
-        for vpc, (x, y) in layout.captions(drawn, places).items():
-            text = f"<b>{theme.safe(vpc)}</b>"
+    position, direction = layout.positions(drawn, center)
+    _draw_edges(plot, drawn, position, color)
+    _draw_nodes(plot, drawn, position, direction, center)
+    if center is None:
+        for vpc, (x, y) in layout.vpc_labels(drawn, position).items():
+            text = f"<b>{theme.escape(vpc)}</b>"
             plot.add_annotation(
                 x=x, y=y, text=text, showarrow=False, bgcolor="white", font={"color": theme.GREY}
             )
-    wide = max(abs(x) for x, _ in places.values()) or 1.0
-    plot.update_xaxes(range=[-wide * 1.35, wide * 1.35])  # room for the names at the sides
+    width = max(abs(x) for x, _ in position.values()) or 1.0
+    plot.update_xaxes(range=[-width * 1.35, width * 1.35])  # leaves room for the labels
     plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "t": 76, "b": 40})
     return plot
 
 
-def _readable(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
-    """A graph of a size that can be drawn; how many nodes went into groups, how many were left."""
+def _reduce(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
+    """Reduce a graph to a size that can be drawn.
+
+    Returns:
+        The graph to draw, the number of addresses in groups, and the number of nodes left out.
+    """
     if len(graph) <= most:
         return graph, 0, 0
-    small, groups = nx.DiGraph(), dict[tuple[Any, ...], list[str]]()
-    about = graph.graph.get("about")
-    for node, known in graph.nodes(data=True):
-        near = frozenset(nx.all_neighbors(graph, node))
-        refused = all(
-            graph.edges[e]["verdict"] == "rejected"
-            for e in [*graph.in_edges(node), *graph.out_edges(node)]
+    reduced, groups = nx.DiGraph(), dict[tuple[bool, tuple[str, ...]], list[str]]()
+    center = graph.graph.get("center")
+    for node, attributes in graph.nodes(data=True):
+        neighbours = tuple(sorted(set(nx.all_neighbors(graph, node))))
+        rejected = all(
+            graph.edges[edge]["verdict"] == "rejected"
+            for edge in [*graph.in_edges(node), *graph.out_edges(node)]
         )
-        telling = (known["kinds"] or known["lapsed"]) and not refused
-        if known["internal"] or telling or node == about:
-            small.add_node(node, **known)
+        has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
+        if attributes["internal"] or (has_indicator and not rejected) or node == center:
+            reduced.add_node(node, **attributes)
         else:
-            groups.setdefault((*sorted(near), refused), []).append(node)
-    place = {node: node for node in small}
+            groups.setdefault((rejected, neighbours), []).append(node)
+    drawn_as = {node: node for node in reduced}
     grouped = 0
-    for (*near_by, refused), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
+    for (rejected, neighbours), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
         first = min(nodes)
         if len(nodes) == 1:
-            small.add_node(first, **graph.nodes[first])
-            place[first] = first
+            reduced.add_node(first, **graph.nodes[first])
+            drawn_as[first] = first
             continue
-        name = f"{len(nodes):,} outside" + (", refused" if refused else "")
-        key = f"{name} at {', '.join(near_by)}"
-        small.add_node(key, **graph.nodes[first] | {"label": name, "service": "group", "kinds": ""})
-        place |= dict.fromkeys(nodes, key)
+        label = f"{len(nodes):,} external" + (", rejected" if rejected else "")
+        key = f"{label}, with {', '.join(neighbours)}"
+        group = {"label": label, "service": "group", "indicator_kinds": ""}
+        reduced.add_node(key, **graph.nodes[first] | group)
+        drawn_as |= dict.fromkeys(nodes, key)
         grouped += len(nodes)
     for source, target, edge in graph.edges(data=True):
-        _merge(small, place[source], place[target], edge)
-    weight = dict(small.degree(weight="connections"))
+        _merge_edge(reduced, drawn_as[source], drawn_as[target], edge)
+    connections = dict(reduced.degree(weight="connections"))
 
-    def rank(node: str) -> tuple[Any, ...]:
-        known = small.nodes[node]
-        return node != about, not known["kinds"], known["service"] == "group", -weight[node], node
+    def rank(node: str) -> tuple[bool, bool, bool, int, str]:
+        attributes = reduced.nodes[node]
+        has_indicator = bool(attributes["indicator_kinds"])
+        is_group = attributes["service"] == "group"
+        return node != center, not has_indicator, is_group, -connections[node], node
 
-    keep = sorted(small, key=rank)[:most]
-    return nx.DiGraph(small.subgraph(sorted(keep))), grouped, len(small) - len(keep)
+    kept = sorted(reduced, key=rank)[:most]
+    return nx.DiGraph(reduced.subgraph(sorted(kept))), grouped, len(reduced) - len(kept)
 
 
-def _merge(graph: nx.DiGraph, source: str, target: str, edge: dict[str, Any]) -> None:
+def _merge_edge(graph: nx.DiGraph, source: str, target: str, edge: Mapping[str, Any]) -> None:
     if not graph.has_edge(source, target):
         graph.add_edge(source, target, **edge)
         return
-    known = graph.edges[source, target]
-    for name in ("connections", "rejected", "answered", "bytes_out", "bytes_in"):
-        known[name] += edge[name]
-    known["first_seen"] = min(known["first_seen"], edge["first_seen"])
-    known["last_seen"] = max(known["last_seen"], edge["last_seen"])
-    if known["ports"] != edge["ports"]:
-        known["ports"] = "several"
-    known["verdict"] = min(known["verdict"], edge["verdict"], key=_GRAVEST.index)
+    merged = graph.edges[source, target]
+    for name in _SUMS:
+        merged[name] += edge[name]
+    merged["first_seen"] = min(merged["first_seen"], edge["first_seen"])
+    merged["last_seen"] = max(merged["last_seen"], edge["last_seen"])
+    if merged["ports"] != edge["ports"]:
+        merged["ports"] = "several"
+    merged["verdict"] = min(merged["verdict"], edge["verdict"], key=_MOST_SEVERE_FIRST.index)
 
 
 def _draw_edges(
-    plot: go.Figure, graph: nx.DiGraph, places: dict[str, tuple[float, float]], color: str
+    plot: go.Figure, graph: nx.DiGraph, position: dict[str, layout.Point], color: str
 ) -> None:
-    by_look: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    by_style: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for source, target, edge in sorted(graph.edges(data=True), key=lambda e: e[:2]):
         if color == "verdict":
-            look = (edge["verdict"], theme.VERDICT[edge["verdict"]])
+            style = (edge["verdict"], theme.VERDICT[edge["verdict"]])
         else:
-            size = int(math.log10(max(edge["bytes_out"] + edge["bytes_in"], 1)) // 3)
-            shades = [
-                ("under 1 kB", theme.GREY),
-                ("kilobytes", theme.SKY),
-                ("megabytes", theme.BLUE),
-                ("gigabytes or more", theme.ORANGE),
-            ]
-            look = shades[min(size, 3)]
-        by_look.setdefault(look, []).append((source, target))
-    for (name, colour), edges in sorted(by_look.items()):
-        xs, ys, mid_x, mid_y, hover = [], [], [], [], []
+            thousands = math.log10(max(edge["bytes_out"] + edge["bytes_in"], 1)) // 3
+            style = _VOLUMES[min(int(thousands), 3)]
+        by_style.setdefault(style, []).append((source, target))
+    for (name, colour), edges in sorted(by_style.items()):
+        xs, ys, mark_xs, mark_ys, hover = [], [], [], [], []
         for source, target in edges:
-            (x0, y0), (x1, y1) = places[source], places[target]
+            (x0, y0), (x1, y1) = position[source], position[target]
             xs += [x0, x1, None]
             ys += [y0, y1, None]
-            mid_x.append(x0 * 0.4 + x1 * 0.6)
-            mid_y.append(y0 * 0.4 + y1 * 0.6)
-            hover.append(_edge_text(graph, source, target))
+            mark_xs.append(x0 * 0.4 + x1 * 0.6)
+            mark_ys.append(y0 * 0.4 + y1 * 0.6)
+            hover.append(_edge_hover(graph, source, target))
         dash = "dot" if name == "rejected" else "solid"
+        width = 2.5 if name == "indicator match" else 1.4
         plot.add_trace(
             go.Scatter(
                 x=xs,
@@ -150,14 +176,14 @@ def _draw_edges(
                 name=name,
                 hoverinfo="skip",
                 legendgroup=name,
-                line={"width": 2.5 if name == "listed" else 1.4, "color": colour, "dash": dash},
+                line={"width": width, "color": colour, "dash": dash},
             )
         )
-        # Lines have no hover of their own: a small mark nearer the responder carries it.
+        # Lines have no hover label of their own: a small mark nearer the responder carries it.
         plot.add_trace(
             go.Scatter(
-                x=mid_x,
-                y=mid_y,
+                x=mark_xs,
+                y=mark_ys,
                 mode="markers",
                 showlegend=False,
                 legendgroup=name,
@@ -168,82 +194,79 @@ def _draw_edges(
         )
 
 
-def _edge_text(graph: nx.DiGraph, source: str, target: str) -> str:
-    e = graph.edges[source, target]
-    names = [theme.safe(graph.nodes[n]["label"]) for n in (source, target)]
+def _edge_hover(graph: nx.DiGraph, source: str, target: str) -> str:
+    edge = graph.edges[source, target]
+    ends = " → ".join(theme.escape(graph.nodes[node]["label"]) for node in (source, target))
     return (
-        f"<b>{names[0]} → {names[1]}</b><br>port {theme.safe(e['ports'])};"
-        f" {e['connections']:,} connections, {e['refused']:,} refused<br>"
-        f"{e['bytes_out']:,} bytes out, {e['bytes_in']:,} in"
-        f"<br>{theme.when(e['first_seen'], e['last_seen'])}"
+        f"<b>{ends}</b><br>port {theme.escape(edge['ports'])};"
+        f" {format_count(edge['connections'], 'connection')}, {edge['rejected']:,} rejected<br>"
+        f"{edge['bytes_out']:,} bytes out, {edge['bytes_in']:,} in"
+        f"<br>{theme.period(edge['first_seen'], edge['last_seen'])}"
     )
 
 
 def _draw_nodes(
     plot: go.Figure,
     graph: nx.DiGraph,
-    places: dict[str, tuple[float, float]],
-    towards: dict[str, tuple[float, float]],
-    about: str | None,
+    position: dict[str, layout.Point],
+    direction: dict[str, layout.Point],
+    center: str | None,
 ) -> None:
     nodes = sorted(graph)
-    known = [graph.nodes[node] for node in nodes]
-    colours = [
-        theme.INK
-        if node == about
-        else theme.RED
-        if k["kinds"]
-        else theme.BLUE
-        if k["internal"]
-        else theme.GREY
-        for node, k in zip(nodes, known, strict=True)
-    ]
-    sizes = [
-        20 if node == about else 13 if k["kinds"] or k["internal"] else 10
-        for node, k in zip(nodes, known, strict=True)
-    ]
+    attributes = [graph.nodes[node] for node in nodes]
+    colours, sizes = zip(
+        *(_node_style(graph.nodes[node], is_center=node == center) for node in nodes), strict=True
+    )
     plot.add_trace(
         go.Scatter(
-            x=[places[node][0] for node in nodes],
-            y=[places[node][1] for node in nodes],
+            x=[position[node][0] for node in nodes],
+            y=[position[node][1] for node in nodes],
             mode="markers+text",
             showlegend=False,
-            text=[theme.safe(_label(k)) for k in known],
-            textposition=[_side(*towards[node]) for node in nodes],
+            text=[theme.escape(_label(known)) for known in attributes],
+            textposition=[_text_position(*direction[node]) for node in nodes],
             textfont={"size": 10},
             marker={
                 "size": sizes,
                 "color": colours,
                 "line": {"width": 1.5, "color": "white"},
-                "symbol": [_SYMBOLS.get(k["service"], "circle") for k in known],
+                "symbol": [_SYMBOLS.get(known["service"], "circle") for known in attributes],
             },
-            customdata=[_node_text(node, k) for node, k in zip(nodes, known, strict=True)],
+            customdata=[_node_hover(node, graph.nodes[node]) for node in nodes],
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
 
 
-def _side(x: float, y: float) -> str:
-    """Where a name stands that must not run into the ring its node is on."""
+def _node_style(attributes: Mapping[str, Any], *, is_center: bool) -> tuple[str, int]:
+    """The colour and size of a node's mark."""
+    if is_center:
+        return theme.INK, 20
+    if attributes["indicator_kinds"]:
+        return theme.RED, 13
+    return (theme.BLUE, 13) if attributes["internal"] else (theme.GREY, 10)
+
+
+def _text_position(x: float, y: float) -> str:
+    """Where a label goes so that it does not cross the ring of its node."""
     if abs(x) > 0.35:
         return "middle right" if x > 0 else "middle left"
     return "top center" if y > 0 else "bottom center"
 
 
-def _label(known: dict[str, Any]) -> str:
-    text = known["label"]
-    text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
-    return f"{text} ({known['kinds']})" if known["kinds"] else text
+def _label(attributes: Mapping[str, Any]) -> str:
+    text, kinds = theme.shorten(attributes["label"], _LABEL), attributes["indicator_kinds"]
+    return f"{text} ({kinds})" if kinds else text
 
 
-def _node_text(node: str, known: dict[str, Any]) -> str:
-    facts = [f"<b>{theme.safe(node)}</b>"]
+def _node_hover(node: str, attributes: Mapping[str, Any]) -> str:
+    facts = [f"<b>{theme.escape(node)}</b>"]
     facts += [
-        f"{name}: {theme.wrapped(str(known[name]))}"
-        for name in ("name", "service", "vpc", "kinds", "lapsed")
-        if known.get(name)
+        f"{label}: {theme.wrap(str(attributes[name]))}"
+        for name, label in _NODE_FACTS.items()
+        if attributes.get(name)
     ]
-    arrival = known.get("arrival")
+    arrival = attributes.get("arrival")
     if arrival is not None and not pd.isna(arrival):
-        facts.append(f"reachable from {arrival:%Y-%m-%d %H:%M} UTC")
+        facts.append(f"reachable from {format_utc(arrival)} on")
     return "<br>".join(facts)

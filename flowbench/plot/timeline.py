@@ -1,4 +1,4 @@
-"""The timeline as swim lanes: what kind of thing happened, when, and for how long."""
+"""A timeline as swim lanes: one lane per data source, bars for periods, marks for moments."""
 
 from __future__ import annotations
 
@@ -8,52 +8,58 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from flowbench.plot import theme
+from flowbench.text import format_count, format_time, format_utc
 
+# Data source (as in timeline.TABLE), label of its lane, and colour.
 _LANES = {
-    "finding": ("findings", theme.INK),
-    "alert": ("alerts", theme.BLUE),
-    "api": ("API calls", theme.GREEN),
-    "dns": ("DNS", theme.ORANGE),
-    "note": ("notes", theme.GREY),
+    "findings": ("findings", theme.INK),
+    "GuardDuty": ("GuardDuty findings", theme.BLUE),
+    "CloudTrail": ("API events", theme.GREEN),
+    "DNS": ("DNS queries", theme.ORANGE),
+    "notes": ("notes", theme.GREY),
 }
-_DRAWN = 2_000  # marks a lane; more cannot be told apart
-_OWN_ROW = 20  # spans of a lane that get a row of their own
+_WITH_PERIODS = ("findings", "GuardDuty")
+_MOST_MARKS = 2_000  # that can be distinguished in a lane
+_MOST_ROWS = 20  # periods of a lane that get a row of their own
 _LABEL = 42  # characters of a row's label
-_RANK = {name: rank for rank, name in enumerate(theme.SEVERITY)}  # the gravest first
+_RANK = {severity: rank for rank, severity in enumerate(theme.SEVERITY)}  # most severe first
 
 
 def timeline(events: pd.DataFrame) -> go.Figure:
-    """A figure of a timeline (timeline.TABLE): a lane a kind, bars for spans, marks for moments.
+    """Draw a timeline: a lane per data source, bars for periods, marks for moments.
 
-    Findings and alerts take the colour of their severity, and the gravest of them a row each; the
-    others of a lane share one. A lane with more than 2,000 marks shows the first 2,000 and says so.
+    Findings and GuardDuty findings have the colour of their severity. The 20 most severe of each
+    have a row each, and the others share one. A lane shows its first 2,000 events, and the title
+    counts the others.
+
+    Args:
+        events: Rows of timeline.TABLE, as investigate.timeline returns them.
     """
     if events.empty:
-        return theme.nothing("Timeline", "There are no events to draw.")
-    rows, labels, hidden = _rows(events)
-    first = events["time"].min()
-    last = max(
-        events["time"].max(), events["until"].max() if events["until"].notna().any() else first
-    )
-    said = f"; {hidden:,} marks not drawn" if hidden else ""
+        return theme.empty_figure("Timeline", "There are no events to draw.")
+    rows, labels, omitted = _assign_rows(events)
+    first, last = events["time"].min(), events["time"].max()
+    if events["end"].notna().any():
+        last = max(last, events["end"].max())
+    omission = f"; {omitted:,} not drawn" if omitted else ""
     plot = theme.figure(
-        "What happened",
-        f"{theme.when(first, last)}; {len(events):,} events{said}",
+        "Timeline",
+        f"{theme.period(first, last)}; {format_count(len(events), 'event')}{omission}",
         height=150 + 26 * len(labels),
         showlegend=False,
     )
     for row, group in rows.groupby("row", sort=True):
-        _draw(plot, row, group)
+        _draw_row(plot, row, group)
     margin = (last - first) * 0.02 + pd.Timedelta(minutes=1)
     plot.update_xaxes(
         range=[first - margin, last + margin],
-        gridcolor="#EEE",
+        gridcolor=theme.GRID,
         tickformat="%H:%M\n%d %b",
         zeroline=False,
     )
     plot.update_yaxes(
         tickvals=list(range(len(labels))),
-        ticktext=[theme.safe(label) for label in labels],
+        ticktext=[theme.escape(label) for label in labels],
         autorange="reversed",
         showgrid=False,
         zeroline=False,
@@ -62,80 +68,84 @@ def timeline(events: pd.DataFrame) -> go.Figure:
     return plot
 
 
-def _rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
-    """Each event with its row; the rows' labels; how many events were left out."""
+def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
+    """Give each event a row of the figure.
+
+    Returns:
+        The events with a column ``row``, the rows' labels, and how many events were left out.
+    """
     parts: list[pd.DataFrame] = []
     labels: list[str] = []
-    hidden = 0
-    for kind, (name, _) in _LANES.items():
-        mine = events[events["kind"] == kind]
-        hidden += max(0, len(mine) - _DRAWN)
-        mine = mine.head(_DRAWN)
-        if mine.empty:
-            continue
-        spans = mine["until"].notna() & (kind in ("finding", "alert"))
-        moments = mine[~spans]
-        if len(moments):
+    omitted = 0
+    for data_source, (lane_name, _) in _LANES.items():
+        lane = events[events["data_source"] == data_source]
+        omitted += max(0, len(lane) - _MOST_MARKS)
+        lane = lane.head(_MOST_MARKS)
+        is_period = lane["end"].notna() & (data_source in _WITH_PERIODS)
+        if len(moments := lane[~is_period]):
             parts.append(moments.assign(row=len(labels)))
-            labels.append(name)
-        rank = mine.loc[spans, "severity"].map(_RANK).fillna(len(_RANK))
-        grave = rank.sort_values(kind="stable").index[:_OWN_ROW]
-        for place in grave.sort_values():
-            one = mine.loc[[place]]
-            parts.append(one.assign(row=len(labels)))
-            labels.append(_short(one["what"].iloc[0], name))
-        if len(rest := mine[spans].drop(grave)):
-            parts.append(rest.assign(row=len(labels)))
-            labels.append(f"{len(rest):,} more {name}")
-    return pd.concat(parts), labels, hidden
+            labels.append(lane_name)
+        rank = lane.loc[is_period, "severity"].map(_RANK).fillna(len(_RANK))
+        most_severe = rank.sort_values(kind="stable").index[:_MOST_ROWS]
+        for index in most_severe.sort_values():
+            event = lane.loc[[index]]
+            parts.append(event.assign(row=len(labels)))
+            labels.append(_row_label(event["activity"].iloc[0], data_source))
+        if len(others := lane[is_period].drop(most_severe)):
+            parts.append(others.assign(row=len(labels)))
+            labels.append(f"{len(others):,} more {lane_name}")
+    return pd.concat(parts), labels, omitted
 
 
-def _short(what: str, lane: str) -> str:
-    """What a row's label has room for: the part before the colon that ends the title."""
-    head, _, tail = what.partition(": ")
-    text = tail.split(" with ")[0].split(", ")[0].partition(":")[2] if lane == "alerts" else head
-    return text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
+def _row_label(activity: str, data_source: str) -> str:
+    """The part of an activity that fits beside a row: a finding's title, or a GuardDuty type."""
+    text, _, rest = activity.partition(": ")
+    if data_source == "GuardDuty":
+        text = rest.split(" with ")[0].split(", ")[0].partition(":")[2]
+    return theme.shorten(text, _LABEL)
 
 
-def _draw(plot: go.Figure, row: int, group: pd.DataFrame) -> None:
-    kind = group["kind"].iloc[0]
-    _, colour = _LANES[kind]
-    hover = [
-        f"<b>{one.time:%Y-%m-%d %H:%M:%S} UTC</b>"
-        + (f" to {one.until:%Y-%m-%d %H:%M:%S}" if pd.notna(one.until) else "")
-        + f"<br>{theme.wrapped(one.what)}"
-        for one in group.itertuples()
-    ]
-    if kind in ("finding", "alert") and group["until"].notna().all():
-        _bars(plot, row, group.assign(hover=hover), colour)
+def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
+    data_source = events["data_source"].iloc[0]
+    _, colour = _LANES[data_source]
+    hover = [_hover(event) for event in events.itertuples()]
+    if data_source in _WITH_PERIODS and events["end"].notna().all():
+        _draw_bars(plot, row, events.assign(hover=hover), colour)
         return
-    refused = group["what"].str.contains(": refused")
+    failed = events["activity"].str.contains(": failed")
     plot.add_trace(
         go.Scatter(
-            x=group["time"],
-            y=[row] * len(group),
+            x=events["time"],
+            y=[row] * len(events),
             mode="markers",
             text=hover,
             marker={
                 "size": 9,
                 "color": colour,
                 "opacity": 0.8,
-                "symbol": ["x" if one else "circle" for one in refused],
+                "symbol": ["x" if is_failed else "circle" for is_failed in failed],
             },
             hovertemplate="%{text}<extra></extra>",
         )
     )
 
 
-def _bars(plot: go.Figure, row: int, group: pd.DataFrame, colour: str) -> None:
-    """One trace for all spans of a severity: thousands of traces would be slow."""
-    for severity, mine in group.groupby("severity", dropna=False, sort=True):
+def _hover(event: Any) -> str:
+    time = format_utc(event.time, seconds=True)
+    if pd.notna(event.end):
+        time += f" to {format_time(event.end, seconds=True)}"
+    return f"<b>{time}</b><br>{theme.wrap(event.activity)}"
+
+
+def _draw_bars(plot: go.Figure, row: int, events: pd.DataFrame, colour: str) -> None:
+    """Draw all periods of one severity as one trace: thousands of traces would be slow."""
+    for severity, group in events.groupby("severity", dropna=False, sort=True):
         shade = theme.SEVERITY.get(str(severity), colour)
         x: list[Any] = []
         text: list[Any] = []
-        for one in mine.itertuples():
-            x += [one.time, one.until, None]
-            text += [one.hover, one.hover, None]
+        for event in group.itertuples():
+            x += [event.time, event.end, None]
+            text += [event.hover, event.hover, None]
         plot.add_trace(
             go.Scatter(
                 x=x[:-1],

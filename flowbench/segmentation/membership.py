@@ -1,12 +1,13 @@
-"""Which of a policy's groups an address belongs to, and when.
+"""Membership of addresses in the groups of a segmentation policy, over time.
 
-Tags, subnets, VPCs and security groups are those of whoever held the address (see interfaces); its
-public addresses belong with it. An address of which nobody says where it is lies in the subnets and
-VPCs whose networks hold it. Networks and addresses that the policy names hold for everyone.
+Tags, subnets, VPCs and security groups are those of the interface that an address was assigned to
+(see enrich.assignments); public addresses follow their interface. An address without a known subnet
+or VPC belongs to the subnets and VPCs whose networks contain it. Networks and addresses that the
+policy names apply to every address.
 
-Known limits: security groups are known for no time of their own: an interface counts for all that
-any evidence names for it. Where two interfaces held one address at the same time (two VPCs with the
-same network) it belongs to the groups of both.
+Limitations: the history of security groups is not known; an interface counts for all that any
+evidence names for it. An address that two interfaces had at the same time (two VPCs with the same
+network) belongs to the groups of both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import NamedTuple
 
 import ibis
 import numpy as np
@@ -24,146 +26,190 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from flowbench.enrich.intervals import Ranges, keys
+from flowbench.enrich.intervals import NetworkIndex, address_keys
 from flowbench.schema import Table
 from flowbench.segmentation.policy import Group
 
 TABLE = Table.of(
-    "members",
-    ("address", "string", "an address of some group"),
-    ("valid_from", "time", "since when it is in just these groups; null: always"),
-    ("valid_until", "time", "until when; null: always"),
-    ("profile", "int32", "which groups: their place in Members.profiles"),
+    "group_members",
+    ("address", "string", "an address that is in a group"),
+    ("valid_from", "time", "start of the period in which it is in these groups; null: always"),
+    ("valid_until", "time", "end of the period; null: always"),
+    ("profile", "int32", "the set of groups: index in Membership.profiles"),
 )
 
-Turn = tuple[datetime | None, datetime | None, frozenset[str]]  # since, until, groups
-_NONE: frozenset[str] = frozenset()
-_AT_ONCE = 100_000
-_HELD = ("address", "interface_id", "tags", "vpc_id", "subnet_id", "public_addresses")
+_NO_GROUPS: frozenset[str] = frozenset()
+_BATCH = 100_000  # addresses converted to Python at a time
+
+
+class Period(NamedTuple):
+    """The groups of an address in a period; None stands for an open end."""
+
+    valid_from: datetime | None
+    valid_until: datetime | None
+    groups: frozenset[str]
+
+
+class NetworkSet(NamedTuple):
+    """The networks of one group in one address family."""
+
+    group: str
+    is_ipv6: bool
+    unplaced_only: bool  # whether addresses with a known subnet or VPC are exempt
+    ranges: NetworkIndex
 
 
 @dataclass(frozen=True)
-class Members:
-    """Who belongs to which groups: an address has as many rows as it was in different groups."""
+class Membership:
+    """Which addresses are in which groups.
 
-    profiles: list[frozenset[str]]  # the first one is no group at all
-    table: pa.Table  # TABLE; who is in no group is not in it
-    changing: list[str]  # addresses that were in different groups at different times
+    Attributes:
+        profiles: The distinct sets of groups; the first is the empty set.
+        table: Rows of TABLE, one per address and period; addresses in no group have none.
+        changing: Addresses whose groups changed over time.
+    """
+
+    profiles: list[frozenset[str]]
+    table: pa.Table
+    changing: list[str]
 
     def count(self, group: str) -> int:
-        """How many addresses were in a group at any time."""
+        """Count the addresses that were in a group at any time."""
         wanted = [n for n, groups in enumerate(self.profiles) if group in groups]
         rows = self.table.filter(pc.is_in(self.table["profile"], pa.array(wanted, pa.int32())))
         return pc.count_distinct(rows["address"]).as_py()
 
 
-def members(
+def resolve_membership(
     groups: Mapping[str, Group],
-    pairs: ibis.Table,
+    connection_summaries: ibis.Table,
     *,
-    holders: ibis.Table,
+    assignments: ibis.Table,
     interfaces: ibis.Table,
     subnets: ibis.Table,
     vpcs: ibis.Table,
-) -> Members:
-    """Who of all those in ``pairs``, or known to have held an address, belongs to which groups.
+) -> Membership:
+    """Determine the groups of every address with an assignment or a connection.
 
-    ``holders`` is enrich.interfaces.TABLE, the others are the inventory's tables.
+    Args:
+        groups: The policy's groups by name.
+        connection_summaries: connections.PAIRS, whose ends are the addresses seen.
+        assignments: enrich.assignments.TABLE.
+        interfaces: The inventory's interfaces, for their security groups.
+        subnets: The inventory's subnets, for their networks.
+        vpcs: The inventory's VPCs, for their networks.
     """
-    held, placed = _held(groups, holders, interfaces)
-    always = {name: list(group.networks) for name, group in groups.items() if group.networks}
-    lying = _networks(groups, subnets, vpcs)
-    profiles: dict[frozenset[str], int] = {_NONE: 0}
+    assigned, placed = _groups_of_assigned(groups, assignments, interfaces)
+    named = {name: list(group.networks) for name, group in groups.items() if group.networks}
+    located = _networks_of_places(groups, subnets, vpcs)
+    networks = [
+        *_network_sets(named, unplaced_only=False),
+        *_network_sets(located, unplaced_only=True),
+    ]
+    profiles: dict[frozenset[str], int] = {_NO_GROUPS: 0}
     parts = [TABLE.arrow.empty_table()]
-    of_held: dict[str, frozenset[str]] = {}
-    if always or lying:
-        spans = [*_families(always, by_place=False), *_families(lying, by_place=True)]
-        known, somewhere = (pa.array(sorted(one), pa.string()) for one in (held, placed))
-        for column in _seen(pairs):
-            is_held, is_placed = (
-                pc.is_in(column, some).to_numpy(zero_copy_only=False) for some in (known, somewhere)
-            )
-            for found, at in _cover(column, is_placed, spans):
-                mine = column.take(pa.array(at[~is_held[at]]))
-                parts.append(_rows(mine, profiles.setdefault(found, len(profiles))))
-                for one in column.take(pa.array(at[is_held[at]])).to_pylist():
-                    of_held[one] = found
-    rows: list[dict[str, object]] = []
+    by_network: dict[str, frozenset[str]] = {}  # of addresses with an assignment
+    assigned_array, placed_array = (
+        pa.array(sorted(addresses), pa.string()) for addresses in (assigned, placed)
+    )
+    for batch in _seen_addresses(connection_summaries) if networks else ():
+        is_assigned = _is_in(batch, assigned_array)
+        for names, rows in _match_networks(batch, _is_in(batch, placed_array), networks):
+            others = batch.take(pa.array(rows[~is_assigned[rows]]))
+            parts.append(_always(others, profiles.setdefault(names, len(profiles))))
+            for address in batch.take(pa.array(rows[is_assigned[rows]])).to_pylist():
+                by_network[address] = names
+    rows_of_assigned: list[dict[str, object]] = []
     changing = []
-    for address, one_by_one in sorted(held.items()):
-        added = of_held.get(address, _NONE)
-        turns = _in_turn([(since, until, own | added) for since, until, own in one_by_one])
-        if len(turns) > 1:
+    for address, periods in sorted(assigned.items()):
+        extra = by_network.get(address, _NO_GROUPS)
+        merged = _merge_periods([p._replace(groups=p.groups | extra) for p in periods])
+        if len(merged) > 1:
             changing.append(address)
-        rows += [
-            {"address": address, "valid_from": since, "valid_until": until,
-             "profile": profiles.setdefault(now, len(profiles))}
-            for since, until, now in turns if now
-        ]  # fmt: skip
-    return Members(list(profiles), pa.concat_tables([*parts, TABLE.rows(rows)]), changing)
+        rows_of_assigned += [
+            {
+                "address": address,
+                "valid_from": period.valid_from,
+                "valid_until": period.valid_until,
+                "profile": profiles.setdefault(period.groups, len(profiles)),
+            }
+            for period in merged
+            if period.groups
+        ]
+    table = pa.concat_tables([*parts, TABLE.rows(rows_of_assigned)])
+    return Membership(list(profiles), table, changing)
 
 
-def _seen(pairs: ibis.Table) -> Iterable[pa.Array]:
-    """Each address once, some at a time: what is made of them in Python stays small."""
-    ends = [pairs.select(address=pairs[end]) for end in ("initiator", "responder")]
+def _seen_addresses(connection_summaries: ibis.Table) -> Iterable[pa.Array]:
+    """Each address once, in batches: what Python holds of them stays small."""
+    ends = [
+        connection_summaries.select(address=connection_summaries[end])
+        for end in ("initiator", "responder")
+    ]
     seen = ends[0].union(ends[1]).filter(_.address.notnull()).distinct().to_pyarrow()
-    return (batch.column("address") for batch in seen.to_batches(max_chunksize=_AT_ONCE))
+    return (batch.column("address") for batch in seen.to_batches(max_chunksize=_BATCH))
 
 
-def _held(
-    groups: Mapping[str, Group], holders: ibis.Table, interfaces: ibis.Table
-) -> tuple[dict[str, list[Turn]], set[str]]:
-    """For each address that somebody held since and until when, and that one's groups.
+def _is_in(addresses: pa.Array, wanted: pa.Array) -> np.ndarray:
+    return pc.is_in(addresses, wanted).to_numpy(zero_copy_only=False)
 
-    And those of them of which it is said where they are.
-    """
+
+def _groups_of_assigned(
+    groups: Mapping[str, Group], assignments: ibis.Table, interfaces: ibis.Table
+) -> tuple[dict[str, list[Period]], set[str]]:
+    """The periods of each address with an assignment, and those whose subnet or VPC is known."""
     placed: set[str] = set()
-    guards: dict[str, set[str]] = defaultdict(set)
-    listed = interfaces.filter(_.interface_id.notnull()).select("interface_id", "security_groups")
-    for row in listed.distinct().to_pyarrow().to_pylist():
-        guards[row["interface_id"]] |= set(row["security_groups"] or ())
-    found: dict[str, list[Turn]] = defaultdict(list)
-    columns = holders.select(*_HELD, "valid_from", "valid_until")
+    security_groups: dict[str, set[str]] = defaultdict(set)
+    columns = interfaces.filter(_.interface_id.notnull()).select("interface_id", "security_groups")
+    for row in columns.distinct().to_pyarrow().to_pylist():
+        security_groups[row["interface_id"]] |= set(row["security_groups"] or ())
+    periods: dict[str, list[Period]] = defaultdict(list)
+    columns = assignments.select(
+        "address", "interface_id", "tags", "vpc_id", "subnet_id", "public_addresses",
+        "valid_from", "valid_until",
+    )  # fmt: skip
     order = ["address", _.valid_from.asc(nulls_first=True), "interface_id", "valid_until"]
     for row in columns.order_by(order).to_pyarrow().to_pylist():
         tags = dict(row["tags"] or ())
-        own = {
+        ids = {
             "subnets": {row["subnet_id"]},
             "vpcs": {row["vpc_id"]},
-            "security-groups": guards.get(row["interface_id"] or "", set()),
+            "security-groups": security_groups.get(row["interface_id"] or "", set()),
         }
         names = frozenset(
             name
             for name, group in groups.items()
-            if any(ids & own[kind] for kind, ids in group.ids.items())
-            or any(all(tags.get(key) in values for key, values in one) for one in group.tags)
+            if any(wanted & ids[kind] for kind, wanted in group.ids.items())
+            or any(
+                all(tags.get(key) in values for key, values in tag_set) for tag_set in group.tags
+            )
         )
         for address in {row["address"], *(row["public_addresses"] or ())}:
-            found[address].append((row["valid_from"], row["valid_until"], names))
+            periods[address].append(Period(row["valid_from"], row["valid_until"], names))
             if row["vpc_id"] or row["subnet_id"]:
                 placed.add(address)
-    return found, placed
+    return periods, placed
 
 
-def _networks(
+def _networks_of_places(
     groups: Mapping[str, Group], subnets: ibis.Table, vpcs: ibis.Table
 ) -> dict[str, list[tuple[str, str]]]:
     """The networks of the subnets and VPCs that groups name, as first and last addresses."""
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    networks: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for kind, table, key in (("subnets", subnets, "subnet_id"), ("vpcs", vpcs, "vpc_id")):
-        wanted = {name: g.ids[kind] for name, g in groups.items() if kind in g.ids}
+        wanted = {name: group.ids[kind] for name, group in groups.items() if kind in group.ids}
         if not wanted:
             continue
         rows = table.select(key, cidr=table.cidrs.unnest()).distinct()
         for row in rows.order_by(key, "cidr").to_pyarrow().to_pylist():
             for name, ids in wanted.items():
-                if row[key] in ids and (span := _span(row["cidr"])):
-                    found[name].append(span)
-    return found
+                if row[key] in ids and (network := _first_and_last(row["cidr"])):
+                    networks[name].append(network)
+    return networks
 
 
-def _span(cidr: str | None) -> tuple[str, str] | None:
-    """The first and last address of a network in evidence; None for what is none."""
+def _first_and_last(cidr: str | None) -> tuple[str, str] | None:
+    """The first and last address of a network in evidence; None if it is not a network."""
     try:
         network = ipaddress.ip_network(cidr or "", strict=False)
     except ValueError:
@@ -171,63 +217,65 @@ def _span(cidr: str | None) -> tuple[str, str] | None:
     return str(network[0]), str(network[-1])
 
 
-def _families(
-    networks: Mapping[str, Sequence[tuple[str, str]]], *, by_place: bool
-) -> list[tuple[str, bool, bool, Ranges]]:
-    """(group, IPv6?, not for those whose place is known?, ranges) for each group and family."""
+def _network_sets(
+    networks: Mapping[str, Sequence[tuple[str, str]]], *, unplaced_only: bool
+) -> list[NetworkSet]:
     return [
-        (name, v6, by_place, Ranges(*zip(*mine, strict=True)))
+        NetworkSet(name, is_ipv6, unplaced_only, NetworkIndex(*zip(*family, strict=True)))
         for name, spans in networks.items()
-        for v6 in (False, True)
-        if (mine := [span for span in spans if (":" in span[0]) == v6])
+        for is_ipv6 in (False, True)
+        if (family := [span for span in spans if (":" in span[0]) == is_ipv6])
     ]
 
 
-def _cover(
-    addresses: pa.Array, placed: np.ndarray, spans: list[tuple[str, bool, bool, Ranges]]
+def _match_networks(
+    addresses: pa.Array, is_placed: np.ndarray, networks: list[NetworkSet]
 ) -> list[tuple[frozenset[str], np.ndarray]]:
-    """The sets of groups whose networks hold some of the addresses, each with their places."""
-    packed = keys(addresses.to_pylist())
-    v6 = pc.match_substring(addresses, ":").to_numpy(zero_copy_only=False)
-    names = sorted({name for name, *_rest in spans})
-    found = np.zeros((len(packed), len(names)), dtype=bool)
-    for name, family, by_place, ranges in spans:
-        mine = np.flatnonzero((v6 == family) & ~(placed & by_place))
-        found[mine, names.index(name)] |= ranges.find(packed[mine]) >= 0
-    some = np.flatnonzero(found.any(axis=1))
-    if not len(some):
+    """The sets of groups whose networks contain some addresses, each with their row numbers."""
+    packed = address_keys(addresses.to_pylist())
+    is_ipv6 = pc.match_substring(addresses, ":").to_numpy(zero_copy_only=False)
+    names = sorted({network.group for network in networks})
+    matches = np.zeros((len(packed), len(names)), dtype=bool)
+    for network in networks:
+        eligible = np.flatnonzero(
+            (is_ipv6 == network.is_ipv6) & ~(is_placed & network.unplaced_only)
+        )
+        matches[eligible, names.index(network.group)] |= network.ranges.find(packed[eligible]) >= 0
+    matched = np.flatnonzero(matches.any(axis=1))
+    if not len(matched):
         return []
-    patterns, which = np.unique(found[some], axis=0, return_inverse=True)
+    patterns, which = np.unique(matches[matched], axis=0, return_inverse=True)
     return [
-        (frozenset(np.array(names)[pattern].tolist()), some[which.ravel() == number])
+        (frozenset(np.array(names)[pattern].tolist()), matched[which.ravel() == number])
         for number, pattern in enumerate(patterns)
     ]
 
 
-def _rows(addresses: pa.Array, profile: int) -> pa.Table:
-    always = pa.nulls(len(addresses), TABLE.arrow.field("valid_from").type)
-    which = pa.array(np.full(len(addresses), profile, dtype=np.int32))
-    return pa.table([addresses, always, always, which], schema=TABLE.arrow)
+def _always(addresses: pa.Array, profile: int) -> pa.Table:
+    """Rows of TABLE for addresses that are in the same groups at all times."""
+    no_time = pa.nulls(len(addresses), TABLE.arrow.field("valid_from").type)
+    profiles = pa.array(np.full(len(addresses), profile, dtype=np.int32))
+    return pa.table([addresses, no_time, no_time, profiles], schema=TABLE.arrow)
 
 
-def _in_turn(rows: list[Turn]) -> list[Turn]:
-    """One row for each time in which an address was in the same groups, without gaps.
+def _merge_periods(periods: list[Period]) -> list[Period]:
+    """Merge overlapping periods into consecutive ones of different groups, without gaps.
 
-    When nobody held it, whoever held it last still counts (an instance's last packets come after
-    the call that ends it), and before the first one that one.
+    In a gap the previous assignment still counts (an instance's last packets come after the call
+    that terminates it), and before the first assignment that one does.
     """
-    edges = sorted({edge for since, until, _g in rows for edge in (since, until) if edge})
-    turns: list[Turn] = []
-    for since, until in pairwise([None, *edges, None]):
-        now = [
+    edges = sorted({edge for period in periods for edge in period[:2] if edge})
+    merged: list[Period] = []
+    for start, end in pairwise([None, *edges, None]):
+        current = [
             groups
-            for begun, ended, groups in rows
-            if (begun is None or (since is not None and begun <= since))
-            and (ended is None or (until is not None and ended >= until))
+            for valid_from, valid_until, groups in periods
+            if (valid_from is None or (start is not None and valid_from <= start))
+            and (valid_until is None or (end is not None and valid_until >= end))
         ]
-        groups = _NONE.union(*now)
-        if turns and (not now or turns[-1][2] == groups):
-            turns[-1] = (turns[-1][0], until, turns[-1][2])
-        elif now:
-            turns.append((since if turns else None, until, groups))
-    return turns
+        groups = _NO_GROUPS.union(*current)
+        if merged and (not current or merged[-1].groups == groups):
+            merged[-1] = merged[-1]._replace(valid_until=end)
+        elif current:
+            merged.append(Period(start if merged else None, end, groups))
+    return merged

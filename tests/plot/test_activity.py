@@ -1,4 +1,4 @@
-"""The activity figure: bytes add up, and a beat is a line."""
+"""The traffic figure: bytes add up, and periodic connections form a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AT = pd.Timestamp("2026-09-01 00:00Z")
 
 
 def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
-    """Rows of start and length in minutes, bytes out and in, refused."""
+    """Rows of start and duration in minutes, bytes out and in, rejected."""
     return TABLE.frame(
         {
             "initiator": "10.0.0.5",
@@ -24,12 +24,12 @@ def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
             "service_port": 443,
             "protocol": 6,
             "first_seen": AT + pd.Timedelta(minutes=start),
-            "last_seen": AT + pd.Timedelta(minutes=start + length),
-            "bytes_out": out,
-            "bytes_in": back,
-            "rejected": refused,
+            "last_seen": AT + pd.Timedelta(minutes=start + duration),
+            "bytes_out": bytes_out,
+            "bytes_in": bytes_in,
+            "rejected": rejected,
         }
-        for n, (start, length, out, back, refused) in enumerate(rows)
+        for n, (start, duration, bytes_out, bytes_in, rejected) in enumerate(rows)
     )
 
 
@@ -37,30 +37,30 @@ def test_bytes_each_way_add_up() -> None:
     figure = plot.activity(
         connections((0, 60, 6_000, 900, False), (30, 10, 1_000, 100, False), (90, 0, 50, 0, False))
     )
-    out, back = figure.data[0], figure.data[1]
-    assert (out.name, back.name) == ("bytes out", "bytes in")
-    assert math.isclose(sum(out.y), 7_050, rel_tol=1e-9)
-    assert math.isclose(sum(back.customdata), 1_000, rel_tol=1e-9)
-    assert max(back.y) <= 0  # drawn below
+    bytes_out, bytes_in = figure.data[:2]
+    assert (bytes_out.name, bytes_in.name) == ("bytes out", "bytes in")
+    assert math.isclose(sum(bytes_out.y), 7_050, rel_tol=1e-9)
+    assert math.isclose(sum(bytes_in.customdata), 1_000, rel_tol=1e-9)
+    assert max(bytes_in.y) <= 0  # drawn below the axis
 
 
-def test_a_long_connection_is_spread_evenly_over_its_life() -> None:
-    out = plot.activity(connections((0, 60, 6_000, 0, False))).data[0]
-    assert np.allclose(out.y[:60], 100)
+def test_bytes_are_spread_evenly_over_the_duration() -> None:
+    bytes_out = plot.activity(connections((0, 60, 6_000, 0, False))).data[0]
+    assert np.allclose(bytes_out.y[:60], 100)
 
 
-def test_a_beat_is_a_line() -> None:
+def test_periodic_connections_are_at_one_interval() -> None:
     figure = plot.activity(connections(*((5 * n, 0.5, 100, 100, n == 3) for n in range(20))))
     starts = {trace.name: trace for trace in figure.data[2:]}
-    assert set(starts["connection start"].y) == {5.0}
-    assert list(starts["refused start"].y) == [5.0]
-    assert len(starts["connection start"].x) == 18  # the first has none before it
-    assert starts["refused start"].marker.symbol == "x"
+    assert set(starts["connection"].y) == {5.0}
+    assert list(starts["rejected connection"].y) == [5.0]
+    assert len(starts["connection"].x) == 18  # the first has no interval
+    assert starts["rejected connection"].marker.symbol == "x"
 
 
-def test_the_title_says_what_and_when() -> None:
+def test_the_title_names_hosts_port_and_period() -> None:
     title = plot.activity(connections((0, 1, 1, 1, False), (60, 1, 1, 1, False))).layout.title.text
-    assert "10.0.0.5 to 203.0.113.5 on port 443" in title
+    assert "Traffic from 10.0.0.5 to 203.0.113.5, port 443" in title
     assert "2026-09-01 00:00 to 2026-09-01 01:01 UTC; 2 connections; bytes per minute" in title
 
 
@@ -69,6 +69,20 @@ def test_a_single_connection(rows: list[tuple[float, float, int, int, bool]]) ->
     assert len(plot.activity(connections(*rows)).data) == 2
 
 
-def test_nothing_to_draw_is_said() -> None:
+def test_an_empty_table_states_the_reason() -> None:
     figure = plot.activity(connections())
     assert figure.layout.annotations[0].text == "There are no connections to draw."
+
+
+def test_several_hosts_and_ports_are_counted() -> None:
+    rows = connections((0, 1, 1, 1, False), (5, 1, 1, 1, False))
+    rows["responder"] = ["203.0.113.5", "203.0.113.6"]
+    rows["service_port"] = [443, 80]
+    title = plot.activity(rows).layout.title.text
+    assert "Traffic from 10.0.0.5 to 2 addresses, 2 ports" in title
+
+
+def test_intervals_beyond_the_axis_are_counted() -> None:
+    starts = [*range(0, 300, 5), 3_000]
+    figure = plot.activity(connections(*((start, 0.5, 1, 1, False) for start in starts)))
+    assert figure.layout.yaxis2.title.text.endswith("(1 longer)")

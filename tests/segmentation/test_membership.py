@@ -1,4 +1,4 @@
-"""Who belongs to which of a policy's groups, and when."""
+"""Membership of addresses in groups: by tag, place, security group and network, over time."""
 
 from __future__ import annotations
 
@@ -11,45 +11,46 @@ from flowbench import connections
 from flowbench.enrich import assignments
 from flowbench.loaders.aws import interfaces as network_interfaces
 from flowbench.loaders.aws import subnets, vpcs
-from flowbench.segmentation import membership, policy
-from flowbench.segmentation.membership import Members
+from flowbench.segmentation import parse_policy
+from flowbench.segmentation.membership import Membership, resolve_membership
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def made(
+def resolve(
     text: str,
     *addresses: str,
-    held: list[dict[str, Any]] = (),
-    guards: dict[str, list[str]] | None = None,
+    assigned: list[dict[str, Any]] = (),
+    security_groups: dict[str, list[str]] | None = None,
     networks: dict[str, list[str]] | None = None,
     vpc_networks: dict[str, list[str]] | None = None,
-) -> Members:
+) -> Membership:
     pairs = [{"initiator": "10.0.0.1", "responder": address} for address in addresses]
-    origin = {"source": "s", "line": 1, "item": 1}
+    origin = {"evidence_id": "s", "line": 1, "item": 1}
     inventoried = [
         {"interface_id": name, "security_groups": ids} | origin
-        for name, ids in (guards or {}).items()
+        for name, ids in (security_groups or {}).items()
     ]
     nets = [{"subnet_id": n, "cidrs": c} | origin for n, c in (networks or {}).items()]
     clouds = [{"vpc_id": n, "cidrs": c} | origin for n, c in (vpc_networks or {}).items()]
-    return membership.members(
-        policy.parse(f"groups:\n{text}\nrules: []", "p").groups,
-        ibis.memtable(connections.PAIRS.rows(pairs)),
-        holders=ibis.memtable(assignments.TABLE.rows(held)),
+    return resolve_membership(
+        parse_policy(f"groups:\n{text}\nrules: []", "p").groups,
+        ibis.memtable(connections.SUMMARIES.rows(pairs)),
+        assignments=ibis.memtable(assignments.TABLE.rows(assigned)),
         interfaces=ibis.memtable(network_interfaces.TABLE.rows(inventoried)),
         subnets=ibis.memtable(subnets.TABLE.rows(nets)),
         vpcs=ibis.memtable(vpcs.TABLE.rows(clouds)),
     )
 
 
-def told(found: Members) -> dict[str, list[tuple[Any, Any, list[str]]]]:
-    shown: dict[str, list[tuple[Any, Any, list[str]]]] = {}
-    for row in found.table.to_pylist():
-        turn = row["valid_from"], row["valid_until"], sorted(found.profiles[row["profile"]])
-        shown.setdefault(row["address"], []).append(turn)
-    return shown
+def periods_of(membership: Membership) -> dict[str, list[tuple[Any, Any, list[str]]]]:
+    periods: dict[str, list[tuple[Any, Any, list[str]]]] = {}
+    for row in membership.table.to_pylist():
+        groups = sorted(membership.profiles[row["profile"]])
+        period = row["valid_from"], row["valid_until"], groups
+        periods.setdefault(row["address"], []).append(period)
+    return periods
 
 
 def always(*names: str) -> list[tuple[None, None, list[str]]]:
@@ -57,33 +58,35 @@ def always(*names: str) -> list[tuple[None, None, list[str]]]:
 
 
 def test_networks_and_addresses_of_both_families() -> None:
-    found = made(
+    membership = resolve(
         '  a: {cidrs: [192.0.2.0/25, "2001:db8::/32"]}\n'
         '  b: {addresses: [192.0.2.7, "2001:db8::7"]}',
         "192.0.2.7", "192.0.2.127", "192.0.2.128", "2001:db8::7", "2001:db8:ffff::1", "2001:db9::1",
     )  # fmt: skip
-    assert told(found) == {
+    assert periods_of(membership) == {
         "192.0.2.7": always("a", "b"),
         "192.0.2.127": always("a"),
         "2001:db8::7": always("a", "b"),
         "2001:db8:ffff::1": always("a"),
     }
-    assert (found.count("a"), found.count("b"), found.changing) == (4, 2, [])
+    assert (membership.count("a"), membership.count("b"), membership.changing) == (4, 2, [])
 
 
-def test_all_of_ipv6_holds_no_ipv4() -> None:
-    found = made('  six: {cidrs: "::/0"}\n  four: {cidrs: 0.0.0.0/0}', "192.0.2.1", "2001:db8::1")
-    assert told(found)["192.0.2.1"] == always("four")
-    assert told(found)["2001:db8::1"] == always("six")
+def test_the_whole_of_ipv6_contains_no_ipv4() -> None:
+    membership = resolve(
+        '  six: {cidrs: "::/0"}\n  four: {cidrs: 0.0.0.0/0}', "192.0.2.1", "2001:db8::1"
+    )
+    assert periods_of(membership)["192.0.2.1"] == always("four")
+    assert periods_of(membership)["2001:db8::1"] == always("six")
 
 
-def test_what_is_no_address_belongs_nowhere() -> None:
-    assert told(made("  a: {cidrs: 0.0.0.0/0}", "nonsense", "1.2.3.4.5")) == {
+def test_invalid_addresses_are_in_no_group() -> None:
+    assert periods_of(resolve("  a: {cidrs: 0.0.0.0/0}", "nonsense", "1.2.3.4.5")) == {
         "10.0.0.1": always("a")
     }
 
 
-def test_tags_all_of_a_set_any_of_the_sets_and_nothing_but_equal() -> None:
+def test_all_tags_of_a_set_must_be_equal_in_any_of_the_sets() -> None:
     text = """
   shop: {tags: {app: shop, env: [prod, test]}}
   odd: {tags: [{app: "' OR 1=1 --"}, {"<b>": "*"}]}"""
@@ -95,43 +98,43 @@ def test_tags_all_of_a_set_any_of_the_sets_and_nothing_but_equal() -> None:
         ("10.0.0.6", {"<b>": "anything"}),
         ("10.0.0.7", {"<b>": "*"}),
     ]
-    held = [{"address": address, "tags": list(one.items())} for address, one in tags]
-    assert told(made(text, held=held)) == {
+    assigned = [{"address": address, "tags": list(one.items())} for address, one in tags]
+    assert periods_of(resolve(text, assigned=assigned)) == {
         "10.0.0.2": always("shop"),
         "10.0.0.5": always("odd"),
         "10.0.0.7": always("odd"),
     }
 
 
-def test_subnets_vpcs_guards_and_public_addresses() -> None:
+def test_subnets_vpcs_security_groups_and_public_addresses() -> None:
     text = "  s: {subnets: subnet-1}\n  v: {vpcs: vpc-1}\n  g: {security-groups: sg-1}"
-    held = [
+    assigned = [
         {"address": "10.0.0.2", "subnet_id": "subnet-1", "vpc_id": "vpc-1",
          "interface_id": "eni-a", "public_addresses": ["198.51.100.2"]},
         {"address": "10.0.0.3", "subnet_id": "subnet-2", "vpc_id": "vpc-1",
          "interface_id": "eni-b"},
     ]  # fmt: skip
-    found = made(text, held=held, guards={"eni-b": ["sg-2", "sg-1"]})
-    assert told(found) == {
+    membership = resolve(text, assigned=assigned, security_groups={"eni-b": ["sg-2", "sg-1"]})
+    assert periods_of(membership) == {
         "10.0.0.2": always("s", "v"),
         "198.51.100.2": always("s", "v"),
         "10.0.0.3": always("g", "v"),
     }
 
 
-def test_who_has_no_known_place_lies_where_the_networks_are() -> None:
-    """Another VPC may have the same network: a known place counts more than an address."""
+def test_addresses_without_known_subnet_are_placed_by_network() -> None:
+    """Several VPCs may have the same network: a known VPC takes precedence over the address."""
     text = "  s: {subnets: subnet-1}\n  v: {vpcs: vpc-1}"
-    held = [
+    assigned = [
         {"address": "10.0.0.2", "subnet_id": "subnet-9", "vpc_id": "vpc-9"},
         {"address": "10.0.0.3", "known_from": "logs", "interface_id": "eni-x"},
     ]
-    found = made(
-        text, "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.7.1", "2001:db8::9", held=held,
+    membership = resolve(
+        text, "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.7.1", "2001:db8::9", assigned=assigned,
         networks={"subnet-1": ["10.0.0.0/24", "2001:db8::/64", "no network"]},
         vpc_networks={"vpc-1": ["10.0.0.0/16"]},
     )  # fmt: skip
-    assert told(found) == {
+    assert periods_of(membership) == {
         "10.0.0.1": always("s", "v"),
         "10.0.0.3": always("s", "v"),
         "10.0.0.4": always("s", "v"),
@@ -140,9 +143,9 @@ def test_who_has_no_known_place_lies_where_the_networks_are() -> None:
     }
 
 
-def test_an_address_that_changed_hands_changes_groups() -> None:
+def test_a_reassigned_address_changes_groups() -> None:
     text = "  a: {tags: {t: a}}\n  b: {tags: {t: b}}\n  net: {cidrs: 10.0.0.0/24}"
-    held = [
+    assigned = [
         {"address": "10.0.0.2", "tags": [("t", "a")], "valid_until": NOON},
         {"address": "10.0.0.2", "tags": [("t", "b")], "valid_from": NOON + HOUR},
         {"address": "10.0.0.3", "tags": [("t", "a")], "valid_until": NOON},
@@ -151,23 +154,23 @@ def test_an_address_that_changed_hands_changes_groups() -> None:
         {"address": "10.9.0.5", "tags": [("t", "a")], "valid_until": NOON},
         {"address": "10.9.0.5", "tags": [("t", "c")], "valid_from": NOON},
     ]
-    found = made(text, "10.0.0.2", "10.0.0.3", held=held)
-    assert told(found) == {
+    membership = resolve(text, "10.0.0.2", "10.0.0.3", assigned=assigned)
+    assert periods_of(membership) == {
         "10.0.0.1": always("net"),
-        # Between the two, the last packets are the first one's.
+        # In the gap, late packets belong to the first assignment.
         "10.0.0.2": [(None, NOON + HOUR, ["a", "net"]), (NOON + HOUR, None, ["b", "net"])],
         "10.0.0.3": always("a", "net"),
         "10.0.0.4": always("a"),
         "10.9.0.5": [(None, NOON, ["a"])],
     }
-    assert found.changing == ["10.0.0.2", "10.9.0.5"]
-    assert found.count("a") == 4
+    assert membership.changing == ["10.0.0.2", "10.9.0.5"]
+    assert membership.count("a") == 4
 
 
-def test_two_at_the_same_time_count_both() -> None:
-    held = [
+def test_simultaneous_assignments_count_both() -> None:
+    assigned = [
         {"address": "10.0.0.2", "vpc_id": "vpc-1", "interface_id": "eni-1"},
         {"address": "10.0.0.2", "vpc_id": "vpc-2", "interface_id": "eni-2", "valid_from": NOON},
     ]
-    found = made("  a: {vpcs: vpc-1}\n  b: {vpcs: vpc-2}", held=held)
-    assert told(found)["10.0.0.2"] == [(None, NOON, ["a"]), (NOON, None, ["a", "b"])]
+    membership = resolve("  a: {vpcs: vpc-1}\n  b: {vpcs: vpc-2}", assigned=assigned)
+    assert periods_of(membership)["10.0.0.2"] == [(None, NOON, ["a"]), (NOON, None, ["a", "b"])]
