@@ -1,24 +1,23 @@
-"""What AWS knows of an account by itself: the inventory of a region, API events, GuardDuty alerts.
+"""API requests for a region's inventory, CloudTrail's event history and GuardDuty's findings.
 
-An inventory is what there is at the moment of asking: take it early. CloudTrail's own event history
-holds management events of 90 days, each in the region where it happened (IAM's and other global
-services' in us-east-1); GuardDuty keeps findings for 90 days.
+An inventory has the state at the time of the request: fetch it early. CloudTrail's event history
+has the management events of the last 90 days, each in the region where it happened (those of IAM
+and other global services in us-east-1); GuardDuty keeps findings for 90 days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
-from flowbench.fetch import aws
-from flowbench.fetch.bucket_layout import LATE, Period
-from flowbench.fetch.requests import Question, settled, slices
+from flowbench.fetch.aws import ApiResponse, AwsSession, translate_errors
+from flowbench.fetch.bucket_layout import MAX_DELIVERY_DELAY, Period
+from flowbench.fetch.requests import ApiRequest, is_complete, split_period
 
-HISTORY = timedelta(days=90)
+EVENT_HISTORY = timedelta(days=90)
 
-_CALLS = {  # and the list in the answer
+_DESCRIBE_CALLS = {  # and the list in the response
     "network_interfaces": "NetworkInterfaces",
     "instances": "Reservations",
     "subnets": "Subnets",
@@ -27,108 +26,118 @@ _CALLS = {  # and the list in the answer
     "flow_logs": "FlowLogs",
     "nat_gateways": "NatGateways",
 }
-_SLICE = timedelta(hours=6)  # two requests a second of 50 events: short enough to take up
+_SPAN = timedelta(hours=6)  # of 50 events per page and two pages a second: short enough to resume
+_GUARDDUTY_PAGE = 50  # the most that GetFindings accepts
 
 
-def regions(account: aws.Account, names: tuple[str, ...]) -> list[str]:
-    """The regions to ask: those named, all that the account uses for 'all', else the profile's.
+def list_regions(session: AwsSession, names: tuple[str, ...]) -> list[str]:
+    """Return the regions named, all of the account's for 'all', the profile's for none.
 
-    Raises Refused when there is none.
+    Raises AwsRequestError when there is none.
     """
     if names == ("all",):
-        client = account.client("ec2", account.session.region_name or "us-east-1")
-        with aws.asking("ec2:DescribeRegions", "the account's regions"):
-            return sorted(found["RegionName"] for found in client.describe_regions()["Regions"])
-    return list(dict.fromkeys(names)) or [account.client("ec2").meta.region_name]
+        client = session.client("ec2", session.default_region)
+        with translate_errors("ec2:DescribeRegions", "the account's regions"):
+            return sorted(region["RegionName"] for region in client.describe_regions()["Regions"])
+    return list(dict.fromkeys(names)) or [session.client("ec2").meta.region_name]
 
 
-def inventory(account: aws.Account, region: str) -> Iterator[Question]:
-    """What there is in a region now: interfaces, instances, VPCs and what belongs to them.
-
-    One question for each call (``describe-network-interfaces`` …).
-    """
+def inventory_requests(session: AwsSession, region: str) -> Iterator[ApiRequest]:
+    """Yield a request for each describe call: interfaces, instances, VPCs and their settings."""
     now = datetime.now(UTC)
-    client = account.client("ec2", region)
-    for call, document in _CALLS.items():
+    client = session.client("ec2", region)
+    for call, merged_list in _DESCRIBE_CALLS.items():
         name = f"describe-{call.replace('_', '-')}"
-        pages = partial(
-            client.get_paginator(f"describe_{call}").paginate, PaginationConfig={"PageSize": 1000}
+        paginator = client.get_paginator(f"describe_{call}")
+        yield _to_request(
+            session,
+            region,
+            f"inventory {name}",
+            name,
+            f"ec2:Describe{call.title().replace('_', '')}",
+            partial(paginator.paginate, PaginationConfig={"PageSize": 1000}),
+            time=now,
+            merged_list=merged_list,
         )
-        action = "".join(word.capitalize() for word in call.split("_"))
-        yield _question(
-            account, region, f"inventory {name}", name, f"ec2:Describe{action}", pages,
-            now=now, document=document,
-        )  # fmt: skip
 
 
-def cloudtrail(account: aws.Account, region: str, period: Period) -> Iterator[Question]:
-    """Management events of a period from the event history, in spans of six hours."""
-    client = account.client("cloudtrail", region)
+def cloudtrail_requests(session: AwsSession, region: str, period: Period) -> Iterator[ApiRequest]:
+    """Yield requests for a period's management events in the event history, six hours each."""
+    client = session.client("cloudtrail", region)
     now = datetime.now(UTC)
-    earliest = now - HISTORY
-    for since, until in slices(period, _SLICE):
+    earliest = now - EVENT_HISTORY
+    for since, until in split_period(period, _SPAN):
         if until <= earliest or since >= now:
             continue
-        pages = partial(
-            client.get_paginator("lookup_events").paginate,
-            StartTime=max(since, earliest),
-            EndTime=until - timedelta(seconds=1),  # itself included; events have whole seconds
+        paginator = client.get_paginator("lookup_events")
+        end = until - timedelta(seconds=1)  # EndTime is inclusive; events have whole seconds
+        complete = since >= earliest and is_complete(until, MAX_DELIVERY_DELAY["cloudtrail"])
+        yield _to_request(
+            session,
+            region,
+            f"cloudtrail {since:%Y-%m-%d %H:%M}",
+            f"lookup-events-{since:%Y%m%dT%HZ}",
+            "cloudtrail:LookupEvents",
+            partial(paginator.paginate, StartTime=max(since, earliest), EndTime=end),
+            time=None if complete else now,
+            since=since.isoformat(),
+            until=until.isoformat(),
+            complete=complete,
         )
-        complete = settled(until, LATE["cloudtrail"]) and since >= earliest
-        yield _question(
-            account, region,
-            f"cloudtrail {since:%Y-%m-%d %H:%M}", f"lookup-events-{since:%Y%m%dT%HZ}",
-            "cloudtrail:LookupEvents", pages, now=None if complete else now,
-            since=since.isoformat(), until=until.isoformat(), complete=complete,
-        )  # fmt: skip
 
 
-def guardduty(account: aws.Account, region: str, period: Period) -> Iterator[Question]:
-    """GuardDuty findings updated since a period began, archived ones too, as they are now."""
-    client = account.client("guardduty", region)
+def guardduty_requests(session: AwsSession, region: str, period: Period) -> Iterator[ApiRequest]:
+    """Yield the request for GuardDuty findings updated since a period began, archived ones too."""
+    client = session.client("guardduty", region)
     since = round(period.since.timestamp() * 1000)
     criteria = {"Criterion": {"updatedAt": {"GreaterThanOrEqual": since}}}
 
-    def answers() -> Iterator[dict[str, Any]]:
+    def send() -> Iterator[ApiResponse]:
         for detectors in client.get_paginator("list_detectors").paginate():
             for detector in detectors["DetectorIds"]:
                 pages = client.get_paginator("list_findings").paginate(
                     DetectorId=detector,
                     FindingCriteria=criteria,
-                    PaginationConfig={"PageSize": 50},  # what get_findings takes
+                    PaginationConfig={"PageSize": _GUARDDUTY_PAGE},
                 )
                 for page in pages:
                     if ids := page["FindingIds"]:
                         yield client.get_findings(DetectorId=detector, FindingIds=ids)
 
-    yield _question(
-        account, region, "guardduty", "get-findings",
-        "guardduty:ListDetectors, guardduty:ListFindings and guardduty:GetFindings", answers,
-        now=datetime.now(UTC), since=period.since.isoformat(),
-    )  # fmt: skip
+    yield _to_request(
+        session,
+        region,
+        "guardduty",
+        "get-findings",
+        "guardduty:ListDetectors, guardduty:ListFindings and guardduty:GetFindings",
+        send,
+        time=datetime.now(UTC),
+        since=period.since.isoformat(),
+    )
 
 
-def _question(
-    account: aws.Account,
+def _to_request(
+    session: AwsSession,
     region: str,
-    what: str,
+    description: str,
     name: str,
     action: str,
-    answers: Any,
+    send: Callable[[], Iterable[ApiResponse]],
     *,
-    now: datetime | None,
-    document: str | None = None,
-    **details: Any,
-) -> Question:
-    """A question to one region; with ``now`` the answer holds for that moment only."""
-    asked = f"-{now:%Y%m%dT%H%M%SZ}" if now else ""
-    owner = account.caller["account"]
-    return Question(
-        unit=f"{what} {owner}/{region}{asked}",
-        what=f"{what} in {region}",
+    time: datetime | None,
+    merged_list: str | None = None,
+    **details: object,
+) -> ApiRequest:
+    """Return a request to one region; with ``time`` its response holds for that time only."""
+    suffix = f"-{time:%Y%m%dT%H%M%SZ}" if time else ""
+    owner = session.caller["account"]
+    return ApiRequest(
+        item_id=f"{description} {owner}/{region}{suffix}",
+        description=f"{description} in {region}",
         action=action,
-        names=["live", owner or "account", region, f"{name}{asked}"],
-        answers=answers,
-        document=document,
-        details={"account": owner, "region": region, **details},
+        region=region,
+        names=["live", owner or "account", region, f"{name}{suffix}"],
+        send=send,
+        merged_list=merged_list,
+        details={"account": owner, **details},
     )

@@ -1,14 +1,14 @@
-"""AWS through boto3: sessions, clients, and what went wrong in words that say what to do.
+"""AWS access through boto3: sessions, clients, and errors that name the remedy.
 
-Nothing here is asked unless the user called for a fetch. Credentials are boto3's own affair: its
-chain finds them (environment, profile, SSO, instance role); they are never read or kept here.
-Importing this without boto3 raises InputError.
+Only a fetch sends requests. boto3's credential chain finds the credentials (environment, profile,
+SSO, instance role); this module never reads or stores them. Importing it without boto3 raises
+InputError.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,50 +26,69 @@ try:
 except ImportError:
     raise InputError("fetching needs boto3: pip install 'flowbench[aws]'") from None
 
-_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-WORKERS = 16  # requests at the same time
+ApiResponse = Mapping[str, Any]  # a response of boto3, which is untyped
 
-# An answer that began and did not end: the next may.
-BROKEN_OFF = {
-    "IncompleteReadError", "ResponseStreamingError", "ReadTimeoutError", "ConnectionClosedError",
-}  # fmt: skip
-_DENIED = {
-    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
-    "AllAccessDisabled", "403", "Forbidden",
-}  # fmt: skip
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-_NOBODY = {
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnrecognizedClientException", "AuthFailure",
-    "InvalidClientTokenId", "InvalidToken", "MissingAuthenticationToken",
-}  # fmt: skip
-_ELSEWHERE = {
-    "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
-    "301",
-}  # fmt: skip
-_NOT_THERE = {"NoSuchBucket", "ResourceNotFoundException"}
-_BUSY = {
-    "Throttling", "ThrottlingException", "RequestLimitExceeded", "SlowDown", "503",
-    "TooManyRequestsException", "ServiceUnavailable", "ServiceUnavailableException",
-}  # fmt: skip
-_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
+WORKERS = 16  # concurrent requests
+
+_BOTO_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+
+# The response began and did not end: a retry may succeed.
+INTERRUPTED = frozenset(
+    ("IncompleteReadError", "ResponseStreamingError", "ReadTimeoutError", "ConnectionClosedError")
+)
+_CODES = {
+    "denied": "AccessDenied AccessDeniedException UnauthorizedOperation AuthorizationError"
+    " AllAccessDisabled 403 Forbidden",
+    "expired": "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired",
+    "unknown credentials": "InvalidAccessKeyId SignatureDoesNotMatch UnrecognizedClientException"
+    " AuthFailure InvalidClientTokenId InvalidToken MissingAuthenticationToken",
+    "other region": "PermanentRedirect AuthorizationHeaderMalformed"
+    " IllegalLocationConstraintException 301",
+    "throttled": "Throttling ThrottlingException RequestLimitExceeded SlowDown 503"
+    " TooManyRequestsException ServiceUnavailable ServiceUnavailableException",
+    "no bucket": "NoSuchBucket",
+    "no resource": "ResourceNotFoundException",
+    "no object": "NoSuchKey 404",
+    "archived": "InvalidObjectState",
+    "changed": "PreconditionFailed 412",
+    "clock": "RequestTimeTooSkewed",
+}
+_REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+_MESSAGES = {  # of the reasons whose message needs nothing but the subject and the code
+    "expired": "the AWS credentials have expired: sign in again and repeat the command",
+    "unknown credentials": "AWS does not know these credentials ({code}): check the profile",
+    "throttled": "{subject}: AWS throttles requests ({code}): wait, then repeat the command",
+    "no bucket": "{subject}: no such bucket",
+    "no resource": "{subject}: no such resource; check its name and --region",
+    "no object": "{subject}: no such object; it was deleted after it was listed",
+    "archived": "{subject}: archived; restore it first (aws s3api restore-object)",
+    "changed": "{subject}: changed since it was listed; repeat the command",
+    "clock": "AWS rejects requests because this machine's clock is wrong: set the clock",
+}
+_OTHERS_MAY_SUCCEED = ("denied", "no object", "archived", "changed")  # the rest is fatal
+_NEEDED_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
 
 
-class Refused(InputError):
-    """AWS said no to one request; ``code`` is its own word for it."""
+class AwsRequestError(InputError):
+    """AWS rejected a request or did not answer; ``code`` is AWS's error code or boto3's class.
+
+    An empty code means that no request can succeed.
+    """
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
 
     @property
-    def everywhere(self) -> bool:
-        """Whether the next request would end the same way."""
-        return self.code in _EXPIRED | _NOBODY | _ELSEWHERE | _BUSY | _NOT_THERE | {""}
+    def is_fatal(self) -> bool:
+        """Whether every further request would fail in the same way."""
+        reason = _REASONS.get(self.code)
+        return not self.code or (reason is not None and reason not in _OTHERS_MAY_SUCCEED)
 
 
 @dataclass
-class Account:
-    """Who asks, and where: a profile, a region and an endpoint, each None for boto3's default."""
+class AwsSession:
+    """A profile, a region and an endpoint, each None for boto3's default, and their clients."""
 
     profile: str | None = None
     region: str | None = None
@@ -77,13 +96,18 @@ class Account:
     _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def session(self) -> Any:
-        """The boto3 session. Raises Refused for an unknown profile."""
-        with asking("sts:GetCallerIdentity", "the profile"):
+    def boto3_session(self) -> Any:
+        """The boto3 session. Raises AwsRequestError for an unknown profile."""
+        with translate_errors("sts:GetCallerIdentity", "the profile"):
             return boto3.Session(profile_name=self.profile, region_name=self.region)
 
+    @property
+    def default_region(self) -> str:
+        """The region for requests that concern the whole account."""
+        return self.boto3_session.region_name or "us-east-1"
+
     def client(self, service: str, region: str | None = None) -> Any:
-        """A client for a service that retries, slows down when told to, and may be shared."""
+        """Return the client of a service, which retries, adapts its rate and is thread-safe."""
         if (service, region) in self._clients:
             return self._clients[service, region]
         config = Config(
@@ -94,104 +118,90 @@ class Account:
             user_agent_extra=f"flowbench/{__version__}",
         )
         try:
-            with asking(f"{service}:*", f"the {service} service"):
-                made = self.session.client(
+            with translate_errors(f"{service}:*", f"the {service} service"):
+                client = self.boto3_session.client(
                     service,
                     region_name=region or self.region,
                     endpoint_url=self.endpoint,
                     config=config,
                 )
         except ValueError:
-            raise InputError("that is no endpoint: write --endpoint-url https://HOST") from None
-        self._clients[service, region] = made
-        return made
+            raise InputError("invalid endpoint: write --endpoint-url https://HOST") from None
+        self._clients[service, region] = client
+        return client
 
     @cached_property
     def caller(self) -> dict[str, str | None]:
-        """The account and the ARN of who asks; both None where STS does not tell."""
-        region = self.session.region_name or "us-east-1"
+        """The account and ARN of the calling identity; both None where STS denies the request."""
         try:
-            found = self.client("sts", region).get_caller_identity()
-        except _ERRORS:
-            found = {}
-        return {"account": found.get("Account"), "arn": found.get("Arn")}
+            identity = self.client("sts", self.default_region).get_caller_identity()
+        except _BOTO_ERRORS:
+            identity = {}
+        return {"account": identity.get("Account"), "arn": identity.get("Arn")}
 
-    def about(self) -> dict[str, str | None]:
-        """What the custody log keeps of it: no secret."""
-        at = urlsplit(self.endpoint or "")
+    def describe(self) -> dict[str, str | None]:
+        """Return the caller and the endpoint for the custody log, without secrets."""
+        url = urlsplit(self.endpoint or "")
+        host = url.netloc.rpartition("@")[2]
         return {
             "caller": self.caller["arn"],
-            "endpoint": f"{at.scheme}://{at.netloc.rpartition('@')[2]}" if self.endpoint else None,
+            "endpoint": f"{url.scheme}://{host}" if self.endpoint else None,
         }
 
 
 @contextmanager
-def asking(action: str, what: str) -> Iterator[None]:
-    """Around requests that need an IAM action: boto3's errors come out as one that says what to do.
+def translate_errors(action: str, subject: str) -> Iterator[None]:
+    """Turn boto3's errors inside the block into AwsRequestError.
 
-    ``what`` names the thing asked for. Raises Refused.
+    Args:
+        action: The IAM action that the requests need.
+        subject: What the requests are for; it begins the message.
     """
     try:
         yield
-    except _ERRORS as error:
-        raise explained(error, action, what) from error
+    except _BOTO_ERRORS as error:
+        raise translate_error(error, action, subject) from error
 
 
-def explained(error: Exception, action: str, what: str) -> Refused:
-    """A boto3 error as one that names the thing, the reason and the remedy."""
+def translate_error(error: Exception, action: str, subject: str) -> AwsRequestError:
+    """Return an error whose message has the subject, the reason and the remedy."""
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
         name = type(error).__name__
-        return Refused(_library(error, what), name if name in BROKEN_OFF else "")
+        code = name if name in INTERRUPTED else ""
+        return AwsRequestError(_client_side_message(error, subject), code)
     code = str(response.get("Error", {}).get("Code", ""))
     text = str(response.get("Error", {}).get("Message", ""))
-    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    if code in _DENIED:
-        named = _ACTION.search(text)
-        needed = named[1] if named else action
-        more = "; a requester-pays bucket says the same: then --requester-pays"
-        return Refused(
-            f"{what}: access denied; this identity needs {needed}"
-            + (more if action.startswith("s3:") else ""),
-            code,
-        )
-    if code in _EXPIRED:
-        return Refused("the AWS credentials have expired: sign in anew and run it again", code)
-    if code in _NOBODY:
-        return Refused(f"AWS does not know these credentials ({code}): check the profile", code)
-    if code in _ELSEWHERE:
-        there = headers.get("x-amz-bucket-region")
-        remedy = f"--region {there}" if there else "give its region with --region"
-        return Refused(f"{what} lies in another region: {remedy}", code)
-    if code in _BUSY:
-        return Refused(f"{what}: AWS is throttling ({code}); wait, then run the same again", code)
-    if code == "NoSuchBucket":
-        return Refused(f"{what}: there is no such bucket", code)
-    if code == "ResourceNotFoundException":
-        return Refused(f"{what}: there is no such thing; check its name and --region", code)
-    if code in ("NoSuchKey", "404"):
-        return Refused(f"{what}: it is gone", code)
-    if code == "InvalidObjectState":
-        return Refused(f"{what}: archived; restore it first (aws s3api restore-object)", code)
-    if code in ("PreconditionFailed", "412"):
-        return Refused(f"{what}: it changed since it was listed; run the same again", code)
-    if code == "RequestTimeTooSkewed":
-        return Refused("this machine's clock is wrong, and AWS does not accept that", "")
-    return Refused(f"{what}: AWS says {code or 'no'}: {text[:200]}", code)
+    reason = _REASONS.get(code, "")
+    if reason == "denied":
+        needed = _NEEDED_ACTION.search(text)
+        message = f"{subject}: access denied; this identity needs {needed[1] if needed else action}"
+        if action.startswith("s3:"):
+            message += ", or the bucket is requester-pays: then use --requester-pays"
+    elif reason == "other region":
+        headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region")
+        remedy = f"use --region {region}" if region else "give its region with --region"
+        message = f"{subject} is in another region: {remedy}"
+    elif reason:
+        message = _MESSAGES[reason].format(subject=subject, code=code)
+    else:
+        message = f"{subject}: AWS error {code or 'without a code'}: {text[:200]}"
+    return AwsRequestError(message, code)
 
 
-def _library(error: Exception, what: str) -> str:
-    """The errors of boto3 itself: nothing came back, or nothing was sent."""
+def _client_side_message(error: Exception, subject: str) -> str:
+    """Return the message for an error of boto3 itself: no request was sent or answered."""
     name = type(error).__name__
     if "Credential" in name or "SSO" in name or "Token" in name:
         return (
-            "no AWS credentials that work: sign in (aws sso login, aws configure), set AWS_PROFILE,"
+            "no valid AWS credentials: sign in (aws sso login, aws configure), set AWS_PROFILE,"
             f" or give --profile ({name})"
         )
     if name == "ProfileNotFound":
         return f"{str(error)[:200]}: see `aws configure list-profiles`"
     if name in ("NoRegionError", "InvalidRegionError"):
-        return "no AWS region that can be used: give --region, or set AWS_DEFAULT_REGION"
+        return "no valid AWS region: give --region, or set AWS_DEFAULT_REGION"
     if name in ("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"):
-        return f"{what}: AWS cannot be reached; check the network, the region and --endpoint-url"
-    return f"{what}: {name}: {str(error)[:200]}"
+        return f"{subject}: cannot reach AWS; check the network, the region and --endpoint-url"
+    return f"{subject}: {name}: {str(error)[:200]}"

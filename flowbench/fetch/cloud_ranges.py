@@ -1,4 +1,4 @@
-"""AWS's list of its address ranges, brought from AWS when the user asks for it, and only then."""
+"""Download of AWS's published address ranges, on request."""
 
 from __future__ import annotations
 
@@ -12,48 +12,54 @@ from pathlib import Path
 import platformdirs
 
 from flowbench.errors import InputError
+from flowbench.io import atomic
 from flowbench.loaders.geo import cloud_ranges
+from flowbench.text import format_date
 
 URL = "https://ip-ranges.amazonaws.com/ip-ranges.json"
 
-_LARGEST = 64 << 20  # bytes; it has 2 MB
-_PATIENCE = 30  # seconds without an answer
+_MAX_BYTES = 64 << 20  # the list has 2 MB
+_TIMEOUT = 30  # seconds
 
 
 def fetch(folder: Path | None = None, *, url: str | None = None) -> Path:
-    """Bring the list of the day into a folder, the user's cache otherwise, and say where it is.
+    """Download the current list and return its path; ingest it as any evidence.
 
-    Its name holds the day of its publication; a list that is there already is written again. Load
-    it into a case as any evidence. Raises InputError when it cannot be had, or is no such list.
+    The file name has the date of publication; the list of the same date is replaced.
+
+    Args:
+        folder: Where to write it; the user's cache by default.
+        url: Another place of the list.
+
+    Raises:
+        InputError: The list cannot be downloaded or written, or the response is no such list.
     """
     url = url or URL
     folder = folder or platformdirs.user_cache_path("flowbench")
     try:
-        with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310  # the caller's
-            raw = answer.read(_LARGEST + 1)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:  # noqa: S310  # the caller's
+            raw = response.read(_MAX_BYTES + 1)
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise InputError(
-            f"{url} cannot be had: {getattr(error, 'reason', None) or error}. Bring the file by"
-            " other means and `flowbench ingest` it"
+            f"cannot download {url}: {getattr(error, 'reason', None) or error}. Copy the file here"
+            " by other means and `flowbench ingest` it"
         ) from error
-    published = _published(raw)
+    published = _parse_publication(raw)
     if published is None:
-        raise InputError(f"what {url} answered is no list of address ranges")
-    path = folder / f"aws-ip-ranges-{published:%Y-%m-%d}.json"
-    aside = path.with_suffix(".aside")
+        raise InputError(f"the response of {url} is not a list of address ranges")
+    path = folder / f"aws-ip-ranges-{format_date(published)}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(raw)
-        aside.replace(path)
+        atomic.write_bytes(path, raw)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     return path
 
 
-def _published(raw: bytes) -> datetime | None:
-    """When a list was published; None for bytes that are none, or of which some are missing."""
+def _parse_publication(raw: bytes) -> datetime | None:
+    """Return when a list was published; None for an incomplete list or anything else."""
     try:
-        records = cloud_ranges.matches(json.loads(raw)) if len(raw) <= _LARGEST else None
+        records = cloud_ranges.matches(json.loads(raw)) if len(raw) <= _MAX_BYTES else None
     except (ValueError, RecursionError):
         return None
     first = next((record for record in records or () if isinstance(record, dict)), None)

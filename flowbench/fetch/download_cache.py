@@ -1,14 +1,14 @@
-"""Where fetched files lie in a case, and the index that tells where each came from.
+"""The download cache of a case: its fetched files, and an index of where each came from.
 
-    case/evidence/fetched/        the files, exactly as AWS gave them, and nothing else
-    case/evidence/fetched.jsonl   the index: a line for each thing fetched, with its files
-    case/evidence/aside/          what is not whole yet; emptied when the next fetch starts
+    case/evidence/fetched/        the files, exactly as AWS delivered them, and nothing else
+    case/evidence/fetched.jsonl   the index: a line for each fetched item, with its files
+    case/evidence/incomplete/     unfinished downloads; emptied when the next fetch starts
 
-The names of objects are chosen by whoever can write to the bucket: one that is not plain, or that
-another took, is given a name made of a digest instead. A file that is there is never written again:
-an object that changed becomes a second file. The index line is written before the file is given
-its name, so that no fetched file is without one; where a crash came between, the file is fetched
-again.
+An item is an S3 object or an API request; a request may have several files. Object names are
+chosen by whoever can write to the bucket: a name that is not portable, or that another item has, is
+replaced by a digest. A file is never overwritten: an object that changed becomes a second file. The
+index line is written before the file gets its final name, so that every fetched file has one; a
+crash in between makes the next fetch download the file again.
 """
 
 from __future__ import annotations
@@ -23,175 +23,204 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import filelock
+from typing import NamedTuple
 
 from flowbench.errors import CaseError
+from flowbench.io import atomic
 
-_PLAIN = re.compile(r"[A-Za-z0-9_=][A-Za-z0-9_=+@,.-]{0,119}")
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
-_LONGEST = 400  # characters of a path in the case
-_ENDING = re.compile(r"(\.[a-z0-9]{1,8}){1,2}$")
+_PORTABLE_NAME = re.compile(r"[A-Za-z0-9_=][A-Za-z0-9_=+@,.-]{0,119}")
+_RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
+_MAX_PATH = 400  # characters of a path in the case
+_SUFFIXES = re.compile(r"(\.[a-z0-9]{1,8}){1,2}$")
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A file that came whole and waits aside for its name."""
+class StagedFile:
+    """A complete download that waits for its final name."""
 
-    aside: Path
-    file: str  # its path under the shelf's root
+    staging_path: Path
+    path: str  # under the cache's root
     size: int
     sha256: str
 
 
-class Shelf:
-    """The fetched files of a case. One fetch at a time; see ``opened``."""
+class CachedFile(NamedTuple):
+    """A file as the index records it."""
+
+    path: str  # under the cache's root
+    size: int
+
+
+class CachedItem(NamedTuple):
+    """An item as the index records it."""
+
+    item_id: str
+    files: list[CachedFile]
+
+
+class DownloadCache:
+    """The fetched files of a case. One fetch at a time: see ``locked``."""
 
     def __init__(self, case: Path) -> None:
         self.case = case
         self.root = case / "evidence" / "fetched"
         self.index = case / "evidence" / "fetched.jsonl"
-        self._aside = case / "evidence" / "aside"
-        self._guard = threading.Lock()
-        self._count = 0
-        self._known: dict[str, list[tuple[str, int]]] = {}  # a unit's files and their lengths
-        self._taken: dict[str, str] = {}
+        self._staging = case / "evidence" / "incomplete"
+        self._lock = threading.Lock()
+        self._staged_count = 0
+        self._items: dict[str, list[CachedFile]] = {}
+        self._path_owners: dict[str, str] = {}  # case-folded path to item
         self._folders: set[str] = set()
-        self._cut_short = False
-        self._read()
+        self._has_partial_line = False
+        self._read_index()
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Make ready to keep files; nobody else may meanwhile. Raises CaseError."""
-        lock = filelock.FileLock(self.case / "fetch.lock")
+    def locked(self) -> Iterator[None]:
+        """Lock the cache against other processes and prepare it for writing. Raises CaseError."""
         try:
-            with lock.acquire(timeout=0):
-                shutil.rmtree(self._aside, ignore_errors=True)
+            with atomic.lock(
+                self.case / "fetch.lock", f"another fetch into {self.case} is running"
+            ):
+                shutil.rmtree(self._staging, ignore_errors=True)
                 self.root.mkdir(parents=True, exist_ok=True)
-                self._aside.mkdir(exist_ok=True)
-                self._read()
+                self._staging.mkdir(exist_ok=True)
+                self._read_index()
                 try:
                     yield
                 finally:
-                    shutil.rmtree(self._aside, ignore_errors=True)
-        except filelock.Timeout:
-            raise CaseError(f"another fetch into {self.case} is under way: wait for it") from None
+                    shutil.rmtree(self._staging, ignore_errors=True)
         except OSError as error:
             raise CaseError(f"cannot write to {self.case}: {error.strerror}") from error
 
-    def has(self, unit: str) -> bool:
-        """Whether a thing was fetched and its files are still there, as long as they were."""
-        files = self._known.get(unit)
-        return files is not None and all(_length(self.root / file) == size for file, size in files)
+    def has_item(self, item_id: str) -> bool:
+        """Whether an item was fetched and all its files exist with their recorded sizes."""
+        files = self._items.get(item_id)
+        return files is not None and all(
+            _size(self.root / file.path) == file.size for file in files
+        )
 
-    def place(self, names: list[str], unit: str) -> str:
-        """The path for a file called ``names`` (folders and name): always one under the root.
+    def reserve_path(self, names: list[str], item_id: str) -> str:
+        """Return a path for an item's file, always one under the cache's root.
 
-        Plain and free names stay as they are. The first two are the source's own (``s3``, bucket).
+        Portable names that no other item has stay as they are.
+
+        Args:
+            names: The wanted folders and file name; the source chooses the first two
+                (``s3``, bucket).
+            item_id: The item.
         """
-        with self._guard:
-            return self._place(names, unit)
+        with self._lock:
+            path = "/".join(names)
+            is_usable = _are_portable(names) and len(path) <= _MAX_PATH
+            if not (is_usable and self._is_free(path, item_id)):
+                suffixes = _SUFFIXES.search(names[-1])
+                identity = f"{item_id}\n{path}".encode("utf-8", "surrogatepass")
+                digest = hashlib.sha256(identity).hexdigest()[:24]
+                base = [name if _are_portable([name]) else "~" for name in names[:2]]
+                path = "/".join(
+                    [*base, "~renamed", digest + (suffixes.group() if suffixes else "")]
+                )
+            self._claim(path, item_id)
+            return path
 
-    def _place(self, names: list[str], unit: str) -> str:
-        path = "/".join(names)
-        if not (_all_plain(names) and len(path) <= _LONGEST and self._free(path, unit)):
-            ending = _ENDING.search(names[-1])
-            known = f"{unit}\n{path}".encode("utf-8", "surrogatepass")
-            digest = hashlib.sha256(known).hexdigest()[:24]
-            base = [name if _all_plain([name]) else "~" for name in names[:2]]
-            path = "/".join([*base, "~odd", digest + (ending.group() if ending else "")])
-        self._take(path, unit)
-        return path
+    def new_staging_path(self) -> Path:
+        """Return a new path for an unfinished download."""
+        with self._lock:
+            self._staged_count += 1
+            return self._staging / f"{self._staged_count}.part"
 
-    def aside(self) -> Path:
-        """A new place for a file that is not whole yet."""
-        with self._guard:
-            self._count += 1
-            return self._aside / f"{self._count}.part"
+    def store(self, item_id: str, files: list[StagedFile], **details: object) -> None:
+        """Add an item to the index and give its files their final names.
 
-    def keep(self, unit: str, files: list[Arrived], **details: Any) -> None:
-        """Write a thing into the index and give its files their names."""
+        Args:
+            item_id: The item.
+            files: Its complete downloads.
+            details: Further fields of the index line.
+        """
         entry = {
-            "unit": unit,
-            "files": [{"file": f.file, "size": f.size, "sha256": f.sha256} for f in files],
+            "item_id": item_id,
+            "files": [{"file": f.path, "size": f.size, "sha256": f.sha256} for f in files],
             "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
             **details,
         }
         line = json.dumps(entry, sort_keys=True) + "\n"
-        with self._guard:
-            with self.index.open("ab") as index:  # a line that a crash cut short ends here
-                index.write(b"\n" * self._cut_short + line.encode())
-            self._cut_short = False
+        with self._lock:
+            with self.index.open("ab") as index:  # ends a line that a crash left unfinished
+                index.write(b"\n" * self._has_partial_line + line.encode())
+            self._has_partial_line = False
             for file in files:
-                target = self.root / file.file
+                target = self.root / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                file.aside.replace(target)
-            self._known[unit] = [(file.file, file.size) for file in files]
+                file.staging_path.replace(target)
+            self._items[item_id] = [CachedFile(file.path, file.size) for file in files]
 
-    def state(self) -> dict[str, Any]:
-        """The index's length and digest, for the custody log: it only ever grows."""
+    def index_state(self) -> dict[str, object]:
+        """Return the index's length and SHA-256 for the custody log: it only ever grows."""
         if not self.index.exists():
             return {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
         with self.index.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return {"bytes": file.tell(), "sha256": digest}
 
-    def _read(self) -> None:
-        self._known, self._taken, self._folders = {}, {}, set()
+    def _read_index(self) -> None:
+        self._items, self._path_owners, self._folders = {}, {}, set()
         if not self.index.exists():
             return
         with self.index.open("rb") as index:
             line = b""
             for line in index:
-                if entry := _entry(line):
-                    files = [(file["file"], file["size"]) for file in entry["files"]]
-                    self._known[entry["unit"]] = files
-                    for file, _ in files:
-                        self._take(file, entry["unit"])
-        self._cut_short = bool(line) and not line.endswith(b"\n")
+                if item := _parse_item(line):
+                    self._items[item.item_id] = item.files
+                    for file in item.files:
+                        self._claim(file.path, item.item_id)
+        self._has_partial_line = bool(line) and not line.endswith(b"\n")
 
-    def _free(self, path: str, unit: str) -> bool:
-        """Whether no other thing has the path, on disks that do not tell upper from lower case."""
+    def _is_free(self, path: str, item_id: str) -> bool:
+        """Whether no other item has the path, on case-insensitive file systems either."""
         folded = path.casefold()
-        if self._taken.get(folded, unit) != unit or folded in self._folders:
+        if self._path_owners.get(folded, item_id) != item_id or folded in self._folders:
             return False
-        if any(folder in self._taken for folder in _folders(folded)):
+        if any(folder in self._path_owners for folder in _parent_folders(folded)):
             return False
-        return folded in self._taken or not (self.root / path).exists()
+        return folded in self._path_owners or not (self.root / path).exists()
 
-    def _take(self, path: str, unit: str) -> None:
+    def _claim(self, path: str, item_id: str) -> None:
         folded = path.casefold()
-        self._taken.setdefault(folded, unit)
-        self._folders.update(_folders(folded))
+        self._path_owners.setdefault(folded, item_id)
+        self._folders.update(_parent_folders(folded))
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def _parse_item(line: bytes) -> CachedItem | None:
+    """Return the item of an index line, or None for a damaged line."""
     try:
         entry = json.loads(line)
-        good = isinstance(entry["unit"], str) and all(
-            isinstance(file["file"], str) and isinstance(file["size"], int)
-            for file in entry["files"]
-        )
+        files = [CachedFile(file["file"], file["size"]) for file in entry["files"]]
+        item = CachedItem(entry["item_id"], files)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return entry if good else None
+    is_intact = isinstance(item.item_id, str) and all(
+        isinstance(file.path, str) and isinstance(file.size, int) for file in files
+    )
+    return item if is_intact else None
 
 
-def _all_plain(names: list[str]) -> bool:
+def _are_portable(names: list[str]) -> bool:
+    """Whether every file system takes the names."""
     return all(
-        _PLAIN.fullmatch(name) and not name.endswith(".") and not _RESERVED.fullmatch(name)
+        _PORTABLE_NAME.fullmatch(name)
+        and not name.endswith(".")
+        and not _RESERVED_NAME.fullmatch(name)
         for name in names
     )
 
 
-def _folders(path: str) -> list[str]:
+def _parent_folders(path: str) -> list[str]:
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(1, len(names))]
 
 
-def _length(path: Path) -> int:
+def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except (OSError, ValueError):  # a name in a damaged index may be none at all
+    except (OSError, ValueError):  # a damaged index may hold an impossible name
         return -1

@@ -1,69 +1,80 @@
-"""What came of a fetch, and its entry in the custody log."""
+"""The result of a fetch, and its entry in the custody log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flowbench.errors import CaseError, FlowbenchError, StoppedError
-from flowbench.fetch.aws import Account
+from flowbench.fetch.aws import AwsSession
 from flowbench.fetch.bucket_layout import Period
-from flowbench.fetch.download_cache import Shelf
+from flowbench.fetch.download_cache import DownloadCache
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from flowbench.case import Case
 
-_FAILURES_KEPT = 1000  # in the custody log, which every command reads whole
+Progress = Callable[[int, int, str], None]  # done, total, what
+
+_FAILURES_LOGGED = 1000  # every command reads the whole custody log
 
 
 @dataclass
-class Done:
-    """What came of a fetch: things fetched, their bytes, those that were here, and the refused."""
+class FetchResult:
+    """What a fetch downloaded, found in the cache, and failed to download."""
 
-    fetched: int = 0
-    size: int = 0
-    here: int = 0
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    fetched: int = 0  # items: S3 objects or API requests
+    size: int = 0  # bytes fetched
+    cached: int = 0  # items fetched before
+    failures: list[tuple[str, str]] = field(default_factory=list)  # item, reason
     notes: list[str] = field(default_factory=list)
 
 
-class Prepared(Protocol):
-    """What is about to be fetched."""
+class FetchPlan(Protocol):
+    """The items that a fetch would download."""
 
-    account: Account
+    session: AwsSession
     source: str
     period: Period | None
 
-    def details(self) -> dict[str, Any]:
-        """What else the custody log should hold of it."""
+    def summary(self, case: Case) -> pd.DataFrame:
+        """Return what would be downloaded, and what the case already has."""
+
+    def details(self) -> Mapping[str, object]:
+        """Return further fields for the custody log."""
 
     def notes(self) -> list[str]:
-        """What the user should know about it, in sentences."""
+        """Return what the user should know before the download, as sentences."""
+
+    def download(self, cache: DownloadCache, result: FetchResult, progress: Progress = ...) -> None:
+        """Download the items that are not cached, and count them in ``result``."""
 
 
 @contextmanager
-def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
-    """Around a fetch into a case: it ends in the custody log, however it ends.
+def record_fetch(case: Case, cache: DownloadCache, plan: FetchPlan) -> Iterator[FetchResult]:
+    """Lock the download cache and log the fetch in the custody log, whatever its outcome.
 
-    Raises CaseError when the case cannot be written, its log was changed or another fetch is under
-    way, StoppedError when the user stopped it.
+    Raises:
+        CaseError: The case cannot be written, its custody log was changed, or another fetch runs.
+        StoppedError: The user stopped the fetch.
     """
     case.log.refresh()
     if problems := case.log.check():
         raise CaseError(
-            f"the custody log was changed ({problems[0]}): fetch nothing more into this case;"
-            f" `flowbench verify {case.path}` tells all"
+            f"the custody log was changed ({problems[0]}): do not fetch into this case;"
+            f" `flowbench verify {case.path}` lists every problem"
         )
-    done, outcome, period = Done(notes=prepared.notes()), "done", prepared.period
-    with shelf.opened():
+    result, outcome, period = FetchResult(notes=plan.notes()), "done", plan.period
+    with cache.locked():
         try:
-            yield done
+            yield result
         except KeyboardInterrupt:
             outcome = "stopped"
             raise StoppedError(
-                "stopped. What came whole is kept; the same command takes up the rest"
+                "stopped. Complete downloads are kept; the same command fetches the rest"
             ) from None
         except FlowbenchError as error:
             outcome = str(error)
@@ -72,20 +83,20 @@ def recorded(case: Case, shelf: Shelf, prepared: Prepared) -> Iterator[Done]:
             outcome = type(error).__name__
             raise
         finally:
-            done.failed.sort()
+            result.failures.sort()
             case.log.append(
                 "fetch",
-                source=prepared.source,
+                source=plan.source,
                 since=period.since.isoformat() if period else None,
                 until=period.until.isoformat() if period else None,
                 outcome=outcome,
-                fetched=done.fetched,
-                bytes=done.size,
-                here=done.here,
-                failed=[list(pair) for pair in done.failed[:_FAILURES_KEPT]],
-                failures=len(done.failed),
-                notes=done.notes,
-                index=shelf.state(),
-                **prepared.account.about(),
-                **prepared.details(),
+                fetched=result.fetched,
+                bytes=result.size,
+                cached=result.cached,
+                failed=[list(pair) for pair in result.failures[:_FAILURES_LOGGED]],
+                failures=len(result.failures),
+                notes=result.notes,
+                index=cache.index_state(),
+                **plan.session.describe(),
+                **plan.details(),
             )

@@ -1,24 +1,22 @@
-"""One way in to everything that can be fetched: prepare, look at it, bring it."""
+"""The entry point of every fetch: prepare a plan, review it, download it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbench.errors import InputError
-from flowbench.fetch import account as aws_account
-from flowbench.fetch import bucket_layout, cloudwatch_logs, s3
-from flowbench.fetch.aws import Account
-from flowbench.fetch.download_cache import Shelf
-from flowbench.fetch.outcome import Done, recorded
-from flowbench.fetch.requests import Questions
+from flowbench.fetch import account, bucket_layout, cloudwatch_logs
+from flowbench.fetch.aws import AwsSession
+from flowbench.fetch.bucket_layout import Period
+from flowbench.fetch.download_cache import DownloadCache
+from flowbench.fetch.outcome import FetchPlan, FetchResult, Progress, record_fetch
+from flowbench.fetch.requests import ApiPlan
+from flowbench.fetch.s3_listing import plan_s3_download
 
 if TYPE_CHECKING:
     from flowbench.case import Case
-
-Progress = Callable[[int, int, str], None]
 
 
 def prepare(
@@ -26,86 +24,98 @@ def prepare(
     *,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
-    account: Account | None = None,
+    session: AwsSession | None = None,
     kinds: tuple[str, ...] = bucket_layout.KINDS,
     regions: tuple[str, ...] = (),
     requester_pays: bool = False,
     progress: Progress = lambda *_: None,
-) -> s3.Plan | Questions:
-    """Find out what there is to fetch; nothing is written. ``bring`` then brings it.
+) -> FetchPlan:
+    """List what there is to fetch; write nothing. ``download`` then fetches it.
 
-    ``source`` is ``s3://BUCKET/FOLDER``, ``logs://GROUP``, ``inventory``, ``cloudtrail`` or
-    ``guardduty``. All but an inventory need ``since`` (UTC; ``until`` is now when left out).
-    ``kinds`` and ``requester_pays`` are for S3; ``regions`` are for the last three: those of the
-    account with ('all',), the profile's by default. Both results have ``summary(case)``, a frame
-    of what there is to fetch, and ``notes()``. Raises InputError when the source or the period
-    cannot be used, and Refused, one of its kind, when AWS refuses.
+    Args:
+        source: ``s3://BUCKET/FOLDER``, ``logs://GROUP``, ``inventory``, ``cloudtrail`` or
+            ``guardduty``.
+        since: The start of the period (UTC), required for all but an inventory.
+        until: Its end (UTC, exclusive); now by default.
+        session: The AWS profile, region and endpoint.
+        kinds: For S3: the kinds of evidence to list.
+        regions: For the last three: their regions, ('all',) for all of the account's, the
+            profile's by default.
+        requester_pays: For S3: accept the charges of a requester-pays bucket.
+        progress: Called with (folders listed, folders known, source).
+
+    Raises:
+        InputError: The source or the period cannot be used.
+        AwsRequestError: AWS rejects a request.
     """
-    account = account or Account()
+    session = session or AwsSession()
+    period = _parse_period(source, since, until)
+    if "://" in source and (len(regions) > 1 or "all" in regions):
+        raise InputError("a bucket or log group is in one region: give --region once")
+    if len(regions) == 1 and regions != ("all",):
+        session.region = regions[0]
+    if source.startswith("s3://") and period is not None:
+        return plan_s3_download(
+            session, source, period, kinds=kinds, requester_pays=requester_pays, progress=progress
+        )
+    return _plan_requests(session, source, period, regions)
+
+
+def _parse_period(
+    source: str, since: str | datetime | None, until: str | datetime | None
+) -> Period | None:
+    """Return the period of a source, None for an inventory. Raises InputError."""
     if source == "inventory":
         if since or until:
-            raise InputError("an inventory is of now: leave the period out")
-        period = None
-    elif not source.startswith(("s3://", "logs://")) and source not in ("cloudtrail", "guardduty"):
-        raise InputError(f"{source} is nothing to fetch from: see `flowbench fetch --help`")
-    elif since is None:
-        raise InputError("--from is missing: when does the period begin?")
-    else:
-        period = bucket_layout.period(since, until)
-    if "://" in source and (len(regions) > 1 or "all" in regions):
-        raise InputError("this lies in one region: give --region once")
-    if len(regions) == 1 and regions != ("all",):
-        account.region = regions[0]
-    if source.startswith("s3://"):
-        assert period is not None  # only an inventory has none
-        return s3.plan(
-            account,
-            source,
-            period,
-            kinds=kinds,
-            requester_pays=requester_pays,
-            progress=progress,
-        )
-    return _questions(account, source, period, regions)
+            raise InputError("an inventory has the present state: omit the period")
+        return None
+    if not source.startswith(("s3://", "logs://")) and source not in ("cloudtrail", "guardduty"):
+        raise InputError(f"{source}: unknown source; see `flowbench fetch --help`")
+    if since is None:
+        raise InputError("--from is missing: give the start of the period")
+    return bucket_layout.parse_period(since, until)
 
 
-def _questions(
-    account: Account, source: str, period: bucket_layout.Period | None, regions: tuple[str, ...]
-) -> Questions:
-    asked = Questions(account, source, period)
+def _plan_requests(
+    session: AwsSession, source: str, period: Period | None, regions: tuple[str, ...]
+) -> ApiPlan:
+    plan = ApiPlan(session, source, period)
     if period is None:
-        for region in aws_account.regions(account, regions):
-            asked.questions += aws_account.inventory(account, region)
+        for region in account.list_regions(session, regions):
+            plan.requests += account.inventory_requests(session, region)
     elif source == "guardduty":
-        for region in aws_account.regions(account, regions):
-            asked.questions += aws_account.guardduty(account, region, period)
+        for region in account.list_regions(session, regions):
+            plan.requests += account.guardduty_requests(session, region, period)
     elif source == "cloudtrail":
-        asked.workers = 1  # its limit is two requests a second
-        for region in aws_account.regions(account, regions):
-            asked.questions += aws_account.cloudtrail(account, region, period)
-        if period.since < datetime.now(UTC) - aws_account.HISTORY:
-            asked.said.append(
-                "CloudTrail's own history reaches back 90 days: ask the trail's bucket for more"
+        plan.workers = 1  # LookupEvents is limited to two requests a second
+        for region in account.list_regions(session, regions):
+            plan.requests += account.cloudtrail_requests(session, region, period)
+        if period.since < datetime.now(UTC) - account.EVENT_HISTORY:
+            plan.remarks.append(
+                "CloudTrail's event history has 90 days: fetch older events from the trail's bucket"
             )
     else:
-        asked.questions += cloudwatch_logs.questions(account, source, period)
-    return asked
+        plan.requests += cloudwatch_logs.log_group_requests(session, source, period)
+    return plan
 
 
-def bring(case: Case, prepared: s3.Plan | Questions, progress: Progress = lambda *_: None) -> Done:
-    """Bring what was prepared into the case's evidence; what is there already is left out.
+def download(case: Case, plan: FetchPlan, progress: Progress = lambda *_: None) -> FetchResult:
+    """Download what a plan lists and the case does not have; what is complete is kept.
 
-    Loads nothing: ``case.ingest(folder(case))`` does. ``progress`` is called with (done, of, what):
-    bytes for S3, questions otherwise. Raises CaseError when the case cannot be written or another
-    fetch is under way, Refused when AWS refuses everything, InputError when the user stopped it;
-    what came whole is kept each time.
+    This ingests nothing: ``case.ingest(download_folder(case))`` does. ``progress`` is called with
+    (done, total, what), in bytes for S3, in requests otherwise.
+
+    Raises:
+        CaseError: The case cannot be written, or another fetch runs.
+        AwsRequestError: AWS rejects every request.
+        StoppedError: The user stopped it.
     """
-    shelf = Shelf(case.path)
-    with recorded(case, shelf, prepared) as done:
-        prepared.bring(shelf, done, progress)
-    return done
+    cache = DownloadCache(case.path)
+    with record_fetch(case, cache, plan) as result:
+        plan.download(cache, result, progress)
+    return result
 
 
-def folder(case: Case) -> Path:
-    """Where the case's fetched files lie."""
-    return Shelf(case.path).root
+def download_folder(case: Case) -> Path:
+    """Return the folder of the case's fetched files."""
+    return DownloadCache(case.path).root

@@ -1,17 +1,16 @@
-"""What AWS's APIs answer, kept as they answered it, times as ISO 8601.
+"""API requests, whose responses are stored unchanged but for times, which become ISO 8601.
 
-Answers without an end are one a line, packed; those of describe calls are one JSON document, their
-pages put together, as the AWS CLI prints them. A question is one unit on the shelf: it is there
-whole, in one file or in several, or not at all.
+The pages of open-ended responses are stored one per line, in gzip files; those of describe calls
+are merged into one JSON document, as the AWS CLI prints them. A request is one item of the download
+cache: it is there complete, in one or several files, or not at all.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,157 +19,168 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from flowbench.fetch import aws, task_queue
+from flowbench.fetch import task_queue
+from flowbench.fetch.aws import ApiResponse, AwsSession, translate_errors
 from flowbench.fetch.bucket_layout import Period
-from flowbench.fetch.download_cache import Arrived, Shelf
-from flowbench.fetch.outcome import Done
+from flowbench.fetch.download_cache import DownloadCache, StagedFile
+from flowbench.fetch.outcome import FetchResult, Progress
+from flowbench.io import atomic
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-LARGEST = 128 << 20  # bytes of text in one file: a JSON file is held whole when it is loaded
+MAX_FILE_BYTES = 128 << 20  # of text: the loader holds a whole JSON file in memory
 
-_LEFT_OUT = ("ResponseMetadata", "nextToken", "NextToken")  # about the transport, not the answer
+_TRANSPORT_FIELDS = ("ResponseMetadata", "nextToken", "NextToken")  # not content
 
 
 @dataclass(frozen=True)
-class Question:
-    """One thing to ask an API, and where its answers go."""
+class ApiRequest:
+    """One paginated request to an AWS API, and where its responses are stored."""
 
-    unit: str  # what it is known by: asked once, unless it says when it was asked
-    what: str  # for people
+    item_id: str  # equal for equal requests; it has the time where the response holds only then
+    description: str
     action: str  # the IAM action that it needs
-    names: list[str]  # folders and name of the file, without an ending
-    answers: Callable[[], Iterable[dict[str, Any]]]
-    document: str | None = None  # the list in the answers, where they make one document
-    details: dict[str, Any] = field(default_factory=dict)  # for the index
+    region: str
+    names: list[str]  # folders and file name without suffix
+    send: Callable[[], Iterable[ApiResponse]]  # returns the pages
+    merged_list: str | None = None  # the list in each page, if the pages become one document
+    details: Mapping[str, object] = field(default_factory=dict)  # for the index
 
 
 @dataclass
-class Questions:
-    """What is about to be asked of AWS's APIs."""
+class ApiPlan:
+    """The API requests that a fetch would send."""
 
-    account: aws.Account
+    session: AwsSession
     source: str
     period: Period | None
-    questions: list[Question] = field(default_factory=list)
-    workers: int = 4  # FilterLogEvents has some ten requests a second, for all of an account
-    said: list[str] = field(default_factory=list)
+    requests: list[ApiRequest] = field(default_factory=list)
+    workers: int = 4  # FilterLogEvents allows some ten requests a second in an account
+    remarks: list[str] = field(default_factory=list)
 
     def summary(self, case: Case) -> pd.DataFrame:
-        """A row per question: what is asked, region, here (whether it was answered before)."""
-        shelf = Shelf(case.path)
-        rows = [(q.what, q.details["region"], shelf.has(q.unit)) for q in self.questions]
-        return pd.DataFrame(rows, columns=["what", "region", "here"])
+        """Return a row per request: request, region, cached (whether it was sent before)."""
+        cache = DownloadCache(case.path)
+        rows = [(r.description, r.region, cache.has_item(r.item_id)) for r in self.requests]
+        return pd.DataFrame(rows, columns=["request", "region", "cached"])
 
-    def details(self) -> dict[str, Any]:
-        """What the custody log holds of it besides."""
-        return {"regions": sorted({q.details["region"] for q in self.questions})}
+    def details(self) -> Mapping[str, object]:
+        """Return further fields for the custody log."""
+        return {"regions": sorted({request.region for request in self.requests})}
 
     def notes(self) -> list[str]:
-        """What the user should know about it, in sentences."""
-        return self.said
+        """Return what the user should know before the download, as sentences."""
+        return self.remarks
 
-    def bring(
-        self, shelf: Shelf, done: Done, progress: Callable[[int, int, str], None] = lambda *_: None
+    def download(
+        self, cache: DownloadCache, result: FetchResult, progress: Progress = lambda *_: None
     ) -> None:
-        """Ask what was not answered yet and keep the answers; called in ``record.recorded``.
+        """Send the requests that are not cached and store the responses.
 
-        ``progress`` is called with (questions answered, of questions, ""). Raises Refused.
+        Call it inside ``outcome.record_fetch``. ``progress`` is called with (requests done, total,
+        ""). Raises AwsRequestError when no request can succeed.
         """
-        todo = [question for question in self.questions if not shelf.has(question.unit)]
-        done.here = len(self.questions) - len(todo)
-        tasks = [(question.what, partial(_answer, question, shelf)) for question in todo]
-        task_queue.run(
-            tasks, done, workers=self.workers, tick=lambda count: progress(count, len(todo), "")
+        pending = [request for request in self.requests if not cache.has_item(request.item_id)]
+        result.cached = len(self.requests) - len(pending)
+        task_queue.run_tasks(
+            [(request.description, partial(_download, request, cache)) for request in pending],
+            result,
+            workers=self.workers,
+            on_progress=lambda count: progress(count, len(pending), ""),
         )
 
 
-def slices(period: Period, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
-    """The spans of one length, counted from 1970, that a period touches: always the same ones."""
-    start = datetime(1970, 1, 1, tzinfo=UTC)
-    at = start + (period.since - start) // length * length
-    while at < period.until:
-        yield at, at + length
-        at += length
+def split_period(period: Period, length: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the spans of a fixed length, counted from 1970, that overlap a period.
+
+    Equal periods and overlapping ones share their spans, so that none is requested twice.
+    """
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    start = epoch + (period.since - epoch) // length * length
+    while start < period.until:
+        yield start, start + length
+        start += length
 
 
-def settled(until: datetime, late: timedelta) -> bool:
-    """Whether nothing more is to be expected of what happened before ``until``."""
-    return until + late <= datetime.now(UTC)
+def is_complete(until: datetime, delivery_delay: timedelta) -> bool:
+    """Whether no more records of the time before ``until`` are to be delivered."""
+    return until + delivery_delay <= datetime.now(UTC)
 
 
-def _answer(question: Question, shelf: Shelf, stop: threading.Event) -> int:
-    files: list[Arrived] = []
-    asides: list[Path] = []
-    write = _document if question.document else _lines
+def _download(request: ApiRequest, cache: DownloadCache, stop: threading.Event) -> int:
+    """Send a request and store its responses; return their bytes. Raises AwsRequestError."""
+    files: list[StagedFile] = []
+    staging_paths: list[Path] = []
+    write = _write_document if request.merged_list else _write_lines
     try:
-        with aws.asking(question.action, question.what):
-            for aside, ending in write(question, shelf, stop, asides):
+        with translate_errors(request.action, request.description):
+            for path, suffix in write(request, cache, stop, staging_paths):
                 number = f"-{len(files) + 1}" if files else ""
-                names = [*question.names[:-1], f"{question.names[-1]}{number}{ending}"]
-                with aside.open("rb") as file:
-                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                    files.append(
-                        Arrived(aside, shelf.place(names, question.unit), file.tell(), sha256)
-                    )
-        shelf.keep(question.unit, files, source=question.what, **question.details)
+                names = [*request.names[:-1], f"{request.names[-1]}{number}{suffix}"]
+                final_path = cache.reserve_path(names, request.item_id)
+                sha256 = atomic.sha256_file(path)
+                files.append(StagedFile(path, final_path, path.stat().st_size, sha256))
+        cache.store(
+            request.item_id,
+            files,
+            source=request.description,
+            region=request.region,
+            **request.details,
+        )
     finally:
-        for aside in asides:
-            aside.unlink(missing_ok=True)
+        for path in staging_paths:
+            path.unlink(missing_ok=True)
     return sum(file.size for file in files)
 
 
-def _lines(
-    question: Question, shelf: Shelf, stop: threading.Event, asides: list[Path]
+def _write_lines(
+    request: ApiRequest, cache: DownloadCache, stop: threading.Event, staging_paths: list[Path]
 ) -> Iterator[tuple[Path, str]]:
-    """The answers in files of no more than ``LARGEST`` and one answer; the same bytes each time."""
-    answers = iter(question.answers())
-    answer = next(answers, None)
-    while answer is not None:
-        asides.append(shelf.aside())
+    """Write a page per line, deterministically; begin a new file after ``MAX_FILE_BYTES``."""
+    pages = iter(request.send())
+    page = next(pages, None)
+    while page is not None:
+        staging_paths.append(cache.new_staging_path())
         size = 0
         with (
-            asides[-1].open("xb") as raw,
+            staging_paths[-1].open("xb") as raw,
             gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as file,
         ):
-            while answer is not None and size < LARGEST:
+            while page is not None and size < MAX_FILE_BYTES:
                 if stop.is_set():
-                    raise task_queue.Stopped
-                size += file.write(_json(_content(answer)) + b"\n")
-                answer = next(answers, None)
-        yield asides[-1], ".jsonl.gz"
+                    raise task_queue.TaskStopped
+                content = {k: v for k, v in page.items() if k not in _TRANSPORT_FIELDS}
+                size += file.write(_to_json(content) + b"\n")
+                page = next(pages, None)
+        yield staging_paths[-1], ".jsonl.gz"
 
 
-def _document(
-    question: Question, shelf: Shelf, stop: threading.Event, asides: list[Path]
+def _write_document(
+    request: ApiRequest, cache: DownloadCache, stop: threading.Event, staging_paths: list[Path]
 ) -> Iterator[tuple[Path, str]]:
-    """The answers as one document: the loader looks for formats of flow logs in plain ones."""
-    name = question.document or ""
-    asides.append(shelf.aside())
-    with asides[-1].open("xb") as file:
-        file.write(b"{" + _json(name) + b": [")
-        before = b"\n"
-        for answer in question.answers():
-            for item in answer[name]:
+    """Write all pages as one document, uncompressed: there the loader finds flow log formats."""
+    name = request.merged_list or ""
+    staging_paths.append(cache.new_staging_path())
+    with staging_paths[-1].open("xb") as file:
+        file.write(b"{" + _to_json(name) + b": [")
+        separator = b"\n"
+        for page in request.send():
+            for item in page[name]:
                 if stop.is_set():
-                    raise task_queue.Stopped
-                file.write(before + _json(item))
-                before = b",\n"
+                    raise task_queue.TaskStopped
+                file.write(separator + _to_json(item))
+                separator = b",\n"
         file.write(b"\n]}\n")
-    yield asides[-1], ".json"
+    yield staging_paths[-1], ".json"
 
 
-def _content(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name not in _LEFT_OUT}
-
-
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, default=_iso)
+def _to_json(value: object) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, default=_to_json_value)
     return text.encode("utf-8", "backslashreplace")
 
 
-def _iso(value: Any) -> Any:
+def _to_json_value(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     return value.hex() if isinstance(value, bytes) else str(value)

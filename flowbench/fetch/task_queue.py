@@ -1,4 +1,4 @@
-"""Many small tasks in a few threads, which end well however they end."""
+"""A bounded queue of download tasks for a pool of threads."""
 
 from __future__ import annotations
 
@@ -7,60 +7,73 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
-from flowbench.fetch.aws import Refused
-from flowbench.fetch.outcome import Done
+from flowbench.fetch.aws import AwsRequestError
+from flowbench.fetch.outcome import FetchResult
 
-Task = Callable[[threading.Event], int]  # gives the bytes that came; stops when told to
+Task = Callable[[threading.Event], int]  # returns the bytes fetched; ends when the event is set
 
-_AHEAD = 4  # tasks that wait for each thread: there may be a million
-_HOPELESS = 50  # refused, and none had: the others will be refused too
-
-
-class Stopped(Exception):
-    """A task was told to stop."""
+_QUEUED_PER_WORKER = 4  # there may be a million tasks
+_MAX_FAILURES = 50  # with no success among them: the rest would fail too
 
 
-def run(
-    tasks: Iterable[tuple[str, Task]], done: Done, *, workers: int, tick: Callable[[int], None]
+class TaskStopped(Exception):
+    """A task ended because its stop event was set."""
+
+
+def run_tasks(
+    tasks: Iterable[tuple[str, Task]],
+    result: FetchResult,
+    *,
+    workers: int,
+    on_progress: Callable[[int], None],
 ) -> None:
-    """Run tasks (name, what to do) and count what came of them in ``done``.
+    """Run tasks, each with the name of its item, and count their outcomes in ``result``.
 
-    One that AWS refuses stands in ``done.failed`` and stops no other, unless it would refuse all of
-    them. ``tick`` is called again and again with the number that ended. Raises Refused; on any
-    exception, Ctrl-C too, the tasks under way are stopped and waited for.
+    A request that AWS rejects is listed in ``result.failures`` and does not stop the others,
+    unless every request would be rejected. On any exception, Ctrl-C included, running tasks are
+    stopped and awaited.
+
+    Args:
+        tasks: Pairs of an item's name and the task that fetches it.
+        result: Counts what was fetched and lists what failed.
+        workers: The number of threads.
+        on_progress: Called repeatedly with the number of tasks that ended.
+
+    Raises:
+        AwsRequestError: Every further request would fail in the same way.
     """
     stop = threading.Event()
-    left, ended = iter(tasks), 0
-    waiting: dict[Future[int], str] = {}
+    remaining, ended = iter(tasks), 0
+    running: dict[Future[int], str] = {}
     with ThreadPoolExecutor(workers) as pool:
         try:
             while True:
-                for name, task in islice(left, workers * _AHEAD - len(waiting)):
-                    waiting[pool.submit(task, stop)] = name
-                if not waiting:
+                for name, task in islice(remaining, workers * _QUEUED_PER_WORKER - len(running)):
+                    running[pool.submit(task, stop)] = name
+                if not running:
                     return
-                ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                for job in ready:
-                    _note(job, waiting.pop(job), done)
-                ended += len(ready)
-                tick(ended)
+                finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    _count(future, running.pop(future), result)
+                ended += len(finished)
+                on_progress(ended)
         finally:
             stop.set()
             pool.shutdown(cancel_futures=True)
-            came = [job.result() for job in waiting if _came(job)]
-            done.fetched += len(came)
-            done.size += sum(came)
+            sizes = [future.result() for future in running if _has_succeeded(future)]
+            result.fetched += len(sizes)
+            result.size += sum(sizes)
 
 
-def _note(job: Future[int], name: str, done: Done) -> None:
+def _count(future: Future[int], name: str, result: FetchResult) -> None:
     try:
-        done.size += job.result()
-        done.fetched += 1
-    except Refused as refused:
-        done.failed.append((name, str(refused)))
-        if refused.everywhere or (len(done.failed) >= _HOPELESS and not done.fetched):
+        result.size += future.result()
+        result.fetched += 1
+    except AwsRequestError as error:
+        result.failures.append((name, str(error)))
+        if error.is_fatal or (len(result.failures) >= _MAX_FAILURES and not result.fetched):
             raise
 
 
-def _came(job: Future[int]) -> bool:
-    return job.done() and not job.cancelled() and job.exception() is None
+def _has_succeeded(future: Future[int]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None

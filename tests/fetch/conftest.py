@@ -22,8 +22,12 @@ import botocore.loaders
 import pytest
 from moto.server import ThreadedMotoServer
 
+from flowbench import fetch
 from flowbench.case import Case
-from flowbench.fetch.aws import Account
+from flowbench.fetch.aws import AwsSession
+from flowbench.fetch.bucket_layout import parse_period
+from flowbench.fetch.outcome import FetchResult
+from flowbench.fetch.s3_listing import plan_s3_download
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 HEADER = (
@@ -31,14 +35,17 @@ HEADER = (
     " start end action log-status\n"
 )
 ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+NOON = 1788264000  # 2026-09-01T12:00Z
+PERIOD = parse_period("2026-09-01T12:00", "2026-09-01T13:00")
 
 
-MODELS = botocore.loaders.create_loader()  # of the services: read once, not for each session
+MODELS = botocore.loaders.create_loader()  # service definitions, read once
 
 
 @pytest.fixture(autouse=True)
 def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own AWS set-up, and no way out to the real one."""
+    """Hide the machine's AWS configuration and block requests to AWS."""
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
@@ -115,8 +122,22 @@ def case(tmp_path: Path) -> Case:
     return Case.create(tmp_path / "case", "fetched")
 
 
-def account(endpoint: str) -> Account:
-    return Account(endpoint=endpoint)
+def account(endpoint: str) -> AwsSession:
+    return AwsSession(endpoint=endpoint)
+
+
+def object_name(time: str, kind: str = "vpcflowlogs", suffix: str = "log.gz") -> str:
+    """The name of a log file as AWS delivers it."""
+    return f"{ACCOUNT}_{kind}_{REGION}_fl-0a_{time}_1a2b.{suffix}"
+
+
+def fetch_bucket(
+    case: Case, bucket: Bucket, prefix: str = "", period=PERIOD, **options
+) -> FetchResult:
+    """List a bucket and download what the period selects."""
+    url = f"s3://{bucket.name}/{prefix}"
+    plan = plan_s3_download(account(bucket.endpoint), url, period, **options)
+    return fetch.download(case, plan)
 
 
 def listens(port: int) -> bool:
@@ -130,7 +151,7 @@ def listens(port: int) -> bool:
 def wait_for(ready: Callable[[], bool], seconds: float = 20) -> None:
     until = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < until, "it did not come in time"
+        assert time.monotonic() < until, "timed out"
         time.sleep(0.02)
 
 
@@ -144,23 +165,23 @@ def flow_log(start: int, source: str = "10.0.1.10", count: int = 1) -> bytes:
     return gzip.compress((HEADER + lines).encode(), mtime=0)
 
 
-DENIED = (  # as EC2 and STS say it
+DENIED = (  # the response of EC2 and STS
     b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to"
     b" perform this operation.</Message></Error></Errors></Response>"
 )
 
 
 class Script:
-    """A server that speaks AWS's JSON protocols and answers what a test tells it to.
+    """A server for AWS's JSON protocols with scripted responses.
 
-    ``answers`` is called with (operation or path, the request's body) and gives a status and a
-    body; what it was asked stands in ``asked``.
+    ``answers`` is called with (operation or path, the request's body) and returns a status and a
+    body; ``asked`` has the requests.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict]] = []
         self.headers: list[dict[str, str]] = []
-        self.cut = 0  # answers to break off in the middle
+        self.cut = 0  # responses to interrupt
         self.answers: Callable[[str, dict], tuple[int, dict | bytes]] = lambda *_: (500, {})
         script = self
 
@@ -197,7 +218,7 @@ class Script:
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    """A server to be told what to answer."""
+    """A server with scripted responses."""
     server = Script()
     yield server
     server.server.shutdown()

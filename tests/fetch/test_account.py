@@ -1,4 +1,4 @@
-"""What AWS tells of an account: inventory, event history, alerts; and what its refusals mean."""
+"""Requests for inventory, event history and GuardDuty findings, and their errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flowbench import fetch
 from flowbench.case import Case
 from flowbench.fetch import account as aws_account
 from flowbench.fetch import aws, bucket_layout
-from flowbench.fetch.aws import Refused
-from flowbench.fetch.outcome import Done
-from flowbench.fetch.requests import Questions
+from flowbench.fetch.aws import AwsRequestError
+from flowbench.fetch.outcome import FetchResult
+from flowbench.fetch.requests import ApiPlan
 from tests.cli.test_cli import run
 from tests.fetch.conftest import DENIED, account
 
@@ -23,8 +23,8 @@ NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
 
 
-def fetched(case: Case, endpoint: str, questions, wanted=None) -> Done:
-    return fetch.bring(case, Questions(account(endpoint), "it", wanted, list(questions), 1))
+def fetched(case: Case, endpoint: str, questions, wanted=None) -> FetchResult:
+    return fetch.download(case, ApiPlan(account(endpoint), "it", wanted, list(questions), 1))
 
 
 def held(case: Case) -> dict[str, list[dict]]:
@@ -39,13 +39,13 @@ def held(case: Case) -> dict[str, list[dict]]:
     }
 
 
-def test_an_inventory_from_the_api_to_the_case(moto, case) -> None:
+def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     ec2 = boto3.client("ec2", endpoint_url=moto)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)
     instance = made["Instances"][0]
     result = run("fetch", case.path, "inventory", "--endpoint-url", moto)
-    assert (result.exit_code, "7 to ask, 0 of them answered already" in result.stderr) == (0, True)
+    assert (result.exit_code, "7 requests, 0 of them sent before" in result.stderr) == (0, True)
     files = held(case)
     calls = {path.rpartition("/")[2].rpartition("-")[0]: value for path, value in files.items()}
     assert all(path.startswith("live/123456789012/us-east-1/describe-") for path in files)
@@ -68,16 +68,16 @@ def test_an_inventory_from_the_api_to_the_case(moto, case) -> None:
     assert Case.open(case.path).quarantine.count().execute() == 0
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
     wrong = run("fetch", case.path, "inventory", "--from", "2026-09-01", "--endpoint-url", moto)
-    assert (wrong.exit_code, "an inventory is of now" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "an inventory has the present state" in wrong.stderr) == (2, True)
 
 
-def test_all_regions_are_those_of_the_account(moto) -> None:
-    assert len(aws_account.regions(account(moto), ("all",))) > 10
-    assert aws_account.regions(account(moto), ("b", "a", "b")) == ["b", "a"]
-    assert aws_account.regions(account(moto), ()) == ["us-east-1"]
+def test_regions_are_named_or_of_the_account(moto) -> None:
+    assert len(aws_account.list_regions(account(moto), ("all",))) > 10
+    assert aws_account.list_regions(account(moto), ("b", "a", "b")) == ["b", "a"]
+    assert aws_account.list_regions(account(moto), ()) == ["us-east-1"]
 
 
-def test_event_history_in_pages_and_spans(script, case) -> None:
+def test_event_history_is_requested_in_pages_and_spans(script, case) -> None:
     at = (NOW - timedelta(days=2)).replace(hour=7, minute=0, second=0, microsecond=0)
     record = {
         "eventVersion": "1.11", "eventID": "0e0e0e0e-1111-2222-3333-444444444444",
@@ -100,7 +100,7 @@ def test_event_history_in_pages_and_spans(script, case) -> None:
 
     script.answers = answer
     wanted = bucket_layout.Period(at - HOUR, at + HOUR)
-    asked = aws_account.cloudtrail(account(script.endpoint), "us-east-1", wanted)
+    asked = aws_account.cloudtrail_requests(account(script.endpoint), "us-east-1", wanted)
     assert fetched(case, script.endpoint, asked, wanted).fetched == 1
     body = next(body for action, body in script.asked if action == "LookupEvents")
     span = timedelta(hours=6)
@@ -108,18 +108,18 @@ def test_event_history_in_pages_and_spans(script, case) -> None:
     assert body["EndTime"] == (at.replace(hour=6) + span).timestamp() - 1
     (pages,) = held(case).values()
     assert pages[1]["Events"][0]["EventTime"] == at.isoformat()
-    case.ingest(fetch.folder(case))
+    case.ingest(fetch.download_folder(case))
     assert case.api_events.to_pandas()["event_name"].tolist() == ["RunInstances"]
     assert case.quarantine.count().execute() == 0
-    again = aws_account.cloudtrail(account(script.endpoint), "us-east-1", wanted)
-    assert fetched(case, script.endpoint, again, wanted).here == 1
+    again = aws_account.cloudtrail_requests(account(script.endpoint), "us-east-1", wanted)
+    assert fetched(case, script.endpoint, again, wanted).cached == 1
     old = bucket_layout.Period(NOW - timedelta(days=200), NOW - timedelta(days=89))
-    spans = list(aws_account.cloudtrail(account(script.endpoint), "us-east-1", old))
+    spans = list(aws_account.cloudtrail_requests(account(script.endpoint), "us-east-1", old))
     assert 4 <= len(spans) <= 6
     assert [span.details["complete"] for span in spans] == [False] + [True] * (len(spans) - 1)
 
 
-def test_guardduty_findings_of_every_detector(script, case) -> None:
+def test_guardduty_findings_of_all_detectors_are_fetched(script, case) -> None:
     finding = {
         "schemaVersion": "2.0", "accountId": "123456789012", "region": "us-east-1", "id": "f1",
         "arn": "arn:aws:guardduty:us-east-1:123456789012:detector/d/finding/f1",
@@ -141,14 +141,14 @@ def test_guardduty_findings_of_every_detector(script, case) -> None:
         return 403, DENIED
 
     script.answers = answer
-    wanted = bucket_layout.period("2026-09-01")
-    asked = aws_account.guardduty(account(script.endpoint), "us-east-1", wanted)
+    wanted = bucket_layout.parse_period("2026-09-01")
+    asked = aws_account.guardduty_requests(account(script.endpoint), "us-east-1", wanted)
     assert fetched(case, script.endpoint, asked, wanted).fetched == 1
     body = next(body for action, body in script.asked if action == "/detector/d2/findings")
     assert body["findingCriteria"] == {
         "criterion": {"updatedAt": {"greaterThanOrEqual": 1788220800000}}
     }
-    case.ingest(fetch.folder(case))
+    case.ingest(fetch.download_folder(case))
     assert sorted(case.alerts.to_pandas()["alert_id"]) == ["f0", "f1"]
     assert case.quarantine.count().execute() == 0
 
@@ -163,24 +163,24 @@ def test_guardduty_findings_of_every_detector(script, case) -> None:
             "cloudtrail 2026-09-01 00:00 in us-east-1: access denied; this identity needs"
             " cloudtrail:LookupEvents",
         ),
-        ("ExpiredTokenException", "x", "the AWS credentials have expired: sign in anew"),
+        ("ExpiredTokenException", "x", "the AWS credentials have expired: sign in again"),
         ("UnrecognizedClientException", "x", "AWS does not know these credentials (Unrec"),
-        ("SomethingNew", "new\x1b[31m words", "AWS says SomethingNew: new\x1b[31m words"),
+        ("SomethingNew", "new\x1b[31m words", "AWS error SomethingNew: new\x1b[31m words"),
     ],
 )
-def test_refusals_name_the_action_or_the_remedy(script, case, code, message, said) -> None:
+def test_rejections_name_the_action_or_the_remedy(script, case, code, message, said) -> None:
     script.answers = lambda *_: (400, {"__type": code, "message": message})
-    wanted = bucket_layout.period("2026-09-01", "2026-09-01T01:00")
-    questions = list(aws_account.cloudtrail(account(script.endpoint), "us-east-1", wanted))
+    wanted = bucket_layout.parse_period("2026-09-01", "2026-09-01T01:00")
+    questions = list(aws_account.cloudtrail_requests(account(script.endpoint), "us-east-1", wanted))
     try:
-        done = fetched(case, script.endpoint, questions, wanted)
-        text = done.failed[0][1]
-    except Refused as refused:
+        result = fetched(case, script.endpoint, questions, wanted)
+        text = result.failures[0][1]
+    except AwsRequestError as refused:
         text = str(refused)
     assert said in text
 
 
-def test_a_part_that_is_refused_is_said_and_the_rest_is_kept(script, case) -> None:
+def test_a_rejected_request_is_reported_and_the_rest_is_kept(script, case) -> None:
     empty = b"<R><networkInterfaceSet/><requestId>x</requestId></R>"
 
     def answer(action: str, _: dict) -> tuple[int, dict | bytes]:
@@ -198,7 +198,7 @@ def test_a_part_that_is_refused_is_said_and_the_rest_is_kept(script, case) -> No
     assert (details["fetched"], details["failures"], details["caller"]) == (1, 6, None)
 
 
-def test_a_terminal_obeys_no_words_of_the_server(script, case) -> None:
+def test_control_characters_of_a_response_are_escaped(script, case) -> None:
     script.answers = lambda *_: (400, {"__type": "New", "message": "\x1b[31mred"})
     wanted = ["--from", "2026-09-01", "--until", "2026-09-02", "--endpoint-url", script.endpoint]
     shown = run("fetch", case.path, "cloudtrail", *wanted, "--region", "us-east-1").stderr
@@ -206,20 +206,20 @@ def test_a_terminal_obeys_no_words_of_the_server(script, case) -> None:
     assert "\x1b[31mred" not in shown
 
 
-def test_nothing_to_reach_and_nothing_secret(case, monkeypatch) -> None:
+def test_connection_errors_name_the_remedy_and_no_secret(case, monkeypatch) -> None:
     def said(*words: str) -> str:
         return run("fetch", case.path, "inventory", *words).stderr
 
     monkeypatch.setattr(aws, "Config", lambda **more: _quick(more))
     away = said("--endpoint-url", "http://user:secret@127.0.0.1:9")
-    assert "AWS cannot be reached; check the network, the region and --endpoint-url" in away
+    assert "cannot reach AWS; check the network, the region and --endpoint-url" in away
     text = (case.path / "custody.jsonl").read_text()
     assert '"endpoint":"http://127.0.0.1:9"' in text
     assert "secret" not in text
-    assert "that is no endpoint" in said("--endpoint-url", "nonsense")
+    assert "invalid endpoint" in said("--endpoint-url", "nonsense")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "no AWS region that can be used: give --region" in said()
-    assert "no AWS region" in said("--region", "not a region")
+    assert "no valid AWS region: give --region" in said()
+    assert "no valid AWS region" in said("--region", "not a region")
 
 
 def _quick(more: dict):

@@ -1,79 +1,81 @@
-"""What boto3's errors become: the thing, the reason, the remedy."""
+"""Errors of AWS and boto3 become messages with the subject, the reason and the remedy."""
 
 from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError, IncompleteReadError, TokenRetrievalError
 
-from flowbench.fetch.aws import Account, Refused, asking
+from flowbench.fetch.aws import AwsRequestError, AwsSession, translate_errors
 
 
-def refused(error: Exception, action: str = "s3:ListBucket") -> Refused:
-    with pytest.raises(Refused) as caught, asking(action, "s3://b"):
+def translate(error: Exception, action: str = "s3:ListBucket") -> AwsRequestError:
+    with pytest.raises(AwsRequestError) as caught, translate_errors(action, "s3://b"):
         raise error
     return caught.value
 
 
-def answer(code: str, message: str = "m", **headers: str) -> ClientError:
+def response_error(code: str, message: str = "m", **headers: str) -> ClientError:
     metadata = {"HTTPHeaders": {name.replace("_", "-"): text for name, text in headers.items()}}
     response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
     return ClientError(response, "ListObjectsV2")
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "everywhere"),
+    ("error", "message", "is_fatal"),
     [
         (
-            answer("AccessDenied"),
-            "s3://b: access denied; this identity needs s3:ListBucket; a requester-pays bucket says"
-            " the same: then --requester-pays",
+            response_error("AccessDenied"),
+            "s3://b: access denied; this identity needs s3:ListBucket, or the bucket is"
+            " requester-pays: then use --requester-pays",
             False,
         ),
         (
-            answer("AccessDenied", "User: x is not authorized to perform: kms:Decrypt on resource"),
-            "s3://b: access denied; this identity needs kms:Decrypt; a requester-pays bucket says"
-            " the same: then --requester-pays",
+            response_error(
+                "AccessDenied", "User: x is not authorized to perform: kms:Decrypt on resource"
+            ),
+            "s3://b: access denied; this identity needs kms:Decrypt, or the bucket is"
+            " requester-pays: then use --requester-pays",
             False,
         ),
         (
-            answer("PermanentRedirect", x_amz_bucket_region="eu-west-1"),
-            "s3://b lies in another region: --region eu-west-1",
+            response_error("PermanentRedirect", x_amz_bucket_region="eu-west-1"),
+            "s3://b is in another region: use --region eu-west-1",
             True,
         ),
         (
-            answer("AuthorizationHeaderMalformed"),
-            "s3://b lies in another region: give its region with --region",
+            response_error("AuthorizationHeaderMalformed"),
+            "s3://b is in another region: give its region with --region",
             True,
         ),
-        (answer("NoSuchBucket"), "s3://b: there is no such bucket", True),
+        (response_error("NoSuchBucket"), "s3://b: no such bucket", True),
         (
-            answer("InvalidObjectState"),
+            response_error("InvalidObjectState"),
             "s3://b: archived; restore it first (aws s3api restore-object)",
             False,
         ),
         (
-            answer("PreconditionFailed"),
-            "s3://b: it changed since it was listed; run the same again",
+            response_error("PreconditionFailed"),
+            "s3://b: changed since it was listed; repeat the command",
             False,
         ),
         (
-            answer("SlowDown"),
-            "s3://b: AWS is throttling (SlowDown); wait, then run the same again",
+            response_error("SlowDown"),
+            "s3://b: AWS throttles requests (SlowDown): wait, then repeat the command",
             True,
         ),
         (
-            answer("ExpiredToken"),
-            "the AWS credentials have expired: sign in anew and run it again",
+            response_error("ExpiredToken"),
+            "the AWS credentials have expired: sign in again and repeat the command",
             True,
         ),
         (
-            answer("RequestTimeTooSkewed"),
-            "this machine's clock is wrong, and AWS does not accept that",
+            response_error("RequestTimeTooSkewed"),
+            "AWS rejects requests because this machine's clock is wrong: set the clock",
             True,
         ),
         (
             TokenRetrievalError(provider="sso", error_msg="secret-token"),
-            "no AWS credentials that work: sign in (aws sso login, aws configure), set AWS_PROFILE,"
+            "no valid AWS credentials: sign in (aws sso login, aws configure), set AWS_PROFILE,"
             " or give --profile (TokenRetrievalError)",
             True,
         ),
@@ -84,17 +86,17 @@ def answer(code: str, message: str = "m", **headers: str) -> ClientError:
         ),
     ],
 )
-def test_every_refusal_says_what_to_do(error, said, everywhere) -> None:
-    found = refused(error)
-    assert (str(found), found.everywhere) == (said, everywhere)
+def test_each_error_names_the_remedy(error, message, is_fatal) -> None:
+    translated = translate(error)
+    assert (str(translated), translated.is_fatal) == (message, is_fatal)
 
 
-def test_only_s3_speaks_of_requester_pays() -> None:
-    found = refused(answer("UnauthorizedOperation"), "ec2:DescribeVpcs")
-    assert str(found) == "s3://b: access denied; this identity needs ec2:DescribeVpcs"
+def test_only_s3_errors_mention_requester_pays() -> None:
+    translated = translate(response_error("UnauthorizedOperation"), "ec2:DescribeVpcs")
+    assert str(translated) == "s3://b: access denied; this identity needs ec2:DescribeVpcs"
 
 
-def test_an_account_shows_no_secret() -> None:
-    ask = Account("audit", "eu-west-1", "https://user:secret@host:1")
+def test_a_session_description_has_no_secret() -> None:
+    ask = AwsSession("audit", "eu-west-1", "https://user:secret@host:1")
     ask.__dict__["caller"] = {"account": None, "arn": None}
-    assert ask.about() == {"caller": None, "endpoint": "https://host:1"}
+    assert ask.describe() == {"caller": None, "endpoint": "https://host:1"}

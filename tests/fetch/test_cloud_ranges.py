@@ -1,4 +1,4 @@
-"""AWS's list, from a server on this machine: whole and dated, or not at all."""
+"""Download of AWS's address ranges from a local server: complete and dated, or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
     thread.join()
 
 
-def test_it_comes_whole_under_the_day_of_its_publication(server, tmp_path) -> None:
+def test_the_list_is_stored_under_its_date_of_publication(server, tmp_path) -> None:
     path = cloud_ranges.fetch(tmp_path / "cache", url=server.url)
     assert path == tmp_path / "cache" / "aws-ip-ranges-2026-09-01.json"
     assert path.read_bytes() == LIST
@@ -54,7 +54,7 @@ def test_it_comes_whole_under_the_day_of_its_publication(server, tmp_path) -> No
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_the_command_says_where_and_a_case_takes_it(server, tmp_path, monkeypatch) -> None:
+def test_the_command_prints_the_path_and_a_case_ingests_it(server, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cloud_ranges, "URL", server.url)
     said = run("cloud-ranges", "--to", tmp_path)
     assert said.exit_code == 0
@@ -67,23 +67,23 @@ def test_the_command_says_where_and_a_case_takes_it(server, tmp_path, monkeypatc
     ("answer", "reason"),
     [
         ((404, b"", None), "Not Found"),
-        ((200, b"<html>sign in</html>", None), "is no list of address ranges"),
-        ((200, b'{"prefixes": []}', None), "is no list of address ranges"),
-        ((200, LIST[:-30], None), "is no list of address ranges"),
-        ((200, LIST[:-30], len(LIST)), "is no list of address ranges"),
-        ((200, LIST.replace(b"2026", b"../x").replace(b"1788220800", b"x"), None), "is no list"),
+        ((200, b"<html>sign in</html>", None), "is not a list of address ranges"),
+        ((200, b'{"prefixes": []}', None), "is not a list of address ranges"),
+        ((200, LIST[:-30], None), "is not a list of address ranges"),
+        ((200, LIST[:-30], len(LIST)), "is not a list of address ranges"),
+        ((200, LIST.replace(b"2026", b"../x").replace(b"1788220800", b"x"), None), "is not a list"),
     ],
 )
-def test_anything_else_is_refused_and_nothing_is_kept(server, tmp_path, answer, reason) -> None:
+def test_invalid_responses_are_errors_and_not_stored(server, tmp_path, answer, reason) -> None:
     server.answer = answer
     with pytest.raises(InputError, match=reason):
         cloud_ranges.fetch(tmp_path / "cache", url=server.url)
     assert not (tmp_path / "cache").exists()
 
 
-def test_no_server_and_no_room_are_said(server, tmp_path) -> None:
+def test_connection_and_write_errors_name_the_remedy(server, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         cloud_ranges.fetch(tmp_path / "file", url=server.url)
-    with pytest.raises(InputError, match=r"cannot be had: .*Bring the file by other means"):
+    with pytest.raises(InputError, match=r"cannot download .*Copy the file here by other means"):
         cloud_ranges.fetch(tmp_path, url="http://127.0.0.1:9/ip-ranges.json")

@@ -1,4 +1,4 @@
-"""Events of a CloudWatch Logs group: whole hours, exactly as they came, each asked once."""
+"""Events of a CloudWatch Logs group: whole hours, unchanged, each requested once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 from flowbench import fetch
 from flowbench.case import Case
 from flowbench.errors import InputError
-from flowbench.fetch import bucket_layout, cloudwatch_logs, requests
-from flowbench.fetch.aws import Refused
-from flowbench.fetch.download_cache import Shelf
-from flowbench.fetch.outcome import Done
+from flowbench.fetch import bucket_layout, cloudwatch_logs
+from flowbench.fetch.aws import AwsRequestError
+from flowbench.fetch.outcome import FetchResult
 from tests.cli.test_cli import run
 from tests.fetch.conftest import DENIED, account, wait_for
 
@@ -25,9 +24,9 @@ NOW = datetime.now(UTC)
 TWO = NOW.replace(minute=0, second=0, microsecond=0) - 5 * HOUR  # moto takes no events of the past
 
 
-def fetched(case: Case, endpoint: str, url: str, wanted: bucket_layout.Period) -> Done:
-    found = fetch.prepare(url, since=wanted.since, until=wanted.until, account=account(endpoint))
-    return fetch.bring(case, found)
+def fetched(case: Case, endpoint: str, url: str, wanted: bucket_layout.Period) -> FetchResult:
+    found = fetch.prepare(url, since=wanted.since, until=wanted.until, session=account(endpoint))
+    return fetch.download(case, found)
 
 
 def held(case: Case, pattern: str) -> dict[str, list[dict]]:
@@ -43,7 +42,7 @@ def held(case: Case, pattern: str) -> dict[str, list[dict]]:
 
 
 def next_second() -> None:
-    """What is asked anew is told apart by the second."""
+    """Wait: repeated requests differ by the second in their names."""
     before = int(time.time())
     wait_for(lambda: time.time() >= before + 1)
 
@@ -62,7 +61,7 @@ def group(endpoint: str, name: str, events: dict[str, list[tuple[datetime, str]]
         )
 
 
-def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
+def test_whole_hours_and_the_record_format_are_fetched(moto, case) -> None:
     last = TWO + HOUR - timedelta(milliseconds=1)
     group(moto, "/vpc/two", {
         "eni-0a-all": [(TWO - timedelta(seconds=1), "before"), (TWO, "first"), (last, "last")],
@@ -76,8 +75,8 @@ def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
         DeliverLogsPermissionArn="arn:aws:iam::123456789012:role/x", LogFormat=form,
     )["FlowLogIds"]  # fmt: skip
     wanted = bucket_layout.Period(TWO + timedelta(minutes=59), TWO + timedelta(minutes=61))
-    done = fetched(case, moto, "logs:///vpc/two", wanted)
-    assert (done.fetched, done.failed) == (3, [])
+    result = fetched(case, moto, "logs:///vpc/two", wanted)
+    assert (result.fetched, result.failures) == (3, [])
     files = held(case, "*Z.json*")
     formats = {k: v for k, v in files.items() if "describe-flow-logs" in k}
     slices = {k: v for k, v in files.items() if k not in formats}
@@ -94,13 +93,13 @@ def test_hours_of_a_group_with_the_format_of_its_flow_logs(moto, case) -> None:
     assert [(f["FlowLogId"], f["LogFormat"]) for f in answer[0]["FlowLogs"]] == [(made[0], form)]
     next_second()
     again = fetched(case, moto, "logs:///vpc/two", wanted)
-    assert (again.fetched, again.here) == (1, 2)  # only the format is asked anew
+    assert (again.fetched, again.cached) == (1, 2)  # only the format is requested again
     entry = json.loads((case.path / "evidence" / "fetched.jsonl").read_text().splitlines()[-1])
     assert (entry["account"], entry["region"]) == ("123456789012", "us-east-1")
     assert case.custody[-1]["details"]["caller"] == "arn:aws:sts::123456789012:user/moto"
 
 
-def test_a_format_of_the_groups_own_is_read_by_what_its_flow_logs_say(moto, case) -> None:
+def test_a_custom_format_is_read_from_the_flow_log_settings(moto, case) -> None:
     records = [f"10.0.1.{n} 198.51.100.7 {6000 + n} ACCEPT 3 {n}" for n in (1, 2)]
     group(moto, "own/format", {"eni-0a-all": [(TWO, text) for text in records]})
     ec2 = boto3.client("ec2", endpoint_url=moto)
@@ -112,7 +111,7 @@ def test_a_format_of_the_groups_own_is_read_by_what_its_flow_logs_say(moto, case
     )  # fmt: skip
     hour = ["--from", f"{TWO:%Y-%m-%dT%H:%M}", "--until", f"{TWO + HOUR:%Y-%m-%dT%H:%M}"]
     result = run("fetch", case.path, "logs://own/format", *hour, "--endpoint-url", moto)
-    assert (result.exit_code, "2 to ask" in result.stderr) == (0, True)
+    assert (result.exit_code, "2 requests" in result.stderr) == (0, True)
     rows = Case.open(case.path).flows.order_by("srcaddr").to_pandas()
     assert rows[["srcaddr", "srcport", "bytes", "action"]].to_numpy().tolist() == [
         ["10.0.1.1", 1, 6001, "ACCEPT"],
@@ -121,7 +120,7 @@ def test_a_format_of_the_groups_own_is_read_by_what_its_flow_logs_say(moto, case
     assert Case.open(case.path).quarantine.count().execute() == 0
 
 
-def test_the_records_of_a_group_are_flows(moto, case) -> None:
+def test_events_of_a_group_are_ingested_as_flow_records(moto, case) -> None:
     start = round(TWO.timestamp())
     lines = [
         f"2 123456789012 eni-0a 10.0.1.{n} 198.51.100.7 5000{n} 443 6 18 3120 {start + n}"
@@ -140,7 +139,7 @@ def test_the_records_of_a_group_are_flows(moto, case) -> None:
     assert loaded.verify()["ok"].all()
 
 
-def test_an_hour_that_is_not_over_is_asked_again_and_an_empty_one_is_not(moto, case) -> None:
+def test_only_incomplete_hours_are_requested_again(moto, case) -> None:
     group(moto, "/vpc/young", {"eni-0a-all": [(NOW - timedelta(minutes=1), "young")]})
     wanted = bucket_layout.Period(NOW - 6 * HOUR, NOW + 24 * HOUR)
     first = fetched(case, moto, "logs:///vpc/young", wanted)
@@ -149,63 +148,18 @@ def test_an_hour_that_is_not_over_is_asked_again_and_an_empty_one_is_not(moto, c
     index = (case.path / "evidence" / "fetched.jsonl").read_text().splitlines()
     hours = [entry for line in index if "complete" in (entry := json.loads(line))]
     complete = [entry["since"] for entry in hours if entry["complete"]]
-    assert len(complete) == len(set(complete)) == again.here >= 4
+    assert len(complete) == len(set(complete)) == again.cached >= 4
     assert all(entry["files"] == [] for entry in hours if entry["complete"])
     young = [entry for entry in hours if entry["files"]]
     assert len({entry["since"] for entry in young}) == 1
-    assert len({entry["unit"] for entry in young}) == len(young) == 2
+    assert len({entry["item_id"] for entry in young}) == len(young) == 2
     assert {page["events"][0]["message"] for p in held(case, "2*").values() for page in p} == {
         "young"
     }
     assert first.fetched <= 9  # no hour that has not begun
 
 
-def test_slices_are_the_same_however_they_are_cut() -> None:
-    def of(since: str, until: str) -> list[str]:
-        spans = requests.slices(bucket_layout.period(since, until), HOUR)
-        return [f"{first:%dT%H%M}-{last:%H%M}" for first, last in spans]
-
-    assert of("2026-09-01T12:00", "2026-09-01T13:00") == ["01T1200-1300"]
-    assert of("2026-09-01T12:59:59", "2026-09-01T13:00:01") == ["01T1200-1300", "01T1300-1400"]
-    assert of("1969-12-31T23:30", "1970-01-01T00:30") == ["31T2300-0000", "01T0000-0100"]
-
-
-def test_a_slice_too_large_for_one_file_is_several_and_one_thing(
-    tmp_path, case, monkeypatch
-) -> None:
-    monkeypatch.setattr(requests, "LARGEST", 100)
-    monkeypatch.setattr("flowbench.fetch.aws.Account.caller", {"arn": None})
-    pages = [{"events": [{"message": "x" * 40}], "nextToken": str(n)} for n in range(5)]
-    question = requests.Question(
-        "unit", "it", "logs:X", ["logs", "r", "g", "h"], lambda: pages, None, {"region": "r"}
-    )
-    for directory in ("one", "two"):
-        made = Case.create(tmp_path / directory)
-        found = requests.Questions(account("http://127.0.0.1:1"), "it", None, [question])
-        assert fetch.bring(made, found).fetched == 1
-    one, two = (
-        {
-            path.name: path.read_bytes()
-            for path in sorted((tmp_path / directory / "evidence" / "fetched").rglob("*.gz"))
-        }
-        for directory in ("one", "two")
-    )
-    assert list(one) == ["h-2.jsonl.gz", "h-3.jsonl.gz", "h.jsonl.gz"]
-    assert one == two
-    lines = [json.loads(x) for data in one.values() for x in gzip.decompress(data).splitlines()]
-    assert lines == [{"events": [{"message": "x" * 40}]}] * 5
-    odd = requests.Question("odd", "it", "logs:X", ["logs", "r", "a#b", "h"], lambda: pages, None,
-                           {"region": "r"})  # fmt: skip
-    fetch.bring(case, requests.Questions(account("http://127.0.0.1:1"), "it", None, [odd]))
-    assert sorted(map(len, held(case, "*.gz").values())) == [1, 2, 2]
-    assert all("/~odd/" in path for path in held(case, "*.gz"))
-    shelf = Shelf(tmp_path / "one")
-    assert shelf.has("unit")
-    (tmp_path / "one/evidence/fetched/logs/r/g/h-2.jsonl.gz").unlink()
-    assert not shelf.has("unit")
-
-
-def test_a_page_that_fails_leaves_no_half_an_hour(script, case) -> None:
+def test_a_failed_page_leaves_no_partial_hour(script, case) -> None:
     def answer(action: str, body: dict) -> tuple[int, dict | bytes]:
         if action != "FilterLogEvents":
             return 403, DENIED
@@ -214,20 +168,20 @@ def test_a_page_that_fails_leaves_no_half_an_hour(script, case) -> None:
         return 400, {"__type": "AccessDeniedException", "message": "no"}
 
     script.answers = answer
-    wanted = bucket_layout.period("2026-09-01T12:00", "2026-09-01T12:30")
-    done = fetched(case, script.endpoint, "logs://g", wanted)
-    assert done.fetched == 0
+    wanted = bucket_layout.parse_period("2026-09-01T12:00", "2026-09-01T12:30")
+    result = fetched(case, script.endpoint, "logs://g", wanted)
+    assert result.fetched == 0
     hour = "log group g in us-east-1, 2026-09-01 12:00"
     form = "the flow logs of log group g in us-east-1"
-    assert done.failed == [
+    assert result.failures == [
         (hour, f"{hour}: access denied; this identity needs logs:FilterLogEvents"),
         (form, f"{form}: access denied; this identity needs ec2:DescribeFlowLogs"),
     ]
     assert held(case, "*") == {}
-    assert not (case.path / "evidence" / "aside").exists()
+    assert not (case.path / "evidence" / "incomplete").exists()
 
 
-def test_throttling_is_waited_for(script, case) -> None:
+def test_throttled_requests_are_retried(script, case) -> None:
     def answer(action: str, _: dict) -> tuple[int, dict | bytes]:
         count = sum(asked == action for asked, _ in script.asked)
         if action == "FilterLogEvents" and count == 1:
@@ -237,29 +191,29 @@ def test_throttling_is_waited_for(script, case) -> None:
         )
 
     script.answers = answer
-    wanted = bucket_layout.period("2026-09-01T12:00", "2026-09-01T12:30")
-    done = fetched(case, script.endpoint, "logs://g", wanted)
-    assert done.fetched == 1
+    wanted = bucket_layout.parse_period("2026-09-01T12:00", "2026-09-01T12:30")
+    result = fetched(case, script.endpoint, "logs://g", wanted)
+    assert result.fetched == 1
     (pages,) = held(case, "*.gz").values()
     assert pages == [{"events": [{"message": "x"}]}]
 
 
-def test_a_group_that_is_not_there_or_no_group(moto, case) -> None:
-    wanted = bucket_layout.period("2026-01-01", "2026-09-01")
-    message = r"log group vpc/none in us-east-1, .*: there is no such thing; check its name"
-    with pytest.raises(Refused, match=message):
+def test_missing_groups_and_invalid_urls_are_errors(moto, case) -> None:
+    wanted = bucket_layout.parse_period("2026-01-01", "2026-09-01")
+    message = r"log group vpc/none in us-east-1, .*: no such resource; check its name"
+    with pytest.raises(AwsRequestError, match=message):
         fetched(case, moto, "logs://vpc/none", wanted)
     for wrong in ("logs://", "logs://a b", "logs://a\nb", "logs://" + "x" * 600):
         with pytest.raises(InputError, match=r"write logs://GROUP"):
-            next(cloudwatch_logs.questions(account(moto), wrong, wanted))
+            next(cloudwatch_logs.log_group_requests(account(moto), wrong, wanted))
     assert case.custody[-1]["details"]["outcome"].startswith("log group vpc/none")
 
 
 def test_an_arn_names_its_region(moto) -> None:
     arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/a/b"
     first = next(
-        cloudwatch_logs.questions(
-            account(moto), f"logs://{arn}:*", bucket_layout.period("2026-09-01")
+        cloudwatch_logs.log_group_requests(
+            account(moto), f"logs://{arn}:*", bucket_layout.parse_period("2026-09-01")
         )
     )
     assert first.names[:4] == ["logs", "eu-west-1", "a", "b"]
