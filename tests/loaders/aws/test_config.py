@@ -1,4 +1,4 @@
-"""AWS Config: every item kept, and each resource also in the table of its own."""
+"""AWS Config: every item is a row, and each resource also a row of its type's table."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from flowbench.errors import BadRecord
 from flowbench.loaders.aws import config as aws_config
 from flowbench.loaders.aws import interfaces
 
-AT = "2026-09-01T03:10:04.123Z"
-WHEN = datetime(2026, 9, 1, 3, 10, 4, 123000, tzinfo=UTC)
+CAPTURE_TIME = "2026-09-01T03:10:04.123Z"
+OBSERVED_AT = datetime(2026, 9, 1, 3, 10, 4, 123000, tzinfo=UTC)
 
 
 def item(kind: str, resource: str, configuration: object, **more: Any) -> dict[str, Any]:
-    """A configuration item as a snapshot holds it."""
+    """Return a configuration item as in a snapshot."""
     return {
         "configurationItemVersion": "1.3",
-        "configurationItemCaptureTime": AT,
+        "configurationItemCaptureTime": CAPTURE_TIME,
         "configurationItemStatus": "OK",
         "awsAccountId": "111122223333",
         "awsRegion": "us-east-1",
@@ -43,64 +43,69 @@ ENI = {
     "association": {"publicIp": "203.0.113.7"},
     "tagSet": [],
 }
+INSTANCE = {
+    "instanceId": "i-0a",
+    "state": {"name": "running"},
+    "networkInterfaces": [{"networkInterfaceId": "eni-0a", "privateIpAddress": "10.0.9.9"}],
+}
+PERMISSIONS = [{"ipProtocol": "tcp", "ipRanges": ["0.0.0.0/0"]}]
 SNAPSHOT = {
     "fileVersion": "1.0",
     "configSnapshotId": "aabb",
     "configurationItems": [
-        item("NetworkInterface", "eni-0a", ENI, tags={"Name": "web"},
-             relationships=[{"resourceType": "AWS::EC2::Instance", "resourceId": "i-0a",
-                             "relationshipName": "Is attached to Instance"}]),
-        item("Instance", "i-0a", {"instanceId": "i-0a", "state": {"name": "running"},
-             "networkInterfaces": [{"networkInterfaceId": "eni-0a",
-                                    "privateIpAddress": "10.0.9.9"}]}),
+        item(
+            *("NetworkInterface", "eni-0a", ENI),
+            tags={"Name": "web"},
+            relationships=[{"resourceType": "AWS::EC2::Instance", "resourceId": "i-0a"}],
+        ),
+        item("Instance", "i-0a", INSTANCE),
         item("Subnet", "subnet-0a", {"subnetId": "subnet-0a", "cidrBlock": "10.0.9.0/24"}),
         item("VPC", "vpc-0a", {"vpcId": "vpc-0a", "cidrBlock": "10.0.0.0/16"}),
-        item("SecurityGroup", "sg-0a", {"groupId": "sg-0a", "groupName": "web", "ipPermissions": [
-             {"ipProtocol": "tcp", "ipRanges": ["0.0.0.0/0"]}]}),
+        item("SecurityGroup", "sg-0a", {"groupId": "sg-0a", "ipPermissions": PERMISSIONS}),
         item("FlowLog", "fl-0a", {"flowLogId": "fl-0a", "logFormat": "${version}"}),
         item("RouteTable", "rtb-0a", {"routes": [], "userData": "c2VjcmV0"}),
         item("NetworkInterface", "eni-gone", None, configurationItemStatus="ResourceDeleted"),
         item("Instance", "i-gone", "", configurationItemStatus="ResourceDeleted"),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("config")
     (folder / "snapshot.json").write_text(json.dumps(SNAPSHOT))
-    made = Case.create(folder / "case")
-    loaded = made.ingest(folder / "snapshot.json").iloc[0]
+    case = Case.create(folder / "case")
+    loaded = case.ingest(folder / "snapshot.json").iloc[0]
     assert (loaded["kind"], loaded["quarantined"]) == ("config", 0)
-    return made
+    return case
 
 
 def rows(case: Case, name: str) -> list[dict[str, Any]]:
     return case.table(name).order_by("item").to_pyarrow().to_pylist()
 
 
-def test_every_item_is_kept(case: Case) -> None:
-    kept = rows(case, "config_items")
-    assert [row["item"] for row in kept] == list(range(1, 10))
-    assert {row["observed_at"] for row in kept} == {WHEN}
-    assert (kept[0]["tags"], kept[0]["related"]) == ([("Name", "web")], ["i-0a"])
-    assert (kept[7]["status"], kept[7]["configuration"]) == ("ResourceDeleted", None)
+def test_every_item_is_a_row(case: Case) -> None:
+    items = rows(case, "config_items")
+    assert [row["item"] for row in items] == list(range(1, 10))
+    assert {row["observed_at"] for row in items} == {OBSERVED_AT}
+    assert (items[0]["tags"], items[0]["related"]) == ([("Name", "web")], ["i-0a"])
+    assert (items[7]["status"], items[7]["configuration"]) == ("ResourceDeleted", None)
 
 
-def test_secrets_are_out(case: Case) -> None:
-    assert json.loads(rows(case, "config_items")[6]["configuration"]) == {
-        "routes": [], "userData": "[redacted]",
-    }  # fmt: skip
+def test_secrets_are_redacted(case: Case) -> None:
+    configuration = json.loads(rows(case, "config_items")[6]["configuration"])
+    assert configuration == {"routes": [], "userData": "[redacted]"}
 
 
-def test_interfaces_with_the_time_at_which_they_were_seen(case: Case) -> None:
-    own, inside, gone = rows(case, "interfaces")
-    assert (own["interface_id"], own["name"], own["item"]) == ("eni-0a", "web", 1)
-    assert (own["observed_at"], own["public_addresses"]) == (WHEN, ["203.0.113.7"])
-    assert (own["account_id"], own["attached_at"].day) == ("111122223333", 1)
-    assert (inside["interface_id"], inside["instance_id"]) == ("eni-0a", "i-0a")
-    assert (gone["interface_id"], gone["status"]) == ("eni-gone", "deleted")
-    assert gone["addresses"] == []
+def test_interfaces_and_when_they_were_observed(case: Case) -> None:
+    interface, of_instance, deleted = rows(case, "interfaces")
+    assert (interface["interface_id"], interface["name"], interface["item"]) == ("eni-0a", "web", 1)
+    assert interface["observed_at"] == OBSERVED_AT
+    assert interface["public_addresses"] == ["203.0.113.7"]
+    assert (interface["account_id"], interface["attached_at"].day) == ("111122223333", 1)
+    assert (of_instance["interface_id"], of_instance["instance_id"]) == ("eni-0a", "i-0a")
+    assert (deleted["interface_id"], deleted["status"]) == ("eni-gone", "deleted")
+    assert deleted["addresses"] == []
 
 
 @pytest.mark.parametrize(
@@ -113,42 +118,54 @@ def test_interfaces_with_the_time_at_which_they_were_seen(case: Case) -> None:
         ("flow_logs", [("fl-0a", "${version}")]),
     ],
 )
-def test_each_in_its_table(case: Case, table: str, expected: list[tuple[str, str]]) -> None:
-    column = {
-        "instances": "state", "flow_logs": "log_format",
-    }.get(table, "cidr")  # fmt: skip
-    found = rows(case, table)
-    assert [(next(iter(row.values())), row[column]) for row in found] == expected
-    assert {row.get("account_id", "111122223333") for row in found} == {"111122223333"}
-    assert {row["observed_at"] for row in found} == {WHEN}
+def test_resource_is_a_row_of_its_own_table(
+    case: Case, table: str, expected: list[tuple[str, str]]
+) -> None:
+    column = {"instances": "state", "flow_logs": "log_format"}.get(table, "cidr")
+    resources = rows(case, table)
+    assert [(next(iter(row.values())), row[column]) for row in resources] == expected
+    assert {row.get("account_id", "111122223333") for row in resources} == {"111122223333"}
+    assert {row["observed_at"] for row in resources} == {OBSERVED_AT}
 
 
-def test_configuration_as_text_is_read_too() -> None:
+def test_configuration_as_json_text() -> None:
     answer = {"configurationItems": [item("NetworkInterface", "eni-0a", json.dumps(ENI))]}
     (record,) = aws_config.matches(answer) or []
-    (row,) = [
-        row
-        for table, of in aws_config.EXTRA_TABLES
-        if table is interfaces.TABLE
-        for row in of(record)
-    ]
-    assert (row["addresses"], row["observed_at"]) == (["10.0.9.9"], WHEN)
+    of_interfaces = [read for table, read in aws_config.EXTRA_TABLES if table is interfaces.TABLE]
+    (row,) = [row for to_rows in of_interfaces for row in to_rows(record)]
+    assert (row["addresses"], row["observed_at"]) == (["10.0.9.9"], OBSERVED_AT)
 
 
-ONE = item("NetworkInterface", "eni-0a", ENI)
+@pytest.mark.parametrize(
+    ("tags", "configuration", "expected"),
+    [
+        ({"Name": "web"}, {"tags": [{"key": "Name", "value": "old"}]}, [("Name", "web")]),
+        ({}, {"tags": [{"key": "env"}, {"Key": "app", "Value": "x"}]}, [("env", ""), ("app", "x")]),
+        ([{"key": "Name"}], {"tagSet": [{"key": "env", "value": {"a": 1}}, 5]}, [("env", "")]),
+        (None, {"tags": "x"}, []),
+    ],
+)
+def test_tags_in_either_spelling(
+    tags: object, configuration: object, expected: list[tuple[str, str]]
+) -> None:
+    record = item("RouteTable", "rtb-0a", configuration, tags=tags)
+    assert aws_config.to_row(record)["tags"] == expected
+
+
+ITEM = item("NetworkInterface", "eni-0a", ENI)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
         (SNAPSHOT, SNAPSHOT["configurationItems"]),
-        ({"configurationItems": [ONE], "nextToken": "x"}, [ONE]),
-        ({"baseConfigurationItems": [ONE], "unprocessedResourceKeys": []}, [ONE]),
-        ({"data": {"configurationItems": [ONE], "ResponseMetadata": {}}}, [ONE]),
-        ({"detail": {"configurationItem": ONE}, "detail-type": "Config"}, [ONE]),
-        ({"configurationItem": ONE, "messageType": "x"}, [ONE]),
-        ([ONE], [ONE]),
-        (ONE, [ONE]),
+        ({"configurationItems": [ITEM], "nextToken": "x"}, [ITEM]),
+        ({"baseConfigurationItems": [ITEM], "unprocessedResourceKeys": []}, [ITEM]),
+        ({"data": {"configurationItems": [ITEM], "ResponseMetadata": {}}}, [ITEM]),
+        ({"detail": {"configurationItem": ITEM}, "detail-type": "Config"}, [ITEM]),
+        ({"configurationItem": ITEM, "messageType": "x"}, [ITEM]),
+        ([ITEM], [ITEM]),
+        (ITEM, [ITEM]),
         ({"resourceType": "x", "resourceId": "y"}, None),
     ],
 )
@@ -161,10 +178,10 @@ def test_containers(value: object, expected: object) -> None:
     [
         ({"resourceId": None}, "no resourceId"),
         ({"resourceType": 1.5}, "no resourceType"),
-        ({"configurationItemCaptureTime": "then"}, "configurationItemCaptureTime is not a time"),
+        ({"configurationItemCaptureTime": "soon"}, "configurationItemCaptureTime is not a time"),
         ({"configurationItemCaptureTime": None}, "no configurationItemCaptureTime"),
     ],
 )
-def test_what_makes_no_item(change: dict[str, Any], reason: str) -> None:
+def test_item_without_a_required_value_is_rejected(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(BadRecord, match=reason):
-        aws_config.to_row(ONE | change)
+        aws_config.to_row(ITEM | change)

@@ -23,7 +23,7 @@ FINDING: dict[str, Any] = {
     "createdAt": "2026-09-01T03:30:00.000Z",
     "updatedAt": "2026-09-01T04:30:00.000Z",
     "title": "Mining",
-    "description": "The instance mines.",
+    "description": "The instance queries a mining pool.",
     "resource": {
         "resourceType": "Instance",
         "instanceDetails": {
@@ -43,7 +43,7 @@ FINDING: dict[str, Any] = {
         "evidence": {
             "threatIntelligenceDetails": [
                 {"threatListName": "ProofPoint", "threatNames": []},
-                {"threatListName": "Own", "threatNames": []},
+                {"threatListName": "Custom", "threatNames": []},
             ]
         },
         "action": {
@@ -64,23 +64,23 @@ FINDING: dict[str, Any] = {
 
 
 def pascal(value: Any) -> Any:
-    """The finding as the SDK spells it."""
+    """Return the finding as the SDK spells it."""
     if isinstance(value, dict):
-        return {key[:1].upper() + key[1:]: pascal(inside) for key, inside in value.items()}
-    return [pascal(inside) for inside in value] if isinstance(value, list) else value
+        return {key[:1].upper() + key[1:]: pascal(each) for key, each in value.items()}
+    return [pascal(each) for each in value] if isinstance(value, list) else value
 
 
 def with_action(action: object, **changes: object) -> dict[str, Any]:
     return FINDING | {"service": FINDING["service"] | {"action": action} | changes}
 
 
-def test_a_finding() -> None:
+def test_values_of_a_finding() -> None:
     (row,) = guardduty.TABLE.rows([guardduty.to_row(FINDING)]).to_pylist()
     assert row == {
         "alert_id": "aabbccddeeff",
         "type": "CryptoCurrency:EC2/BitcoinTool.B",
         "title": "Mining",
-        "description": "The instance mines.",
+        "description": "The instance queries a mining pool.",
         "severity": 8.0,
         "severity_label": "high",
         "account_id": "111122223333",
@@ -106,7 +106,7 @@ def test_a_finding() -> None:
         "principal_name": None,
         "archived": False,
         "sample": False,
-        "threat_lists": ["ProofPoint", "Own"],
+        "threat_lists": ["ProofPoint", "Custom"],
         "evidence_id": None,
         "line": None,
         "item": None,
@@ -114,12 +114,12 @@ def test_a_finding() -> None:
 
 
 def test_both_spellings_give_the_same_row() -> None:
-    spoken = pascal(FINDING)
-    spoken["Service"]["AdditionalInfo"] = {
+    sdk_finding = pascal(FINDING)
+    sdk_finding["Service"]["AdditionalInfo"] = {
         "Type": "default",
         "Value": '{"threatListName": "ProofPoint"}',
     }
-    assert guardduty.to_row(spoken) == guardduty.to_row(FINDING)
+    assert guardduty.to_row(sdk_finding) == guardduty.to_row(FINDING)
 
 
 def test_containers() -> None:
@@ -133,13 +133,13 @@ def test_containers() -> None:
     assert guardduty.to_row(event) == guardduty.to_row(FINDING)
 
 
-def test_findings_of_security_hub_are_another_kind() -> None:
+def test_security_hub_findings_do_not_match() -> None:
     hub = pascal(FINDING) | {"ProductArn": "arn:aws:securityhub:::product/aws/guardduty"}
     assert guardduty.matches({"Findings": [hub]}) is None
     assert guardduty.matches({"Findings": ["x"]}) is None
 
 
-def test_a_port_probe_tells_its_first_probe() -> None:
+def test_first_probe_of_a_port_probe() -> None:
     probe = {
         "localPortDetails": {"port": 22},
         "localIpDetails": {"ipAddressV4": "10.0.9.9"},
@@ -151,15 +151,15 @@ def test_a_port_probe_tells_its_first_probe() -> None:
     assert (row["local_port"], row["remote_address"], row["blocked"]) == (22, "198.51.100.7", True)
 
 
-def test_a_look_up() -> None:
+def test_dns_request() -> None:
     row = guardduty.to_row(
         with_action({"dnsRequestAction": {"domain": "Pool.example.net", "protocol": "UDP"}})
     )
     assert (row["domain"], row["protocol"]) == ("pool.example.net", "UDP")
-    assert row["local_address"] == "10.0.9.8"  # the instance's, for want of the action's own
+    assert row["local_address"] == "10.0.9.8"  # of the instance: the action has none
 
 
-def test_an_api_call_by_a_stolen_key() -> None:
+def test_api_call_with_a_stolen_access_key() -> None:
     call = {
         "api": "RunInstances",
         "remoteIpDetails": {"ipAddressV6": "2001:DB8::7"},
@@ -180,10 +180,12 @@ def test_an_api_call_by_a_stolen_key() -> None:
 
 @pytest.mark.parametrize(
     ("severity", "label"),
-    [(1, "low"), (3.9, "low"), (4, "medium"), (6.9, "medium"), (7.0, "high"), (8.9, "high"),
-     (9, "critical"), (None, None), ("8", None), (True, None), (float("nan"), None)],
-)  # fmt: skip
-def test_severity_bands(severity: object, label: str | None) -> None:
+    [
+        *((1, "low"), (3.9, "low"), (4, "medium"), (6.9, "medium"), (7.0, "high"), (8.9, "high")),
+        *((9, "critical"), (None, None), ("8", None), (True, None), (float("nan"), None)),
+    ],
+)
+def test_severity_label(severity: object, label: str | None) -> None:
     assert guardduty.to_row(FINDING | {"severity": severity})["severity_label"] == label
 
 
@@ -196,22 +198,22 @@ def test_severity_bands(severity: object, label: str | None) -> None:
         ({"createdAt": "", "updatedAt": "soon"}, "updatedAt is not a time: 'soon'"),
     ],
 )
-def test_what_a_finding_cannot_be_without(change: dict, reason: str) -> None:
+def test_finding_without_a_required_value_is_rejected(change: dict, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}$"):
         guardduty.to_row(FINDING | change)
 
 
-def test_a_finding_never_updated_counts_from_its_creation() -> None:
+def test_update_time_of_a_new_finding_is_its_creation_time() -> None:
     row = guardduty.to_row(FINDING | {"updatedAt": None})
     assert row["updated_at"] == datetime(2026, 9, 1, 3, 30, tzinfo=UTC)
 
 
-def test_findings_that_others_recorded(samples: Path) -> None:
+def test_recorded_findings(samples: Path) -> None:
     yaml = pytest.importorskip("yaml")
     rows = []
     for path in sorted(samples.glob("guardduty/*.yml")):
         for test in yaml.safe_load(path.read_text()).get("Tests", []):
-            rows += [guardduty.to_row(found) for found in guardduty.matches(test["Log"]) or []]
+            rows += [guardduty.to_row(record) for record in guardduty.matches(test["Log"]) or []]
     table = guardduty.TABLE.rows(rows)
     assert table.num_rows == 8
     assert Counter((row["severity_label"], row["sample"]) for row in table.to_pylist()) == {

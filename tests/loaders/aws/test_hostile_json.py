@@ -1,4 +1,4 @@
-"""Whatever JSON someone feeds the companion kinds: no crash, and nothing a table cannot hold."""
+"""Hostile JSON for every kind of AWS evidence: no crash, and no value a table cannot hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = [
         *("aws.nat_gateways", "aws.config", "geo.cloud_ranges"),
     )
 ]
-SOUND: dict[str, dict[str, Any]] = {
+VALID: dict[str, dict[str, Any]] = {
     "cloudtrail": {
         "eventVersion": "1.11",
         "userIdentity": {
@@ -103,7 +103,7 @@ SOUND: dict[str, dict[str, Any]] = {
         "VpcId": "vpc-1",
         "ConnectivityType": "public",
         "NatGatewayAddresses": [{"PublicIp": "198.51.100.7", "PrivateIp": "10.0.0.7"}],
-        "Tags": [{"Key": "Name", "Value": "way-out"}],
+        "Tags": [{"Key": "Name", "Value": "egress"}],
     },
     "vpcs": {
         "VpcId": "vpc-1",
@@ -144,7 +144,7 @@ SOUND: dict[str, dict[str, Any]] = {
     },
 }
 
-# The keys that matter, strings no table takes, and numbers beyond every column.
+# Keys that the kinds read, strings that no table stores, numbers beyond the range of a column.
 texts = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["\0", "\ud800", "10.0.0.1", "fe80::1%\ud800", "9" * 400, "1e999", "{}", "[1"]),
@@ -161,7 +161,7 @@ scalars = st.one_of(
 names = sorted(
     {"items", "item", "Records", "Findings", "detail", "detail-type", "data", "events", "message"}
     | {"Reservations", "Instances", "Subnets", "configurationItems", "configuration", "tags"}
-    | {key for record in SOUND.values() for key in record}
+    | {key for record in VALID.values() for key in record}
 )
 values = st.recursive(
     scalars,
@@ -174,17 +174,17 @@ values = st.recursive(
 
 
 def read(kind: ModuleType, value: object) -> list[dict[str, object]]:
-    """The rows that come of a value; BadRecord is the only way to refuse."""
+    """Return the rows read from a value; no exception but BadRecord may occur."""
     rows: list[dict[str, object]] = []
     reasons: list[str] = []
     for record in kind.matches(value) or [value]:
         try:
-            made = kind.to_row(record)
-            rows += made if isinstance(made, list) else [made]
-            for table, rows_of in getattr(kind, "EXTRA_TABLES", ()):
-                table.rows(rows_of(record))
-        except BadRecord as refused:
-            reasons.append(str(refused))
+            new_rows = kind.to_row(record)
+            rows += new_rows if isinstance(new_rows, list) else [new_rows]
+            for table, to_rows in getattr(kind, "EXTRA_TABLES", ()):
+                table.rows(to_rows(record))
+        except BadRecord as error:
+            reasons.append(str(error))
     assert all(reason.isprintable() for reason in reasons)
     return kind.TABLE.rows(rows).to_pylist()
 
@@ -192,69 +192,70 @@ def read(kind: ModuleType, value: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
 @settings(max_examples=60, deadline=None)
 @given(value=values)
-def test_any_json_is_read_or_refused(kind: ModuleType, value: object) -> None:
+def test_any_json_is_read_or_rejected(kind: ModuleType, value: object) -> None:
     read(kind, value)
-    read(kind, [value, SOUND[kind.KIND]])
+    read(kind, [value, VALID[kind.KIND]])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
 @settings(max_examples=120, deadline=None)
 @given(data=st.data())
-def test_a_sound_record_with_one_thing_wrong_in_it_is_read_or_refused(
+def test_record_with_one_wrong_value_is_read_or_rejected(
     kind: ModuleType, data: st.DataObject
 ) -> None:
-    record = copy.deepcopy(SOUND[kind.KIND])
-    place: Any = record
+    record = copy.deepcopy(VALID[kind.KIND])
+    container: Any = record
     while True:
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else [0]))
-        inside = place[key]
-        if not inside or not isinstance(inside, dict | list) or data.draw(st.booleans()):
-            place[key] = data.draw(values)
+        key = data.draw(st.sampled_from(sorted(container) if isinstance(container, dict) else [0]))
+        value = container[key]
+        if not value or not isinstance(value, dict | list) or data.draw(st.booleans()):
+            container[key] = data.draw(values)
             break
-        place = inside
-    # A security group has a row for each of its rules, a NAT gateway for each of its interfaces:
-    # what replaced a list may have been one of several.
-    most = 50 if kind.KIND in ("security-groups", "nat-gateways") else 1
-    assert len(read(kind, record)) <= most
+        container = value
+    # A security group has a row for each rule, a NAT gateway for each interface, and the drawn
+    # value may be a list of them.
+    row_limit = 50 if kind.KIND in ("security-groups", "nat-gateways") else 1
+    assert len(read(kind, record)) <= row_limit
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
-def test_a_sound_record_is_read(kind: ModuleType) -> None:
-    assert len(read(kind, SOUND[kind.KIND])) == 1
+def test_valid_record_is_read(kind: ModuleType) -> None:
+    assert len(read(kind, VALID[kind.KIND])) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
-def test_every_kind_leaves_the_others_records_alone(kind: ModuleType) -> None:
-    claimed = [name for name, record in SOUND.items() if kind.matches(record) is not None]
-    assert claimed == [kind.KIND]
+def test_kinds_are_disjoint(kind: ModuleType) -> None:
+    matched = [name for name, record in VALID.items() if kind.matches(record) is not None]
+    assert matched == [kind.KIND]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, 1, 1.5, "text", "", [], {}, [None], [[]], [1, "x"], {"Records": None},
-        {"Records": [None]}, {"Findings": {}}, {"NetworkInterfaces": None}, {"Events": ["x"]},
-        {"detail-type": "x", "detail": None}, {"logEvents": [{"message": "2 123 eni-1 ACCEPT OK"}]},
-        {"StackEvents": [{"EventId": "x"}]}, {"data": {"x": 1}}, {"id": "x", "type": "y"},
+        *(None, True, 1, 1.5, "text", "", [], {}, [None], [[]], [1, "x"]),
+        *({"Records": None}, {"Records": [None]}, {"Findings": {}}, {"Events": ["x"]}),
+        *({"NetworkInterfaces": None}, {"detail-type": "x", "detail": None}, {"data": {"x": 1}}),
+        *({"StackEvents": [{"EventId": "x"}]}, {"id": "x", "type": "y"}),
+        {"logEvents": [{"message": "2 123 eni-1 ACCEPT OK"}]},
         {"type": "bundle", "id": "bundle--1", "objects": []},
     ],
     ids=json.dumps,
-)  # fmt: skip
-def test_what_belongs_to_none_is_left(kind: ModuleType, value: object) -> None:
+)
+def test_other_json_matches_no_kind(kind: ModuleType, value: object) -> None:
     assert kind.matches(value) is None
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.KIND)
-def test_what_is_no_object_is_refused_in_words(kind: ModuleType) -> None:
+def test_value_that_is_no_object_is_rejected_with_a_reason(kind: ModuleType) -> None:
     with pytest.raises(BadRecord, match="no JSON object"):
         kind.to_row(None)
 
 
-def test_deep_nesting_is_cut_not_followed() -> None:
+def test_deep_nesting_is_cut() -> None:
     deep: Any = "10.1.2.3"
     for _ in range(900):
         deep = {"privateIpAddress": [deep]}
     for kind in KINDS:
-        record = SOUND[kind.KIND] | {"requestParameters": deep, "service": deep, "answers": [deep]}
+        record = VALID[kind.KIND] | {"requestParameters": deep, "service": deep, "answers": [deep]}
         assert len(read(kind, record)) == 1

@@ -1,4 +1,4 @@
-"""Instances from describe-instances in its many containers, and the interfaces they hold."""
+"""Instances from describe-instances in all containers, and their interfaces."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ OWNED = INSTANCE | {"ownerId": "111122223333"}
 
 
 def camel(value: object) -> object:
-    """The same with keys as SDKs of other languages write them."""
+    """Return the value with keys as SDKs of other languages spell them."""
     if isinstance(value, dict):
-        return {key[:1].lower() + key[1:]: camel(inside) for key, inside in value.items()}
-    return [camel(inside) for inside in value] if isinstance(value, list) else value
+        return {key[:1].lower() + key[1:]: camel(each) for key, each in value.items()}
+    return [camel(each) for each in value] if isinstance(value, list) else value
 
 
-def test_every_value_has_its_column() -> None:
+def test_values_of_an_instance() -> None:
     (record,) = instances.matches({"Reservations": [RESERVATION]}) or []
     assert instances.to_row(record) == {
         "instance_id": "i-0aaa",
@@ -109,7 +109,7 @@ def test_containers(value: object, expected: object) -> None:
     assert instances.matches(value) == expected
 
 
-def test_other_languages_casing_gives_the_same_row() -> None:
+def test_camel_case_gives_the_same_row() -> None:
     (record,) = instances.matches(camel({"Reservations": [RESERVATION]})) or []
     assert instances.to_row(record) == instances.to_row(OWNED)
     assert instances.interface_rows(record)[0]["instance_id"] == "i-0aaa"
@@ -129,13 +129,12 @@ def test_other_languages_casing_gives_the_same_row() -> None:
         ("running", "User initiated (2026-09-01 10:00:00 GMT)", None),
     ],
 )
-def test_when_it_ended(state: str, reason: str, expected: datetime | None) -> None:
-    row = instances.to_row({"InstanceId": "i-1", "State": {"Name": state},
-                         "StateTransitionReason": reason})  # fmt: skip
-    assert row["ended_at"] == expected
+def test_time_of_stop_or_termination(state: str, reason: str, expected: datetime | None) -> None:
+    record = {"InstanceId": "i-1", "State": {"Name": state}, "StateTransitionReason": reason}
+    assert instances.to_row(record)["ended_at"] == expected
 
 
-def test_its_interfaces_are_interfaces(tmp_path: Path) -> None:
+def test_interfaces_of_an_instance_fill_their_table(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"Reservations": [RESERVATION, "no"]}))
     case = Case.create(tmp_path / "case")
     loaded = case.ingest(tmp_path / "a.json").iloc[0]
@@ -147,17 +146,18 @@ def test_its_interfaces_are_interfaces(tmp_path: Path) -> None:
     assert (row["availability_zone"], row["service"], row["item"]) == ("us-east-1a", "ec2", 1)
     assert row["attached_at"] == datetime(2026, 9, 1, 3, 10, 4, tzinfo=UTC)
     assert list(row) == network_interfaces.TABLE.columns
-    (kept,) = case.table("instances").to_pyarrow().to_pylist()
-    assert (kept["name"], kept["evidence_id"]) == ("=miner()", row["evidence_id"])
-    (refused,) = case.quarantine.to_pyarrow().to_pylist()
-    assert (refused["reason"], refused["item"]) == ("not an instance: no JSON object", 2)
+    (instance,) = case.table("instances").to_pyarrow().to_pylist()
+    assert (instance["name"], instance["evidence_id"]) == ("=miner()", row["evidence_id"])
+    (entry,) = case.quarantine.to_pyarrow().to_pylist()
+    assert (entry["reason"], entry["item"]) == ("not an instance: no JSON object", 2)
 
 
-def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
-    row = instances.to_row({"InstanceId": "i-1", "State": "on", "NetworkInterfaces": {"a": 1},
-                         "Tags": 7, "LaunchTime": "soon", "MetadataOptions": []})  # fmt: skip
+def test_wrong_types_are_null_and_instance_without_id_is_rejected() -> None:
+    wrong = {"State": "on", "NetworkInterfaces": {"a": 1}, "Tags": 7, "LaunchTime": "soon"}
+    row = instances.to_row({"InstanceId": "i-1", "MetadataOptions": [], **wrong})
     assert {name: value for name, value in row.items() if value} == {"instance_id": "i-1"}
     with pytest.raises(BadRecord, match="no InstanceId"):
         instances.to_row({"ImageId": "ami-1"})
-    hurt = {"InstanceId": "i-1", "NetworkInterfaces": [None, {"x": 1}, {"NetworkInterfaceId": 5}]}
-    assert [row["interface_id"] for row in instances.interface_rows(hurt)] == ["5"]
+    interfaces = [None, {"x": 1}, {"NetworkInterfaceId": 5}]
+    rows = instances.interface_rows({"InstanceId": "i-1", "NetworkInterfaces": interfaces})
+    assert [row["interface_id"] for row in rows] == ["5"]

@@ -1,4 +1,4 @@
-"""Who stands behind an interface: recorded answers, and each service's mark."""
+"""Network interfaces: values of recorded answers, and the service that owns each."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from flowbench.loaders.aws import interfaces
 def recorded(samples: Path) -> list[dict]:
     rows = []
     for path in sorted(samples.glob("inventory/custodian/*/*.json")):
-        claimed = interfaces.matches(json.loads(path.read_text())) or []
-        rows.extend(interfaces.to_row(record) for record in claimed)
+        records = interfaces.matches(json.loads(path.read_text())) or []
+        rows.extend(interfaces.to_row(record) for record in records)
     return interfaces.TABLE.rows(rows).to_pylist()
 
 
@@ -40,7 +40,7 @@ def test_services_of_the_recorded_interfaces(recorded: list[dict]) -> None:
     assert len(recorded) == 107
 
 
-def test_unknown_is_said_only_where_nothing_tells(recorded: list[dict]) -> None:
+def test_service_is_unknown_only_without_any_sign(recorded: list[dict]) -> None:
     unknown = {row["description"] for row in recorded if row["service"] is None}
     assert unknown == {None, "private", "public", "test"}
     assert not any(row["instance_id"] for row in recorded if row["service"] is None)
@@ -77,7 +77,7 @@ def test_values_of_a_recorded_nat_gateway(recorded: list[dict]) -> None:
     }
 
 
-def test_the_recorder_writes_times_as_objects(recorded: list[dict]) -> None:
+def test_times_as_objects_of_the_recorder(recorded: list[dict]) -> None:
     row = next(row for row in recorded if row["instance_id"] == "i-0f94b4d7343149de3")
     assert row["attached_at"] == datetime(2019, 6, 21, 13, 40, 19, tzinfo=UTC)
     tagged = [dict(row["tags"]) for row in recorded if row["tags"]]
@@ -105,7 +105,7 @@ INTERFACE = {
 }
 
 
-def test_every_address_group_and_tag() -> None:
+def test_addresses_groups_and_tags() -> None:
     (row,) = interfaces.TABLE.rows([interfaces.to_row(INTERFACE)]).to_pylist()
     assert row["addresses"] == ["10.0.9.9", "10.0.9.10", "2001:db8::1"]
     assert row["public_addresses"] == ["203.0.113.77", "203.0.113.78"]
@@ -131,14 +131,14 @@ def test_containers(value: object) -> None:
     assert interfaces.matches(value) == [INTERFACE]
 
 
-def test_an_empty_answer_is_one_and_an_error_is_none() -> None:
+def test_empty_answer_matches_and_error_does_not() -> None:
     assert interfaces.matches({"NetworkInterfaces": []}) == []
     error = {"Error": {"Code": "InvalidNetworkInterfaceID.NotFound", "Message": "no such eni"}}
     assert interfaces.matches({"status_code": 400, "data": error}) is None
     assert interfaces.matches({"InstanceId": "i-1", "NetworkInterfaces": [INTERFACE]}) is None
 
 
-# Every row of the table that AWS does not publish, and what only pretends to be in it.
+# Every pattern, which AWS does not publish, and descriptions that imitate one.
 @pytest.mark.parametrize(
     ("service", "interface"),
     [
@@ -220,7 +220,7 @@ def test_an_empty_answer_is_one_and_an_error_is_none() -> None:
         ("evs", {"InterfaceType": "evs"}),
         ("ec2", {"InterfaceType": "efa", "Attachment": {"InstanceId": "i-0ffff"}}),
         ("ec2", {"Description": "aws-K8S-i-0ffff", "Attachment": {"InstanceId": "i-0ffff"}}),
-        ("ec2", {"Description": "ELB app/pretended/1", "Attachment": {"InstanceId": "i-0ffff"}}),
+        ("ec2", {"Description": "ELB app/imitation/1", "Attachment": {"InstanceId": "i-0ffff"}}),
         (None, {"Description": "my RDSNetworkInterface"}),
         (None, {"InterfaceType": "something_new", "RequesterId": "111122223333"}),
         (None, {}),
@@ -230,11 +230,10 @@ def test_service(service: str | None, interface: dict) -> None:
     assert interfaces.identify_service({"NetworkInterfaceId": "eni-1", **interface}) == service
 
 
-def test_wrong_types_are_absent_and_no_id_is_no_record() -> None:
-    row = interfaces.to_row(
-        {"NetworkInterfaceId": "eni-1", "Groups": "sg-1", "TagSet": {"a": 1}, "Attachment": "i-1",
-         "PrivateIpAddress": 7, "PrivateIpAddresses": [None, "10.0.0.1"], "Status": ["x"]}
-    )  # fmt: skip
+def test_wrong_types_are_null_and_interface_without_id_is_rejected() -> None:
+    wrong = {"Groups": "sg-1", "TagSet": {"a": 1}, "Attachment": "i-1", "Status": ["x"]}
+    addresses = {"PrivateIpAddress": 7, "PrivateIpAddresses": [None, "10.0.0.1"]}
+    row = interfaces.to_row({"NetworkInterfaceId": "eni-1", **wrong, **addresses})
     assert {name: value for name, value in row.items() if value} == {"interface_id": "eni-1"}
     with pytest.raises(BadRecord, match="no NetworkInterfaceId"):
         interfaces.to_row({"VpcId": "vpc-1"})

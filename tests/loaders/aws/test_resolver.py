@@ -1,4 +1,4 @@
-"""Resolver query logs: names as they are compared, answers as addresses."""
+"""Resolver query logs: normalized names, answers as addresses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUERY = {
 }
 
 
-def test_a_query() -> None:
+def test_values_of_a_query() -> None:
     (row,) = resolver.TABLE.rows([resolver.to_row(QUERY)]).to_pylist()
     assert row == {
         "query_time": datetime(2026, 9, 1, 3, 11, 55, tzinfo=UTC),
@@ -56,23 +56,23 @@ def test_a_query() -> None:
     }
 
 
-def test_the_documented_spelling_of_answers_is_read_as_well() -> None:
+def test_documented_spelling_of_answers() -> None:
     answers = [{"rdata": "192.0.2.7", "answer_type": "A", "answer_class": "IN"}]
     assert resolver.to_row(QUERY | {"answers": answers})["answers"] == ["192.0.2.7"]
 
 
 @pytest.mark.parametrize("answers", [None, "192.0.2.1", 5, [None, [], {}, {"Type": "A"}], {}])
-def test_odd_answers_are_no_answers(answers: object) -> None:
+def test_malformed_answers_are_left_out(answers: object) -> None:
     row = resolver.to_row(QUERY | {"answers": answers})
     assert (row["answers"], row["canonical_names"]) == ([], [])
 
 
 @pytest.mark.parametrize(
-    ("port", "read"),
+    ("port", "expected"),
     [("53", 53), (53, 53), ("-1", None), ("65536", None), ("x", None), (1.5, None), (None, None)],
 )
-def test_ports(port: object, read: int | None) -> None:
-    assert resolver.to_row(QUERY | {"srcport": port})["srcport"] == read
+def test_ports(port: object, expected: int | None) -> None:
+    assert resolver.to_row(QUERY | {"srcport": port})["srcport"] == expected
 
 
 def test_containers() -> None:
@@ -81,7 +81,7 @@ def test_containers() -> None:
     assert resolver.matches({"query_name": "x"}) is None
 
 
-def test_the_root_stays_a_dot() -> None:
+def test_root_domain_is_a_dot() -> None:
     assert resolver.to_row(QUERY | {"query_name": "."})["name"] == "."
 
 
@@ -94,6 +94,6 @@ def test_the_root_stays_a_dot() -> None:
         ({"query_timestamp": "yesterday"}, "query_timestamp is not a time: 'yesterday'"),
     ],
 )
-def test_what_a_query_cannot_be_without(change: dict, reason: str) -> None:
+def test_query_without_a_required_value_is_rejected(change: dict, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}$"):
         resolver.to_row(QUERY | change)

@@ -1,4 +1,4 @@
-"""Security groups as the rules they are made of."""
+"""Security groups, a row per rule."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ GROUP: dict[str, Any] = {
     "OwnerId": "111122223333",
     "IpPermissions": [
         {
-            "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22,
-            "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "oops"},
-                         {"CidrIp": "198.51.100.0/24"}],
+            "IpProtocol": "tcp",
+            "FromPort": 22,
+            "ToPort": 22,
+            "IpRanges": [
+                {"CidrIp": "0.0.0.0/0", "Description": "temporary"},
+                {"CidrIp": "198.51.100.0/24"},
+            ],
             "Ipv6Ranges": [{"CidrIpv6": "::/0"}],
             "PrefixListIds": [{"PrefixListId": "pl-1"}],
             "UserIdGroupPairs": [{"GroupId": "sg-0b", "UserId": "444455556666"}],
         },
-        {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1,
-         "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+        {
+            "IpProtocol": "icmp",
+            "FromPort": -1,
+            "ToPort": -1,
+            "IpRanges": [{"CidrIp": "10.0.0.0/8"}],
+        },
     ],
     "IpPermissionsEgress": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
     "Tags": [{"Key": "env", "Value": "prod"}],
-}  # fmt: skip
+}
 RULE = {
     "SecurityGroupRuleId": "sgr-1",
     "GroupId": "sg-0a",
@@ -39,19 +47,27 @@ RULE = {
     "FromPort": 53,
     "ToPort": 53,
     "CidrIpv6": "2001:db8::/32",
-    "Description": "names",
+    "Description": "DNS",
 }
-_SAID = ("direction", "protocol", "from_port", "to_port", "cidr", "prefix_list_id", "peer_group_id")
+RULE_COLUMNS = (
+    "direction",
+    "protocol",
+    "from_port",
+    "to_port",
+    "cidr",
+    "prefix_list_id",
+    "peer_group_id",
+)
 
 
-def said(record: object) -> list[tuple[Any, ...]]:
+def read_rules(record: object) -> list[tuple[Any, ...]]:
     rows = groups.TABLE.rows(groups.to_row(record)).to_pylist()
-    return [tuple(row[name] for name in _SAID) for row in rows]
+    return [tuple(row[name] for name in RULE_COLUMNS) for row in rows]
 
 
-def test_a_row_for_each_network_list_and_group_of_each_rule() -> None:
+def test_row_per_network_prefix_list_and_group_of_a_rule() -> None:
     ssh = ("ingress", "tcp", 22, 22)
-    assert said(GROUP) == [
+    assert read_rules(GROUP) == [
         (*ssh, "0.0.0.0/0", None, None),
         (*ssh, "198.51.100.0/24", None, None),
         (*ssh, "::/0", None, None),
@@ -63,32 +79,37 @@ def test_a_row_for_each_network_list_and_group_of_each_rule() -> None:
     first = groups.to_row(GROUP)[0]
     assert (first["group_name"], first["description"]) == ("web", "<b>web</b>")
     assert (first["vpc_id"], first["account_id"]) == ("vpc-0a", "111122223333")
-    assert (first["rule_description"], first["tags"]) == ("oops", [("env", "prod")])
+    assert (first["rule_description"], first["tags"]) == ("temporary", [("env", "prod")])
     assert groups.to_row(GROUP)[4]["peer_account_id"] == "444455556666"
 
 
-def test_a_group_without_rules_is_there_too() -> None:
-    assert said({"GroupId": "sg-1", "IpPermissions": []}) == [(None,) * 7]
+def test_group_without_rules_is_one_row() -> None:
+    assert read_rules({"GroupId": "sg-1", "IpPermissions": []}) == [(None,) * 7]
 
 
-def test_as_aws_config_writes_it() -> None:
+def test_spelling_of_aws_config() -> None:
     permission = {
-        "ipProtocol": "tcp", "fromPort": 80, "toPort": 80, "ipRanges": ["0.0.0.0/0"],
-        "ipv4Ranges": [{"cidrIp": "0.0.0.0/0"}], "prefixListIds": ["pl-2"],
-    }  # fmt: skip
-    assert said({"groupId": "sg-1", "ipPermissions": [permission]}) == [
+        "ipProtocol": "tcp",
+        "fromPort": 80,
+        "toPort": 80,
+        "ipRanges": ["0.0.0.0/0"],
+        "ipv4Ranges": [{"cidrIp": "0.0.0.0/0"}],
+        "prefixListIds": ["pl-2"],
+    }
+    assert read_rules({"groupId": "sg-1", "ipPermissions": [permission]}) == [
         ("ingress", "tcp", 80, 80, "0.0.0.0/0", None, None),
         ("ingress", "tcp", 80, 80, None, "pl-2", None),
     ]
 
 
-def test_rules_asked_for_one_by_one() -> None:
+def test_rules_of_describe_security_group_rules() -> None:
     assert groups.matches({"SecurityGroupRules": [RULE]}) == [RULE]
-    assert said(RULE) == [("ingress", "udp", 53, 53, "2001:db8::/32", None, None)]
+    assert read_rules(RULE) == [("ingress", "udp", 53, 53, "2001:db8::/32", None, None)]
     (row,) = groups.to_row(RULE)
-    assert (row["rule_id"], row["rule_description"]) == ("sgr-1", "names")
-    out = RULE | {"IsEgress": True, "CidrIpv6": None, "ReferencedGroupInfo": {"GroupId": "sg-9"}}
-    assert said(out) == [("egress", "udp", 53, 53, None, None, "sg-9")]
+    assert (row["rule_id"], row["rule_description"]) == ("sgr-1", "DNS")
+    assert row["description"] is None  # the rule's, not the group's
+    egress = RULE | {"IsEgress": True, "CidrIpv6": None, "ReferencedGroupInfo": {"GroupId": "sg-9"}}
+    assert read_rules(egress) == [("egress", "udp", 53, 53, None, None, "sg-9")]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +120,7 @@ def test_rules_asked_for_one_by_one() -> None:
         ([GROUP], [GROUP]),
         (GROUP, [GROUP]),
         ({"SecurityGroups": []}, []),
-        # An instance's groups are named, not described.
+        # The groups of an instance are references.
         ({"InstanceId": "i-1", "SecurityGroups": [{"GroupId": "sg-1", "GroupName": "x"}]}, None),
         ({"GroupId": "g-1", "DisplayName": "people"}, None),
     ],
@@ -108,8 +129,11 @@ def test_containers(value: object, expected: object) -> None:
     assert groups.matches(value) == expected
 
 
-def test_broken_permissions_are_absent_and_no_id_is_no_record() -> None:
-    hurt = {"GroupId": "sg-1", "IpPermissions": [None, 7, {"IpRanges": {"x": 1}, "FromPort": 1e9}]}
-    assert said(hurt) == [(None,) * 7]
+def test_malformed_permissions_are_left_out_and_group_without_id_is_rejected() -> None:
+    malformed = {
+        "GroupId": "sg-1",
+        "IpPermissions": [None, 7, {"IpRanges": {"x": 1}, "FromPort": 1e9}],
+    }
+    assert read_rules(malformed) == [(None,) * 7]
     with pytest.raises(BadRecord, match="no GroupId"):
         groups.to_row({"IpPermissions": []})

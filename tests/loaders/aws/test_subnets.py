@@ -20,7 +20,7 @@ SUBNET = {
 }
 
 
-def test_every_value_has_its_column() -> None:
+def test_values_of_a_subnet() -> None:
     assert subnets.to_row(SUBNET) == {
         "subnet_id": "subnet-0a",
         "name": "public-a",
@@ -46,7 +46,7 @@ def test_every_value_has_its_column() -> None:
         ([SUBNET], [SUBNET]),
         (SUBNET, [SUBNET]),
         ({"Subnets": []}, []),
-        # A load balancer's, a subnet group's, and one that is only named.
+        # Subnets of a load balancer, of a subnet group, and a reference to one.
         ({"LoadBalancerName": "web", "Subnets": ["subnet-1"]}, None),
         ({"Subnets": ["subnet-1"]}, None),
         ({"VpcId": "vpc-1", "Subnets": [{"SubnetIdentifier": "subnet-1"}]}, None),
@@ -57,6 +57,6 @@ def test_containers(value: object, expected: object) -> None:
     assert subnets.matches(value) == expected
 
 
-def test_no_id_is_no_record() -> None:
+def test_subnet_without_id_is_rejected() -> None:
     with pytest.raises(BadRecord, match="no SubnetId"):
         subnets.to_row({"CidrBlock": "10.0.1.0/24"})

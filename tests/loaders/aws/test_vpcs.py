@@ -19,7 +19,7 @@ VPC = {
 }
 
 
-def test_every_value_has_its_column() -> None:
+def test_values_of_a_vpc() -> None:
     assert vpcs.to_row(VPC) == {
         "vpc_id": "vpc-0a",
         "name": "prod",
@@ -50,6 +50,6 @@ def test_containers(value: object, expected: object) -> None:
     assert vpcs.matches(value) == expected
 
 
-def test_no_id_is_no_record() -> None:
+def test_vpc_without_id_is_rejected() -> None:
     with pytest.raises(BadRecord, match="no VpcId"):
         vpcs.to_row({"CidrBlock": "10.0.0.0/16"})
