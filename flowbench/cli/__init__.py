@@ -1,21 +1,58 @@
-"""The command: it parses, calls the library, prints. Heavy imports wait until they are needed.
+"""The command ``flowbench``: parse options, call the library, print the result.
 
-Each module adds its commands to ``main`` when it is imported here: a new command is a new file and
-a line in this list.
+One file per command, named after it. A new command is a new file and a line in COMMANDS, whose
+order is that of the help. Heavy imports wait inside the functions, so that ``--help`` is quick.
 """
 
-from flowbench.cli import (  # noqa: F401
-    addresses,
-    coverage,
-    demo,
-    detect,
-    evaluate,
-    evidence,
-    fetch,
-    hunt,
-    ingest,
-    segmentation,
-)
+from flowbench.cli.addresses import addresses
+from flowbench.cli.cloud_ranges import cloud_ranges
 from flowbench.cli.common import main
+from flowbench.cli.coverage import coverage
+from flowbench.cli.demo import demo
+from flowbench.cli.detect import detect
+from flowbench.cli.dns import dns
+from flowbench.cli.doctor import doctor
+from flowbench.cli.evaluate import evaluate
+from flowbench.cli.evidence import evidence
+from flowbench.cli.fetch import fetch
+from flowbench.cli.flows import flows
+from flowbench.cli.hunt import hunt
+from flowbench.cli.info import info
+from flowbench.cli.ingest import ingest
+from flowbench.cli.lab import lab
+from flowbench.cli.new import new
+from flowbench.cli.quarantine import quarantine
+from flowbench.cli.report import report
+from flowbench.cli.segmentation import segmentation
+from flowbench.cli.timeline import timeline
+from flowbench.cli.trace import trace
+from flowbench.cli.verify import verify
 
-__all__ = ["main"]
+COMMANDS = (
+    demo,
+    lab,
+    new,
+    ingest,
+    fetch,
+    info,
+    verify,
+    coverage,
+    quarantine,
+    flows,
+    addresses,
+    dns,
+    cloud_ranges,
+    detect,
+    evidence,
+    hunt,
+    trace,
+    timeline,
+    segmentation,
+    report,
+    evaluate,
+    doctor,
+)
+for _command in COMMANDS:
+    main.add_command(_command)
+
+__all__ = ["COMMANDS", "main"]

@@ -1,13 +1,15 @@
-"""What every command shares: the group, how errors end, options, and how a case is opened."""
+"""What commands share: the group, exit codes, options, and how a case is opened."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,85 +17,93 @@ import click
 
 from flowbench import __version__
 from flowbench.errors import FlowbenchError, InputError, StoppedError
+from flowbench.text import escape_controls
 
 if TYPE_CHECKING:
+    import ibis
+    import pandas as pd
+    import pyarrow as pa
+
     from flowbench.case import Case
 
-BAD_ANSWER = 1  # the question was answered, and the answer is bad news
-BAD_INPUT = 2  # the question could not be asked that way
-PATIENCE = 2.0  # seconds after which a wait is explained
-STOPPED = 130  # by Ctrl-C: 128 and the number of the signal, as shells have it
+EXIT_PROBLEMS = 1  # the check was done and found problems
+EXIT_USAGE = 2  # the usage or the input is wrong
+EXIT_STOPPED = 130  # by Ctrl-C: 128 and the number of the signal, as shells report it
 
-COLUMNS = (
-    "What CSV indicator lists call their columns: 'indicator=IP,kind=Threat,valid_until=Expires'"
+MAX_TERMINAL_ROWS = 200  # rows that a terminal gets without --limit
+COLUMNS_HELP = (
+    "Column names of CSV indicator lists: 'indicator=IP,kind=Threat,valid_until=Expires'"
     " (also feed, confidence, valid_from, port, description)."
 )
 _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, without importing it
 
 
-class _Command(click.Group):
-    """A group whose commands end in one plain line, never in a stack trace."""
+class CommandGroup(click.Group):
+    """A group of commands, listed as they were added, whose errors are one line."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as a program."""
-        _listen()
+        _interrupt_queries_on_sigint()
         return super().__call__(*args, **kwargs)
 
-    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names of the commands in the order in which they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and turn errors into a message and an exit code."""
         try:
             return super().invoke(ctx)
         except FlowbenchError as error:
-            from flowbench.text import escape_controls
-
-            click.echo(f"flowbench: {escape_controls(error)}", err=True)
-            sys.exit(STOPPED if isinstance(error, StoppedError) else BAD_INPUT)
+            note(f"flowbench: {escape_controls(error)}")
+            sys.exit(EXIT_STOPPED if isinstance(error, StoppedError) else EXIT_USAGE)
         except KeyboardInterrupt:
-            _stopped()
+            _exit_stopped()
         except BrokenPipeError:  # `flowbench flows … | head`
             sys.stderr.close()
             sys.exit(0)
         except Exception as error:
-            if _interrupted(error):
-                _stopped()
-            # The engine's own errors: something in the case's tables that nobody foresaw.
+            if _is_interrupt(error):
+                _exit_stopped()
             if "duckdb" not in type(error).__module__:
                 raise
-            first = str(error).splitlines()[0]
-            click.echo(f"flowbench: the case's tables cannot be read: {first}", err=True)
-            click.echo("`flowbench verify CASE` tells what changed since loading.", err=True)
-            sys.exit(BAD_INPUT)
+            # An engine error that no module foresaw: most likely a damaged table.
+            first = escape_controls(str(error).splitlines()[0])
+            note(f"flowbench: the case's tables cannot be read: {first}")
+            note("`flowbench verify CASE` lists what changed since it was loaded.")
+            sys.exit(EXIT_USAGE)
 
 
-def _listen() -> None:
-    """Have the engine's queries end at Ctrl-C: on a busy machine they do not hear it themselves."""
+def _interrupt_queries_on_sigint() -> None:
+    """Interrupt running queries at Ctrl-C, which the engine does not see while it is busy."""
     if threading.current_thread() is not threading.main_thread():
         return
-    ours, pythons = socket.socketpair()
-    pythons.setblocking(False)
-    signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
-    def wait(ours: socket.socket, _pythons: socket.socket) -> None:
-        while told := ours.recv(64):
-            engine = sys.modules.get("flowbench.engine")  # not imported: nothing is running
-            if engine is not None and signal.SIGINT in told:
+    def wait(reader: socket.socket, _writer: socket.socket) -> None:
+        while signals := reader.recv(64):
+            engine = sys.modules.get("flowbench.engine")  # not imported: no query is running
+            if engine is not None and signal.SIGINT in signals:
                 engine.interrupt()
 
-    threading.Thread(target=wait, args=(ours, pythons), daemon=True).start()
+    threading.Thread(target=wait, args=(reader, writer), daemon=True).start()
 
 
-def _stopped() -> NoReturn:
-    click.echo("flowbench: stopped", err=True)
-    sys.exit(STOPPED)
+def _exit_stopped() -> NoReturn:
+    note("flowbench: stopped")
+    sys.exit(EXIT_STOPPED)
 
 
-def _interrupted(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, as the engine says it when a query was running."""
+def _is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is how the engine reports Ctrl-C during a query."""
     return type(error).__name__ == "InterruptException" or (
         type(error) is RuntimeError and str(error) == "Query interrupted"
     )
 
 
-@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flowbench")
 def main() -> None:
     """Cloud network forensics on VPC flow logs: from evidence to findings, timeline and report.
@@ -106,92 +116,101 @@ def main() -> None:
       flowbench detect CASE
       flowbench report CASE
 
-    All times are UTC. Exit codes: 0 done, 1 the answer is bad (verify), 2 usage or input wrong,
+    All times are UTC. Exit codes: 0 done, 1 the check found problems, 2 usage or input wrong,
     130 stopped by Ctrl-C.
     """  # noqa: D301  # click looks for the character
 
 
-def case_argument(command: Callable[..., None]) -> Callable[..., None]:
-    """The case folder that nearly every command works on."""
-    return click.argument("case", type=click.Path(path_type=Path))(command)
+def note(text: str) -> None:
+    """Print a note to stderr, which keeps stdout for the result."""
+    click.echo(text, err=True)
 
 
-def answers(command: Callable[..., None]) -> Callable[..., None]:
-    """The two options of every command that answers with a table."""
-    command = click.option(
-        "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file."
-    )(command)
-    return click.option(
+@dataclass(frozen=True)
+class Output:
+    """How and where a command writes its result."""
+
+    format: str = "table"
+    path: Path | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the result is a table for a person to read, not a file or a data format."""
+        return self.format == "table" and self.path is None
+
+    def write(
+        self, data: pd.DataFrame | pa.RecordBatchReader, columns: Sequence[str] | None = None
+    ) -> None:
+        """Write a frame or a stream; ``columns`` are those that a terminal shows."""
+        from flowbench.cli import output
+
+        output.write(data, self.format, self.path, columns=columns)
+
+    def write_table(
+        self, case: Case, rows: ibis.Table, columns: Sequence[str] | None, limit: int | None
+    ) -> None:
+        """Write ``limit`` rows of a case's table, and note on a terminal how many there are."""
+        row_limit = limit or (MAX_TERMINAL_ROWS if self.is_terminal else None)
+        self.write(case.stream(rows.limit(row_limit) if row_limit else rows), columns)
+        if self.is_terminal and row_limit and (count := rows.count().execute()) > row_limit:
+            note(f"{row_limit:,} of {count:,} rows; --limit or --format for more")
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --format and --output, which the command gets as ``out``, an Output."""
+
+    @functools.wraps(command)
+    def run(*args: Any, output_format: str, output_path: Path | None, **kwargs: Any) -> None:
+        command(*args, out=Output(output_format, output_path), **kwargs)
+
+    add_path = click.option(
+        "-o",
+        "--output",
+        "output_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write the result to FILE instead of standard output.",
+    )
+    add_format = click.option(
         "--format",
-        "form",
+        "output_format",
         type=click.Choice(_FORMATS),
         default="table",
         show_default=True,
-        help="How the answer is written.",
+        help="Format of the result.",
+    )
+    return add_format(add_path(run))
+
+
+def case_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the argument CASE: the case folder."""
+    return click.argument("case", type=click.Path(path_type=Path))(command)
+
+
+def limit_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --limit."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"Show at most N rows.  [default: {MAX_TERMINAL_ROWS} on a terminal, else all]",
     )(command)
 
 
 def open_case(path: Path) -> Case:
-    """The case in a folder. Raises CaseError when there is none."""
+    """Open the case in a folder; on a terminal, long waits are shown. Raises CaseError."""
     from flowbench.case import Case
+    from flowbench.cli.progress import show_waiting
 
     case = Case.open(path)
     if sys.stderr.isatty():
-        case.progress = _waiting()
+        case.progress = show_waiting()
     return case
 
 
-def _waiting() -> Callable[[int, int, str], None]:
-    """What tells on stderr what a command waits for, from ``PATIENCE`` on, until that is done."""
-    import threading
-
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.status import Status
-
-    status = Status("", console=Console(stderr=True))
-    turn = threading.Lock()
-    timers: list[threading.Timer] = []
-
-    def show(mine: threading.Timer) -> None:
-        with turn:
-            if mine in timers:  # not stopped meanwhile
-                status.start()
-
-    def stop() -> None:
-        with turn:
-            for timer in timers:
-                timer.cancel()
-            timers.clear()
-            status.stop()
-
-    def progress(done: int, steps: int, what: str) -> None:
-        if done >= steps:  # an answer may be printed from now on
-            stop()
-            return
-        with turn:
-            status.update(escape(f"{what} ({done} of {steps} done)"))
-            if not timers:
-                timer = threading.Timer(PATIENCE, lambda: show(timer))
-                timer.daemon = True
-                timers.append(timer)
-                timer.start()
-
-    click.get_current_context().call_on_close(stop)  # however the command ends
-    return progress
-
-
-def canonical(text: str | None) -> str | None:
-    """An address as the logs spell it; a typo must not read as a host that never spoke."""
+def parse_address(text: str) -> str:
+    """Return an address as the logs spell it. Raises InputError for anything else."""
     try:
-        return None if text is None else str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text))
     except ValueError:
-        raise InputError(f"{text} is no address") from None
-
-
-def checkout(place: str) -> Path:
-    """A folder of the checkout that this flowbench runs from, or of where the user stands."""
-    for root in (Path.cwd(), Path(__file__).resolve().parents[2]):
-        if (root / place).is_dir():
-            return root / place
-    raise InputError(f"there is no {place} here: run this from a checkout of flowbench")
+        raise InputError(f"{text}: invalid IP address") from None

@@ -1,4 +1,4 @@
-"""The command that says what the evidence covers."""
+"""flowbench coverage: what the evidence covers."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import answers, case_argument, main, open_case
+from flowbench.cli.common import Output, case_argument, note, open_case, output_options
+from flowbench.text import format_count
 
 
-@main.command()
+@click.command()
 @case_argument
-@answers
-def coverage(case: Path, form: str, output: Path | None) -> None:
-    """What each file of CASE covers: period, records, silence, holes, repetitions.
+@output_options
+def coverage(case: Path, out: Output) -> None:
+    """Show what each evidence file of CASE covers.
 
-    NODATA proves that an interface was silent; SKIPDATA is a hole. Records that another file holds
-    as well (overlapping flow logs) are counted once in connections.
+    Period, records, NODATA, SKIPDATA and duplicates. NODATA: the interface had no traffic in the
+    capture window. SKIPDATA: records are missing. Duplicates are records that another file holds
+    too (overlapping flow logs); connections count them once.
     """
     from flowbench.case import coverage as cover
-    from flowbench.cli import output as out
 
     opened = open_case(case)
-    found = cover.by_source(opened.flows, opened.evidence)
-    shown = [name for name in cover.TABLE.columns if name not in ("evidence_id", "quarantined")]
-    out.write(found, form, output, columns=shown)
-    if repeated := int(found["repeated"].sum()):
-        click.echo(
-            f"{repeated:,} of {int(found['records'].sum()):,} records stand in the evidence more"
-            " than once; connections count them once",
-            err=True,
-        )
+    rows = cover.by_source(opened.flows, opened.evidence)
+    columns = [name for name in cover.TABLE.columns if name not in ("evidence_id", "quarantined")]
+    out.write(rows, columns)
+    if duplicates := int(rows["repeated"].sum()):
+        records = format_count(int(rows["records"].sum()), "record")
+        note(f"{duplicates:,} of {records} are duplicates; connections count them once")

@@ -1,58 +1,82 @@
-"""Commands to start with: the Winterday demo, and JupyterLab on the notebooks."""
+"""flowbench demo: the Winterday case from evidence to report."""
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from flowbench.cli.common import checkout, main
-from flowbench.cli.ingest import load_into
+from flowbench.cli.common import Output, note
+from flowbench.cli.ingest import load_evidence
+from flowbench.errors import InputError
+from flowbench.text import format_count
+
+WINTERDAY = Path("data") / "winterday"  # as in a checkout, under the folder that the user chose
 
 
-@main.command()
+@click.command()
 @click.option(
     "--case",
     "path",
     type=click.Path(path_type=Path),
     default=Path("cases/winterday"),
     show_default=True,
-    help="Where the case goes; used as it is when it is there already.",
+    metavar="FOLDER",
+    help="The case; used as it is if it exists.",
 )
 def demo(path: Path) -> None:
-    """The Winterday case, from evidence to report: a miner in a bank's dev network."""
-    from flowbench import detect as detectors
-    from flowbench import report as reports
-    from flowbench.case import Case
-    from flowbench.cli import output as out
+    """Solve a worked example, the Winterday case.
 
-    evidence = checkout("data/winterday/evidence")
+    Crypto-mining in a bank's development network, from evidence to report. The evidence is
+    generated and written to data/winterday in the current folder unless it is there.
+    """
+    from flowbench import detect, report
+    from flowbench.case import Case
+    from flowbench.cli import output
+
+    evidence = write_evidence(Path.cwd())
     case = Case.open(path) if (path / "case.json").exists() else Case.create(path, "Winterday")
-    click.echo(f"1  reading the evidence in {evidence} into the case {path}", err=True)
-    load_into(case, (evidence,))
-    click.echo("2  looking for what matters", err=True)
-    everything = detectors.run(case, hidden=True)
-    found, _ = detectors.apart(everything)
-    grave = found[found["severity"].isin(["high", "critical"])]
-    out.tell(detectors.stories(grave), detectors.strands(grave))
-    click.echo("3  writing the report", err=True)
-    written = reports.write(case, path / "report.html", findings=everything)
-    counts = found["severity"].value_counts()
-    by_grade = [f"{counts[g]} {g}" for g in ("critical", "high", "medium", "low") if g in counts]
-    click.echo(f"\n{len(found)} findings ({', '.join(by_grade)})")
+    note(f"1  loading the evidence in {evidence} into the case {path}")
+    load_evidence(case, (evidence,), Output())
+    note("2  running the detectors")
+    findings = detect.run(case)
+    output.print_groups(findings.at_least("high"))
+    note("3  writing the report")
+    written = report.write(case, path / "report.html", findings=findings)
+    counts = Counter(finding.severity for finding in findings)
+    by_severity = [
+        f"{counts[name]:,} {name}" for name in reversed(detect.SEVERITIES) if counts[name]
+    ]
+    click.echo(f"\n{format_count(len(findings), 'finding')} ({', '.join(by_severity)})")
     click.echo(f"report: {written.absolute()}")
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
-@click.argument("jupyter", nargs=-1, type=click.UNPROCESSED)
-def lab(jupyter: tuple[str, ...]) -> None:
-    """Open JupyterLab on the notebooks; what follows goes to `jupyter lab`."""
-    import subprocess
+def write_evidence(root: Path) -> Path:
+    """Return the folder of Winterday's evidence under ``root``; generate it if it is missing.
 
-    quiet = [  # Jupyter would ask the network for news and updates
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    words = [sys.executable, "-m", "jupyterlab", str(checkout("notebooks")), *quiet, *jupyter]
-    sys.exit(subprocess.call(words))  # noqa: S603  # the user's own words to the user's own Jupyter
+    It is generated rather than shipped: that takes some seconds and adds nothing to the wheel, and
+    the case then refers to evidence in a folder of the user's, not in an environment that may be
+    deleted. An existing folder is used as it is.
+
+    Raises:
+        InputError: The folder exists without evidence, or cannot be written.
+    """
+    from flowbench import scenario
+
+    folder = root / WINTERDAY
+    if folder.exists():
+        if not (folder / "evidence").is_dir():
+            raise InputError(f"{folder} exists without a folder 'evidence': use another folder")
+        return folder / "evidence"
+    note(f"generating the evidence of the Winterday case in {folder}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".winterday-", dir=folder.parent) as aside:
+            generated = Path(aside) / "winterday"
+            scenario.write("winterday", generated)
+            generated.rename(folder)  # complete or not there
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error.strerror}") from error
+    return folder / "evidence"

@@ -1,29 +1,52 @@
-"""The command that measures the detectors."""
+"""flowbench evaluate: measure the detectors on labelled logs."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import answers, main
+from flowbench.cli.common import Output, note, output_options
+from flowbench.text import list_some
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Kinds of labels that a detector is made for, besides its own id.
+DETECTOR_KINDS = {
+    "beacon": ("c2-beacon", "c2", "beaconing"),
+    "brute-force": ("inbound-attack", "login-brute-force"),
+    "contact": ("c2", "tor"),
+    "dns": ("dns-tunnel", "dga"),
+    "exfiltration": ("data-exfiltration",),
+    "mining": ("web-mining", "crypto-mining"),
+    "scan": ("port-scan", "icmp-sweep", "host-sweep", "scan-inbound", "scan-inside"),
+}
+_Z = 1.959964  # standard normal quantile of a 95 % interval
 
 
-@main.command()
+@click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--labels",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     help="CSV with src, dst, label (malicious, benign, background, unknown), kind.",
 )
 @click.option(
     "--window",
     type=click.Choice(["60", "600"]),
-    help="Merge the records into capture windows of so many seconds first.",
+    help="Merge the records into capture windows of that many seconds first.",
 )
 @click.option(
-    "--feeds", multiple=True, type=click.Path(path_type=Path), help="Indicator lists to load too."
+    "--feeds",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Indicator list to load as well (repeatable).",
 )
 @click.option(
     "--least",
@@ -32,46 +55,108 @@ from flowbench.cli.common import answers, main
     show_default=True,
     help="The lowest severity that counts.",
 )
-@answers
+@output_options
 def evaluate(
     logs: tuple[Path, ...],
     labels: Path,
     window: str | None,
     feeds: tuple[Path, ...],
     least: str,
-    form: str,
-    output: Path | None,
+    out: Output,
 ) -> None:
-    """Hold the detectors against labelled LOGS: what each caught, missed and accused wrongly.
+    """Measure the detectors on labelled LOGS.
 
-    A label names a pair of addresses, in either direction; an empty dst is any. Pairs that no label
-    names, or that are unknown, do not count. A row of a malicious kind is measured against all
-    benign and background pairs; a row of another kind shows that kind's own.
+    A label names a pair of addresses, in either direction; an empty dst is any. Pairs without a
+    label, and unknown ones, do not count.
+
+    The table has a row per detector. Caught, missed and recall (with Wilson's 95 % interval) are of
+    the malicious pairs of its own kinds; false alarms are the benign and background pairs that it
+    reported; precision is the malicious share, of any kind, of the labelled pairs that it reported.
+    The other formats have a row per detector and kind of label.
     """
-    from flowbench.cli import output as out
-    from flowbench.detect import evaluate as measuring
+    from flowbench.detect import evaluate as measures
 
-    done = measuring.evaluate(
+    result = measures.evaluate(
         logs, labels, window=int(window) if window else None, feeds=feeds, least=least
     )
-    table = done.table
-    if form != "table" or output is not None:
-        out.write(table, form, output)
+    if not out.is_terminal:
+        out.write(result.table)
     else:
-        shown = table.rename(columns={"recall": "share"})
-        shown.insert(4, "missed", shown["pairs"] - shown["caught"])
-        silent = (shown["pairs"] == 0) & (shown[["false_benign", "false_background"]] == 0).all(
-            axis=1
+        summary = summarize_detectors(result.table)
+        out.write(summary)
+        _note_kinds_without_detector(result.table)
+    for detector, reason in result.not_run.items():
+        note(f"{detector}: {reason}")
+    source = "of the logs" if window is None else "merged"
+    if window is not None and result.window > int(window):
+        source = f"of the logs, which cannot be split into {window} s"
+    note(f"capture windows: {result.window:.0f} s ({source})")
+
+
+def summarize_detectors(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per detector from the rows per detector and kind.
+
+    Args:
+        table: detect.evaluate.COLUMNS.
+
+    Returns:
+        Columns detector, kinds, pairs, caught, missed, recall, recall_95 (Wilson's interval as
+        text), false_alarms, precision. Values that nothing defines are null.
+    """
+    import pandas as pd
+
+    rows = []
+    for detector, kinds in table.groupby("detector", sort=True):
+        is_malicious = kinds["pairs"] > 0
+        own = kinds[is_malicious & kinds["kind"].isin(own_kinds(str(detector)))]
+        pairs, caught = int(own["pairs"].sum()), int(own["caught"].sum())
+        false_columns = ["false_benign", "false_background"]
+        # Each row of a malicious kind counts all false alarms, each other row those of its kind.
+        false = kinds.loc[is_malicious, false_columns].head(1)
+        if false.empty:
+            false = kinds[false_columns]
+        false_alarms = int(false.to_numpy().sum())
+        reported = int(kinds["caught"].sum()) + false_alarms
+        low, high = wilson_interval(caught, pairs)
+        rows.append(
+            {
+                "detector": detector,
+                "kinds": ", ".join(own["kind"]),
+                "pairs": pairs,
+                "caught": caught,
+                "missed": pairs - caught,
+                "recall": caught / pairs if pairs else None,
+                "recall_95": f"{low:.2f} to {high:.2f}" if pairs else None,
+                "false_alarms": false_alarms,
+                "precision": (reported - false_alarms) / reported if reported else None,
+            }
         )
-        if (shown["pairs"] > 0).any():
-            shown = shown[~silent]
-        out.write(shown.rename(columns={"share": "recall"}), "table")
-        if len(shown) < len(table):
-            count = len(table) - len(shown)
-            click.echo(f"{count} rows of harmless kinds that nobody accused are left out", err=True)
-    for detector, reason in done.not_run.items():
-        click.echo(f"{detector}: {reason}", err=True)
-    how = "the logs' own" if window is None else "merged"
-    if window is not None and done.window > int(window):
-        how = f"the logs' own; they cannot be cut into {window} s"
-    click.echo(f"capture windows of {done.window:.0f} s ({how})", err=True)
+    frame = pd.DataFrame(rows)
+    return frame.astype({"recall": "float64", "precision": "float64"}) if rows else frame
+
+
+def own_kinds(detector: str) -> tuple[str, ...]:
+    """Return the kinds of labels that a detector is made for."""
+    return (detector, *DETECTOR_KINDS.get(detector, ()))
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's score interval of a proportion at 95 % confidence.
+
+    Method: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    JASA 22 (1927). Without trials it is (0, 1).
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, square = successes / trials, _Z * _Z
+    center = share + square / (2 * trials)
+    margin = _Z * math.sqrt(share * (1 - share) / trials + square / (4 * trials * trials))
+    scale = 1 + square / trials
+    return max(0.0, (center - margin) / scale), min(1.0, (center + margin) / scale)
+
+
+def _note_kinds_without_detector(table: pd.DataFrame) -> None:
+    known = {kind for detector in table["detector"].unique() for kind in own_kinds(detector)}
+    malicious = table[table["pairs"] > 0]
+    if others := sorted(set(malicious["kind"]) - known):
+        note(f"malicious kinds that no detector is made for: {list_some(others)}")

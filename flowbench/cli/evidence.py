@@ -1,4 +1,4 @@
-"""The command that leads from a finding back to its lines."""
+"""flowbench evidence: the records that support a finding."""
 
 from __future__ import annotations
 
@@ -6,37 +6,46 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import answers, case_argument, main, open_case
+from flowbench.cli.common import Output, case_argument, note, open_case, output_options
 from flowbench.errors import InputError
-from flowbench.text import escape_controls
+from flowbench.text import escape_controls, format_count
+
+_COLUMNS = [
+    "start",
+    "srcaddr",
+    "srcport",
+    "dstaddr",
+    "dstport",
+    "protocol",
+    "bytes",
+    "action",
+    "file",
+    "line",
+]
 
 
-@main.command()
+@click.command()
 @case_argument
 @click.argument("finding")
-@answers
-def evidence(case: Path, finding: str, form: str, output: Path | None) -> None:
-    """The flow records behind a FINDING of CASE, each with file and line.
+@output_options
+def evidence(case: Path, finding: str, out: Output) -> None:
+    """List the records that support a FINDING of CASE.
 
-    FINDING is a finding_id as `flowbench detect CASE --format json` gives it; its start will do.
+    Each has its file and line. FINDING is a finding id, as `flowbench detect CASE` prints it, or
+    its start.
     """
-    from flowbench import detect as detectors
-    from flowbench.cli import output as out
+    from flowbench import detect
 
     opened = open_case(case)
     # Only the detector that the id names has to run again.
-    only = [name for name in detectors.registered() if finding.startswith(f"{name}-")]
-    found = detectors.run(opened, only=only or None, hidden=True)
-    chosen = found[found["finding_id"].str.startswith(finding)]
+    only = [name for name in detect.registered() if finding.startswith(f"{name}-")]
+    chosen = detect.run(opened, only=only or None, keep=False).by_id(finding)
     if len(chosen) != 1:
-        what = f"{len(chosen)} findings start with" if len(chosen) else "no finding is called"
-        raise InputError(f"{what} {finding}; `flowbench detect {case} --format json` names them")
-    row = chosen.iloc[0]
-    click.echo(f"{row['finding_id']} ({row['severity']}): {escape_controls(row['why'])}", err=True)
-    records = opened.evidence_for(row)
-    shown = [
-        "start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action",
-        "file", "line",
-    ]  # fmt: skip
-    out.write(records, form, output, columns=shown)
-    click.echo(f"{len(records):,} records", err=True)
+        problem = f"{len(chosen):,} findings have an id" if len(chosen) else "no finding has an id"
+        raise InputError(
+            f"{problem} that starts with {finding!r}; `flowbench detect {case}` prints the ids"
+        )
+    note(f"{chosen[0].finding_id} ({chosen[0].severity}): {escape_controls(chosen[0].summary)}")
+    records = opened.evidence_for(chosen[0])
+    out.write(records, _COLUMNS)
+    note(format_count(len(records), "record"))

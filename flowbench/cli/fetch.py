@@ -1,57 +1,62 @@
-"""The command that brings evidence from AWS; nothing else of flowbench asks the network."""
+"""flowbench fetch: download evidence from AWS."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import BAD_ANSWER, answers, case_argument, main, open_case
-from flowbench.cli.ingest import load_into
-from flowbench.text import escape_controls, format_bytes
+from flowbench.cli.common import (
+    EXIT_PROBLEMS,
+    Output,
+    case_argument,
+    note,
+    open_case,
+    output_options,
+)
+from flowbench.cli.ingest import load_evidence
+from flowbench.cli.progress import progress_bar
+from flowbench.text import escape_controls, format_bytes, format_count
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flowbench.fetch.outcome import Done
+    from flowbench.fetch.outcome import FetchResult
 
-_KINDS = (
-    "flow-logs",
-    "cloudtrail",
-    "dns",
-    "guardduty",
-    "config",
-)  # layout.KINDS, without importing it
+_KINDS = ("flow-logs", "cloudtrail", "dns", "guardduty", "config")  # fetch's, without its import
+_MAX_FAILURES = 20  # that a terminal shows
 
 
-@main.command()
+@click.command()
 @case_argument
 @click.argument("source", metavar="SOURCE")
-@click.option("--from", "since", metavar="TIME", help="Where the period begins (UTC).")
-@click.option("--until", metavar="TIME", help="Where it ends, itself not included; now otherwise.")
+@click.option("--from", "since", metavar="TIME", help="Start of the period, UTC.")
+@click.option("--until", metavar="TIME", help="End of the period, exclusive.  [default: now]")
 @click.option(
     "--kind",
     "kinds",
     multiple=True,
     type=click.Choice(_KINDS),
-    help="From S3: only this kind (again for more); all of them otherwise.",
+    help="From S3: only this kind (repeatable).  [default: all]",
 )
-@click.option("--profile", help="The AWS profile; boto3's own choice otherwise.")
+@click.option("--profile", metavar="NAME", help="AWS profile.  [default: boto3's choice]")
 @click.option(
     "--region",
     "regions",
     multiple=True,
-    help="The AWS region, the profile's otherwise; of an account again for more, or 'all'.",
+    metavar="REGION",
+    help="AWS region, or 'all' (repeatable).  [default: the profile's]",
 )
-@click.option("--endpoint-url", metavar="URL", help="Another server that speaks AWS's protocol.")
-@click.option("--requester-pays", is_flag=True, help="Pay for what a requester-pays bucket gives.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be fetched.")
-@click.option("--no-ingest", is_flag=True, help="Fetch only; load nothing into the case.")
-@answers
+@click.option("--endpoint-url", metavar="URL", help="Another server with AWS's protocol.")
+@click.option(
+    "--requester-pays", is_flag=True, help="Pay for downloads from requester-pays buckets."
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be downloaded.")
+@click.option("--no-ingest", is_flag=True, help="Download only; load nothing into the case.")
+@output_options
 def fetch(  # noqa: PLR0913  # each is an option
     case: Path,
     source: str,
@@ -64,103 +69,77 @@ def fetch(  # noqa: PLR0913  # each is an option
     requester_pays: bool,
     dry_run: bool,
     no_ingest: bool,
-    form: str,
-    output: Path | None,
+    out: Output,
 ) -> None:
-    """Bring evidence from AWS into CASE and load it.
+    """Download evidence from AWS and load it into CASE.
 
-    SOURCE is where it lies:
+    SOURCE is one of:
 
     \b
       s3://BUCKET/FOLDER   log files of a period, in any of AWS's layouts
       logs://GROUP         events of a CloudWatch Logs group, in whole hours
       inventory            interfaces, instances, networks of regions, as they are now
-      cloudtrail           CloudTrail's own event history of regions (90 days)
+      cloudtrail           CloudTrail's event history of regions (90 days)
       guardduty            GuardDuty findings of regions, updated since the period began
 
     Times are like 2026-09-01 or 2026-09-01T12:00. Files that can hold records of the period are
-    fetched whole, with a margin for late ones. Credentials are found as the AWS CLI finds them, and
-    never kept. Interrupted? Run it again: what is here is not fetched twice. Exit code 1 when AWS
-    refused a part of it.
+    downloaded whole, with a margin for late records. Credentials are found as the AWS CLI finds
+    them, and never stored. After an interruption, run the command again: nothing is downloaded
+    twice. Exit code 1 if AWS denied a part of it.
     """  # noqa: D301  # click looks for the character
     from flowbench import fetch as fetching
-    from flowbench.cli import output as out
-    from flowbench.fetch.aws import Account
+    from flowbench.fetch.aws import AwsSession
 
     opened = open_case(case)
-    with _bar("listing") as progress:
-        found = fetching.prepare(
+    with progress_bar("listing", is_bytes=False) as progress:
+        plan = fetching.prepare(
             source,
             since=since,
             until=until,
-            account=Account(profile, None, endpoint_url),
+            session=AwsSession(profile, None, endpoint_url),
             kinds=kinds or _KINDS,
             regions=regions,
             requester_pays=requester_pays,
             progress=progress,
         )
-    summary = found.summary(opened)
+    summary = plan.summary(opened)
     if dry_run:
-        out.write(summary, form, output)
-    _announce(summary)
+        out.write(summary)
+    _note_plan(summary)
     if dry_run:
-        _say(found.notes())
+        _note_all(plan.notes())
         return
-    with _bar("fetching", sizes="bytes" in summary) as progress:
-        done = fetching.bring(opened, found, progress)
-    _tell(done)
-    root = fetching.folder(opened)
-    if not no_ingest and any(path.is_file() for path in root.rglob("*")):
-        load_into(opened, (root,), form=form, output=output)
-    if done.failed:
-        sys.exit(BAD_ANSWER)
+    with progress_bar("fetching", is_bytes="bytes" in summary) as progress:
+        result = fetching.download(opened, plan, progress)
+    _note_result(result)
+    folder = fetching.download_folder(opened)
+    if not no_ingest and any(path.is_file() for path in folder.rglob("*")):
+        load_evidence(opened, (folder,), out)
+    if result.failures:
+        sys.exit(EXIT_PROBLEMS)
 
 
-def _announce(summary: pd.DataFrame) -> None:
-    """How much it is, before it is fetched."""
-    here = int(summary["here"].sum())
+def _note_plan(summary: pd.DataFrame) -> None:
+    """Note how much there is to download."""
+    cached = int(summary["cached"].sum())
     if "bytes" in summary:
-        size = format_bytes(int(summary["to_fetch"].sum()))
-        said = f"{int(summary['objects'].sum()):,} objects, {here:,} of them here already"
-        click.echo(f"{said}: {size} to fetch", err=True)
+        objects = format_count(int(summary["objects"].sum()), "object")
+        size = format_bytes(int(summary["bytes_to_fetch"].sum()))
+        note(f"{objects}, {cached:,} of them fetched before: {size} to fetch")
     else:
-        click.echo(f"{len(summary):,} to ask, {here:,} of them answered already", err=True)
+        note(f"{format_count(len(summary), 'request')}, {cached:,} of them sent before")
 
 
-def _say(notes: list[str]) -> None:
-
-    for note in notes:
-        click.echo(escape_controls(note), err=True)
-
-
-def _tell(done: Done) -> None:
-    """What came of a fetch, on stderr."""
-    _say(done.notes)
-    for name, reason in done.failed[:20]:
-        click.echo(
-            f"not fetched: {escape_controls(reason if name in reason else f'{name}: {reason}')}",
-            err=True,
-        )
-    if len(done.failed) > 20:
-        click.echo(f"… and {len(done.failed) - 20:,} more, in the custody log", err=True)
-    click.echo(f"fetched {done.fetched:,} ({format_bytes(done.size)})", err=True)
+def _note_result(result: FetchResult) -> None:
+    """Note what was downloaded and what failed."""
+    _note_all(result.notes)
+    for name, reason in result.failures[:_MAX_FAILURES]:
+        note(f"not fetched: {escape_controls(reason if name in reason else f'{name}: {reason}')}")
+    if (more := len(result.failures) - _MAX_FAILURES) > 0:
+        note(f"and {more:,} more, in the custody log")
+    note(f"fetched {result.fetched:,} ({format_bytes(result.size)})")
 
 
-@contextmanager
-def _bar(what: str, *, sizes: bool = False) -> Iterator[Callable[[int, int, str], None]]:
-    """Progress on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
-
-    amount = DownloadColumn() if sizes else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount)
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(what, total=None)
-
-        def progress(done: int, total: int, _: str) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield progress
+def _note_all(texts: Iterable[str]) -> None:
+    for text in texts:
+        note(escape_controls(text))

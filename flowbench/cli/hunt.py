@@ -1,4 +1,4 @@
-"""The command for the day on which a new indicator list comes out."""
+"""flowbench hunt: search a case for indicators."""
 
 from __future__ import annotations
 
@@ -7,24 +7,54 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import COLUMNS, answers, case_argument, main, open_case
+from flowbench.cli.common import (
+    COLUMNS_HELP,
+    Output,
+    case_argument,
+    note,
+    open_case,
+    output_options,
+)
+from flowbench.text import escape_controls, format_count, format_period
 
 if TYPE_CHECKING:
     from flowbench.investigate.hunt import Hunted
 
+_COLUMNS = [
+    "first_seen",
+    "indicator",
+    "kind",
+    "log",
+    "host",
+    "instance_id",
+    "peer",
+    "service_port",
+    "contacts",
+    "in_period",
+    "rejected",
+    "bytes_out",
+    "bytes_in",
+]
 
-@main.command()
+
+@click.command()
 @case_argument
 @click.argument("lists", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@click.option("--sql", type=click.Choice(["athena"]), help="Print the question as SQL instead.")
-@click.option("--table", default="vpc_flow_logs", show_default=True, help="With --sql: the table.")
+@click.option("--sql", type=click.Choice(["athena"]), help="Print the query as SQL instead.")
+@click.option(
+    "--table",
+    default="vpc_flow_logs",
+    show_default=True,
+    metavar="NAME",
+    help="With --sql: the table.",
+)
 @click.option(
     "--packet-addresses",
     is_flag=True,
-    help="With --sql: ask pkt_srcaddr and pkt_dstaddr (version 3), the ends behind gateways.",
+    help="With --sql: also compare pkt_srcaddr and pkt_dstaddr (version 3).",
 )
-@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS)
-@answers
+@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS_HELP)
+@output_options
 def hunt(
     case: Path,
     lists: tuple[Path, ...],
@@ -32,56 +62,45 @@ def hunt(
     table: str,
     packet_addresses: bool,
     columns: tuple[str, ...],
-    form: str,
-    output: Path | None,
+    out: Output,
 ) -> None:
-    """Who in CASE was ever in touch with what these indicator LISTS name?
+    """Search CASE for the indicators in LISTS.
 
-    The lists are read, not loaded: the case stays as it is. Flow logs, API calls and look-ups are
-    asked, inside and outside the time for which an indicator holds. With --sql nothing is asked:
-    the same question is printed for flow logs that lie in S3.
+    The lists are read, not loaded into the case. Flow logs, API events and DNS queries are
+    searched, also outside the period in which an indicator is valid. With --sql nothing is
+    searched: the query is printed, to be run on flow logs in S3.
     """
-    from flowbench.cli import output as out
     from flowbench.enrich import athena
     from flowbench.investigate import hunt as hunting
 
     if sql is not None:
-        rows, refused = hunting.read(lists, case, columns)
-        if refused:
-            click.echo(f"{refused:,} lines of the lists cannot be read and are left out", err=True)
-        click.echo(athena.sql(rows, table, packet_addresses=packet_addresses), nl=False)
+        indicators, unreadable = hunting.read(lists, case, columns)
+        _note_unreadable(unreadable)
+        click.echo(athena.sql(indicators, table, packet_addresses=packet_addresses), nl=False)
         return
-    found = hunting.hunt(open_case(case), lists, columns)
-    shown = [
-        "first_seen", "indicator", "kind", "log", "host", "instance_id", "peer", "service_port",
-        "contacts", "in_period", "refused", "bytes_out", "bytes_in",
-    ]  # fmt: skip
-    if len(found.contacts) or form != "table":
-        out.write(found.contacts, form, output, columns=shown)
-    _say(found)
+    result = hunting.hunt(open_case(case), lists, columns)
+    if len(result.contacts) or not out.is_terminal:
+        out.write(result.contacts, _COLUMNS)
+    _note_result(result)
 
 
-def _say(found: Hunted) -> None:
-    from flowbench.text import escape_controls
+def _note_result(result: Hunted) -> None:
+    """Note how many indicators had contact, and what was searched."""
+    contacts = result.contacts["indicator"].nunique()
+    found = f"contact with {contacts:,}" if contacts else "no contact with any"
+    note(f"{found} of {format_count(result.indicators, 'indicator')}; searched:")
+    for log in result.looked_at.itertuples():
+        period = f", {format_period(log.first_seen, log.last_seen)}" if log.records else ""
+        note(f"  {log.log}: {format_count(log.records, 'record')}{period}")
+    _note_unreadable(result.refused)
+    for row in result.ignored.itertuples():
+        note(
+            f"{escape_controls(row.indicator)} covers"
+            f" {format_count(row.addresses, 'address', 'addresses')} of the case and is ignored for"
+            f" them: {row.reason}"
+        )
 
-    rows = found.contacts
-    some = f"contact with {rows['indicator'].nunique():,}" if len(rows) else "no contact with any"
-    click.echo(f"{some} of {found.indicators:,} indicators; looked at:", err=True)
-    for log in found.looked_at.itertuples():
-        when = (
-            f", {log.first_seen:%Y-%m-%d %H:%M} to {log.last_seen:%Y-%m-%d %H:%M} UTC"
-            if log.records
-            else ""
-        )
-        click.echo(f"  {log.log}: {log.records:,} records{when}", err=True)
-    if found.refused:
-        click.echo(
-            f"{found.refused:,} lines of the lists cannot be read and were left out", err=True
-        )
-    for row in found.ignored.itertuples():
-        click.echo(
-            f"{escape_controls(row.indicator)} covers {row.addresses:,} addresses seen, and was"
-            f" ignored for"
-            f" them: {row.reason}",
-            err=True,
-        )
+
+def _note_unreadable(count: int) -> None:
+    if count:
+        note(f"{format_count(count, 'line')} of the lists cannot be read and are skipped")

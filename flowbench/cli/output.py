@@ -1,7 +1,7 @@
-"""Answers on a terminal, in a pipe or in a file: readable there, exact here, harmless everywhere.
+"""Write results as tables for a terminal, or as JSON, CSV and Parquet.
 
-Values come from evidence that attackers wrote. On a terminal control characters are shown, not
-obeyed; in CSV a text that a spreadsheet would run as a formula is made plain text.
+Values come from evidence, which attackers can influence. On a terminal, control characters are
+escaped; in CSV, text that a spreadsheet would run as a formula is quoted.
 """
 
 from __future__ import annotations
@@ -11,24 +11,43 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbench.errors import InputError
-from flowbench.text import escape_controls, escape_formula
+from flowbench.text import escape_controls, escape_formula, format_count, format_period
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from flowbench.detect import Findings
+
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
-_PROSE = ("why", "what", "changed", "raw", "reason", "detail", "question", "file", "name")
-_WIDEST = 600  # characters of a cell on a terminal
-_WIDTHS = {"raw": 100}  # rubbish, of which a glimpse is enough
-_STRANDS = 8  # of a story on a terminal
+_PIPE_WIDTH = 250  # characters of a line in a pipe, which has no width of its own
+_MAX_CELL = 600  # characters of a cell on a terminal
+_MAX_CELL_OF = {"raw": 100}
+_MAX_RELATED = 8  # related findings of one subject on a terminal
+_SEVERITIES = ("critical", "high", "medium", "low")
+# Columns of prose, whose lines may be broken. An address on two lines cannot be read.
+_PROSE = [
+    "summary",
+    "what",
+    "activity",
+    "changed",
+    "raw",
+    "reason",
+    "detail",
+    "question",
+    "file",
+    "name",
+    "found",
+    "remedy",
+    "value",
+]
 
 
 def write(
@@ -36,64 +55,85 @@ def write(
     form: str,
     output: Path | None = None,
     *,
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> None:
-    """Print a frame or a stream of record batches, or write it to ``output``, in one of FORMATS.
+    """Print a frame or a stream of record batches, or write it to a file.
 
-    ``columns`` are the ones a terminal has room for; the other formats give all. Raises InputError
-    when the file cannot be written, or when Parquet would go to a terminal.
+    Args:
+        data: The rows.
+        form: One of FORMATS; a table that goes to a file is CSV.
+        output: The file; standard output otherwise.
+        columns: The columns that a terminal shows; the other formats have all.
+
+    Raises:
+        InputError: The file cannot be written, or Parquet would go to a terminal.
     """
-    schema, batches = _batches(data)
+    schema, batches = _to_batches(data)
     if form == "table" and output is None:
-        _table(schema, batches, columns)
+        _print_table(schema, batches, columns)
     elif form == "parquet":
-        _parquet(schema, batches, output)
+        _write_parquet(schema, batches, output)
     else:
-        makers = {"json": _json, "jsonl": _jsonl, "csv": _csv, "table": _csv}
-        _save(makers[form](schema, batches), output)
+        formats = {"json": _to_json, "jsonl": _to_jsonl, "csv": _to_csv, "table": _to_csv}
+        _write_text(formats[form](schema, batches), output)
 
 
-def tell(stories: pd.DataFrame, strands: pd.DataFrame) -> None:
-    """Print findings grouped by host (detect.STORIES, detect.STRANDS) for a person to read."""
+def write_findings(
+    findings: Findings,
+    form: str,
+    output: Path | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Print or write findings in one of FORMATS; see ``write``.
+
+    The named scores are a map in JSON and Parquet, and columns ``score_<name>`` in CSV.
+    """
+    if form in ("csv", "table"):
+        write(findings.to_pandas(flat=True), form, output, columns=columns)
+    else:
+        write(findings.to_arrow().to_reader(), form, output)
+
+
+def print_groups(findings: Findings) -> None:
+    """Print findings for a person: by subject, then by peers, the most severe first."""
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 250, highlight=False)
-    by_subject = dict(list(strands.groupby("subject")))
-    for story in stories.to_dict("records"):
-        grades = [
-            f"{story[grade]} {grade}"
-            for grade in ("critical", "high", "medium", "low")
-            if story[grade]
-        ]
-        head = f"{escape_controls(story['subject'])}  {', '.join(grades)}  {_period(story)}"
-        console.print(Text(head, style="bold"))
-        mine = by_subject[story["subject"]].to_dict("records")
-        for strand in mine[:_STRANDS]:
-            peers = strand["peers"]
-            whom = f"{len(peers)} peers" if len(peers) > 1 else "".join(peers)
-            parts = [
-                f"{strand['severity']} {strand['score']:.2f}",
-                whom,
-                f"{strand['title']} ({', '.join(strand['finding_ids'])})",  # for `evidence`
-                _period(strand),
-            ]
-            line = Text(escape_controls("  ".join(part for part in parts if part)))
+    from flowbench.detect import group_findings, relate_findings
+
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+    related = dict(list(relate_findings(findings).groupby("subject")))
+    for group in group_findings(findings).to_dict("records"):
+        counts = [f"{group[name]:,} {name}" for name in _SEVERITIES if group[name]]
+        period = format_period(group["first_seen"], group["last_seen"])
+        header = f"{escape_controls(group['subject'])}  {', '.join(counts)}  {period}"
+        console.print(Text(header, style="bold"))
+        rows = related[group["subject"]].to_dict("records")
+        for row in rows[:_MAX_RELATED]:
+            line = Text(escape_controls(_format_related(row)))
             console.print(Padding(line, (0, 0, 0, 2), expand=False))
-            console.print(Padding(Text(_cell(strand["why"], _WIDEST)), (0, 0, 0, 6), expand=False))
-        if len(mine) > _STRANDS:
-            worst = mine[_STRANDS]["severity"]
-            rest = f"and {len(mine) - _STRANDS} more, the gravest {worst}: --format csv has all"
-            console.print(Text(f"  {rest}"))
+            summary = Text(_format_cell(row["summary"], _MAX_CELL))
+            console.print(Padding(summary, (0, 0, 0, 6), expand=False))
+        if len(rows) > _MAX_RELATED:
+            rest = f"and {len(rows) - _MAX_RELATED:,} more, {rows[_MAX_RELATED]['severity']} or"
+            console.print(Text(f"  {rest} below: --format csv lists all"))
 
 
-def _period(row: dict[str, Any]) -> str:
-    first, last = (f"{row[name]:%Y-%m-%d %H:%M}" for name in ("first_seen", "last_seen"))
-    return f"{first} to {last} UTC"
+def _format_related(row: Mapping[str, Any]) -> str:
+    """Return severity, score, peers, titles, ids and period of related findings."""
+    peers = row["peers"]
+    parts = [
+        f"{row['severity']} {row['score']:.2f}",
+        format_count(len(peers), "peer") if len(peers) > 1 else "".join(peers),
+        f"{row['title']} ({', '.join(row['finding_ids'])})",  # ids for `flowbench evidence`
+        format_period(row["first_seen"], row["last_seen"]),
+    ]
+    return "  ".join(filter(None, parts))
 
 
-def _batches(
+def _to_batches(
     data: pd.DataFrame | pa.RecordBatchReader,
 ) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
     import pyarrow as pa
@@ -104,7 +144,9 @@ def _batches(
     return table.schema, table.to_batches()
 
 
-def _table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[str] | None) -> None:
+def _print_table(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: Sequence[str] | None
+) -> None:
     import pyarrow as pa
     from rich.console import Console
     from rich.table import Table
@@ -121,13 +163,15 @@ def _table(schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: list[s
             overflow="fold",
             no_wrap=name not in _PROSE,  # an address cut in two lines cannot be read
         )
-    for record in _records(batches):
-        table.add_row(*(Text(_cell(record[name], _WIDTHS.get(name, _WIDEST))) for name in shown))
+    for record in _read_records(batches):
+        table.add_row(
+            *(Text(_format_cell(record[name], _MAX_CELL_OF.get(name, _MAX_CELL))) for name in shown)
+        )
     # A pipe has no width: give each line the room it needs rather than fold at 80.
-    Console(width=None if sys.stdout.isatty() else 250).print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
-def _cell(value: object, most: int) -> str:
+def _format_cell(value: object, most: int) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
@@ -142,7 +186,7 @@ def _cell(value: object, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _simple(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """A value as JSON knows it: ISO 8601 UTC for times, an object for tags."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
@@ -155,40 +199,42 @@ def _simple(value: Any) -> Any:
     return value
 
 
-def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+def _read_records(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
     for batch in batches:
         for record in batch.to_pylist():
-            yield {name: _simple(value) for name, value in record.items()}
+            yield {name: _to_json_value(value) for name, value in record.items()}
 
 
-def _json(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+def _to_json(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     before = "[\n"
-    for record in _records(batches):
+    for record in _read_records(batches):
         yield before + json.dumps(record)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def _jsonl(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    for record in _records(batches):
+def _to_jsonl(_: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    for record in _read_records(batches):
         yield json.dumps(record) + "\n"
 
 
-def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+def _to_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     def line(cells: Iterable[object]) -> str:
         text = io.StringIO()
         csv.writer(text).writerow(cells)  # RFC 4180: CR LF between records
         return text.getvalue()
 
     yield line(schema.names)
-    for record in _records(batches):
+    for record in _read_records(batches):
         yield line(
             escape_formula(json.dumps(value) if isinstance(value, list | dict) else value)
             for value in record.values()
         )
 
 
-def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path | None) -> None:
+def _write_parquet(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path | None
+) -> None:
     import pyarrow.parquet as pq
 
     if output is None and sys.stdout.isatty():
@@ -203,7 +249,7 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], output: Path 
         raise InputError(f"cannot write {output}: {error.strerror}") from error
 
 
-def _save(pieces: Iterator[str], output: Path | None) -> None:
+def _write_text(pieces: Iterator[str], output: Path | None) -> None:
     if output is None:
         try:
             for piece in pieces:

@@ -1,4 +1,4 @@
-"""The command that holds a segmentation policy against what was seen."""
+"""flowbench segmentation: evaluate a segmentation policy."""
 
 from __future__ import annotations
 
@@ -7,81 +7,86 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import BAD_ANSWER, answers, case_argument, main, open_case
+from flowbench.cli.common import (
+    EXIT_PROBLEMS,
+    Output,
+    case_argument,
+    note,
+    open_case,
+    output_options,
+)
 from flowbench.errors import InputError
+from flowbench.text import escape_controls, format_count, format_period
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from flowbench.segmentation.evaluation import Judgement
+    from flowbench.segmentation import Evaluation
+
+_COLUMNS = {
+    "violations": "severity first_seen subject connections summary",
+    "rules": "line verdict state connections rejected shadowed rule",
+    "groups": "initiator_group responder_group verdict connections violations attempts ports",
+}
+_UNUSED_REASONS = {
+    "unused": "no connection matches",
+    "shadowed": "earlier rules decide every connection that it matches",
+}
 
 
-@main.command()
+@click.command()
 @case_argument
 @click.argument("policy", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--show",
-    type=click.Choice(["violations", "rules", "groups"]),
+    type=click.Choice(list(_COLUMNS)),
     default="violations",
     show_default=True,
-    help="What is answered: findings, what became of each rule, or group by group.",
+    help="Result: findings, the state of each rule, or the matrix of groups.",
 )
-@click.option("--keep", is_flag=True, help="Keep the policy with the case: detect asks it then.")
+@click.option("--keep", is_flag=True, help="Keep the policy in the case, for `flowbench detect`.")
 @click.option(
     "--figure",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw group by group into this HTML file.",
+    metavar="FILE",
+    help="Draw the matrix of groups into this HTML file.",
 )
-@answers
+@output_options
 def segmentation(
-    case: Path,
-    policy: Path | None,
-    show: str,
-    keep: bool,
-    figure: Path | None,
-    form: str,
-    output: Path | None,
+    case: Path, policy: Path | None, show: str, keep: bool, figure: Path | None, out: Output
 ) -> None:
-    """What in CASE is against a segmentation POLICY, and which of its rules did nothing use?
+    """Evaluate a segmentation POLICY against CASE's connections.
 
-    POLICY is a YAML file of groups and rules; without it the policy that is kept with the case is
-    evaluated. Exit code 1 when something forbidden passed.
+    POLICY is a YAML file of groups and rules; by default the policy kept in the case. Exit code 1
+    if a connection violates the policy.
     """
-    from flowbench.cli import output as out
+    from flowbench.cli import output
+    from flowbench.detect import Findings
     from flowbench.detect.detectors.segmentation import findings
-    from flowbench.segmentation import policy as policies
-    from flowbench.segmentation.evaluation import Judgement
+    from flowbench.segmentation import evaluate, parse_policy, read_policy_text
 
     opened = open_case(case)
-    text = opened.policy if policy is None else policies.load(policy)
+    text = opened.policy if policy is None else read_policy_text(policy)
     if text is None:
-        raise InputError(f"{case} keeps no policy: give a file, with --keep to keep it")
-    judged = Judgement(opened, policies.parse(text, str(policy or "the policy of the case")))
+        raise InputError(f"{case} has no policy: give a file, with --keep to keep it")
+    evaluation = evaluate(opened, parse_policy(text, str(policy or "the policy of the case")))
     if keep and policy is not None:
         opened.keep_policy(text)
-    found, rules, groups = findings(judged), judged.rules(), judged.cells()
-    shown = {
-        "violations": (found, ["severity", "first_seen", "subject", "connections", "why"]),
-        "rules": (
-            rules,
-            ["line", "verdict", "state", "connections", "rejected", "overruled", "rule"],
-        ),
-        "groups": (
-            groups,
-            ["source", "target", "verdict", "connections", "violations", "attempts", "ports"],
-        ),
-    }
-    frame, columns = shown[show]
-    if len(frame) or form != "table":
-        out.write(frame, form, output, columns=columns)
+    violations, rules = Findings(findings(evaluation)), evaluation.rule_results()
+    groups = evaluation.cells()
+    columns = _COLUMNS[show].split()
+    if show != "violations":
+        out.write(rules if show == "rules" else groups, columns)
+    elif len(violations) or not out.is_terminal:
+        output.write_findings(violations, out.format, out.path, columns=columns)
     if figure is not None:
-        _draw(groups, figure)
-    _say(judged, rules)
+        _write_figure(groups, figure)
+    _note_rules(evaluation, rules)
     if (rules["state"] == "violated").any():
-        raise SystemExit(BAD_ANSWER)
+        raise SystemExit(EXIT_PROBLEMS)
 
 
-def _draw(groups: pd.DataFrame, figure: Path) -> None:
+def _write_figure(groups: pd.DataFrame, figure: Path) -> None:
     from flowbench import plot
 
     page = plot.matrix(groups).to_html(include_plotlyjs=True, div_id="matrix")
@@ -91,24 +96,16 @@ def _draw(groups: pd.DataFrame, figure: Path) -> None:
         raise InputError(f"cannot write {figure}: {error.strerror}") from error
 
 
-def _say(judged: Judgement, rules: pd.DataFrame) -> None:
-    from flowbench.text import escape_controls
-
-    first, last = judged.case.span
-    when = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC" if first else "no records"
-    words = {
-        "unused": "nothing used it",
-        "overruled": "rules before it decided all that fits it",
-    }
-    said = rules.iloc[:-1]  # the default, the last one, is no rule
-    for row in said[said["state"].isin(list(words))].itertuples():
-        click.echo(f"line {row.line}, {escape_controls(row.rule)}: {words[row.state]}", err=True)
-    for name in judged.empty:
-        click.echo(f"group {escape_controls(name)}: no address of the case belongs to it", err=True)
-    bad = rules[rules["verdict"] == "must not"]
-    passed = int((bad["connections"] - bad["rejected"]).sum())
-    click.echo(
-        f"{passed:,} connections against the policy, {int(bad['refused'].sum()):,} refused"
-        f" attempts ({when})",
-        err=True,
-    )
+def _note_rules(evaluation: Evaluation, rules: pd.DataFrame) -> None:
+    """Note unused rules, empty groups, and how many connections violate the policy."""
+    own_rules = rules.iloc[:-1]  # the last one is the default
+    for row in own_rules[own_rules["state"].isin(list(_UNUSED_REASONS))].itertuples():
+        note(f"line {row.line}, {escape_controls(row.rule)}: {_UNUSED_REASONS[row.state]}")
+    for name in evaluation.empty_groups:
+        note(f"group {escape_controls(name)}: no address of the case belongs to it")
+    denied = rules[rules["verdict"] == "deny"]
+    violations = format_count(int((denied["connections"] - denied["rejected"]).sum()), "connection")
+    attempts = format_count(int(denied["rejected"].sum()), "rejected attempt")
+    first, last = evaluation.case.span
+    period = format_period(first, last) if first is not None and last is not None else "no records"
+    note(f"{violations} against the policy, {attempts} ({period})")

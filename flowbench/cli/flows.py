@@ -1,0 +1,42 @@
+"""flowbench flows: the flow log records of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowbench.cli.common import (
+    Output,
+    case_argument,
+    limit_option,
+    open_case,
+    output_options,
+    parse_address,
+)
+
+
+@click.command()
+@case_argument
+@click.option("--address", metavar="ADDRESS", help="Only records from or to this address.")
+@limit_option
+@output_options
+def flows(case: Path, address: str | None, limit: int | None, out: Output) -> None:
+    """List the flow log records of CASE.
+
+    They are ordered by time, with evidence id and line. Columns have AWS's field names with
+    underscores; a field that a record lacks is null.
+    """
+    from flowbench.schema import place
+
+    opened = open_case(case)
+    table = opened.flows
+    if address is not None:
+        wanted = parse_address(address)
+        is_match = table.srcaddr == wanted
+        for column in (table.dstaddr, table.pkt_srcaddr, table.pkt_dstaddr):
+            is_match |= (column == wanted).fill_null(False)
+        table = table.filter(is_match)
+    origin = place(table.columns)
+    columns = ["start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action"]
+    out.write_table(opened, table.order_by("start", *origin), [*columns, *origin], limit)

@@ -1,0 +1,27 @@
+"""flowbench info: what a case holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowbench.cli.common import Output, case_argument, open_case, output_options
+from flowbench.text import format_period
+
+
+@click.command()
+@case_argument
+@output_options
+def info(case: Path, out: Output) -> None:
+    """Show what CASE holds.
+
+    Files, records and period by kind of evidence, and the head of the custody log.
+    """
+    opened = open_case(case)
+    out.write(opened.info())
+    if out.is_terminal:
+        first, last = opened.span
+        if first is not None and last is not None:
+            click.echo(f"\nflow records from {format_period(first, last, seconds=True)}")
+        click.echo(f"custody log: {len(opened.custody):,} entries, head {opened.log.head}")

@@ -1,0 +1,29 @@
+"""flowbench report: the HTML report of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowbench.cli.common import case_argument, open_case
+
+
+@click.command()
+@case_argument
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The HTML file.  [default: CASE/report.html]",
+)
+def report(case: Path, output: Path | None) -> None:
+    """Write the HTML report of CASE.
+
+    One file, which needs no network.
+    """
+    from flowbench import report as reports
+
+    opened = open_case(case)
+    click.echo(reports.write(opened, output or opened.path / "report.html"))
