@@ -30,7 +30,6 @@ from typing import Any
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.base import pairs
 from flowbench.detect.evaluate import read_labels
 from flowbench.scenario import anomalies, incidents
 
@@ -98,35 +97,35 @@ def measure(
     bad = read_labels(logs / "labels.csv").pairs("malicious")
     found = detect.run(Case.open(folder / "case"), only=[*detectors])
     # Of blind spots only silences are planted; what else the logs lack is true, and no question.
-    found = found[(found["detector"] != "blind-spot") | (found["title"] == SILENCE)]
+    found = [f for f in found if f.detector != "blind-spot" or f.title == SILENCE]
     for detector, kinds in detectors.items():
-        mine = found[found["detector"] == detector]
+        mine = [finding for finding in found if finding.detector == detector]
         sources = {f["src"] for f in planted if f["kind"] in kinds and not f["dst"]}
         meant = {tuple(sorted((f["src"], peer))) for f in planted for peer in f["dst"]} | bad
-        named = {pair for row in mine.to_dict("records") for pair in pairs(row)}
+        named = {pair for finding in mine for pair in finding.ends()}
         for fact in (fact for fact in planted if fact["kind"] in kinds):
             names = [fact["kind"]]
             if detector == "beacon" and fact["minutes"] >= BLURRED:
                 names.append(f"beacon of {BLURRED} min or more")
-            about = any(fact["src"] in f"{row.subject} {row.why}" for row in mine.itertuples())
+            about = any(fact["src"] in f"{row.subject} {row.summary}" for row in mine)
             caught = _caught(named, fact) if fact["dst"] else about
             for name in names:
                 counts["planted", detector, name, window] += 1
                 counts["caught", detector, name, window] += caught
             if not caught:
                 yield f"missed: seed {seed}, {window} s: {_short(fact)}"
-        for row in mine.to_dict("records"):
-            about = any(source in f"{row['subject']} {row['why']}" for source in sources)
+        for row in mine:
+            about = any(source in f"{row.subject} {row.summary}" for source in sources)
             told: dict[str, bool] = {}  # of what is told of many sources at once, each counts
-            for one, peer in pairs(row):
-                source = row["subject"] if one == row["subject"] else peer
+            for one, peer in row.ends():
+                source = row.subject if one == row.subject else peer
                 true = about or (min(one, peer), max(one, peer)) in meant
                 told[source] = told.get(source, False) or true
-            told = told or {row["subject"]: about}
+            told = told or {row.subject: about}
             counts["true", detector, window] += sum(told.values())
             counts["false", detector, window] += len(told) - sum(told.values())
             if not all(told.values()):
-                yield f"false: seed {seed}, {window} s: {detector}, {row['severity']}: {row['why']}"
+                yield f"false: seed {seed}, {window} s: {detector}, {row.severity}: {row.summary}"
 
 
 def table(

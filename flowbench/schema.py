@@ -7,10 +7,12 @@ the Amazon VPC User Guide (field tables as of October 2026).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -24,6 +26,7 @@ TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "strings": pa.list_(pa.string()),
     "tags": pa.map_(pa.string(), pa.string()),
+    "scores": pa.map_(pa.string(), pa.float64()),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "float64": pa.float64(),
@@ -96,6 +99,93 @@ def place(columns: Iterable[str]) -> list[str]:
     """The columns that say where a flow stands, so that no two rows stand in the same place."""
     have = set(columns)  # `item` is there when some evidence has several records in a line
     return [name for name in ("evidence_id", "line", "item") if name in have]
+
+
+@dataclass(frozen=True)
+class EvidenceSelector:
+    """The flow records that support a finding; ``Case.evidence_for`` reads them.
+
+    A record is selected when it runs between the subject (or one of ``targets``) and a peer, in
+    either direction, on one of the ports, and overlaps the period. With ``interfaces`` it is
+    selected by its interface and ``log_status`` instead of its addresses.
+
+    Attributes:
+        subject: An address; or a name that stands for many (a principal, 'flow logs', 'internet').
+        peers: The other addresses.
+        ports: Source or destination ports; empty selects every port.
+        protocol: An IANA protocol number; None selects every protocol.
+        first_seen: Records that end before it are left out (UTC).
+        last_seen: Records that start after it are left out (UTC).
+        targets: The addresses that a subject which is no address stands for.
+        interfaces: Ids of network interfaces (eni-…).
+        log_status: 'OK', 'NODATA' or 'SKIPDATA', with ``interfaces`` only.
+    """
+
+    subject: str
+    peers: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    protocol: int | None = None
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    targets: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    log_status: str | None = None
+
+    def to_json(self) -> str:
+        """Return the selector as it stands in the column ``evidence`` of findings."""
+        selector = {
+            "subject": self.subject,
+            "peers": self.peers,
+            "ports": self.ports,
+            "protocol": self.protocol,
+            "from": self.first_seen.isoformat() if self.first_seen else None,
+            "until": self.last_seen.isoformat() if self.last_seen else None,
+        }
+        if self.targets:
+            selector["targets"] = self.targets
+        if self.interfaces:
+            selector |= {"interfaces": self.interfaces, "status": self.log_status}
+        return json.dumps(selector)
+
+    @classmethod
+    def from_json(cls, text: str) -> EvidenceSelector:
+        """Read what ``to_json`` wrote. Raises InputError for anything else."""
+        try:
+            selector = json.loads(text)
+            return cls(
+                subject=_typed(selector["subject"], str),
+                peers=_all_of(selector["peers"], str),
+                ports=_all_of(selector["ports"], int),
+                protocol=_typed(selector.get("protocol"), int, optional=True),
+                first_seen=_time(selector.get("from")),
+                last_seen=_time(selector.get("until")),
+                targets=_all_of(selector.get("targets", []), str),
+                interfaces=_all_of(selector.get("interfaces", []), str),
+                log_status=_typed(selector.get("status"), str, optional=True),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                "not the evidence of a finding: give a finding that detect.run returned, or its id"
+            ) from error
+
+
+def _typed(value: Any, kind: type, *, optional: bool = False) -> Any:
+    if (value is None and optional) or (isinstance(value, kind) and not isinstance(value, bool)):
+        return value
+    raise TypeError
+
+
+def _all_of(values: object, kind: type) -> tuple[Any, ...]:
+    if not isinstance(values, list):
+        raise TypeError
+    return tuple(_typed(value, kind) for value in values)
+
+
+def _time(text: str | None) -> datetime | None:
+    moment = datetime.fromisoformat(text) if text is not None else None
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError
+    return moment
 
 
 _VPC: tuple[Field, ...] = tuple(

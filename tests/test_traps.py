@@ -76,7 +76,7 @@ def met(case: Case, *columns: str) -> list[tuple[Any, ...]]:
 
 def told(case: Case, detector: str) -> list[tuple[str, str]]:
     """Whom a detector names, with whom."""
-    found = detect.run(case, only=[detector])
+    found = detect.run(case, only=[detector]).to_pandas()
     return list(zip(found["subject"], found["peer"], strict=True))
 
 
@@ -350,7 +350,7 @@ def test_a_network_acl_knows_no_state_a_security_group_does(tmp_path, fields) ->
         line("eni-a", OUT, 40_001, HOST, 23, *flags(2, OUT, HOST), packets=1, size=60,
              action="REJECT"),
     )  # fmt: skip
-    assert met(case, *ENDS, "rejected", "answered", "refused_records") == [
+    assert met(case, *ENDS, "rejected", "answered", "rejected_records") == [
         (OUT, HOST, 22, True, False, 1),
         (OUT, HOST, 23, True, False, 1),
     ]
@@ -366,8 +366,8 @@ def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
             line(*ends, 4, ends[1], HOST, at=n + 60, action="REJECT", packets=1, size=40),
         ]
     case = make(tmp_path, V3, *records)
-    assert set(met(case, "rejected", "answered", "refused_records")) == {(False, True, 1)}
-    assert set(detect.run(case)["detector"]) <= {"blind-spot"}  # that is about the logs
+    assert set(met(case, "rejected", "answered", "rejected_records")) == {(False, True, 1)}
+    assert {finding.detector for finding in detect.run(case)} <= {"blind-spot"}  # that is about the logs
     # Alone, hours after: a straggler still, and no attempt of anybody.
     late = line("eni-a", OUT, 40_000, HOST, 22, 4, OUT, HOST, action="REJECT", packets=1, size=40)
     assert met(make(tmp_path / "late", V3, late), "rejected") == [(False,)]
@@ -396,7 +396,7 @@ def test_public_access_that_is_blocked_has_neither_bytes_nor_lost_records(tmp_pa
         return " ".join(map(str, words))
 
     case = make(tmp_path, f"{V3} reject-reason", *map(blocked, range(1, 4)))
-    assert met(case, *ENDS, "rejected", "bytes_out", "packets_out", "refused_records") == [
+    assert met(case, *ENDS, "rejected", "bytes_out", "packets_out", "rejected_records") == [
         (f"203.0.113.{n}", HOST, 22, True, 0, 0, 1) for n in range(1, 4)
     ]
     reasons = case.flows.select("reject_reason", "bytes").to_pyarrow().to_pylist()
@@ -451,7 +451,7 @@ def test_several_flow_logs_of_one_interface(tmp_path) -> None:
         },
     )
     assert case.flows.count().execute() == 7  # the evidence stays as it is
-    assert met(case, *ENDS, *BYTES, "rejected", "refused_records", "decided_by") == [
+    assert met(case, *ENDS, *BYTES, "rejected", "rejected_records", "initiator_rule") == [
         (HOST, OUT, 443, 700, 9_000, 2, False, 0, "flags"),
         (OUT, HOST, 22, 60, 0, 1, True, 1, "ports"),
     ]
@@ -484,7 +484,7 @@ def test_two_formats_in_one_stream(tmp_path) -> None:
         ]
     }
     case = of_files(tmp_path, {}, events={"events": events}, settings=settings)
-    assert met(case, *ENDS, *BYTES, "decided_by") == [
+    assert met(case, *ENDS, *BYTES, "initiator_rule") == [
         (HOST, OUT, 80, 500, 0, 1, "ports"),
         (HOST, OUT, 443, 700, 9_000, 2, "flags"),
     ]

@@ -9,11 +9,11 @@ import ibis
 import pandas as pd
 
 from flowbench.errors import InputError
-from flowbench.schema import place, to_frame
+from flowbench.schema import EvidenceSelector, place, to_frame
 
 
 def behind(
-    flows: ibis.Table, evidence: pd.DataFrame, finding: pd.Series | dict[str, Any]
+    flows: ibis.Table, evidence: pd.DataFrame, finding: Any
 ) -> pd.DataFrame:
     """The flow records that a finding's selector chooses, each with its file and line.
 
@@ -27,9 +27,10 @@ def behind(
     InputError when ``finding`` is none.
     """
     try:
-        selector = json.loads(finding["evidence"])
+        given = finding["evidence"] if isinstance(finding, dict) else finding.evidence
+        selector = json.loads(given.to_json() if isinstance(given, EvidenceSelector) else given)
         subject, peers, ports = selector["subject"], selector["peers"], selector["ports"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError("not a finding: give a row of what detect.run returns") from error
     subjects = selector.get("targets") or [subject]
     source = [flows.srcaddr, flows.pkt_srcaddr]

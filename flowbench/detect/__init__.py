@@ -1,31 +1,35 @@
-"""Detectors: each asks one question of a case. One module each; a new one is a new file here.
+"""Detectors: each answers one question about a case with findings.
 
-What the analyst knows to be harmless stands in allow lists (indicators of kind ``allow``). A
-finding whose subject, or whose every peer, such a list covers is hidden, and said to be: see
-``run``. Of an allow list and a list of bad addresses that both name an address the more specific
-one counts, the allow list if they are alike: a cloud's whole range excuses no listed host in it.
-Names that resolved to an address excuse it last and accuse it first: many names share one address.
+``run`` gives the findings of a case, ``plan`` says which detectors can run. Allow lists (indicators
+of kind ``allow``) suppress findings about what the analyst knows to be harmless; see ``suppress``.
+A new detector is a file in ``detectors`` and a line in ``registry``.
 """
 
-from flowbench.detect.base import FINDINGS, SEVERITIES
 from flowbench.detect.compare import CHANGES, compare
-from flowbench.detect.grouping import STORIES, STRANDS, stories, strands
+from flowbench.detect.finding import FINDINGS, SEVERITIES, Finding
+from flowbench.detect.findings import Findings
+from flowbench.detect.grouping import (
+    FINDING_GROUPS,
+    RELATED_FINDINGS,
+    group_findings,
+    relate_findings,
+)
+from flowbench.detect.plan import plan
 from flowbench.detect.registry import registered
-from flowbench.detect.run import plan, run
-from flowbench.detect.suppress import HIDDEN, apart
+from flowbench.detect.run import run
 
 __all__ = [
     "CHANGES",
     "FINDINGS",
-    "HIDDEN",
+    "FINDING_GROUPS",
+    "RELATED_FINDINGS",
     "SEVERITIES",
-    "STORIES",
-    "STRANDS",
-    "apart",
+    "Finding",
+    "Findings",
     "compare",
+    "group_findings",
     "plan",
     "registered",
+    "relate_findings",
     "run",
-    "stories",
-    "strands",
 ]

@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 
 from flowbench import detect, engine
 from flowbench.case import Case
-from flowbench.detect.base import capture_window
-from flowbench.detect.base import pairs as named_by
+from flowbench.detect.findings import Findings
+from flowbench.detect.traffic import capture_window
 from flowbench.errors import InputError
-from flowbench.io.discover import find
+from flowbench.io.discover import find_files
 from flowbench.schema import FLOWS
 
 COLUMNS = [
@@ -64,7 +64,7 @@ class Evaluation:
     window: float  # seconds of the capture windows that the records came in
     asked: int | None  # the window that was asked for
     not_run: dict[str, str]  # detectors that the logs did not suffice for, and why
-    findings: pd.DataFrame  # detect.FINDINGS
+    findings: Findings
 
 
 def evaluate(
@@ -86,13 +86,12 @@ def evaluate(
     with TemporaryDirectory(prefix="flowbench-") as folder:
         case = load(Path(folder), [*logs, *feeds], leave_out=Path(labels), window=window)
         plan = detect.plan(case)
-        found = detect.run(case)
+        found = detect.run(case, keep=False)
         measured = capture_window(case)
     ran = plan[plan["runs"]]["detector"].tolist()
     lost = plan[~plan["runs"]]
-    grave = found[found["severity"].isin(detect.SEVERITIES[detect.SEVERITIES.index(least) :])]
     return Evaluation(
-        score(grave, named, ran),
+        score(found.at_least(least), named, ran),
         measured,
         window,
         dict(zip(lost["detector"], lost["reason"], strict=True)),
@@ -144,7 +143,9 @@ def load(
     InputError when there is no flow record.
     """
     barred = leave_out.resolve()
-    files = [path for path, _ in find(paths, leave_out=folder)[0] if path.resolve() != barred]
+    files = [
+        path for path, _ in find_files(paths, case_folder=folder)[0] if path.resolve() != barred
+    ]
     if not files:
         raise InputError(f"no files in {', '.join(map(str, paths))}: name the logs")
     case = Case.create(folder / "case")
@@ -191,7 +192,7 @@ def merged(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
     return joined.order_by("start", "end", *[n for n in joined.columns if n not in measures])
 
 
-def score(findings: pd.DataFrame, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
+def score(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
     """A row (COLUMNS) for each detector and each kind that the labels name.
 
     In the row of a malicious kind: the pairs of that kind, how many are in some finding of that
@@ -207,7 +208,7 @@ def score(findings: pd.DataFrame, labels: Labels, detectors: Iterable[str]) -> p
     )
     rows = []
     for detector in sorted(detectors):
-        hits = _Hits(findings[findings["detector"] == detector], known)
+        hits = _Hits(findings.of(detector), known)
         wrong = {
             label: {kind: hits.accused(pairs) for kind, pairs in labels.kinds[label].items()}
             for label in ("benign", "background")
@@ -234,9 +235,9 @@ def score(findings: pd.DataFrame, labels: Labels, detectors: Iterable[str]) -> p
 class _Hits:
     """The pairs that one detector's findings name."""
 
-    def __init__(self, findings: pd.DataFrame, malicious: set[Pair]) -> None:
+    def __init__(self, findings: Findings, malicious: set[Pair]) -> None:
         self.connection_summaries = {
-            (min(pair), max(pair)) for row in findings.to_dict("records") for pair in named_by(row)
+            (min(pair), max(pair)) for finding in findings for pair in finding.ends()
         }
         self.ends = {end for pair in self.connection_summaries for end in pair}
         # Whom a malicious pair brought in (a scan's target) is not accused by that.

@@ -1,101 +1,94 @@
-"""Findings grouped as they are told: a story a host, in it a strand for each of its peers."""
+"""Findings grouped by subject, and by subject and peers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from flowbench.detect.base import FINDINGS, SEVERITIES, in_order
+from flowbench.detect.finding import SEVERITIES, Finding
+from flowbench.detect.findings import Findings
 from flowbench.schema import Table
 
 _SHARED = (
-    ("severity", "string", "of the gravest finding"),
-    ("score", "float64", "the best among the gravest"),
-    ("findings", "int64", "how many"),
-    ("detectors", "strings", "whose they are, the gravest's first"),
+    ("severity", "string", "of the most severe finding"),
+    ("score", "float64", "the highest score among the most severe findings"),
+    ("findings", "int64", "number of findings"),
+    ("detectors", "strings", "their detectors, that of the most severe first"),
     ("first_seen", "time", "start of the first connection"),
-    ("last_seen", "time", "end of the last"),
+    ("last_seen", "time", "end of the last connection"),
 )
 
-STORIES = Table.of(
-    "stories",
-    ("subject", "string", "the address that the findings are about"),
+FINDING_GROUPS = Table.of(
+    "finding_groups",
+    ("subject", "string", "the address or principal that the findings concern"),
     *_SHARED,
     *((name, "int64", f"findings of {name} severity") for name in reversed(SEVERITIES)),
-    ("strands", "int64", "how many strands it has, see STRANDS"),
+    ("related", "int64", "number of rows of RELATED_FINDINGS"),
 )
 
-STRANDS = Table.of(
-    "strands",
-    ("subject", "string", "whose story it belongs to"),
-    ("peer", "string", "the other address; null when they are many"),
+RELATED_FINDINGS = Table.of(
+    "related_findings",
+    ("subject", "string", "the address or principal that the findings concern"),
+    ("peer", "string", "the other address; null when there are several"),
     ("peers", "strings", "every other address"),
     *_SHARED,
-    ("title", "string", "what each detector calls it, the gravest first"),
-    ("why", "string", "the reason of the gravest finding"),
-    ("finding_ids", "strings", "its findings, the gravest first"),
+    ("title", "string", "the title of each detector's findings, the most severe first"),
+    ("summary", "string", "of the most severe finding"),
+    ("finding_ids", "strings", "its findings, the most severe first"),
 )
 
 
-def stories(found: pd.DataFrame) -> pd.DataFrame:
-    """One row a host (STORIES): all findings about it, the host with the gravest first.
-
-    Hosts are in the order of their gravest findings, which is that of ``run``: by severity, then
-    score.
-    """
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in _ordered(found):
-        groups.setdefault(row["subject"], []).append(row)
-    return STORIES.frame(
-        _sum(rows)
-        | {"subject": subject, "strands": len({_about(row) for row in rows})}
-        | {name: sum(row["severity"] == name for row in rows) for name in SEVERITIES}
-        for subject, rows in groups.items()
+def group_findings(findings: Findings) -> pd.DataFrame:
+    """Return one row for each subject (FINDING_GROUPS), in the order of its most severe finding."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.subject, []).append(finding)
+    return FINDING_GROUPS.frame(
+        _summarize(group)
+        | {"subject": subject, "related": len({_peers_key(finding) for finding in group})}
+        | {name: sum(finding.severity == name for finding in group) for name in SEVERITIES}
+        for subject, group in groups.items()
     )
 
 
-def strands(found: pd.DataFrame) -> pd.DataFrame:
-    """One row for what detectors say of one subject and the same peers (STRANDS).
+def relate_findings(findings: Findings) -> pd.DataFrame:
+    """Return one row for the findings about one subject and the same peers (RELATED_FINDINGS).
 
-    In the order of ``stories``, within a host the gravest first.
+    In the order of ``group_findings``, within a subject the most severe first.
     """
-    groups: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
     rank: dict[str, int] = {}
-    for row in _ordered(found):
-        rank.setdefault(row["subject"], len(rank))
-        groups.setdefault((row["subject"], _about(row)), []).append(row)
-    told = sorted(groups.items(), key=lambda group: rank[group[0][0]])  # stable: gravest first
-    return STRANDS.frame(
-        _sum(rows)
+    for finding in findings:
+        rank.setdefault(finding.subject, len(rank))
+        groups.setdefault((finding.subject, _peers_key(finding)), []).append(finding)
+    ordered = sorted(groups.values(), key=lambda group: rank[group[0].subject])  # stable
+    return RELATED_FINDINGS.frame(
+        _summarize(group)
         | {
-            "subject": subject,
-            "peer": rows[0]["peer"],
-            "peers": rows[0]["peers"],
-            "title": " + ".join(dict.fromkeys(row["title"] for row in rows)),
-            "why": rows[0]["why"],
-            "finding_ids": [row["finding_id"] for row in rows],
+            "subject": group[0].subject,
+            "peer": group[0].peer,
+            "peers": list(group[0].peers),
+            "title": " + ".join(dict.fromkeys(finding.title for finding in group)),
+            "summary": group[0].summary,
+            "finding_ids": [finding.finding_id for finding in group],
         }
-        for (subject, _), rows in told
+        for group in ordered
     )
 
 
-def _ordered(found: pd.DataFrame) -> list[dict[str, Any]]:
-    plain = found[FINDINGS.columns].astype(object)
-    return in_order(plain.where(plain.notna(), None).to_dict("records"))
+def _peers_key(finding: Finding) -> tuple[str, ...]:
+    """Return what relates findings about one subject: their peers; without any, nothing does."""
+    return finding.peers or (finding.finding_id,)
 
 
-def _about(row: dict[str, Any]) -> tuple[str, ...]:
-    """What makes findings about one subject one strand: the same peers; none: only itself."""
-    return tuple(row["peers"]) or (row["finding_id"],)
-
-
-def _sum(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _summarize(group: Sequence[Finding]) -> dict[str, Any]:
     return {
-        "severity": rows[0]["severity"],
-        "score": rows[0]["score"],
-        "findings": len(rows),
-        "detectors": list(dict.fromkeys(row["detector"] for row in rows)),
-        "first_seen": min((row["first_seen"] for row in rows if row["first_seen"]), default=None),
-        "last_seen": max((row["last_seen"] for row in rows if row["last_seen"]), default=None),
+        "severity": group[0].severity,
+        "score": group[0].score,
+        "findings": len(group),
+        "detectors": list(dict.fromkeys(finding.detector for finding in group)),
+        "first_seen": min(finding.first_seen for finding in group),
+        "last_seen": max(finding.last_seen for finding in group),
     }

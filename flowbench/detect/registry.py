@@ -1,10 +1,10 @@
-"""The detectors, in the order in which they run. A new detector is a new file and a line here."""
+"""The detectors, in the order in which they run: a new one is a file and a line here."""
 
 from __future__ import annotations
 
-from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
-from flowbench.detect.base import REGISTRY, Detector
+from flowbench.detect.detector import Detector
 from flowbench.detect.detectors import (
     beacon,
     blind_spot,
@@ -21,8 +21,22 @@ from flowbench.detect.detectors import (
     service_abuse,
     spike,
 )
+from flowbench.detect.finding import Finding
 
-MODULES = (
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+
+class DetectorModule(Protocol):
+    """The file of a detector: its metadata, and a function from a case to findings."""
+
+    DETECTOR: Detector
+
+    def find(self, case: Case, /) -> list[Finding]:
+        """Return the findings, in any order."""
+
+
+MODULES: tuple[DetectorModule, ...] = (
     beacon,
     blind_spot,
     brute_force,
@@ -40,7 +54,6 @@ MODULES = (
 )
 
 
-@cache
-def registered() -> dict[str, Detector]:
-    """Every detector by its id."""
-    return dict(sorted(REGISTRY.items()))
+def registered() -> dict[str, DetectorModule]:
+    """Return every detector by its id."""
+    return {module.DETECTOR.id: module for module in MODULES}

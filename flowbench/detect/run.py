@@ -3,63 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from flowbench.detect.base import FINDINGS, Detector, in_order
+from flowbench.detect import history
+from flowbench.detect.finding import Finding
+from flowbench.detect.findings import Findings
+from flowbench.detect.plan import missing_input
 from flowbench.detect.registry import registered
-from flowbench.detect.suppress import HIDDEN, hide
-from flowbench.errors import InputError
+from flowbench.detect.suppress import suppress
+from flowbench.errors import CaseError, InputError
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 
-def plan(case: Case) -> pd.DataFrame:
-    """What each detector asks, and whether this case's evidence can answer.
+def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> Findings:
+    """Run every detector whose input the case has, and return the findings.
 
-    Columns: detector, title, question, technique, runs (bool), reason (what is missing, or '').
-    """
-    rows = [
-        (d.id, d.title, d.question, d.technique, not (reason := _missing(case, d)), reason)
-        for d in registered().values()
-    ]
-    columns = ["detector", "title", "question", "technique", "runs", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    Findings that allow lists suppress are in ``suppressed`` of the result. A run of all detectors
+    is kept in the case (see ``history``); where the case cannot be written it is not, and
+    ``kept`` and ``not_kept_reason`` of the result say so.
 
+    Args:
+        case: The case.
+        only: Ids of the detectors to run; all of them otherwise.
+        keep: Whether to keep the run.
 
-def run(case: Case, only: Sequence[str] | None = None, *, hidden: bool = False) -> pd.DataFrame:
-    """The findings (FINDINGS) of all detectors that can run, the gravest first.
-
-    ``only`` names the detectors to run. Findings that allow lists cover are left out; with
-    ``hidden`` they are there, and two columns say which they are and why (HIDDEN, see ``apart``).
-    Raises InputError for a name that is no detector's.
+    Raises:
+        InputError: A name in ``only`` is no detector's id.
     """
     chosen = registered()
     if only is not None:
-        unknown = [name for name in only if name not in chosen]
-        if unknown:
+        if unknown := [name for name in only if name not in chosen]:
             raise InputError(
                 f"no detector is called {', '.join(unknown)}; there are: {', '.join(chosen)}"
             )
-        chosen = {name: d for name, d in chosen.items() if name in only}
-    able = [d for d in chosen.values() if not _missing(case, d)]
-    rows: list[dict[str, Any]] = []
-    for done, d in enumerate(able):
-        case.progress(done, len(able), f"asking: {d.id}")
-        rows += d.function(case)
-    rows = in_order(rows)
-    hide(case, rows)
-    case.progress(len(able), len(able), "")
-    if hidden:
-        return HIDDEN.frame(rows)
-    return FINDINGS.frame(row for row in rows if row["suppressed_by"] is None)
-
-
-def _missing(case: Case, detector: Detector) -> str:
-    fields = sorted(detector.needs - case.fields)
-    if fields:
-        return "not run: needs " + ", ".join(name.replace("_", "-") for name in fields)
-    empty = sorted(name for name in detector.tables if not case.has(name))
-    return f"not run: the case has no {', '.join(empty)}" if empty else ""
+        chosen = {name: module for name, module in chosen.items() if name in only}
+    modules = [module for module in chosen.values() if not missing_input(case, module.DETECTOR)]
+    found: list[Finding] = []
+    for number, module in enumerate(modules):
+        case.progress(number, len(modules), f"detector {module.DETECTOR.id}")
+        found += module.find(case)
+    findings = Findings.separate(suppress(case, found))
+    case.progress(len(modules), len(modules), "")
+    if not keep:
+        findings.not_kept_reason = "not asked for"
+    elif only is not None:
+        findings.not_kept_reason = "only some detectors ran"
+    else:
+        try:
+            history.keep(case, findings)
+            findings.kept = True
+        except CaseError as error:
+            findings.not_kept_reason = str(error)
+    return findings

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from flowbench.case import Case
+    from flowbench.detect import Findings
 
-_GRAVE = ("high", "critical")
 _SUBJECTS = 3  # hosts told in full; the others stand in the tables
 _LINES = 5  # records of evidence shown for a finding
 _PROVEN = 40  # findings shown with records: each costs a query
@@ -38,20 +38,18 @@ _FILES = 2_000  # evidence files listed in full
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
 
 
-def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) -> Path:
+def write(case: Case, path: str | Path, findings: Findings | None = None) -> Path:
     """Write the case's report to ``path`` and return it.
 
-    ``findings`` saves running the detectors again; those that allow lists cover (detect.HIDDEN)
-    are counted, not told. Raises InputError when the file cannot be
+    ``findings`` saves running the detectors again; those that allow lists cover 
+    are counted, not listed. Raises InputError when the file cannot be
     written.
     """
     path = Path(path)
-    found = detect.run(case, hidden=True) if findings is None else findings
-    hidden: list[dict[str, Any]] = []
-    if "suppressed_by" in found:
-        found, rest = detect.apart(found)
-        lists = rest.groupby(["suppressed_by", "suppression_reason"], as_index=False)
-        hidden = lists.agg(findings=("finding_id", "size")).to_dict("records")
+    found = detect.run(case, keep=False) if findings is None else findings
+    rest = found.suppressed.to_pandas()
+    lists = rest.groupby(["suppressed_by", "suppression_reason"], as_index=False)
+    hidden = lists.agg(findings=("finding_id", "size")).to_dict("records")
     html = _template().render(**_content(case, found), hidden=hidden)
     aside = path.with_name(path.name + ".aside")
     try:
@@ -64,12 +62,12 @@ def write(case: Case, path: str | Path, findings: pd.DataFrame | None = None) ->
     return path
 
 
-def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
+def _content(case: Case, findings: Findings) -> dict[str, Any]:
     figures = _Figures()
-    grave = found[found["severity"].isin(_GRAVE)]
-    subjects = attribution.traces(case, grave)
+    found, grave = findings.to_pandas(), findings.at_least("high").to_pandas()
+    subjects = attribution.trace_subjects(case, grave)
     whole = graph.communication(case)
-    events = timeline.build(case, findings=found)
+    events = timeline.build(case, findings=findings)
     files = case.evidence
     first, last = case.span
     return {
@@ -82,7 +80,7 @@ def _content(case: Case, found: pd.DataFrame) -> dict[str, Any]:
         "events": events.to_dict("records"),
         "timeline": figures.add(plot.timeline(events)),
         "network": figures.add(plot.network(whole)),
-        "iocs": timeline.indicators(case, found).to_dict("records"),
+        "iocs": timeline.indicators(case, findings).to_dict("records"),
         "findings": [
             _finding(case, row, shown=number < _PROVEN)
             for number, (_, row) in enumerate(found.iterrows())
@@ -176,8 +174,8 @@ def _what(mine: pd.DataFrame) -> list[str]:
     told = []
     for _, same in mine.groupby(mine["peer"].fillna(mine["finding_id"]), sort=False):
         best, *others = same.drop_duplicates("detector").to_dict("records")
-        also = [f" Also found as {one['title']}: {one['why']}" for one in others]
-        told.append((best["first_seen"], best["finding_id"], best["why"] + "".join(also)))
+        also = [f" Also found as {one['title']}: {one['summary']}" for one in others]
+        told.append((best["first_seen"], best["finding_id"], best["summary"] + "".join(also)))
     return [f"From {_when(first)} on: {why}" for first, _, why in sorted(told)]
 
 

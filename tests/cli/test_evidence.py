@@ -25,7 +25,7 @@ def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
 ) -> None:
     paths = winterday.evidence.set_index("evidence_id")["path"]
     compared = 0
-    for finding in winterday_findings.to_dict("records"):
+    for finding in winterday_findings:
         records = winterday.evidence_for(finding)
         assert len(records)
         sample = records.iloc[:: max(1, len(records) // 5)]
@@ -48,8 +48,8 @@ def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
 
 
 def test_the_command_shows_the_records(winterday: Case, winterday_findings) -> None:
-    finding = winterday_findings.iloc[0]
-    words = ["evidence", str(winterday.path), finding["finding_id"], "--format", "json"]
+    finding = winterday_findings[0]
+    words = ["evidence", str(winterday.path), finding.finding_id, "--format", "json"]
     ran = CliRunner().invoke(main, words)
     assert ran.exit_code == 0, ran.output
     rows = json.loads(ran.stdout)
@@ -57,7 +57,7 @@ def test_the_command_shows_the_records(winterday: Case, winterday_findings) -> N
     assert [(row["file"], row["line"]) for row in rows] == list(
         zip(expected["file"], expected["line"], strict=True)
     )
-    assert finding["why"][:40] in ran.stderr
+    assert finding.summary[:40] in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["magic-123", "", "contact-zzzz"])

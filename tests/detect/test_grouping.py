@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,20 +13,21 @@ from click.testing import CliRunner
 
 from flowbench import detect
 from flowbench.cli import main, output
+from flowbench.detect import Findings
 from tests.detect.test_compare import AT, made
 from tests.traffic import T0, make_case, talk
 
 HOST, OTHER, PEER = "10.0.0.5", "10.0.0.6", "203.0.113.5"
 
 
-def several() -> pd.DataFrame:
+def several() -> Findings:
     later = AT + pd.Timedelta("5h")
-    return detect.FINDINGS.frame(
+    return Findings(
         [
             made(["203.0.113.9"], subject=OTHER, severity="critical", score=0.4),
             made([PEER], score=0.9),
-            made([PEER], score=0.95, ports=[80], why="best", last_seen=later),
-            made([PEER], severity="low") | {"detector": "beacon", "title": "Beat"},
+            made([PEER], score=0.95, ports=[80], summary="best", last_seen=later),
+            replace(made([PEER], severity="low"), detector="beacon", title="Beaconing"),
             made(["203.0.113.6", "203.0.113.7"], severity="medium"),
             made([], severity="low"),
         ]
@@ -32,49 +35,54 @@ def several() -> pd.DataFrame:
 
 
 def test_a_story_a_host_the_gravest_first() -> None:
-    told = detect.stories(several())
-    assert list(told.columns) == detect.STORIES.columns
+    told = detect.group_findings(several())
+    assert list(told.columns) == detect.FINDING_GROUPS.columns
     first, second = told.to_dict("records")
     assert (first["subject"], first["severity"], first["findings"]) == (OTHER, "critical", 1)
     assert (second["subject"], second["severity"], second["score"]) == (HOST, "high", 0.95)
     assert [second[name] for name in ("critical", "high", "medium", "low")] == [0, 2, 1, 2]
-    assert (second["findings"], second["strands"]) == (5, 3)
+    assert (second["findings"], second["related"]) == (5, 3)
     assert (second["first_seen"], second["last_seen"]) == (AT, AT + pd.Timedelta("5h"))
     assert list(second["detectors"]) == ["contact", "beacon"]
 
 
 def test_what_detectors_say_of_one_peer_is_one_strand() -> None:
     found = several()
-    told = detect.strands(found)
-    assert list(told.columns) == detect.STRANDS.columns
+    told = detect.relate_findings(found)
+    assert list(told.columns) == detect.RELATED_FINDINGS.columns
     assert told["subject"].tolist() == [OTHER, HOST, HOST, HOST]
     one = told.iloc[1]
-    assert (one["peer"], one["severity"], one["score"], one["why"]) == (PEER, "high", 0.95, "best")
+    assert (one["peer"], one["severity"], one["score"], one["summary"]) == (
+        PEER,
+        "high",
+        0.95,
+        "best",
+    )
     assert list(one["detectors"]) == ["contact", "beacon"]
-    assert one["title"].endswith(" + Beat")
-    assert one["finding_ids"][0] == found["finding_id"][2]
+    assert one["title"].endswith(" + Beaconing")
+    assert one["finding_ids"][0] == found[1].finding_id
     assert one["findings"] == 3
     assert list(told["peers"][2]) == ["203.0.113.6", "203.0.113.7"]
     assert told["findings"].sum() == len(found) == sum(len(ids) for ids in told["finding_ids"])
 
 
 def test_no_findings_no_stories() -> None:
-    none = detect.FINDINGS.frame([])
-    assert detect.stories(none).empty
-    assert detect.strands(none).empty
+    none = Findings([])
+    assert detect.group_findings(none).empty
+    assert detect.relate_findings(none).empty
 
 
 def test_the_order_does_not_depend_on_the_findings_order() -> None:
     found = several()
-    mixed = found.sample(frac=1, random_state=3)
-    assert detect.stories(found).equals(detect.stories(mixed))
-    assert detect.strands(found).equals(detect.strands(mixed))
+    mixed = Findings(random.Random(3).sample(list(found), len(found)))
+    assert detect.group_findings(found).equals(detect.group_findings(mixed))
+    assert detect.relate_findings(found).equals(detect.relate_findings(mixed))
 
 
 def test_a_terminal_shows_hosts_and_nothing_that_obeys(capsys) -> None:
-    rows = [made([f"203.0.113.{n}"], why=f"no {n}\x1b[2J") for n in range(10, 21)]
-    found = detect.FINDINGS.frame(rows)
-    output.tell(detect.stories(found), detect.strands(found))
+    rows = [made([f"203.0.113.{n}"], summary=f"no {n}\x1b[2J") for n in range(10, 21)]
+    found = Findings(rows)
+    output.tell(detect.group_findings(found), detect.relate_findings(found))
     shown = capsys.readouterr().out
     lines = shown.splitlines()
     assert lines[0] == "10.0.0.5  11 high  2026-09-01 00:00 to 2026-09-01 01:00 UTC"
@@ -91,6 +99,6 @@ def test_detect_tells_stories_and_files_hold_rows(tmp_path: Path) -> None:
     )
     told = CliRunner().invoke(main, ["detect", str(case.path)])
     assert [line.split()[0] for line in told.stdout.splitlines() if line[0] != " "] == [HOST, OTHER]
-    assert "2 findings, 2 stories" in told.stderr
+    assert "2 findings, 2 finding groups" in told.stderr
     flat = CliRunner().invoke(main, ["detect", str(case.path), "--format", "json"])
     assert [list(row) for row in json.loads(flat.stdout)] == [detect.FINDINGS.columns] * 2

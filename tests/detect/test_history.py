@@ -96,12 +96,12 @@ def test_hidden_and_since_exclude_each_other(case: Case) -> None:
 
 
 def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
-    assert history.last(case) is None
-    found = detect.run(case, hidden=True)
+    assert history.last_run(case) is None
+    found = detect.run(case, keep=False)
     assert history.keep(case, found) is True
     assert history.keep(case, found) is False
     assert history.keep(Case.open(case.path), found) is False
-    kept = history.last(Case.open(case.path))
+    kept = history.last_run(Case.open(case.path))
     assert kept is not None
     assert kept.findings.to_dict("records") == found.to_dict("records")
     assert kept.detectors.keys() == set(detect.plan(case).query("runs")["detector"])
@@ -109,7 +109,7 @@ def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
     assert [e["action"] for e in case.custody].count("detect") == 1
 
     more(case, "quiet.log", *talk("10.0.0.7", "10.0.0.8", 443, T0))
-    alike = detect.run(case, hidden=True)
+    alike = detect.run(case, keep=False)
     assert history.keep(case, alike) is True  # other evidence: another run
     files = [p.name for p in sorted((case.path / "findings").glob("*.parquet"))]
     kept_files = [e["details"]["runs"][0]["file"] for e in case.custody if e["action"] == "detect"]
@@ -117,8 +117,8 @@ def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
 
 
 def test_what_differs_is_attributed(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    history.keep(case, detect.run(case, hidden=True))
-    before = history.last(case)
+    history.keep(case, detect.run(case, keep=False))
+    before = history.last_run(case)
     assert before is not None
     assert history.differences(case, before) == [
         "evidence: 2 files then, 2 now: the same; the same detectors"
@@ -151,7 +151,7 @@ def test_verify_covers_what_is_kept(case: Case) -> None:
         ("findings", path.name)
     ]
     with pytest.raises(CaseError, match="were changed since"):
-        history.last(Case.open(case.path))
+        history.last_run(Case.open(case.path))
     told = run("detect", case.path, "--since-last")
     assert told.exit_code == 0
     assert "nothing to compare with" in told.stderr
@@ -165,7 +165,7 @@ def test_verify_covers_what_is_kept(case: Case) -> None:
 def test_killed_at_any_instant(case: Case, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run("detect", case.path)
     more(case, "later.log", *talk(OTHER, WORSE, 443, T0 + 3_600))
-    found = detect.run(case, hidden=True)
+    found = detect.run(case, keep=False)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -176,7 +176,7 @@ def test_killed_at_any_instant(case: Case, monkeypatch: pytest.MonkeyPatch, step
             history.keep(case, found)
     reopened = Case.open(case.path)
     assert reopened.verify()["ok"].all()
-    kept = history.last(reopened)
+    kept = history.last_run(reopened)
     assert kept is not None
     assert "new" in detect.compare(kept.findings, found)["change"].tolist()
     assert history.keep(reopened, found) is True

@@ -33,21 +33,14 @@ def made(folder: Path, records: Iterable[Record], *lists: str, **given: object) 
 
 
 def hidden(case: Case) -> list[tuple[str, str, str]]:
-    shown, kept_back = detect.apart(detect.run(case, hidden=True))
-    assert list(shown.columns) == detect.FINDINGS.columns
-    assert shown["finding_id"].tolist() == detect.run(case)["finding_id"].tolist()
-    rows = zip(
-        kept_back["subject"],
-        kept_back["suppressed_by"],
-        kept_back["suppression_reason"],
-        strict=True,
-    )
-    return sorted(rows)
+    found = detect.run(case)
+    assert all(finding.suppressed_by is None for finding in found)
+    return sorted((f.subject, f.suppressed_by, f.suppression_reason) for f in found.suppressed)
 
 
 def shown(case: Case) -> list[tuple[str, str]]:
     found = detect.run(case)
-    return sorted(zip(found["detector"], found["subject"], strict=True))
+    return sorted((finding.detector, finding.subject) for finding in found)
 
 
 def both() -> list[Record]:
@@ -166,15 +159,14 @@ def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
     case = made(tmp_path, [refused(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
                 allow("192.0.2.0/24"), interfaces=[interface(HOST, "a")])  # fmt: skip
     case.keep_policy(
-        f"groups: {{a: {{addresses: {HOST}}}}}\n"
-        "rules: [{from: outside, to: a, verdict: must not}]"
+        f"groups: {{a: {{addresses: {HOST}}}}}\nrules: [{{from: external, to: a, verdict: deny}}]"
     )
-    (row,) = detect.run(case, hidden=True).to_dict("records")
-    assert (row["detector"], row["suppressed_by"]) == ("segmentation", "corp scanners")
+    (one,) = detect.run(case).all
+    assert (one.detector, one.suppressed_by) == ("segmentation", "corp scanners")
     whole = segmentation._against
     monkeypatch.setattr(segmentation, "_against", lambda judged: whole(judged, most_peers=5))
-    found, kept_back = detect.apart(detect.run(case, hidden=True))
-    assert ([len(peers) for peers in found["peers"]], len(kept_back)) == ([5], 0)
+    found = detect.run(case)
+    assert ([len(finding.peers) for finding in found], len(found.suppressed)) == ([5], 0)
 
 
 def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path) -> None:
@@ -186,7 +178,7 @@ def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path)
 
     answer = run("detect", case, "--format", "json")
     assert [row["subject"] for row in json.loads(answer.stdout)] == [OTHER]
-    assert "suppressed_by" not in json.loads(answer.stdout)[0]
+    assert json.loads(answer.stdout)[0]["suppressed_by"] is None
     said = [line for line in answer.stderr.splitlines() if "hidden" in line]
     assert said == [
         "1 finding hidden by 'corp scanners' (allow list: \\x1b[31mred): --show-suppressed"

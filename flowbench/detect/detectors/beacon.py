@@ -33,7 +33,10 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import capture_window, detector, finding, listed
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.indicators import match_peers
+from flowbench.detect.traffic import capture_window
 from flowbench.engine import seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -49,14 +52,16 @@ _WEIGHTS = {"regularity": 0.4, "sizes": 0.2, "evenness": 0.2, "persistence": 0.2
 _PAIR = ["initiator", "responder", "service_port", "protocol"]
 
 
-@detector(
+DETECTOR = Detector(
     id="beacon",
     title="Regular calls to one address",
     question="Who opens connections to one outside address on a schedule?",
     technique="T1071",
-    needs=("srcaddr", "dstaddr", "srcport", "dstport", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "start", "end"}),
 )
-def beacon(
+
+
+def find(
     case: Case,
     *,
     fewest: int = 10,
@@ -64,7 +69,7 @@ def beacon(
     score: float = 0.7,
     regularity: float = 0.58,
     shared_by: int = 4,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host, outside peer and port that keeps a beat.
 
     ``fewest`` and ``most``: connections of a pair that is judged. ``score`` and ``regularity``: the
@@ -100,7 +105,7 @@ def beacon(
     rows = {row["pair"]: row for row in to_frame(beating).to_dict("records")}
     on_lists = {
         key: sorted(set(group["kind"]))
-        for key, group in listed(case, beating["responder"].to_pylist()).groupby(
+        for key, group in match_peers(case, beating["responder"].to_pylist()).groupby(
             ["subject", "peer", "service_port"]
         )
     }
@@ -182,7 +187,7 @@ def _shape(starts: pd.DataFrame, period: float) -> dict[str, float]:
 
 def _finding(
     parts: dict[str, Any], starts: pd.DataFrame, kinds: list[str], window: float
-) -> dict[str, Any]:
+) -> Finding:
     first, last = starts["first_seen"].min(), starts["last_seen"].max()
     answered = int(starts["answered"].sum())
     blocked = answered == 0
@@ -207,20 +212,23 @@ def _finding(
         f"Agents and updaters keep a beat too; {others} as often. Each start is blurred by up to"
         f" {window:.0f} s; the mean period is not."
     )
-    return finding(
-        "beacon",
+    return make_finding(
+        DETECTOR,
+        parts["initiator"],
+        [parts["responder"]],
+        Traffic(
+            (parts["service_port"],),
+            parts["protocol"],
+            first,
+            last,
+            len(starts),
+            starts["bytes_out"].sum(),
+            starts["bytes_in"].sum(),
+        ),
         severity=severity,
         score=parts["score"],
-        subject=parts["initiator"],
-        peers=[parts["responder"]],
-        ports=[parts["service_port"]],
-        protocol=parts["protocol"],
-        first_seen=first,
-        last_seen=last,
-        connections=len(starts),
-        bytes_out=starts["bytes_out"].sum(),
-        bytes_in=starts["bytes_in"].sum(),
-        why=why,
+        scores={name: parts[name] for name in _WEIGHTS},
+        summary=why,
         caveats=caveats,
         title="Regular calls that are blocked" if blocked else None,
         technique="T1090.003" if "tor" in kinds else None,

@@ -26,15 +26,16 @@ CloudTrail or describe-flow-logs answer says so; gaps in logs that are quiet any
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from ibis import _
 
 from flowbench.case import coverage
-from flowbench.detect.base import detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.schema import to_frame
 from flowbench.text import format_count, format_duration, is_address, list_some
 
@@ -65,14 +66,16 @@ _LATER = pd.Timedelta(minutes=10)
 _SHOWN = 5
 
 
-@detector(
+DETECTOR = Detector(
     id=_NAME,
     title="What the logs cannot tell",
     question="Where do the logs say nothing, and did somebody see to it?",
     technique="T1562.008",
-    needs=("start", "end"),
+    needs=frozenset({"start", "end"}),
 )
-def blind_spot(case: Case) -> list[dict[str, Any]]:
+
+
+def find(case: Case) -> list[Finding]:
     """One finding for each kind of blindness; of switching off one per principal and call."""
     seen = to_frame(coverage.interfaces(case.flows).to_pyarrow())
     seen["gaps"] = [() if gaps is None else tuple(gaps) for gaps in seen["gaps"]]
@@ -94,7 +97,7 @@ def blind_spot(case: Case) -> list[dict[str, Any]]:
         *_switched_off(case, seen, end),
     ]
     if found:
-        found[0]["caveats"] += f" {NEVER}"
+        found[0] = found[0].add_caveat(NEVER)
     return found
 
 
@@ -119,27 +122,23 @@ def _made(
     peers: Iterable[str] = (),
     *,
     subject: str = SUBJECT,
-    **select: object,
-) -> dict[str, Any]:
-    row = finding(
-        _NAME,
+    interfaces: Iterable[str] = (),
+    log_status: str | None = None,
+) -> Finding:
+    finding = make_finding(
+        DETECTOR,
+        subject,
+        peers,
+        Traffic((), None, *span),
         severity=severity,
         score=1.0,
-        subject=subject,
-        peers=peers,
-        ports=[],
-        protocol=None,
-        first_seen=span[0],
-        last_seen=span[1],
-        connections=0,
-        bytes_out=0,
-        bytes_in=0,
         title=title,
-        why=why,
+        summary=why,
         caveats=caveats,
         about=about,
     )
-    return row | {"evidence": json.dumps(json.loads(row["evidence"]) | select)}
+    evidence = replace(finding.evidence, interfaces=tuple(interfaces), log_status=log_status)
+    return replace(finding, evidence=evidence)
 
 
 def _name(interface: str, address: pd.Series) -> str:
@@ -150,7 +149,7 @@ def _time(moment: pd.Timestamp) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _skipped(seen: pd.DataFrame, address: pd.Series) -> list[dict[str, Any]]:
+def _skipped(seen: pd.DataFrame, address: pd.Series) -> list[Finding]:
     rows = seen[seen["lost"] > 0].sort_values(["lost_s", "interface_id"], ascending=[False, True])
     if rows.empty:
         return []
@@ -176,14 +175,14 @@ def _skipped(seen: pd.DataFrame, address: pd.Series) -> list[dict[str, Any]]:
             (rows["lost_first"].min(), rows["lost_last"].max()),
             [address[one] for one in rows["interface_id"] if one in address],
             interfaces=rows["interface_id"].tolist(),
-            status="SKIPDATA",
+            log_status="SKIPDATA",
         )
     ]
 
 
 def _gaps(
     seen: pd.DataFrame, holes: list[tuple[pd.Timestamp, pd.Timestamp]], address: pd.Series
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     told = [f"no interface at all from {_time(a)} to {_time(b)}" for a, b in holes]
     times = list(holes)
     alike: dict[tuple[pd.Timestamp, pd.Timestamp], list[str]] = {}
@@ -216,7 +215,7 @@ def _gaps(
 
 def _unseen(
     held: pd.DataFrame, seen: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     if seen.empty:  # logs without interfaces, a transit gateway's
         return []
     rows = held[held["interface_id"].notna() & ~held["interface_id"].isin(seen["interface_id"])]
@@ -256,7 +255,7 @@ def _unseen(
 
 def _fell_silent(
     case: Case, seen: pd.DataFrame, held: pd.DataFrame, end: pd.Timestamp
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     quiet = seen[seen["dense"].astype(bool) & (seen["last"] < end - _NEAR)]
     owners = held.dropna(subset=["interface_id", "instance_id"]).drop_duplicates("interface_id")
     quiet = quiet.merge(owners[["interface_id", "address", "instance_id"]], "inner", "interface_id")
@@ -306,7 +305,7 @@ def _signs(case: Case, instances: list[str]) -> dict[str, tuple[pd.Timestamp, st
 
 def _set_up(
     case: Case, seen: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """What the flow logs were not made to record, as far as settings and records tell."""
     files = [set(entry["fields"]) for entry in case.log.evidence if entry["kind"] == "flow-logs"]
     told = coverage.lacking(files) + coverage.settings(case.table("flow_logs"))
@@ -328,7 +327,7 @@ def _set_up(
     ]
 
 
-def _switched_off(case: Case, seen: pd.DataFrame, end: pd.Timestamp) -> list[dict[str, Any]]:
+def _switched_off(case: Case, seen: pd.DataFrame, end: pd.Timestamp) -> list[Finding]:
     e = case.api_events
     columns = ["event_time", "event_name", "event_id", "principal_name", "principal_arn"]
     columns += ["source_ip", "error_code", "request", "evidence_id", "item"]
@@ -358,7 +357,7 @@ def _switched_off(case: Case, seen: pd.DataFrame, end: pd.Timestamp) -> list[dic
 
 def _switch(
     who: str, name: str, failed: bool, group: pd.DataFrame, made: pd.Series, silent: pd.Series
-) -> dict[str, Any]:
+) -> Finding:
     anew = len(made) > 0
     ids = {one for text in group["request"].dropna() for one in re.findall(r"\bfl-\w+", text)}
     times = list_some(dict.fromkeys(map(_time, group["event_time"])))

@@ -20,13 +20,15 @@ a refused attempt is a scan's matter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import DATABASES, LOGINS, detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.logins import DATABASES, LOGINS
 from flowbench.engine import seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -39,21 +41,25 @@ _SLOT = 600  # seconds
 _PAIR = ["initiator", "responder", "service_port", "direction"]
 
 
-@detector(
+DETECTOR = Detector(
     id="brute-force",
     title="Login after login",
     question="Who opened connection after connection to a login port, short and all alike?",
     technique="T1110.001",
-    needs=("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"),
+    needs=frozenset(
+        {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"}
+    ),
 )
-def brute_force(
+
+
+def find(
     case: Case,
     *,
     fewest: int = 30,
     largest: float = 10_000,
     alike: float = 0.5,
     share: float = 0.8,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside address (or outside target of one) and login port.
 
     ``fewest``: attempts in an hour. ``largest``: bytes of an attempt each way. ``alike``: the
@@ -147,7 +153,7 @@ def _sizes(tries: ibis.Table, pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Finding:
     inbound = direction == "inbound"
     peers = rows["initiator" if inbound else "responder"]
     attempts, sessions = int(rows["attempts"].sum()), int(rows["sessions"].sum())
@@ -172,19 +178,15 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> dic
     caveats = "A tool that logs in for each task, or a job with an expired password, looks alike."
     if inbound and not sessions:
         caveats += " Every login port that is open to the world is tried all day."
-    return finding(
-        "brute-force",
+    sent, received = int(rows["bytes_out"].sum()), int(rows["bytes_in"].sum())
+    volume = (received, sent) if inbound else (sent, received)
+    return make_finding(
+        DETECTOR,
+        subject,
+        peers,
+        Traffic((port,), 6, first, last, attempts, *volume),
         severity="medium" if inbound and not sessions else "high",
         score=min(1.0, 0.6 + attempts / 1_000),
-        subject=subject,
-        peers=peers,
-        ports=[port],
-        protocol=6,
-        first_seen=first,
-        last_seen=last,
-        connections=attempts,
-        bytes_out=rows["bytes_in" if inbound else "bytes_out"].sum(),
-        bytes_in=rows["bytes_out" if inbound else "bytes_in"].sum(),
-        why=why,
+        summary=why,
         caveats=caveats,
     )

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding
-from flowbench.enrich.indicators import answer_held, in_period
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.enrich.indicators import is_answer_valid, is_in_period
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count, format_duration
@@ -37,14 +38,16 @@ _TECHNIQUES = {"tor": "T1090.003", "mining": "T1496.001"}
 _PAIR = ["subject", "peer", "service_port", "protocol", "outbound"]
 
 
-@detector(
+DETECTOR = Detector(
     id="contact",
     title="Contact with a listed address",
     question="Who spoke with an address that an indicator list names, while it was bad?",
     technique="T1071",
-    tables=("indicators",),
+    tables=frozenset({"indicators"}),
 )
-def contact(case: Case, *, unknown_confidence: int = 70) -> list[dict[str, Any]]:
+
+
+def find(case: Case, *, unknown_confidence: int = 70) -> list[Finding]:
     """One finding per inside host, listed peer and port; inbound contacts one per inside host.
 
     ``unknown_confidence`` (0 to 100) stands in where a list gives none. The score is confidence x
@@ -77,7 +80,7 @@ def _listed(case: Case) -> pd.DataFrame:
         "resolved_from", "resolved_until", listed=matches.address,
     ).distinct()  # fmt: skip
     j = c.join(matches, c.peer == matches.listed)
-    j = j.filter(answer_held(j)).mutate(within=in_period(j))
+    j = j.filter(is_answer_valid(j)).mutate(within=is_in_period(j))
     found = j.group_by(
         [*_PAIR, "intermediate", "indicator", "type", "kind", "feed", "confidence", "valid_from",
          "valid_until", "port"]
@@ -106,7 +109,7 @@ def _weight(row: pd.Series, unknown: int) -> float:
     return weight * (1.0 if row["in_period"] else 0.3) * (1.0 if row["answered_in"] else 0.6)
 
 
-def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+def _outbound(key: dict[str, Any], group: pd.DataFrame) -> Finding:
     best = group.sort_values("weight", ascending=False, kind="stable").iloc[0]
     live = group[group["in_period"] > 0]
     kinds = sorted(set((live if len(live) else group)["kind"]))
@@ -145,7 +148,7 @@ def _outbound(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     return _finding(best, key, [key["peer"]], severity, best["weight"], why, caveats, kinds)
 
 
-def _inbound(subject: str, kind: str, group: pd.DataFrame) -> dict[str, Any]:
+def _inbound(subject: str, kind: str, group: pd.DataFrame) -> Finding:
     rows = group.drop_duplicates(_PAIR)
     answered, count = int(rows["answered"].sum()), int(rows["connections"].sum())
     peers = sorted(set(rows["peer"]))
@@ -198,24 +201,21 @@ def _finding(
     why: str,
     caveats: str,
     kinds: list[str],
-) -> dict[str, Any]:
+) -> Finding:
     known = [kind for kind in kinds if kind in _TECHNIQUES]
-    return finding(
-        "contact",
+    protocol = key["protocol"]
+    return make_finding(
+        DETECTOR,
+        key["subject"],
+        peers,
+        Traffic(
+            () if key["service_port"] is None else (int(key["service_port"]),),
+            None if protocol is None or pd.isna(protocol) else int(protocol),
+            *row[["first_seen", "last_seen", "connections", "bytes_out", "bytes_in"]],
+        ),
         severity=severity,
         score=min(score, 1.0),
-        subject=key["subject"],
-        peers=peers,
-        ports=[] if key["service_port"] is None else [int(key["service_port"])],
-        protocol=None
-        if key["protocol"] is None or pd.isna(key["protocol"])
-        else int(key["protocol"]),
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        connections=row["connections"],
-        bytes_out=row["bytes_out"],
-        bytes_in=row["bytes_in"],
-        why=why,
+        summary=why,
         caveats=caveats,
         title=f"Contact with a listed address ({', '.join(kinds)})",
         technique=_TECHNIQUES[known[0]] if known else None,

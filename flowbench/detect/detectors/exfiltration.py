@@ -35,7 +35,9 @@ import numpy as np
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding, listed
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.indicators import match_peers
 from flowbench.engine import seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -52,14 +54,16 @@ _WINDOW = pd.Timedelta(minutes=30)
 _TOGETHER = 3  # hosts that make a backup window
 
 
-@detector(
+DETECTOR = Detector(
     id="exfiltration",
     title="Far more sent than usual",
     question="Which host sent one outside address many times its usual day?",
     technique="T1048",
-    needs=("srcaddr", "dstaddr", "bytes", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
-def exfiltration(
+
+
+def find(
     case: Case,
     *,
     factor: float = 5,
@@ -68,7 +72,7 @@ def exfiltration(
     shared_by: int = 2,
     lump: float = 20e6,
     grave: float = 10,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host and outside address.
 
     ``factor`` and ``grave``: usual days. ``least``: bytes. ``one_way``: least producer-consumer
@@ -125,7 +129,7 @@ def exfiltration(
     odd = rows.groupby("host")["sent"].transform("sum")
     rows = rows.assign(usual=(rows["all"] - odd) / days)
     rows = rows[rows["sent"] >= factor * rows["usual"]]
-    lists = listed(case, rows["peer"])
+    lists = match_peers(case, rows["peer"])
     bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
     return [
         _finding(row, doors[ends], days, ends in bad, grave)
@@ -225,7 +229,7 @@ def _left(c: ibis.Table) -> ibis.Table:
 
 def _finding(
     row: dict[str, Any], doors: pd.DataFrame, days: float, bad: bool, grave: float
-) -> dict[str, Any]:
+) -> Finding:
     sent, got, usual = row["sent"], row["got"], row["usual"]
     times = sent / max(usual, 1.0)
     first, last = row["first_seen"], row["last_seen"]
@@ -252,19 +256,21 @@ def _finding(
         caveats += " The logs hold no second day: a job that runs each night cannot be told apart."
     high = bad or (times >= grave and sent >= 1e9)
     one = doors["protocol"].nunique() == 1 and doors["protocol"].notna().all()
-    return finding(
-        "exfiltration",
+    return make_finding(
+        DETECTOR,
+        row["host"],
+        [row["peer"]],
+        Traffic(
+            tuple(doors["service_port"]),
+            int(doors["protocol"].iloc[0]) if one else None,
+            first,
+            last,
+            row["connections"],
+            sent,
+            got,
+        ),
         severity="high" if high else "medium",
         score=min(1.0, 0.5 + 0.25 * np.log10(max(times, 1.0))),
-        subject=row["host"],
-        peers=[row["peer"]],
-        ports=doors["service_port"],
-        protocol=int(doors["protocol"].iloc[0]) if one else None,
-        first_seen=first,
-        last_seen=last,
-        connections=row["connections"],
-        bytes_out=sent,
-        bytes_in=got,
-        why=why,
+        summary=why,
         caveats=caveats,
     )

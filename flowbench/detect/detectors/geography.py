@@ -27,17 +27,19 @@ network is registered is not always where it is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import WEB, browsing, detector, finding, visits
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, make_finding, sum_traffic
+from flowbench.detect.traffic import WEB, browsing_hosts, is_page_visit
 from flowbench.enrich import cloud_services
 from flowbench.enrich.geography import locate
 from flowbench.schema import to_frame
-from flowbench.segmentation import policy as policies
+from flowbench.segmentation import parse_policy
 from flowbench.text import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
@@ -48,15 +50,15 @@ _SHOWN = 6  # addresses named in a sentence
 _MOST = 1_000  # addresses of a finding that lead to records
 
 
-@detector(
+DETECTOR = Detector(
     id="geography",
     title="Traffic with an unusual country",
     question="Who reached countries that the policy forbids, or that are new here?",
     technique="T1071",
 )
-def geography(
-    case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20
-) -> list[dict[str, Any]]:
+
+
+def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> list[Finding]:
     """One finding per inside host for all forbidden countries, one for all new ones.
 
     ``few``: hosts that a new country may have. ``factor``: how many times more countries than to
@@ -71,7 +73,7 @@ def geography(
         return []
     where = ibis.memtable(places)
     p = p.join(where, p.responder == where.address)
-    policy = policies.parse(case.policy, "the case's policy") if case.policy else None
+    policy = parse_policy(case.policy, "the case's policy") if case.policy else None
     found = []
     if policy is not None and policy.countries:
         codes = sorted(set(places["country"].to_pylist()))
@@ -83,7 +85,9 @@ def geography(
         p = p.filter(~p.country.isin(forbidden))
     mine, learned = _new(case, p, few, factor)
     if len(mine):
-        cloud = cloud_services.of(sorted(set(mine["responder"])), case.table("cloud_ranges"))
+        cloud = cloud_services.find_services(
+            sorted(set(mine["responder"])), case.table("cloud_ranges")
+        )
         mine = mine[~mine["responder"].isin(cloud["address"].to_pylist())]
         lesson = format_duration(learned)
         why = f"But for visits, nobody here reached it in the first {lesson} of the logs."
@@ -91,7 +95,7 @@ def geography(
             _finding(str(host), rows, why, forbidden=False)
             for host, rows in mine.groupby("initiator", sort=True)
         ]
-        low.sort(key=lambda one: (-one["bytes_out"], one["subject"]))
+        low.sort(key=lambda finding: (-finding.bytes_out, finding.subject))
         found += low[:most_low]
     return found
 
@@ -115,9 +119,9 @@ def _new(case: Case, pairs: ibis.Table, few: int, factor: float) -> tuple[pd.Dat
     mine = answered.semi_join(countries.filter(countries.hosts <= few), "country")
     mine = to_frame(mine.order_by("initiator", "responder", "service_port").to_pyarrow())
     visit = mine["service_port"].isin(WEB)
-    visit &= visits(mine["bytes_out"], mine["bytes_in"], mine["connections"])
+    visit &= is_page_visit(mine["bytes_out"], mine["bytes_in"], mine["connections"])
     if visit.any():
-        people = to_frame(browsing(case, learned).to_pyarrow())["host"]
+        people = to_frame(browsing_hosts(case, learned).to_pyarrow())["host"]
         mine = mine[~(visit & mine["initiator"].isin(people))]
     first = mine.groupby("country")["first_seen"].transform("min")
     mine = mine.assign(first=first)[first >= half]
@@ -128,7 +132,7 @@ def _new(case: Case, pairs: ibis.Table, few: int, factor: float) -> tuple[pd.Dat
     return new[new["initiator"].isin(odd.index)], lesson
 
 
-def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> dict[str, Any]:
+def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> Finding:
     """All that one host had to do with some countries."""
     peers = rows.groupby("responder").agg(
         country=("country", "first"), out=("bytes_out", "sum"), answered=("answered", "sum")
@@ -148,21 +152,15 @@ def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> 
         f" {format_bytes(got)} in. {reason}"
     )
     kept = peers.head(_MOST).index
-    rows = rows[rows["responder"].isin(kept)]
-    said = finding(
-        "geography",
+    traffic = sum_traffic(rows[rows["responder"].isin(kept)])
+    return make_finding(
+        DETECTOR,
+        host,
+        kept,
+        traffic._replace(first_seen=first, last_seen=last, bytes_out=sent, bytes_in=got),
         severity="medium" if forbidden and answered else "low",
         score=0.6 if forbidden else 0.3,
-        subject=host,
-        peers=kept,
-        ports=rows["service_port"],
-        protocol=int(rows["protocol"].iloc[0]) if rows["protocol"].nunique() == 1 else None,
-        first_seen=first,
-        last_seen=last,
-        connections=int(rows["connections"].sum()),
-        bytes_out=sent,
-        bytes_in=got,
-        why=why,
+        summary=why,
         caveats=(
             "A country is where a network is registered or used, as told by"
             f" {', '.join(sorted(set(rows['country_source'])))}; content networks, relays and"
@@ -170,5 +168,5 @@ def _finding(host: str, rows: pd.DataFrame, reason: str, *, forbidden: bool) -> 
         ),
         title="A forbidden country" if forbidden else "A country that is new here",
         about="forbidden" if forbidden else "new",
+        peers_complete=len(peers) <= _MOST,
     )
-    return said | ({"some_peers": True} if len(peers) > _MOST else {})

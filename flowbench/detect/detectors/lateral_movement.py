@@ -40,9 +40,10 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import SEVERITIES, detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import SEVERITIES, Finding, limit_low, make_finding, sum_traffic
 from flowbench.enrich import ports
-from flowbench.enrich.inventory import Lookup
+from flowbench.enrich.inventory import AssignmentLookup
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_count, format_duration
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
 
     from flowbench.case import Case
 
-DOORS = ports.ADMIN | ports.DATA
+DOORS = ports.ADMIN_PORTS | ports.DATA_PORTS
 
 _DAY = 86_400
 _HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
@@ -65,14 +66,16 @@ _TITLES = {"new": "New paths to inside doors", "admin": "Many inside doors opene
 _KEYS = ["service_port", "protocol"]
 
 
-@detector(
+DETECTOR = Detector(
     id="lateral-movement",
     title="Refused at inside doors",
     question="Which inside host tried or newly opened admin and data ports of its neighbours?",
     technique="T1021",
-    needs=("srcaddr", "dstaddr", "dstport", "start", "end", "action"),
+    needs=frozenset({"srcaddr", "dstaddr", "dstport", "start", "end", "action"}),
 )
-def lateral_movement(
+
+
+def find(
     case: Case,
     *,
     many_targets: int = 3,
@@ -81,7 +84,7 @@ def lateral_movement(
     habit: int = 5,
     factor: float = 3,
     most_low: int = 20,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host, for all it was refused at and all it newly opened.
 
     ``many_targets`` hosts, or ``many_services`` ports that refused it, make a pattern; ``wide``
@@ -114,7 +117,7 @@ def lateral_movement(
             opened = opened[opened["known"] | spread]
         else:
             hour = ends["first"] + pd.Timedelta(hours=1)
-            admin = doors.service_port.isin(sorted(ports.ADMIN))
+            admin = doors.service_port.isin(sorted(ports.ADMIN_PORTS))
             opened = _rows(doors.filter(admin, doors.answered > 0, doors.first_seen >= hour))
             opened = opened[opened.groupby("initiator")["responder"].transform("nunique") >= wide]
             taught = (
@@ -125,7 +128,9 @@ def lateral_movement(
     subjects = sorted({*tried["initiator"], *opened["initiator"]})
     if not subjects:
         return []
-    book = Lookup(case.address_assignments, pd.concat([tried["responder"], opened["responder"]]))
+    book = AssignmentLookup(
+        case.address_assignments, pd.concat([tried["responder"], opened["responder"]])
+    )
     limits = many_targets, many_services, wide
     by_host = [dict(list(rows.groupby("initiator"))) for rows in (tried, opened)]
     found = [
@@ -140,13 +145,12 @@ def lateral_movement(
         )
         for subject in subjects
     ]
-    low = [one for one in found if one["severity"] == "low"]
-    low.sort(key=lambda one: (-len(one["peers"]), one["subject"]))
-    if len(low) > most_low:
-        for one in low[:most_low]:
-            one["caveats"] += f" {len(low)} hosts have such paths; {most_low} are told."
-    untold = {one["finding_id"] for one in low[most_low:]}
-    return [one for one in found if one["finding_id"] not in untold]
+    return limit_low(
+        found,
+        most_low,
+        lambda finding: (-len(finding.peers), finding.subject),
+        "hosts have such paths",
+    )
 
 
 def _rows(pairs: ibis.Table) -> pd.DataFrame:
@@ -233,7 +237,9 @@ def _network(address: ibis.Value) -> ibis.Value:
 def _stepped(subject: str, opened: pd.DataFrame) -> pd.Series | None:
     """The new admin path by which a host was reached before it opened new ones itself."""
     mine = opened.loc[opened["initiator"] == subject, "first_seen"].min()
-    to_it = opened[(opened["responder"] == subject) & opened["service_port"].isin(ports.ADMIN)]
+    to_it = opened[
+        (opened["responder"] == subject) & opened["service_port"].isin(ports.ADMIN_PORTS)
+    ]
     to_it = to_it[to_it["first_seen"] <= mine].sort_values(["first_seen", "initiator"])
     return None if to_it.empty else to_it.iloc[0]
 
@@ -242,11 +248,11 @@ def _finding(
     tried: pd.DataFrame,
     opened: pd.DataFrame,
     stepped: pd.Series | None,
-    book: Lookup,
+    book: AssignmentLookup,
     limits: tuple[int, int, int],
     learned: bool,
     taught: str,
-) -> dict[str, Any]:
+) -> Finding:
     many_targets, many_services, wide = limits
     both = pd.concat([part for part in (tried, opened) if len(part)])
     subject = both["initiator"].iloc[0]
@@ -262,7 +268,7 @@ def _finding(
             f"{subject} was refused {format_count(int(tried['refused'].sum()), 'time')} at"
             f" {format_count(len(tried), 'inside door')} within {_within(tried)} and never once"
             f" answered"
-            f" there: {_doors(tried, book, 'refused')}."
+            f" there: {_doors(tried, book, 'rejected')}."
         )
         caveats.append(
             "A refusal shows the try, not the intent: a new service whose security group is not"
@@ -286,21 +292,14 @@ def _finding(
             f" {label(stepped['service_port'], stepped['protocol'])} at"
             f" {stepped['first_seen']:%Y-%m-%d %H:%M} UTC."
         )
-    first, last = both["first_seen"].min(), both["last_seen"].max()
-    return finding(
-        "lateral-movement",
+    return make_finding(
+        DETECTOR,
+        subject,
+        both["responder"],
+        sum_traffic(both),
         severity=max(severities, key=SEVERITIES.index),
         score=min(1.0, max(scores)),
-        subject=subject,
-        peers=both["responder"],
-        ports=both["service_port"],
-        protocol=int(both["protocol"].iloc[0]) if both["protocol"].nunique() == 1 else None,
-        first_seen=first,
-        last_seen=last,
-        connections=int(both["connections"].sum()),
-        bytes_out=both["bytes_out"].sum(),
-        bytes_in=both["bytes_in"].sum(),
-        why=" ".join(words),
+        summary=" ".join(words),
         caveats=" ".join([*caveats, *([taught] if len(opened) or not learned else [])]),
         title=None if len(tried) else _TITLES[what],
     )
@@ -310,7 +309,7 @@ def _within(rows: pd.DataFrame) -> str:
     return format_duration((rows["last_seen"].max() - rows["first_seen"].min()).total_seconds())
 
 
-def _doors(rows: pd.DataFrame, book: Lookup, count: str) -> str:
+def _doors(rows: pd.DataFrame, book: AssignmentLookup, count: str) -> str:
     """The doors in words, each with its owner and how often."""
     told = [
         f"{_owner(book.at(row['responder'], row['first_seen']))}{row['responder']} on"

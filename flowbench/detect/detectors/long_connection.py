@@ -44,10 +44,13 @@ import pandas as pd
 from ibis import _
 
 from flowbench.connections import EPHEMERAL
-from flowbench.detect.base import WEB, detector, finding, listed, network, takes
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.indicators import match_peers
+from flowbench.detect.traffic import WEB, is_consumer, network
 from flowbench.engine import seconds
 from flowbench.enrich import cloud_services
-from flowbench.enrich.external import LOGGED
+from flowbench.enrich.address_context import AWS_SERVICE_FIELDS
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_duration
@@ -66,16 +69,16 @@ _STAY_OPEN = {123, 500, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51
 _KEYS = ["host", "peer", "service_port", "protocol"]
 
 
-@detector(
+DETECTOR = Detector(
     id="long-connection",
     title="A session that lasts for hours",
     question="Who keeps a session with an outside address open for hours?",
     technique="T1572",
-    needs=("srcaddr", "dstaddr", "srcport", "dstport", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "start", "end"}),
 )
-def long_connection(
-    case: Case, *, hours: float = 4, working: float = 12, few: int = 2
-) -> list[dict[str, Any]]:
+
+
+def find(case: Case, *, hours: float = 4, working: float = 12, few: int = 2) -> list[Finding]:
     """One finding per inside host, outside address and port.
 
     ``hours``: from which length on. ``working``: hours that people keep at a session at most.
@@ -92,18 +95,20 @@ def long_connection(
     rows = to_frame(long.order_by(_KEYS).to_pyarrow())
     if rows.empty:
         return []
-    lists = listed(case, rows["peer"])
+    lists = match_peers(case, rows["peer"])
     bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
     ends = zip(rows["host"], rows["peer"], strict=True)
     rows["listed"] = pd.Series([one in bad for one in ends], rows.index, dtype=bool)
     holders = rows.groupby("network")["host"].transform("nunique")
     rate = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
     idle = rows["service_port"].isin(_STAY_OPEN) & (rate < _TRICKLE)
-    asks = rows["service_port"].isin(WEB) & takes(rows["bytes_out"], rows["bytes_in"])
+    asks = rows["service_port"].isin(WEB) & is_consumer(rows["bytes_out"], rows["bytes_in"])
     asks &= (rows["longest"] <= working * _HOUR) | (rate >= _TRICKLE)
     rows = rows[(holders <= few) & ~idle & (~asks | rows["listed"])]
-    flows = case.flows if case.fields & LOGGED else None
-    cloud = cloud_services.of(sorted(set(rows["peer"])), case.table("cloud_ranges"), flows)
+    flows = case.flows if case.fields & AWS_SERVICE_FIELDS else None
+    cloud = cloud_services.find_services(
+        sorted(set(rows["peer"])), case.table("cloud_ranges"), flows
+    )
     rows = rows[~rows["peer"].isin(cloud["address"].to_pylist())]
     begin, end = case.span
     assert begin is not None
@@ -121,7 +126,7 @@ def _held(c: ibis.Table) -> ibis.Table:
     length = seconds(c.last_seen) - seconds(c.first_seen)
     c = c.mutate(
         length=length,
-        guessed=(c.decided_by == "higher-port")
+        guessed=(c.initiator_rule == "higher-port")
         & (c.initiator_port >= EPHEMERAL)
         & (c.service_port >= EPHEMERAL),
     )
@@ -152,7 +157,7 @@ def daily(begun: Sequence[float], begin: float, end: float) -> bool:
     )
 
 
-def _finding(row: dict[str, Any], begin: pd.Timestamp, end: pd.Timestamp) -> dict[str, Any]:
+def _finding(row: dict[str, Any], begin: pd.Timestamp, end: pd.Timestamp) -> Finding:
     host, peer, bad = row["host"], row["peer"], row["listed"]
     protocol = None if pd.isna(row["protocol"]) else int(row["protocol"])
     count, out, got = int(row["connections"]), int(row["bytes_out"]), int(row["bytes_in"])
@@ -178,19 +183,21 @@ def _finding(row: dict[str, Any], begin: pd.Timestamp, end: pd.Timestamp) -> dic
     edge = pd.Timedelta(minutes=20)
     if row["first_seen"] - begin < edge or end - row["last_seen"] < edge:
         why += " It reaches to the edge of the logs: it may be longer."
-    return finding(
-        "long-connection",
+    return make_finding(
+        DETECTOR,
+        host,
+        [peer],
+        Traffic(
+            (int(row["service_port"]),),
+            protocol,
+            row["first_seen"],
+            row["last_seen"],
+            count,
+            out,
+            got,
+        ),
         severity="high" if bad else "medium" if carries or count >= 10 else "low",
         score=min(1.0, 0.3 + 0.2 * row["longest"] / 86_400 + 0.2 * carries + 0.2 * bad),
-        subject=host,
-        peers=[peer],
-        ports=[int(row["service_port"])],
-        protocol=protocol,
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        connections=count,
-        bytes_out=out,
-        bytes_in=got,
-        why=why,
+        summary=why,
         caveats=caveats,
     )

@@ -28,7 +28,9 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import detector, finding, listed
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.indicators import match_peers
 from flowbench.engine import seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -50,15 +52,21 @@ _SLOT = 600  # seconds
 _TCP = 6
 _PAIR = ["initiator", "responder", "service_port", "protocol"]
 
+_WEIGHTS = {"length": 0.15, "thinness": 0.2, "balance": 0.2, "steadiness": 0.25, "place": 0.2}
 
-@detector(
+
+DETECTOR = Detector(
     id="mining",
     title="Sessions like a mining pool client's",
     question="Which hosts hold the long, thin, steady sessions of a miner?",
     technique="T1496.001",
-    needs=("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"),
+    needs=frozenset(
+        {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"}
+    ),
 )
-def mining(
+
+
+def find(
     case: Case,
     *,
     shortest: float = 1_800,
@@ -67,7 +75,7 @@ def mining(
     shared_by: int = 4,
     steady: float = 0.62,
     score: float = 0.72,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host, outside peer and port.
 
     ``shortest``: seconds that a connection must last to count. ``thin``: bytes a minute, each way,
@@ -104,7 +112,7 @@ def mining(
         )
     )
     rows = to_frame(candidates.order_by(_PAIR).to_pyarrow())
-    lists = listed(case, rows["responder"])
+    lists = match_peers(case, rows["responder"])
     pools = {
         key: ", ".join(sorted(set(group["indicator"])))
         for key, group in lists[lists["kind"] == "mining"].groupby(
@@ -153,8 +161,7 @@ def _rate(row: dict[str, Any], unsteadiness: float, thin: tuple[float, float]) -
         "steadiness": max(0.0, 1 - unsteadiness),
         "place": place,
     }
-    weights = {"length": 0.15, "thinness": 0.2, "balance": 0.2, "steadiness": 0.25, "place": 0.2}
-    total = sum(weights[name] * value for name, value in parts.items())
+    total = sum(_WEIGHTS[name] * value for name, value in parts.items())
     return parts | {"score": total, "out": out, "back": back}
 
 
@@ -201,7 +208,7 @@ def _unsteadiness(flows: ibis.Table, rows: list[dict[str, Any]]) -> dict[tuple[A
     return found
 
 
-def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> dict[str, Any]:
+def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> Finding:
     quiet = "low" if row["service_port"] in _LONG_SESSIONS else "medium"
     severity = "high" if parts["place"] > 0.5 else quiet
     known = f"listed as a mining pool ({name})" if name else "on no list"
@@ -219,19 +226,15 @@ def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> 
         f" steadiness {parts['steadiness']:.2f})."
     )
     caveats = "The shape fits any quiet session that is kept alive; the logs hold no payload."
-    return finding(
-        "mining",
+    sums = ("first_seen", "last_seen", "connections", "bytes_out", "bytes_in")
+    return make_finding(
+        DETECTOR,
+        row["initiator"],
+        [row["responder"]],
+        Traffic((row["service_port"],), row["protocol"], *(row[name] for name in sums)),
         severity=severity,
         score=parts["score"],
-        subject=row["initiator"],
-        peers=[row["responder"]],
-        ports=[row["service_port"]],
-        protocol=row["protocol"],
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        connections=row["connections"],
-        bytes_out=row["bytes_out"],
-        bytes_in=row["bytes_in"],
-        why=why,
+        scores={name: parts[name] for name in _WEIGHTS},
+        summary=why,
         caveats=caveats,
     )

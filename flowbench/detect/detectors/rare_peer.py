@@ -32,15 +32,18 @@ a known cloud; anything in logs of less than a day and a half.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import WEB, browsing, detector, finding, listed, network, visits
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, make_finding, sum_traffic
+from flowbench.detect.indicators import match_peers
+from flowbench.detect.traffic import WEB, browsing_hosts, is_page_visit, network
 from flowbench.enrich import cloud_services
-from flowbench.enrich.external import LOGGED
+from flowbench.enrich.address_context import AWS_SERVICE_FIELDS
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count, format_duration
@@ -53,14 +56,16 @@ _SHOWN = 4  # networks named in a sentence
 _MOST = 500  # peers of a finding that lead to records
 
 
-@detector(
+DETECTOR = Detector(
     id="rare-peer",
     title="First contact with networks nobody here knows",
     question="Which hosts first spoke, late and alone, with an outside network?",
     technique="T1071",
-    needs=("srcaddr", "dstaddr", "bytes", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
-def rare_peer(
+
+
+def find(
     case: Case,
     *,
     few: int = 2,
@@ -68,7 +73,7 @@ def rare_peer(
     young: float = 24,
     much: float = 10e6,
     most_low: int = 20,
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host, for all the networks that it met first.
 
     ``few``: hosts that a rare network has. ``factor``: how many times more networks than to be
@@ -91,10 +96,12 @@ def rare_peer(
     )
     if rows.empty:
         return []
-    flows = case.flows if case.fields & LOGGED else None
-    cloud = cloud_services.of(sorted(set(rows["peer"])), case.table("cloud_ranges"), flows)
+    flows = case.flows if case.fields & AWS_SERVICE_FIELDS else None
+    cloud = cloud_services.find_services(
+        sorted(set(rows["peer"])), case.table("cloud_ranges"), flows
+    )
     rows = rows[~rows["peer"].isin(cloud["address"].to_pylist())]
-    lists = listed(case, rows["peer"])
+    lists = match_peers(case, rows["peer"])
     bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
     rows["listed"] = [pair in bad for pair in zip(rows["host"], rows["peer"], strict=True)]
     usual = format_duration(lesson)
@@ -134,13 +141,13 @@ def _new(case: Case, learned: pd.Timestamp, lesson: float, *, few: int, young: f
         (_["first"] < learned)
         | (_.first_seen >= _.known + ibis.interval(seconds=int(young * 3_600)))
     )
-    people = browsing(case, learned, few=few).mutate(people=True)
+    people = browsing_hosts(case, learned, max_visitors=few).mutate(people=True)
     mine = mine.left_join(people, "host").drop("host_right")
     ends = ibis.window(group_by=["host", "network"])
     sent, got, calls = (mine[name].sum().over(ends) for name in ("sent", "got", "connections"))
     named = mine.peer.isin(case.indicator_matches.address).any().over(ends)
     return mine.mutate(web=_.service_port.isin(WEB).all().over(ends)).mutate(
-        visit=_.web & visits(sent, got, calls) & _.people.fill_null(False) & ~named
+        visit=_.web & is_page_visit(sent, got, calls) & _.people.fill_null(False) & ~named
     )
 
 
@@ -183,7 +190,7 @@ def _met(case: Case) -> ibis.Table:
     )  # fmt: skip
 
 
-def _finding(host: str, rows: pd.DataFrame, usual: str, much: float) -> dict[str, Any]:
+def _finding(host: str, rows: pd.DataFrame, usual: str, much: float) -> Finding:
     by_network = rows.groupby("network").agg(
         peer=("peer", "first"), port=("service_port", "first"), protocol=("protocol", "first"),
         sent=("sent", "sum"), got=("got", "sum"), first=("first_seen", "min"),
@@ -209,22 +216,17 @@ def _finding(host: str, rows: pd.DataFrame, usual: str, much: float) -> dict[str
         caveats += f" {visited} got a visit as people browse, not told here."
     order = rows.groupby("peer")["sent"].sum().sort_values(ascending=False, kind="stable").index
     kept = rows[rows["peer"].isin(order[:_MOST])]
-    made = finding(
-        "rare-peer",
+    traffic = sum_traffic(rows, bytes_out="sent", bytes_in="got")
+    return make_finding(
+        DETECTOR,
+        host,
+        order[:_MOST],
+        traffic._replace(ports=tuple(kept["service_port"])),
         severity="medium" if heavy or by_network["listed"].any() else "low",
         score=0.3 + 0.2 * heavy + 0.3 * by_network["listed"].any(),
-        subject=host,
-        peers=order[:_MOST],
-        ports=kept["service_port"],
-        protocol=int(rows["protocol"].iloc[0]) if rows["protocol"].nunique() == 1 else None,
-        first_seen=rows["first_seen"].min(),
-        last_seen=rows["last_seen"].max(),
-        connections=int(rows["connections"].sum()),
-        bytes_out=rows["sent"].sum(),
-        bytes_in=rows["got"].sum(),
-        why=f"{host} was the first here to speak with"
+        summary=f"{host} was the first here to speak with"
         f" {format_count(len(by_network), 'outside network')}"
         f" that nobody knew in the first {usual} of the logs: {'; '.join(shown)}{more}.",
         caveats=caveats,
+        peers_complete=len(order) <= _MOST,
     )
-    return made | ({"some_peers": True} if len(order) > _MOST else {})

@@ -45,7 +45,9 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import DATABASES, LOGINS, detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.logins import DATABASES, LOGINS
 from flowbench.engine import seconds
 from flowbench.text import format_bytes, format_count, format_duration, list_some
 
@@ -66,16 +68,18 @@ _SUMMED = [
 INTERNET = "internet"  # the subject of what many addresses outside do alike
 
 
-@detector(
+DETECTOR = Detector(
     id="scan",
     title="Door after door",
     question="Who tried many doors that led nowhere?",
     technique="T1046",
-    needs=("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end"}),
 )
-def scan(
+
+
+def find(
     case: Case, *, fewest: int = 8, anyone: int = 10, largest: int = 100, apart: int = 5
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per source that tried doors in vain, ``fewest`` more than it found open.
 
     What an inside host does inside and what it does outside are counted apart. The sources outside
@@ -159,7 +163,7 @@ def _searches(doors: ibis.Table, fewest: int, anyone: int) -> ibis.Table:
     return vain.mutate(let_in=False).select(columns).union(spoke.select(columns))
 
 
-def _told(case: Case, rows: ibis.Table, largest: int, apart: int) -> list[dict[str, Any]]:
+def _told(case: Case, rows: ibis.Table, largest: int, apart: int) -> list[Finding]:
     """The findings: which sources have one of their own, and which are told together."""
     found = _.service_port.first(where=_.let_in, order_by=[_.bytes_in.desc(), _.service_port])
     searches = rows.group_by("initiator", "internal").aggregate(_sums(rows), found=found)
@@ -229,7 +233,7 @@ def _of(rows: ibis.Table, searches: list[dict[str, Any]]) -> ibis.Table:
 
 def _together(
     rows: ibis.Table, groups: dict[int | None, list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding for all sources outside that got nothing, and for each port that let many in."""
     ports = list(groups)
     members = [(one["initiator"], at) for at, port in enumerate(ports) for one in groups[port]]
@@ -254,7 +258,7 @@ def _together(
 
 def _group(
     port: int | None, searches: list[dict[str, Any]], sums: dict[str, Any]
-) -> dict[str, Any]:
+) -> Finding:
     """One finding for all sources outside that got nothing, or that ``port`` let in."""
     hosts = sums["hosts"]
     busiest = sorted(searches, key=lambda one: (-one["vain"], one["initiator"]))
@@ -281,15 +285,15 @@ def _group(
     why += f" Busiest: {told}."
     ports = (f"{one} (by {by:,})" for one, by in zip(sums["sought"], sums["by"], strict=True))
     why += f" Most sought ports: {list_some(ports)}."
-    return finding(
-        "scan",
+    return make_finding(
+        DETECTOR,
+        INTERNET,
+        [one["initiator"] for one in searches],
+        _traffic(sums),
+        targets=hosts,
         severity="low" if port is None else "medium",
         score=0.3 if port is None else 0.5,  # below a source that has a finding of its own
-        subject=INTERNET,
-        peers=[one["initiator"] for one in searches],
-        targets=hosts,
-        **_stated(sums),
-        why=why,
+        summary=why,
         caveats=f"Every public address is scanned all day. The peers are the sources. {caveats}",
         title="Internet noise: door after door, from outside"
         if port is None
@@ -299,7 +303,7 @@ def _group(
     )
 
 
-def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[Finding]:
     """A finding for each of these searches."""
     sums = {(one["initiator"], one["internal"]): one for one in searches}
     rows = _of(rows, searches).select(
@@ -312,7 +316,7 @@ def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[dict[str, A
     ]
 
 
-def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> Finding:
     source, inside = sums["initiator"], sums["internal"]
     vain = [row for row in rows if row["failed"]]
     tried = sorted({row["service_port"] for row in vain})
@@ -336,14 +340,14 @@ def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]
     caveats = "A scanner, a discovery service or a monitor of one's own looks the same."
     if not inside:
         caveats = "Every public address is scanned all day: what matters is what it did next."
-    return finding(
-        "scan",
+    return make_finding(
+        DETECTOR,
+        source,
+        [row["responder"] for row in rows],
+        _traffic(sums),
         severity=severity,
         score=min(1.0, 0.5 + 0.5 * (len(vain) - led) / 50),
-        subject=source,
-        peers=[row["responder"] for row in rows],
-        **_stated(sums),
-        why=why,
+        summary=why,
         caveats=caveats,
         title=None if inside else "Door after door, from outside",
         technique=None if inside else "T1595.001",
@@ -367,8 +371,8 @@ def _lasted(sums: dict[str, Any]) -> str:
     return format_duration((sums["last_seen"] - sums["first_seen"]).total_seconds())
 
 
-def _stated(sums: dict[str, Any]) -> dict[str, Any]:
-    """Those of the sums that are columns of a finding."""
-    times = {name: pd.Timestamp(sums[name]) for name in ("first_seen", "last_seen")}
-    same = ("ports", "protocol", "connections", "bytes_out", "bytes_in")
-    return times | {name: sums[name] for name in same}
+def _traffic(sums: dict[str, Any]) -> Traffic:
+    """Those of the sums that are the traffic of a finding."""
+    times = [pd.Timestamp(sums[name]) for name in ("first_seen", "last_seen")]
+    volume = [sums[name] for name in ("connections", "bytes_out", "bytes_in")]
+    return Traffic(tuple(sums["ports"]), sums["protocol"], *times, *volume)

@@ -18,14 +18,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ibis
-import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.base import FINDINGS, detector, finding, in_order
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.findings import Findings
 from flowbench.schema import to_frame
-from flowbench.segmentation import policy as policies
-from flowbench.segmentation.evaluation import DEFAULT, NEEDS, UNKNOWN, Judgement, door
+from flowbench.segmentation import Evaluation, evaluate, parse_policy
+from flowbench.segmentation.evaluation import REQUIRED_FIELDS
+from flowbench.segmentation.results import DEFAULT, UNKNOWN, service_label
 from flowbench.text import format_count
 
 if TYPE_CHECKING:
@@ -41,37 +43,39 @@ _TYPES = {"tried": pa.bool_(), "direction": pa.string(), "subject": pa.string()}
 _COUNTS = ["connections", "rejected", "answered", "sent", "got"]
 
 
-@detector(
+DETECTOR = Detector(
     id=_ID,
     title="Against the segmentation policy",
     question="Which connections does the case's policy forbid?",
     technique="T1021",
-    needs=NEEDS,
-    tables=("policy",),
+    needs=frozenset(REQUIRED_FIELDS),
+    tables=frozenset({"policy"}),
 )
-def segmentation(case: Case) -> list[dict[str, Any]]:
+
+
+def find(case: Case) -> list[Finding]:
     """One finding per rule, inside host, port and outcome (passed, or refused every time)."""
-    policy = policies.parse(case.policy or "", "the case's policy")
-    return _against(Judgement(case, policy))
+    policy = parse_policy(case.policy or "", "the case's policy")
+    return _against(evaluate(case, policy))
 
 
-def findings(judged: Judgement) -> pd.DataFrame:
-    """What a policy forbids of what was seen (FINDINGS), the gravest first; see the detector."""
-    return FINDINGS.frame(in_order(_against(judged)))
+def findings(judged: Evaluation) -> Findings:
+    """Return the findings of an evaluated policy; see the detector."""
+    return Findings(_against(judged))
 
 
 def _against(
-    judged: Judgement, *, most_hosts: int = 500, most_peers: int = 1_000, most_ports: int = 20
-) -> list[dict[str, Any]]:
+    judged: Evaluation, *, most_hosts: int = 500, most_peers: int = 1_000, most_ports: int = 20
+) -> list[Finding]:
     """The findings.
 
     ``most_hosts``: so many of each rule and outcome are told, those with most connections.
     ``most_peers``: so many addresses and ports of a finding lead to records. ``most_ports``: a host
     with more ports under one rule is one finding for all of them.
     """
-    if judged.sorts["may"].all():
+    if judged.classes["allowed"].all():
         return []
-    pairs = _pairs(judged.against, most_ports)
+    pairs = _pairs(judged.denied_traffic, most_ports)
     totals = pairs.group_by(_ONE).aggregate(
         **{name: _[name].sum().cast("int64") for name in _COUNTS},
         first_seen=_.first_seen.min(),
@@ -130,12 +134,12 @@ def _most(pairs: ibis.Table, what: list[str], most: int) -> dict[tuple, list[tup
 
 
 def _finding(
-    judged: Judgement, row: dict[str, Any], peers: list[tuple], doors: list[tuple], most: int
-) -> dict[str, Any]:
+    judged: Evaluation, row: dict[str, Any], peers: list[tuple], doors: list[tuple], most: int
+) -> Finding:
     rules = judged.policy.rules
     rule = rules[row["rule"]] if row["rule"] < len(rules) else None
     names = [peer for (peer,) in peers]
-    whom, on = ", ".join(names[:_NAMED]), ", ".join(door(*one) for one in doors[:_NAMED])
+    whom, on = ", ".join(names[:_NAMED]), ", ".join(service_label(*one) for one in doors[:_NAMED])
     if row["peers"] > _NAMED:
         whom = f"{row['peers']:,} addresses ({whom}, …)"
     wide = row["doors"] > 1 and row["at_port"] == UNKNOWN and len(doors) > 1
@@ -155,7 +159,7 @@ def _finding(
     else:
         why = (
             f"{first} reached {second} {times} on {on}, {row['answered']:,} answered and"
-            f" {row['refused']:,} refused; {law}."
+            f" {row['rejected']:,} refused; {law}."
         )
     caveats = (
         "Who opened a connection is inferred from the records; a group holds whom inventory, logs"
@@ -170,23 +174,25 @@ def _finding(
     if row["of"] > most:
         caveats += f" {row['of']:,} findings are like this one; the {most:,} largest are told."
     protocols = {protocol for _port, protocol in doors}
-    made = finding(
-        _ID,
+    return make_finding(
+        DETECTOR,
+        row["subject"],
+        names,
+        Traffic(
+            tuple(port for port, _protocol in doors if port != UNKNOWN),
+            protocols.pop() if len(protocols) == 1 and UNKNOWN not in protocols else None,
+            row["first_seen"],
+            row["last_seen"],
+            row["connections"],
+            row["sent"],
+            row["got"],
+        ),
         severity="low" if row["tried"] else "high" if row["answered"] else "medium",
         score=1.0 if row["tried"] or row["answered"] else 0.7,
-        subject=row["subject"],
-        peers=names,
-        ports=[port for port, _protocol in doors if port != UNKNOWN],
-        protocol=protocols.pop() if len(protocols) == 1 and UNKNOWN not in protocols else None,
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        why=why,
+        summary=why,
         caveats=caveats,
-        connections=row["connections"],
-        bytes_out=row["sent"],
-        bytes_in=row["got"],
         title="Attempt against the segmentation policy, refused" if row["tried"] else None,
         technique=_TECHNIQUES.get(row["direction"]),
         about=f"{rule.name if rule else DEFAULT}|{row['tried']}|{row['direction']}",
+        peers_complete=row["peers"] <= len(peers),
     )
-    return made | {"some_peers": row["peers"] > len(peers)}

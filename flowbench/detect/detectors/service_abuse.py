@@ -29,11 +29,12 @@ goes to an interface endpoint, without DNS logs.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.base import detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding
 from flowbench.enrich import service_usage as uses
 from flowbench.schema import to_frame
 from flowbench.text import format_count, format_duration, is_address, list_some
@@ -60,19 +61,21 @@ _CALLS = ["event_time", "event_name", "event_id", "principal_name", "principal_t
 _CALLS += ["access_key_id", "source_ip", "error_code", "evidence_id", "item"]
 
 
-@detector(
+DETECTOR = Detector(
     id=_NAME,
     title="Credentials or services used out of place",
     question="Are AWS credentials used from elsewhere, or AWS services by hosts without business?",
     technique="T1078.004",
-    needs=(),
+    needs=frozenset(),
 )
-def service_abuse(case: Case, *, most_low: int = 20) -> list[dict[str, Any]]:
+
+
+def find(case: Case, *, most_low: int = 20) -> list[Finding]:
     """One finding per role session, per principal, and per host with new services.
 
     ``most_low``: so many findings of severity low are told, the earliest.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Finding] = []
     called: list[pd.DataFrame] = []
     if case.has("api_events"):
         h = case.address_assignments
@@ -81,13 +84,11 @@ def service_abuse(case: Case, *, most_low: int = 20) -> list[dict[str, Any]]:
         rows = _calls(case)
         found += _carried(rows[rows["instance"].notna()], held)
         found += _two_places(rows[rows["instance"].isna()])
-        called.append(uses.called(case.api_events, held))
+        called.append(uses.services_called(case.api_events, held))
     found += _new_services(case, called)
-    low = sorted((one for one in found if one["severity"] == "low"), key=lambda o: o["first_seen"])
-    untold = {one["finding_id"] for one in low[most_low:]}
-    for one in low[:most_low] if untold else ():
-        one["caveats"] += f" {len(low)} hosts have such new services; {most_low} are told."
-    return [one for one in found if one["finding_id"] not in untold]
+    return limit_low(
+        found, most_low, lambda finding: finding.first_seen, "hosts have such new services"
+    )
 
 
 def _calls(case: Case) -> pd.DataFrame:
@@ -97,13 +98,13 @@ def _calls(case: Case) -> pd.DataFrame:
     order = ["event_time", "event_id", "evidence_id", "item"]
     rows = to_frame(calls.select(_CALLS).order_by(order).to_pyarrow())
     rows = rows[rows["source_ip"].map(is_address).astype(bool)]
-    rows["instance"] = rows["principal_name"].str.extract(uses.SESSION, expand=False)
+    rows["instance"] = rows["principal_name"].str.extract(uses.INSTANCE_SESSION, expand=False)
     sources = case.evidence[["evidence_id", "file"]].itertuples(index=False)
     rows["file"] = rows["evidence_id"].map(dict(sources))
     return rows
 
 
-def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[dict[str, Any]]:
+def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[Finding]:
     """Sessions of instances that call from where their instance is not."""
     gates = held[held["service"] == "nat-gateway"]
     shared = calls.groupby("source_ip")["instance"].nunique()
@@ -162,7 +163,7 @@ def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _two_places(calls: pd.DataFrame) -> list[dict[str, Any]]:
+def _two_places(calls: pd.DataFrame) -> list[Finding]:
     """Principals that call from one network, another, and the first again, within hours."""
     user = calls["principal_type"] == "IAMUser"
     calls = calls.assign(
@@ -204,17 +205,17 @@ def _two_places(calls: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]]:
+def _new_services(case: Case, called: list[pd.DataFrame]) -> list[Finding]:
     """Hosts that turn to AWS services which neither they nor their like used before.
 
     ``called`` is what CloudTrail tells of that, if there is any (see ``used.called``).
     """
     sources = {}
     if case.has("dns"):
-        sources["DNS"] = uses.asked(case.dns)
+        sources["DNS"] = uses.services_looked_up(case.dns)
     if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = uses.logged(case.flows)
-    parts = called + [uses.summed(table, how) for how, table in sources.items()]
+        sources["flow logs"] = uses.services_logged(case.flows)
+    parts = called + [uses.summarize_usage(table, how) for how, table in sources.items()]
     if not any(map(len, parts)):
         return []
     used, p = pd.concat(parts, ignore_index=True), case.connection_summaries
@@ -236,7 +237,7 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[dict[str, Any]
     old = p.filter(p.first_seen < learned, p.initiator.isin(sorted(set(used["host"]))))
     alive = set(old.select("initiator").distinct().to_pandas()["initiator"])
     used = used[used["host"].isin(alive)]
-    peers = uses.spoken_to(sources.values(), used) if len(used) else {}
+    peers = uses.service_addresses(sources.values(), used) if len(used) else {}
     found = []
     for host, mine in used.groupby("host", sort=True):
         told = "; ".join(
@@ -290,21 +291,16 @@ def _made(
     about: str,
     *,
     last: pd.Timestamp | None = None,
-) -> dict[str, Any]:
-    return finding(
-        _NAME,
+) -> Finding:
+    last = rows["event_time"].max() if last is None else last
+    return make_finding(
+        DETECTOR,
+        subject,
+        peers,
+        Traffic((), None, rows["event_time"].min(), last),
         severity=severity,
         score={"high": 0.9, "medium": 0.6, "low": 0.3}[severity],
-        subject=subject,
-        peers=peers,
-        ports=[],
-        protocol=None,
-        first_seen=rows["event_time"].min(),
-        last_seen=rows["event_time"].max() if last is None else last,
-        connections=0,
-        bytes_out=0,
-        bytes_in=0,
-        why=why,
+        summary=why,
         caveats=caveats,
         title=title,
         about=about,

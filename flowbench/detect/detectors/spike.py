@@ -30,14 +30,15 @@ theft shared out. A connection counts in the hour in which it began.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 import numpy as np
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.base import detector, finding
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, make_finding, sum_traffic
 from flowbench.engine import seconds
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count
@@ -61,16 +62,18 @@ class Hour(NamedTuple):
     held_to: str
 
 
-@detector(
+DETECTOR = Detector(
     id="spike",
     title="Far more than its hours explain",
     question="Which host sent, called or was refused far more in an hour than it is used to?",
     technique="T1030",
-    needs=("srcaddr", "dstaddr", "bytes", "start", "end"),
+    needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
-def spike(
+
+
+def find(
     case: Case, *, least: float = 10, factor: float = 5, often: int = 3, shared_by: int = 3
-) -> list[dict[str, Any]]:
+) -> list[Finding]:
     """One finding per inside host, for all its spikes.
 
     ``least``: the modified z-score from which an hour stands out; ``factor``: how many times the
@@ -222,9 +225,7 @@ def _own(
     }
 
 
-def _finding(
-    host: str, told: dict[str, list[Hour]], rows: pd.DataFrame, first: int
-) -> dict[str, Any]:
+def _finding(host: str, told: dict[str, list[Hour]], rows: pd.DataFrame, first: int) -> Finding:
     rows = rows[(rows[list(told)] > 0).any(axis=1)]
     by_peer = rows.groupby("peer")[list(told)].sum()
     share = (by_peer / by_peer.sum()).max(axis=1).sort_values(ascending=False, kind="stable")
@@ -232,25 +233,21 @@ def _finding(
     hours = [(name, one) for name, each in told.items() for one in each]
     grave = any(one.amount >= 10 * _LEAST[name] for name, one in hours)
     words = "; it ".join(_said(name, each, first) for name, each in told.items())
-    made = finding(
-        "spike",
+    traffic = sum_traffic(rows, connections="count", bytes_out="sent", bytes_in="got")
+    last = traffic.last_seen + pd.Timedelta(minutes=1)
+    return make_finding(
+        DETECTOR,
+        host,
+        share.index[:_MOST],
+        traffic._replace(ports=tuple(kept["service_port"]), last_seen=last),
         severity="medium" if grave else "low",
         score=0.3 + 0.4 * min(1.0, max(one.score for _name, one in hours) / 100),
-        subject=host,
-        peers=share.index[:_MOST],
-        ports=kept["service_port"],
-        protocol=int(rows["protocol"].iloc[0]) if rows["protocol"].nunique() == 1 else None,
-        first_seen=rows["first_seen"].min(),
-        last_seen=rows["last_seen"].max() + pd.Timedelta(minutes=1),
-        connections=int(rows["count"].sum()),
-        bytes_out=rows["sent"].sum(),
-        bytes_in=rows["got"].sum(),
-        why=f"{host} {words}. {share.index[0]} has {share.iloc[0]:.0%} of it, the most of"
+        summary=f"{host} {words}. {share.index[0]} has {share.iloc[0]:.0%} of it, the most of"
         f" {format_count(len(share), 'peer')}.",
         caveats="Releases, restores and load tests look the same. A connection counts in the hour"
         " in which it began.",
+        peers_complete=len(share) <= _MOST,
     )
-    return made | ({"some_peers": True} if len(share) > _MOST else {})
 
 
 def _said(name: str, hours: list[Hour], first: int) -> str:

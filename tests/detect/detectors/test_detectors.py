@@ -59,7 +59,7 @@ def irregular(
 
 
 def run(case: Case, name: str) -> pd.DataFrame:
-    found = detect.run(case, only=[name])
+    found = detect.run(case, only=[name]).to_pandas()
     assert list(found.columns) == detect.FINDINGS.columns
     for _, row in found.iterrows():  # every finding leads to records
         assert len(case.evidence_for(row)) > 0
@@ -74,7 +74,7 @@ def test_contact_in_the_period_is_high_and_says_what_and_where(tmp_path: Path) -
     (row,) = run(case, "contact").to_dict("records")
     assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, TOR)
     assert (row["technique"], row["service_port"], row["connections"]) == ("T1090.003", 443, 1)
-    assert f"{TOR} as tor in exits" in row["why"]
+    assert f"{TOR} as tor in exits" in row["summary"]
     assert row["score"] == 0.95
 
 
@@ -82,7 +82,7 @@ def test_contact_outside_the_period_is_low_and_says_so(tmp_path: Path) -> None:
     case = make_case(tmp_path, talk(HOST, "192.0.2.66", 443, T0), indicators=LIST)
     (row,) = run(case, "contact").to_dict("records")
     assert row["severity"] == "low"
-    assert "expired 2025-06-01" in row["why"]
+    assert "expired 2025-06-01" in row["summary"]
     assert "No contact lies in the period" in row["caveats"]
 
 
@@ -100,7 +100,7 @@ def test_only_what_lies_in_the_period_makes_it_grave(tmp_path: Path) -> None:
         records += talk(HOST, TOR, 443, late + n * 900, source_port=41_000 + n)
     (row,) = run(make_case(tmp_path, records, indicators=LIST), "contact").to_dict("records")
     assert row["severity"] == "medium"
-    assert "Only 1 of them lie in the period" in row["why"]
+    assert "Only 1 of them lie in the period" in row["summary"]
 
 
 def test_a_log_without_protocol_hides_nothing(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_listed_scanners_from_outside_are_one_low_finding(tmp_path: Path) -> Non
     ]
     (row,) = run(make_case(tmp_path, noise, indicators=LIST), "contact").to_dict("records")
     assert (row["severity"], row["subject"], len(row["peers"])) == ("low", HOST, 60)
-    assert "60 addresses listed as scanner" in row["why"]
+    assert "60 addresses listed as scanner" in row["summary"]
 
 
 def test_lists_with_private_networks_flag_nobody(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_listed_domain_leads_through_dns_to_the_flow(tmp_path: Path) -> None:
     case = make_case(tmp_path, talk(HOST, SAAS, 3333, T0), indicators=text, json_lines=[lookup])
     (row,) = run(case, "contact").to_dict("records")
     assert (row["severity"], row["peer"]) == ("high", SAAS)
-    assert "pool.example as mining in names" in row["why"]
+    assert "pool.example as mining in names" in row["summary"]
 
 
 def test_the_nat_gateway_is_not_blamed_for_its_client(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_beat_is_found_and_its_period_is_right(
     case = make_case(tmp_path, beat(HOST, TOR, 443, minutes * 60, jitter=jitter, hours=24))
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["subject"], row["peer"], row["severity"]) == (HOST, TOR, "medium")
-    period = float(row["why"].split("one every ")[1].split(" min")[0])
+    period = float(row["summary"].split("one every ")[1].split(" min")[0])
     assert period == pytest.approx(minutes, abs=max(0.1, 0.02 * minutes))
 
 
@@ -171,7 +171,7 @@ def test_a_listed_peer_makes_it_high(tmp_path: Path) -> None:
     case = make_case(tmp_path, beat(HOST, TOR, 443, 300), indicators=LIST)
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["severity"], row["technique"]) == ("high", "T1090.003")
-    assert "listed as tor" in row["why"]
+    assert "listed as tor" in row["summary"]
 
 
 def test_what_many_hosts_call_is_a_service_unless_it_is_listed(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_beat_is_found_through_windows_of_ten_minutes(
 ) -> None:
     records = beat(HOST, TOR, 443, minutes * 60, jitter=jitter / 2, hours=24, window=600)
     (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    period = float(row["why"].split("one every ")[1].split(" min")[0])
+    period = float(row["summary"].split("one every ")[1].split(" min")[0])
     assert period == pytest.approx(minutes, rel=0.03)
 
 
@@ -279,7 +279,7 @@ def test_a_peer_is_listed_only_while_the_list_says_so(
     case = make_case(tmp_path / "1", beat(HOST, SAAS, 443, 300), indicators=text)
     (row,) = run(case, "beacon").to_dict("records")
     assert row["severity"] == ("high" if kinds else "medium")
-    assert (f"listed as {kinds}" in row["why"]) == bool(kinds)
+    assert (f"listed as {kinds}" in row["summary"]) == bool(kinds)
     shared = [r for n in range(1, 5) for r in beat(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
     found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
     assert len(found) == (4 if kinds else 0)  # unlisted, it is a service of the house
@@ -312,21 +312,21 @@ def mined(peer: str = POOL, port: int = 3333, host: str = HOST) -> list[Record]:
 def test_a_thin_steady_session_on_a_pool_port(tmp_path: Path) -> None:
     (row,) = run(make_case(tmp_path, mined()), "mining").to_dict("records")
     assert (row["severity"], row["peer"], row["service_port"]) == ("high", POOL, 3333)
-    assert "sending 349 and receiving 419 bytes a minute" in row["why"]
-    assert "on no list" in row["why"]
+    assert "sending 349 and receiving 419 bytes a minute" in row["summary"]
+    assert "on no list" in row["summary"]
 
 
 def test_a_listed_pool_on_a_web_port(tmp_path: Path) -> None:
     (row,) = run(make_case(tmp_path, mined(port=443), indicators=LIST), "mining").to_dict("records")
     assert row["severity"] == "high"
-    assert f"listed as a mining pool ({POOL})" in row["why"]
+    assert f"listed as a mining pool ({POOL})" in row["summary"]
 
 
 def test_a_pool_is_listed_only_while_the_list_says_so(tmp_path: Path) -> None:
     text = f"indicator,kind,feed,valid_until\n{POOL},mining,list,2026-08-31\n"
     found = run(make_case(tmp_path, mined(port=443), indicators=text), "mining")
     assert set(found["severity"]) <= {"low"}
-    assert not found["why"].str.contains("listed as").any()
+    assert not found["summary"].str.contains("listed as").any()
 
 
 def test_records_with_and_without_packet_addresses_are_one_session(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_records_with_and_without_packet_addresses_are_one_session(tmp_path: Pat
         for n, record in enumerate(mined())
     ]
     (row,) = run(make_case(tmp_path / "mixed", mixed), "mining").to_dict("records")
-    assert row["why"] == whole["why"]
+    assert row["summary"] == whole["summary"]
 
 
 def test_a_quiet_session_on_443_without_a_list_is_low(tmp_path: Path) -> None:
@@ -382,8 +382,8 @@ def test_refused_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
     (row,) = run(case, "lateral-movement").to_dict("records")
     assert (row["severity"], row["subject"], row["connections"]) == ("high", HOST, 9)
     assert row["peers"].tolist() == ["10.0.1.10", "10.0.1.20"]
-    assert "RDS db 10.0.1.10 on 3306/tcp (mysql) 3x" in row["why"]
-    assert "EFS fs 10.0.1.20 on 2049/tcp (nfs) 3x" in row["why"]
+    assert "RDS db 10.0.1.10 on 3306/tcp (mysql) 3x" in row["summary"]
+    assert "EFS fs 10.0.1.20 on 2049/tcp (nfs) 3x" in row["summary"]
 
 
 def test_one_door_again_and_again_is_a_lapse_not_a_pattern(tmp_path: Path) -> None:
@@ -429,7 +429,9 @@ def test_the_plan_says_what_cannot_run_and_why(tmp_path: Path) -> None:
     assert plan.loc["beacon", "runs"]
     assert plan.loc["contact", "reason"] == "not run: the case has no indicators"
     assert plan.loc["lateral-movement", "reason"] == "not run: needs action"
-    assert detect.run(case)["detector"].tolist() == ["blind-spot"]  # which says what fields lack
+    assert detect.run(case).to_pandas()["detector"].tolist() == [
+        "blind-spot"
+    ]  # which says what fields lack
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> None:
@@ -438,4 +440,4 @@ def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> Non
 
 
 def test_an_empty_case_has_no_findings(tmp_path: Path) -> None:
-    assert detect.run(Case.create(tmp_path / "c")).empty
+    assert not detect.run(Case.create(tmp_path / "c"))

@@ -8,7 +8,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.segmentation.policy import parse
+from flowbench.segmentation import parse_policy
 from tests.traffic import T0, Record, interface, make_case, talk
 
 HOST, OTHER, THIRD = "10.0.0.5", "10.0.0.6", "10.0.0.7"
@@ -42,7 +42,7 @@ def case_of(folder: Path, *records: Record, rules: str | None = None) -> Case:
 
 
 def found(case: Case) -> list[dict]:
-    return detect.run(case, ["geography"]).to_dict("records")
+    return detect.run(case, ["geography"]).to_pandas().to_dict("records")
 
 
 @pytest.mark.parametrize("window", [60, 600])
@@ -52,8 +52,8 @@ def test_a_country_that_is_new(tmp_path, window: int) -> None:
     (one,) = found(case)
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NORTH)
     assert (one["service_port"], one["connections"], one["bytes_out"]) == (8443, 1, 9_000)
-    assert "203.0.113.9 (KP)" in one["why"]
-    assert ("first 46.5 h" if window == 60 else "first 46.6 h") in one["why"]
+    assert "203.0.113.9 (KP)" in one["summary"]
+    assert ("first 46.5 h" if window == 60 else "first 46.6 h") in one["summary"]
     assert "dbip-country-lite-2026-09 2026-09-01 [" in one["caveats"]
     assert len(case.evidence_for(one)) == 2
 
@@ -68,7 +68,7 @@ def test_what_was_usual_or_too_short_to_tell_is_silent(tmp_path) -> None:
 
 def test_a_country_of_many_hosts_and_what_nobody_answered_are_silent(tmp_path) -> None:
     late = [r for h in (HOST, OTHER, THIRD) for r in talk(h, NORTH, 443, T0 + 3 * DAY)]
-    rows = detect.registered()["geography"].function(
+    rows = detect.registered()["geography"].find(
         case_of(tmp_path / "many", *usual(HOST), *late), few=2
     )
     assert rows == []
@@ -109,7 +109,7 @@ def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, wind
 def test_a_country_where_many_go_is_usual(tmp_path) -> None:
     desks = [r for h in (HOST, OTHER, THIRD) for r in (*people(h), *visits(h, NORTH, T0 + DAY))]
     late = list(talk(HOST, SIX, 8443, T0 + 3 * DAY))
-    run = detect.registered()["geography"].function
+    run = detect.registered()["geography"].find
     case = case_of(tmp_path, *usual(HOST), *desks, *late)
     assert run(case, few=2) == []
 
@@ -119,9 +119,9 @@ def test_only_so_many_new_countries_are_told(tmp_path) -> None:
         *talk(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
         *talk(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
     ]
-    run = detect.registered()["geography"].function
+    run = detect.registered()["geography"].find
     case = case_of(tmp_path, *usual(HOST), *late)
-    assert [one["subject"] for one in run(case, most_low=1)] == [OTHER]
+    assert [one.subject for one in run(case, most_low=1)] == [OTHER]
 
 
 def test_what_the_policy_forbids(tmp_path) -> None:
@@ -133,7 +133,7 @@ def test_what_the_policy_forbids(tmp_path) -> None:
         *talk(HOST, ISLE, 443, T0 + 700),
         *talk(HOST, NORTH, 443, T0 + 800, source_port=45_000),
         tried,
-        rules="countries: {must not: [KP]}",
+        rules="countries: {deny: [KP]}",
     )
     told = [(f["severity"], f["subject"], sorted(f["peers"])) for f in found(case)]
     assert told == [("medium", HOST, [SIX, NORTH]), ("low", OTHER, [NORTH])]
@@ -141,10 +141,10 @@ def test_what_the_policy_forbids(tmp_path) -> None:
 
 def test_only_what_the_policy_lets(tmp_path) -> None:
     talks = [*usual(HOST, 1), *talk(HOST, ISLE, 443, T0 + 700)]
-    case = case_of(tmp_path, *talks, rules="countries: {may: [CH, NO]}")
+    case = case_of(tmp_path, *talks, rules="countries: {allow: [CH, NO]}")
     assert [f["peer"] for f in found(case)] == [ISLE]
-    assert parse("countries: {may: [CH, NO]}", "p").allows("NO")
-    both = parse("countries:\n  may: [CH, KP]\n  must not: KP\n", "p")
+    assert parse_policy("countries: {allow: [CH, NO]}", "p").allows("NO")
+    both = parse_policy("countries:\n  allow: [CH, KP]\n  deny: KP\n", "p")
     assert [both.allows(code) for code in ("CH", "KP", "IS")] == [True, False, False]
 
 

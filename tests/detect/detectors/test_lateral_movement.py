@@ -11,7 +11,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.detectors.lateral_movement import lateral_movement
+from flowbench.detect.detectors import lateral_movement
 from flowbench.schema import DEFAULT_FORMAT
 from tests.traffic import T0, Record, interface, make_case, refused, talk
 
@@ -45,7 +45,7 @@ def alive(*hosts: str, days: float = 4, window: int = 60) -> list[Record]:
 
 
 def run(case: Case) -> pd.DataFrame:
-    found = detect.run(case, only=["lateral-movement"])
+    found = detect.run(case, only=["lateral-movement"]).to_pandas()
     for _, row in found.iterrows():
         assert len(case.evidence_for(row)) > 0
     return found
@@ -57,8 +57,8 @@ def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
     assert (row["severity"], row["subject"], row["peer"]) == ("low", HOST, DB)
     assert (row["title"], row["service_port"]) == ("New paths to inside doors", 22)
     assert row["first_seen"] == pd.Timestamp(T0 + 3 * DAY, unit="s", tz="UTC")
-    assert f"{HOST} opened 1 new inside door of 1 host" in row["why"]
-    assert f"{DB} on 22/tcp (ssh) 1x" in row["why"]
+    assert f"{HOST} opened 1 new inside door of 1 host" in row["summary"]
+    assert f"{DB} on 22/tcp (ssh) 1x" in row["summary"]
     assert "the first 48.0 h of the logs show" in row["caveats"]
 
 
@@ -191,8 +191,8 @@ def test_refused_here_and_let_in_there_is_one_story(tmp_path: Path) -> None:
     (row,) = run(case).to_dict("records")
     assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
     assert row["peers"].tolist() == ["10.0.1.1", DB]
-    assert "refused 1 time at 1 inside door" in row["why"]
-    assert "opened 1 new inside door of 1 host" in row["why"]
+    assert "refused 1 time at 1 inside door" in row["summary"]
+    assert "opened 1 new inside door of 1 host" in row["summary"]
     assert pd.isna(row["service_port"])
 
 
@@ -202,10 +202,10 @@ def test_of_many_small_stories_the_largest_are_told(tmp_path: Path) -> None:
     records += [r for n, host in enumerate(hosts, 1) for r in ssh(host, [f"10.{n}.9.1"], 3 * DAY)]
     records += ssh(hosts[4], ["10.5.8.1"], 3.1 * DAY)
     case = make_case(tmp_path, records)
-    assert len(lateral_movement(case)) == 5
-    told = lateral_movement(case, most_low=2)
-    assert [one["subject"] for one in told] == ["10.1.0.5", "10.5.0.5"]
-    assert "5 hosts have such paths; 2 are told." in told[0]["caveats"]
+    assert len(lateral_movement.find(case)) == 5
+    told = lateral_movement.find(case, most_low=2)
+    assert [one.subject for one in told] == ["10.1.0.5", "10.5.0.5"]
+    assert "5 hosts have such paths; 2 are listed." in told[0].caveats
 
 
 @pytest.mark.parametrize(

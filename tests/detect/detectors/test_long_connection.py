@@ -37,7 +37,7 @@ def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
 
 
 def found(*given, **more) -> list[dict]:
-    return detect.run(case_of(*given, **more), ["long-connection"]).to_dict("records")
+    return detect.run(case_of(*given, **more), ["long-connection"]).to_pandas().to_dict("records")
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def found(*given, **more) -> list[dict]:
 def test_a_session_of_hours(tmp_path, host, peer, window, fields) -> None:
     records = session(6, host=host, peer=peer, window=window)
     case = case_of(tmp_path, *around(), *records, fields=fields)
-    (one,) = detect.run(case, ["long-connection"]).to_dict("records")
+    (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["severity"], one["subject"], one["peer"]) == ("low", host, peer)
     assert (one["service_port"], one["connections"]) == (8443, 1)
-    assert one["why"].startswith(f"{host} held a session of 6.")
-    assert "h open to" in one["why"]
-    assert "edge of the logs" not in one["why"]
+    assert one["summary"].startswith(f"{host} held a session of 6.")
+    assert "h open to" in one["summary"]
+    assert "edge of the logs" not in one["summary"]
     assert len(case.evidence_for(one)) == len(records)
 
 
@@ -63,7 +63,7 @@ def test_what_it_carries_and_who_names_it_make_it_graver(tmp_path) -> None:
     named = f"indicator,kind,feed\n{PEER},c2,list\n"
     (one,) = found(tmp_path / "named", *around(), *session(6), indicators=named)
     assert one["severity"] == "high"
-    assert "is on a list of indicators" in one["why"]
+    assert "is on a list of indicators" in one["summary"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_session_that_no_chat_explains(tmp_path, records: list[Record]) -> Non
 def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, fields) -> None:
     records = session(6, port=51_000, out=480_000, back=240_000)
     case = case_of(tmp_path, *around(), *records, fields=fields)
-    (one,) = detect.run(case, ["long-connection"]).to_dict("records")
+    (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["subject"], one["peer"], one["service_port"]) == (HOST, PEER, 51_000)
     assert one["bytes_out"] == pytest.approx(2 * one["bytes_in"], rel=0.01)
     assert ("either end may have opened it" in one["caveats"]) == (fields is V2)
@@ -97,7 +97,7 @@ def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, field
 
 def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
     (one,) = found(tmp_path, *session(6, at=0), *around())
-    assert "edge of the logs: it may be longer" in one["why"]
+    assert "edge of the logs: it may be longer" in one["summary"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_cloud_is_left_out(tmp_path) -> None:
     (tmp_path / "ip-ranges.json").write_text(json.dumps(listed))
     assert len(detect.run(case, ["long-connection"])) == 1
     case.ingest(tmp_path / "ip-ranges.json")
-    assert detect.run(case, ["long-connection"]).empty
+    assert not detect.run(case, ["long-connection"])
 
 
 def test_daily() -> None:

@@ -38,19 +38,19 @@ def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
 
 
 def found(*given, **more) -> list[dict]:
-    return detect.run(case_of(*given, **more), ["rare-peer"]).to_dict("records")
+    return detect.run(case_of(*given, **more), ["rare-peer"]).to_pandas().to_dict("records")
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
 def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) -> None:
     records = [*usual(window=window), *late(window=window, out=9_000, back=700)]
     case = case_of(tmp_path, *records, fields=fields)
-    (one,) = detect.run(case, ["rare-peer"]).to_dict("records")
+    (one,) = detect.run(case, ["rare-peer"]).to_pandas().to_dict("records")
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NEW)
     assert (one["service_port"], one["bytes_out"], one["bytes_in"]) == (8443, 9_000, 700)
     assert (
         "198.51.100.7 on 8443/tcp (https-alt) (9.0 kB out, 700 B in, from 2026-09-04 08:00"
-        in (one["why"])
+        in (one["summary"])
     )
     assert len(case.evidence_for(one)) == 2
 
@@ -58,9 +58,9 @@ def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) ->
 def test_a_host_has_one_finding_its_weightiest_contact_first(tmp_path) -> None:
     more = [late(f"198.51.{n}.7", 80 + n, out=1_000 * n) for n in range(1, 7)]
     (one,) = found(tmp_path, *usual(), *[r for each in more for r in each])
-    assert "6 outside networks" in one["why"]
-    assert one["why"].index("198.51.6.7") < one["why"].index("198.51.5.7")
-    assert one["why"].endswith("; and 2 more.")
+    assert "6 outside networks" in one["summary"]
+    assert one["summary"].index("198.51.6.7") < one["summary"].index("198.51.5.7")
+    assert one["summary"].endswith("; and 2 more.")
     assert len(one["peers"]) == 6
 
 
@@ -76,7 +76,7 @@ def test_bytes_and_lists_make_it_graver(tmp_path) -> None:
     named = f"indicator,kind,feed\n{NEW},c2,list\n"
     (one,) = found(tmp_path / "named", *usual(), *late(), indicators=named)
     assert one["severity"] == "medium"
-    assert "on a list of indicators" in one["why"]
+    assert "on a list of indicators" in one["summary"]
 
 
 PAGES = {"port": 443, "out": 4_000, "back": 300_000}
@@ -166,10 +166,10 @@ def test_a_cloud_is_left_out(tmp_path) -> None:
     (tmp_path / "ip-ranges.json").write_text(json.dumps(listed))
     assert len(detect.run(case, ["rare-peer"])) == 1
     case.ingest(tmp_path / "ip-ranges.json")
-    assert detect.run(case, ["rare-peer"]).empty
+    assert not detect.run(case, ["rare-peer"])
 
 
 def test_only_so_many_low_ones_are_told(tmp_path) -> None:
     records = [*usual(), *late("198.51.1.1", out=5), *late("198.51.2.1", host=OTHER, out=9)]
-    run = detect.registered()["rare-peer"].function
-    assert [one["subject"] for one in run(case_of(tmp_path, *records), most_low=1)] == [OTHER]
+    run = detect.registered()["rare-peer"].find
+    assert [one.subject for one in run(case_of(tmp_path, *records), most_low=1)] == [OTHER]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flowbench import detect
-from flowbench.detect.base import pairs
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.test_detectors import run
 from tests.traffic import FIELDS, T0, Record, make_case, refused, talk
@@ -24,8 +23,8 @@ def test_a_door_that_many_tried_is_one(tmp_path: Path) -> None:
         for port in range(12)
     ]
     (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
-    assert "3 addresses outside tried 12 doors of 1 host in vain" in row["why"]
-    assert "(36 doors source by source: 36 rejected" in row["why"]
+    assert "3 addresses outside tried 12 doors of 1 host in vain" in row["summary"]
+    assert "(36 doors source by source: 36 rejected" in row["summary"]
 
 
 @pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
@@ -45,8 +44,8 @@ def test_an_inside_host_that_tries_many_hosts_is_high(tmp_path: Path, fields: li
     (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
     assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
     assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
-    assert "12 doors (12 hosts, 1 port: 445; one port of many hosts)" in row["why"]
-    assert "12 led nowhere (12 rejected, 0 answered without data), 0 to a conv" in row["why"]
+    assert "12 doors (12 hosts, 1 port: 445; one port of many hosts)" in row["summary"]
+    assert "12 led nowhere (12 rejected, 0 answered without data), 0 to a conv" in row["summary"]
 
 
 def wave(source: str, *, count: int = 8, target: str = HOST, at: int = 0) -> list[Record]:
@@ -78,15 +77,15 @@ def test_outside_scanners_that_got_nothing_are_one_low_finding(
     assert (row["severity"], row["subject"], row["technique"]) == ("low", "internet", "T1595.001")
     assert row["peers"].tolist() == [OUTSIDE, "198.18.9.9"]
     assert row["connections"] == 41
-    assert "2 addresses outside tried 41 doors of 12 hosts in vain within 2.8 h" in row["why"]
-    assert "(41 doors source by source: 41 rejected, 0 answered without data)" in row["why"]
-    assert "data), and none was let in." in row["why"]
-    assert "Busiest: 198.18.9.9 (30 doors), 198.18.3.4 (11 doors)." in row["why"]
-    assert "Most sought ports: 23 (by 2), 20 (by 1)," in row["why"]
+    assert "2 addresses outside tried 41 doors of 12 hosts in vain within 2.8 h" in row["summary"]
+    assert "(41 doors source by source: 41 rejected, 0 answered without data)" in row["summary"]
+    assert "data), and none was let in." in row["summary"]
+    assert "Busiest: 198.18.9.9 (30 doors), 198.18.3.4 (11 doors)." in row["summary"]
+    assert "Most sought ports: 23 (by 2), 20 (by 1)," in row["summary"]
     lines = case.evidence_for(row)
     assert len(lines) == 41
     assert set(lines["srcaddr"]) == {OUTSIDE, "198.18.9.9"}
-    assert {(HOST, "198.18.9.9"), ("10.0.1.11", OUTSIDE)} <= set(pairs(row))
+    assert {(HOST, "198.18.9.9"), ("10.0.1.11", OUTSIDE)} <= set(row.ends())
 
 
 def test_a_scanner_that_was_let_in_stands_apart_and_above(
@@ -98,8 +97,8 @@ def test_a_scanner_that_was_let_in_stands_apart_and_above(
     case = make_case(tmp_path, records, fields=fields)
     first, noise = run(case, "scan").to_dict("records")
     assert (first["subject"], first["severity"]) == (OUTSIDE, "medium")
-    assert "8 led nowhere (8 rejected, 0 answered without data), 1 to a conv" in first["why"]
-    assert "Let in at 1 door " in first["why"]
+    assert "8 led nowhere (8 rejected, 0 answered without data), 1 to a conv" in first["summary"]
+    assert "Let in at 1 door " in first["summary"]
     assert (noise["subject"], len(noise["peers"])) == ("internet", 3)
 
 
@@ -132,8 +131,8 @@ def test_more_than_a_few_let_in_at_one_port_are_told_by_the_port(
     if findings == 1:
         assert found.loc[0, "title"] == "Door after door, from outside, until 6379 opened"
         assert found.loc[0, "peers"].tolist() == names
-        assert "and port 6379 let each of them in" in found.loc[0, "why"]
-        assert "Most was answered to 198.18.3.0 (7.0 kB)" in found.loc[0, "why"]
+        assert "and port 6379 let each of them in" in found.loc[0, "summary"]
+        assert "Most was answered to 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
 
 
 def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path
     found = run(case, "scan")
     assert found["subject"].tolist() == [names[0], "internet"]
     assert found.loc[1, "peers"].tolist() == [names[1], names[3]]
-    kept_back = detect.run(case, ["scan"], hidden=True).set_index("subject")["suppressed_by"]
+    kept_back = {f.subject: f.suppressed_by for f in detect.run(case, ["scan"]).all}
     assert kept_back[names[2]] == "own"
 
 
@@ -159,15 +158,15 @@ def test_who_tries_far_more_than_the_others_stands_apart(tmp_path: Path) -> None
 
 def test_a_new_scanner_changes_the_noise_and_makes_no_other(tmp_path: Path) -> None:
     case = make_case(tmp_path, wave(OUTSIDE))
-    before = detect.run(case, ["scan"], hidden=True)
+    before = detect.run(case, ["scan"])
     more = tmp_path / "more.log"
     lines = [one.text(FIELDS) for one in wave("2001:db8:9::9", target="fd00::5", count=9)]
     more.write_text("\n".join([" ".join(FIELDS), *lines]) + "\n")
     case.ingest(more)
-    after = detect.run(case, ["scan"], hidden=True)
+    after = detect.run(case, ["scan"])
     (row,) = detect.compare(before, after).to_dict("records")
     assert (row["change"], row["subject"]) == ("changed", "internet")
-    assert row["finding_id"] == before.loc[0, "finding_id"]
+    assert row["finding_id"] == before[0].finding_id
     assert "connections 8 -> 17" in row["changed"]
     assert "peers +2001:db8:9::9" in row["changed"]
 
@@ -191,7 +190,7 @@ def test_resets_and_bare_handshakes_count_as_nothing_found(
             replace(syn.back(packets=1, bytes=40), tcp_flags=4),
         ]
     (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
-    assert "10 led nowhere (0 rejected, 10 answered without data)" in row["why"]
+    assert "10 led nowhere (0 rejected, 10 answered without data)" in row["summary"]
 
 
 def test_noise_backscatter_and_broken_clients_are_no_scans(

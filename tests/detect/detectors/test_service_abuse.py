@@ -79,7 +79,7 @@ def alive(*hosts: str) -> list[Record]:
 
 
 def run(case: Case) -> list[dict[str, Any]]:
-    return detect.run(case, only=["service-abuse"]).to_dict("records")
+    return detect.run(case, only=["service-abuse"]).to_pandas().to_dict("records")
 
 
 def own(count: int = 6) -> list[dict[str, Any]]:
@@ -104,12 +104,13 @@ def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bo
     (row,) = run(case)
     assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, thief)
     assert row["title"] == "Instance credentials used elsewhere"
-    assert f"called AWS {count} time" in row["why"]
+    assert f"called AWS {count} time" in row["summary"]
     assert (
-        f"from {thief}, outside what the case knows as its own: ListBuckets {count}x" in row["why"]
+        f"from {thief}, outside what the case knows as its own: ListBuckets {count}x"
+        in row["summary"]
     )
-    assert f"{count} refused. Its other 6 calls came from {HOST}, {NAT}" in row["why"]
-    assert "in other.jsonl" in row["why"]
+    assert f"{count} refused. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
+    assert "in other.jsonl" in row["summary"]
     assert row["first_seen"] == pd.Timestamp(T0 + int(at), unit="s", tz="UTC")
 
 
@@ -117,11 +118,11 @@ def test_used_by_a_neighbour_is_high_and_by_another_gate_medium(tmp_path: Path) 
     beside = [*own(), call(f"web/{MINE}", OTHER, HOUR, number=9)]
     (row,) = run(make_case(tmp_path / "1", alive(HOST), interfaces=ESTATE, json_lines=beside))
     assert (row["severity"], row["peer"]) == ("high", OTHER)
-    assert "another host of the case" in row["why"]
+    assert "another host of the case" in row["summary"]
     beyond = [*own(), call(f"web/{MINE}", NAT2, HOUR, number=9)]
     (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=ESTATE, json_lines=beyond))
     assert row["severity"] == "medium"
-    assert "the NAT gateway of another VPC" in row["why"]
+    assert "the NAT gateway of another VPC" in row["summary"]
 
 
 def test_its_own_places_and_services_that_call_for_it_are_silent(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_thief_who_calls_most_does_not_pass_where_others_show_the_way_out(tmp_
     case = make_case(tmp_path, alive(HOST), json_lines=[*others, *mine, *stolen])
     (row,) = run(case)
     assert (row["peer"], row["severity"]) == (THIEF, "medium")  # no inventory: nobody knows whose
-    assert "called AWS 40 times" in row["why"]
+    assert "called AWS 40 times" in row["summary"]
     assert f"{exit_} passes for its way out" in row["caveats"]
 
 
@@ -179,7 +180,7 @@ def test_one_principal_in_two_places_at_once(tmp_path: Path, who: str) -> None:
         who,
         "One principal in two places",
     )
-    assert "from 2 networks in turn, changing 3 times within an hour" in row["why"]
+    assert "from 2 networks in turn, changing 3 times within an hour" in row["summary"]
     assert row["peers"].tolist() == ["198.51.100.4", "198.51.100.9", "203.0.113.4"]
 
 
@@ -205,10 +206,12 @@ def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
     names += [asked(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
     (row,) = run(make_case(tmp_path / "2", alive(HOST), json_lines=names))
     assert (row["severity"], row["subject"], row["peer"]) == ("medium", HOST, SAAS)
-    assert "1 AWS service that neither it nor a neighbour used in the first 48.0 h" in row["why"]
+    assert (
+        "1 AWS service that neither it nor a neighbour used in the first 48.0 h" in row["summary"]
+    )
     assert (
         "iam from 2026-09-04 00:00 on (DNS, 4x). Among them what gives or guards power: iam."
-        in row["why"]
+        in row["summary"]
     )
     assert "the case has no CloudTrail" in row["caveats"]
 
@@ -220,8 +223,8 @@ def test_the_logs_own_word_and_the_roles_calls(tmp_path: Path) -> None:
     case = make_case(tmp_path, named, interfaces=ESTATE, json_lines=[asks])
     (row,) = run(case)
     assert (row["severity"], row["peer"]) == ("medium", "203.0.113.77")
-    assert "dynamodb from 2026-09-04 00:00 on (flow logs, 1x)" in row["why"]
-    assert "organizations from 2026-09-04 00:00 on (CloudTrail, 1x)" in row["why"]
+    assert "dynamodb from 2026-09-04 00:00 on (flow logs, 1x)" in row["summary"]
+    assert "organizations from 2026-09-04 00:00 on (CloudTrail, 1x)" in row["summary"]
     assert len(case.evidence_for(row)) == 2
 
 
@@ -251,8 +254,8 @@ def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
     ]
     strange += [call(f"web/{MINE}", THIEF, HOUR, "=cmd|'/C calc'!A0<b>"), *own()]
     (row,) = run(make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=strange))
-    assert "=cmd|'/C calc'!A0<b> 1x" in row["why"]
+    assert "=cmd|'/C calc'!A0<b> 1x" in row["summary"]
 
 
 def test_an_empty_case(tmp_path: Path) -> None:
-    assert detect.run(Case.create(tmp_path / "c"), only=["service-abuse"]).empty
+    assert not detect.run(Case.create(tmp_path / "c"), only=["service-abuse"])

@@ -36,7 +36,7 @@ def large(hour: int, out: int = 300_000_000, host: str = HOST, **more) -> list[R
 def found(folder: Path, *records: Record, fields: list[str] = FIELDS) -> list[dict]:
     hosts = [interface(HOST, "5")]
     case = make_case(folder / "c", records, interfaces=hosts, fields=fields)
-    return detect.run(case, ["spike"]).to_dict("records")
+    return detect.run(case, ["spike"]).to_pandas().to_dict("records")
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
@@ -46,7 +46,7 @@ def test_an_hour_of_bytes(tmp_path, window: int, fields: list[str]) -> None:
     assert (one["severity"], one["subject"]) == ("low", HOST)
     assert sorted(one["peers"]) == [PEER, SITE]
     assert one["bytes_out"] == 302_000_000
-    assert one["why"] == (
+    assert one["summary"] == (
         "10.0.0.5 sent 302.0 MB out in the hour from 2026-09-02 16:00 UTC, where the median of its"
         " other hours is 2.0 MB (modified z-score 101). 198.51.100.7 has 99% of it, the most of"
         " 2 peers."
@@ -71,8 +71,11 @@ def test_calls_and_refusals_are_counted(tmp_path) -> None:
     tries = [refused(HOST, f"10.0.1.{n % 250}", 22, T0 + 30 * HOUR + n * 10, source_port=10_000 + n)
              for n in range(250)]  # fmt: skip
     (one,) = found(tmp_path, *usual(), *calls, *tries)
-    assert "opened 1,101 connections to the outside in the hour from 2026-09-03 02:00" in one["why"]
-    assert "was refused 250 times in the hour from 2026-09-02 06:00 UTC" in one["why"]
+    assert (
+        "opened 1,101 connections to the outside in the hour from 2026-09-03 02:00"
+        in one["summary"]
+    )
+    assert "was refused 250 times in the hour from 2026-09-02 06:00 UTC" in one["summary"]
     assert len(one["peers"]) == 200  # of 1,350, those with most
 
 
@@ -80,7 +83,9 @@ def test_over_ipv6(tmp_path) -> None:
     records = [*usual(SIX), *talk(SIX, "2001:db8:9::1", 443, T0 + 40 * HOUR, out=300_000_000)]
     hosts = [interface(HOST, "5", Ipv6Addresses=[{"Ipv6Address": SIX}])]
     case = make_case(tmp_path / "c", records, interfaces=hosts)
-    assert [f["subject"] for f in detect.run(case, ["spike"]).to_dict("records")] == [SIX]
+    assert [f["subject"] for f in detect.run(case, ["spike"]).to_pandas().to_dict("records")] == [
+        SIX
+    ]
 
 
 def pushes(count: int, out: int = 40_000_000) -> list[Record]:
@@ -97,14 +102,14 @@ def test_what_several_hosts_send_to_one_place_is_the_estates(tmp_path) -> None:
     assert one["subject"] == HOST
     elsewhere = talk(HOST, "192.0.2.9", 443, T0 + 40 * HOUR, source_port=51_000, out=150_000_000)
     (one,) = found(tmp_path / "rest", *mine, *pushes(3), *elsewhere)
-    assert "sent 452.0 MB out" in one["why"]
+    assert "sent 452.0 MB out" in one["summary"]
 
 
 def test_what_is_the_estates_does_not_hide_what_is_not(tmp_path) -> None:
     fits = [r for h in (5, 21, 33, 39) for r in large(h)]  # four releases, and then a theft
     theft = talk(HOST, "192.0.2.9", 443, T0 + 55 * HOUR, source_port=51_000, out=400_000_000)
     (one,) = found(tmp_path, *usual(), *fits, *theft, *pushes(3))
-    assert "sent 402.0 MB out in the hour from 2026-09-03 07:00 UTC" in one["why"]
+    assert "sent 402.0 MB out in the hour from 2026-09-03 07:00 UTC" in one["summary"]
     assert sorted(one["peers"]) == ["192.0.2.9", SITE]
     assert one["bytes_out"] == 402_000_000
 
@@ -117,7 +122,7 @@ def test_a_service_that_is_down_refuses_all(tmp_path) -> None:
 
     alone = [*usual(), *tries(HOST, 250), *tries("10.0.0.20", 40)]
     (one,) = found(tmp_path / "alone", *alone)
-    assert "was refused 250 times" in one["why"]
+    assert "was refused 250 times" in one["summary"]
     others = [r for n in (21, 22) for r in tries(f"10.0.0.{n}", 40)]
     assert found(tmp_path / "all", *alone, *others) == []
 
