@@ -106,9 +106,9 @@ def matches(value: object) -> list[object] | None:
         if isinstance(item, dict) and describe.has_keys(item, "resourceId", *_OTHER_KEYS):
             return [item]
     for key in _LIST_KEYS:
-        found = describe.find_records(value, key, "resourceId", *_OTHER_KEYS)
-        if found is not None:
-            return found
+        records = describe.find_records(value, key, "resourceId", *_OTHER_KEYS)
+        if records is not None:
+            return records
     return None
 
 

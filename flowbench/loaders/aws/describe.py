@@ -14,14 +14,14 @@ def find_records(
 ) -> list[object] | None:
     """Return the resources in an answer of a describe call, or None for anything else.
 
-    The answer may be wrapped in ``data`` (recorded API calls); the list may stand alone, and so may
-    one resource.
+    The answer may be wrapped in ``data`` (recorded API calls), or be a bare list, or one bare
+    resource.
 
     Args:
         value: any JSON value.
         list_key: the answer's key for the list.
         id_key: the key of a resource's id.
-        other_keys: a resource outside an answer of its own must have one of these too.
+        other_keys: of these a resource has at least one; not needed in an answer of its own.
     """
     for answer in (value, pick(value, "data")):
         records = pick(answer, list_key)

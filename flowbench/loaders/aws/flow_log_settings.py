@@ -62,10 +62,12 @@ def formats(value: object) -> list[tuple[str, ...]]:
     Each is the names of its columns (``interface_id``) in order. Values that ``matches`` does not
     know and invalid formats are left out.
     """
-    found: dict[tuple[str, ...], None] = {}
+    distinct: dict[tuple[str, ...], None] = {}
     for record in matches(value) or ():
         try:
-            found[record_formats.parse_format_string(text(pick(record, "logFormat")) or "")] = None
+            distinct[record_formats.parse_format_string(text(pick(record, "logFormat")) or "")] = (
+                None
+            )
         except InputError:
             continue
-    return list(found)
+    return list(distinct)

@@ -106,8 +106,8 @@ def identify_service(record: object) -> str | None:
 
 
 def _public_addresses(record: object) -> list[str]:
-    holders = (record, *items(pick(record, "privateIpAddresses")))
-    associations = [pick(each, "association") for each in holders]
+    private_addresses = items(pick(record, "privateIpAddresses"))
+    associations = [pick(each, "association") for each in (record, *private_addresses)]
     return unique(
         address(pick(association, key))
         for association in associations

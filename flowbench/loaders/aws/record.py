@@ -64,24 +64,26 @@ class Column:
     convert: Converter | None = None
     required: bool = False
 
-    def read(self, record: object) -> object:
-        """Return the column's value in a record. Raises BadRecord if a required one is missing."""
-        if self._plain_keys is not None:
-            value = self._convert(pick(record, *self._plain_keys))
-        elif self.type == "strings":
-            value = unique(map(self._convert, self._find(record)))
-        else:
-            values = map(self._convert, self._find(record))
-            value = next((value for value in values if value is not None), None)
-        if value is None and self.required:
-            raise BadRecord(self._missing(record))
-        return value
-
     @cached_property
-    def _convert(self) -> Converter:
+    def read(self) -> Converter:
+        """The function from a record to the value; BadRecord if a required one is missing."""
         if self.path is None:
             return lambda _: None
-        return self.convert or _CONVERTERS[self.type]
+        convert = self.convert or _CONVERTERS[self.type]
+        (keys, element_keys), *others = self._paths
+        if self.type == "strings" and keys:
+            return lambda record: unique(map(convert, self._find(record)))
+        if others or element_keys is not None or self.required:
+            return lambda record: self._read_first(record, convert)
+        return lambda record: convert(pick(record, *keys))
+
+    def _read_first(self, record: object, convert: Converter) -> object:
+        for found in self._find(record):
+            if (value := convert(found)) is not None:
+                return value
+        if self.required:
+            raise BadRecord(self._missing(record))
+        return None
 
     @cached_property
     def _paths(self) -> tuple[tuple[Keys, Keys | None], ...]:
@@ -92,22 +94,16 @@ class Column:
             paths.append((_keys(before), _keys(after) if is_list else None))
         return tuple(paths)
 
-    @cached_property
-    def _plain_keys(self) -> Keys | None:
-        """The keys of a path to a single value, else None."""
-        (keys, element_keys), *others = self._paths
-        has_values = self.type == "strings" and self.path not in (None, "@")
-        return None if others or has_values or element_keys is not None else keys
-
     def _find(self, record: object) -> Iterator[object]:
         """Yield the values at the paths, None where there is none."""
         for keys, element_keys in self._paths:
             value = pick(record, *keys)
             if element_keys is None:
                 yield value
+            elif element_keys:
+                yield from [pick(element, *element_keys) for element in items(value)]
             else:
-                for element in items(value):
-                    yield pick(element, *element_keys)
+                yield from items(value)
 
     def _missing(self, record: object) -> str:
         key = (self.path or "").partition(",")[0].rpartition(".")[2]
@@ -122,20 +118,21 @@ class RecordTable(Table):
     """A table whose rows are read from JSON objects."""
 
     record_kind: str
-    readers: tuple[Column, ...]
+    readers: tuple[tuple[str, Converter], ...]  # a column's name and the function that reads it
 
     def to_row(self, record: object) -> Row:
         """Read one record. Raises BadRecord when it is no object or lacks a required value."""
         if not isinstance(record, dict):
             raise BadRecord(f"not {self.record_kind}: no JSON object")
-        return {column.name: column.read(record) for column in self.readers}
+        return {name: read(record) for name, read in self.readers}
 
 
 def record_table(name: str, record_kind: str, *columns: Column) -> RecordTable:
     """Declare a table of records of a kind (as in "an instance"), with their place in evidence."""
     declared = ((column.name, column.type, column.meaning) for column in columns)
     fields = tuple(Field(*column) for column in (*declared, *ORIGIN, ITEM))
-    return RecordTable(name, fields, record_kind, columns)
+    readers = tuple((column.name, column.read) for column in columns)
+    return RecordTable(name, fields, record_kind, readers)
 
 
 def _keys(path: str) -> Keys:
