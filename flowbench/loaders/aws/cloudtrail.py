@@ -100,7 +100,7 @@ TABLE = record_table(
     Column(
         "principal_name",
         "userIdentity",
-        "user; role/session; root; service",
+        "user name; role/session; root; the service that called",
         convert=_principal_name,
     ),
     Column("access_key_id", "userIdentity.accessKeyId", "access key that signed the request"),

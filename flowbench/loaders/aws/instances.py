@@ -49,7 +49,7 @@ TABLE = record_table(
     Column(
         "imdsv2_only",
         "MetadataOptions.HttpTokens",
-        "whether the instance metadata service requires session tokens",
+        "whether IMDSv2 is required",
         "bool",
         _requires_tokens,
     ),

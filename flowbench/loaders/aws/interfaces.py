@@ -140,17 +140,13 @@ TABLE = record_table(
     Column("private_address", _ADDRESSES, "primary IPv4, else first IPv6", convert=address),
     Column("addresses", _ADDRESSES, "all of them, the primary first", "strings", address),
     Column("public_addresses", "@", "public IPv4", "strings", _public_addresses),
-    Column(
-        "instance_id",
-        "Attachment.InstanceId",
-        "instance it is attached to, where the account can see it",
-    ),
+    Column("instance_id", "Attachment.InstanceId", "instance it is attached to, where visible"),
     Column("attached_at", "Attachment.AttachTime", "when it was attached", "time"),
     Column("attachment_id", "Attachment.AttachmentId", "eni-attach-…, ela-attach-…"),
     Column(
         "ends_with_instance",
         "Attachment.DeleteOnTermination",
-        "whether it is deleted when its instance terminates",
+        "is deleted with the instance",
         "bool",
     ),
     Column(

@@ -46,13 +46,7 @@ TABLE = record_table(
     ),
     Column("peer_account_id", "Rule.ReferencedGroupInfo.UserId", "account of that group"),
     Column("rule_description", "Rule.Description", "purpose of the rule, as the user wrote it"),
-    Column(
-        "tags",
-        "@",
-        "tags of the group; of the rule from describe-security-group-rules",
-        "tags",
-        describe.TAGS.convert,
-    ),
+    describe.TAGS,  # of the rule, from describe-security-group-rules
     describe.OBSERVED_AT,
 )
 

@@ -22,12 +22,7 @@ TABLE = record_table(
     ),
     Column("availability_zone", "AvailabilityZone", "zone name"),
     Column("availability_zone_id", "AvailabilityZoneId", "the same in every account"),
-    Column(
-        "public_on_launch",
-        "MapPublicIpOnLaunch",
-        "whether instances launched there get a public address",
-        "bool",
-    ),
+    Column("public_on_launch", "MapPublicIpOnLaunch", "new instances get a public address", "bool"),
     describe.ACCOUNT_ID,
     describe.TAGS,
     describe.OBSERVED_AT,
