@@ -1,12 +1,13 @@
-"""The hunt after the fact: a new indicator list, and what was in touch with it in what is loaded.
+"""Retrospective hunt: contacts with a new list of indicators in the evidence that is loaded.
 
-The list is read, not loaded: the case stays as it is. Flow logs, the API's callers (CloudTrail) and
-Resolver look-ups are asked; what holds in another time than a contact is shown, and counted apart.
+The list is read, not loaded: the case stays as it is. Flow logs, CloudTrail's source addresses and
+DNS queries are searched; contacts outside the period in which an indicator is valid are shown too,
+and counted apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +17,17 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.enrich.indicators import answer_held, ignored, in_period, match
+from flowbench.enrich.indicators import (
+    is_answer_valid,
+    is_in_period,
+    match_indicators,
+    suppressed_indicators,
+)
 from flowbench.errors import InputError
-from flowbench.io.discover import find
+from flowbench.io.discover import find_files
 from flowbench.loaders import dispatch
 from flowbench.loaders.intel.lists import ALLOW, column_map
-from flowbench.loaders.intel.lists import TABLE as LISTED
+from flowbench.loaders.intel.lists import TABLE as INDICATORS
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
@@ -30,54 +36,74 @@ if TYPE_CHECKING:
 CONTACTS = Table.of(
     "contacts",
     ("indicator", "string", "the indicator: address, network or domain"),
-    ("kind", "string", "what the list calls it"),
-    ("feed", "string", "who says so; feed text, to be escaped"),
-    ("log", "string", "where the contact stands: flows, api or dns"),
-    ("host", "string", "our side: the address that spoke with it, or asked for it; api: null"),
-    ("interface_id", "string", "the interface that saw it"),
-    ("instance_id", "string", "its instance, where inventory or log tell"),
-    ("peer", "string", "the address of the indicator; dns: the name asked for"),
-    ("service_port", "int32", "port that was asked for"),
+    ("kind", "string", "its kind in the list"),
+    ("feed", "string", "the feed that has it; untrusted text"),
+    ("log", "string", "the log that shows the contact: flows, api or dns"),
+    ("host", "string", "the other address of the connection, or the one that queried; api: null"),
+    ("interface_id", "string", "the interface that recorded it"),
+    ("instance_id", "string", "the instance of the interface, if inventory or log name it"),
+    ("peer", "string", "the address that the indicator covers; dns: the name queried"),
+    ("service_port", "int32", "service port"),
     ("protocol", "int32", "IANA protocol number"),
     ("direction", "string", "inbound, outbound, internal or external"),
-    ("first_seen", "time", "the first contact"),
-    ("last_seen", "time", "the end of the last"),
-    ("contacts", "int64", "connections, calls or look-ups"),
-    ("in_period", "int64", "how many of them in the time for which the indicator holds"),
-    ("answered", "int64", "connections that were answered"),
-    ("rejected", "int64", "connections that were refused"),
+    ("first_seen", "time", "start of the first contact"),
+    ("last_seen", "time", "end of the last"),
+    ("contacts", "int64", "connections, API events or DNS queries"),
+    ("in_period", "int64", "of these, those in the period in which the indicator is valid"),
+    ("answered", "int64", "answered connections"),
+    ("rejected", "int64", "rejected connections"),
     ("bytes_out", "int64", "bytes from host to peer"),
     ("bytes_in", "int64", "bytes from peer to host"),
-    ("allowed", "string", "lists that call the peer well known"),
+    ("allowed", "string", "allow lists that have the peer"),
 )
 
 _KEY = ["indicator", "kind", "feed"]
-_ORDER = ["first_seen", "log", "indicator", "kind", "feed", "host", "interface_id", "peer",
-          "service_port", "protocol", "direction"]  # fmt: skip
+_ORDER = [
+    *("first_seen", "log", *_KEY, "host", "interface_id", "peer"),
+    *("service_port", "protocol", "direction"),
+]
 
 
 @dataclass(frozen=True)
-class Hunted:
-    """What a hunt found, and what it looked at."""
+class HuntResult:
+    """The result of a hunt.
 
-    contacts: pd.DataFrame  # CONTACTS, by first contact
+    Attributes:
+        contacts: Rows of CONTACTS, by first contact.
+        indicators: The number of indicators in the lists.
+        unreadable: The number of lines of the lists that could not be read.
+        suppressed: Indicators that cover special-purpose addresses (enrich.indicators.SUPPRESSED).
+        searched: The logs that were searched: log, records, first_seen, last_seen.
+    """
+
+    contacts: pd.DataFrame
     indicators: int
-    refused: int  # lines of the lists that could not be read
-    ignored: pd.DataFrame  # enrich.indicators.IGNORED
-    looked_at: pd.DataFrame  # log, records, first_seen, last_seen
+    unreadable: int
+    suppressed: pd.DataFrame
+    searched: pd.DataFrame
 
 
-def read(paths: Iterable[Path], case: Path, columns: Iterable[str] = ()) -> tuple[pa.Table, int]:
-    """The indicators in some lists (load.indicators.TABLE), and how many lines were refused.
+def read_lists(
+    paths: Iterable[Path], case_folder: Path, columns: Iterable[str] = ()
+) -> tuple[pa.Table, int]:
+    """Read indicator lists without loading them.
 
-    ``columns`` name those of CSV lists, as in ``Case.ingest``. Raises InputError when a path is
-    missing, unreadable or no indicator list, or the map of columns none.
+    Args:
+        paths: Files and folders.
+        case_folder: The case, which is left out of folders.
+        columns: Names of the columns of CSV lists, as in ``Case.ingest``.
+
+    Returns:
+        The indicators (loaders.intel.lists.TABLE), and the number of lines that could not be read.
+
+    Raises:
+        InputError: A path is missing, unreadable or not an indicator list, or ``columns`` is wrong.
     """
     names = column_map(columns)
-    parts, bad = [LISTED.arrow.empty_table()], 0
-    found, unread = find(paths, leave_out=case)
-    if unread:
-        raise InputError(f"{unread[0][0]}: {unread[0][1]}")
+    parts, unreadable = [INDICATORS.arrow.empty_table()], 0
+    found, failed = find_files(paths, case_folder=case_folder)
+    if failed:
+        raise InputError(f"{failed[0][0]}: {failed[0][1]}")
     for path, name in found:
         try:
             evidence = dispatch.Evidence.of(path, name)
@@ -85,68 +111,60 @@ def read(paths: Iterable[Path], case: Path, columns: Iterable[str] = ()) -> tupl
             raise InputError(f"{name} cannot be read: {error.strerror}") from None
         tables = list(dispatch.read(evidence, columns=names))
         if evidence.kind != "indicators":
-            told = [
-                row["reason"]
-                for kind, rows in tables
-                if kind != LISTED.name
-                for row in rows.slice(0, 1).to_pylist()
-                if "reason" in row
-            ]
-            why = told[0] if told else f"it looks like {evidence.kind}"
-            raise InputError(f"{name} is no indicator list: {why}")
-        bad += evidence.quarantined
+            reason = next(_quarantine_reasons(tables), f"it looks like {evidence.kind}")
+            raise InputError(f"{name} is not an indicator list: {reason}")
+        unreadable += evidence.quarantined
         parts += [
-            rows.select(LISTED.columns).cast(LISTED.arrow)
+            rows.select(INDICATORS.columns).cast(INDICATORS.arrow)
             for table, rows in tables
-            if table == LISTED.name
+            if table == INDICATORS.name
         ]
-    return pa.concat_tables(parts), bad
+    return pa.concat_tables(parts), unreadable
 
 
-def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> Hunted:
-    """Every contact in the case's logs with what these lists name.
+def _quarantine_reasons(tables: Iterable[tuple[str, pa.Table]]) -> Iterator[str]:
+    """The first reason of each table of quarantined lines."""
+    for name, rows in tables:
+        if name != INDICATORS.name and rows.num_rows and "reason" in rows.column_names:
+            yield rows["reason"][0].as_py()
 
-    ``columns`` name those of CSV lists, as in ``Case.ingest``. Raises InputError for what is no
-    indicator list.
+
+def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> HuntResult:
+    """Find every contact in the case's logs with the indicators of some lists.
+
+    Args:
+        case: The case; it is not changed.
+        paths: Indicator lists.
+        columns: Names of the columns of CSV lists, as in ``Case.ingest``.
+
+    Raises:
+        InputError: A path is not an indicator list.
     """
-    rows, bad = read(paths, case.path, columns)
-    listed = ibis.memtable(rows)
-    allowed: dict[str, str] = {}
-    parts = [_flows(case, listed, allowed), _calls(case, listed, allowed), _look_ups(case, listed)]
+    rows, unreadable = read_lists(paths, case.path, columns)
+    indicators = ibis.memtable(rows)
+    flow_contacts, flow_allowed = _search_flows(case, indicators)
+    api_contacts, api_allowed = _search_api_events(case, indicators)
+    parts = [flow_contacts, api_contacts, _search_dns(case, indicators)]
     contacts = to_frame(pa.concat_tables(parts)).sort_values(_ORDER, ignore_index=True)
-    contacts["allowed"] = contacts["peer"].map(allowed)
-    return Hunted(
+    contacts["allowed"] = contacts["peer"].map(flow_allowed | api_allowed)
+    return HuntResult(
         contacts[CONTACTS.columns],
         rows.num_rows,
-        bad,
-        to_frame(ignored(case.connection_summaries, listed)),
-        _looked_at(case),
+        unreadable,
+        to_frame(suppressed_indicators(case.connection_summaries, indicators)),
+        _summarize_logs(case),
     )
 
 
-def _flows(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
-    """Connections with listed addresses, seen from the other end."""
-    matches = match(case.connection_summaries, listed, case.dns, case.connections)
-    allowed |= _allowed(matches)
+def _search_flows(case: Case, indicators: ibis.Table) -> tuple[pa.Table, dict[str, str]]:
+    """Connections with addresses that indicators cover; and the allow lists of addresses."""
+    matches = match_indicators(case.connection_summaries, indicators, case.dns, case.connections)
     columns = [*_KEY, "valid_from", "valid_until", "resolved_from", "resolved_until"]
     m = ibis.memtable(matches).filter(_.kind != ALLOW)
     m = m.select(*columns, peer=m.address).distinct()
-    c = case.connections
-    ends = []
-    for peer, host, out, back in (
-        ("responder", "initiator", "bytes_out", "bytes_in"),
-        ("initiator", "responder", "bytes_in", "bytes_out"),
-    ):
-        ends.append(
-            c.select(
-                "interface_id", "service_port", "protocol", "direction", "first_seen", "last_seen",
-                "answered", "rejected",
-                peer=c[peer], host=c[host], sent=c[out], got=c[back],
-            )
-        )  # fmt: skip
-    j = ends[0].union(ends[1]).inner_join(m, "peer")
-    j = j.filter(answer_held(j)).mutate(within=in_period(j))
     key = ["host", "interface_id", "peer", "service_port", "protocol", "direction"]
+    j = _both_ends(case.connections).inner_join(m, "peer")
+    j = j.filter(is_answer_valid(j)).mutate(within=is_in_period(j))
     found = j.group_by([*_KEY, *key]).aggregate(
         first_seen=j.first_seen.min(),
         last_seen=j.last_seen.max(),
@@ -155,77 +173,98 @@ def _flows(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
         answered=j.count(where=j.answered),
         rejected=j.count(where=j.rejected),
         bytes_out=j.sent.sum().cast("int64"),
-        bytes_in=j.got.sum().cast("int64"),
+        bytes_in=j.received.sum().cast("int64"),
     )
-    told = case.interfaces.filter(_.instance_id.notnull()).select("interface_id", "instance_id")
+    listed = case.interfaces.filter(_.instance_id.notnull()).select("interface_id", "instance_id")
     logged = case.flows.filter(_.instance_id.notnull()).select("interface_id", "instance_id")
-    whose = told.union(logged).group_by("interface_id").aggregate(instance_id=_.instance_id.min())
-    return _contacts(found.left_join(whose, "interface_id"), log="flows")
+    by_interface = listed.union(logged).group_by("interface_id")
+    instances = by_interface.aggregate(instance_id=_.instance_id.min())
+    found = found.left_join(instances, "interface_id")
+    return _to_contacts(found, log="flows"), _allow_lists(matches)
 
 
-def _calls(case: Case, listed: ibis.Table, allowed: dict[str, str]) -> pa.Table:
-    """API calls from listed addresses."""
+def _both_ends(connections: ibis.Table) -> ibis.Table:
+    """Each connection twice: from either end, the other being the peer."""
+    shared = ["interface_id", "service_port", "protocol", "direction", "first_seen", "last_seen"]
+    views = [
+        connections.select(
+            *shared,
+            "answered",
+            "rejected",
+            peer=connections[peer],
+            host=connections[host],
+            sent=connections[sent],
+            received=connections[received],
+        )
+        for peer, host, sent, received in (
+            ("responder", "initiator", "bytes_out", "bytes_in"),
+            ("initiator", "responder", "bytes_in", "bytes_out"),
+        )
+    ]
+    return views[0].union(views[1])
+
+
+def _search_api_events(case: Case, indicators: ibis.Table) -> tuple[pa.Table, dict[str, str]]:
+    """API events from addresses that indicators cover; and the allow lists of addresses."""
     events = case.api_events.filter(_.source_ip.notnull())
     calls = events.select(
         address=events.source_ip, first_seen=events.event_time, last_seen=events.event_time
     )
-    pairs = calls.mutate(initiator=calls.address, responder=calls.address)
-    matches = match(pairs, listed, case.dns.limit(0))
-    allowed |= _allowed(matches)
+    both_ends = calls.mutate(initiator=calls.address, responder=calls.address)
+    matches = match_indicators(both_ends, indicators, case.dns.limit(0))
     m = ibis.memtable(matches).filter(_.kind != ALLOW)
     m = m.select(*_KEY, "valid_from", "valid_until", peer=m.address).distinct()
     j = calls.rename(peer="address").inner_join(m, "peer")
-    found = j.mutate(within=in_period(j)).group_by([*_KEY, "peer"])
-    counted = found.aggregate(
-        first_seen=_.first_seen.min(),
-        last_seen=_.last_seen.max(),
-        contacts=_.count(),
-        in_period=_.count(where=_.within),
-    )
-    return _contacts(counted, log="api")
+    return _to_contacts(_count_contacts(j, ["peer"]), log="api"), _allow_lists(matches)
 
 
-def _look_ups(case: Case, listed: ibis.Table) -> pa.Table:
-    """Look-ups of listed domains and of names below them, answered or not."""
-    domains = listed.filter(listed.type == "domain", listed.kind != ALLOW)
+def _search_dns(case: Case, indicators: ibis.Table) -> pa.Table:
+    """Queries for domains of the lists and their subdomains, answered or not."""
+    domains = indicators.filter(indicators.type == "domain", indicators.kind != ALLOW)
     names = case.dns.filter(_.name.notnull()).select("name").distinct().to_pyarrow()["name"]
-    below = [(name, suffix) for name in names.to_pylist() for suffix in _suffixes(name)]
-    pairs = ibis.memtable(
+    parents = [(name, parent) for name in names.to_pylist() for parent in _parent_domains(name)]
+    names_and_parents = ibis.memtable(
         pa.table(
             {
-                "name": pa.array([name for name, _suffix in below], pa.string()),
-                "indicator": pa.array([suffix for _name, suffix in below], pa.string()),
+                "name": pa.array([name for name, _parent in parents], pa.string()),
+                "indicator": pa.array([parent for _name, parent in parents], pa.string()),
             }
         )
     )
     wanted = domains.select(*_KEY, "valid_from", "valid_until").distinct()
-    j = case.dns.inner_join(pairs, "name").inner_join(wanted, "indicator")
-    j = j.mutate(first_seen=j.query_time, last_seen=j.query_time)
-    j = j.mutate(within=in_period(j), host=j.srcaddr, peer=j.name)
-    found = j.group_by([*_KEY, "host", "instance_id", "peer"]).aggregate(
+    j = case.dns.inner_join(names_and_parents, "name").inner_join(wanted, "indicator")
+    j = j.mutate(first_seen=j.query_time, last_seen=j.query_time, host=j.srcaddr, peer=j.name)
+    return _to_contacts(_count_contacts(j, ["host", "instance_id", "peer"]), log="dns")
+
+
+def _count_contacts(joined: ibis.Table, key: list[str]) -> ibis.Table:
+    """Count events joined with indicators, by indicator and ``key``."""
+    grouped = joined.mutate(within=is_in_period(joined)).group_by([*_KEY, *key])
+    return grouped.aggregate(
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
         contacts=_.count(),
         in_period=_.count(where=_.within),
     )
-    return _contacts(found, log="dns")
 
 
-def _suffixes(name: str) -> list[str]:
+def _parent_domains(name: str) -> list[str]:
+    """A name and the domains that it belongs to."""
     labels = name.split(".")
     return [".".join(labels[i:]) for i in range(len(labels))]
 
 
-def _allowed(matches: pa.Table) -> dict[str, str]:
-    """The allow lists that each address stands in."""
-    told: dict[str, set[str]] = {}
+def _allow_lists(matches: pa.Table) -> dict[str, str]:
+    """The allow lists that have each address."""
+    feeds: dict[str, set[str]] = {}
     for row in matches.select(["address", "kind", "feed"]).to_pylist():
         if row["kind"] == ALLOW:
-            told.setdefault(row["address"], set()).add(row["feed"])
-    return {address: "; ".join(sorted(feeds)) for address, feeds in told.items()}
+            feeds.setdefault(row["address"], set()).add(row["feed"])
+    return {address: "; ".join(sorted(names)) for address, names in feeds.items()}
 
 
-def _contacts(found: ibis.Table, *, log: str) -> pa.Table:
+def _to_contacts(found: ibis.Table, *, log: str) -> pa.Table:
+    """Complete the columns of CONTACTS, those that a log lacks with nulls."""
     rows = found.mutate(log=ibis.literal(log)).to_pyarrow()
     columns = {
         f.name: rows[f.name].cast(f.type)
@@ -236,16 +275,16 @@ def _contacts(found: ibis.Table, *, log: str) -> pa.Table:
     return pa.table(columns, schema=CONTACTS.arrow)
 
 
-def _looked_at(case: Case) -> pd.DataFrame:
-    """The logs that were asked: log, records, first_seen, last_seen; those without records too."""
+def _summarize_logs(case: Case) -> pd.DataFrame:
+    """The logs that were searched, also those without records."""
     rows = []
     for log, table, first, last in (
         ("flows", case.flows, "start", "end"),
         ("api", case.api_events, "event_time", "event_time"),
         ("dns", case.dns, "query_time", "query_time"),
     ):
-        told = table.aggregate(
+        summary = table.aggregate(
             records=table.count(), first_seen=table[first].min(), last_seen=table[last].max()
         )
-        rows += [{"log": log} | row for row in told.to_pyarrow().to_pylist()]
+        rows += [{"log": log} | row for row in summary.to_pyarrow().to_pylist()]
     return pd.DataFrame(rows, columns=["log", "records", "first_seen", "last_seen"])

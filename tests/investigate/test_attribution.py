@@ -1,4 +1,4 @@
-"""The chain from an address to its principal: every step cites its record, every gap says so."""
+"""Attribution: every step cites its record, and every gap states its reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from flowbench import detect, report
 from flowbench.case import Case
+from flowbench.errors import InputError
 from flowbench.investigate import attribution, timeline
+from flowbench.investigate.trace import TRACE, Trace
 from tests.story import (
     CALLER,
     DATABASE,
@@ -48,111 +50,109 @@ def small(
     return make_case(folder, TALK, interfaces=interfaces, json_lines=events)
 
 
-def steps(trace: pd.DataFrame, *names: str) -> list[tuple[str, Any, Any]]:
-    some = trace[trace["step"].isin(names)] if names else trace
-    some = some.astype(object).where(some.notna(), None)
-    return list(some[["step", "value", "ref"]].itertuples(index=False, name=None))
+def steps(trace: Trace, *names: str) -> list[tuple[str, Any, Any]]:
+    found = trace.of(*names) if names else trace.steps
+    return [(step.step, step.value, step.event_id) for step in found]
 
 
-def gaps(trace: pd.DataFrame) -> list[str]:
-    return list(trace.loc[trace["step"] == "gap", "what"])
-
-
-def test_the_whole_chain_cites_its_events(case: Case) -> None:
+def test_the_steps_and_their_events(case: Case) -> None:
     trace = attribution.trace(case, HOST)
-    assert list(trace.columns) == attribution.TRACE.columns
     assert steps(trace) == [
         ("address", HOST, None),
         ("interface", INTERFACE, None),
         ("instance", INSTANCE, None),
-        ("start", "e5", "e5"),
+        ("creation", "e5", "e5"),
         ("principal", ROGUE, "e5"),
         ("access key", KEY, "e5"),
-        ("called from", CALLER, "e5"),
-        ("origin", MAKER, "e1"),
-        ("origin", MAKER, "e2"),
-        ("usual", None, "e0"),
-        ("deed", "ListBuckets", "e3"),
-        ("deed", "RunInstances", "e4"),
-        ("deed", "CreateAccessKey", "e6"),
+        ("source address", CALLER, "e5"),
+        ("created by", MAKER, "e1"),
+        ("created by", MAKER, "e2"),
+        ("creator baseline", None, "e0"),
+        ("principal activity", "ListBuckets", "e3"),
+        ("principal activity", "RunInstances", "e4"),
+        ("principal activity", "CreateAccessKey", "e6"),
     ]
 
 
-def test_every_step_but_the_question_names_file_and_record(case: Case) -> None:
+def test_every_step_but_the_first_cites_file_and_record(case: Case) -> None:
     trace = attribution.trace(case, HOST)
-    assert trace.loc[1:, ["file", "evidence_id", "line", "item"]].notna().all().all()
-    start = trace[trace["step"] == "start"].iloc[0]
-    assert (start["file"], start["line"]) == ("other.jsonl", 6)
-    assert trace[trace["step"] == "interface"].iloc[0]["file"] == "enis.json"
+    rows = trace.to_pandas()
+    assert list(rows.columns) == TRACE.columns
+    assert rows.loc[1:, ["file", "evidence_id", "line", "item"]].notna().all().all()
+    (creation,) = trace.of("creation")
+    assert (creation.file, creation.line) == ("other.jsonl", 6)
+    assert trace.of("interface")[0].file == "enis.json"
 
 
-def test_the_sentences_say_what_happened(case: Case) -> None:
-    what = list(attribution.trace(case, HOST)["what"])
-    assert what[1] == f"It is {INTERFACE} (ec2) in subnet-1, vpc-1 (Name tag: {HOSTILE})."
-    assert what[3] == "RunInstances at 2026-08-31 23:01:00 UTC made it."
-    assert what[9] == f"Of ada's 3 calls 2 came from {CALLER}; the other 1 came from {OFFICE}."
-    assert what[11] == (
-        f"eve called RunInstances from {CALLER}: refused, Client.VcpuLimitExceeded."
+def test_descriptions_of_steps(case: Case) -> None:
+    text = [step.description for step in attribution.trace(case, HOST).steps]
+    assert text[1] == (
+        f"{HOST} was assigned to {INTERFACE} (ec2) in subnet-1, vpc-1 (Name tag: {HOSTILE})."
     )
-    assert what[12] == (
-        f"eve called CreateAccessKey for user root-of-all from {CALLER}: refused, AccessDenied."
+    assert text[3] == "RunInstances created it at 2026-08-31 23:01:00 UTC."
+    assert text[9] == f"Of ada's 3 calls 2 came from {CALLER}; the other 1 came from {OFFICE}."
+    assert text[11] == (
+        f"eve called RunInstances from {CALLER}: failed (Client.VcpuLimitExceeded)."
+    )
+    assert text[12] == (
+        f"eve called CreateAccessKey for user root-of-all from {CALLER}: failed (AccessDenied)."
     )
 
 
-def test_what_the_maker_did_from_an_unusual_place_counts(tmp_path: Path) -> None:
+def test_creator_activity_from_an_unusual_address_is_listed(tmp_path: Path) -> None:
     login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
     usual = [
         call(f"u{n}", "ListBuckets", T0 - 20 * HOUR + n, arn=MAKER, key="AKIAADA", ip=OFFICE)
         for n in range(5)
     ]
     trace = attribution.trace(small(tmp_path, [login, *usual, *calls()], inventory()), HOST)
-    assert steps(trace, "maker") == [("maker", "ConsoleLogin", "m1")]
-    assert "Of ada's 9 calls 3 came from" in trace.loc[trace["step"] == "usual", "what"].iloc[0]
+    assert steps(trace, "creator activity") == [("creator activity", "ConsoleLogin", "m1")]
+    assert "Of ada's 9 calls 3 came from" in trace.of("creator baseline")[0].description
 
 
-def test_what_the_maker_did_from_the_usual_place_is_routine(tmp_path: Path) -> None:
+def test_creator_activity_from_the_usual_address_is_routine(tmp_path: Path) -> None:
     login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
     trace = attribution.trace(small(tmp_path, [login, *calls()], inventory()), HOST)
-    assert steps(trace, "maker") == []
+    assert steps(trace, "creator activity") == []
 
 
 def test_the_summary(case: Case) -> None:
-    assert attribution.summary(attribution.trace(case, HOST)) == {
-        "address": HOST, "interface": INTERFACE, "instance": INSTANCE, "start": "e5",
-        "principal": ROGUE, "access_key": KEY, "called_from": CALLER,
-        "started_at": "2026-08-31T23:01:00+00:00", "created_by": MAKER,
+    assert attribution.trace(case, HOST).summary() == {
+        "address": HOST, "interface": INTERFACE, "instance": INSTANCE, "creation_event": "e5",
+        "principal": ROGUE, "access_key": KEY, "source_address": CALLER,
+        "created_at": "2026-08-31T23:01:00+00:00", "principal_created_by": MAKER,
     }  # fmt: skip
 
 
-def test_an_address_nobody_knows(case: Case) -> None:
+def test_an_unknown_address(case: Case) -> None:
     trace = attribution.trace(case, "10.9.9.9")
-    assert gaps(trace) == [
+    assert trace.gaps == [
         "No inventory lists an interface with 10.9.9.9.",
-        "No RunInstances or CreateNetworkInterface event names 10.9.9.9: it was made outside what"
-        " the CloudTrail evidence covers (2026-08-31 15:00 to 2026-09-01 07:00 UTC).",
+        "No RunInstances or CreateNetworkInterface event names 10.9.9.9: the CloudTrail evidence"
+        " (2026-08-31 15:00 to 2026-09-01 07:00 UTC) does not cover its creation.",
     ]
-    assert set(attribution.summary(trace).values()) == {"10.9.9.9", None}
+    assert set(trace.summary().values()) == {"10.9.9.9", None}
 
 
-def test_a_services_interface_has_no_instance(case: Case) -> None:
-    found = gaps(attribution.trace(case, DATABASE))
-    assert found[0] == "No instance is attached: the interface belongs to a service."
-    assert "event names eni-db: it was made outside" in found[1]
+def test_the_interface_of_an_aws_service_has_no_instance(case: Case) -> None:
+    found = attribution.trace(case, DATABASE).gaps
+    assert found[0] == "No instance is attached: the interface belongs to an AWS service."
+    assert "event names eni-db: the CloudTrail evidence" in found[1]
 
 
-def test_an_instance_that_no_event_names(tmp_path: Path) -> None:
+def test_an_instance_whose_creation_is_not_covered(tmp_path: Path) -> None:
     events = [event for event in calls() if event["eventID"] != "e5"]
     trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
     assert steps(trace)[-1][0] == "gap"
-    assert f"event names {INSTANCE}: it was made outside" in gaps(trace)[0]
-    # A refused RunInstances made nothing.
-    assert "e4" not in set(trace["ref"].dropna())
+    assert f"event names {INSTANCE}: the CloudTrail evidence" in trace.gaps[0]
+    # A failed RunInstances created nothing.
+    assert "e4" not in {step.event_id for step in trace.steps}
 
 
 def test_without_cloudtrail(tmp_path: Path) -> None:
     case = make_case(tmp_path, TALK, interfaces=inventory())
-    assert gaps(attribution.trace(case, HOST)) == [
-        f"There is no CloudTrail evidence: who started {INSTANCE} cannot be told."
+    assert attribution.trace(case, HOST).gaps == [
+        f"There is no CloudTrail evidence of who created {INSTANCE}."
     ]
 
 
@@ -160,47 +160,49 @@ def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
     tmp_path: Path,
 ) -> None:
     trace = attribution.trace(small(tmp_path, calls()), HOST)
-    assert steps(trace, "gap", "interface", "instance", "start") == [
+    assert steps(trace, "gap", "interface", "instance", "creation") == [
         ("gap", None, None), ("interface", INTERFACE, "e5"), ("instance", INSTANCE, "e5"),
-        ("start", "e5", "e5"),
+        ("creation", "e5", "e5"),
     ]  # fmt: skip
 
 
-def test_an_address_that_was_given_twice_is_not_passed_over(tmp_path: Path) -> None:
+def test_an_address_that_was_assigned_twice(tmp_path: Path) -> None:
     again = call("e5b", "RunInstances", T0 + HOUR, response=started("i-0cccc3333", "eni-y", HOST))
     case = small(tmp_path, [*calls(), again])
     trace = attribution.trace(case, HOST)
-    assert steps(trace, "start") == [("start", "e5", "e5")]
-    assert "also stands at eni-y (i-0cccc3333) from 2026-09-01 01:00" in trace["what"].iloc[2]
+    assert steps(trace, "creation") == [("creation", "e5", "e5")]
+    assert (
+        "also assigned to eni-y (i-0cccc3333) from 2026-09-01 01:00" in trace.steps[2].description
+    )
     later = attribution.trace(case, HOST, pd.Timestamp(T0 + 2 * HOUR, unit="s", tz="UTC"))
-    assert steps(later, "start") == [("start", "e5b", "e5b")]
-    assert attribution.summary(later)["instance"] == "i-0cccc3333"
+    assert steps(later, "creation") == [("creation", "e5b", "e5b")]
+    assert later.summary()["instance"] == "i-0cccc3333"
 
 
-def test_who_ran_the_instance_counts_not_who_made_its_interface(tmp_path: Path) -> None:
+def test_the_launch_takes_precedence_over_the_interfaces_creation(tmp_path: Path) -> None:
     made = call(
         "e4b", "CreateNetworkInterface", T0 - 2 * HOUR, arn=MAKER, key="AKIAOTHER",
         response={"networkInterface": {"networkInterfaceId": INTERFACE, "privateIpAddress": HOST}},
     )  # fmt: skip
     trace = attribution.trace(small(tmp_path, [made, *calls()], inventory()), HOST)
-    assert steps(trace, "start", "principal") == [
-        ("start", "e5", "e5"), ("principal", ROGUE, "e5"),
+    assert steps(trace, "creation", "principal") == [
+        ("creation", "e5", "e5"), ("principal", ROGUE, "e5"),
     ]  # fmt: skip
 
 
-def test_a_user_nobody_was_seen_to_make(tmp_path: Path) -> None:
+def test_a_user_whose_creation_is_not_covered(tmp_path: Path) -> None:
     events = [event for event in calls() if event["eventID"] not in ("e1", "e2")]
     trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
-    assert gaps(trace) == ["No event in the evidence shows who made user eve."]
-    assert len(steps(trace, "deed")) == 3
+    assert trace.gaps == ["No event in the evidence shows who created user eve."]
+    assert len(steps(trace, "principal activity")) == 3
 
 
-def test_a_refused_making_made_nothing(tmp_path: Path) -> None:
+def test_a_failed_call_creates_nothing(tmp_path: Path) -> None:
     tried = call("e0b", "AttachUserPolicy", T0 - 5 * HOUR, arn="arn:aws:iam::1:user/zoe",
                  key="AKIAZOE", error="AccessDenied", request={"userName": "eve"})  # fmt: skip
     trace = attribution.trace(small(tmp_path, [tried, *calls()], inventory()), HOST)
-    assert steps(trace, "origin")[0] == ("origin", None, "e0b")
-    assert attribution.summary(trace)["created_by"] == MAKER
+    assert steps(trace, "created by")[0] == ("created by", None, "e0b")
+    assert trace.summary()["principal_created_by"] == MAKER
 
 
 def session(event: dict[str, Any], role: str, key: str) -> dict[str, Any]:
@@ -215,26 +217,26 @@ def assume(event_id: str, at: int, key: str) -> dict[str, Any]:
     return call(event_id, "AssumeRole", at, response=given)
 
 
-def test_a_role_session_leads_back_to_who_took_it_up(tmp_path: Path) -> None:
+def test_a_role_session_is_traced_to_who_assumed_it(tmp_path: Path) -> None:
     ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
     events = [assume("r1", T0 - HOUR, "ASIAROLE"), session(ran, "build/s1", "ASIAROLE")]
     trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
-    assert steps(trace, "principal", "access key", "origin", "gap") == [
+    assert steps(trace, "principal", "access key", "created by", "gap") == [
         ("principal", "arn:aws:sts::111122223333:assumed-role/build/s1", "r2"),
         ("access key", "ASIAROLE", "r2"),
-        ("origin", ROGUE, "r1"),
+        ("created by", ROGUE, "r1"),
     ]
 
 
-def test_a_role_session_nobody_was_seen_to_take_up(tmp_path: Path) -> None:
+def test_a_role_session_whose_assumption_is_not_covered(tmp_path: Path) -> None:
     ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
     case = small(tmp_path, [session(ran, "build/s1", "ASIAROLE")], inventory())
-    assert gaps(attribution.trace(case, HOST)) == [
-        "No event in the evidence shows who took up the session build/s1."
+    assert attribution.trace(case, HOST).gaps == [
+        "No event in the evidence shows who assumed the session build/s1."
     ]
 
 
-def test_deeds_follow_the_keys_and_sessions_it_gave_out(tmp_path: Path) -> None:
+def test_activity_includes_issued_keys_and_sessions(tmp_path: Path) -> None:
     second = call("d1", "CreateAccessKey", T0 + 60, request={"userName": "backup"},
                   response={"accessKey": {"accessKeyId": "AKIASECOND"}})  # fmt: skip
     events = [
@@ -247,16 +249,9 @@ def test_deeds_follow_the_keys_and_sessions_it_gave_out(tmp_path: Path) -> None:
         call("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
     ]  # fmt: skip
     trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
-    assert [ref for _, _, ref in steps(trace, "deed")] == [
+    assert [ref for _, _, ref in steps(trace, "principal activity")] == [
         "e3", "e4", "e6", "d1", "d2", "d3", "d4", "d5", "d6",
     ]  # fmt: skip
-
-
-def test_events_of_a_principal_by_name_or_key(case: Case) -> None:
-    mine = attribution.principal_events(case, [ROGUE], [])
-    assert list(mine["event_id"]) == ["e3", "e4", "e5", "e6"]
-    assert list(attribution.principal_events(case, [], [KEY])["event_id"]) == list(mine["event_id"])
-    assert attribution.principal_events(case, [], []).empty
 
 
 def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
@@ -267,20 +262,20 @@ def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
         call("h2", "CreateUser", T0 - 60, arn=MAKER, request={"userName": name}),
     ]  # fmt: skip
     trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
-    assert steps(trace, "principal", "access key", "origin") == [
+    assert steps(trace, "principal", "access key", "created by") == [
         ("principal", f"arn:aws:iam::1:user/{name}", "h1"), ("access key", name, "h1"),
-        ("origin", MAKER, "h2"),
+        ("created by", MAKER, "h2"),
     ]  # fmt: skip
 
 
-def test_an_address_of_two_interfaces_names_both(tmp_path: Path) -> None:
+def test_simultaneous_assignments_are_named(tmp_path: Path) -> None:
     twice = [*inventory(), interface(HOST, "zz-other")]
     trace = attribution.trace(small(tmp_path, calls(), twice), HOST)
-    assert "the address also stands at eni-zz-other" in trace["what"].iloc[1]
+    assert "also assigned to eni-zz-other" in trace.steps[1].description
 
 
-def test_each_finding_names_who_held_the_address_at_its_hour(tmp_path: Path) -> None:
-    """One address, three instances: known by logs and calls, by calls, by the inventory."""
+def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) -> None:
+    """One address, three instances: known from logs and events, events, and the inventory."""
     pools = ["203.0.113.50", "203.0.113.51", "203.0.113.52"]
     names = [("eni-one", "i-0aaaa0001"), ("eni-two", "i-0bbbb0002"), ("eni-three", "i-0cccc0003")]
     hours = [0, 5, 10]
@@ -304,19 +299,25 @@ def test_each_finding_names_who_held_the_address_at_its_hour(tmp_path: Path) -> 
         indicators="indicator,kind\n" + "".join(f"{pool},mining\n" for pool in pools),
     )  # fmt: skip
     findings = detect.run(case, only=["contact"])
-    assert sorted(findings["peer"]) == pools
+    assert sorted(finding.peer for finding in findings) == pools
     found = {
-        peer: attribution.summary(trace)
-        for subject, trace, mine in attribution.traces(case, findings)
+        peer: trace.summary()
+        for subject, trace, mine in attribution.trace_subjects(case, findings.to_pandas())
         for peer in mine["peer"]
         if subject == HOST
     }
     assert {pool: (one["interface"], one["instance"]) for pool, one in found.items()} == dict(
         zip(pools, names, strict=True)
     )
-    assert [found[pool]["start"] for pool in pools] == ["r0", "r1", None]
+    assert [found[pool]["creation_event"] for pool in pools] == ["r0", "r1", None]
     assert [found[pool]["principal"] for pool in pools] == [MAKER, ROGUE, None]
-    signs = timeline.indicators(case, findings)
+    signs = timeline.collect_indicators(case, findings)
     assert set(signs.loc[signs["type"] == "instance", "indicator"]) == {i for _, i in names}
     again = report.write(case, tmp_path / "r.html").read_text()
     assert all(instance in again for _, instance in names)
+
+
+@pytest.mark.parametrize("text", ["10.0.0", "i-0aaaa1111", "", "10.0.0.5/32", "'; DROP TABLE x"])
+def test_what_is_no_address_is_an_error(case: Case, text: str) -> None:
+    with pytest.raises(InputError, match="is not an IPv4 or IPv6 address"):
+        attribution.trace(case, text)

@@ -1,4 +1,4 @@
-"""Graphs: the right ends, sums and verdicts; and reach that never goes back in time."""
+"""Communication graphs: ends, sums and verdicts; and reachability in order of time."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ def test_edges_sum_connections_from_initiator_to_responder(case: Case) -> None:
     assert sorted(whole.edges) == [
         (HOST, DATABASE), (HOST, EXIT), (HOST, POOL), (WEB, DATABASE),
     ]  # fmt: skip
-    beat = whole.edges[HOST, EXIT]
-    assert (beat["connections"], beat["rejected"], beat["answered"]) == (72, 0, 72)
-    assert (beat["bytes_out"], beat["bytes_in"]) == (72 * 800, 72 * 3_000)
-    assert (beat["ports"], beat["verdict"], beat["listed"]) == ("443", "listed", True)
-    assert (beat["first_seen"], beat["last_seen"]) == (at(60), at(6 * 3600 - 181))
+    edge = whole.edges[HOST, EXIT]
+    assert (edge["connections"], edge["rejected"], edge["answered"]) == (72, 0, 72)
+    assert (edge["bytes_out"], edge["bytes_in"]) == (72 * 800, 72 * 3_000)
+    assert (edge["ports"], edge["verdict"]) == ("443", "indicator match")
+    assert edge["indicator_match"] is True
+    assert (edge["first_seen"], edge["last_seen"]) == (at(60), at(6 * 3600 - 181))
     assert whole.edges[HOST, DATABASE]["verdict"] == "rejected"
     assert whole.edges[HOST, DATABASE]["rejected"] == 8
     assert whole.edges[WEB, DATABASE]["verdict"] == "accepted"
 
 
-def test_nodes_know_what_the_address_book_knows(case: Case) -> None:
+def test_nodes_have_the_attributes_of_the_inventory(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
         "label": HOSTILE, "name": HOSTILE, "address": HOST, "internal": True, "service": "ec2",
-        "vpc": "vpc-1", "kinds": "", "lapsed": "",
+        "vpc": "vpc-1", "indicator_kinds": "", "expired_kinds": "",
     }  # fmt: skip
     assert whole.nodes[DATABASE]["service"] == "rds"
-    assert whole.nodes[POOL]["kinds"] == "mining"
+    assert whole.nodes[POOL]["indicator_kinds"] == "mining"
     assert not whole.nodes[POOL]["internal"]
 
 
@@ -64,14 +65,14 @@ def test_nodes_know_what_the_address_book_knows(case: Case) -> None:
 def test_levels(case: Case, level: str, edges: list[tuple[str, str]]) -> None:
     drawn = graph.communication(case, level)
     assert sorted(drawn.edges) == edges
-    if level == "vpc":  # refused by some and answered by others is answered
+    if level == "vpc":  # some rejected and others answered: accepted
         assert drawn.edges["vpc-1", "vpc-1"]["connections"] == 9
         assert drawn.edges["vpc-1", "vpc-1"]["verdict"] == "accepted"
         assert drawn.edges["vpc-1", "vpc-1"]["ports"] == "3306"
 
 
-def test_a_listing_counts_in_its_period_only(tmp_path: Path) -> None:
-    """Listed before 10:00 only: the talk at midnight is listed, that at noon is not."""
+def test_an_indicator_matches_in_its_period_only(tmp_path: Path) -> None:
+    """An indicator valid before 10:00 matches the connection at 00:00, not that at 12:00."""
     listing = (
         "indicator,kind,feed,confidence,valid_from,valid_until,description\n"
         f"{POOL},mining,pools,,,2026-09-01T10:00:00Z,\n"
@@ -86,10 +87,16 @@ def test_a_listing_counts_in_its_period_only(tmp_path: Path) -> None:
     drawn = graph.communication(make_case(tmp_path, records, indicators=listing))
     verdicts = {ends: drawn.edges[ends]["verdict"] for ends in drawn.edges}
     assert verdicts == {
-        (HOST, POOL): "listed", (WEB, POOL): "accepted", (HOST, EXIT): "accepted",
+        (HOST, POOL): "indicator match", (WEB, POOL): "accepted", (HOST, EXIT): "accepted",
     }  # fmt: skip
-    assert (drawn.nodes[POOL]["kinds"], drawn.nodes[POOL]["lapsed"]) == ("mining", "")
-    assert (drawn.nodes[EXIT]["kinds"], drawn.nodes[EXIT]["lapsed"]) == ("", "scanner, tor")
+    assert (drawn.nodes[POOL]["indicator_kinds"], drawn.nodes[POOL]["expired_kinds"]) == (
+        "mining",
+        "",
+    )
+    assert (drawn.nodes[EXIT]["indicator_kinds"], drawn.nodes[EXIT]["expired_kinds"]) == (
+        "",
+        "scanner, tor",
+    )
 
 
 def test_an_unknown_level_names_the_known_ones(case: Case) -> None:
@@ -97,25 +104,25 @@ def test_an_unknown_level_names_the_known_ones(case: Case) -> None:
         graph.communication(case, "planet")
 
 
-def test_twice_the_same_graph(case: Case) -> None:
+def test_the_same_graph_each_time(case: Case) -> None:
     one, two = graph.communication(case), graph.communication(case)
     assert list(one.nodes(data=True)) == list(two.nodes(data=True))
     assert list(one.edges(data=True)) == list(two.edges(data=True))
 
 
-def test_around_goes_against_the_arrows_too(case: Case) -> None:
+def test_around_follows_both_directions(case: Case) -> None:
     whole = graph.communication(case)
     assert sorted(graph.around(whole, DATABASE)) == sorted([DATABASE, HOST, WEB])
     assert sorted(graph.around(whole, DATABASE, hops=2)) == sorted(
         [DATABASE, HOST, WEB, POOL, EXIT]
     )
-    with pytest.raises(InputError, match=r"192\.0\.2\.1 takes part in no connection"):
+    with pytest.raises(InputError, match=r"192\.0\.2\.1 has no connection"):
         graph.around(whole, "192.0.2.1")
 
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Case:
-    """1 → 2 (at 600) → 3 (before and after) → 4 (before only); 1 is refused at 5; 9 → 1."""
+    """1 → 2 (at 600) → 3 (before and after) → 4 (before only); 5 rejects 1; 9 → 1."""
     a, b, c, d, e, f = (f"10.0.0.{n}" for n in (1, 2, 3, 4, 5, 9))
     records = [
         *talk(b, d, 22, T0, source_port=40_000),  # 2 → 4 before anything reached 2
@@ -125,12 +132,12 @@ def chain(tmp_path: Path) -> Case:
         *talk(c, d, 22, T0 + 1200, source_port=40_004),  # 3 → 4 before 3 was reached
         refused(a, e, 3306, T0 + 900),
         *talk(f, a, 22, T0 + 60, source_port=40_005),
-        *talk(e, d, 22, T0 + 3000, source_port=40_006),  # 5 turned 1 away: no way on
+        *talk(e, d, 22, T0 + 3000, source_port=40_006),  # 5 rejected 1: no path
     ]
     return make_case(tmp_path, records, interfaces=[interface(a, "one")])
 
 
-def test_reach_follows_only_what_comes_after(chain: Case) -> None:
+def test_reachability_is_in_order_of_time(chain: Case) -> None:
     reach = graph.reachable(chain, "10.0.0.1")
     assert dict(reach.nodes(data="arrival")) == {
         "10.0.0.1": at(0), "10.0.0.2": at(600), "10.0.0.3": at(1800),
@@ -138,10 +145,10 @@ def test_reach_follows_only_what_comes_after(chain: Case) -> None:
     assert sorted(reach.edges) == [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.3")]
     onward = reach.edges["10.0.0.2", "10.0.0.3"]
     assert (onward["connections"], onward["first_seen"]) == (1, at(1800))  # not the one before
-    assert reach.graph["about"] == "10.0.0.1"
+    assert reach.graph["center"] == "10.0.0.1"
 
 
-def test_reach_after_a_moment(chain: Case) -> None:
+def test_reachability_after_a_time(chain: Case) -> None:
     assert list(graph.reachable(chain, "10.0.0.1", after=at(700))) == ["10.0.0.1"]
     early = graph.reachable(chain, "10.0.0.2", after=at(0))
     assert dict(early.nodes(data="arrival")) == {
@@ -149,10 +156,10 @@ def test_reach_after_a_moment(chain: Case) -> None:
     }  # fmt: skip
 
 
-def test_a_shorter_way_that_is_later_loses(tmp_path: Path) -> None:
+def test_an_earlier_longer_path_takes_precedence(tmp_path: Path) -> None:
     one, two, three, four = (f"10.0.0.{n}" for n in (1, 2, 3, 4))
     records = [
-        *talk(one, three, 22, T0 + 3600, source_port=40_001),  # straight, but late
+        *talk(one, three, 22, T0 + 3600, source_port=40_001),  # direct, but later
         *talk(one, two, 22, T0 + 60, source_port=40_002),
         *talk(two, three, 22, T0 + 120, source_port=40_003),
         *talk(three, four, 22, T0 + 600, source_port=40_004),  # open only to the earlier arrival
@@ -162,7 +169,7 @@ def test_a_shorter_way_that_is_later_loses(tmp_path: Path) -> None:
     assert reach.nodes[four]["arrival"] == at(600)
 
 
-def test_an_address_that_opened_nothing_reaches_itself(chain: Case) -> None:
+def test_an_address_that_initiated_nothing_reaches_itself(chain: Case) -> None:
     alone = graph.reachable(chain, "10.9.9.9")
     assert list(alone) == ["10.9.9.9"]
     assert alone.number_of_edges() == 0
@@ -174,7 +181,7 @@ def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
     assert nx.is_empty(graph.reachable(case, "10.0.0.1"))
 
 
-def test_an_address_that_changed_hands_belongs_to_each_in_its_time(tmp_path) -> None:
+def test_a_reassigned_address_is_divided_in_time(tmp_path) -> None:
     def listed(name: str, instance: str, at: int) -> dict:
         attached = {"InstanceId": instance, "AttachTime": stamp(at)}
         return interface("10.0.0.5", name, Attachment=attached)

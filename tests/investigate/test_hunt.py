@@ -1,4 +1,4 @@
-"""The hunt after the fact: all contacts, in which log, in which time, and nothing changed."""
+"""Retrospective hunt: contacts in every log, in and outside the period; the case unchanged."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ def test_every_contact_in_every_log(case, tmp_path) -> None:
         ("flows", "198.51.100.0/24", HOST, OTHER, 22, "inbound", 1, 0, 0, 1, 0, 60),
         ("api", "198.51.100.0/24", None, OTHER, None, None, 1, 0, None, None, None, None),
     ]
-    hunted = hunt.hunt(case, [path])
-    assert (hunted.indicators, hunted.rejected) == (4, 0)
-    assert hunted.looked_at.set_index("log")["records"].to_dict() == {
+    result = hunt.hunt(case, [path])
+    assert (result.indicators, result.unreadable) == (4, 0)
+    assert result.searched.set_index("log")["records"].to_dict() == {
         "flows": 9,
         "api": 1,
         "dns": 1,
     }
-    assert set(hunted.contacts["interface_id"].dropna()) == {"eni-a"}
+    assert set(result.contacts["interface_id"].dropna()) == {"eni-a"}
 
 
-def test_the_list_does_not_join_the_case(case, tmp_path) -> None:
+def test_the_list_is_not_loaded_into_the_case(case, tmp_path) -> None:
     before = {path: path.read_bytes() for path in (case.path / "tables").rglob("*.parquet")}
     entries = len(case.log.entries)
     hunt.hunt(case, [listing(tmp_path, f"{PEER},c2,f,,")])
@@ -98,19 +98,19 @@ def test_the_list_does_not_join_the_case(case, tmp_path) -> None:
     assert {p: p.read_bytes() for p in (case.path / "tables").rglob("*.parquet")} == before
 
 
-def test_allow_lists_are_told_and_private_ranges_ignored(case, tmp_path) -> None:
+def test_allow_lists_are_named_and_private_ranges_suppressed(case, tmp_path) -> None:
     path = listing(
         tmp_path, f"{PEER},c2,f,,", "203.0.113.0/26,allow,our cdn,,", "10.0.0.0/8,c2,f,,"
     )
-    hunted = hunt.hunt(case, [path])
-    assert hunted.contacts[["indicator", "allowed"]].to_numpy().tolist() == [[PEER, "our cdn"]]
-    assert hunted.ignored[["indicator", "addresses"]].to_numpy().tolist() == [["10.0.0.0/8", 1]]
+    result = hunt.hunt(case, [path])
+    assert result.contacts[["indicator", "allowed"]].to_numpy().tolist() == [[PEER, "our cdn"]]
+    assert result.suppressed[["indicator", "addresses"]].to_numpy().tolist() == [["10.0.0.0/8", 1]]
 
 
-def test_what_is_no_list_is_refused(case, tmp_path) -> None:
+def test_what_is_no_list_is_an_error(case, tmp_path) -> None:
     other = tmp_path / "notes.md"
     other.write_text("# Notes\n\nNothing of any kind.\n")
-    with pytest.raises(InputError, match="no indicator list"):
+    with pytest.raises(InputError, match="not an indicator list"):
         hunt.hunt(case, [other])
     with pytest.raises(InputError, match="does not exist"):
         hunt.hunt(case, [tmp_path / "absent.csv"])
@@ -118,38 +118,38 @@ def test_what_is_no_list_is_refused(case, tmp_path) -> None:
 
 def test_the_command(case, tmp_path) -> None:
     path = listing(tmp_path, f"{PEER},c2,f,,")
-    told = CliRunner().invoke(main, ["hunt", str(case.path), str(path), "--format", "jsonl"])
-    assert told.exit_code == 0, told.output
-    (row,) = [json.loads(line) for line in told.stdout.splitlines()]
+    answer = CliRunner().invoke(main, ["hunt", str(case.path), str(path), "--format", "jsonl"])
+    assert answer.exit_code == 0, answer.output
+    (row,) = [json.loads(line) for line in answer.stdout.splitlines()]
     assert (row["peer"], row["contacts"]) == (PEER, 2)
-    assert "contact with 1 of 1 indicators; looked at:" in told.stderr
+    assert "contact with 1 of 1 indicators; looked at:" in answer.stderr
 
     path = listing(tmp_path, "192.0.2.1,c2,f,,")
-    told = CliRunner().invoke(main, ["hunt", str(case.path), str(path)])
-    assert (told.exit_code, told.stdout) == (0, "")
-    assert "no contact with any of 1 indicators; looked at:" in told.stderr
-    assert "flows: 9 records, 2026-09-01 00:00 to 2026-09-02 00:00 UTC" in told.stderr
+    answer = CliRunner().invoke(main, ["hunt", str(case.path), str(path)])
+    assert (answer.exit_code, answer.stdout) == (0, "")
+    assert "no contact with any of 1 indicators; looked at:" in answer.stderr
+    assert "flows: 9 records, 2026-09-01 00:00 to 2026-09-02 00:00 UTC" in answer.stderr
 
 
 def test_the_same_question_for_athena(case, tmp_path) -> None:
     path = listing(tmp_path, f"{PEER},c2,x'; DROP TABLE t --,,", "198.51.100.0/24,c2,f,2026-09-01,")
     words = ["hunt", str(case.path), str(path), "--sql", "athena", "--table", "logs.vpc"]
-    told = CliRunner().invoke(main, [*words, "--packet-addresses"])
-    assert told.exit_code == 0, told.output
-    assert "DROP" not in told.stdout
-    assert 'FROM "logs"."vpc"' in told.stdout
-    assert "pkt_srcaddr" in told.stdout
+    answer = CliRunner().invoke(main, [*words, "--packet-addresses"])
+    assert answer.exit_code == 0, answer.output
+    assert "DROP" not in answer.stdout
+    assert 'FROM "logs"."vpc"' in answer.stdout
+    assert "pkt_srcaddr" in answer.stdout
     assert "pkt_srcaddr" not in CliRunner().invoke(main, words).stdout
     bad = CliRunner().invoke(main, [*words[:-1], "logs; DROP"])
     assert (bad.exit_code, "is no name of a table" in bad.stderr) == (2, True)
 
 
-def test_a_list_with_columns_of_its_own(case, tmp_path) -> None:
+def test_a_list_with_other_columns(case, tmp_path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"The IP,Why\n{PEER},exit node\n")
     ours = ["indicator=The IP,kind=Why"]
     found = hunt.hunt(case, [bad], ours)
     assert set(found.contacts["kind"]) == {"tor"}
     assert found.contacts["contacts"].sum() == 2
-    with pytest.raises(InputError, match=r"bad\.csv is no indicator list: has no header with the"):
+    with pytest.raises(InputError, match=r"bad\.csv is not an indicator list: has no header"):
         hunt.hunt(case, [bad], ["indicator=Address"])

@@ -1,0 +1,75 @@
+"""What the nodes of a communication graph are: addresses with their assignments in time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+
+from flowbench.schema import TYPES, to_frame
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+_SEPARATOR = "\t"  # between an address and the number of its assignment; no address contains one
+
+
+def read_inventory(case: Case) -> pd.DataFrame:
+    """Read the address inventory by address; ``number`` tells assignments of one address apart.
+
+    The assignments of an address follow each other without gap or overlap from ``since`` on: the
+    time between two of them is divided in the middle.
+    """
+    inventory = to_frame(case.addresses.to_pyarrow()).set_index("address", drop=False)
+    reassigned = inventory.index.duplicated(keep=False)
+    number = inventory.groupby(level=0).cumcount()
+    inventory["number"] = ""
+    inventory.loc[reassigned, "number"] = _SEPARATOR + number[reassigned].astype(str)
+    previous_end = inventory["valid_until"].shift().where(number > 0)
+    gap = (inventory["valid_from"] - previous_end).clip(lower=pd.Timedelta(0)) / 2
+    since = inventory["valid_from"] - gap.fillna(pd.Timedelta(0))
+    inventory["since"] = since.where(number > 0)
+    return inventory
+
+
+def address_of(end: str) -> str:
+    """The address of an end that may carry the number of its assignment."""
+    return end.partition(_SEPARATOR)[0]
+
+
+def merge_assignments(inventory: pd.DataFrame, reassigned: pd.DataFrame) -> pd.DataFrame:
+    """Keep one row per address, with the names and services of all its assignments."""
+    merged = inventory[~inventory.index.duplicated(keep="last")].copy()
+    for column in ("name", "service"):
+        for address, values in reassigned[column].dropna().groupby(level=0):
+            merged.loc[address, column] = " / ".join(dict.fromkeys(values))
+    return merged
+
+
+def number_ends(connections: ibis.Table, reassigned: pd.DataFrame) -> ibis.Table:
+    """Append to both ends the number of the assignment that was valid at the time."""
+    assignments = ibis.memtable(
+        pa.table(
+            {
+                "assigned": pa.array(reassigned["address"], pa.string()),
+                "number": pa.array(reassigned["number"], pa.string()),
+                "since": pa.array(reassigned["since"], TYPES["time"]),
+                "until": pa.array(reassigned.groupby(level=0)["since"].shift(-1), TYPES["time"]),
+            }
+        )
+    )
+    for end in ("initiator", "responder"):
+        t = assignments.view()
+        joined = connections.left_join(
+            t,
+            [
+                connections[end] == t.assigned,
+                t.since.isnull() | (connections.first_seen >= t.since),
+                t.until.isnull() | (connections.first_seen < t.until),
+            ],
+        )
+        numbered = joined.mutate(**{end: joined[end] + joined.number.fill_null("")})
+        connections = numbered.drop("assigned", "number", "since", "until")
+    return connections

@@ -1,0 +1,171 @@
+"""Indicators of compromise: what to search for elsewhere, with the evidence for each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from flowbench.investigate.api_events import ApiEvent, read_events
+from flowbench.investigate.attribution import SubjectTrace, trace_subjects
+from flowbench.investigate.dns_answers import find_resolutions
+from flowbench.schema import Table
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+    from flowbench.detect import Findings
+
+INDICATORS = Table.of(
+    "iocs",
+    ("indicator", "string", "the address, domain, principal, key or identifier"),
+    ("type", "string", "address, domain, principal, access key, instance or interface"),
+    ("role", "string", "its part in this case"),
+    ("first_seen", "time", "first sign of it in this case"),
+    ("last_seen", "time", "last sign of it"),
+    ("subject", "string", "the internal host concerned"),
+    ("reference", "string", "finding id, event id, or the kind of log that shows it"),
+)
+
+# Steps of a trace that establish indicators: their type and role.
+_TRACED = {
+    "interface": ("interface", "interface of the host"),
+    "instance": ("instance", "instance of the host"),
+    "principal": ("principal", "created the instance or interface"),
+    "access key": ("access key", "signed the call that created it"),
+    "source address": ("address", "source of the call that created it"),
+    "created by": ("principal", "created or changed the principal that created it"),
+}
+
+
+class Sign(NamedTuple):
+    """One sign of an indicator."""
+
+    type: str
+    indicator: str
+    role: str
+    first_seen: datetime | None
+    last_seen: datetime | None
+    subject: str
+    reference: str
+
+
+def collect_indicators(case: Case, findings: Findings) -> pd.DataFrame:
+    """Collect the indicators of compromise of the findings of high severity or above.
+
+    These are the findings' external peers, the domains that resolved to them, and for each subject
+    its address, interface, instance, and the principal, access key and source address that created
+    it, with the first and last sign of each among these findings and the events of their traces.
+
+    Returns:
+        Rows of INDICATORS, ordered by type and indicator.
+    """
+    severe = findings.at_least("high")
+    signs = [*_peer_signs(case, severe), *_domain_signs(case, severe)]
+    for traced in trace_subjects(case, severe):
+        signs += _subject_signs(case, traced)
+    if not signs:
+        return INDICATORS.frame([])
+
+    def distinct(texts: pd.Series) -> str:
+        return "; ".join(dict.fromkeys(texts))
+
+    by_indicator = pd.DataFrame(signs).groupby(["type", "indicator"], as_index=False, sort=True)
+    rows = by_indicator.agg(
+        role=("role", distinct),
+        first_seen=("first_seen", "min"),
+        last_seen=("last_seen", "max"),
+        subject=("subject", distinct),
+        reference=("reference", distinct),
+    )
+    return INDICATORS.frame(rows.to_dict("records"))
+
+
+def _peer_signs(case: Case, findings: Findings) -> Iterator[Sign]:
+    """External peers: an internal peer is a target, not an indicator."""
+    internal = _internal_addresses(case, {f.peer for f in findings if f.peer is not None})
+    for finding in findings:
+        if finding.peer is not None and finding.peer not in internal:
+            yield Sign(
+                "address",
+                finding.peer,
+                finding.title,
+                finding.first_seen,
+                finding.last_seen,
+                finding.subject,
+                finding.finding_id,
+            )
+
+
+def _internal_addresses(case: Case, addresses: Collection[str]) -> set[str]:
+    """Which of some addresses are internal."""
+    if not addresses:
+        return set()
+    summaries = case.connection_summaries
+    initiators, responders = (
+        summaries.filter(
+            summaries[end].isin(list(addresses)), summaries.direction.isin(["internal", direction])
+        )
+        .select(address=summaries[end])
+        .distinct()
+        for end, direction in (("initiator", "outbound"), ("responder", "inbound"))
+    )
+    return set(initiators.union(responders).to_pyarrow()["address"].to_pylist())
+
+
+def _domain_signs(case: Case, findings: Findings) -> Iterator[Sign]:
+    subjects = {finding.subject for finding in findings}
+    for found in find_resolutions(case, {f.peer for f in findings if f.peer is not None}):
+        if found.host in subjects:
+            role = f"resolved to {', '.join(found.answers)}"
+            times = found.first_seen, found.last_seen
+            yield Sign("domain", found.name, role, *times, found.host, "DNS query log")
+
+
+def _subject_signs(case: Case, traced: SubjectTrace) -> Iterator[Sign]:
+    """The subject itself, and what its trace established."""
+    subject, trace, findings = traced
+    period = min(f.first_seen for f in findings), max(f.last_seen for f in findings)
+    yield Sign("address", subject, "internal host concerned", *period, subject, "findings")
+    cited = trace.event_ids("creation", "created by", "creator activity", "principal activity")
+    events = read_events(case.api_events.filter(case.api_events.event_id.isin(cited)))
+    for kind, (indicator_type, role) in _TRACED.items():
+        for step in trace.of(kind):
+            if step.value is None:
+                continue
+            times = [event.event_time for event in events if _mentions(event, step.value)]
+            times += [step.time] if step.time is not None else []
+            times += period if indicator_type in ("instance", "interface") else ()
+            if step.event_id is not None:
+                reference = f"event {step.event_id}"
+            else:
+                reference = "inventory" if step.file is not None else "flow logs"
+            first, last = _first_and_last(times)
+            yield Sign(indicator_type, step.value, role, first, last, subject, reference)
+    role = "signed the calls that created or changed that principal"
+    origins = set(trace.event_ids("created by"))
+    for event in events:
+        if event.event_id in origins and event.access_key_id:
+            times = (event.event_time, event.event_time)
+            reference = f"event {event.event_id}"
+            yield Sign("access key", event.access_key_id, role, *times, subject, reference)
+
+
+def _first_and_last(times: Iterable[datetime]) -> tuple[datetime | None, datetime | None]:
+    times = list(times)
+    return min(times, default=None), max(times, default=None)
+
+
+def _mentions(event: ApiEvent, indicator: str) -> bool:
+    """Whether an API event is a sign of a key, address, principal, instance or interface."""
+    user = indicator.rpartition("/")[2] if ":user/" in indicator else None
+    return indicator in (
+        event.event_id,
+        event.principal_arn,
+        event.access_key_id,
+        event.new_access_key_id,
+        event.source_ip,
+        *(event.instance_ids or ()),
+        *(event.interface_ids or ()),
+    ) or (user is not None and event.target_user == user)

@@ -1,0 +1,60 @@
+"""API events: their description, and who created and used a principal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench.case import Case
+from flowbench.investigate import api_events
+from flowbench.investigate.api_events import ApiEvent
+from tests.story import CALLER, HOST, INSTANCE, KEY, ROGUE, calls, story
+from tests.traffic import T0, make_case, talk
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return story(tmp_path_factory.mktemp("events") / "story")
+
+
+def by_id(case: Case, event_id: str) -> ApiEvent:
+    (event,) = api_events.read_events(case.api_events.filter(case.api_events.event_id == event_id))
+    return event
+
+
+def test_events_by_principal_or_key_in_order_of_time(case: Case) -> None:
+    by_arn = api_events.events_of_principals(case, [ROGUE], [])
+    assert [event.event_id for event in by_arn] == ["e3", "e4", "e5", "e6"]
+    assert api_events.events_of_principals(case, [], [KEY]) == by_arn
+    assert api_events.events_of_principals(case, [], []) == []
+
+
+def test_descriptions(case: Case) -> None:
+    event = by_id(case, "e5")
+    assert event.describe().startswith(f"eve called RunInstances on {INSTANCE}, eni-miner from ")
+    many = event._replace(instance_ids=list("abcde"), interface_ids=None, source_ip=CALLER)
+    assert many.describe() == f"eve called RunInstances on a, b, c from {CALLER}."
+    unknown = many._replace(principal_name=None, principal_arn=None, principal_type=None)
+    assert unknown.caller == "unknown"
+    assert by_id(case, "e6").describe().endswith(f"from {CALLER}: failed (AccessDenied).")
+
+
+def test_origins_are_the_calls_of_others(case: Case) -> None:
+    creation = by_id(case, "e5")
+    origins = api_events.find_origins(case, creation)
+    assert [event.event_id for event in origins] == ["e1", "e2"]
+    other_account = creation._replace(account_id="999999999999", access_key_id=None)
+    assert api_events.find_origins(case, other_account) == []
+    activity = api_events.find_activity(case, creation, origins)
+    assert [event.event_id for event in activity] == ["e3", "e4", "e5", "e6"]
+
+
+def test_keys_that_issue_each_other_end_the_search(tmp_path: Path) -> None:
+    events = calls()
+    for event, key in ((events[3], "AKIAEXAMPLETWO"), (events[4], KEY)):
+        event["responseElements"] = {"accessKey": {"accessKeyId": key}}
+    events[4]["userIdentity"] = events[4]["userIdentity"] | {"accessKeyId": "AKIAEXAMPLETWO"}
+    case = make_case(tmp_path, talk(HOST, "203.0.113.9", 443, T0), json_lines=events)
+    activity = api_events.find_activity(case, by_id(case, "e5"), [])
+    assert {event.event_id for event in activity} == {"e3", "e4", "e5", "e6"}
