@@ -1,1 +1,1 @@
-"""Bytes and files, whatever is in them: streams, compression, archives, JSON, discovery."""
+"""Input and output of any format: byte sources, compression, archives, JSON, files."""

@@ -1,6 +1,6 @@
-"""Packed bytes to the text inside: gzip, bzip2, xz, zstd, however nested; UTF-16 to UTF-8.
+"""Compressed bytes to the text inside: gzip, bzip2, xz, zstd, also nested; UTF-16 to UTF-8.
 
-Memory is bounded whatever the bytes hold: nothing is inflated further than one piece at a time.
+Memory is bounded whatever the bytes hold: nothing is decompressed beyond one chunk at a time.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-PIECE = 256 << 10  # bytes inflated at once: as many as fit a processor's cache
-DEEPEST = 3  # compressions inside each other; more is no way to keep a log
+CHUNK_SIZE = 256 << 10  # bytes decompressed at once: as many as fit a processor's cache
+MAX_NESTING = 3  # compressions inside each other; logs are not kept with more
 
-_BITE = 64 << 10  # packed bytes given at once: what a small member leaves of them is copied
-_HEADER = 4 << 10  # bytes that hold any gzip header but one made to be longer
-_SALVAGE = 4 * _BITE  # a damaged member of up to this size gives every byte before the damage
+_INPUT_SIZE = 64 << 10  # compressed bytes given at once: the rest of a small member is copied
+_MAX_HEADER = 4 << 10  # bytes that hold any gzip header but one made to be longer
+_MAX_SALVAGE = 4 * _INPUT_SIZE  # a damaged member up to this size gives all before the damage
 _XZ_MEMORY = 256 << 20  # bytes an xz file may ask for, twice what `xz -9` needs
 _ERRORS: tuple[type[Exception], ...] = (
     *(OSError, ValueError, EOFError, lzma.LZMAError, zstd.ZstdError),
@@ -42,7 +42,7 @@ _BOMS = (
 
 
 class Decompressor(Protocol):
-    """What bz2, lzma, zstd and isal have in common: one member, frame or stream."""
+    """What bz2, lzma, zstd and isal have in common: they decompress one member or frame."""
 
     @property
     def eof(self) -> bool:
@@ -50,27 +50,33 @@ class Decompressor(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether nothing more comes out before more is put in."""
+        """Whether more input is needed before there is more output."""
 
     @property
     def unused_data(self) -> bytes:
-        """What came after the end of the member."""
+        """The input after the end of the member."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Up to ``max_length`` bytes more."""
+        """Return up to ``max_length`` more bytes."""
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A compression: its name, how its data starts, and what unpacks one member of it."""
+    """A compression format.
+
+    Attributes:
+        name: Its name.
+        signature: Matches the first bytes of its data.
+        new_decompressor: Returns what decompresses one member.
+    """
 
     name: str
-    start: re.Pattern[bytes]
-    new: Callable[[], Decompressor]
+    signature: re.Pattern[bytes]
+    new_decompressor: Callable[[], Decompressor]
 
 
 CODECS = (
-    # isal unpacks at four times zlib's speed, and this is where loading spends its time.
+    # isal decompresses at four times zlib's speed, and loading spends most of its time here.
     Codec(
         "gzip",
         re.compile(rb"\x1f\x8b"),
@@ -90,12 +96,12 @@ CODECS = (
 )
 
 
-class Inflated:
-    """The bytes inside some bytes: every compression undone.
+class Decompression:
+    """Decompress bytes until no known compression is left.
 
     Members, frames or streams that follow each other are one text. ``codecs`` names the
-    compressions, outermost first; ``problem`` says what ended the reading early, if anything did.
-    Both are known when the first piece has come, and the last.
+    compressions, outermost first, and is complete with the first chunk; ``problem`` says what
+    ended the reading early, if anything did, and is known after the last.
     """
 
     def __init__(self, raw: Iterator[bytes]) -> None:
@@ -103,73 +109,73 @@ class Inflated:
         self.problem: str | None = None
         self._raw = raw
 
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes inside, in pieces of no particular size."""
-        pieces = self._raw
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the decompressed bytes, in chunks of no particular size."""
+        chunks = self._raw
         while True:
-            start, pieces = _peek(pieces, 10)
-            codec = next((codec for codec in CODECS if codec.start.match(start)), None)
+            start, chunks = _peek(chunks, 10)
+            codec = next((codec for codec in CODECS if codec.signature.match(start)), None)
             if codec is None:
                 break
-            if len(self.codecs) == DEEPEST:
-                self.problem = f"compressed more than {DEEPEST} times over: unpack it"
+            if len(self.codecs) == MAX_NESTING:
+                self.problem = f"compressed more than {MAX_NESTING} times over: unpack it"
                 break
             self.codecs.append(codec.name)
-            pieces = self.inflate(codec, pieces)
-        yield from pieces
+            chunks = self.decompress(codec, chunks)
+        yield from chunks
 
     def text(self) -> Iterator[bytes]:
-        """The same, with text in other Unicode recoded to UTF-8."""
-        start, pieces = _peek(self.pieces(), 4)
+        """Yield the same as ``chunks``, with UTF-16 and UTF-32 recoded to UTF-8."""
+        start, chunks = _peek(self.chunks(), 4)
         encoding = next((name for bom, name in _BOMS if start.startswith(bom)), None)
         if encoding is None:
-            yield from pieces
+            yield from chunks
             return
-        # A half character becomes bytes that are no UTF-8, so that its line is refused, not bent.
+        # Half a character becomes invalid UTF-8, so that its line is rejected, not altered.
         decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
         try:
-            for piece in pieces:
-                if text := decoder.decode(piece):
+            for chunk in chunks:
+                if text := decoder.decode(chunk):
                     yield text.encode("utf-8", "surrogatepass")
             decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
             name = encoding.upper()
             self.problem = f"damaged {name} text ({error.reason}); what came before is kept"
 
-    def inflate(self, codec: Codec, raw: Iterator[bytes]) -> Iterator[bytes]:
-        """What members of one compression hold, one after the other."""
-        bites = (bytes(p[i : i + _BITE]) for p in raw for i in range(0, len(p), _BITE))
-        data = _enough(b"", bites)
-        inflater, member, given, fed = codec.new(), 1, 0, data
+    def decompress(self, codec: Codec, raw: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield what the members of one compression hold, one after the other."""
+        inputs = (bytes(c[i : i + _INPUT_SIZE]) for c in raw for i in range(0, len(c), _INPUT_SIZE))
+        data = _fill_header(b"", inputs)
+        decompressor, member, returned, fed = codec.new_decompressor(), 1, 0, data
         while True:
             try:
-                out = inflater.decompress(data, PIECE)
+                output = decompressor.decompress(data, CHUNK_SIZE)
             except _ERRORS as error:
-                if len(fed) < _SALVAGE and (rest := _until_it_breaks(codec, fed, given)):
+                if len(fed) < _MAX_SALVAGE and (rest := _salvage(codec, fed, returned)):
                     yield rest
                 where = f"in {codec.name} member {member}" if member > 1 else f"{codec.name} data"
                 self.problem = f"damaged {where} ({error}); what came before is kept"
                 return
-            if out:
-                given += len(out)
-                yield out
-            if inflater.eof:
-                data = inflater.unused_data.lstrip(b"\0")  # tapes and block devices pad with it
+            if output:
+                returned += len(output)
+                yield output
+            if decompressor.eof:
+                data = decompressor.unused_data.lstrip(b"\0")  # tapes and devices pad with zeros
                 while not data:
-                    if (more := next(bites, None)) is None:
+                    if (more := next(inputs, None)) is None:
                         return
                     data = more.lstrip(b"\0")
-                data = _enough(data, bites)
-                if not codec.start.match(data):
+                data = _fill_header(data, inputs)
+                if not codec.signature.match(data):
                     self.problem = (
-                        f"after {codec.name} member {member} something else follows, which is left"
+                        f"after {codec.name} member {member} other data follows, which is not read"
                     )
                     return
-                inflater, member, given, fed = codec.new(), member + 1, 0, data
-            elif not inflater.needs_input:
+                decompressor, member, returned, fed = codec.new_decompressor(), member + 1, 0, data
+            elif not decompressor.needs_input:
                 data = b""
-            elif data := next(bites, b""):
-                fed = fed + data if len(fed) < _SALVAGE else fed
+            elif data := next(inputs, b""):
+                fed = fed + data if len(fed) < _MAX_SALVAGE else fed
             else:
                 self.problem = (
                     f"the {codec.name} data ends early: the file was cut off; what came before is"
@@ -178,35 +184,35 @@ class Inflated:
                 return
 
 
-def _peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
-    """At least ``size`` first bytes, if there are as many, and all the pieces."""
+def _peek(chunks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """Return at least the first ``size`` bytes, if there are as many, and all the chunks."""
     start = b""
-    while len(start) < size and (piece := next(pieces, b"")):
-        start += piece
-    return start, chain([start] if start else [], pieces)
+    while len(start) < size and (chunk := next(chunks, b"")):
+        start += chunk
+    return start, chain([start] if start else [], chunks)
 
 
-def _enough(data: bytes, bites: Iterator[bytes]) -> bytes:
-    """The start of a member with its whole header: isal misreads some that come in two parts."""
-    while len(data) < _HEADER and (more := next(bites, b"")):
+def _fill_header(data: bytes, inputs: Iterator[bytes]) -> bytes:
+    """Extend the start of a member to its whole header: isal misreads some that are cut."""
+    while len(data) < _MAX_HEADER and (more := next(inputs, b"")):
         data += more
     return data
 
 
-def _until_it_breaks(codec: Codec, data: bytes, given: int) -> bytes:
-    """What a damaged member holds before the damage, less the bytes that were given already."""
-    inflater, out, seen = codec.new(), bytearray(), 0
+def _salvage(codec: Codec, data: bytes, returned: int) -> bytes:
+    """Return what a damaged member holds before the damage, less its first ``returned`` bytes."""
+    decompressor, salvaged, size = codec.new_decompressor(), bytearray(), 0
     try:
-        for place in range(len(data)):
-            bite = data[place : place + 1]
-            while not inflater.eof:
-                piece = inflater.decompress(bite, PIECE)
-                seen += len(piece)
-                if fresh := min(len(piece), max(0, seen - given)):
-                    out += piece[-fresh:]
-                bite = b""
-                if inflater.needs_input:
+        for index in range(len(data)):
+            byte = data[index : index + 1]
+            while not decompressor.eof:
+                output = decompressor.decompress(byte, CHUNK_SIZE)
+                size += len(output)
+                if new := min(len(output), max(0, size - returned)):
+                    salvaged += output[-new:]
+                byte = b""
+                if decompressor.needs_input:
                     break
     except _ERRORS:
         pass
-    return bytes(out)
+    return bytes(salvaged)

@@ -1,4 +1,4 @@
-"""Which files lie under the paths a user gave, in an order that never changes."""
+"""The evidence files under the paths that a user gave, in an order that never changes."""
 
 from __future__ import annotations
 
@@ -10,81 +10,98 @@ from flowbench.errors import InputError
 from flowbench.text import escape_undecodable
 
 
-def find(
-    paths: Iterable[str | Path], leave_out: Path
+def find_files(
+    paths: Iterable[str | Path], case_folder: Path
 ) -> tuple[list[tuple[Path, str]], list[tuple[str, str]]]:
-    """The files under some paths with the names to show, in a fixed order; and what was barred.
+    """List the files under some paths.
 
-    ``leave_out`` is the case's own folder, of which only ``evidence/`` is evidence. Raises
-    InputError when a path does not exist, may not be read, lies elsewhere in the case, or holds no
-    file.
+    Args:
+        paths: Files and folders.
+        case_folder: The folder of the case, of which only ``evidence/`` is evidence.
+
+    Returns:
+        The files with the names to show, ordered by these; and the names of what cannot be read,
+        with the reasons.
+
+    Raises:
+        InputError: A path does not exist, may not be read, lies elsewhere in the case, or is
+            neither file nor folder; or there are no files at all.
     """
-    own = leave_out.resolve()
-    found: dict[Path, str] = {}
-    unread: list[tuple[str, str]] = []
-    for given in map(Path, paths):
-        if not given.exists():
-            raise InputError(f"{given} does not exist")
-        if _in(given, own) and not _in(given, own / "evidence"):
-            raise InputError(f"{given} lies in the case itself: give the evidence")
-        if given.is_file():
-            found.setdefault(given, given.name)
+    case_folder = case_folder.resolve()
+    files: dict[Path, str] = {}
+    unreadable: list[tuple[str, str]] = []
+    for path in map(Path, paths):
+        _check_path(path, case_folder)
+        if path.is_file():
+            files.setdefault(path, path.name)
             continue
-        if not given.is_dir():
-            raise InputError(f"{given} is a pipe, socket or device: give files or folders")
-        if not os.access(given, os.R_OK | os.X_OK):
-            raise InputError(f"{given} cannot be read: no permission")
-
-        for path, name, reason in _walk(given, own):
+        for file, name, reason in _walk(path, case_folder):
             if reason:
-                unread.append((name, reason))
+                unreadable.append((name, reason))
             else:
-                found.setdefault(path, name)
-    if not found and not unread:
+                files.setdefault(file, name)
+    if not files and not unreadable:
         raise InputError(f"no files in {', '.join(map(str, paths))}")
-    in_order = sorted(found.items(), key=lambda pair: (pair[1], str(pair[0])))
-    return [(path, escape_undecodable(name)) for path, name in in_order], [
-        (escape_undecodable(name), reason) for name, reason in unread
-    ]
+    ordered = sorted(files.items(), key=lambda item: (item[1], str(item[0])))
+    return (
+        [(path, escape_undecodable(name)) for path, name in ordered],
+        [(escape_undecodable(name), reason) for name, reason in unreadable],
+    )
 
 
-def _walk(given: Path, own: Path) -> Iterator[tuple[Path, str, str | None]]:
-    """Everything in a folder, with its name in there: files to read, and why others are not."""
-    inside = given.resolve()
-    barred: list[OSError] = []
-    for folder, folders, files in os.walk(given, onerror=barred.append):
-        above = Path(folder).relative_to(given).as_posix()
-        above = "" if above == "." else f"{above}/"
-        for one in list(folders):
-            path = Path(folder, one)
+def _check_path(path: Path, case_folder: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if _is_in(path, case_folder) and not _is_in(path, case_folder / "evidence"):
+        raise InputError(f"{path} lies in the case itself: give the evidence")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"{path} is a pipe, socket or device: give files or folders")
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise InputError(f"{path} cannot be read: no permission")
+
+
+def _walk(root: Path, case_folder: Path) -> Iterator[tuple[Path, str, str | None]]:
+    """Yield everything in a folder: path, name relative to it, and why it is not read, if so."""
+    resolved_root = root.resolve()
+    errors: list[OSError] = []
+    for folder, subfolders, files in os.walk(root, onerror=errors.append):
+        relative = Path(folder).relative_to(root).as_posix()
+        prefix = "" if relative == "." else f"{relative}/"
+        for name in list(subfolders):
+            path = Path(folder, name)
             if path.is_symlink():
-                folders.remove(one)  # followed, it could lead round in circles, or anywhere
-                if not _in(path, inside):
-                    yield path, above + one, "a link to another folder, not followed: name that"
+                subfolders.remove(name)  # followed, it could lead in circles, or anywhere
+                if not _is_in(path, resolved_root):
+                    reason = "a link to another folder, not followed: give that folder"
+                    yield path, prefix + name, reason
             elif _is_case(path):
-                folders.remove(one)
-                if path.resolve() != own:
-                    why = "a case, not evidence: name it to read it all the same"
-                    yield path, above + one, why
-        folders.sort()
-        for one in sorted(files):
-            path, reason = Path(folder, one), None
-            if not path.is_file():
-                reason = "not a regular file, or a link that leads nowhere"
-            elif path.is_symlink() and _in(path, own):
-                reason = "a link into the case itself"
-            yield path, above + one, reason
-    for error in barred:
-        name = Path(error.filename).relative_to(given).as_posix()
+                subfolders.remove(name)
+                if path.resolve() != case_folder:
+                    reason = "a case, not evidence: give its path to read it all the same"
+                    yield path, prefix + name, reason
+        subfolders.sort()
+        for name in sorted(files):
+            path = Path(folder, name)
+            yield path, prefix + name, _file_problem(path, case_folder)
+    for error in errors:
+        name = Path(error.filename).relative_to(root).as_posix()
         yield Path(error.filename), name, f"cannot be read: {error.strerror}"
 
 
-def _in(path: Path, folder: Path) -> bool:
+def _file_problem(path: Path, case_folder: Path) -> str | None:
+    if not path.is_file():
+        return "not a regular file, or a broken link"
+    if path.is_symlink() and _is_in(path, case_folder):
+        return "a link into the case itself"
+    return None
+
+
+def _is_in(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder)
 
 
 def _is_case(folder: Path) -> bool:
     try:
         return (folder / "case.json").is_file() and (folder / "custody.jsonl").is_file()
-    except OSError:  # a folder that nobody may read: the walk says so
+    except OSError:  # no permission to look: the walk reports it
         return False

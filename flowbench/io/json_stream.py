@@ -1,4 +1,4 @@
-"""JSON as it comes in files: one document, one value a line, or values run together.
+"""A stream of JSON values: one document, one value a line, or values one after the other.
 
 Text is read as it is needed: memory holds a few megabytes, or one value where that is longer.
 """
@@ -11,123 +11,131 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LARGEST = 1 << 30  # characters of one value; a value cannot be read in pieces
+MAX_VALUE = 1 << 30  # characters of one value, which is read as a whole
 
-_PIECE = 4 << 20  # characters read on at once
-_CUT = 16  # a word, number or escape that the end of the text cut is shorter than this
+_CHUNK = 4 << 20  # characters read at once
+_MAX_TOKEN = 16  # characters of a word, number or escape that the end of the text may cut
 _SPACE = re.compile(r"[ \t\r\n,\ufeff]*")
 _NEXT_VALUE = re.compile(r"\n(?=[{\[])")
 
 
 @dataclass(frozen=True)
-class Broken:
-    """What stood where a value should: the reason why it is none, and its bytes."""
+class InvalidJson:
+    """Bytes that are not a JSON value, and the reason why."""
 
     reason: str
     raw: bytes = b""
 
 
-def values(pieces: Iterator[bytes]) -> Iterator[tuple[int, object]]:
-    """Each value of a text with the line on which it starts; what is no JSON is Broken.
+def read_values(chunks: Iterator[bytes]) -> Iterator[tuple[int, object]]:
+    """Yield each JSON value of a text.
 
-    A fault costs what follows up to the next line that opens a value.
+    Invalid text is skipped up to the next line that starts with an opening bracket.
+
+    Args:
+        chunks: The text in UTF-8, in chunks of any size.
+
+    Returns:
+        The line on which the value starts, from 1, and the value; InvalidJson for invalid text.
     """
-    text = _Text(pieces)
+    text = _TextBuffer(chunks)
     decoder = json.JSONDecoder()
     while text.skip_space():
         try:
-            value, end = decoder.raw_decode(text.held, text.place)
+            value, end = decoder.raw_decode(text.buffer, text.position)
         except (ValueError, RecursionError) as error:
-            if text.may_be_cut(error) and text.grow():
+            if text.may_be_incomplete(error) and text.grow():
                 continue
-            following = _NEXT_VALUE.search(text.held, text.place)
+            following = _NEXT_VALUE.search(text.buffer, text.position)
             if following is None and text.grow():
                 continue
-            end = following.start() if following else len(text.held)
-            raw = encode(text.held[text.place : end])
-            yield text.line, Broken(text.told(error), raw)
-            text.leave(end)
-            if text.full:
+            end = following.start() if following else len(text.buffer)
+            raw = encode_text(text.buffer[text.position : end])
+            yield text.line, InvalidJson(text.describe(error), raw)
+            text.consume(end)
+            if text.is_full:
                 return
             continue
-        if end == len(text.held) and not isinstance(value, dict | list) and text.grow():
+        if end == len(text.buffer) and not isinstance(value, dict | list) and text.grow():
             continue  # a number may go on
         yield text.line, value
-        text.leave(end)
+        text.consume(end)
 
 
-class _Text:
-    """A text that is read on as needed: what is held of it, and the place reached in that."""
+class _TextBuffer:
+    """The part of a text that is in memory, and the position reached in it."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.held = ""
-        self.place = 0
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.buffer = ""
+        self.position = 0
         self.line = 1
-        self.full = False  # more than LARGEST is held, and it does not end
-        self._line_start = 0  # where in `held` the line of `place` starts; below 0: before it
+        self.is_full = False  # it holds more than MAX_VALUE of one value that does not end
+        self._line_start = 0  # where the current line starts in `buffer`; below 0: before it
         self._ended = False
-        self._pieces = pieces
-        # Bytes that are no UTF-8 become lone surrogates, so that they can be shown as they were.
+        self._chunks = chunks
+        # Invalid UTF-8 becomes lone surrogates, so that it can be shown as it was.
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
 
     def skip_space(self) -> bool:
-        """Go to the next value; False when there is none."""
+        """Go to the next value; return False when there is none."""
         while True:
-            self.leave(self.place)
-            if self.place < len(self.held):
+            self.consume(self.position)
+            if self.position < len(self.buffer):
                 return True
             if not self.grow():
                 return False
 
-    def leave(self, end: int) -> None:
-        """Leave behind what lies before ``end``, and the space after that."""
-        place = _SPACE.match(self.held, end).end()  # type: ignore[union-attr]  # always matches
-        if breaks := self.held.count("\n", self.place, place):
+    def consume(self, end: int) -> None:
+        """Go to ``end``, and beyond the space that follows it."""
+        position = _SPACE.match(self.buffer, end).end()  # type: ignore[union-attr]  # matches ""
+        if breaks := self.buffer.count("\n", self.position, position):
             self.line += breaks
-            self._line_start = self.held.rfind("\n", self.place, place) + 1
-        self.place = place
+            self._line_start = self.buffer.rfind("\n", self.position, position) + 1
+        self.position = position
 
     def grow(self) -> bool:
-        """Hold at least twice what is left, so that all retries together cost little more."""
-        left = len(self.held) - self.place
-        self.full = left > LARGEST
-        if self._ended or self.full:
+        """Read on to at least twice what is left, so that all retries together stay cheap."""
+        left = len(self.buffer) - self.position
+        self.is_full = left > MAX_VALUE
+        if self._ended or self.is_full:
             return False
-        parts, have = [self.held[self.place :]], 0
-        while have < max(_PIECE, left) and not self._ended:
-            piece = next(self._pieces, None)
-            self._ended = piece is None
-            parts.append(self._decoder.decode(piece or b"", final=self._ended))
-            have += len(parts[-1])
-        self._line_start -= self.place
-        self.held, self.place = "".join(parts), 0
+        parts, size = [self.buffer[self.position :]], 0
+        while size < max(_CHUNK, left) and not self._ended:
+            chunk = next(self._chunks, None)
+            self._ended = chunk is None
+            parts.append(self._decoder.decode(chunk or b"", final=self._ended))
+            size += len(parts[-1])
+        self._line_start -= self.position
+        self.buffer, self.position = "".join(parts), 0
         return True
 
-    def may_be_cut(self, error: Exception) -> bool:
-        """Whether the text may only have ended too early for the value."""
+    def may_be_incomplete(self, error: Exception) -> bool:
+        """Whether the value may only need more text."""
         return isinstance(error, json.JSONDecodeError) and (
-            error.pos >= len(self.held) - _CUT or error.msg.startswith("Unterminated")
+            error.pos >= len(self.buffer) - _MAX_TOKEN or error.msg.startswith("Unterminated")
         )
 
-    def told(self, error: Exception) -> str:
-        """The fault in words that a person understands."""
-        if self.full:
-            return f"a JSON value of more than {LARGEST >> 30} GB: split it into smaller ones"
+    def describe(self, error: Exception) -> str:
+        """Say what is wrong, and where."""
+        if self.is_full:
+            return f"a JSON value of more than {MAX_VALUE >> 30} GB: split it into smaller ones"
         if isinstance(error, RecursionError):
             return "JSON nested too deeply to be evidence of any kind"
         if not isinstance(error, json.JSONDecodeError):
             return f"not JSON that can be read: {error}"
-        if error.pos >= len(self.held.rstrip()) or error.msg.startswith("Unterminated"):
+        if error.pos >= len(self.buffer.rstrip()) or error.msg.startswith("Unterminated"):
             return "the JSON ends early: the file was cut off"
-        if error.pos == self.place:
+        if error.pos == self.position:
             return "not JSON"
-        breaks = self.held.count("\n", self.place, error.pos)
-        start = self.held.rfind("\n", self.place, error.pos) + 1 if breaks else self._line_start
+        breaks = self.buffer.count("\n", self.position, error.pos)
+        start = (
+            self.buffer.rfind("\n", self.position, error.pos) + 1 if breaks else self._line_start
+        )
         return f"not JSON: {error.msg} at line {self.line + breaks}, column {error.pos - start + 1}"
 
 
-def encode(text: str) -> bytes:
-    """A text as the bytes it was read from, or in escapes where it can be none."""
+def encode_text(text: str) -> bytes:
+    """Return the bytes from which a text was decoded, with escapes for what has none."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Secrets taken out of evidence as it is read: a case gets copied and shared, keys must not be.
+"""Secrets removed from evidence as it is read: a case gets copied and shared, keys must not be.
 
-The evidence file itself stays as it is; its digest and line lead back to what was left out.
+The evidence file itself is not changed; a row's evidence id and line lead back to the original.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from flowbench.text import replace_unstorable
 
 REDACTED = "[redacted]"
 
-_DEEPEST = 60  # levels that are kept; real requests and responses have about ten
+_MAX_DEPTH = 60  # levels that are kept; real requests and responses have about ten
 
-# Keys whose value is a secret: how they end, in letters and digits only. Names that merely point
-# at a secret (secretId, accessKeyId, nextToken, clientToken) are not among them.
+# Ends of the keys whose value is a secret, in letters and digits only. Names that refer to a secret
+# without containing it (secretId, accessKeyId, nextToken, clientToken) are not among them.
 _WORDS = (
     *("password", "passworddata", "userdata", "plaintext", "privatekey", "keymaterial"),
     *("secretaccesskey", "secretstring", "secretbinary", "clientsecret", "sharedsecret"),
@@ -25,49 +25,49 @@ _WORDS = (
     *("samlassertion", "presharedkey"),
 )
 _KEY = re.compile(rf"(?:{'|'.join(_WORDS)})$|^token$")
-# The same where a whole text was put into one value: `"sessionToken": "…"`, `session_token=…`.
-_SPELT = "|".join("[-_]?".join(word) for word in _WORDS)
+# The same keys within a text: `"sessionToken": "…"`, `session_token=…`.
+_KEY_IN_TEXT = "|".join("[-_]?".join(word) for word in _WORDS)
 _IN_TEXT = re.compile(
-    rf"((?:{_SPELT})[\\\"']{{0,3}}\s?[=:]\s?[\\\"']{{0,3}})[^\s\\\"',}}&]+", re.IGNORECASE
+    rf"((?:{_KEY_IN_TEXT})[\\\"']{{0,3}}\s?[=:]\s?[\\\"']{{0,3}})[^\s\\\"',}}&]+", re.IGNORECASE
 )
-# Every word above holds one of these; looking for them first is ten times as fast.
+# Every word above contains one of these; looking for them first is ten times as fast.
 _HINTS = ("data", "key", "pass", "plain", "assertion", "secret", "token")
 
 
 def redact(value: object, depth: int = 0) -> object:
-    """A JSON value without secrets, fit for any table, and at most _DEEPEST levels deep.
+    """Return a JSON value without secrets, at most _MAX_DEPTH levels deep, that a table can hold.
 
-    Secrets are known by their keys, spelt in any case and with any separators; also the value of
-    ``{"name": "DB_PASSWORD", "value": …}``, and ``key=value`` or JSON inside a string. A secret
-    in a text that does not name it stays.
+    A value is a secret when its key is named like one, in any case and with any separators; when
+    it is the value in ``{"name": "DB_PASSWORD", "value": …}``; or when it follows such a key
+    within a text. A secret in a text that does not name it is not recognised.
     """
     if isinstance(value, str):
-        return scrub(replace_unstorable(value))
+        return redact_text(replace_unstorable(value))
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if not isinstance(value, dict | list):
         return value
-    if depth == _DEEPEST:
+    if depth == _MAX_DEPTH:
         return "[nested too deeply]"
     if isinstance(value, list):
         return [redact(element, depth + 1) for element in value]
-    labels = [value[key] for key in ("name", "Name", "key", "Key") if key in value]
-    labelled = any(isinstance(label, str) and _is_secret(label) for label in labels)
+    names = [value[key] for key in ("name", "Name", "key", "Key") if key in value]
+    has_secret_name = any(isinstance(name, str) and _is_secret(name) for name in names)
     return {
         replace_unstorable(key): REDACTED
         if element not in (None, True, False, "")
-        and (_is_secret(key) or (labelled and key in {"value", "Value"}))
+        and (_is_secret(key) or (has_secret_name and key in {"value", "Value"}))
         else redact(element, depth + 1)
         for key, element in value.items()
     }
 
 
-def scrub(value: str) -> str:
-    """A text without the secrets it spells out as key and value."""
+def redact_text(value: str) -> str:
+    """Return a text without the secrets in it that follow their key."""
     if not ("=" in value or ":" in value):
         return value
-    small = value.lower()
-    if not any(hint in small for hint in _HINTS):
+    lower = value.lower()
+    if not any(hint in lower for hint in _HINTS):
         return value
     return _IN_TEXT.sub(rf"\g<1>{REDACTED}", value)
 

@@ -1,19 +1,20 @@
-"""Files of JSON: every record in them, whatever it is wrapped in, offered to the JSON kinds.
+"""Files of JSON: every record in them is offered to the JSON kinds, whatever it is wrapped in.
 
-Which kind a record is, is decided by its shape alone; one file may hold several.
+The kind of a record is decided by its shape alone; one file may hold several kinds.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import cast
 
 import pyarrow as pa
 
 from flowbench.errors import BadRecord
-from flowbench.io.json_stream import Broken, encode, values
+from flowbench.io.json_stream import InvalidJson, encode_text, read_values
 from flowbench.io.redact import redact
 from flowbench.loaders import unwrap
 from flowbench.loaders.base import File
@@ -21,60 +22,76 @@ from flowbench.schema import Table
 
 EMPTY = "empty"
 
-_ROWS = 20_000  # records that become tables at once
-_HEAD = 20  # elements of a list that tell whose it is
+_ROWS_AT_ONCE = 20_000  # records that become a table at once
+_SAMPLE = 20  # elements of a list by which its kind is guessed
+_CONVERSION_ERRORS = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
-Record = tuple[int, int, object]  # line, item, and what is to become a row
+Record = tuple[int, int, object]  # line, item, and the JSON of the record
 
 
-def looks_like(head: bytes) -> bool:
+def is_json(head: bytes) -> bool:
     """Whether a file that starts with ``head`` is JSON."""
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
 
 
 def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
-    """Records of a JSON file as (table name, rows without ``evidence_id``), in the file's order.
+    """Read the records of a JSON file.
 
-    What is no JSON, of no known kind, or a record that lacks what makes it one, goes to quarantine.
+    Invalid JSON, JSON of no kind, and records that a kind rejects go to quarantine.
+
+    Args:
+        file: The file.
+        kinds: The JSON kinds (see ``base``).
+
+    Returns:
+        Table names and rows without ``evidence_id``, for each kind in the file's order.
     """
     sorter = _Sorter(file, kinds)
-    for line, value in values(file.opened.pieces()):
-        for found in unwrap.contents(value):
-            sorter.take(line, found, wrapped=found is not value)
+    for line, value in read_values(file.stream.chunks()):
+        for content in unwrap.unwrap(value):
+            sorter.add(line, content, is_wrapped=content is not value)
             if sorter.full is not None:
-                yield from sorter.tables(sorter.full)
+                yield from sorter.take_tables(sorter.full)
     for kind in kinds:
-        yield from sorter.tables(kind)
-    if file.opened.problem:
-        file.quarantine(file.opened.problem)
+        yield from sorter.take_tables(kind)
+    if file.stream.problem:
+        file.quarantine(file.stream.problem)
     elif not sorter.seen and not file.quarantined:
         file.kind = EMPTY  # health checks, answers without events
-    file.bad.sort(key=lambda bad: (bad["line"] is None, bad["line"], bad["item"] or 0))
+    file.quarantine_rows.sort(
+        key=lambda row: (row["line"] is None, row["line"] or 0, row["item"] or 0)
+    )
 
 
 class _Sorter:
-    """Records on their way to the kinds that claim them."""
+    """Records sorted by kind.
+
+    Attributes:
+        seen: The kinds in the file, in the order of their first record.
+        full: The kind that has enough records for a table.
+    """
 
     def __init__(self, file: File, kinds: list[ModuleType]) -> None:
         self.seen: list[str] = []
-        self.full: ModuleType | None = None  # the kind whose records are to be taken now
+        self.full: ModuleType | None = None
         self._file = file
-        self._kinds = list(kinds)  # the one that claimed last comes first: kinds are disjoint
+        self._kinds = list(kinds)  # the last that matched comes first: kinds are disjoint
         self._waiting: dict[ModuleType, list[Record]] = {kind: [] for kind in kinds}
         self._item = 0
 
-    def take(self, line: int, value: object, wrapped: bool) -> None:
-        """Put a value's records to the kind that claims it, or the value into quarantine."""
-        kind, records = self._claimed(value)
-        if kind is None and (inside := unwrap.message(value)) is not None:
-            kind, records = self._claimed(inside)
+    def add(self, line: int, value: object, is_wrapped: bool) -> None:
+        """Add the records of a value to their kind, or the value to the quarantine."""
+        kind, records = self._match(value)
+        if kind is None and (message := unwrap.message(value)) is not None:
+            kind, records = self._match(message)
         if kind is None:
-            self._item += wrapped
-            item = self._item if wrapped else None
-            if isinstance(value, Broken):
+            self._item += is_wrapped
+            item = self._item if is_wrapped else None
+            if isinstance(value, InvalidJson):
                 self._file.quarantine(value.reason, line=line, item=item, raw=value.raw)
             else:
-                self._file.quarantine(_unclaimed(value), line=line, item=item, raw=dump(value))
+                reason = _describe_unknown(value)
+                self._file.quarantine(reason, line=line, item=item, raw=redact_and_dump(value))
             return
         if kind.KIND not in self.seen:
             self.seen.append(kind.KIND)
@@ -83,52 +100,52 @@ class _Sorter:
         for record in records:
             self._item += 1
             waiting.append((line, self._item, record))
-        if len(waiting) >= _ROWS:
+        if len(waiting) >= _ROWS_AT_ONCE:
             self.full = kind
 
-    def _claimed(self, value: object) -> tuple[ModuleType | None, list[object]]:
-        if isinstance(value, list) and len(value) > _HEAD:
-            self._claimed(value[:_HEAD])  # whose they are, without every kind looking at all
-        for place, kind in enumerate(self._kinds):
-            if (records := kind.matches(value)) is not None:
-                if place:
-                    self._kinds.insert(0, self._kinds.pop(place))
-                return kind, records
-        return None, []
-
-    def tables(self, kind: ModuleType) -> Iterator[tuple[str, pa.Table]]:
-        """What waits for a kind, as tables of at most _ROWS records."""
+    def take_tables(self, kind: ModuleType) -> Iterator[tuple[str, pa.Table]]:
+        """Convert the records of a kind to tables of at most _ROWS_AT_ONCE records."""
         waiting, self._waiting[kind], self.full = self._waiting[kind], [], None
-        for start in range(0, len(waiting), _ROWS):
-            records = waiting[start : start + _ROWS]
+        for start in range(0, len(waiting), _ROWS_AT_ONCE):
+            records = waiting[start : start + _ROWS_AT_ONCE]
             if hasattr(kind, "to_tables"):
                 for rows in kind.to_tables(records, self._file):
                     yield kind.TABLE.name, rows
             else:
-                yield from _by_row(kind, records, self._file)
+                yield from _convert_records(kind, records, self._file)
+
+    def _match(self, value: object) -> tuple[ModuleType | None, list[object]]:
+        if isinstance(value, list) and len(value) > _SAMPLE:
+            self._match(value[:_SAMPLE])  # puts its kind first, so that no other sees the list
+        for index, kind in enumerate(self._kinds):
+            if (records := kind.matches(value)) is not None:
+                if index:
+                    self._kinds.insert(0, self._kinds.pop(index))
+                return kind, records
+        return None, []
 
 
-def _by_row(kind: ModuleType, records: list[Record], file: File) -> Iterator[tuple[str, pa.Table]]:
-    """The records of a kind that makes rows; what it refuses goes to quarantine."""
-    makers = ((kind.TABLE, kind.to_row), *getattr(kind, "EXTRA_TABLES", ()))
-    made: list[list[dict[str, Any]]] = [[] for _ in makers]
+def _convert_records(
+    kind: ModuleType, records: list[Record], file: File
+) -> Iterator[tuple[str, pa.Table]]:
+    """Convert records by a kind's ``to_row`` and ``EXTRA_TABLES``."""
+    converters = ((kind.TABLE, kind.to_row), *getattr(kind, "EXTRA_TABLES", ()))
+    table_rows: list[list[dict[str, object]]] = [[] for _ in converters]
     for line, item, record in records:
         try:
-            found = [rows_of(record) for _, rows_of in makers]
+            converted = [convert(record) for _, convert in converters]
         except BadRecord as reason:
-            file.quarantine(str(reason), line=line, item=item, raw=dump(record))
+            file.quarantine(str(reason), line=line, item=item, raw=redact_and_dump(record))
             continue
-        for rows, each in zip(made, found, strict=True):
-            rows += [
-                row | {"line": line, "item": item}
-                for row in (each if isinstance(each, list) else [each])
-            ]
-    for (table, _), rows in zip(makers, made, strict=True):
+        for rows, new in zip(table_rows, converted, strict=True):
+            new_rows = new if isinstance(new, list) else [new]
+            rows += [row | {"line": line, "item": item} for row in new_rows]
+    for (table, _), rows in zip(converters, table_rows, strict=True):
         if rows:
-            yield table.name, _table(table, rows, file)
+            yield table.name, _to_table(table, rows, file)
 
 
-def _unclaimed(value: object) -> str:
+def _describe_unknown(value: object) -> str:
     if isinstance(value, dict):
         names = ", ".join(sorted(str(name)[:40] for name in value)[:6])
         return f"JSON of no kind flowbench knows; its keys: {names or 'none'}"
@@ -137,26 +154,24 @@ def _unclaimed(value: object) -> str:
     return f"JSON of no kind flowbench knows: a {type(value).__name__}"
 
 
-def _table(table: Table, rows: list[dict[str, Any]], file: File) -> pa.Table:
-    schema = pa.schema([f for f in table.arrow if f.name != "evidence_id"])
+def _to_table(table: Table, rows: list[dict[str, object]], file: File) -> pa.Table:
+    schema = pa.schema([field for field in table.arrow if field.name != "evidence_id"])
     try:
         return pa.Table.from_pylist(rows, schema=schema)
-    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):
+    except _CONVERSION_ERRORS:
         good = []
         for row in rows:
             try:
                 good.append(pa.Table.from_pylist([row], schema=schema))
-            except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError) as error:
-                file.quarantine(
-                    f"a value that does not fit its column: {error}",
-                    line=row["line"],
-                    item=row["item"],
-                )
+            except _CONVERSION_ERRORS as error:
+                reason = f"a value that does not fit its column: {error}"
+                line, item = cast("int", row["line"]), cast("int", row["item"])
+                file.quarantine(reason, line=line, item=item)
         return pa.concat_tables([schema.empty_table(), *good])
 
 
-def dump(value: object) -> bytes:
-    """A JSON value as the quarantine keeps it, without secrets."""
+def redact_and_dump(value: object) -> bytes:
+    """Return a JSON value as the quarantine shows it, without secrets."""
     if isinstance(value, str):
-        return encode(value)
-    return encode(json.dumps(redact(value), ensure_ascii=False, default=str))
+        return encode_text(value)
+    return encode_text(json.dumps(redact(value), ensure_ascii=False, default=str))

@@ -1,7 +1,8 @@
 """Every kind of evidence, in the order in which a file is offered to them: the first match wins.
 
-The order matters where two kinds would accept the same bytes: formats with marks of their own come
-before general ones (every feed before the plain and CSV lists).
+The order matters where two kinds would accept the same bytes. The flow log text reader comes first:
+most files are flow logs, and other text is hardly ever mistaken for one. Feeds with formats of
+their own come before the plain and CSV lists of indicators.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ from flowbench.loaders.intel import (
 )
 from flowbench.schema import Table
 
-KINDS: tuple[ModuleType, ...] = (
+# Feeds of indicators with formats of their own, of which each is sure; ``lists`` reads the rest.
+FEEDS: tuple[ModuleType, ...] = (
     abusech,
     abusech_csv,
     dshield,
@@ -56,6 +58,11 @@ KINDS: tuple[ModuleType, ...] = (
     suricata,
     tor,
     warninglist,
+)
+
+KINDS: tuple[ModuleType, ...] = (
+    flow_text,
+    *FEEDS,
     cloud_ranges,
     cloudtrail,
     aws_config,
@@ -63,7 +70,6 @@ KINDS: tuple[ModuleType, ...] = (
     flow_log_settings,
     flow_csv,
     flow_json,
-    flow_text,
     flow_parquet,
     geo_csv,
     guardduty,
@@ -78,8 +84,21 @@ KINDS: tuple[ModuleType, ...] = (
     vpcs,
 )
 
+# The readers that ``--kind`` selects for text whose content looks like another kind: the first that
+# recognises the file, else the last. Nothing that is added to KINDS changes what a name means here.
+FORCED_READERS: dict[str, tuple[ModuleType, ...]] = {
+    flow_text.KIND: (flow_csv, flow_text),
+    geo_csv.KIND: (geo_csv,),
+    lists.KIND: (*(feed for feed in FEEDS if hasattr(feed, "matches_head")), lists),
+}
+
+
+def kinds_with(attribute: str) -> list[ModuleType]:
+    """Return the kinds that have an attribute of the loader protocol (see ``base``), in order."""
+    return [kind for kind in KINDS if hasattr(kind, attribute)]
+
 
 @cache
 def tables() -> dict[str, Table]:
-    """Every table that loading can fill, by name."""
+    """Return every table that loading can fill, by name."""
     return {kind.TABLE.name: kind.TABLE for kind in KINDS} | {QUARANTINE.name: QUARANTINE}

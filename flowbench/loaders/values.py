@@ -1,6 +1,6 @@
-"""Values out of JSON that anyone may have written: the type a column wants, or null.
+"""Values of JSON that anyone may have written, converted to the type of a column, or null.
 
-Nothing here raises on any JSON value. What has the wrong type counts as absent; a kind decides
+Nothing here raises on any JSON value. A value of the wrong type counts as absent; a kind decides
 which absences make a record unusable.
 """
 
@@ -17,48 +17,49 @@ from typing import Any
 from flowbench.text import replace_unstorable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+JsonObject = dict[str, object]
 
-# Lone surrogates are no text to Arrow, and a NUL ends a string in too many programs.
 _EPOCH = re.compile(r"-?\d{9,16}(\.\d+)?")
-_MILLISECONDS = 100_000_000_000  # seconds up to here reach the year 5138, milliseconds start 1973
+_MIN_MILLISECONDS = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973
 _INT64 = 1 << 63
-_PARTS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
-_BRIEF = 60  # characters of a value in a reason
-_HIGHEST_PORT = 65535
-_DEEPEST = 20  # levels of a struct
+_DATETIME_KEYS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+_MAX_SHOWN = 60  # characters of a value in a reason
+_MAX_PORT = 65535
+_MAX_DEPTH = 20  # levels of a struct
 _STRUCT_NAME = re.compile(r"([A-Za-z_]\w*)=")
-# A value ends at a bracket, and in a row where the next name follows, in a list at the next comma.
-_WORDS = {
+# The text of a value: it ends at a bracket; in a row also before the next name, in a list also at a
+# comma.
+_STRUCT_VALUE = {
     "}": re.compile(r"(?:(?!, [A-Za-z_]\w*=)[^{}\[\]])*"),
     "]": re.compile(r"(?:(?!, )[^{}\[\]])*"),
 }
 
 
 def text(value: object) -> str | None:
-    """A non-empty string; a whole number (an account id) as its digits."""
+    """Return a non-empty string; an integer (an account id) as its digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < _INT64 else None
     return replace_unstorable(value) if isinstance(value, str) and value else None
 
 
-def whole(value: object, lowest: int = -_INT64, highest: int = _INT64 - 1) -> int | None:
-    """A whole number within bounds, also from its digits."""
+def integer(value: object, minimum: int = -_INT64, maximum: int = _INT64 - 1) -> int | None:
+    """Return an integer within bounds, also from its digits."""
     if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,19}\s*", value, re.ASCII):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if lowest <= value <= highest else None
+    return value if minimum <= value <= maximum else None
 
 
 def port(value: object) -> int | None:
-    """A port number, 0 to 65535."""
-    return whole(value, 0, _HIGHEST_PORT)
+    """Return a port number, 0 to 65535."""
+    return integer(value, 0, _MAX_PORT)
 
 
 def number(value: object) -> float | None:
-    """A finite number."""
+    """Return a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -68,31 +69,30 @@ def number(value: object) -> float | None:
 
 
 def flag(value: object) -> bool | None:
-    """A boolean, also spelled out as lookup-events does."""
+    """Return a boolean, also from 'true' and 'false', as lookup-events writes it."""
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
 
 
 def time(value: object) -> datetime | None:
-    """A UTC time from ISO 8601 (no zone means UTC), epoch seconds or milliseconds.
+    """Return a UTC time from ISO 8601 (without a zone: UTC), epoch seconds or milliseconds.
 
-    Also a time as the placebo recorder of boto3 answers writes it: ``{"__class__": "datetime",
-    "year": …}``.
+    Placebo, a recorder of boto3 answers, writes ``{"__class__": "datetime", "year": …}``.
     """
     try:
         if isinstance(value, dict) and value.get("__class__") == "datetime":
-            return datetime(**{name: value.get(name, 0) for name in _PARTS}, tzinfo=UTC)
+            return datetime(**{name: value.get(name, 0) for name in _DATETIME_KEYS}, tzinfo=UTC)
         if isinstance(value, str) and not _EPOCH.fullmatch(value.strip()):
-            # Python also reads "20260901" and week dates; nobody means those here.
+            # Python also reads "20260901" and week dates, which AWS does not write.
             if not re.match(r"\s*\d{4}-\d\d-\d\d", value):
                 return None
-            found = datetime.fromisoformat(value.strip())
-            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+            moment = datetime.fromisoformat(value.strip())
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             return None
         seconds = float(value)
-        if abs(seconds) >= _MILLISECONDS:
+        if abs(seconds) >= _MIN_MILLISECONDS:
             seconds /= 1000
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError, TypeError):
@@ -100,13 +100,13 @@ def time(value: object) -> datetime | None:
 
 
 def address(value: object) -> str | None:
-    """An IPv4 or IPv6 address in its canonical spelling."""
-    found = parse_address(value) if isinstance(value, str) else None
-    return str(found) if found else None
+    """Return an IPv4 or IPv6 address in its canonical spelling."""
+    parsed = parse_address(value) if isinstance(value, str) else None
+    return str(parsed) if parsed else None
 
 
 def parse_address(value: str) -> Address | None:
-    """An address object; a scope (``%eth0``) is no part of an address in evidence."""
+    """Parse an address; None for anything else, and for one with a scope (``%eth0``)."""
     try:
         return ipaddress.ip_address(value.strip()) if "%" not in value else None
     except ValueError:
@@ -114,13 +114,13 @@ def parse_address(value: str) -> Address | None:
 
 
 def domain(value: object) -> str | None:
-    """A DNS name in lower case without the trailing dot; the root stays a dot."""
+    """Return a DNS name in lower case without the trailing dot; the root stays a dot."""
     name = text(value)
     return (name.lower().removesuffix(".") or ".") if name else None
 
 
 def pick(value: object, *path: str) -> Any:
-    """What lies at ``path`` in nested objects; keys may start with a capital as in the SDKs."""
+    """Return the value at ``path`` in nested objects; keys may be capitalised, as in the SDKs."""
     for name in path:
         if not isinstance(value, dict):
             return None
@@ -129,7 +129,7 @@ def pick(value: object, *path: str) -> Any:
 
 
 def items(value: object) -> list[Any]:
-    """An AWS list: an array, ``{"items": […]}``, ``{"item": […]}`` or the bare single element."""
+    """Return an AWS list: an array, ``{"items": […]}``, ``{"item": […]}`` or a single element."""
     for name in ("items", "item"):
         if isinstance(value, dict) and name in value:
             value = value[name]
@@ -139,12 +139,12 @@ def items(value: object) -> list[Any]:
 
 
 def unique(values: Iterable[str | None]) -> list[str]:
-    """The values that are there, each once, in the order in which they came."""
+    """Return the distinct values without null and empty ones, in their order."""
     return list(dict.fromkeys(value for value in values if value))
 
 
-def parse(value: object) -> object:
-    """The JSON in a string; anything else, broken JSON too, is None."""
+def parse_json(value: object) -> object:
+    """Parse the JSON in a string; None for anything else, also for invalid JSON."""
     if not isinstance(value, str):
         return None
     try:
@@ -153,52 +153,53 @@ def parse(value: object) -> object:
         return None
 
 
-def struct(value: str) -> object:
-    """A row or list as Athena writes it into a text: ``{type=Root, tags=[a, b], arn=null}``.
+def parse_struct(value: str) -> object:
+    """Parse a row or list as Athena writes it into a text: ``{type=Root, tags=[a, b], arn=null}``.
 
-    None when it is none, or ambiguous.
+    Returns None for anything else, and where it is ambiguous.
     """
     try:
-        found, end = _struct(value, 0, 0)
+        parsed, end = _parse_struct(value, 0, 0)
     except (ValueError, IndexError):
         return None
-    return found if end == len(value) else None
+    return parsed if end == len(value) else None
 
 
-def _struct(value: str, place: int, depth: int) -> tuple[object, int]:
-    """What a bracket at ``place`` opens, and the place after its end."""
-    closing = {"{": "}", "[": "]"}.get(value[place])
-    if closing is None or depth > _DEEPEST:
+def _parse_struct(value: str, position: int, depth: int) -> tuple[object, int]:
+    """Parse what a bracket at ``position`` opens; return it and the position after its end."""
+    closing = {"{": "}", "[": "]"}.get(value[position])
+    if closing is None or depth > _MAX_DEPTH:
         raise ValueError
-    names: dict[str, object] = {}
+    row: JsonObject = {}
     elements: list[object] = []
-    place += 1
-    while value[place] != closing:
-        name = _STRUCT_NAME.match(value, place) if closing == "}" else None
+    position += 1
+    while value[position] != closing:
+        name = _STRUCT_NAME.match(value, position) if closing == "}" else None
         if closing == "}" and name is None:
             raise ValueError
-        place = name.end() if name else place
-        found: object
-        if value[place] in "{[":
-            found, place = _struct(value, place, depth + 1)
+        position = name.end() if name else position
+        element: object
+        if value[position] in "{[":
+            element, position = _parse_struct(value, position, depth + 1)
         else:
-            end = _WORDS[closing].match(value, place).end()  # type: ignore[union-attr]  # always
-            found, place = (None if value[place:end] == "null" else value[place:end]), end
+            end = _STRUCT_VALUE[closing].match(value, position).end()  # type: ignore[union-attr]
+            element = None if value[position:end] == "null" else value[position:end]
+            position = end
         if name:
-            names[name[1]] = found
+            row[name[1]] = element
         else:
-            elements.append(found)
-        if value.startswith(", ", place):
-            place += 2
-        elif value[place] != closing:
+            elements.append(element)
+        if value.startswith(", ", position):
+            position += 2
+        elif value[position] != closing:
             raise ValueError
-    return (names if closing == "}" else elements), place + 1
+    return (row if closing == "}" else elements), position + 1
 
 
-def brief(value: object) -> str:
-    """A value as a reason may quote it: short, on one line, harmless."""
+def abbreviate(value: object) -> str:
+    """Return a value as a message may quote it: short, on one line, without unstorable text."""
     try:
         shown = repr(value)
     except (RecursionError, ValueError):
         shown = f"a {type(value).__name__}"
-    return replace_unstorable(shown if len(shown) <= _BRIEF else f"{shown[: _BRIEF - 1]}…")
+    return replace_unstorable(shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…")

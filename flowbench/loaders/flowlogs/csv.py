@@ -1,12 +1,13 @@
 """Flow logs as comma- or tab-separated tables: results of Athena and of CloudWatch Logs Insights.
 
-The first line names the columns, as AWS's fields or in the spelling of Insights (``srcAddr``,
-``startTime``). A table with the whole records in ``@message`` is read by those. Quoted line breaks
-are not read: no field of a flow log has one.
+The first line names the columns, as AWS's fields or as Insights spells them (``srcAddr``,
+``startTime``). A table with whole records in ``@message`` is read by these. Quoted line breaks are
+not read: no field of a flow log has one.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 
@@ -14,119 +15,114 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from flowbench.io.stream import LONGEST_LINE, Block
+from flowbench.io.blocks import MAX_LINE, Block
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import formats
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.flowlogs.formats import MARK
-from flowbench.loaders.flowlogs.normalize import ours, sound
+from flowbench.loaders.flowlogs.normalize import column_name, normalize
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
 KIND = "flow-logs"
 TABLE = FLOWS
 
-_MESSAGE = ("@message", "message")
-_FEWEST = 3  # known columns; fewer stand in many a table
+_MESSAGE_COLUMNS = ("@message", "message")
+_MIN_KNOWN = 3  # flow log fields in a header; many a table has fewer
+_SAMPLE = 20  # lines at the start of a file that are looked at
 
 
 def matches_head(head: bytes) -> bool:
-    """Whether a file that starts with ``head`` is such a table."""
-    lines = head.removeprefix(MARK).splitlines()
-    found = _columns(lines[0]) if lines else None
-    if found is None:
+    """Whether a file that starts with ``head`` is a table of flow log records."""
+    lines = head.removeprefix(codecs.BOM_UTF8).splitlines()
+    header = _parse_header(lines[0]) if lines else None
+    if header is None:
         return False
-    delimiter, names = found
-    if "srcaddr" in names:
+    delimiter, columns = header
+    if "srcaddr" in columns:
         return True
-    place = _message(names)
-    if place is None:
+    index = _message_index(columns)
+    if index is None:
         return False
-    known = formats.known(())
-    rows = csv.reader(
-        (line.decode("utf-8", "replace") for line in lines[1:20]), delimiter=delimiter
+    known = formats.known_formats()
+    texts = (line.decode("utf-8", "replace") for line in lines[1:_SAMPLE])
+    return any(
+        len(row) > index and formats.choose_format(row[index].encode().split(), known)
+        for row in csv.reader(texts, delimiter=delimiter)
     )
-    return any(len(r) > place and formats.choose(r[place].encode().split(), known) for r in rows)
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records: tables of FLOWS' columns without ``evidence_id``, then any others."""
-    delimiter, names = ",", list[str]()
+    """Read the records of a file.
+
+    Returns:
+        Tables of FLOWS' columns without ``evidence_id``, then any others.
+    """
+    delimiter, columns = ",", list[str]()
     for block in file.blocks():
-        if not names:
-            first, _, rest = block.data.removeprefix(MARK).partition(b"\n")
-            delimiter, names = _columns(first) or (",", [])
-            block = Block(block.first_line + 1, memoryview(rest))  # noqa: PLW2901  # less its header
-        if not block.data:
+        body = block
+        if not columns:
+            first, _, rest = block.data.removeprefix(codecs.BOM_UTF8).partition(b"\n")
+            delimiter, columns = _parse_header(first) or (",", [])
+            body = Block(block.first_line + 1, memoryview(rest))
+        if not body.data:
             continue
-        table, numbers = _parse(block, delimiter, names, file)
-        place = _message(names)
-        if "srcaddr" not in names and place is not None:
-            texts = table.column(place).to_pylist()
+        table, lines = _parse(body, delimiter, columns, file)
+        index = _message_index(columns)
+        if "srcaddr" not in columns and index is not None:
             messages = [
                 (line, line - 1, (text or "").encode())
-                for line, text in zip(numbers.tolist(), texts, strict=True)
+                for line, text in zip(lines.tolist(), table.column(index).to_pylist(), strict=True)
             ]
-            yield from flow_text.from_messages(messages, file)
+            yield from flow_text.read_messages(messages, file)
             continue
-        # What Insights adds (@timestamp, @ptr, @log) says nothing of the traffic.
-        table = table.select([name for name in names if not name.startswith("@")])
+        # What Insights adds (@timestamp, @ptr, @log) is not about the traffic.
+        table = table.select([name for name in columns if not name.startswith("@")])
         file.fields.update(table.column_names)
-        raw = dict(zip(numbers.tolist(), _Texts(block, numbers), strict=True))
-        yield sound(table, numbers, raw, file)
+        all_lines = body.data.split(b"\n")
+        raw = {line: all_lines[line - body.first_line] for line in lines.tolist()}
+        yield normalize(table, lines, raw, file)
 
 
-class _Texts:
-    """The lines of a block that were read, in their order."""
-
-    def __init__(self, block: Block, numbers: np.ndarray) -> None:
-        self._block, self._numbers = block, numbers
-
-    def __iter__(self) -> Iterator[bytes]:
-        lines = self._block.data.split(b"\n")
-        return (lines[number - self._block.first_line] for number in self._numbers.tolist())
-
-
-def _columns(line: bytes) -> tuple[str, list[str]] | None:
-    """What separates the columns, and their names as ours; None when it is no such header."""
+def _parse_header(line: bytes) -> tuple[str, list[str]] | None:
+    """Return the delimiter and our names of the columns; None for any other line."""
     text = line.decode("utf-8", "replace").strip()
     for delimiter in ",\t":
-        words = next(csv.reader([text], delimiter=delimiter), [])
-        names = [ours(word.strip()) for word in words]
-        known = sum(name in FLOW_FIELDS for name in names)
-        enough = known >= _FEWEST or _message(names) is not None
-        if len(names) > 1 and enough and len(set(names)) == len(names):
-            return delimiter, names
+        cells = next(csv.reader([text], delimiter=delimiter), [])
+        columns = [column_name(cell.strip()) for cell in cells]
+        known = sum(name in FLOW_FIELDS for name in columns)
+        is_known = known >= _MIN_KNOWN or _message_index(columns) is not None
+        if len(columns) > 1 and is_known and len(set(columns)) == len(columns):
+            return delimiter, columns
     return None
 
 
-def _message(names: list[str]) -> int | None:
-    return next((names.index(name) for name in _MESSAGE if name in names), None)
+def _message_index(columns: list[str]) -> int | None:
+    return next((columns.index(name) for name in _MESSAGE_COLUMNS if name in columns), None)
 
 
 def _parse(
-    block: Block, delimiter: str, names: list[str], file: File
+    block: Block, delimiter: str, columns: list[str], file: File
 ) -> tuple[pa.Table, np.ndarray]:
-    """The lines that have all columns, as text, and their numbers; the others in quarantine."""
+    """Return the complete rows, as text, and their lines; the others go to quarantine."""
     lines = block.data.removesuffix(b"\n").split(b"\n")
     good = []
-    for place, line in enumerate(lines):
-        if reason := _wrong(line, delimiter, len(names)):
+    for index, line in enumerate(lines):
+        if reason := _find_fault(line, delimiter, len(columns)):
             if line.strip():
-                file.quarantine(reason, line=block.first_line + place, raw=line.rstrip(b"\r"))
+                file.quarantine(reason, line=block.first_line + index, raw=line.rstrip(b"\r"))
         else:
-            good.append(place)
+            good.append(index)
     numbers = np.array(good, np.int64) + block.first_line
     if not good:
-        return pa.table({name: pa.array([], pa.string()) for name in names}), numbers
-    data = block.data if len(good) == len(lines) else b"\n".join(lines[place] for place in good)
+        return pa.table({name: pa.array([], pa.string()) for name in columns}), numbers
+    data = block.data if len(good) == len(lines) else b"\n".join(lines[index] for index in good)
     table = arrow_csv.read_csv(
         pa.BufferReader(data),
         read_options=arrow_csv.ReadOptions(
-            column_names=names, block_size=2 * LONGEST_LINE, use_threads=False
+            column_names=columns, block_size=2 * MAX_LINE, use_threads=False
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
         convert_options=arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
+            column_types=dict.fromkeys(columns, pa.string()),
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
@@ -135,18 +131,18 @@ def _parse(
     return table, numbers
 
 
-def _wrong(line: bytes, delimiter: str, width: int) -> str | None:
-    """Why a line cannot be a row of the table."""
+def _find_fault(line: bytes, delimiter: str, width: int) -> str | None:
+    """Return why a line cannot be a row of the table; None if it can."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        return "bytes that are no text (invalid UTF-8)"
+        return "bytes that are not text (invalid UTF-8)"
     if "\0" in text:
         return "a NUL byte"
     if '"' not in text:
-        found = text.count(delimiter) + 1
+        count = text.count(delimiter) + 1
     elif text.count('"') % 2:
         return "a quotation mark that is not closed"
     else:
-        found = len(next(csv.reader([text], delimiter=delimiter), []))
-    return None if found == width else f"{found} columns where the table has {width}"
+        count = len(next(csv.reader([text], delimiter=delimiter), []))
+    return None if count == width else f"{count} columns where the table has {width}"

@@ -1,169 +1,187 @@
-"""Flow log records that reach a file as JSON: a bare record in a text, or an object of its fields.
+"""Flow log records in JSON: a record in a text, or an object of its fields.
 
-What wraps them (CloudWatch Logs, Firehose, answers of queries) is opened by ``envelope``. Texts are
-read like lines of a log without a header. Objects have AWS's names in any spelling, as exports of
-Athena, Logs Insights and log shippers write them; Insights' ``@timestamp`` is the start of a record
-that names none. Fields that are no flow log's are kept when they are named like one.
+Envelopes around them (CloudWatch Logs, Firehose, answers of queries) are opened by ``unwrap``.
+Texts are read like lines of a log without a header. Objects have AWS's field names in any spelling,
+as exports of Athena, Logs Insights and log shippers write them; ``@timestamp`` of Insights is the
+start of a record that has none. Other fields are kept as columns if their names permit.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flowbench.io.json_stream import encode
+from flowbench.io.json_stream import encode_text
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.flowlogs.normalize import ours, sound
-from flowbench.loaders.json_file import Record, dump
+from flowbench.loaders.flowlogs.normalize import column_name, has_flow_columns, normalize
+from flowbench.loaders.json_file import Record, redact_and_dump
+from flowbench.loaders.values import JsonObject
 from flowbench.schema import FLOW_FIELDS, FLOWS
 from flowbench.text import replace_unstorable
 
 KIND = "flow-logs"
 TABLE = FLOWS
 
-MOST_EXTRA = 100  # columns of a file that are no flow log's; more is somebody's joke
+MAX_EXTRA = 100  # columns of a file that are not flow log fields; more are not meant seriously
 
-# A record names an interface or says what became of the traffic; a custom format may leave out
-# both, and then has two addresses.
+# A record names an interface, an action or a status; in a custom format without these, it has two
+# addresses.
 _RECORD = re.compile(
     r"(?:^|\s)(?:ACCEPT|REJECT|NODATA|SKIPDATA|(?:eni|tgw|tgw-attach|nat)-[0-9a-z]+)(?:\s|$)"
 )
 _ADDRESS = re.compile(r"(?:^|\s)(?:\d+(?:\.\d+){3}|(?=\S*::|(?:\S*?:){4})[0-9a-f:.]+)(?=\s|$)")
+_ADDRESS_SAMPLE = 4096  # characters of a text in which addresses are looked for
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
-_WHO = {"srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr", "interface_id", "resource_id", "tgw_id"}
-_WHAT = {"packets", "bytes", "start", "end", "action", "log_status"}
+_ENDPOINTS = {
+    *("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"),
+    *("interface_id", "resource_id", "tgw_id"),
+}
+_TRAFFIC = {"packets", "bytes", "start", "end", "action", "log_status"}
 _TIMES = {"start", "end"}
+_CONVERSION_ERRORS = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
 def matches(value: object) -> list[object] | None:
-    """The flow log records in a JSON value, or None for anything else.
+    """Return the flow log records in a JSON value, or None for anything else.
 
-    A text that holds a record, an object of its fields, or a list of such.
+    They are a text with a record, an object of its fields, or a list of such.
     """
     if isinstance(value, list):
         return value if any(map(_is_record, value)) else None
     return [value] if _is_record(value) else None
 
 
-def to_tables(waiting: list[Record], file: File) -> Iterator[pa.Table]:
-    """Records as tables of FLOWS' columns without ``evidence_id``, then ``item`` and any others."""
-    texts, objects = list[tuple[int, int, bytes]](), list[Record]()
-    shapes: dict[int, tuple[dict[str, str], str | None]] = {}  # by identity: _columns keeps them
-    for line, item, record in waiting:
+def to_tables(records: list[Record], file: File) -> Iterator[pa.Table]:
+    """Convert records to tables of FLOWS' columns without ``evidence_id``, then any others.
+
+    The tables have ``item`` after ``line``.
+    """
+    texts, objects = list[flow_text.Message](), list[Record]()
+    # The columns of each shape of object, and why it cannot be a record, by the id of the columns,
+    # which the cache of _map_columns keeps alive.
+    shapes: dict[int, tuple[dict[str, str], str | None]] = {}
+    for line, item, record in records:
         if isinstance(record, str):
-            texts.append((line, item, encode(record)))
+            texts.append((line, item, encode_text(record)))
             continue
-        columns = _columns(tuple(record)) if isinstance(record, dict) else None
+        columns = _map_columns(tuple(record)) if isinstance(record, dict) else None
         if columns is None:
-            file.quarantine("no flow log record", line=line, item=item, raw=dump(record))
+            raw = redact_and_dump(record)
+            file.quarantine("not a flow log record", line=line, item=item, raw=raw)
             continue
         if id(columns) not in shapes:
-            shapes[id(columns)] = columns, _wrong(columns, file)
+            shapes[id(columns)] = columns, _add_fields(columns, file)
         if reason := shapes[id(columns)][1]:
-            file.quarantine(reason, line=line, item=item, raw=dump(record))
+            file.quarantine(reason, line=line, item=item, raw=redact_and_dump(record))
         else:
             objects.append((line, item, record))
     if texts:
-        yield from flow_text.from_messages(texts, file)
+        yield from flow_text.read_messages(texts, file)
     if objects:
-        yield _table(objects, [columns for columns, reason in shapes.values() if not reason], file)
+        good_shapes = [columns for columns, reason in shapes.values() if not reason]
+        yield _to_table(objects, good_shapes, file)
 
 
-def column(values: list[Any]) -> pa.Array:
-    """Values of JSON as a column: of one type where they have one, else as text."""
+def to_column(values: list[object]) -> pa.Array:
+    """Convert JSON values to a column: of one type if they have one, else as text."""
     try:
-        found = pa.array(values)
-    except (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError):
-        found = pa.array(list(map(_text, values)), pa.string())
-    if pa.types.is_nested(found.type) or (
-        pa.types.is_string(found.type) and pc.any(pc.match_substring(found, "\0")).as_py()
+        column = pa.array(values)
+    except _CONVERSION_ERRORS:
+        return _text_column(values)
+    if pa.types.is_nested(column.type) or (
+        pa.types.is_string(column.type) and pc.any(pc.match_substring(column, "\0")).as_py()
     ):
-        return pa.array(list(map(_text, values)), pa.string())
-    return found.cast(pa.string()) if pa.types.is_null(found.type) else found
+        return _text_column(values)
+    return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 
-def _text(value: object) -> str | None:
+class RawObjects:
+    """The JSON of records by their number in the file, as the quarantine shows it."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self._records = records
+        self._indices: dict[int, int] | None = None
+
+    def __getitem__(self, item: int) -> bytes:
+        if self._indices is None:
+            self._indices = {number: index for index, (_, number, _) in enumerate(self._records)}
+        return redact_and_dump(self._records[self._indices[item]][2])
+
+
+def _text_column(values: list[object]) -> pa.Array:
+    return pa.array(list(map(_value_to_text, values)), pa.string())
+
+
+def _value_to_text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value and replace_unstorable(value)
     try:
         return replace_unstorable(json.dumps(value))
-    except (ValueError, RecursionError):  # digits or levels without end
+    except (ValueError, RecursionError):  # too many digits or levels
         return "?"
 
 
 def _is_record(value: object) -> bool:
     if isinstance(value, str):
-        return bool(_RECORD.search(value)) or len(_ADDRESS.findall(value, 0, 4096)) > 1
-    return isinstance(value, dict) and _columns(tuple(value)) is not None
+        addresses = _ADDRESS.findall(value, 0, _ADDRESS_SAMPLE)
+        return bool(_RECORD.search(value)) or len(addresses) > 1
+    return isinstance(value, dict) and _map_columns(tuple(value)) is not None
 
 
 @lru_cache(maxsize=4096)
-def _columns(names: tuple[str, ...]) -> dict[str, str] | None:
-    """Which field of an object is which column, or None when it is no flow log record's.
+def _map_columns(names: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the column for each field of an object, or None when it is not a flow log record.
 
-    Fewer than half known, two fields for one column, no address or interface, or nothing that
-    happened: then it is something else that has an address.
+    Other objects have an address too. So at least half of the fields must be a flow log's, each
+    once; one of them an endpoint, and one something about the traffic.
     """
-    found = {name: ours(name) for name in names if _NAME.fullmatch(name)}
-    known = FLOW_FIELDS.keys() & found.values()
-    plain = sum(not name.startswith("@") for name in names)
-    if len(known) < max(2, plain / 2) or not known & _WHO or len(set(found.values())) < len(found):
+    columns = {name: column_name(name) for name in names if _NAME.fullmatch(name)}
+    known = FLOW_FIELDS.keys() & columns.values()
+    width = sum(not name.startswith("@") for name in names)
+    if not has_flow_columns(columns.values(), width) or not known & _ENDPOINTS:
         return None
     if not known & _TIMES and "@timestamp" in names:
-        found["@timestamp"] = "start"
+        columns["@timestamp"] = "start"
         known = known | {"start"}
-    return found if known & _WHAT else None
+    return columns if known & _TRAFFIC else None
 
 
-def _wrong(columns: dict[str, str], file: File) -> str | None:
-    """Why objects of this shape cannot be records, or None when they can: then it is noted."""
+def _add_fields(columns: Mapping[str, str], file: File) -> str | None:
+    """Note the fields of a shape of object, or return why such objects cannot be records."""
     names = set(columns.values())
     if not names & _TIMES:
-        return "neither start nor end: what was counted or cut down is no record"
+        return "neither start nor end: an aggregate or a selection is not a record"
     extra = names.difference(FLOW_FIELDS)
-    if extra and len(extra | file.fields.difference(FLOW_FIELDS)) > MOST_EXTRA:
-        return f"more than {MOST_EXTRA} fields in this file that are no flow log's"
+    if extra and len(extra | file.fields.difference(FLOW_FIELDS)) > MAX_EXTRA:
+        return f"more than {MAX_EXTRA} fields in this file that are not flow log fields"
     file.fields.update(names)
     return None
 
 
-def _table(objects: list[Record], shapes: list[dict[str, str]], file: File) -> pa.Table:
-    """Objects of these shapes as one table, less those with a value that cannot be: quarantine."""
-    spelt: dict[str, list[str]] = {}  # column: the names that it has in the objects
+def _to_table(objects: list[Record], shapes: list[dict[str, str]], file: File) -> pa.Table:
+    """Convert objects of some shapes; those with an impossible value go to quarantine."""
+    spellings: dict[str, list[str]] = {}  # of each column
     for columns in shapes:
-        for name, mine in columns.items():
-            if name not in spelt.setdefault(mine, []):
-                spelt[mine].append(name)
-    records: list[Any] = [record for *_, record in objects]
-    made = {}
-    for mine, names in spelt.items():
+        for name, column in columns.items():
+            if name not in spellings.setdefault(column, []):
+                spellings[column].append(name)
+    records = [cast("JsonObject", record) for *_, record in objects]
+    table = {}
+    for column, names in spellings.items():
         values = [record.get(names[0]) for record in records]
         for other in sorted(names[1:], reverse=True):  # @timestamp only where there is no start
             values = [
                 record.get(other) if value is None else value
                 for record, value in zip(records, values, strict=True)
             ]
-        made[mine] = column(values)
-    lines, items = (np.array([each[place] for each in objects], np.int64) for place in (0, 1))
-    return sound(pa.table(made), lines, RawRecords(objects), file, items)
-
-
-class RawRecords:
-    """Records of JSON by their number in the file, as the quarantine shows them."""
-
-    def __init__(self, objects: list[Record]) -> None:
-        self._objects = objects
-        self._places: dict[int, int] | None = None
-
-    def __getitem__(self, item: int) -> bytes:
-        if self._places is None:
-            self._places = {number: place for place, (_, number, _) in enumerate(self._objects)}
-        return dump(self._objects[self._places[item]][2])
+        table[column] = to_column(values)
+    lines, items = (np.array([record[index] for record in objects], np.int64) for index in (0, 1))
+    return normalize(pa.table(table), lines, RawObjects(objects), file, items)

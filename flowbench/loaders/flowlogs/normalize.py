@@ -1,13 +1,14 @@
-"""Flow log records that come as columns (Parquet, CSV, JSON): named and typed as ours.
+"""Normalisation of flow log records: columns named, typed and ordered as in FLOWS.
 
-Numbers may be numbers or text, times numbers or dates, missing values null, empty, '-' or 'None':
-writers differ.
+Records come as lines of known fields, or as columns (Parquet, CSV, JSON) in which numbers may be
+numbers or text, times numbers or dates, and missing values null, empty, '-' or 'None'.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -15,124 +16,218 @@ import pyarrow.compute as pc
 
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import validate
-from flowbench.schema import FLOW_FIELDS
+from flowbench.loaders.flowlogs.validate import RawRecords
+from flowbench.schema import FLOW_FIELDS, FLOWS, TYPES
 
-_SQUASHED = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
+MISSING = "-"  # a field without a value in a line
+
+_SAMPLE = 500  # rows that mostly show whether a column has more than one word
+_MIN_MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
+_RESERVED = ("evidence_id", "line", "item")
+_BY_LETTERS = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
     "starttime": "start",
     "endtime": "end",
 }
-_MISSING = pa.array(["", "-", "None"])
+_MISSING_WORDS = pa.array(["", MISSING, "None"])
 _DATE = (
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
     r"( ?UTC|Z|[+-]00:?00)?$"
 )
-_STAMP = "%Y-%m-%d %H:%M:%S"
+_DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 _FRACTION = r"^.{19}\.?(\d*).*$"
 _NUMBER = r"^[0-9]{1,18}$"
 
 
-def ours(word: str) -> str:
-    """A column's name as ours: from AWS's (hyphens or underscores) or Insights' (``srcAddr``)."""
-    name = re.sub(r"[^a-z0-9_@]", "_", word.lower())
-    name = _SQUASHED.get(name.replace("_", ""), name)
-    return f"field_{name}" if name in ("evidence_id", "line", "item") else name
+def column_name(name: str) -> str:
+    """Return the column for a field as AWS spells it (hyphens, underscores) or Insights does.
+
+    CloudWatch Logs Insights writes ``srcAddr`` and ``startTime``.
+    """
+    column = re.sub(r"[^a-z0-9_@]", "_", name.lower())
+    return rename_reserved(_BY_LETTERS.get(column.replace("_", ""), column))
 
 
-def sound(
+def rename_reserved(column: str) -> str:
+    """Return another name for a field that is called like one of flowbench's own columns."""
+    return f"field_{column}" if column in _RESERVED else column
+
+
+def has_flow_columns(columns: Collection[str], width: int | None = None) -> bool:
+    """Whether at least two and half of the columns are flow log fields, and each is there once.
+
+    Args:
+        columns: Names of columns.
+        width: Of how many columns half is meant; by default of all.
+    """
+    known = sum(name in FLOW_FIELDS for name in columns)
+    half = (len(columns) if width is None else width) / 2
+    return known >= max(2, half) and len(set(columns)) == len(columns)
+
+
+def normalize(
     rows: pa.Table,
-    numbers: np.ndarray,
-    raw: validate.RawLines,
+    lines: np.ndarray,
+    raw: RawRecords,
     file: File,
     items: np.ndarray | None = None,
 ) -> pa.Table:
-    """Rows whose columns are named as ours, in our types, less those with a value that cannot be.
+    """Convert records in columns; those with an impossible value go to quarantine.
 
-    ``numbers`` are the rows' lines, ``items`` their numbers in a file whose records are not lines.
-    ``raw`` gives their text for the quarantine: by item where there is one, else by line.
+    Args:
+        rows: Records with columns named by ``column_name``.
+        lines: Their lines.
+        raw: Their bytes, by item if there are ``items``, else by line.
+        file: Their file.
+        items: Their numbers in a file whose records are not lines.
+
+    Returns:
+        A table as ``finish`` returns it.
     """
     faults: dict[int, str] = {}
     typed = {}
     for name in rows.column_names:
-        known = FLOW_FIELDS.get(name)
-        if known is not None and known.type in validate.NUMBERS:
-            typed[name] = _whole(name, rows[name], faults)
+        field = FLOW_FIELDS.get(name)
+        if field is not None and field.type in validate.NUMBERS:
+            typed[name] = _to_integers(name, rows[name], faults)
         else:
-            typed[name] = text(rows[name], padded=known is not None and name == "account_id")
-    table = pa.table(typed).append_column("line", pa.array(numbers, pa.int64()))
+            typed[name] = to_text(rows[name], is_account=name == "account_id")
+    table = pa.table(typed).append_column("line", pa.array(lines, pa.int64()))
     if items is not None:
         table = table.append_column("item", pa.array(items, pa.int64()))
     for row, reason in sorted(faults.items()):
-        line, item = int(numbers[row]), None if items is None else int(items[row])
+        line, item = int(lines[row]), None if items is None else int(items[row])
         file.quarantine(reason, line=line, item=item, raw=raw[line if item is None else item])
     if faults:
-        keep = [row for row in range(table.num_rows) if row not in faults]
-        table = table.take(pa.array(keep, pa.int64()))
-    return validate.finish(validate.without_faults(table, raw, file))
+        table = validate.drop_rows(table, faults)
+    return finish(validate.quarantine_faults(encode_text(table), raw, file))
 
 
-def _whole(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:
-    """A column of whole numbers; what is none is null and named in ``faults``."""
+def encode_text(table: pa.Table) -> pa.Table:
+    """Encode text columns as dictionaries, so that each of the few words is looked at once.
+
+    The word for a missing value becomes null. Raises ArrowInvalid for invalid UTF-8.
+    """
+    columns = {name: table[name] for name in table.column_names}
+    for name, column in columns.items():
+        if column.type == pa.string():
+            words = _encode_single_word(column)
+            if words is None:
+                words = column.dictionary_encode().combine_chunks()  # of one dictionary
+            words.dictionary.validate(full=True)
+            columns[name] = _replace_missing(words)
+    return pa.table(columns)
+
+
+def finish(table: pa.Table) -> pa.Table:
+    """Give columns their declared types and order; unknown ones follow, by name.
+
+    A column that the log does not have is not added: readers of the table fill it with nulls.
+    """
+    columns = {}
+    extra = sorted(set(table.column_names) - set(FLOWS.columns))
+    for name in [*(n for n in FLOWS.columns if n in table.column_names), *extra]:
+        column = table[name]
+        kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
+        if name in ("start", "end"):
+            column = _to_times(column)
+        elif kind is not None and column.type != kind and not pa.types.is_dictionary(column.type):
+            column = column.cast(kind)
+        columns[name] = column
+    return pa.table(columns)
+
+
+def to_text(column: pa.ChunkedArray, *, is_account: bool = False) -> pa.ChunkedArray:
+    """Convert a column to text, missing values to null, account ids to twelve digits."""
+    if pa.types.is_floating(column.type):  # integers with gaps, as pandas writes them
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        if pc.all(pc.equal(pc.floor(column), column)).as_py() and _fits_int64(column):
+            column = column.cast(pa.int64())
+    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        values = [_value_to_text(value) for value in column.to_pylist()]
+        words = pa.chunked_array([pa.array(values, pa.string())])
+    else:
+        words = column.cast(pa.string())
+    words = pc.if_else(pc.is_in(words, _MISSING_WORDS), pa.scalar(None, pa.string()), words)
+    has_lost_zeros = is_account and pa.types.is_integer(column.type)
+    return pc.utf8_lpad(words, 12, "0") if has_lost_zeros else words
+
+
+def _encode_single_word(column: pa.ChunkedArray) -> pa.DictionaryArray | None:
+    """Encode a column with the same word in every row, as many have: it is quicker to find out."""
+    if not len(column) or column.null_count:
+        return None
+    first = column.slice(0, 1).combine_chunks()
+    if not all(pc.all(pc.equal(part, first[0])).as_py() for part in (column[:_SAMPLE], column)):
+        return None
+    return pa.DictionaryArray.from_arrays(np.zeros(len(column), np.int32), first)
+
+
+def _replace_missing(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Replace the word for a missing value by null, and remove it from the dictionary."""
+    words = column.dictionary
+    index = pc.index(words, MISSING).as_py()
+    if index < 0:
+        return column
+    others = pa.concat_arrays([words[:index], words[index + 1 :]])
+    new_indices = np.arange(len(words), dtype=np.int32)
+    new_indices[index:] -= 1
+    mapping = pa.array(new_indices, mask=np.arange(len(words)) == index)
+    return pa.DictionaryArray.from_arrays(mapping.take(column.indices), others)
+
+
+def _to_times(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert epoch seconds (or milliseconds, which some producers write) to UTC timestamps."""
+    largest = pc.max(numbers).as_py()
+    if largest is not None and largest >= _MIN_MILLISECONDS:
+        is_in_ms = pc.greater_equal(numbers, _MIN_MILLISECONDS)
+        ms = pc.if_else(is_in_ms, numbers, pc.multiply(numbers, 1000))
+        return ms.cast(pa.timestamp("ms", tz="UTC")).cast(TYPES["time"])
+    return numbers.cast(pa.timestamp("s", tz="UTC")).cast(TYPES["time"])
+
+
+def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:
+    """Convert a column to integers; what is not one becomes null and a fault of its row."""
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
     if pa.types.is_integer(column.type) and column.type != pa.uint64():  # may not fit
         return column.cast(pa.int64())
-    words = text(column)
+    words = to_text(column)
     if FLOW_FIELDS[name].type == "time":
-        words = _epoch(words)
-    right = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
-    if not pc.all(right).as_py():
-        for row in pc.indices_nonzero(pc.invert(right)).to_pylist():
-            shown = str(words[row].as_py())[:40]
-            faults.setdefault(row, f"{name.replace('_', '-')} is not a number: {shown!r}")
-        words = pc.if_else(right, words, pa.scalar(None, pa.string()))
+        words = _dates_to_milliseconds(words)
+    is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
+    if not pc.all(is_number).as_py():
+        for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
+            faults.setdefault(row, validate.not_a_number(name, str(words[row].as_py())))
+        words = pc.if_else(is_number, words, pa.scalar(None, pa.string()))
     return words.cast(pa.int64())
 
 
-def _epoch(words: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times written as dates, which a query may make of them, as milliseconds."""
-    dates = pc.fill_null(pc.match_substring_regex(words, _DATE), False)
-    if not pc.any(dates).as_py():
+def _dates_to_milliseconds(words: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace times that a query wrote as dates by epoch milliseconds."""
+    is_date = pc.fill_null(pc.match_substring_regex(words, _DATE), False)
+    if not pc.any(is_date).as_py():
         return words
-    whole = pc.replace_substring(pc.utf8_slice_codeunits(words, 0, 19), "T", " ")
+    date = pc.replace_substring(pc.utf8_slice_codeunits(words, 0, 19), "T", " ")
     parsed = pc.strptime(
-        pc.if_else(dates, whole, pa.scalar(None, pa.string())),
-        format=_STAMP,
+        pc.if_else(is_date, date, pa.scalar(None, pa.string())),
+        format=_DATE_FORMAT,
         unit="s",
         error_is_null=True,
     )
-    # There is no 30 February, though it can be parsed.
-    dates = pc.fill_null(pc.equal(pc.strftime(parsed, format=_STAMP), whole), False)
-    part = pc.replace_substring_regex(words, _FRACTION, r"\1")
-    part = pc.utf8_rpad(pc.utf8_slice_codeunits(pc.if_else(dates, part, "0"), 0, 3), 3, "0")
-    milliseconds = pc.add(pc.multiply(parsed.cast(pa.int64()), 1000), part.cast(pa.int64()))
-    return pc.if_else(dates, milliseconds.cast(pa.string()), words)
+    # 30 February can be parsed, but is not written back the same.
+    is_date = pc.fill_null(pc.equal(pc.strftime(parsed, format=_DATE_FORMAT), date), False)
+    digits = pc.if_else(is_date, pc.replace_substring_regex(words, _FRACTION, r"\1"), "0")
+    fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(digits, 0, 3), 3, "0")
+    milliseconds = pc.add(pc.multiply(parsed.cast(pa.int64()), 1000), fraction.cast(pa.int64()))
+    return pc.if_else(is_date, milliseconds.cast(pa.string()), words)
 
 
-def text(column: pa.ChunkedArray, *, padded: bool = False) -> pa.ChunkedArray:
-    """A column of text without the words for missing; account ids keep their twelve digits."""
-    if pa.types.is_floating(column.type):  # whole numbers with gaps, as pandas writes them
-        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-        if pc.all(pc.equal(pc.floor(column), column)).as_py() and _fits(column):
-            column = column.cast(pa.int64())
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-        words = _dumped(column)
-    else:
-        words = column.cast(pa.string())
-    words = pc.if_else(pc.is_in(words, _MISSING), pa.scalar(None, pa.string()), words)
-    return pc.utf8_lpad(words, 12, "0") if padded and pa.types.is_integer(column.type) else words
-
-
-def _fits(column: pa.ChunkedArray) -> bool:
+def _fits_int64(column: pa.ChunkedArray) -> bool:
     ends = pc.min_max(column).as_py()
     return ends["min"] is None or (ends["min"] > -(2**63) and ends["max"] < 2**63)
 
 
-def _dumped(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    words = [_as_text(value) for value in column.to_pylist()]
-    return pa.chunked_array([pa.array(words, pa.string())])
-
-
-def _as_text(value: object) -> str | None:
-    if isinstance(value, bytes):  # some writers do not say that their bytes are text
+def _value_to_text(value: object) -> str | None:
+    if isinstance(value, bytes):  # some writers do not declare their text as text
         return value.decode("utf-8", "backslashreplace")
     return None if value is None else json.dumps(value, default=str)

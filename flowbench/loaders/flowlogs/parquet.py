@@ -1,7 +1,7 @@
-"""VPC and transit gateway flow logs as Parquet, as AWS delivers them to S3 or others rewrote them.
+"""VPC and transit gateway flow logs as Parquet, as AWS delivers them to S3 or others rewrite them.
 
-Columns go by name, with underscores or hyphens; Security Lake's are those of OCSF events. ``line``
-is the row's number in the file, from 1.
+Columns are recognised by name, with underscores or hyphens; Security Lake's are those of OCSF
+events. ``line`` is the row's number in the file, from 1.
 """
 
 from __future__ import annotations
@@ -14,87 +14,84 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowbench.loaders.base import File
-from flowbench.loaders.flowlogs import normalize, ocsf
-from flowbench.schema import FLOW_FIELDS, FLOWS
+from flowbench.loaders.flowlogs import ocsf
+from flowbench.loaders.flowlogs.normalize import column_name, has_flow_columns, normalize
+from flowbench.schema import FLOWS
 
 KIND = "flow-logs"
 TABLE = FLOWS
 MAGIC = b"PAR1"
 
-_ROWS = 128_000
-
-
-def columns(names: list[str]) -> dict[str, str] | None:
-    """The file's column names as ours, or None when they are no flow log's."""
-    found = {name: normalize.ours(name) for name in names}
-    known = sum(name in FLOW_FIELDS for name in found.values())
-    if known < max(2, len(names) / 2) or len(set(found.values())) < len(found):
-        return None
-    return found
+_ROWS_AT_ONCE = 128_000
+_MAX_SHOWN = 8  # columns that a reason names
 
 
 def read(file: File) -> Iterator[pa.Table]:
-    """The file's records (FLOWS without ``evidence_id``, then any other columns), batch by batch.
+    """Read the records of a file, batch by batch.
 
-    A row in which a value cannot be right goes to quarantine; a damaged file, whole or from where
-    it is damaged, too.
+    A row with an impossible value goes to quarantine; so does a damaged file, from the damage on.
+
+    Returns:
+        Tables of FLOWS' columns without ``evidence_id``, then any others.
     """
     first = 1
     try:
-        with file.opened.file() as whole, pq.ParquetFile(whole) as parquet:
-            names = columns(parquet.schema_arrow.names)
-            events = ocsf.describes(parquet.schema_arrow.names)
-            if names is None and not events:
-                shown = ", ".join(parquet.schema_arrow.names[:8])
+        with file.stream.open_seekable() as content, pq.ParquetFile(content) as parquet:
+            names = parquet.schema_arrow.names
+            columns = [column_name(name) for name in names]
+            is_flow_log = has_flow_columns(columns)
+            if not is_flow_log and not ocsf.is_ocsf(names):
+                shown = ", ".join(names[:_MAX_SHOWN])
                 file.quarantine(f"a Parquet file of no kind flowbench knows; its columns: {shown}")
                 return
-            file.fields.update((names or {}).values())
-            for batch in parquet.iter_batches(_ROWS):
-                rows, numbers = _readable(pa.Table.from_batches([batch]), first, file)
-                if names is None:
-                    yield ocsf.from_table(rows, numbers, _Rows(rows, numbers), file)
+            file.fields.update(columns if is_flow_log else ())
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE):
+                rows, lines = _valid_rows(pa.Table.from_batches([batch]), first, file)
+                raw = _RawRows(rows, lines)
+                if is_flow_log:
+                    yield normalize(rows.rename_columns(columns), lines, raw, file)
                 else:
-                    rows = rows.rename_columns(list(names.values()))
-                    yield normalize.sound(rows, numbers, _Rows(rows, numbers), file)
+                    yield ocsf.convert_table(rows, lines, raw, file)
                 first += batch.num_rows
-            if (told := parquet.metadata.num_rows) != first - 1:
+            expected = parquet.metadata.num_rows
+            if expected != first - 1:
                 file.quarantine(
-                    f"damaged Parquet: {first - 1:,} rows where its footer has {told:,}"
+                    f"damaged Parquet: {first - 1:,} rows where its footer has {expected:,}"
                 )
     except (pa.ArrowException, OSError, ValueError) as error:
         file.quarantine(f"damaged Parquet from row {first:,} on: {error}", line=first)
 
 
-def _readable(rows: pa.Table, first: int, file: File) -> tuple[pa.Table, np.ndarray]:
-    """The rows that hold what their types say, and their numbers; the others in quarantine.
+def _valid_rows(rows: pa.Table, first: int, file: File) -> tuple[pa.Table, np.ndarray]:
+    """Return the rows whose values have their types, and their lines; others go to quarantine.
 
-    Arrow takes a Parquet file's word that its texts are UTF-8, and fails where they are used.
+    Arrow does not check that texts in Parquet are UTF-8, and fails where they are used.
     """
-    parts, numbers = [rows.slice(0, 0)], list[int]()
-    halves = [(0, rows.num_rows)]
-    while halves:
-        start, length = halves.pop()
+    parts, lines = [rows.slice(0, 0)], list[int]()
+    ranges = [(0, rows.num_rows)]
+    while ranges:
+        start, length = ranges.pop()
         part = rows.slice(start, length)
         try:
             part.validate(full=True)
         except pa.ArrowInvalid as error:
             if length > 1:
                 half = length // 2
-                halves += [(start + half, length - half), (start, half)]
+                ranges += [(start + half, length - half), (start, half)]
             else:
                 file.quarantine(f"values that are not of their type: {error}", line=first + start)
             continue
         parts.append(part)
-        numbers += range(first + start, first + start + length)
-    return pa.concat_tables(parts), np.array(numbers, np.int64)
+        lines += range(first + start, first + start + length)
+    return pa.concat_tables(parts), np.array(lines, np.int64)
 
 
-class _Rows:
+class _RawRows:
     """Rows by their number in the file, as the quarantine shows them."""
 
-    def __init__(self, rows: pa.Table, numbers: np.ndarray) -> None:
-        self._rows, self._numbers = rows, numbers
+    def __init__(self, rows: pa.Table, lines: np.ndarray) -> None:
+        self._rows, self._lines = rows, lines
 
-    def __getitem__(self, number: int) -> bytes:
-        row = int(np.searchsorted(self._numbers, number))
-        return json.dumps(self._rows.slice(row, 1).to_pylist()[0], default=str).encode()
+    def __getitem__(self, line: int) -> bytes:
+        index = int(np.searchsorted(self._lines, line))
+        return json.dumps(self._rows.slice(index, 1).to_pylist()[0], default=str).encode()

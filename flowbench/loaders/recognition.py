@@ -1,0 +1,171 @@
+"""The kind of a file, decided by its content, and the records in it."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from flowbench.errors import InputError
+from flowbench.io.byte_source import TooLargeError
+from flowbench.io.stream import HEAD_SIZE
+from flowbench.loaders import json_file, registry
+from flowbench.loaders.base import File
+from flowbench.loaders.evidence import UNKNOWN
+from flowbench.loaders.flowlogs import text as flow_text
+from flowbench.loaders.intel import lists
+from flowbench.loaders.values import abbreviate
+
+EMPTY = "empty"
+EXPORT_TEST = "aws-logs-write-test"  # CloudWatch Logs writes it to test its permission to export
+MAX_BINARY = 2 << 30  # bytes decompressed to see how binary data of an unknown kind ends
+
+_SIGNATURES = {
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it and load the folder",
+    b"Rar!\x1a\x07": "a RAR archive: unpack it and load the folder",
+}
+_ROWS_AT_ONCE = 50_000
+_TRAILER_SIZE = 128 << 10  # bytes at the end of a file in which TRAILER_MAGIC is looked for
+
+
+def read_records(file: File, forced: str | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Recognise a file and read its records.
+
+    Args:
+        file: The file; it gets its kind, and what cannot be read goes to its quarantine.
+        forced: A kind of text to take it for, where its content looks like another.
+
+    Returns:
+        Table names and rows without ``evidence_id``.
+
+    Raises:
+        InputError: ``forced`` is not a kind of text.
+        OSError: The file cannot be read.
+    """
+    try:
+        yield from _read_by_content(file, forced)
+    except TooLargeError as error:
+        file.quarantine(str(error))
+
+
+def _read_by_content(file: File, forced: str | None) -> Iterator[tuple[str, pa.Table]]:
+    head = file.stream.head()
+    if not head and not file.stream.problem:
+        file.kind = EMPTY
+        file.quarantine("the file is empty")
+        return
+    for kind in registry.kinds_with("MAGIC"):
+        if head.startswith(kind.MAGIC):
+            yield from _named(kind, file, kind.read(file))
+            if not file.fields:  # Parquet, but not of flow logs
+                file.kind = UNKNOWN
+            return
+    if json_file.is_json(head) and forced is None:
+        yield from json_file.read(file, registry.kinds_with("matches"))
+        return
+    if (reader := _text_reader(file, head, forced)) is not None:
+        by_block = hasattr(reader, "read")
+        yield from _named(reader, file, reader.read(file) if by_block else _by_line(reader, file))
+        return
+    if Path(file.name).name == EXPORT_TEST and len(head) < HEAD_SIZE:
+        file.kind = EXPORT_TEST
+        return
+    if b"\0" in head:
+        with file.stream.open_seekable(MAX_BINARY) as content:
+            if (reader := _trailer_reader(content)) is not None:
+                yield from _named(reader, file, reader.read(file, content))
+                return
+    file.quarantine(_describe_unrecognised(file, head), raw=head)
+
+
+def _named(
+    kind: ModuleType, file: File, tables: Iterator[pa.Table]
+) -> Iterator[tuple[str, pa.Table]]:
+    file.kind = kind.KIND
+    for rows in tables:
+        yield kind.TABLE.name, rows
+
+
+def _trailer_reader(content: BinaryIO) -> ModuleType | None:
+    """Return the kind of binary data whose signature is near the end of a file."""
+    size = content.seek(0, io.SEEK_END)
+    content.seek(max(0, size - _TRAILER_SIZE))
+    trailer = content.read()
+    content.seek(0)
+    kinds = registry.kinds_with("TRAILER_MAGIC")
+    return next((kind for kind in kinds if kind.TRAILER_MAGIC in trailer), None)
+
+
+def _text_reader(file: File, head: bytes, forced: str | None) -> ModuleType | None:
+    """Return the kind of text a file is: by its content, the user's formats, or as forced."""
+    columns = dict(file.list_columns)
+    if forced is not None:
+        readers = registry.FORCED_READERS.get(forced)
+        if readers is None:
+            names = ", ".join(sorted(registry.FORCED_READERS))
+            raise InputError(f"no kind of text evidence is called {forced!r}; there are: {names}")
+        if lists in readers and columns and lists.mapped(head, columns):
+            return lists
+        return next((kind for kind in readers if kind.matches_head(head)), readers[-1])
+    if columns and not flow_text.matches_head(head) and lists.mapped(head, columns):
+        return lists
+    for kind in registry.kinds_with("matches_head"):
+        if kind.matches_head(head):
+            return kind
+    return flow_text if file.formats and flow_text.matches_head(head, file.formats) else None
+
+
+def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
+    """Read a kind of text by its ``read_lines``; what it rejects goes to quarantine."""
+    options = {"columns": dict(file.list_columns)} if kind is lists else {}
+    rows: list[dict[str, object]] = []
+    for result in kind.read_lines(_decode_lines(file), _feed_label(file.name), **options):
+        if isinstance(result, tuple):
+            line, raw, reason = result
+            file.quarantine(reason, line=line, raw=raw.encode("utf-8", "surrogateescape"))
+            continue
+        rows.append(result)
+        if len(rows) >= _ROWS_AT_ONCE:
+            yield kind.TABLE.rows(rows).drop_columns(["evidence_id"])
+            rows = []
+    yield kind.TABLE.rows(rows).drop_columns(["evidence_id"])
+
+
+def _feed_label(name: str) -> str:
+    """Return the name of a list that has none: its file's, with the folders if that is a number."""
+    *folders, last = Path(name).parts
+    stem = last.partition(".")[0]
+    return " ".join([*folders[-2:], stem]) if stem.isdigit() else stem
+
+
+def _decode_lines(file: File) -> Iterator[tuple[int, str]]:
+    for block in file.blocks():
+        data = block.data.removeprefix(codecs.BOM_UTF8) if block.first_line == 1 else block.data
+        for number, raw in enumerate(data.removesuffix(b"\n").split(b"\n"), block.first_line):
+            yield number, raw.decode("utf-8", "surrogateescape").rstrip("\r")
+
+
+def _describe_unrecognised(file: File, head: bytes) -> str:
+    if file.stream.problem:
+        return file.stream.problem
+    for signature, description in _SIGNATURES.items():
+        if head.startswith(signature):
+            return description
+    if b"\0" in head:
+        return "binary data of no kind flowbench knows"
+    tokens = head.splitlines()[0].split() if head.strip() else []
+    if {b"ACCEPT", b"REJECT", b"OK", b"NODATA"} & set(tokens) and any(t.isdigit() for t in tokens):
+        return (
+            f"looks like flow log records of {len(tokens)} fields in a custom format, without a"
+            " header: give the format with --format-string, or put the flow log's"
+            " describe-flow-logs answer beside them"
+        )
+    if file.list_columns and head.strip():
+        names = ", ".join(abbreviate(header) for _, header in file.list_columns)
+        return f"has no header with the given columns: {names}"
+    return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
