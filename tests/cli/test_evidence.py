@@ -1,4 +1,4 @@
-"""From a finding to its lines, and from the lines in the original files to the same values."""
+"""Tests of flowbench evidence, and of the way from a finding to the lines of the files."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from flowbench.case import Case
-from flowbench.cli import main
+from tests.cli.running import run
 
 
-def original(path: Path, line: int) -> dict[str, str]:
-    """A line of a text flow log as it stands in the file, by the names of its header."""
+def read_line(path: Path, line: int) -> dict[str, str]:
+    """Return a line of a text flow log as it is in the file, by the names of its header."""
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")
     names = lines[0].replace("-", "_").split()
     return dict(zip(names, lines[line - 1].split(), strict=True))
 
 
-def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
+def test_supporting_records_have_the_values_of_their_lines(
     winterday: Case, winterday_findings
 ) -> None:
     paths = winterday.evidence.set_index("evidence_id")["path"]
@@ -30,8 +29,8 @@ def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
         assert len(records)
         sample = records.iloc[:: max(1, len(records) // 5)]
         for record in sample.to_dict("records"):
-            raw = original(winterday.path / paths[record["evidence_id"]], record["line"])
-            if record["log_status"] != "OK":  # a window that is told of has no ends
+            raw = read_line(winterday.path / paths[record["evidence_id"]], record["line"])
+            if record["log_status"] != "OK":  # NODATA and SKIPDATA have no addresses
                 assert raw["log_status"] == record["log_status"]
                 continue
             assert (raw["srcaddr"], raw["dstaddr"]) == (record["srcaddr"], record["dstaddr"])
@@ -47,21 +46,21 @@ def test_every_line_behind_every_finding_says_the_same_in_the_original_file(
     assert compared >= 20
 
 
-def test_the_command_shows_the_records(winterday: Case, winterday_findings) -> None:
+def test_the_records_of_a_finding(winterday: Case, winterday_findings) -> None:
     finding = winterday_findings[0]
-    words = ["evidence", str(winterday.path), finding.finding_id, "--format", "json"]
-    ran = CliRunner().invoke(main, words)
-    assert ran.exit_code == 0, ran.output
-    rows = json.loads(ran.stdout)
+    result = run("evidence", winterday.path, finding.finding_id, "--format", "json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
     expected = winterday.evidence_for(finding)
     assert [(row["file"], row["line"]) for row in rows] == list(
         zip(expected["file"], expected["line"], strict=True)
     )
-    assert finding.summary[:40] in ran.stderr
+    header, count = result.stderr.splitlines()
+    assert header.startswith(f"{finding.finding_id} ({finding.severity}): {finding.summary[:40]}")
+    assert count == f"{len(rows):,} records"
 
 
-@pytest.mark.parametrize("name", ["magic-123", "", "contact-zzzz"])
-def test_no_such_finding(winterday: Case, name) -> None:
-    ran = CliRunner().invoke(main, ["evidence", str(winterday.path), name])
-    assert ran.exit_code == 2
-    assert "detect" in ran.stderr
+@pytest.mark.parametrize("start", ["magic-123", "", "contact-zzzz"])
+def test_an_id_that_names_no_single_finding(winterday: Case, start) -> None:
+    result = run("evidence", winterday.path, start)
+    assert (result.exit_code, "flowbench detect" in result.stderr) == (2, True)

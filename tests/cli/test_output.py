@@ -1,4 +1,4 @@
-"""Answers that are exact in a pipe and harmless everywhere."""
+"""Tests of output: exact in data formats, escaped on a terminal and in CSV."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_jsonl_streams_batches(capsys) -> None:
     assert capsys.readouterr().out == '{"n": 1}\n{"n": null}\n{"n": 3}\n'
 
 
-def test_csv_runs_no_formula(capsys) -> None:
+def test_csv_quotes_formulas(capsys) -> None:
     output.write(frame(), "csv")
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
     assert [row["name"] for row in rows[:6]] == ["'" + name for name in HOSTILE[:6]]
@@ -65,7 +65,7 @@ def test_numbers_keep_their_sign_in_csv() -> None:
     assert text.escape_formula(-5) == -5
 
 
-def test_a_terminal_shows_control_characters_and_obeys_none(capsys) -> None:
+def test_a_terminal_gets_control_characters_escaped(capsys) -> None:
     output.write(frame(), "table")
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
@@ -79,13 +79,60 @@ def test_rich_markup_in_data_is_text(capsys) -> None:
     assert "[red]x[/red]" in capsys.readouterr().out
 
 
-def test_parquet_gives_the_same_rows_back(tmp_path: Path) -> None:
+def test_parquet_has_the_same_rows(tmp_path: Path) -> None:
     output.write(frame(), "parquet", tmp_path / "x.parquet")
     again = pd.read_parquet(tmp_path / "x.parquet")
     assert again["name"].tolist() == HOSTILE
 
 
 @pytest.mark.parametrize("form", ["json", "csv", "parquet"])
-def test_a_place_that_cannot_be_written(tmp_path: Path, form: str) -> None:
+def test_a_file_that_cannot_be_written(tmp_path: Path, form: str) -> None:
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         output.write(frame(), form, tmp_path / "nowhere" / "x")
+
+
+def test_parquet_is_not_printed_to_a_terminal(monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with pytest.raises(InputError, match="--output"):
+        output.write(frame(), "parquet")
+
+
+def test_nan_is_null_in_json(capsys) -> None:
+    output.write(pd.DataFrame({"share": [0.5, float("nan")]}), "jsonl")
+    assert capsys.readouterr().out == '{"share": 0.5}\n{"share": null}\n'
+
+
+def test_large_numbers_have_thousands_separators_and_short_ones_do_not(capsys) -> None:
+    output.write(pd.DataFrame({"n": [1234567, 51544]}), "table")
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
+        "n", "1,234,567", "51544",
+    ]  # fmt: skip
+
+
+def test_findings_are_grouped_by_host(winterday_findings, capsys) -> None:
+    findings = winterday_findings.at_least("high")
+    output.print_groups(findings)
+    lines = capsys.readouterr().out.splitlines()
+    headers = [line for line in lines if not line.startswith(" ")]
+    assert len(headers) == len({finding.subject for finding in findings})
+    assert headers[0].startswith(f"{findings[0].subject}  ")
+    assert f"({findings[0].finding_id}" in lines[1]
+    assert " ".join(lines[2].split()).startswith(findings[0].summary[:40])
+
+
+def test_many_related_findings_are_counted(winterday_findings, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(output, "_MAX_RELATED", 1)
+    output.print_groups(winterday_findings)
+    assert " more, " in capsys.readouterr().out
+
+
+def test_scores_of_findings_are_a_map_or_columns(winterday_findings, tmp_path: Path) -> None:
+    for form in ("json", "csv", "parquet"):
+        output.write_findings(winterday_findings, form, tmp_path / form)
+    rows = json.loads((tmp_path / "json").read_text())
+    assert [row["finding_id"] for row in rows] == [f.finding_id for f in winterday_findings]
+    assert rows[0]["scores"] == dict(winterday_findings[0].scores)
+    header = (tmp_path / "csv").read_text().splitlines()[0].split(",")
+    assert "scores" not in header
+    assert any(name.startswith("score_") for name in header)
+    assert "scores" in pd.read_parquet(tmp_path / "parquet").columns

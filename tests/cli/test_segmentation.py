@@ -1,4 +1,4 @@
-"""The segmentation command as a person types it."""
+"""Tests of flowbench segmentation."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from flowbench.case import Case
-from flowbench.cli import main
+from tests.cli.running import run
 from tests.traffic import T0, interface, make_case, refused, talk
 
 WEB, DB = "10.0.0.5", "10.0.1.4"
@@ -19,19 +18,13 @@ groups:
   db: {subnets: subnet-db}
   ghosts: {tags: {tier: "\\e[31m"}}
 rules:
-  - {from: web, to: db, ports: 443, verdict: may}
-  - {from: web, to: db, verdict: must not}
+  - {from: web, to: db, ports: 443, verdict: allow}
+  - {from: web, to: db, verdict: deny}
 """
 OWN = [
     interface(WEB, "a", TagSet=[{"Key": "tier", "Value": "web"}]),
     interface(DB, "d", SubnetId="subnet-db"),
 ]
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
-    return result
 
 
 @pytest.fixture
@@ -40,16 +33,16 @@ def policy(tmp_path: Path) -> Path:
     return tmp_path / "policy.yaml"
 
 
-def test_violated_is_exit_code_1_and_both_sides_are_told(tmp_path: Path, policy: Path) -> None:
+def test_a_violation_is_exit_code_1(tmp_path: Path, policy: Path) -> None:
     case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN)
     answer = run("segmentation", case.path, policy, "--format", "json")
     assert answer.exit_code == 1
     (row,) = json.loads(answer.stdout)
     assert (row["severity"], row["subject"], row["peer"]) == ("high", WEB, DB)
     assert answer.stderr.splitlines() == [
-        "line 7, web may reach db on 443: nothing used it",
+        "line 7, allow web to db on 443: no connection matches",
         "group ghosts: no address of the case belongs to it",
-        "1 connections against the policy, 0 refused attempts"
+        "1 connection against the policy, 0 rejected attempts"
         " (2026-09-01 00:00 to 2026-09-01 00:00 UTC)",
     ]
     rules = json.loads(
@@ -60,20 +53,19 @@ def test_violated_is_exit_code_1_and_both_sides_are_told(tmp_path: Path, policy:
     assert csv.splitlines()[1].startswith("web,db,violated,1,1,0,0,")
 
 
-def test_refused_attempts_alone_are_exit_code_0(tmp_path: Path, policy: Path) -> None:
+def test_rejected_attempts_alone_are_exit_code_0(tmp_path: Path, policy: Path) -> None:
     case = make_case(tmp_path, [refused(WEB, DB, 22, T0)], interfaces=OWN)
     answer = run("segmentation", case.path, policy)
     assert answer.exit_code == 0
     assert "low" in answer.stdout
-    assert "0 connections against the policy, 1 refused attempts" in answer.stderr
+    assert "0 connections against the policy, 1 rejected attempt" in answer.stderr
 
 
 def test_a_kept_policy_needs_no_file(tmp_path: Path, policy: Path) -> None:
     case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN).path
     none = run("segmentation", case)
-    assert (none.exit_code, none.stderr) == (
-        2, f"flowbench: {case} keeps no policy: give a file, with --keep to keep it\n",
-    )  # fmt: skip
+    message = f"flowbench: {case} has no policy: give a file, with --keep to keep it\n"
+    assert (none.exit_code, none.stderr) == (2, message)
     assert "segmentation: not run: the case has no policy" in run("detect", case).stderr
     assert run("segmentation", case, policy, "--keep").exit_code == 1
     policy.unlink()

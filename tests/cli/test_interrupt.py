@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command in one line and exit code 130, whatever it interrupts."""
+"""Tests of Ctrl-C: one line and exit code 130, in a query, in Python, and during a load."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ path = Path(sys.argv[1])
 def query():
     connection = engine.connect()
     ready()
-    far = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
-    connection.con.sql(far).to_arrow_reader().read_all()
+    sql = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
+    connection.con.sql(sql).to_arrow_reader().read_all()
 
-def nap():
+def sleep():
     ready()
     time.sleep(30)
 
 def load():
     def ingest(*_, **__):
-        nap()
+        sleep()
     Case.ingest = ingest
     Case.create(path / "case")
     main(["ingest", str(path / "case"), str(path)], prog_name="flowbench")
@@ -38,25 +38,25 @@ def load():
 def ready():
     print("ready", flush=True)
 
-what = {"query": query, "nap": nap, "load": load}[sys.argv[2]]
+action = {"query": query, "sleep": sleep, "load": load}[sys.argv[2]]
 if sys.argv[2] == "load":
-    what()
-main.command("wait")(what)
+    action()
+main.command("wait")(action)
 main(["wait"], prog_name="flowbench")
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("action", "message"),
     [
         ("query", "flowbench: stopped\n"),
-        ("nap", "flowbench: stopped\n"),
-        ("load", "What was committed is kept; the same command takes up the rest\n"),
+        ("sleep", "flowbench: stopped\n"),
+        ("load", "Committed files stay loaded; the same command loads the rest\n"),
     ],
 )
-def test_ctrl_c(tmp_path: Path, what: str, said: str) -> None:
-    words = [sys.executable, "-c", START, str(tmp_path), what]
+def test_ctrl_c(tmp_path: Path, action: str, message: str) -> None:
+    words = [sys.executable, "-c", START, str(tmp_path), action]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -64,13 +64,13 @@ def test_ctrl_c(tmp_path: Path, what: str, said: str) -> None:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             try:
-                process.wait(2)  # until the engine is at it
+                process.wait(2)  # until the query runs
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGINT)
-            _, told = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=20)
         finally:
             process.kill()
     assert process.returncode == 130
-    assert told.endswith(said)
-    assert "Traceback" not in told
-    assert len(told.strip().splitlines()) == 1
+    assert errors.endswith(message)
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""A wait is explained on a terminal once it is long, and never where no person looks."""
+"""Tests of progress: long waits are shown on a terminal, and nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from flowbench import detect
+from flowbench.cli import progress
 from tests.traffic import T0, make_case, talk
 
 START = """
 import sys, time
 from pathlib import Path
-from flowbench.cli import common, main
+from flowbench.cli import common, main, progress
 
-common.PATIENCE = 0.2
+progress.WAITING_SECONDS = 0.2
 
 @main.command("wait")
 def wait():
@@ -36,47 +37,53 @@ main(["wait"], prog_name="flowbench")
 """
 
 
-def words(folder: Path) -> list[str]:
+def command(folder: Path) -> list[str]:
     case = make_case(folder, talk("10.0.0.5", "10.0.0.6", 443, T0))
     return [sys.executable, "-c", START, str(case.path)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are POSIX")
-def test_a_terminal_is_told_what_is_waited_for(tmp_path: Path) -> None:
-    ours, theirs = os.openpty()
+def test_a_terminal_shows_long_waits(tmp_path: Path) -> None:
+    reader, writer = os.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen(
-        words(tmp_path), stdout=subprocess.DEVNULL, stderr=theirs, env=environment
+        command(tmp_path), stdout=subprocess.DEVNULL, stderr=writer, env=environment
     ) as process:
-        os.close(theirs)
-        told = b""
+        os.close(writer)
+        shown = b""
         try:
-            while piece := os.read(ours, 65_536):
-                told += piece
+            while piece := os.read(reader, 65_536):
+                shown += piece
         except OSError:  # how Linux says that the other end is closed
             pass
         finally:
-            os.close(ours)
-    assert process.returncode == 0, told
-    before, _, after = told.decode().partition("silent so far")
+            os.close(reader)
+    assert process.returncode == 0, shown
+    before, _, after = shown.decode().partition("silent so far")
     assert before == ""
     assert "slow [red]one[/red] (0 of 2 done)" in after
     assert "one" not in after.rpartition("answer")[2]
 
 
-def test_a_pipe_is_told_nothing(tmp_path: Path) -> None:
-    ran = subprocess.run(words(tmp_path), capture_output=True, text=True, check=True)
+def test_a_pipe_gets_no_progress(tmp_path: Path) -> None:
+    ran = subprocess.run(command(tmp_path), capture_output=True, text=True, check=True)
     assert ran.stderr == "silent so far\nanswer\n"
 
 
-def test_detectors_say_which_of_them_is_at_work(tmp_path: Path) -> None:
+def test_detectors_report_which_of_them_runs(tmp_path: Path) -> None:
     case = make_case(tmp_path, talk("10.0.0.5", "10.0.0.6", 443, T0))
-    said: list[tuple[int, int, str]] = []
-    case.progress = lambda *step: said.append(step)
+    steps: list[tuple[int, int, str]] = []
+    case.progress = lambda *step: steps.append(step)
     detect.run(case, only=["beacon", "scan"])
-    assert [step for step in said if step[2].startswith("asking")] == [
-        (0, 2, "asking: beacon"),
-        (1, 2, "asking: scan"),
+    assert [step for step in steps if step[2].startswith("detector")] == [
+        (0, 2, "detector beacon"),
+        (1, 2, "detector scan"),
     ]
-    assert said[-1] == (2, 2, "")
-    assert any("sorting" in what for _, _, what in said)
+    assert steps[-1] == (2, 2, "")
+    assert len({what for _, _, what in steps}) > 3
+
+
+def test_a_bar_is_silent_in_a_pipe(capsys) -> None:
+    with progress.progress_bar("reading") as report:
+        report(1, 2, "a.log")
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,31 @@
+"""What the tests of commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import RECORD, run
+from tests.story import story
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Path:
+    """An empty case."""
+    assert run("new", tmp_path / "case").exit_code == 0
+    return tmp_path / "case"
+
+
+@pytest.fixture
+def loaded(case: Path, tmp_path: Path) -> Path:
+    """A case with one flow log record, in a.log beside it."""
+    (tmp_path / "a.log").write_text(RECORD)
+    assert run("ingest", case, tmp_path / "a.log").exit_code == 0
+    return case
+
+
+@pytest.fixture(scope="session")
+def story_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small incident with every kind of evidence."""
+    return story(tmp_path_factory.mktemp("story") / "story").path

@@ -1,0 +1,83 @@
+"""Tests of flowbench detect."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.story import EXIT, HOST, POOL
+
+
+@pytest.fixture
+def allowed(story_case: Path, tmp_path: Path) -> Path:
+    """A copy of the incident's evidence in a case whose allow list covers the Tor exit."""
+    (tmp_path / "allow.txt").write_text(f"# feed: \x1b[31mlab\n# kind: allow\n{EXIT}\n")
+    case = tmp_path / "allowed"
+    run("new", case)
+    assert run("ingest", case, story_case.parent, tmp_path / "allow.txt").exit_code == 0
+    return case
+
+
+def test_a_terminal_shows_findings_by_host(story_case: Path) -> None:
+    result = run("detect", story_case)
+    assert result.exit_code == 0
+    headers = [line for line in result.stdout.splitlines() if line and line[0] != " "]
+    assert headers[0].startswith(f"{HOST}  ")
+    assert " UTC" in headers[0]
+    assert POOL in result.stdout
+    assert result.stderr.splitlines()[-1].endswith(" finding groups")
+
+
+def test_json_has_a_row_per_finding_with_a_map_of_scores(story_case: Path) -> None:
+    rows = json.loads(run("detect", story_case, "--format", "json").stdout)
+    assert {row["detector"] for row in rows} >= {"contact", "mining"}
+    assert all(isinstance(row["scores"], dict | list) for row in rows)
+    text = run("detect", story_case, "--format", "csv").stdout
+    names = next(csv.reader(io.StringIO(text, newline="")))
+    assert "scores" not in names
+    assert any(name.startswith("score_") for name in names)
+
+
+def test_only_some_detectors(story_case: Path) -> None:
+    rows = json.loads(run("detect", story_case, "--only", "mining", "--format", "json").stdout)
+    assert {row["detector"] for row in rows} == {"mining"}
+    wrong = run("detect", story_case, "--only", "magic")
+    assert (wrong.exit_code, "magic" in wrong.stderr) == (2, True)
+    assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_detectors_that_cannot_run_are_noted(loaded: Path) -> None:
+    result = run("detect", loaded)
+    assert "segmentation: not run: the case has no policy" in result.stderr
+    assert result.stderr.endswith("0 findings, 0 finding groups\n")
+
+
+def test_suppressed_findings_are_counted_and_can_be_shown(allowed: Path) -> None:
+    result = run("detect", allowed)
+    (note,) = [line for line in result.stderr.splitlines() if "suppressed" in line]
+    assert note.endswith("suppressed by '\\x1b[31mlab' (allow list): --show-suppressed")
+    shown = json.loads(run("detect", allowed, "--show-suppressed", "--format", "json").stdout)
+    assert {row["suppressed_by"] for row in shown} == {None, "\x1b[31mlab"}
+    both = run("detect", allowed, "--show-suppressed", "--since-last")
+    assert (both.exit_code, "omit --show-suppressed" in both.stderr) == (2, True)
+
+
+def test_changes_since_the_last_run(loaded: Path) -> None:
+    first = run("detect", loaded, "--since-last")
+    assert "no earlier run to compare with" in first.stderr
+    again = run("detect", loaded, "--since-last")
+    assert ": 0 new, 0 changed, 0 gone" in again.stderr
+    assert json.loads(run("detect", loaded, "--since-last", "--format", "json").stdout) == []
+
+
+def test_a_damaged_run_is_noted_and_the_result_printed(loaded: Path) -> None:
+    run("detect", loaded)
+    for path in (loaded / "findings").iterdir():
+        path.write_bytes(b"x")
+    result = run("detect", loaded, "--since-last")
+    assert (result.exit_code, "nothing to compare with" in result.stderr) == (0, True)

@@ -1,0 +1,29 @@
+"""Tests of flowbench info."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flowbench.case import Case
+from tests.cli.running import run
+
+
+def test_a_terminal_gets_the_period_and_the_head_of_the_custody_log(loaded: Path) -> None:
+    shown = run("info", loaded).stdout
+    assert "flow-logs" in shown
+    log = Case.open(loaded).log
+    assert shown.splitlines()[-2:] == [
+        "flow records from 2026-09-01 03:10:00 to 2026-09-01 03:10:59 UTC",
+        f"custody log: {len(log.entries)} entries, head {log.head}",
+    ]
+
+
+def test_json_has_only_the_table(loaded: Path) -> None:
+    (row,) = json.loads(run("info", loaded, "--format", "json").stdout)
+    assert (row["kind"], row["files"], row["records"]) == ("flow-logs", 1, 1)
+
+
+def test_a_folder_without_a_case(tmp_path: Path) -> None:
+    result = run("info", tmp_path / "nowhere")
+    assert (result.exit_code, "is no case" in result.stderr) == (2, True)

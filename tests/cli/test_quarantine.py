@@ -1,0 +1,23 @@
+"""Tests of flowbench quarantine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.running import RECORD, run
+
+
+def test_a_line_that_cannot_be_read(case: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(f"{RECORD}\n{RECORD.replace('10.0.1.10', '10.0.1.999')}\n")
+    run("ingest", case, tmp_path / "a.log")
+    (row,) = json.loads(run("quarantine", case, "--format", "json").stdout)
+    assert (row["file"], row["line"]) == ("a.log", 2)
+    assert "10.0.1.999" in row["raw"]
+    assert row["reason"]
+    header = run("quarantine", case).stdout.splitlines()[0]
+    assert header.split() == ["file", "line", "item", "reason", "raw"]
+
+
+def test_nothing_in_quarantine(loaded: Path) -> None:
+    assert json.loads(run("quarantine", loaded, "--format", "json").stdout) == []

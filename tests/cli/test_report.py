@@ -1,0 +1,25 @@
+"""Tests of flowbench report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cli.running import run
+
+
+def test_the_report_is_in_the_case_by_default(loaded: Path) -> None:
+    result = run("report", loaded)
+    assert (result.exit_code, Path(result.stdout.strip())) == (0, loaded / "report.html")
+    assert (loaded / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_another_file(loaded: Path, tmp_path: Path) -> None:
+    result = run("report", loaded, "-o", tmp_path / "r.html")
+    assert result.exit_code == 0
+    assert (tmp_path / "r.html").is_file()
+    assert not (loaded / "report.html").exists()
+
+
+def test_a_folder_that_does_not_exist(loaded: Path, tmp_path: Path) -> None:
+    result = run("report", loaded, "-o", tmp_path / "no" / "r.html")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)

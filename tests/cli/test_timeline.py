@@ -1,0 +1,29 @@
+"""Tests of flowbench timeline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.running import run
+from tests.story import EXIT
+
+
+def test_the_order_is_that_of_time(story_case) -> None:
+    rows = json.loads(run("timeline", story_case, "--format", "json").stdout)
+    assert len(rows) > 5
+    assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
+
+
+def test_about_one_address(story_case) -> None:
+    everything = json.loads(run("timeline", story_case, "--format", "json").stdout)
+    about = json.loads(run("timeline", story_case, "--about", EXIT, "--format", "json").stdout)
+    assert len(about) < len(everything)
+    wrong = run("timeline", story_case, "--about", "the miner")
+    assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: the miner: invalid IP address\n")
+
+
+def test_a_case_without_findings(loaded: Path) -> None:
+    result = run("timeline", loaded)
+    assert result.exit_code == 0
+    assert "no findings; --about ADDRESS" in result.stderr
