@@ -1,43 +1,56 @@
-"""From records to connections: who talked to whom, counted once.
+"""Flow log records to connections: both directions and all windows joined, each byte counted once.
 
-A flow log record is one direction at one interface in one window. A connection here is every
+A flow log record is one direction at one interface in one capture window. A connection is every
 record between two (address, port) ends with one protocol, both directions, all windows and all
-interfaces, until it is silent for longer than ``idle``.
+interfaces, until no record follows for longer than an idle timeout.
 
-How, and what for (the traps are those of AWS's flow log limitations page):
+Method (the cases are those of AWS's flow log limitations page):
 
 * The ends are the packet's own addresses (pkt-srcaddr, pkt-dstaddr) where the log has them, so that
-  a client behind a NAT or transit gateway talks to its true peer.
+  a client of a NAT or transit gateway has its true peer.
 * The same record from overlapping flow logs counts once, also when one log has fewer fields.
-* Traffic between two logged interfaces is recorded at both, and twice by a middlebox: each
-  direction's bytes and packets are those of the place that saw most of it, never the sum.
-* The initiator is told by the first of these that says anything (benchmarks/orientation.py and
+* Traffic between two logged interfaces is recorded at both, and twice by a middlebox: bytes and
+  packets of a direction are those of the observation point that recorded most, never the sum.
+* The first of these rules that applies decides who the initiator is (benchmarks/orientation.py and
   connections.py measure how often each is wrong):
-  ``flags`` (a SYN without ACK leaves it, a SYN-ACK comes back);
-  ``ports`` (just one end's port is a service's, or just one is ephemeral; NFS is called from
-  reserved ports);
-  ``refused`` (one end only ever spoke, and was rejected);
-  ``one-way`` (one end only ever spoke, and not in the middle of a TCP connection);
-  ``higher-port`` (the client's, for want of better: where both are ephemeral it is a coin's toss);
-  ``inside`` (of two equal ports, or none, ours asked: NTP, IKE, ping);
-  ``order`` (the first record's source; at a tie the lower address, so that it is always the same).
-  flow-direction names the interface's own end, not the one that opened: it tells ``inside`` only.
-* Refused means that what the initiator sent was rejected and nothing was accepted in return. Where
-  flags are logged, a rejected TCP packet without SYN is a straggler of a closed connection and
-  refuses nothing. A security group refuses at the responder's interface only: the initiator's own
-  record of the same SYN says ACCEPT.
+  ``flags`` (it sent a SYN without ACK, or was sent a SYN-ACK);
+  ``ports`` (only the other end's port is a service's, or only its own is ephemeral; NFS clients
+  use reserved ports);
+  ``rejected`` (only it sent packets, and they were rejected);
+  ``one-way`` (only it sent packets, and not in the middle of a TCP connection);
+  ``higher-port`` (its port is higher; where both are ephemeral that is right half of the time);
+  ``internal`` (the ports are equal or absent, and only it is internal: NTP, IKE, ping);
+  ``order`` (it sent the first record; if both did, the lower address, so that it is repeatable).
+  flow-direction is relative to the interface, not to the initiator: it serves ``internal`` only.
+* Rejected means that what the initiator sent was rejected and nothing was accepted in return. Where
+  flags are logged, a rejected TCP packet without SYN is a late packet of a closed connection and
+  does not count. A security group rejects at the responder's interface only: the record of the
+  same SYN at the initiator's interface has ACCEPT.
 
-Known limits: windows blur every time by up to a minute (ten on old instances); two connections
-that re-use a source port within ``idle`` seconds count as one; without flags, a service on an
-unusual port may be taken for the client, and so may the target of a scan that comes from a
-service's port; two flow logs of the same interface with windows of
-different length count its bytes twice.
+Known limits: start and end of a window differ from those of the packets by up to a minute (ten on
+instances that are not Nitro); two connections that use the same source port within the idle timeout
+count as one; without flags, a service on an unusual port may be taken for the client, and so may
+the target of a scan from a service's port; bytes count twice where two flow logs of an interface
+have windows of different length.
 """
 
 from __future__ import annotations
 
-from flowbench.connections.build import PER_PART, pairs, write
+from flowbench.connections.build import (
+    RECORDS_PER_PART,
+    build_connections,
+    summarize_connections,
+)
 from flowbench.connections.initiator import EPHEMERAL, SERVICE_PORTS
-from flowbench.connections.tables import IDLE, PAIRS, TABLE
+from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 
-__all__ = ["EPHEMERAL", "IDLE", "PAIRS", "PER_PART", "SERVICE_PORTS", "TABLE", "pairs", "write"]
+__all__ = [
+    "EPHEMERAL",
+    "IDLE_TIMEOUT",
+    "RECORDS_PER_PART",
+    "SERVICE_PORTS",
+    "SUMMARIES",
+    "TABLE",
+    "build_connections",
+    "summarize_connections",
+]

@@ -1,4 +1,4 @@
-"""From staged records to the two tables on disk, part by part."""
+"""Connections and connection summaries from flow log records, written part by part."""
 
 from __future__ import annotations
 
@@ -9,62 +9,68 @@ import ibis
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections.initiator import initiator_rule, with_inside
-from flowbench.connections.sessions import joined
-from flowbench.connections.staging import Staged, stage
-from flowbench.connections.tables import IDLE, PAIRS, TABLE
+from flowbench.connections.initiator import choose_initiator, with_ownership
+from flowbench.connections.sessions import join_records
+from flowbench.connections.staging import Staged, stage_records
+from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 
-PER_PART = 4_000_000  # records worked on at a time: about a gigabyte of memory
+RECORDS_PER_PART = 4_000_000  # about a gigabyte of memory
 
-_PAIR = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
+_SUMMARY_KEY = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
 
 
-def write(
+def build_connections(
     connection: Backend,
     flows: ibis.Table,
     interfaces: ibis.Table,
     folder: Path,
     *,
-    idle: int = IDLE,
-    per_part: int = PER_PART,
+    idle_timeout: int = IDLE_TIMEOUT,
+    per_part: int = RECORDS_PER_PART,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
-    """Write connections.parquet (TABLE) and connection_summaries.parquet (PAIRS) into ``folder``.
+    """Write connections.parquet (TABLE) and connection_summaries.parquet (SUMMARIES).
 
-    ``flows`` are flow log records (schema.FLOWS); ``interfaces`` (load.inventory.TABLE, may be
-    empty) tells whose address is whose; what it does not know is learned from the records.
-    ``idle`` is in seconds. ``per_part`` records are worked on at a time; rows come ordered by part,
-    then by initiator, responder, port and time. ``progress`` is called with (steps done, of steps,
-    what is done next). ``folder`` is also where what lies between is kept.
+    Rows are ordered by part, then by initiator, responder, port and time.
+
+    Args:
+        connection: A DuckDB connection to work with.
+        flows: Flow log records (schema.FLOWS).
+        interfaces: The inventory (loaders.aws.interfaces.TABLE, may be empty), for the addresses of
+            interfaces; the addresses of other interfaces are learned from the records.
+        folder: Where both files and intermediate results are written.
+        idle_timeout: Seconds without a record after which a new connection starts.
+        per_part: Number of records that are processed at a time.
+        progress: Called with (steps done, number of steps, description of the next step).
     """
     progress(0, 1, "sorting flow log records by their ends")
-    staged = stage(connection, flows, interfaces, folder / "records", per_part)
+    staged = stage_records(connection, flows, interfaces, folder / "records", per_part)
     partial: list[ibis.Table] = []
     steps = len(staged.parts) + 2
 
     def parts() -> Iterator[ibis.Table]:
         for number, part in enumerate(staged.parts):
             progress(number + 1, steps, "joining records to connections")
-            records = engine.load(connection, part)
-            with joined(connection, records, staged.own, idle) as rows:
-                found = engine.keep(connection, _described(rows, staged))
-            partial.append(engine.keep(connection, pairs(found)))
-            yield _spelled(found, staged).select(*TABLE.columns)
-            engine.drop(connection, found)
+            records = engine.read_parquet(connection, part)
+            with join_records(connection, records, staged.own, idle_timeout) as rows:
+                connections = engine.materialize(connection, _with_roles(rows, staged))
+            partial.append(engine.materialize(connection, summarize_connections(connections)))
+            yield _with_addresses(connections, staged).select(*TABLE.columns)
+            engine.drop(connection, connections)
 
-    engine.save(connection, parts(), folder / "connections.parquet", TABLE.arrow)
-    progress(steps - 1, steps, "summing connections up by ends")
-    sums = [_spelled(_merged(partial), staged).select(*PAIRS.columns)] if partial else []
-    engine.save(connection, sums, folder / "connection_summaries.parquet", PAIRS.arrow)
+    engine.write_parquet(connection, parts(), folder / "connections.parquet", TABLE.arrow)
+    progress(steps - 1, steps, "summing connections by initiator and responder")
+    sums = [_with_addresses(_merged(partial), staged).select(*SUMMARIES.columns)] if partial else []
+    engine.write_parquet(connection, sums, folder / "connection_summaries.parquet", SUMMARIES.arrow)
     progress(steps, steps, "")
 
 
-def pairs(connections: ibis.Table) -> ibis.Table:
-    """Connections (TABLE) summed up by ends, service port and protocol (PAIRS)."""
+def summarize_connections(connections: ibis.Table) -> ibis.Table:
+    """Sum connections (TABLE) by initiator, responder, port and protocol (SUMMARIES)."""
     c = connections
     return (
-        c.group_by(_PAIR)
+        c.group_by(_SUMMARY_KEY)
         .aggregate(
             first_seen=c.first_seen.min(),
             last_seen=c.last_seen.max(),
@@ -73,24 +79,24 @@ def pairs(connections: ibis.Table) -> ibis.Table:
             answered=c.count(where=c.answered),
             **{name: c[name].sum() for name in _SUMS},
         )
-        .select(*PAIRS.columns)
+        .select(*SUMMARIES.columns)
     )
 
 
 def _merged(partial: list[ibis.Table]) -> ibis.Table:
-    """The pairs of all parts."""
+    """The summaries of all parts as one."""
     p = ibis.union(*partial) if len(partial) > 1 else partial[0]
     sums = {name: p[name].sum() for name in ("connections", "rejected", "answered", *_SUMS)}
-    return p.group_by(_PAIR).aggregate(
+    return p.group_by(_SUMMARY_KEY).aggregate(
         first_seen=p.first_seen.min(), last_seen=p.last_seen.max(), **sums
     )
 
 
-def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
-    """Low and high become initiator and responder (still ids); what follows is worked out."""
-    rows = with_inside(rows, staged.addresses)
-    low_opened, told = initiator_rule(rows)
-    j = rows.mutate(low_opened=low_opened, decided_by=told)
+def _with_roles(rows: ibis.Table, staged: Staged) -> ibis.Table:
+    """Turn low and high end into initiator and responder (still ids), with what follows."""
+    rows = with_ownership(rows, staged.addresses)
+    low_opened, rule = choose_initiator(rows)
+    j = rows.mutate(low_opened=low_opened, initiator_rule=rule)
 
     def sides(low: str, high: str) -> tuple[ibis.Value, ibis.Value]:
         return j.low_opened.ifelse(j[low], j[high]), j.low_opened.ifelse(j[high], j[low])
@@ -99,10 +105,10 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
     initiator_port, service_port = sides("low_port", "high_port")
     bytes_out, bytes_in = sides("bytes_up", "bytes_down")
     packets_out, packets_in = sides("packets_up", "packets_down")
-    refusing_out, refusing_in = sides("refusing_up", "refusing_down")
-    spoken, _spoken_in = sides("first_up", "first_down")
+    rejecting_out, rejecting_in = sides("rejecting_up", "rejecting_down")
+    first_out, _first_in = sides("first_up", "first_down")
     _accepted_out, answered = sides("accepted_up", "accepted_down")
-    own_place, _other = sides("interface_low", "interface_high")
+    own_point, _other = sides("point_low", "point_high")
     initiator_internal, responder_internal = sides("low_internal", "high_internal")
     direction = ibis.cases(
         (initiator_internal & responder_internal, "internal"),
@@ -114,34 +120,34 @@ def _described(rows: ibis.Table, staged: Staged) -> ibis.Table:
         "first_seen",
         "last_seen",
         "records",
-        "refused_records",
-        "decided_by",
+        "rejected_records",
+        "initiator_rule",
         initiator=initiator,
         initiator_port=initiator_port,
         responder=responder,
         service_port=service_port,
         protocol=j.protocol.nullif(-1).cast("int32"),
-        place=ibis.coalesce(own_place, j.interface_any),
+        point=ibis.coalesce(own_point, j.point_any),
         bytes_out=bytes_out,
         bytes_in=bytes_in,
         packets_out=packets_out,
         packets_in=packets_in,
-        # A reply that was rejected (a network ACL) refuses too, if there was something to reply to.
-        rejected=~answered & (refusing_out | (refusing_in & spoken.notnull())),
+        # A rejected reply (network ACL) counts too, if there was something to reply to.
+        rejected=~answered & (rejecting_out | (rejecting_in & first_out.notnull())),
         answered=answered,
         direction=direction,
         intermediate=j.low_intermediate | j.high_intermediate,
     )
 
 
-def _spelled(rows: ibis.Table, staged: Staged) -> ibis.Table:
-    """Rows with words for numbers, in a total order."""
-    known = staged.addresses.select("id", "address")
-    here = known.rename(initiator_address="address", initiator="id")
-    there = known.rename(responder_address="address", responder="id")
-    r = rows.join(here, "initiator").join(there, "responder")
+def _with_addresses(rows: ibis.Table, staged: Staged) -> ibis.Table:
+    """Rows with addresses and interfaces for ids, in a total order."""
+    addresses = staged.addresses.select("id", "address")
+    initiators = addresses.rename(initiator_address="address", initiator="id")
+    responders = addresses.rename(responder_address="address", responder="id")
+    r = rows.join(initiators, "initiator").join(responders, "responder")
     order = ["initiator", "responder", "service_port", "protocol", "first_seen"]
-    if "place" in rows.columns:
-        r = r.join(staged.places.select("interface_id", place="id"), "place")
+    if "point" in rows.columns:
+        r = r.join(staged.points.select("interface_id", point="id"), "point")
         order.append("initiator_port")
     return r.order_by(order).mutate(initiator=r.initiator_address, responder=r.responder_address)

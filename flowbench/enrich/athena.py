@@ -1,39 +1,46 @@
-"""The hunt's question as SQL for Amazon Athena (engine 3, Trino): the logs stay where they are.
+"""An indicator hunt as SQL for Amazon Athena (engine 3, Trino), for logs that stay in S3.
 
-Nothing of a list goes into the SQL but numbers, and addresses and networks parsed and spelled anew.
+Of a list only numbers and parsed addresses and networks go into the SQL.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any
+from collections.abc import Iterator
 
 import pyarrow as pa
 
 from flowbench.errors import InputError
 from flowbench.loaders.intel.lists import ALLOW
 
-LONGEST = 262_144  # bytes of a query, by Athena's service quotas
+MAX_QUERY = 262_144  # bytes, by Athena's service quotas
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*){0,2}")
 
 
-def sql(indicators: pa.Table, table: str, *, packet_addresses: bool = False) -> str:
-    """Who was in touch with these addresses and networks, by indicator, host, port and interface.
+def build_query(indicators: pa.Table, table: str, *, packet_addresses: bool = False) -> str:
+    """Write the query for contacts with indicators, by indicator, host, peer, port and interface.
 
-    ``table`` is a flow log table with AWS's names for the fields of version 2 (start and end in
-    epoch seconds), by name, database.name or catalog.database.name. ``packet_addresses`` asks
-    pkt_srcaddr and pkt_dstaddr, of version 3, instead: the ends behind NAT and transit gateways.
-    Domains cannot be asked of flow logs and are left out. Raises InputError for a table's name
-    that is none, for no address at all, or for more than a query may hold.
+    Args:
+        indicators: Indicators (lists.TABLE); domains and allow lists are left out.
+        table: A flow log table with AWS's names for the fields of version 2 (start and end in epoch
+            seconds): name, database.name or catalog.database.name.
+        packet_addresses: Use pkt_srcaddr and pkt_dstaddr (version 3), the addresses of the packet
+            on the far side of NAT and transit gateways, instead of srcaddr and dstaddr.
+
+    Raises:
+        InputError: ``table`` is not such a name, there is no address or network, or the query is
+            longer than Athena accepts.
     """
     if not _TABLE.fullmatch(table):
-        raise InputError(f"{table!r} is no name of a table: [catalog.][database.]table")
+        raise InputError(f"{table!r} is not a table name: give [catalog.][database.]table")
     quoted = ".".join(f'"{part}"' for part in table.split("."))
-    listed = sorted(set(map(_row, _asked(indicators))))
+    listed = sorted(set(_values(indicators)))
     if not listed:
-        raise InputError("the lists hold no address or network: flow logs know nothing else")
+        raise InputError(
+            "the lists contain no address or network, and flow logs contain nothing else"
+        )
     values = ",\n    ".join(listed)
     source, target = ("pkt_srcaddr", "pkt_dstaddr") if packet_addresses else ("srcaddr", "dstaddr")
     query = f"""\
@@ -67,26 +74,22 @@ FROM ends AS e
 JOIN indicators AS i ON CONTAINS(i.indicator, e.peer)
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 ORDER BY first_seen, indicator, host, peer, interface_id, lower_port, protocol"""  # noqa: S608
-    if len(query.encode()) > LONGEST:
+    if len(query.encode()) > MAX_QUERY:
         raise InputError(
-            f"{len(listed):,} indicators make a query of {len(query):,} bytes, and Athena takes"
-            f" {LONGEST:,}: split the list, or load the logs into a case"
+            f"{len(listed):,} indicators make a query of {len(query):,} bytes, and Athena accepts"
+            f" {MAX_QUERY:,}: split the list, or load the logs into a case"
         )
     return query + "\n"
 
 
-def _asked(indicators: pa.Table) -> list[dict[str, Any]]:
+def _values(indicators: pa.Table) -> Iterator[str]:
     names = ["indicator", "type", "kind", "port", "valid_from", "valid_until"]
-    rows = indicators.select(names).to_pylist()
-    return [row for row in rows if row["type"] != "domain" and row["kind"] != ALLOW]
-
-
-def _row(row: dict[str, Any]) -> str:
-    network = ipaddress.ip_network(row["indicator"])
-    ends = [
-        _number(row[name] and int(row[name].timestamp())) for name in ("valid_from", "valid_until")
-    ]
-    return f"('{network}', {_number(row['port'], 'INTEGER')}, {', '.join(ends)})"
+    for row in indicators.select(names).to_pylist():
+        if row["type"] != "domain" and row["kind"] != ALLOW:
+            network = ipaddress.ip_network(row["indicator"])
+            times = (row["valid_from"], row["valid_until"])
+            start, end = (_number(at and int(at.timestamp())) for at in times)
+            yield f"('{network}', {_number(row['port'], 'INTEGER')}, {start}, {end})"
 
 
 def _number(value: int | None, kind: str = "BIGINT") -> str:

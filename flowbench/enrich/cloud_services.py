@@ -1,74 +1,78 @@
 """Which cloud an address belongs to, and which service of it.
 
-Told by the lists that clouds publish (load.cloudranges), and for AWS by the flow logs themselves
-where they carry pkt-src-aws-service and pkt-dst-aws-service, which know the day's own assignment.
-An AWS prefix stands in its list under AMAZON, often under EC2, and under the service that uses it:
-the more telling service counts, then the longer prefix, and all that apply are kept. EC2 is what
-customers rent: an address that is EC2 only may be anybody's machine, an attacker's too.
+Data sources are the lists that clouds publish (loaders.geo.cloud_ranges) and, for AWS, flow log
+records with pkt-src-aws-service and pkt-dst-aws-service, which hold the assignment of the day.
+
+An AWS prefix is in its list as AMAZON, often as EC2, and as the service that uses it: a specific
+service ranks before EC2 and AMAZON, then the longer prefix, and all that apply are kept. Customers
+rent EC2: an address that is only EC2 can be anybody's machine, an attacker's too.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any
 
 import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from flowbench.enrich.intervals import Ranges, keys
+from flowbench.enrich.intervals import address_keys, find_all, network_bounds
 from flowbench.schema import Table, to_frame
 
 TABLE = Table.of(
-    "services",
+    "cloud_services",
     ("address", "string", "the address"),
     ("cloud", "string", "aws, google or fastly"),
-    ("cloud_service", "string", "the most telling of its services: S3 before EC2 before AMAZON"),
-    ("cloud_services", "strings", "all that apply, the most telling first"),
-    ("cloud_region", "string", "region of the most telling one, or GLOBAL"),
-    ("cloud_source", "string", "the list that says so, its date, its evidence id; or flow logs"),
+    ("cloud_service", "string", "the most specific service: S3 before EC2 before AMAZON"),
+    ("cloud_services", "strings", "all that apply, the most specific first"),
+    ("cloud_region", "string", "region of the most specific one, or GLOBAL"),
+    ("cloud_source", "string", "the list with its date and evidence id, or flow logs"),
 )
 
-_ANYTHING = ("EC2", "AMAZON")  # what AWS calls a prefix when it says little, the better first
-_LOGGED = "flow logs"
+_UNSPECIFIC = {"EC2": 1, "AMAZON": 2}  # AWS's codes that name no service that uses the prefix
+_FLOW_LOGS = "flow logs"
+_COLUMNS = ["address", "cloud", "service", "region", "length", "origin"]
 
 
-def of(
+def find_services(
     addresses: Sequence[str],
     ranges: ibis.Table,
     flows: ibis.Table | None = None,
     when: pd.Timestamp | None = None,
 ) -> pa.Table:
-    """Cloud, services and region of distinct addresses (TABLE); those of no cloud are left out.
+    """Find cloud, services and region of distinct addresses; those of no cloud are left out.
 
-    ``ranges`` is load.cloudranges' table. ``flows`` (schema.FLOWS) tells what the logs say; leave
-    it out where no log has the fields. Ranges move: of each cloud's lists the last published
-    by ``when`` (UTC) counts, else the first after it; without ``when`` the last of all.
+    Args:
+        addresses: The addresses.
+        ranges: The clouds' lists (loaders.geo.cloud_ranges.TABLE).
+        flows: Flow log records (schema.FLOWS) with AWS's service fields; None without them.
+        when: The time that matters (UTC), because ranges move: of each cloud's lists the last one
+            published by then is used, else the first one after; without it the last of all.
+
+    Returns:
+        TABLE, ordered by address.
     """
-    told = pd.concat(
-        [_listed(addresses, to_frame(_valid(ranges, when))), _logged(addresses, flows)]
-    )
-    if told.empty:
+    listed = _listed(addresses, to_frame(_current(ranges, when)))
+    found = pd.concat([listed, _logged(addresses, flows)])
+    if found.empty:
         return TABLE.rows([])
-    rank = {service: number for number, service in enumerate(_ANYTHING, 1)}
-    told["rank"] = told["service"].map(rank).fillna(0)
-    told["theirs"] = told["source"] != _LOGGED
-    told = told.sort_values(
-        ["address", "rank", "length", "theirs", "service", "region", "source"],
+    found["rank"] = found["service"].map(_UNSPECIFIC).fillna(0)
+    found["from_list"] = found["origin"] != _FLOW_LOGS
+    found = found.sort_values(
+        ["address", "rank", "length", "from_list", "service", "region", "origin"],
         ascending=[True, True, False, True, True, True, True],
     )
     return TABLE.rows(
-        _summed(address, list(rows))
-        for address, rows in itertools.groupby(told.to_dict("records"), itemgetter("address"))
+        _summarize(address, list(rows))
+        for address, rows in itertools.groupby(found.to_dict("records"), itemgetter("address"))
     )
 
 
-def _summed(address: str, rows: list[dict[str, Any]]) -> dict[str, object]:
-    """An address's services, the most telling first; the logs do not tell regions, lists do."""
+def _summarize(address: object, rows: list[Mapping[str, object]]) -> dict[str, object]:
+    """An address's services, the most specific first; only lists know regions, logs do not."""
     regions = (row["region"] for row in rows if isinstance(row["region"], str))
     return {
         "address": address,
@@ -76,67 +80,53 @@ def _summed(address: str, rows: list[dict[str, Any]]) -> dict[str, object]:
         "cloud_service": rows[0]["service"],
         "cloud_services": list(dict.fromkeys(row["service"] for row in rows)),
         "cloud_region": next(regions, None),
-        "cloud_source": rows[0]["source"],
+        "cloud_source": rows[0]["origin"],
     }
 
 
-def _valid(ranges: ibis.Table, when: pd.Timestamp | None) -> pa.Table:
-    """The ranges of each cloud's list that held at that time."""
-    lists = ranges.select("cloud", "published", "source").distinct().to_pyarrow().to_pylist()
-    latest: dict[str, tuple[bool, bool, float, str]] = {}
-    for each in lists:
-        made = each["published"].timestamp() if each["published"] else 0.0
-        late = when is not None and made > when.timestamp()
-        rank = (bool(each["published"]), not late, -made if late else made, each["source"])
-        latest[each["cloud"]] = max(rank, latest.get(each["cloud"], rank))
+def _current(ranges: ibis.Table, when: pd.Timestamp | None) -> pa.Table:
+    """The ranges of the one list of each cloud that was current at that time."""
+    key = ["cloud", "published", "evidence_id"]
+    chosen: dict[str, tuple[bool, bool, float, str]] = {}
+    for row in ranges.select(key).distinct().to_pyarrow().to_pylist():
+        published = row["published"].timestamp() if row["published"] else 0.0
+        is_late = when is not None and published > when.timestamp()
+        age = -published if is_late else published
+        rank = (bool(row["published"]), not is_late, age, row["evidence_id"])
+        chosen[row["cloud"]] = max(rank, chosen.get(row["cloud"], rank))
     rows = ranges.to_pyarrow()
-    keep = [
-        latest[cloud][-1] == source
-        for cloud, source in zip(rows["cloud"].to_pylist(), rows["source"].to_pylist(), strict=True)
-    ]
+    lists = zip(rows["cloud"].to_pylist(), rows["evidence_id"].to_pylist(), strict=True)
+    keep = [chosen[cloud][-1] == evidence_id for cloud, evidence_id in lists]
     return rows.filter(pa.array(keep, pa.bool_()))
 
 
 def _listed(addresses: Sequence[str], ranges: pd.DataFrame) -> pd.DataFrame:
-    """Every service whose ranges hold an address: by (cloud, service) its longest prefix."""
-    networks = [ipaddress.ip_network(prefix) for prefix in ranges["prefix"]]
-    ranges = ranges.assign(
-        first=[str(network[0]) for network in networks],
-        last=[str(network[-1]) for network in networks],
-        length=[network.prefixlen for network in networks],
-        service=ranges["service"].fillna(ranges["cloud"].str.upper()),
-    )
-    wanted = keys(addresses)
-    held = np.flatnonzero(
-        Ranges(ranges["first"].tolist(), ranges["last"].tolist()).find(wanted) >= 0
-    )
-    found = []
-    for _, mine in ranges.groupby(["cloud", "service"], sort=True):
-        at = Ranges(mine["first"].tolist(), mine["last"].tolist()).find(wanted[held])
-        hits = mine.iloc[at[at >= 0]]
-        found.append(
-            hits.assign(
-                address=[addresses[place] for place in held[at >= 0]],
-                source=_named(hits),
-            )
-        )
-    columns = ["address", "cloud", "service", "region", "length", "source"]
-    return pd.concat(found)[columns] if found else pd.DataFrame(columns=columns)
+    """Every service whose ranges contain an address, each with its longest prefix."""
+    prefixes = pa.chunked_array([pa.array(ranges["prefix"], pa.string())])
+    first, last, lengths = network_bounds(prefixes)
+    at, row = find_all(address_keys(addresses), first, last)
+    service = ranges["service"].fillna(ranges["cloud"].str.upper())
+    found = ranges.assign(service=service, length=lengths, row=np.arange(len(ranges))).iloc[row]
+    found = found.assign(address=np.array(addresses, dtype=object)[at], origin=_list_names(found))
+    found = found.sort_values(["length", "row"], ascending=[False, True])
+    return found.drop_duplicates(["address", "cloud", "service"])[_COLUMNS]
 
 
-def _named(hits: pd.DataFrame) -> list[str]:
-    dates = hits["published"].dt.strftime(" %Y-%m-%d").fillna("")
+def _list_names(ranges: pd.DataFrame) -> list[str]:
+    """The list that each range is from: its cloud, date and evidence id."""
+    dates = ranges["published"].dt.strftime(" %Y-%m-%d").fillna("")
     return [
-        f"{cloud} ranges{date} [{source}]"
-        for cloud, date, source in zip(hits["cloud"], dates, hits["source"], strict=True)
+        f"{cloud} ranges{date} [{evidence_id}]"
+        for cloud, date, evidence_id in zip(
+            ranges["cloud"], dates, ranges["evidence_id"], strict=True
+        )
     ]
 
 
 def _logged(addresses: Sequence[str], flows: ibis.Table | None) -> pd.DataFrame:
-    """What the flow logs say: AWS's own word on the packet's addresses."""
-    columns = ["address", "cloud", "service", "region", "length", "source"]
+    """The services that flow log records name for the packet's addresses."""
     if flows is None:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=_COLUMNS)
     ends = [
         flows.filter(flows[f"pkt_{end}_aws_service"].notnull()).select(
             address=ibis.coalesce(flows[f"pkt_{end}addr"], flows[f"{end}addr"]),
@@ -144,6 +134,6 @@ def _logged(addresses: Sequence[str], flows: ibis.Table | None) -> pd.DataFrame:
         )
         for end in ("src", "dst")
     ]
-    said = to_frame(ends[0].union(ends[1]).distinct().to_pyarrow())
-    said = said[said["address"].isin(set(addresses))]
-    return said.assign(cloud="aws", region=None, length=0, source=_LOGGED)[columns]
+    found = to_frame(ends[0].union(ends[1]).distinct().to_pyarrow())
+    found = found[found["address"].isin(set(addresses))]
+    return found.assign(cloud="aws", region=None, length=0, origin=_FLOW_LOGS)[_COLUMNS]

@@ -1,9 +1,10 @@
-"""The names behind addresses, out of the Resolver query logs, and the addresses that have none.
+"""DNS names of addresses by the Resolver query logs, and destinations without a look-up.
 
-Only the hosts whose look-ups are logged can be judged: those that asked at least once. A host's own
-cache answers without a log line, a name may have been asked before the logs begin, and look-ups
-through another resolver or over HTTPS are never logged. So that no name is known is a reason to
-look, not a finding: hard-coded addresses, but also time servers, peers of peers, and malware.
+Only hosts whose look-ups are logged can be judged: those with at least one query. A host's own
+cache answers without a log line, a look-up may be older than the logs, and look-ups through another
+resolver or over HTTPS are never logged. So an address without a name is a reason to look, not a
+finding: addresses can be hard-coded, by time synchronisation and peer-to-peer software as by
+malware.
 """
 
 from __future__ import annotations
@@ -11,56 +12,56 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
 from flowbench.schema import Table
 
 NAMES = Table.of(
-    "names",
+    "resolved_names",
     ("address", "string", "an address that was an answer"),
-    ("name", "string", "the name that was asked for; attackers choose theirs, to be escaped"),
-    ("first_asked", "time", "when some host first got this answer"),
-    ("last_asked", "time", "when some host last got it"),
-    ("hosts", "int64", "how many hosts got it"),
-    ("look_ups", "int64", "how many times it was given"),
+    ("name", "string", "the name that was queried; attackers choose theirs, to be escaped"),
+    ("first_asked", "time", "when a host first received this answer"),
+    ("last_asked", "time", "when a host last received it"),
+    ("hosts", "int64", "number of hosts that received it"),
+    ("look_ups", "int64", "number of look-ups with this answer"),
 )
 
-USED = Table.of(
-    "names_used",
-    ("host", "string", "address of the host that asked and then connected"),
-    ("address", "string", "the address it connected to"),
-    ("name", "string", "the name it had asked for last before that"),
+RESOLVED = Table.of(
+    "resolved_destinations",
+    ("host", "string", "address of the host that queried the name and then connected"),
+    ("address", "string", "the address that it connected to"),
+    ("name", "string", "the name of its last look-up before that"),
     ("first_seen", "time", "its first connection after such a look-up"),
     ("last_seen", "time", "end of its last"),
-    ("connections", "int64", "how many"),
+    ("connections", "int64", "number of connections"),
     ("bytes_out", "int64", "bytes from host to address"),
     ("bytes_in", "int64", "bytes from address to host"),
 )
 
 UNRESOLVED = Table.of(
-    "unresolved",
+    "unresolved_destinations",
     ("host", "string", "address of a host whose look-ups are logged"),
-    ("address", "string", "the outside address it connected to"),
-    ("names", "strings", "names that other hosts were given it for; none: nobody ever was"),
-    ("service_port", "int32", "port that was asked for"),
+    ("address", "string", "the external address that it connected to"),
+    ("names", "strings", "names that it was an answer to for other hosts; empty: for none"),
+    ("service_port", "int32", "port of the responder"),
     ("protocol", "int32", "IANA protocol number"),
     ("first_seen", "time", "the first connection without a look-up before it"),
     ("last_seen", "time", "end of the last"),
-    ("connections", "int64", "how many"),
-    ("answered", "int64", "how many were answered"),
+    ("connections", "int64", "number of connections"),
+    ("answered", "int64", "number of them that were answered"),
     ("bytes_out", "int64", "bytes from host to address"),
     ("bytes_in", "int64", "bytes from address to host"),
 )
 
-KEPT = 86_400  # seconds for which a host may use an answer: longer lifetimes are rare
-BLUR = 60  # seconds by which a flow record may start before its first packet
+ANSWER_LIFETIME = 86_400  # seconds for which a host may use an answer; longer TTLs are rare
+START_TOLERANCE = 60  # seconds by which a flow record may start before its first packet
 
 _AMOUNTS = ("bytes_out", "bytes_in")
 
 
-def known(dns: ibis.Table) -> ibis.Table:
-    """Every name that an address was an answer to (NAMES), by address, first asked, name.
+def resolved_names(dns: ibis.Table) -> ibis.Table:
+    """List every name that an address was an answer to (NAMES), by address, first asked, name.
 
-    ``dns`` is load.dns's table, here and below.
+    ``dns`` are Resolver query log records (resolver.TABLE), here and below.
     """
     answers = _answers(dns)
     return (
@@ -76,22 +77,30 @@ def known(dns: ibis.Table) -> ibis.Table:
     )
 
 
-def used(connections: ibis.Table, dns: ibis.Table, *, kept: int = KEPT) -> ibis.Table:
-    """Which name each host had looked up last before it connected to an address (USED).
+def resolved_destinations(
+    connections: ibis.Table, dns: ibis.Table, *, lifetime: int = ANSWER_LIFETIME
+) -> ibis.Table:
+    """Find the name that a host looked up last before it connected to an address (RESOLVED).
 
-    The look-up must have been answered with the address, by the host itself, at most ``kept``
-    seconds before the connection; its record may start up to a minute early. Of names asked in the
-    same instant the first in the alphabet counts. Ordered by host, address, name.
+    The look-up must be the host's own, have the address in its answer, and be at most ``lifetime``
+    seconds older than the connection, whose record may start START_TOLERANCE seconds early. Of
+    names queried in the same instant the first in the alphabet counts. Ordered by host, address,
+    name.
     """
-    asked = _answers(dns).group_by("host", "address", "query_time").aggregate(name=_.name.min())
+    look_ups = _answers(dns).group_by("host", "address", "query_time")
+    look_ups = look_ups.aggregate(name=_.name.min())
     c = connections.select(
-        "first_seen", "last_seen", *_AMOUNTS, host=_.initiator, address=_.responder,
-        until=_.first_seen + ibis.interval(seconds=BLUR),
-    )  # fmt: skip
-    asked = asked.mutate(until=asked.query_time)
-    joined = c.asof_join(asked, "until", ["host", "address"])
-    age = seconds(joined.until) - seconds(joined.query_time)
-    joined = joined.filter(joined.name.notnull(), age <= kept + BLUR)
+        "first_seen",
+        "last_seen",
+        *_AMOUNTS,
+        host=_.initiator,
+        address=_.responder,
+        until=_.first_seen + ibis.interval(seconds=START_TOLERANCE),
+    )
+    look_ups = look_ups.mutate(until=look_ups.query_time)
+    joined = c.asof_join(look_ups, "until", ["host", "address"])
+    age = epoch_seconds(joined.until) - epoch_seconds(joined.query_time)
+    joined = joined.filter(joined.name.notnull(), age <= lifetime + START_TOLERANCE)
     return (
         joined.group_by("host", "address", "name")
         .aggregate(
@@ -100,34 +109,34 @@ def used(connections: ibis.Table, dns: ibis.Table, *, kept: int = KEPT) -> ibis.
             connections=_.count(),
             **{name: joined[name].sum().cast("int64") for name in _AMOUNTS},
         )
-        .select(USED.columns)
+        .select(RESOLVED.columns)
         .order_by("host", "address", "name")
     )
 
 
-def unresolved(connections: ibis.Table, dns: ibis.Table) -> ibis.Table:
-    """Outside addresses that hosts connected to without any look-up before (UNRESOLVED).
+def unresolved_destinations(connections: ibis.Table, dns: ibis.Table) -> ibis.Table:
+    """Find external addresses that hosts connected to without a look-up before (UNRESOLVED).
 
-    A connection counts when its host asked the Resolver at some time, but was never, up to a minute
-    after the connection began, given this address. What began before the host's first logged
-    look-up is left out: its look-ups may lie before the logs. Where other hosts were given the
-    address for some name, an own cache or another resolver is likely: what nobody was given comes
-    first, then most bytes out.
+    A connection counts when its host queried the Resolver at some time, but had no answer with this
+    address until START_TOLERANCE seconds after the connection began. Connections before the host's
+    first logged look-up are left out: their look-ups may be older than the logs. Where other hosts
+    had the address as an answer, a cache or another resolver is likely: addresses that no host had
+    as an answer come first, then most bytes out.
     """
     answers = _answers(dns)
-    given = answers.group_by("host", "address").aggregate(given=_.query_time.min())
+    first_answers = answers.group_by("host", "address").aggregate(answered_at=_.query_time.min())
     hosts = dns.filter(dns.srcaddr.notnull()).group_by(host=dns.srcaddr)
     hosts = hosts.aggregate(logged_from=_.query_time.min())
     c = connections.filter(connections.direction == "outbound").rename(
         host="initiator", address="responder"
     )
-    c = c.inner_join(hosts, "host").left_join(given, ["host", "address"])
-    begun = c.first_seen + ibis.interval(seconds=BLUR)
-    c = c.filter(begun >= c.logged_from, c.given.isnull() | (c.given > begun))
+    c = c.inner_join(hosts, "host").left_join(first_answers, ["host", "address"])
+    start = c.first_seen + ibis.interval(seconds=START_TOLERANCE)
+    c = c.filter(start >= c.logged_from, c.answered_at.isnull() | (c.answered_at > start))
     names = answers.group_by("address").aggregate(
         names=answers.name.collect(distinct=True, order_by=answers.name)
     )
-    found = (
+    destinations = (
         c.group_by("host", "address", "service_port", "protocol")
         .aggregate(
             first_seen=_.first_seen.min(),
@@ -138,9 +147,10 @@ def unresolved(connections: ibis.Table, dns: ibis.Table) -> ibis.Table:
         )
         .left_join(names, "address")
     )
-    found = found.mutate(names=ibis.coalesce(found.names, ibis.literal([], "array<string>")))
-    order = [found.names.length() > 0, found.bytes_out.desc()]
-    return found.select(UNRESOLVED.columns).order_by(
+    names = ibis.coalesce(destinations.names, ibis.literal([], "array<string>"))
+    destinations = destinations.mutate(names=names)
+    order = [destinations.names.length() > 0, destinations.bytes_out.desc()]
+    return destinations.select(UNRESOLVED.columns).order_by(
         *order, "host", "address", "service_port", "protocol"
     )
 

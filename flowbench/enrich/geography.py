@@ -1,11 +1,11 @@
-"""In which country an address lies, and whose network it is in.
+"""Country and network owner of addresses.
 
-Told by the databases in the case (load.geography, load.mmdb), the most recent first; where they
-know no country, by iptocc, a package of what the five regional registries assigned, which is
-always there. The registries know who a network was assigned to, not where it is used: they agree
-with commercial databases for about 95 of 100 IPv4 addresses (Zander, 2012). Every answer names the
-database it is from, with its date and evidence id. Only a database in the case makes the answers
-independent of the flowbench that is asked.
+Data sources are the databases in the case (loaders.geo), the most recent first; for countries that
+they lack, the package iptocc, which contains the assignments of the five regional registries. A
+registry knows to whom a network was assigned, not where it is used: registries agree with
+commercial databases for about 95 of 100 IPv4 addresses (Zander, 2012). Every answer names its
+database with date and evidence id. Only a database in the case makes the answers independent of the
+installed version of flowbench.
 """
 
 from __future__ import annotations
@@ -15,113 +15,129 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib import metadata
-from typing import Any
+from typing import NamedTuple
 
 import ibis
 import iptocc
 import numpy as np
 import pyarrow as pa
 
-from flowbench.enrich.intervals import Ranges, keys
+from flowbench.enrich.intervals import NetworkIndex, address_keys
 from flowbench.schema import Table
+from flowbench.text import format_date
 
 TABLE = Table.of(
     "geography",
     ("address", "string", "the address"),
     ("country", "string", "ISO 3166-1 code: where its network is registered or used"),
-    ("country_source", "string", "the database that says so, its date, its evidence id"),
-    ("asn", "int64", "number of the autonomous system that announces its network"),
-    ("network_owner", "string", "who runs that system; the database's words, to be escaped"),
-    ("network_source", "string", "the database that says so, its date, its evidence id"),
+    ("country_source", "string", "the database of the country, its date, its evidence id"),
+    ("asn", "int64", "number of the autonomous system that announces the network"),
+    ("network_owner", "string", "name of that system in the database, to be escaped"),
+    ("network_source", "string", "the database of the country, its date, its evidence id"),
 )
 
 
 def locate(addresses: Sequence[str], ranges: ibis.Table) -> pa.Table:
-    """Country and network owner of distinct addresses (TABLE), in their order.
+    """Look up country and network owner of distinct addresses (TABLE), in their order.
 
-    ``ranges`` is load.geography's table. Private addresses have neither, unless a database of the
-    case says otherwise.
+    ``ranges`` are the databases in the case (loaders.geo.csv.TABLE). Private addresses have neither
+    country nor owner, unless such a database has them.
     """
-    told: dict[str, np.ndarray] = {
+    columns: dict[str, np.ndarray] = {
         name: np.full(len(addresses), None, dtype=object) for name in TABLE.columns[1:]
     }
     databases = _databases(ranges)
-    wanted = keys(addresses if databases else ())
+    keys = address_keys(addresses if databases else ())
     for database in databases:
-        mine = ranges.filter(ranges.evidence_id == database["evidence_id"])
-        rows = mine.select("first", "last", "country", "asn", "owner").to_pyarrow()
-        at = Ranges(rows["first"].to_pylist(), rows["last"].to_pylist()).find(wanted)
-        name = _named(database["database"], database["published"], database["evidence_id"])
-        _fill(told, {"country": "country"}, "country_source", rows, at, name)
-        _fill(told, {"asn": "asn", "network_owner": "owner"}, "network_source", rows, at, name)
-    _registered(addresses, told)
+        in_file = ranges.filter(ranges.evidence_id == database.evidence_id)
+        rows = in_file.select("first", "last", "country", "asn", "owner").to_pyarrow()
+        at = NetworkIndex(rows["first"].to_pylist(), rows["last"].to_pylist()).find(keys)
+        _fill(columns, {"country": "country"}, "country_source", rows, at, str(database))
+        network = {"asn": "asn", "network_owner": "owner"}
+        _fill(columns, network, "network_source", rows, at, str(database))
+    _fill_from_registries(addresses, columns)
     return pa.table(
         {"address": pa.array(addresses, pa.string())}
-        | {name: pa.array(told[name], TABLE.arrow.field(name).type) for name in told},
+        | {name: pa.array(columns[name], TABLE.arrow.field(name).type) for name in columns},
         schema=TABLE.arrow,
     )
 
 
 @cache
-def registry() -> str:
-    """The package that knows what the registries assigned: its version, and when it was built."""
+def registry_version() -> str:
+    """Name the package with the registries' assignments: its version, and the date of the data."""
     package = metadata.distribution("iptocc")
-    built = _built(package)
+    built = _build_date(package)
     return f"iptocc {package.version} (registries{f' {built}' if built else ''})"
 
 
-def _databases(ranges: ibis.Table) -> list[dict[str, Any]]:
-    """The databases there are, the latest first; those of no date last."""
-    found = (
-        ranges.select("evidence_id", "database", "published").distinct().to_pyarrow().to_pylist()
-    )
+class _Database(NamedTuple):
+    """A database in the case; its text is how answers cite it."""
+
+    evidence_id: str
+    database: str | None
+    published: datetime | None
+
+    def __str__(self) -> str:
+        date = f" {format_date(self.published)}" if self.published else ""
+        return f"{self.database or 'a list'}{date} [{self.evidence_id}]"
+
+
+def _databases(ranges: ibis.Table) -> list[_Database]:
+    """The databases in the case, the latest first; undated ones last."""
+    rows = ranges.select(*_Database._fields).distinct().to_pyarrow().to_pylist()
+    databases = [_Database(**row) for row in rows]
     dated = sorted(
-        (d for d in found if d["published"]), key=lambda d: (d["published"], d["evidence_id"])
+        (d for d in databases if d.published), key=lambda d: (d.published, d.evidence_id)
     )
-    undated = sorted((d for d in found if not d["published"]), key=lambda d: d["evidence_id"])
+    undated = sorted((d for d in databases if not d.published), key=lambda d: d.evidence_id)
     return [*reversed(dated), *undated]
 
 
-def _named(database: str | None, published: datetime | None, source: str) -> str:
-    date = f" {published:%Y-%m-%d}" if published else ""
-    return f"{database or 'a list'}{date} [{source}]"
-
-
 def _fill(
-    told: dict[str, np.ndarray],
-    columns: dict[str, str],
-    source: str,
+    columns: dict[str, np.ndarray],
+    names: dict[str, str],
+    source_column: str,
     rows: pa.Table,
     at: np.ndarray,
     database: str,
 ) -> None:
-    """What one database says (ours: its column), all of it together, where no other said any."""
-    values = {ours: np.array(rows[theirs].to_pylist(), object) for ours, theirs in columns.items()}
-    silent = np.logical_and.reduce([each == None for each in values.values()])  # noqa: E711
-    open_ = np.flatnonzero((at >= 0) & (told[source] == None))  # noqa: E711  # each element
-    open_ = open_[~silent[at[open_]]]
-    for ours, each in values.items():
-        told[ours][open_] = each[at[open_]]
-    told[source][open_] = database
+    """Fill columns from one database, all of ``names`` together, where no other database did.
+
+    Args:
+        columns: The columns of TABLE, which are changed.
+        names: Columns to fill, each with its column in ``rows``.
+        source_column: The column for the name of the database.
+        rows: The ranges of the database.
+        at: For each address the position of its range; -1 for none.
+        database: The name of the database.
+    """
+    values = {name: np.array(rows[own].to_pylist(), object) for name, own in names.items()}
+    is_empty = np.logical_and.reduce([each == None for each in values.values()])  # noqa: E711
+    missing = np.flatnonzero((at >= 0) & (columns[source_column] == None))  # noqa: E711
+    missing = missing[~is_empty[at[missing]]]
+    for name, each in values.items():
+        columns[name][missing] = each[at[missing]]
+    columns[source_column][missing] = database
 
 
-def _registered(addresses: Sequence[str], told: dict[str, np.ndarray]) -> None:
-    """Countries as the registries assigned them, where nothing in the case tells."""
-    open_ = [place for place, country in enumerate(told["country"]) if country is None]
-    codes = iptocc.country_code([addresses[place] for place in open_])
-    for place, code in zip(open_, codes, strict=True):
+def _fill_from_registries(addresses: Sequence[str], columns: dict[str, np.ndarray]) -> None:
+    """Fill in countries as the registries assigned them, where no database has one."""
+    missing = [i for i, country in enumerate(columns["country"]) if country is None]
+    codes = iptocc.country_code([addresses[i] for i in missing])
+    for i, code in zip(missing, codes, strict=True):
         if code:
-            told["country"][place] = code
-            told["country_source"][place] = registry()
+            columns["country"][i] = code
+            columns["country_source"][i] = registry_version()
 
 
-def _built(package: metadata.Distribution) -> str | None:
-    """The day on which the package's data was put together, which its own bill of materials has."""
+def _build_date(package: metadata.Distribution) -> str | None:
+    """The date of the package's data, from its bill of materials; None if that is unreadable."""
     for file in package.files or ():
         if file.name.endswith(".cyclonedx.json"):
             try:
-                made = json.loads(file.read_text())["metadata"]["timestamp"]
-                return datetime.fromisoformat(made[:10]).strftime("%Y-%m-%d")
+                timestamp = json.loads(file.read_text())["metadata"]["timestamp"]
+                return format_date(datetime.fromisoformat(timestamp[:10]))
             except (OSError, ValueError, KeyError, TypeError):
                 return None
     return None

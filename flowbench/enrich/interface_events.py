@@ -1,177 +1,220 @@
-"""What CloudTrail tells of interfaces: made, attached, detached, given addresses, deleted.
+"""Changes to network interfaces in CloudTrail: creation, attachment, addresses, deletion.
 
-Where ids and addresses lie in the calls: AWS's CloudTrail event examples and recorded events. A
-stopped instance keeps its interfaces and private addresses: StopInstances ends nothing here.
+Source of the positions of ids and addresses in the calls: AWS's CloudTrail event examples and
+recorded events. A stopped instance keeps its interfaces and private addresses, so StopInstances
+is no such change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import ibis
 
 from flowbench.loaders.aws import describe, interfaces
-from flowbench.loaders.values import address, flag, items, parse, pick, text, time, unique
+from flowbench.loaders.values import address, flag, items, parse_json, pick, text, time, unique
 
-Row = dict[str, Any]
+EventKind = Literal[
+    "created",  # an interface, perhaps with its instance
+    "attached",
+    "detached",
+    "deleted",
+    "assigned",  # addresses to an interface
+    "unassigned",
+    "terminated",  # an instance
+    "tagged",  # any resource: its id is in interface_id
+]
+
+
+class Origin(NamedTuple):
+    """The place in the evidence that a fact is from."""
+
+    evidence_id: str | None = None
+    line: int | None = None
+    item: int | None = None
 
 
 @dataclass(frozen=True)
-class Said:
-    """One thing that an event says."""
+class InterfaceEvent:
+    """One change to one interface, instance or resource."""
 
-    # made (an interface, perhaps with its instance), attached, detached, deleted, given or taken
-    # (addresses), ended (an instance), tagged (anything: its id stands in interface_id).
-    what: str
+    kind: EventKind
     at: datetime
-    origin: Row
+    origin: Origin
     interface_id: str | None = None
     instance_id: str | None = None
     addresses: list[str] = field(default_factory=list)
     attachment_id: str | None = None
-    known: Row = field(default_factory=dict)  # what it says of the interface: columns of TABLE
-    tags: dict[str, str] = field(default_factory=dict)  # of the instance, or of what was tagged
+    details: Mapping[str, object] = field(default_factory=dict)  # columns of interfaces.TABLE
+    tags: dict[str, str] = field(default_factory=dict)  # of the instance, or of the resource
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A successful API call, as far as it is needed here."""
+
+    name: str
+    at: datetime
+    origin: Origin
+    instance_ids: list[str]
+    addresses: list[str]
+    request: object
+    response: object
 
 
 _COLUMNS = (
-    *("event_name", "event_time", "instance_ids", "interface_ids", "addresses", "request"),
-    *("response", "evidence_id", "line", "item"),
+    *("event_name", "event_time", "instance_ids", "addresses", "request", "response"),
+    *("evidence_id", "line", "item"),
 )
+_PLACEMENT = (("vpc_id", "vpcId"), ("subnet_id", "subnetId"), ("account_id", "ownerId"))
 
 
-def said(events: ibis.Table) -> list[Said]:
-    """What the successful calls among API events (load.cloudtrail.TABLE) say, oldest first."""
-    mine = events.filter(events.event_name.isin(list(READERS)), events.error_code.isnull())
-    ordered = mine.select(*_COLUMNS).order_by("event_time", "evidence_id", "line", "item")
-    return [one for event in ordered.to_pyarrow().to_pylist() for one in _of(event)]
+def read_events(api_events: ibis.Table) -> list[InterfaceEvent]:
+    """Read the changes that the successful calls (cloudtrail.TABLE) made, oldest first."""
+    e = api_events
+    calls = e.filter(e.event_name.isin(list(READERS)), e.error_code.isnull())
+    ordered = calls.select(*_COLUMNS).order_by("event_time", "evidence_id", "line", "item")
+    events: list[InterfaceEvent] = []
+    for row in ordered.to_pyarrow().to_pylist():
+        call = _Call(
+            row["event_name"],
+            row["event_time"],
+            Origin(row["evidence_id"], row["line"], row["item"]),
+            row["instance_ids"] or [],
+            row["addresses"] or [],
+            parse_json(row["request"]),
+            parse_json(row["response"]),
+        )
+        events += READERS[call.name](call)
+    return events
 
 
-def _of(event: Row) -> Iterator[Said]:
-    origin = {name: event[name] for name in ("evidence_id", "line", "item")}
-    parsed = {name: parse(event[name]) for name in ("request", "response")}
-    for one in READERS[event["event_name"]](event | parsed):
-        at = one.pop("at", None) or event["event_time"]
-        yield Said(at=at, origin=origin, **one)
-
-
-def _ran(event: Row) -> Iterator[Row]:
-    asked = {
+def _run_instances(call: _Call) -> Iterator[InterfaceEvent]:
+    requested_tags = {
         key: value
-        for each in items(pick(event["request"], "tagSpecificationSet"))
+        for each in items(pick(call.request, "tagSpecificationSet"))
         if text(pick(each, "resourceType")) == "instance"
-        for key, value in describe.tags(each).items()
+        for key, value in describe.read_tags(each).items()
     }
-    for instance in items(pick(event["response"], "instancesSet")):
+    for instance in items(pick(call.response, "instancesSet")):
         instance_id = text(pick(instance, "instanceId"))
         if instance_id is None:
             continue
-        own = address(pick(instance, "privateIpAddress"))
-        made = {
-            "what": "made",
-            "at": time(pick(instance, "launchTime")),
-            "instance_id": instance_id,
-            "tags": asked | describe.tags(instance),
-        }
-        place = {name: text(pick(instance, key)) for name, key in _PLACE}
-        inside = items(pick(instance, "networkInterfaceSet"))
-        named = [one for one in inside if text(pick(one, "networkInterfaceId"))]
-        for number, one in enumerate(named):
-            known = _known(one)
-            first = [own] if number == 0 else []
-            yield made | {
-                "interface_id": known["interface_id"],
-                "addresses": unique([*first, *known["addresses"]]),
-                "attachment_id": known["attachment_id"],
-                "known": place
-                | {name: value for name, value in known.items() if value is not None}
-                | {"ends_with_instance": flag(pick(one, "attachment", "deleteOnTermination"))},
-            }
-        if not named and own:
-            yield made | {"addresses": [own], "known": place}
+        launched = time(pick(instance, "launchTime")) or call.at
+        tags = requested_tags | describe.read_tags(instance)
+        own_address = address(pick(instance, "privateIpAddress"))
+        placement = {name: text(pick(instance, key)) for name, key in _PLACEMENT}
+        attached = items(pick(instance, "networkInterfaceSet"))
+        attached = [each for each in attached if text(pick(each, "networkInterfaceId"))]
+        for number, each in enumerate(attached):
+            row = _interface_row(each)
+            ends_with_instance = flag(pick(each, "attachment", "deleteOnTermination"))
+            yield InterfaceEvent(
+                "created",
+                launched,
+                call.origin,
+                row["interface_id"],
+                instance_id,
+                unique([own_address if number == 0 else None, *row["addresses"]]),
+                row["attachment_id"],
+                placement
+                | {name: value for name, value in row.items() if value is not None}
+                | {"ends_with_instance": ends_with_instance},
+                tags,
+            )
+        if not attached and own_address:
+            yield InterfaceEvent(
+                "created",
+                launched,
+                call.origin,
+                None,
+                instance_id,
+                [own_address],
+                details=placement,
+                tags=tags,
+            )
 
 
-_PLACE = (("vpc_id", "vpcId"), ("subnet_id", "subnetId"), ("account_id", "ownerId"))
+def _create_interface(call: _Call) -> Iterator[InterfaceEvent]:
+    interface = pick(call.response, "networkInterface")
+    if interface_id := text(pick(interface, "networkInterfaceId")):
+        row = _interface_row(interface)
+        yield InterfaceEvent(
+            "created",
+            call.at,
+            call.origin,
+            interface_id,
+            addresses=row["addresses"],
+            details=row,
+        )
 
 
-def _made(event: Row) -> Iterator[Row]:
-    one = pick(event["response"], "networkInterface")
-    if text(pick(one, "networkInterfaceId")):
-        known = _known(one)
-        yield {
-            "what": "made",
-            "interface_id": known["interface_id"],
-            "addresses": known["addresses"],
-            "known": known,
-        }
+def _attach_interface(call: _Call) -> Iterator[InterfaceEvent]:
+    interface_id = text(pick(call.request, "networkInterfaceId"))
+    instance_id = text(pick(call.request, "instanceId"))
+    if interface_id and instance_id:
+        yield InterfaceEvent(
+            "attached",
+            call.at,
+            call.origin,
+            interface_id,
+            instance_id,
+            attachment_id=text(pick(call.response, "attachmentId")),
+            # An interface attached to a running instance outlives it, unless that is changed.
+            details={"ends_with_instance": False},
+        )
 
 
-def _attached(event: Row) -> Iterator[Row]:
-    interface = text(pick(event["request"], "networkInterfaceId"))
-    instance = text(pick(event["request"], "instanceId"))
-    if interface and instance:
-        yield {
-            "what": "attached",
-            "interface_id": interface,
-            "instance_id": instance,
-            "attachment_id": text(pick(event["response"], "attachmentId")),
-            # One that is attached to a running instance outlives it, unless that is changed.
-            "known": {"ends_with_instance": False},
-        }
+def _detach_interface(call: _Call) -> Iterator[InterfaceEvent]:
+    if attachment_id := text(pick(call.request, "attachmentId")):
+        yield InterfaceEvent("detached", call.at, call.origin, attachment_id=attachment_id)
 
 
-def _detached(event: Row) -> Iterator[Row]:
-    if found := text(pick(event["request"], "attachmentId")):
-        yield {"what": "detached", "attachment_id": found}
+def _delete_interface(call: _Call) -> Iterator[InterfaceEvent]:
+    if interface_id := text(pick(call.request, "networkInterfaceId")):
+        yield InterfaceEvent("deleted", call.at, call.origin, interface_id)
 
 
-def _deleted(event: Row) -> Iterator[Row]:
-    if found := text(pick(event["request"], "networkInterfaceId")):
-        yield {"what": "deleted", "interface_id": found}
+def _change_addresses(call: _Call) -> Iterator[InterfaceEvent]:
+    interface_id = text(pick(call.request, "networkInterfaceId"))
+    if interface_id and call.addresses:
+        kind: EventKind = "unassigned" if call.name.startswith("Un") else "assigned"
+        yield InterfaceEvent(kind, call.at, call.origin, interface_id, addresses=call.addresses)
 
 
-def _given(event: Row) -> Iterator[Row]:
-    if (found := text(pick(event["request"], "networkInterfaceId"))) and event["addresses"]:
-        taken = event["event_name"].startswith("Un")
-        yield {
-            "what": "taken" if taken else "given",
-            "interface_id": found,
-            "addresses": event["addresses"],
-        }
+def _terminate_instances(call: _Call) -> Iterator[InterfaceEvent]:
+    for instance_id in call.instance_ids:
+        yield InterfaceEvent("terminated", call.at, call.origin, instance_id=instance_id)
 
 
-def _ended(event: Row) -> Iterator[Row]:
-    for instance in event["instance_ids"] or ():
-        yield {"what": "ended", "instance_id": instance}
+def _create_tags(call: _Call) -> Iterator[InterfaceEvent]:
+    tags = describe.read_tags({"tagSet": pick(call.request, "tagSet")})
+    for resource in items(pick(call.request, "resourcesSet")):
+        if resource_id := text(pick(resource, "resourceId")):
+            yield InterfaceEvent("tagged", call.at, call.origin, resource_id, tags=tags)
 
 
-def _tagged(event: Row) -> Iterator[Row]:
-    tags = describe.tags({"tagSet": pick(event["request"], "tagSet")})
-    for each in items(pick(event["request"], "resourcesSet")):
-        if found := text(pick(each, "resourceId")):
-            yield {"what": "tagged", "interface_id": found, "tags": tags}
-
-
-READERS = {
-    "RunInstances": _ran,
-    "CreateNetworkInterface": _made,
-    "AttachNetworkInterface": _attached,
-    "DetachNetworkInterface": _detached,
-    "DeleteNetworkInterface": _deleted,
-    "AssignPrivateIpAddresses": _given,
-    "AssignIpv6Addresses": _given,
-    "UnassignPrivateIpAddresses": _given,
-    "UnassignIpv6Addresses": _given,
-    "TerminateInstances": _ended,
-    "CreateTags": _tagged,
+READERS: dict[str, Callable[[_Call], Iterator[InterfaceEvent]]] = {
+    "RunInstances": _run_instances,
+    "CreateNetworkInterface": _create_interface,
+    "AttachNetworkInterface": _attach_interface,
+    "DetachNetworkInterface": _detach_interface,
+    "DeleteNetworkInterface": _delete_interface,
+    "AssignPrivateIpAddresses": _change_addresses,
+    "AssignIpv6Addresses": _change_addresses,
+    "UnassignPrivateIpAddresses": _change_addresses,
+    "UnassignIpv6Addresses": _change_addresses,
+    "TerminateInstances": _terminate_instances,
+    "CreateTags": _create_tags,
 }
 
 
-def _known(one: object) -> Row:
-    """An interface in a call's answer as a row of load.inventory.TABLE."""
-    record = dict(one) if isinstance(one, dict) else {}
-    record["privateIpAddresses"] = pick(one, "privateIpAddressesSet")
-    record["ipv6Addresses"] = pick(one, "ipv6AddressesSet")
+def _interface_row(interface: object) -> dict[str, Any]:
+    """An interface in a call's response as a row of interfaces.TABLE."""
+    record = dict(interface) if isinstance(interface, dict) else {}
+    record["privateIpAddresses"] = pick(interface, "privateIpAddressesSet")
+    record["ipv6Addresses"] = pick(interface, "ipv6AddressesSet")
     return interfaces.to_row(record)

@@ -1,187 +1,227 @@
-"""The life of one interface: made, attached to instances in turn, given addresses, deleted."""
+"""The history of one network interface: creation, attachments, addresses, deletion."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-Row = dict[str, Any]
-Piece = tuple[datetime | None, datetime | None, str | None]  # from, until, instance
+from flowbench.enrich.assignment_sequence import EARLIEST, Assignment
+from flowbench.enrich.interface_events import Origin
 
-BEFORE = datetime.min.replace(tzinfo=UTC)  # sorts what has no time before all that has
-FILLED = (
+DETAILS = (
     *("interface_type", "description", "service", "vpc_id", "subnet_id", "account_id", "name"),
     *("tags", "public_addresses", "ends_with_instance"),
 )
 
-_BLUR = timedelta(seconds=120)  # windows begin up to a minute before what they hold
+Age = tuple[datetime, str, int]  # time of a statement, then evidence id and item
+_DATA_SOURCES = ("inventory", "cloudtrail", "logs")  # the most reliable first
+_TOLERANCE = timedelta(seconds=120)  # windows start up to a minute before their packets
+
+
+class Attachment(NamedTuple):
+    """A period with an instance (None: with no instance); an open end is None."""
+
+    start: datetime | None
+    end: datetime | None
+    instance_id: str | None
+
+
+class Sighting(NamedTuple):
+    """A statement that an instance has the interface."""
+
+    attached_at: datetime | None  # when it was attached, where that is stated
+    seen_at: datetime | None  # when it had the interface
+    instance_id: str
 
 
 @dataclass
 class Interface:
-    """All that is said of one interface."""
+    """All statements of the evidence about one interface."""
 
     id: str | None
-    details: list[tuple[Any, Row]] = field(default_factory=list)  # age, columns FILLED
-    addresses: dict[str, list[datetime | None]] = field(default_factory=dict)  # from, until
-    on: list[tuple[datetime | None, datetime | None, str]] = field(default_factory=list)
-    off: list[tuple[datetime, str | None]] = field(default_factory=list)
-    born: datetime | None = None
-    died: datetime | None = None
-    first_seen: datetime | None = None  # its first sign of life
+    details: list[tuple[Age, Mapping[str, object]]] = field(default_factory=list)
+    addresses: dict[str, list[datetime | None]] = field(default_factory=dict)  # start, end
+    attached: list[Sighting] = field(default_factory=list)
+    detached: list[datetime] = field(default_factory=list)
+    created_at: datetime | None = None
+    deleted_at: datetime | None = None
+    first_seen: datetime | None = None  # the first moment at which it is known to exist
     last_seen: datetime | None = None
-    answers: set[str] = field(default_factory=set)  # undated answers that list it
-    listed: datetime | None = None  # the earliest moment at which one of them can have been given
-    told: dict[tuple[str, str | None], Row] = field(default_factory=dict)  # by whom, instance
+    undated: set[str] = field(default_factory=set)  # evidence ids of undated inventories with it
+    listed_at: datetime | None = None  # the earliest time at which one of them can be recorded
+    # By data source and instance, where the statement is from.
+    origins: dict[tuple[str, str | None], Origin] = field(default_factory=dict)
 
-    def holds(self, address: str, since: datetime | None, until: datetime | None = None) -> None:
-        """It holds an address: since when is known, or (None) that it did at some time."""
-        span = self.addresses.setdefault(address, [since, until])
-        if span[0] is not None and since is not None:
-            span[0] = min(span[0], since)
+    def add_address(self, address: str, start: datetime | None) -> None:
+        """Add an address from a time on, or (None) at some unknown time."""
+        period = self.addresses.setdefault(address, [start, None])
+        if period[0] is not None and start is not None:
+            period[0] = min(period[0], start)
 
-    def alive(self, at: datetime | None, until: datetime | None = None) -> None:
-        """There is a sign of life."""
+    def add_sign(self, at: datetime | None, until: datetime | None = None) -> None:
+        """Note that the interface existed at a time."""
         if at is not None:
             self.first_seen = min(at, self.first_seen or at)
             self.last_seen = max(until or at, self.last_seen or at)
 
-    def attachments(self, known: Known) -> list[Piece]:
-        """Its attachments in order; the first one's start is None where nothing tells."""
-        dated: dict[str, datetime] = {}
-        for at, _sign, instance in self.on:
-            if at is not None:
-                dated[instance] = min(at, dated.get(instance, at))
-        instances = self.instances()
-        steps: list[tuple[datetime, bool, datetime | None, str | None]] = []
-        exact: set[tuple[datetime | None, str]] = set()
-        for at, sign, instance in self.on:
-            begun = dated.get(instance)
-            if at is None and begun and (sign is None or sign >= begun - _BLUR):
-                continue
-            when = at or (sign if len(instances) > 1 else None)
-            steps.append((when or BEFORE, True, when, instance))
-            exact.add((at, instance))
-        steps += [(at, False, at, instance) for at, instance in self.off]
-        ends = [(known.ended[one], one) for one in instances if one in known.ended]
-        steps += [(at, False, at, instance) for at, instance in ends]
-        found: list[Piece] = []
-        for _, on, at, whom in sorted(steps, key=lambda step: (*step[:2], step[3] or "")):
-            begun, until, attached = found[-1] if found else (None, BEFORE, None)
-            open_one = until is None
-            if open_one and (attached != whom if on else whom in (None, attached)):
-                found[-1] = (begun, at, attached)
-            if on and not (open_one and attached == whom):
-                found.append((at, None, whom))
-        if found and (found[0][0], found[0][2]) not in exact:
-            found[0] = (None, *found[0][1:])  # seen then, and who knows since when it was so
-        return found
-
-    def pieces(self, known: Known) -> list[Piece]:
-        """Its life in pieces, with those in which it had no instance."""
-        attached = self.attachments(known)
-        if not attached:
-            return [(self.born, self.died, None)]
-        died = self.died
-        until, instance = attached[-1][1:]
-        ends_too = self.merged()["ends_with_instance"] is not False
-        if until and ends_too and instance and until == known.ended.get(instance):
-            died = min(died or until, until)
-        first, *others = attached
-        if first[0] is None:
-            first = (self.born, *first[1:])
-        found: list[Piece] = []
-        if self.born and first[0] and self.born + _BLUR < first[0]:
-            found.append((self.born, first[0], None))
-        for piece, onward in zip([first, *others], [*others, (died, None, None)], strict=True):
-            found.append(piece)
-            free = piece[1]
-            if free is not None and (onward[0] is None or onward[0] > free):
-                found.append((free, onward[0], None))
-        if died is None:
-            return found
-        return [
-            (begun, min(until or died, died), instance)
-            for begun, until, instance in found
-            if begun is None or begun < died
-        ]
-
-    def merged(self) -> Row:
-        """What is known of it: the newest word on each thing."""
-        found: Row = dict.fromkeys(FILLED)
-        for _age, row in sorted(self.details, key=lambda pair: pair[0]):
-            found |= {name: row[name] for name in FILLED if row.get(name) not in (None, [])}
-        return found
-
-    def rows(self, known: Known) -> list[Row]:
-        """Its rows of TABLE, not yet compared with those of others."""
-        about = self.merged()
-        own = dict(about["tags"] or ())
-        found = []
-        for begun, until, instance in self.pieces(known):
-            tags = known.tags.get(instance or "", {}) | own | known.tags.get(self.id or "", {})
-            service = about["service"]
-            if service == "ec2" or instance:
-                service = "ec2" if instance else None
-            told = next(
-                (
-                    (who, row)
-                    for who in ("inventory", "cloudtrail", "logs")
-                    for at in ((instance,) if instance else (instance, *self.instances()))
-                    if (row := self.told.get((who, at))) is not None
-                ),
-                ("logs", {}),
-            )
-            for address, (since, taken) in self.addresses.items():
-                start = max((t for t in (begun, since) if t), default=None)
-                end = min((t for t in (until, taken) if t), default=None)
-                if start and end and start >= end:
-                    continue
-                found.append(
-                    {
-                        "address": address,
-                        "interface_id": self.id,
-                        "instance_id": instance,
-                        "service": service,
-                        "name": about["name"] or tags.get("Name") or None,
-                        "tags": list(tags.items()),
-                        **{name: about[name] for name in ("vpc_id", "subnet_id", "account_id")},
-                        "public_addresses": about["public_addresses"] or [],
-                        "valid_from": start,
-                        "valid_until": end,
-                        "known_from": told[0],
-                        **{name: told[1].get(name) for name in ("evidence_id", "line", "item")},
-                        "_sign": start or min(filter(None, (self.first_seen, end)), default=None),
-                        "_interface": self.id or instance,
-                        "_last": self.last_seen,
-                        "_listed": self.listed,
-                        "_answers": self.answers,
-                    }
-                )
-        return found
+    def delete(self, at: datetime) -> None:
+        """Note a deletion; of several the first counts."""
+        self.deleted_at = min(at, self.deleted_at or at)
 
     def instances(self) -> list[str]:
-        """The instances it was ever attached to."""
-        return sorted({instance for _at, _sign, instance in self.on})
+        """The instances that it was ever attached to."""
+        return sorted({sighting.instance_id for sighting in self.attached})
+
+    def merged_details(self) -> dict[str, Any]:
+        """The newest value of each detail (DETAILS)."""
+        merged: dict[str, Any] = dict.fromkeys(DETAILS)
+        for _age, details in sorted(self.details, key=lambda pair: pair[0]):
+            merged |= {n: details[n] for n in DETAILS if details.get(n) not in (None, [])}
+        return merged
+
+    def attachments(self, history: History) -> list[Attachment]:
+        """Its attachments in order; the start of the first is None where it is unknown."""
+        steps, stated = self._steps(history)
+        found: list[Attachment] = []
+        for _, is_start, at, instance in steps:
+            last = found[-1] if found else Attachment(None, EARLIEST, None)
+            is_open = last.end is None
+            is_same = last.instance_id == instance
+            if is_open and (not is_same if is_start else instance is None or is_same):
+                found[-1] = last._replace(end=at)
+            if is_start and not (is_open and is_same):
+                found.append(Attachment(at, None, instance))
+        if found and (found[0].start, found[0].instance_id) not in stated:
+            found[0] = found[0]._replace(start=None)  # attached then, but since an unknown time
+        return found
+
+    def _steps(
+        self, history: History
+    ) -> tuple[
+        list[tuple[datetime, bool, datetime | None, str | None]],
+        set[tuple[datetime | None, str]],
+    ]:
+        """Attachments and detachments in order, and which attachments have a stated time.
+
+        A step is (time to sort by, whether it attaches, time if known, instance if known).
+        """
+        first_attached: dict[str, datetime] = {}
+        for attached_at, _seen_at, instance in self.attached:
+            if attached_at is not None:
+                first_attached[instance] = min(
+                    attached_at, first_attached.get(instance, attached_at)
+                )
+        instances = self.instances()
+        steps: list[tuple[datetime, bool, datetime | None, str | None]] = []
+        stated: set[tuple[datetime | None, str]] = set()
+        for attached_at, seen_at, instance in self.attached:
+            start = first_attached.get(instance)
+            if attached_at is None and start and (not seen_at or seen_at >= start - _TOLERANCE):
+                continue
+            when = attached_at or (seen_at if len(instances) > 1 else None)
+            steps.append((when or EARLIEST, True, when, instance))
+            stated.add((attached_at, instance))
+        steps += [(at, False, at, None) for at in self.detached]
+        ends = [(history.terminated[i], i) for i in instances if i in history.terminated]
+        steps += [(at, False, at, instance) for at, instance in ends]
+        return sorted(steps, key=lambda step: (*step[:2], step[3] or "")), stated
+
+    def periods(self, history: History) -> list[Attachment]:
+        """Its whole existence as attachments, with the periods in which it had no instance."""
+        attachments = self.attachments(history)
+        if not attachments:
+            return [Attachment(self.created_at, self.deleted_at, None)]
+        deleted_at = self.deleted_at
+        _start, end, instance = attachments[-1]
+        ends_with_instance = self.merged_details()["ends_with_instance"] is not False
+        if end and ends_with_instance and instance and end == history.terminated.get(instance):
+            deleted_at = min(deleted_at or end, end)
+        first, *others = attachments
+        if first.start is None:
+            first = first._replace(start=self.created_at)
+        found: list[Attachment] = []
+        if self.created_at and first.start and self.created_at + _TOLERANCE < first.start:
+            found.append(Attachment(self.created_at, first.start, None))
+        following = [*(other.start for other in others), deleted_at]
+        for attachment, next_start in zip([first, *others], following, strict=True):
+            found.append(attachment)
+            end = attachment.end
+            if end is not None and (next_start is None or next_start > end):
+                found.append(Attachment(end, next_start, None))
+        if deleted_at is None:
+            return found
+        return [
+            period._replace(end=min(period.end or deleted_at, deleted_at))
+            for period in found
+            if period.start is None or period.start < deleted_at
+        ]
+
+    def assignments(self, history: History) -> Iterator[Assignment]:
+        """Its assignments, not yet compared with those of other interfaces."""
+        details = self.merged_details()
+        own_tags = dict(details["tags"] or ())
+        for period in self.periods(history):
+            instance = period.instance_id
+            tags = history.tags.get(instance or "", {}) | own_tags
+            tags |= history.tags.get(self.id or "", {})
+            service = details["service"]
+            if service == "ec2" or instance:
+                service = "ec2" if instance else None
+            data_source, origin = self._origin(instance)
+            for address, (assigned_at, unassigned_at) in self.addresses.items():
+                start = max((t for t in (period.start, assigned_at) if t), default=None)
+                end = min((t for t in (period.end, unassigned_at) if t), default=None)
+                if start and end and start >= end:
+                    continue
+                yield Assignment(
+                    address=address,
+                    interface_id=self.id,
+                    instance_id=instance,
+                    service=service,
+                    name=details["name"] or tags.get("Name") or None,
+                    tags=list(tags.items()),
+                    vpc_id=details["vpc_id"],
+                    subnet_id=details["subnet_id"],
+                    account_id=details["account_id"],
+                    public_addresses=details["public_addresses"] or [],
+                    valid_from=start,
+                    valid_until=end,
+                    known_from=data_source,
+                    origin=origin,
+                    first_sign=start or min(filter(None, (self.first_seen, end)), default=None),
+                    last_seen=self.last_seen,
+                    undated=self.undated,
+                    listed_at=self.listed_at,
+                )
+
+    def _origin(self, instance: str | None) -> tuple[str, Origin]:
+        """The most reliable data source for an attachment, and the place in it."""
+        instances = (instance,) if instance else (None, *self.instances())
+        for data_source in _DATA_SOURCES:
+            for each in instances:
+                if (origin := self.origins.get((data_source, each))) is not None:
+                    return data_source, origin
+        return "logs", Origin()
 
 
-class Known:
+class History:
     """All interfaces, and what is known of instances."""
 
     def __init__(self) -> None:
         self.interfaces: dict[tuple[str, str], Interface] = {}
         self.by_attachment: dict[str, Interface] = {}
-        self.ended: dict[str, datetime] = {}
-        self.tags: dict[str, dict[str, str]] = {}  # of instances, and what CreateTags adds
+        self.terminated: dict[str, datetime] = {}  # by instance
+        self.tags: dict[str, dict[str, str]] = {}  # of instances, and those that CreateTags adds
 
     def interface(self, interface_id: str | None, instance_id: str | None = None) -> Interface:
-        """The interface; one whose id the evidence lacks goes by its instance."""
+        """The interface; one without an id in the evidence is known by its instance."""
         key = ("eni", interface_id) if interface_id else ("i", instance_id or "")
         if key not in self.interfaces:
             self.interfaces[key] = Interface(interface_id)
         return self.interfaces[key]
 
-    def end(self, instance: str, at: datetime) -> None:
-        """An instance ended, the first word on it counts: terminating twice ends it once."""
-        self.ended[instance] = min(at, self.ended.get(instance, at))
+    def terminate(self, instance_id: str, at: datetime) -> None:
+        """Note the termination of an instance; of several calls the first counts."""
+        self.terminated[instance_id] = min(at, self.terminated.get(instance_id, at))

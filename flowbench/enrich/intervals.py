@@ -1,6 +1,8 @@
-"""Which range of addresses an address lies in, for a million addresses at once.
+"""The index of networks: which networks or address ranges contain which addresses.
 
-Addresses become keys of 16 bytes, IPv4 as ::ffff:a.b.c.d, which sort as the addresses do.
+Made for a million addresses and a million networks at once. Addresses become keys of 16 bytes,
+IPv4 as ::ffff:a.b.c.d, which sort as the addresses do; two binary searches then give the addresses
+in a range. ``NetworkIndex`` answers with the narrowest range, ``find_all`` with every one.
 """
 
 from __future__ import annotations
@@ -9,60 +11,125 @@ import heapq
 import itertools
 import socket
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_IPV4 = b"\0" * 10 + b"\xff\xff"
+_IPV4_PREFIX = b"\0" * 10 + b"\xff\xff"
 _KEY = "S16"
-_NEVER = b"\xff" * 16  # no range holds it: the last address of all is multicast
+NO_ADDRESS = b"\xff" * 16  # the key of a text that is no address; no host has it: it is multicast
+_CHUNK = 100_000  # texts that are Python objects at a time: what bounds the memory
 
 
-def keys(addresses: Iterable[str]) -> np.ndarray:
-    """Addresses as keys; what is no address gets one that lies in no range."""
-    return np.array([_key(text) for text in addresses], dtype=_KEY)
+def address_keys(addresses: Iterable[str] | pa.ChunkedArray) -> np.ndarray:
+    """Convert addresses to keys; a text that is no address gets NO_ADDRESS."""
+    chunks: Iterable[Iterable[str]] = [addresses]
+    if isinstance(addresses, pa.ChunkedArray):
+        starts = range(0, len(addresses), _CHUNK)
+        chunks = (addresses.slice(start, _CHUNK).to_pylist() for start in starts)
+    packed = b"".join([b"".join(map(_key, chunk)) for chunk in chunks])
+    return np.frombuffer(packed, dtype=_KEY)
 
 
-class Ranges:
-    """Ranges of addresses, given by their first and last ones (inclusive), in any order.
+def network_bounds(networks: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First key, last key and prefix length of each address or network in CIDR form.
+
+    Networks must have no host bits set. What is neither address nor network is NO_ADDRESS.
+    """
+    parts = pc.split_pattern(networks, "/").combine_chunks()
+    first = address_keys(pa.chunked_array([pc.list_element(parts, 0)]))
+    is_ipv6 = is_ipv6_text(networks)
+    lengths = np.where(is_ipv6, 128, 32)
+    has_length = pc.greater(pc.list_value_length(parts), 1)
+    if pc.any(has_length).as_py():
+        given = pc.list_element(parts.filter(has_length), 1).cast(pa.int64())
+        lengths[np.flatnonzero(has_length.to_numpy(zero_copy_only=False))] = given.to_numpy()
+    hosts = _HOST_MASKS[np.where(is_ipv6, lengths, lengths + 96)]
+    last = first.view(np.uint8).reshape(-1, 16) | hosts
+    return first, np.ascontiguousarray(last).reshape(-1).view(_KEY), lengths
+
+
+def is_ipv6_text(addresses: pa.ChunkedArray) -> np.ndarray:
+    """Whether each text would be an IPv6 address or network, not an IPv4 one."""
+    return np.asarray(pc.match_substring(addresses, ":"), dtype=bool)
+
+
+def find_all(
+    addresses: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find every (address, range) pair in which the range contains the address.
+
+    Args:
+        addresses: Keys, in any order.
+        first: The first key of each range, in any order.
+        last: The last key of each range, inclusive.
+
+    Returns:
+        The positions of the address and of the range, ordered by range, then by address.
+    """
+    order = np.argsort(addresses, kind="stable")
+    ordered = addresses[order]
+    start = np.searchsorted(ordered, first, "left")
+    counts = np.searchsorted(ordered, last, "right") - start
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    ranges = np.repeat(np.arange(len(first)), counts)
+    return order[start[ranges] + within], ranges
+
+
+class NetworkIndex:
+    """Address ranges, given by first and last address (inclusive), in any order.
 
     Where ranges overlap the narrowest counts; of equal ones the first given.
     """
 
     def __init__(self, first: Sequence[str], last: Sequence[str]) -> None:
-        starts, ends = keys(first), keys(last)
+        starts, ends = address_keys(first), address_keys(last)
         order = np.argsort(starts, kind="stable")
         self._starts, self._ends, self._rows = starts[order], ends[order], order
         if (self._starts[1:] <= self._ends[:-1]).any():
-            self._starts, self._ends, self._rows = _flat(self._starts, self._ends, order)
+            self._starts, self._ends, self._rows = _split(self._starts, self._ends, order)
 
-    def find(self, wanted: np.ndarray) -> np.ndarray:
-        """For each key (see ``keys``) which of the ranges, by its place when given; -1 for none."""
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """The position of the range that contains each key, as it was given; -1 for none."""
         if not len(self._starts):
-            return np.full(len(wanted), -1)
-        at = np.searchsorted(self._starts, wanted, "right") - 1
-        within = (at >= 0) & (wanted <= self._ends[at])
-        return np.where(within, self._rows[at], -1)
+            return np.full(len(keys), -1)
+        at = np.searchsorted(self._starts, keys, "right") - 1
+        is_within = (at >= 0) & (keys <= self._ends[at])
+        return np.where(is_within, self._rows[at], -1)
 
 
 def _key(text: str) -> bytes:
     try:
-        if ":" in text:
-            return socket.inet_pton(socket.AF_INET6, text)
-        return _IPV4 + socket.inet_pton(socket.AF_INET, text)
+        return _pack_ipv6(text) if ":" in text else _IPV4_PREFIX + _pack_ipv4(text)
     except (OSError, ValueError):
-        return _NEVER
+        return NO_ADDRESS
 
 
-def _flat(
+_pack_ipv4 = partial(socket.inet_pton, socket.AF_INET)
+_pack_ipv6 = partial(socket.inet_pton, socket.AF_INET6)
+
+
+def _host_masks() -> np.ndarray:
+    """For each prefix length from 0 to 128 the mask of the host bits, as rows of 16 bytes."""
+    masks = [((1 << (128 - length)) - 1).to_bytes(16, "big") for length in range(129)]
+    return np.frombuffer(b"".join(masks), dtype=np.uint8).reshape(-1, 16)
+
+
+_HOST_MASKS = _host_masks()
+
+
+def _split(
     starts: np.ndarray, ends: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Overlapping ranges, sorted by start, as ranges that do not overlap."""
+    """Split overlapping ranges, sorted by start, into ranges that do not overlap."""
     firsts, lasts = _numbers(starts), _numbers(ends)
     edges = sorted({*firsts, *(last + 1 for last in lasts)})
-    flat: list[tuple[int, int, int]] = []
+    pieces: list[tuple[int, int, int]] = []
     covering: list[tuple[int, int, int]] = []  # (width, row, last), the narrowest on top
     following = 0
-    for edge, beyond in itertools.pairwise(edges):
+    for edge, next_edge in itertools.pairwise(edges):
         while following < len(firsts) and firsts[following] == edge:
             last = lasts[following]
             heapq.heappush(covering, (last - edge, int(rows[following]), last))
@@ -70,11 +137,11 @@ def _flat(
         while covering and covering[0][2] < edge:
             heapq.heappop(covering)
         if covering:
-            flat.append((edge, beyond - 1, covering[0][1]))
+            pieces.append((edge, next_edge - 1, covering[0][1]))
     return (
-        _packed(first for first, _, _ in flat),
-        _packed(last for _, last, _ in flat),
-        np.array([row for _, _, row in flat]),
+        _packed(first for first, _, _ in pieces),
+        _packed(last for _, last, _ in pieces),
+        np.array([row for _, _, row in pieces]),
     )
 
 

@@ -1,9 +1,9 @@
-"""What is usually spoken on a port: a name as the field says it; which ports guard what matters.
+"""Names of the services that usually listen on a port, and the ports of sensitive services.
 
-A short table of its own: what /etc/services has differs from system to system and is missing on
-many, and the same evidence must give the same words everywhere. Names are IANA's, in the words that
-analysts use where those differ (rdp, not ms-wbt-server). A name is where a service usually is, no
-proof of what was spoken: anything listens anywhere.
+The table is part of the package because /etc/services differs between systems and is missing on
+many, and the same evidence must give the same names everywhere. Names are IANA's, or the ones that
+analysts use where those differ (rdp, not ms-wbt-server). A port only suggests a service: any
+program can listen on any port.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ _ONLY_UDP = """
 67 dhcp-server, 68 dhcp-client, 69 tftp, 137 netbios-ns, 138 netbios-dgm, 520 rip, 1701 l2tp,
 1900 ssdp, 3544 teredo, 4500 ipsec-nat, 4789 vxlan, 5683 coap, 6081 geneve, 11211 memcached
 """
-# TCP ports of the AWS data services, the defaults that each one's user guide has; users may choose
-# others. In order: databases of RDS and Aurora (SQL Server, Oracle, MySQL, PostgreSQL, Db2), file
+# Default TCP ports of AWS data services, from the user guide of each; users can choose others. In
+# order: databases of RDS and Aurora (SQL Server, Oracle, MySQL, PostgreSQL, Db2), file
 # systems (EFS, FSx for Lustre, Windows and ONTAP), Redshift, ElastiCache and MemoryDB, DocumentDB,
-# Neptune, DAX, Keyspaces, MSK, Amazon MQ, IoT Core; OpenSearch where one runs it oneself.
-DATA = frozenset(
+# Neptune, DAX, Keyspaces, MSK, Amazon MQ, IoT Core; self-managed OpenSearch.
+DATA_PORTS = frozenset(
     {1433, 1521, 3306, 5432, 50000, 445, 988, 2049, 5985, 5439, 6379, 6380, 11211, 27017}
     | {8182, 8111, 9111, 9142, 9092, 9094, 9096, 9098, 9194, 9196, 9198, 5671, 61617, 8883, 9200}
 )
-# TCP ports on which machines are administered, by people and by programs.
-ADMIN = frozenset({22, 23, 135, 139, 445, 3389, 5900, 5985, 5986})
+# TCP ports of remote administration, by people and by programs.
+ADMIN_PORTS = frozenset({22, 23, 135, 139, 445, 3389, 5900, 5985, 5986})
 
 
 @cache
@@ -69,13 +69,13 @@ def _names() -> dict[tuple[int, int], str]:
     return found
 
 
-def name(port: int, protocol: int | None) -> str | None:
-    """What is usually spoken on a port of TCP (6) or UDP (17), None when nothing is usual."""
+def service_name(port: int, protocol: int | None) -> str | None:
+    """Name the usual service of a TCP (6) or UDP (17) port; None if there is none."""
     return _names().get((port, protocol)) if protocol is not None else None
 
 
 def label(port: int, protocol: int | None) -> str:
-    """'443/tcp (https)', or the protocol alone where there are no ports."""
+    """Format port, protocol and usual service: '443/tcp (https)', 'icmp' without ports."""
     word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
-    usual = name(port, protocol)
+    usual = service_name(port, protocol)
     return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word

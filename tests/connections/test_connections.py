@@ -38,11 +38,11 @@ def test_a_connection_in_full(tmp_path) -> None:
         "packets_in": 15,
         "records": 6,
         "rejected": False,
-        "refused_records": 0,
+        "rejected_records": 0,
         "answered": True,
         "direction": "outbound",
         "intermediate": False,
-        "decided_by": "flags",
+        "initiator_rule": "flags",
     }
     assert row["first_seen"].timestamp() == T0
     assert row["last_seen"].timestamp() == T0 + 179
@@ -231,7 +231,7 @@ def opened(tmp_path_factory) -> dict[str, tuple[str, str]]:
     found = rows(tmp_path_factory.mktemp("opened"), records)
     assert len(found) == len(OPENED)
     ours = [min(row["initiator"], row["responder"]) for row in found]
-    told = [(row["initiator"], row["decided_by"]) for row in found]
+    told = [(row["initiator"], row["initiator_rule"]) for row in found]
     return dict(zip(ours, told, strict=True))
 
 
@@ -275,7 +275,7 @@ def test_pairs_sum_up(tmp_path) -> None:
     records = [r for n in range(5) for r in talk(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)]
     case = make_case(tmp_path, [*records, refused(A, OUT, 443, T0 + 400, source_port=50_000)])
     (row,) = case.connection_summaries.to_pyarrow().to_pylist()
-    assert list(row) == connections.PAIRS.columns
+    assert list(row) == connections.SUMMARIES.columns
     assert (row["connections"], row["answered"], row["rejected"]) == (6, 5, 1)
     assert (row["bytes_out"], row["bytes_in"]) == (5 * 800 + 60, 15_000)
     assert row["last_seen"].timestamp() == T0 + 360 + 59

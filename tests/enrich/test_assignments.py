@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from flowbench.case import Case
 from flowbench.enrich import assignments, interface_events
-from flowbench.enrich.interface_events import Said
-from flowbench.enrich.interface_history import BEFORE
-from flowbench.enrich.inventory import holder
+from flowbench.enrich.assignment_sequence import EARLIEST
+from flowbench.enrich.interface_events import InterfaceEvent, Origin
+from flowbench.enrich.inventory import assignment_at
 from flowbench.loaders.aws import instances
 from flowbench.loaders.aws import interfaces as network_interfaces
 from flowbench.schema import Table
@@ -344,11 +344,11 @@ def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> No
     said, listed = [], []
     for at, what, who in steps:
         time, names = datetime.fromtimestamp(T0 + at * HOUR, UTC), (f"eni-{who}", f"i-{who}")
-        origin = {"evidence_id": "s", "line": 1, "item": at}
+        origin = Origin("s", 1, at)
         if what == "run":
-            said.append(Said("made", time, origin, *names, addresses=[A]))
+            said.append(InterfaceEvent("created", time, origin, *names, addresses=[A]))
         elif what == "end":
-            said.append(Said("ended", time, origin, instance_id=names[1]))
+            said.append(InterfaceEvent("terminated", time, origin, instance_id=names[1]))
         else:
             listed.append(
                 network_interfaces.to_row(stood(names[0], A, instance=names[1]))
@@ -356,14 +356,14 @@ def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> No
             )
     said.sort(key=lambda one: one.at)
     nothing = Table.of("seen", *((name, "string", "") for name in SEEN)).rows([])
-    rows = assignments.holders(
+    rows = assignments.build_assignments(
         ibis.memtable(network_interfaces.TABLE.rows(listed)),
         ibis.memtable(instances.TABLE.rows([])),
         said,
         ibis.memtable(nothing),
     ).to_pylist()
     end = datetime.fromtimestamp(T0 + 10**7, UTC)
-    spans = [(row["valid_from"] or BEFORE, row["valid_until"] or end) for row in rows]
+    spans = [(row["valid_from"] or EARLIEST, row["valid_until"] or end) for row in rows]
     assert all(begun < until for begun, until in spans)
     assert all(one[1] <= two[0] for one, two in itertools.pairwise(spans))
     assert bool(rows) == any(what != "end" for _, what, _ in steps)
@@ -397,8 +397,8 @@ def row(since: int | None, until: int | None) -> dict[str, Any]:
 )
 def test_who_held_it_at_a_time(spans: list[Any], at: int | None, expected: Any) -> None:
     time = None if at is None else datetime.fromtimestamp(T0 + at, UTC)
-    assert holder([row(*span) for span in spans], time)["is"] == expected
+    assert assignment_at([row(*span) for span in spans], time)["is"] == expected
 
 
 def test_nobody_held_it() -> None:
-    assert holder([], None) is None
+    assert assignment_at([], None) is None

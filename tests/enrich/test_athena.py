@@ -20,7 +20,7 @@ def listed(*rows: dict[str, Any]) -> pa.Table:
 
 
 def test_it_parses_and_asks_for_every_address() -> None:
-    text = athena.sql(
+    text = athena.build_query(
         listed(
             {"indicator": "203.0.113.7", "port": 443},
             {"indicator": "203.0.113.7", "port": 443, "feed": "another"},
@@ -47,18 +47,18 @@ def test_it_parses_and_asks_for_every_address() -> None:
 
 @pytest.mark.parametrize("table", ["", "a b", "a;b", 'a"b', "a.b.c.d", "a'--", "1a"])
 def test_a_table_by_no_name(table: str) -> None:
-    with pytest.raises(InputError, match="no name of a table"):
-        athena.sql(listed({"indicator": "203.0.113.7"}), table)
+    with pytest.raises(InputError, match="not a table name"):
+        athena.build_query(listed({"indicator": "203.0.113.7"}), table)
 
 
 def test_nothing_but_what_is_an_address_gets_in() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
-        athena.sql(listed({"indicator": "x') OR 1=1 --"}), "t")
+        athena.build_query(listed({"indicator": "x') OR 1=1 --"}), "t")
     with pytest.raises(InputError, match="no address or network"):
-        athena.sql(listed({"indicator": "evil.example", "type": "domain"}), "t")
+        athena.build_query(listed({"indicator": "evil.example", "type": "domain"}), "t")
 
 
 def test_more_than_athena_takes() -> None:
     many = ({"indicator": f"203.{n >> 8}.{n & 255}.1"} for n in range(5000))
     with pytest.raises(InputError, match="split the list"):
-        athena.sql(listed(*many), "t")
+        athena.build_query(listed(*many), "t")

@@ -48,7 +48,7 @@ def case(tmp_path: Path) -> Case:
 
 
 def told(case: Case, *addresses: str, flows=None) -> dict[str, tuple]:
-    rows = cloud_services.of(addresses, case.table("cloud_ranges"), flows).to_pylist()
+    rows = cloud_services.find_services(addresses, case.table("cloud_ranges"), flows).to_pylist()
     return {
         row["address"]: (
             row["cloud"], row["cloud_service"], row["cloud_services"], row["cloud_region"]
@@ -71,8 +71,8 @@ def test_the_telling_service_counts_and_all_are_kept(case) -> None:
 
 
 def test_the_list_is_named(case) -> None:
-    (row,) = cloud_services.of(["192.0.2.5"], case.table("cloud_ranges")).to_pylist()
-    source = case.evidence.set_index("file")["source"]["new.json"]
+    (row,) = cloud_services.find_services(["192.0.2.5"], case.table("cloud_ranges")).to_pylist()
+    source = case.evidence.set_index("file")["evidence_id"]["new.json"]
     assert row["cloud_source"] == f"aws ranges 2026-09-01 [{source}]"
 
 
@@ -112,7 +112,9 @@ def test_the_list_of_the_day_counts(case) -> None:
     def at(day: str) -> list[str]:
         when = pd.Timestamp(day, tz="UTC")
         asked = ["198.51.100.200", "203.0.113.5"]
-        rows = cloud_services.of(asked, case.table("cloud_ranges"), when=when).to_pylist()
+        rows = cloud_services.find_services(
+            asked, case.table("cloud_ranges"), when=when
+        ).to_pylist()
         return [row["cloud_service"] for row in rows]
 
     assert at("2026-09-02") == ["S3"]

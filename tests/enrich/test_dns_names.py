@@ -53,7 +53,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def test_the_names_of_an_address(case) -> None:
-    found = to_frame(dns_names.known(case.dns).to_pyarrow()).to_dict("records")
+    found = to_frame(dns_names.resolved_names(case.dns).to_pyarrow()).to_dict("records")
     assert [(row["name"], row["first_asked"], row["hosts"], row["look_ups"]) for row in found] == [
         ("first.example", at(0), 1, 1),
         ("second.example", at(599), 1, 1),
@@ -64,19 +64,19 @@ def test_the_names_of_an_address(case) -> None:
 
 
 def test_the_name_that_was_asked_last_before_a_connection(case) -> None:
-    found = to_frame(dns_names.used(case.connections, case.dns).to_pyarrow())
-    assert list(found.columns) == dns_names.USED.columns
+    found = to_frame(dns_names.resolved_destinations(case.connections, case.dns).to_pyarrow())
+    assert list(found.columns) == dns_names.RESOLVED.columns
     rows = found[["host", "address", "name", "connections", "bytes_out"]].to_records(index=False)
     assert [tuple(row) for row in rows] == [
         (HOST, SITE, "second.example", 1, 800),
         (HOST, SITE, "third.example", 1, 800),  # the answer is too old for the third connection
     ]
-    longer = dns_names.used(case.connections, case.dns, kept=200_000).to_pandas()
+    longer = dns_names.resolved_destinations(case.connections, case.dns, kept=200_000).to_pandas()
     assert longer["connections"].tolist() == [1, 2]
 
 
 def test_what_was_reached_without_any_look_up(case) -> None:
-    found = to_frame(dns_names.unresolved(case.connections, case.dns).to_pyarrow())
+    found = to_frame(dns_names.unresolved_destinations(case.connections, case.dns).to_pyarrow())
     assert list(found.columns) == dns_names.UNRESOLVED.columns
     rows = [
         (r.host, r.address, list(r.names), r.service_port, r.first_seen, r.connections, r.bytes_out)
@@ -93,21 +93,21 @@ def test_what_was_reached_without_any_look_up(case) -> None:
 def test_without_look_ups_nobody_is_judged(tmp_path) -> None:
     case = make_case(tmp_path / "c", talk(HOST, SITE, 443, T0))
     for table in (
-        dns_names.known(case.dns),
-        dns_names.used(case.connections, case.dns),
-        dns_names.unresolved(case.connections, case.dns),
+        dns_names.resolved_names(case.dns),
+        dns_names.resolved_destinations(case.connections, case.dns),
+        dns_names.unresolved_destinations(case.connections, case.dns),
     ):
         assert table.count().execute() == 0
 
 
 def test_at_winterday_only_the_relay_was_reached_without_a_name(winterday, answers) -> None:
-    found = dns_names.unresolved(winterday.connections, winterday.dns).to_pandas()
+    found = dns_names.unresolved_destinations(winterday.connections, winterday.dns).to_pandas()
     nameless = found[found["names"].str.len() == 0]
     assert nameless[["host", "address", "service_port"]].values.tolist() == [
         [answers["address"], answers["tor"]["address"], answers["tor"]["port"]]
     ]
     assert found.index[found["names"].str.len() == 0].tolist() == [0]
-    used = dns_names.used(winterday.connections, winterday.dns).to_pandas()
+    used = dns_names.resolved_destinations(winterday.connections, winterday.dns).to_pandas()
     pool = used[used["address"] == answers["pool"]["address"]]
     assert pool[["host", "name", "connections"]].values.tolist() == [
         [answers["address"], answers["pool"]["names"][0], answers["pool"]["connections"]]

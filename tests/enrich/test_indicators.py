@@ -30,7 +30,7 @@ def pairs(*addresses: str) -> ibis.Table:
         }
         for address in addresses
     ]
-    return ibis.memtable(connections.PAIRS.rows(rows))
+    return ibis.memtable(connections.SUMMARIES.rows(rows))
 
 
 def listed(*items: str, **more: Any) -> ibis.Table:
@@ -69,7 +69,7 @@ def summed(*times: tuple[datetime, datetime], peer: str = "203.0.113.7") -> ibis
 
 
 def match(seen: ibis.Table, items: ibis.Table, names: ibis.Table | None = None) -> list[tuple]:
-    found = indicators.match(seen, items, answers() if names is None else names)
+    found = indicators.match_indicators(seen, items, answers() if names is None else names)
     assert found.column_names == indicators.MATCHES.columns
     return [(row["address"], row["indicator"]) for row in found.to_pylist()]
 
@@ -98,12 +98,12 @@ def test_ipv6() -> None:
 
 
 @pytest.mark.parametrize(
-    "internal",
+    "address",
     ["10.1.2.3", "192.168.1.1", "172.31.0.9", "100.64.3.4", "169.254.1.1", "fd00::1", "fe80::1",
      "224.0.0.251", "255.255.255.255", "0.0.0.0", "ff02::1"],
 )  # fmt: skip
-def test_no_list_reaches_inside(inside) -> None:
-    assert match(pairs(inside), listed("0.0.0.0/1", "128.0.0.0/1", "::/0", inside)) == []
+def test_special_purpose_addresses_match_no_list(address) -> None:
+    assert match(pairs(address), listed("0.0.0.0/1", "128.0.0.0/1", "::/0", address)) == []
 
 
 def test_names_match_what_they_resolved_to_and_what_stands_below_them() -> None:
@@ -121,7 +121,7 @@ def test_names_match_what_they_resolved_to_and_what_stands_below_them() -> None:
 
 def test_periods_confidence_and_ports_come_along() -> None:
     items = listed("203.0.113.7", confidence=80, port=443, description="<b>")
-    (row,) = indicators.match(pairs("203.0.113.7"), items, answers()).to_pylist()
+    (row,) = indicators.match_indicators(pairs("203.0.113.7"), items, answers()).to_pylist()
     assert (row["confidence"], row["port"], row["description"]) == (80, 443, "<b>")
 
 
@@ -140,7 +140,9 @@ def test_periods_confidence_and_ports_come_along() -> None:
 def test_what_holds_in_another_time_is_shown_as_such(since, until, within) -> None:
     times = [(NOON, NOON + HOUR), (NOON + DAY, NOON + DAY + HOUR)]
     items = listed("203.0.113.7", valid_from=since, valid_until=until)
-    (row,) = indicators.match(summed(*times), items, answers(), contacts(*times)).to_pylist()
+    (row,) = indicators.match_indicators(
+        summed(*times), items, answers(), contacts(*times)
+    ).to_pylist()
     assert row["in_period"] is within
 
 
@@ -153,7 +155,7 @@ def test_an_answer_holds_for_a_day_from_the_look_up() -> None:
         (NOON + DAY + HOUR, False),
     ):
         times = [(begun, begun + 9 * DAY)]  # a long connection counts by its beginning
-        (row,) = indicators.match(
+        (row,) = indicators.match_indicators(
             summed(*times), listed("pool.example"), names, contacts(*times)
         ).to_pylist()
         assert row["in_period"] is within, begun
@@ -166,7 +168,7 @@ def test_answers_that_follow_each_other_hold_without_a_break() -> None:
     for at in times[1:]:
         names = names.union(answers(("b.pool.example", "203.0.113.7"), at=at))
     seen = contacts((NOON, NOON + 6 * DAY))
-    rows = indicators.match(seen, listed("pool.example"), names).to_pylist()
+    rows = indicators.match_indicators(seen, listed("pool.example"), names).to_pylist()
     assert [(row["resolved_from"], row["resolved_until"]) for row in rows] == [
         (NOON, NOON + 44 * HOUR),
         (NOON + 5 * DAY, NOON + 6 * DAY),
@@ -183,15 +185,15 @@ def test_an_alias_in_the_answer_is_a_name_as_well() -> None:
 def test_who_would_have_been_flagged_is_said() -> None:
     seen = pairs("10.0.0.2", "10.9.0.1", "203.0.113.7", "224.0.0.251", "fd00::9")
     items = listed("10.0.0.0/8", "224.0.0.0/3", "203.0.113.0/24", "172.16.0.0/12", "fc00::/7")
-    found = indicators.ignored(seen, items)
-    assert found.column_names == indicators.IGNORED.columns
+    found = indicators.suppressed_indicators(seen, items)
+    assert found.column_names == indicators.SUPPRESSED.columns
     assert [(row["indicator"], row["addresses"], row["line"]) for row in found.to_pylist()] == [
         ("10.0.0.0/8", 3, 1),
         ("224.0.0.0/3", 1, 2),
         ("fc00::/7", 1, 5),
     ]
     assert set(found["reason"].to_pylist()) == {indicators.REASON}
-    assert indicators.ignored(seen, listed("10.0.0.0/8", kind="allow")).num_rows == 0
+    assert indicators.suppressed_indicators(seen, listed("10.0.0.0/8", kind="allow")).num_rows == 0
 
 
 def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> None:
@@ -200,7 +202,7 @@ def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> Non
         "10.0.0.0/8", "10.0.0.0/9", "10.0.0.7", "192.168.0.0/16", "0.0.0.0/1", "fc00::/6",
         "fd00::/8", "203.0.113.0/24",
     )  # fmt: skip
-    found = indicators.match(seen, items, answers(), internal=True).to_pylist()
+    found = indicators.match_indicators(seen, items, answers(), internal=True).to_pylist()
     assert [(row["address"], row["indicator"]) for row in found] == [
         ("10.0.0.1", "10.0.0.0/9"),
         ("10.0.0.7", "10.0.0.7"),
@@ -266,7 +268,7 @@ def is_nobodys(text: str) -> bool:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=30))
 def test_inside_is_what_the_registries_say(addresses) -> None:
-    from flowbench.enrich.inventory import is_internal as engine_says
+    from flowbench.enrich.ownership import is_internal as engine_says
 
     table = ibis.memtable({"address": addresses})
     found = table.select(internal=engine_says(table.address)).to_pyarrow()["internal"].to_pylist()

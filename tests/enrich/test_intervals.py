@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbench.enrich.intervals import Ranges, keys
+from flowbench.enrich.intervals import NetworkIndex, address_keys
 
 
 def find(ranges: list[tuple[str, str]], *addresses: str) -> list[int]:
     firsts, lasts = [first for first, _ in ranges], [last for _, last in ranges]
-    return Ranges(firsts, lasts).find(keys(addresses)).tolist()
+    return NetworkIndex(firsts, lasts).find(address_keys(addresses)).tolist()
 
 
 def test_ends_belong_to_a_range_and_gaps_to_none() -> None:
@@ -50,5 +50,5 @@ def test_as_one_would_by_hand(spans) -> None:
             (last - first, row) for row, (first, last) in enumerate(spans) if first <= n <= last
         ]
         expected.append(min(held)[1] if held else -1)
-    ranges = Ranges([spell[first] for first, _ in spans], [spell[last] for _, last in spans])
-    assert np.array_equal(ranges.find(keys(spell)), expected)
+    ranges = NetworkIndex([spell[first] for first, _ in spans], [spell[last] for _, last in spans])
+    assert np.array_equal(ranges.find(address_keys(spell)), expected)

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from flowbench.connections import PAIRS
-from flowbench.enrich import assignments, external, inventory
+from flowbench.connections import SUMMARIES
+from flowbench.enrich import address_context, assignments, inventory, ownership
 from flowbench.enrich.indicators import MATCHES
 from tests.traffic import T0, Record, interface, make_case, talk
 
@@ -18,7 +18,7 @@ A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 
 
 def own(case) -> dict[str, set[str]]:
-    rows = inventory.own_addresses(case.flows, case.interfaces).to_pyarrow().to_pylist()
+    rows = ownership.own_addresses(case.flows, case.interfaces).to_pyarrow().to_pylist()
     found: dict[str, set[str]] = {}
     for row in rows:
         found.setdefault(row["interface_id"], set()).add(row["address"])
@@ -76,7 +76,7 @@ def test_the_book_says_what_each_address_is(tmp_path) -> None:
     case = make_case(tmp_path, records, interfaces=listed, indicators=text)
     book = {row["address"]: row for row in case.addresses.to_pyarrow().to_pylist()}
     assert list(book) == sorted([A, B, OUT, "10.9.9.9"])
-    assert list(book[A]) == [*inventory.TABLE.columns, *external.TABLE.columns[1:]]
+    assert list(book[A]) == [*inventory.TABLE.columns, *address_context.TABLE.columns[1:]]
     assert (book[A]["name"], dict(book[A]["tags"])["env"]) == ("<b>", "dev")
     assert (book[A]["interface_id"], book[A]["known_from"]) == ("eni-a", "inventory")
     assert (book[B]["internal"], book[B]["known_from"], book[B]["interface_id"]) == (
@@ -94,13 +94,13 @@ def test_tags_become_columns_as_they_were_written(tmp_path) -> None:
     tagged = [{"Key": "env", "Value": hostile}, {"Key": "name", "Value": "x"}]
     case = make_case(tmp_path, talk(A, OUT, 443, T0), interfaces=[interface(A, "a", TagSet=tagged)])
     odd = "o'); DROP TABLE x;--"
-    book = case.address_book(tags=("env", "name", odd, "env")).set_index("address")
+    book = case.address_inventory(tags=("env", "name", odd, "env")).set_index("address")
     assert list(book.columns[-3:]) == ["env", "tag:name", odd]
     assert book.loc[A, "env"] == hostile
     assert book.loc[A, "tag:name"] == "x"
     assert book.loc[OUT, ["env", "tag:name", odd]].isna().all()
     assert book[odd].isna().all()
-    assert list(case.address_book()["address"]) == [A, OUT]
+    assert list(case.address_inventory()["address"]) == [A, OUT]
 
 
 def test_a_million_addresses_in_seconds() -> None:
@@ -111,13 +111,13 @@ def test_a_million_addresses_in_seconds() -> None:
         "20", *(pc.cast(pc.bit_wise_and(pc.shift_right(number, bits), 255), pa.string())
                 for bits in (16, 8, 0)), ".")  # fmt: skip
     v6 = pc.binary_join_element_wise("2001:db8:", pc.cast(number, pa.string()), ":")
-    columns = {f.name: pa.nulls(2 * many, f.type) for f in PAIRS.arrow}
+    columns = {f.name: pa.nulls(2 * many, f.type) for f in SUMMARIES.arrow}
     columns["initiator"] = pa.repeat(A, 2 * many)
     columns["responder"] = pa.concat_arrays([v4, v6])
     columns["direction"] = pa.repeat("outbound", 2 * many)
     held = assignments.TABLE.rows([{"address": A, "interface_id": "eni-a", "tags": []}])
     begun = time.monotonic()
-    book = inventory.book(
+    book = inventory.build_inventory(
         ibis.memtable(pa.table(columns)), ibis.memtable(held),
         ibis.memtable(MATCHES.arrow.empty_table()),
     ).to_pyarrow()  # fmt: skip

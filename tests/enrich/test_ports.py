@@ -18,18 +18,24 @@ from flowbench.enrich.ports import label
     ],
 )  # fmt: skip
 def test_names(port, protocol, name) -> None:
-    assert ports.name(port, protocol) == name
+    assert ports.service_name(port, protocol) == name
 
 
 def test_doors_that_matter() -> None:
-    assert {3306, 5432, 5439, 2049, 6379, 9098, 27017} <= ports.DATA
-    assert {22, 3389, 5985, 445} <= ports.ADMIN
-    assert not {80, 443, 8080, 53} & (ports.DATA | ports.ADMIN)
+    assert {3306, 5432, 5439, 2049, 6379, 9098, 27017} <= ports.DATA_PORTS
+    assert {22, 3389, 5985, 445} <= ports.ADMIN_PORTS
+    assert not {80, 443, 8080, 53} & (ports.DATA_PORTS | ports.ADMIN_PORTS)
 
 
 def test_what_the_rest_of_flowbench_knows_has_a_name() -> None:
-    assert {port for port in ports.DATA | ports.ADMIN if ports.name(port, 6) is None} == set()
-    assert {port for port in SERVICE_PORTS if ports.name(port, 6) is None} == {4444, 5555, 7777}
+    assert {
+        port for port in ports.DATA_PORTS | ports.ADMIN_PORTS if ports.service_name(port, 6) is None
+    } == set()
+    assert {port for port in SERVICE_PORTS if ports.service_name(port, 6) is None} == {
+        4444,
+        5555,
+        7777,
+    }
 
 
 def test_every_entry_is_one_port_and_one_word() -> None:

@@ -47,7 +47,7 @@ def test_apis_are_told_by_their_names() -> None:
         "query_time": [T0 + timedelta(seconds=n) for n in range(len(SERVICES))],
     }
     rows = (
-        service_usage.asked(ibis.memtable(pa.table(columns)))
+        service_usage.services_looked_up(ibis.memtable(pa.table(columns)))
         .order_by("first")
         .to_pyarrow()
         .to_pylist()
@@ -68,6 +68,6 @@ def test_calls_of_an_instance_are_its_hosts() -> None:
         }
     )
     held = pd.DataFrame({"instance_id": ["i-0a", None], "address": [HOST, "10.0.0.6"]})
-    (row,) = service_usage.called(ibis.memtable(calls), held).to_dict("records")
+    (row,) = service_usage.services_called(ibis.memtable(calls), held).to_dict("records")
     assert (row["host"], row["service"], row["n"], row["how"]) == (HOST, "rds", 2, "CloudTrail")
     assert (row["first"], row["last"]) == (T0, T0 + timedelta(hours=1))

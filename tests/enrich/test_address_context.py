@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flowbench.case import Case
-from flowbench.enrich import external, inventory
+from flowbench.enrich import address_context, inventory
 from tests.story import EXIT, HOST, POOL, look_up, story
 from tests.traffic import T0
 
@@ -41,7 +41,7 @@ def row(case: Case, address: str) -> dict:
 def test_the_address_book_knows_what_is_outside(case) -> None:
     source = case.evidence.set_index("file")["evidence_id"]
     pool = row(case, POOL)
-    assert {name: pool[name] for name in external.TABLE.columns if name != "names"} == {
+    assert {name: pool[name] for name in address_context.TABLE.columns if name != "names"} == {
         "address": POOL,
         "country": "NL",
         "country_source": f"land-2026-08-15 2026-08-15 [{source['land-2026-08-15.csv']}]",
@@ -56,13 +56,13 @@ def test_the_address_book_knows_what_is_outside(case) -> None:
         "name_count": 31,
     }
     assert pool["names"][0] == "eu.pool.example"  # looked up most often
-    assert len(pool["names"]) == external.NAMES_SHOWN
+    assert len(pool["names"]) == address_context.NAMES_SHOWN
     assert pool["kinds"] == ["mining"]
 
 
 def test_what_nobody_knows_is_null(case) -> None:
     exit_ = row(case, EXIT)
-    nothing = set(external.TABLE.columns) - {"address", "name_count"}
+    nothing = set(address_context.TABLE.columns) - {"address", "name_count"}
     assert {exit_[name] for name in nothing} == {None}
     assert exit_["name_count"] == 0
     assert row(case, HOST)["country"] is None
@@ -70,17 +70,17 @@ def test_what_nobody_knows_is_null(case) -> None:
 
 def test_every_row_of_an_address_gets_what_is_known_of_it(case) -> None:
     book = pa.table({"address": [POOL, HOST, POOL], "row": [1, 2, 3]})
-    rows = external.add(
+    rows = address_context.add_context(
         book, ranges=case.table("geography"), clouds=case.table("cloud_ranges"), dns=case.dns
     )
     assert rows["row"].to_pylist() == [1, 2, 3]
     assert rows["asn"].to_pylist() == [64501, None, 64501]
     assert rows["name_count"].to_pylist() == [31, 0, 31]
-    assert rows.column_names == ["address", "row", *external.TABLE.columns[1:]]
+    assert rows.column_names == ["address", "row", *address_context.TABLE.columns[1:]]
 
 
 def test_the_book_has_the_columns_it_declares(case) -> None:
     book = case.addresses
-    assert list(book.columns) == [*inventory.TABLE.columns, *external.TABLE.columns[1:]]
+    assert list(book.columns) == [*inventory.TABLE.columns, *address_context.TABLE.columns[1:]]
     listed = book.address.to_pyarrow().to_pylist()
     assert listed == sorted(listed)
