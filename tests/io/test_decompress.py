@@ -1,4 +1,4 @@
-"""Whatever bytes are packed in, the text comes out; or what can be had of it, and the reason."""
+"""Decompression of any codec: the whole text, or the intact part of it and the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbench.io.decompress import DEEPEST, Inflated, zstd
+from flowbench.io.decompress import MAX_NESTING, Decompression, zstd
 
 PACKERS = {
     "gzip": gzip.compress,
@@ -28,14 +28,14 @@ TEXT = b"".join(hashlib.sha256(b"%d" % n).hexdigest().encode() + b"\n" for n in 
 packer = pytest.mark.parametrize("name", PACKERS)
 
 
-def unpacked(data: bytes, step: int = 1 << 20) -> tuple[bytes, Inflated]:
-    inflated = Inflated(data[n : n + step] for n in range(0, len(data), step))
+def unpacked(data: bytes, step: int = 1 << 20) -> tuple[bytes, Decompression]:
+    inflated = Decompression(data[n : n + step] for n in range(0, len(data), step))
     return b"".join(inflated.text()), inflated
 
 
 @packer
 @pytest.mark.parametrize("step", [1 << 20, 997])
-def test_members_follow_each_other_and_padding_is_nothing(name, step) -> None:
+def test_concatenated_members_and_padding(name, step) -> None:
     pack = PACKERS[name]
     data = pack(TEXT) + pack(b"") + b"\0" * 70_000 + pack(b"end\n") + b"\0" * 512
     text, inflated = unpacked(data, step)
@@ -45,7 +45,7 @@ def test_members_follow_each_other_and_padding_is_nothing(name, step) -> None:
 
 @packer
 @pytest.mark.parametrize("step", [1 << 20, 997])
-def test_cut_short_it_gives_what_came_before(name, step) -> None:
+def test_truncated_data_keeps_what_came_before(name, step) -> None:
     packed = PACKERS[name](TEXT)
     text, inflated = unpacked(packed[: len(packed) * 3 // 4], step)
     assert TEXT.startswith(text)
@@ -54,35 +54,35 @@ def test_cut_short_it_gives_what_came_before(name, step) -> None:
 
 
 @packer
-def test_a_wrong_checksum_is_said_and_costs_nothing_of_a_small_file(name) -> None:
+def test_wrong_checksum_is_reported_and_a_small_file_kept(name) -> None:
     whole = TEXT[:65_000]
     packed = bytearray(PACKERS[name](whole))
     packed[{"gzip": -6, "bzip2": -2, "xz": -30, "zstd": len(packed) // 2}[name]] ^= 0x55
     text, inflated = unpacked(bytes(packed))
-    if name == "zstd":  # written without a checksum: what changed shows in the text, or not at all
+    if name == "zstd":  # written without a checksum: damage shows in the text, or not at all
         assert len(text) == len(whole) or inflated.problem
         return
     assert whole.startswith(text)
-    assert len(text) == len(whole) or name == "bzip2"  # which gives a block when it is sound
+    assert len(text) == len(whole) or name == "bzip2"  # which returns intact blocks only
     assert inflated.problem.startswith(f"damaged {name} data")
     assert "what came before is kept" in inflated.problem
 
 
-def test_damage_in_a_later_member_names_it() -> None:
+def test_damaged_member_is_named() -> None:
     packed = gzip.compress(b"one\n") + gzip.compress(b"two\n") + b"rubbish"
     damaged = gzip.compress(b"x")[:-8] + b"checksum"
     text, inflated = unpacked(packed)
     assert text == b"one\ntwo\n"
-    assert inflated.problem == "after gzip member 2 something else follows, which is left"
+    assert inflated.problem == "after gzip member 2 other data follows, which is not read"
     assert "damaged in gzip member 2" in unpacked(gzip.compress(b"1") + damaged)[1].problem
 
 
-def test_zstd_frames_to_skip_are_skipped() -> None:
+def test_skippable_zstd_frames() -> None:
     skip = b"\x52\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"
     assert unpacked(skip + zstd.compress(b"a\n") + skip + zstd.compress(b"b\n"))[0] == b"a\nb\n"
 
 
-def test_a_gzip_header_with_everything_in_it() -> None:
+def test_gzip_header_with_every_field() -> None:
     body = zlib.compressobj(wbits=-15)
     deflated = body.compress(b"text\n") + body.flush()
     extra = struct.pack("<H", 900) + b"e" * 900 + b"name" * 200 + b"\0" + b"comment\0"
@@ -94,7 +94,7 @@ def test_a_gzip_header_with_everything_in_it() -> None:
         assert unpacked(data * 3, step)[0] == b"text\n" * 3
 
 
-def test_packed_in_packed() -> None:
+def test_nested_compressions() -> None:
     data = zstd.compress(bz2.compress(gzip.compress(b"deep\n")))
     text, inflated = unpacked(data)
     assert (text, inflated.problem) == (b"deep\n", None)
@@ -102,26 +102,26 @@ def test_packed_in_packed() -> None:
     data = gzip.compress(data)
     text, inflated = unpacked(data)
     assert text == gzip.compress(b"deep\n")
-    assert inflated.problem == f"compressed more than {DEEPEST} times over: unpack it"
+    assert inflated.problem == f"compressed more than {MAX_NESTING} times over: unpack it"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("step", [1 << 20, 5, 1])
-def test_other_unicode_becomes_utf_8(encoding, packed, step) -> None:
+def test_utf_16_and_utf_32_become_utf_8(encoding, packed, step) -> None:
     text = "version srcaddr\n2 10.0.0.1\n\u20ac \U0001f980 \u2028\n"
     data = ("\ufeff" + text).encode(encoding)
     found, inflated = unpacked(gzip.compress(data) if packed else data, step)
     assert (found.decode(), inflated.problem) == (text, None)
 
 
-def test_broken_utf_16() -> None:
+def test_damaged_utf_16() -> None:
     text, inflated = unpacked("\ufeffone\ntwo\n".encode("utf-16-le") + b"x")
     assert text == b"one\ntwo\n"
     assert inflated.problem.startswith("damaged UTF-16 text")
     half = "\ufeffa\n".encode("utf-16-le") + b"\x00\xd8" + "\nb\n".encode("utf-16-le")
     found, inflated = unpacked(half)
-    assert found == b"a\n\xed\xa0\x80\nb\n"  # no UTF-8: the line is refused, the others are not
+    assert found == b"a\n\xed\xa0\x80\nb\n"  # invalid UTF-8: only this line is rejected
     assert inflated.problem is None
 
 
@@ -131,7 +131,7 @@ def test_broken_utf_16() -> None:
     st.integers(20, 300),
     st.data(),
 )
-def test_no_bytes_stop_it(members, step, data) -> None:
+def test_arbitrary_damage_is_survived(members, step, data) -> None:
     packed = bytearray(b"".join(PACKERS[name](text) for name, text in members))
     if packed and data.draw(st.booleans()):
         packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
@@ -141,26 +141,27 @@ def test_no_bytes_stop_it(members, step, data) -> None:
 BOMB = """
 import resource, sys
 from pathlib import Path
-from flowbench.io.stream import Opened
+from flowbench.io.stream import EvidenceStream
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-blocks = [(b.first_line, len(b.data), b.dropped) for b in Opened(Path(sys.argv[1])).blocks()]
+stream = EvidenceStream(Path(sys.argv[1]))
+blocks = [(b.first_line, len(b.data), b.oversized) for b in stream.blocks()]
 print(blocks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
 @packer
-def test_a_bomb_takes_no_memory(name, tmp_path) -> None:
+def test_decompression_bomb_uses_little_memory(name, tmp_path) -> None:
     size = 1 << 27
     path = tmp_path / "bomb"
     if name == "zstd":
         path.write_bytes(zstd.compress(bytes(size)))
     else:
         small = PACKERS[name](bytes(1 << 24))
-        path.write_bytes(small * (size >> 24))  # members are one text
+        path.write_bytes(small * (size >> 24))  # concatenated members
     shown = subprocess.run(
         [sys.executable, "-c", BOMB, str(path)], capture_output=True, text=True, check=True
     ).stdout
     blocks, grown = shown.rsplit(" ", 1)
     assert blocks == f"[(1, 16384, {size})]"
-    assert int(grown) < 50_000  # kilobytes: the pieces, and what a line may have before it is left
+    assert int(grown) < 50_000  # kilobytes: the chunks, and a line up to its limit

@@ -1,4 +1,4 @@
-"""Which files are evidence: all that are files, none that lead elsewhere, whatever their names."""
+"""Discovery of evidence: every regular file, no link out of the folder, whatever the names."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from flowbench.case import Case
 from flowbench.errors import InputError
-from flowbench.io.discover import find
+from flowbench.io.discover import find_files
 from flowbench.text import escape_undecodable
 from tests.case.test_case import record
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="names and things Windows has not")
+posix = pytest.mark.skipif(
+    sys.platform == "win32", reason="names and file types that Windows does not have"
+)
 
 
 @pytest.fixture
@@ -34,45 +36,45 @@ def folder(tmp_path: Path) -> Path:
 
 
 @posix
-def test_links_lead_neither_round_nor_out(case, folder, tmp_path) -> None:
-    outside = tmp_path / "private"
-    outside.mkdir()
-    (outside / "key").write_text("secret")
+def test_links_are_not_followed_out_of_the_folder(case, folder, tmp_path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "key").write_text("secret")
     (folder / "round").symlink_to(folder)
     (folder / "sub" / "up").symlink_to("..")
-    (folder / "out").symlink_to(outside)
+    (folder / "out").symlink_to(private)
     (folder / "root").symlink_to("/")
     (folder / "log").symlink_to(case.path / "custody.jsonl")
     (folder / "one.log").symlink_to(folder / "sub" / "a.log")
-    found, unread = find([folder], case.path)
-    assert [name for _, name in found] == ["one.log", "sub/a.log"]
-    assert dict(unread) == {
+    files, unreadable = find_files([folder], case.path)
+    assert [name for _, name in files] == ["one.log", "sub/a.log"]
+    assert dict(unreadable) == {
         "log": "a link into the case itself",
-        "out": "a link to another folder, not followed: name that",
-        "root": "a link to another folder, not followed: name that",
+        "out": "a link to another folder, not followed: give that folder",
+        "root": "a link to another folder, not followed: give that folder",
     }
     files = case.ingest(folder).set_index("file")["outcome"].to_dict()
     assert sorted(files.values()) == ["already there", "loaded", *["not readable"] * 3]
 
 
 @posix
-def test_what_is_no_file_is_not_opened(case, folder, tmp_path, monkeypatch) -> None:
+def test_special_files_are_not_opened(case, folder, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(folder)  # the name of a socket is short
     os.mkfifo(folder / "pipe")
     server = socket.socket(socket.AF_UNIX)
     server.bind("socket")
     (folder / "null").symlink_to("/dev/zero")
-    found, unread = find([folder], case.path)
+    files, unreadable = find_files([folder], case.path)
     server.close()
-    assert [name for _, name in found] == ["sub/a.log"]
-    assert sorted(name for name, _ in unread) == ["null", "pipe", "socket"]
+    assert [name for _, name in files] == ["sub/a.log"]
+    assert sorted(name for name, _ in unreadable) == ["null", "pipe", "socket"]
     for given_path in (folder / "pipe", folder / "null"):
         with pytest.raises(InputError, match="is a pipe, socket or device"):
-            find([given_path], case.path)
+            find_files([given_path], case.path)
 
 
 @posix
-def test_names_that_are_no_text_and_names_that_hurt(case, folder) -> None:
+def test_undecodable_and_hostile_names(case, folder) -> None:
     names = [b"\xff\xfe.log", b"a\nb.log", b"'q\".log", b"\x1b[31m.log", b"-rf", b"*.log"]
     try:
         for number, name in enumerate(names):
@@ -80,7 +82,7 @@ def test_names_that_are_no_text_and_names_that_hurt(case, folder) -> None:
             Path(os.fsdecode(path)).write_text(record(number + 10))
         os.mkfifo(os.fsdecode(os.fsencode(folder) + b"/\xfa"))
     except OSError:
-        pytest.skip("this file system takes no such names")
+        pytest.skip("this file system does not allow such names")
     files = case.ingest(folder)
     assert files["outcome"].value_counts().to_dict() == {"loaded": 7, "not readable": 1}
     again = Case.open(case.path)
@@ -92,14 +94,14 @@ def test_names_that_are_no_text_and_names_that_hurt(case, folder) -> None:
     assert set(case.ingest(folder)["outcome"]) == {"already there", "not readable"}
 
 
-def test_what_aws_leaves_beside_an_export_is_known(case, folder) -> None:
+def test_export_test_file_of_cloudwatch_is_recognised(case, folder) -> None:
     (folder / "aws-logs-write-test").write_text("Permission Check Successful")
     files = case.ingest(folder).set_index("file")
     assert files.loc["aws-logs-write-test"].tolist() == ["aws-logs-write-test", 0, 0, "loaded"]
     assert not case.has("quarantine")
 
 
-def test_nothing_hides_behind_that_name(case, folder) -> None:
+def test_other_content_under_that_name_is_read(case, folder) -> None:
     (folder / "aws-logs-write-test").write_text(record(7))
     (folder / "x").mkdir()
     (folder / "x" / "aws-logs-write-test").write_text("rubbish\n" * 100_000)
@@ -109,7 +111,7 @@ def test_nothing_hides_behind_that_name(case, folder) -> None:
 
 
 @given(st.text(alphabet=st.characters(categories=None), max_size=20))
-def test_any_name_can_be_kept(name) -> None:
+def test_any_name_can_be_stored(name) -> None:
     kept = escape_undecodable(name)
     assert "\0" not in kept
     assert kept.encode().decode() == kept

@@ -1,10 +1,10 @@
-"""Secrets leave the evidence when it is read; what only points at one stays."""
+"""Redaction: secrets are removed, references to secrets are kept."""
 
 from __future__ import annotations
 
 import pytest
 
-from flowbench.io.redact import REDACTED, redact, scrub
+from flowbench.io.redact import REDACTED, redact, redact_text
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from flowbench.io.redact import REDACTED, redact, scrub
      "privateKey", "privateKeyPlaintext", "Plaintext", "webIdentityToken", "SAMLAssertion",
      "DB_PASSWORD", "clientSecret", "token", "keyMaterial", "passwordData", "SECRETSTRING"],
 )  # fmt: skip
-def test_secrets_by_their_key(key: str) -> None:
+def test_secrets_by_key(key: str) -> None:
     assert redact({"a": [{key: "s3cr3t"}]}) == {"a": [{key: REDACTED}]}
     assert redact({key: {"value": "s3cr3t"}}) == {key: REDACTED}
 
@@ -24,16 +24,16 @@ def test_secrets_by_their_key(key: str) -> None:
     ["secretId", "accessKeyId", "nextToken", "clientToken", "passwordResetRequired", "keyName",
      "tokenVersion", "userName", "publicKey"],
 )  # fmt: skip
-def test_what_points_at_a_secret_stays(key: str) -> None:
+def test_references_to_secrets_are_kept(key: str) -> None:
     assert redact({key: "x"}) == {key: "x"}
 
 
-def test_a_secret_that_is_not_there_is_not_made_up() -> None:
+def test_empty_values_are_not_redacted() -> None:
     absent = {"password": None, "plaintext": False, "userData": ""}
     assert redact(absent) == absent
 
 
-def test_a_named_value() -> None:
+def test_secrets_in_name_and_value_pairs() -> None:
     variables = [{"name": "DB_PASSWORD", "value": "s3cr3t"}, {"name": "HOME", "value": "/root"}]
     assert redact(variables) == [{"name": "DB_PASSWORD", "value": REDACTED}, variables[1]]
     assert redact({"Key": "token", "Value": "s3cr3t"}) == {"Key": "token", "Value": REDACTED}
@@ -52,10 +52,10 @@ def test_a_named_value() -> None:
         ("no secret here", "no secret here"),
     ],
 )  # fmt: skip
-def test_secrets_spelt_out_in_a_text(text: str, left: str) -> None:
-    assert scrub(text) == left
+def test_secrets_within_a_text(text: str, left: str) -> None:
+    assert redact_text(text) == left
     assert redact({"commands": [text]}) == {"commands": [left]}
 
 
-def test_what_no_table_can_hold_is_replaced() -> None:
+def test_unstorable_text_is_replaced() -> None:
     assert redact({"a\0": "x\ud800", "n": float("nan")}) == {"a\ufffd": "x\ufffd", "n": None}
