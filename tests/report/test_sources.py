@@ -1,0 +1,61 @@
+"""What the report says of its sources: corroboration, missing logs, quarantine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.report import sources
+from tests.story import HOST, POOL, story
+from tests.traffic import T0, interface, make_case, talk
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return story(tmp_path_factory.mktemp("sources") / "story")
+
+
+def test_an_alert_corresponds_to_findings_about_the_same_host_and_peer(case: Case) -> None:
+    findings = detect.run(case, keep=False)
+    (alert,), more = sources.corroborate_alerts(case, findings)
+    expected = {f.finding_id for f in findings if (f.subject, f.peer) == (HOST, POOL)}
+    assert len(expected) >= 2
+    assert set(alert["corroborated_by"]) == expected
+    assert more == 0
+
+
+def test_an_alert_without_findings_corresponds_to_none(case: Case) -> None:
+    (alert,), _ = sources.corroborate_alerts(case, detect.Findings())
+    assert alert["corroborated_by"] == []
+
+
+def test_alerts_beyond_the_limit_are_counted(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_MOST_ALERTS", 0)
+    assert sources.corroborate_alerts(case, detect.Findings()) == ([], 1)
+
+
+def test_interfaces_without_records(tmp_path: Path) -> None:
+    interfaces = [interface(HOST, "a"), interface("10.0.0.9", "z"), interface("10.0.0.8", "b")]
+    case = make_case(tmp_path, talk(HOST, POOL, 443, T0), interfaces=interfaces)
+    assert sources.list_unlogged_interfaces(case) == ["eni-b", "eni-z"]
+
+
+def test_quarantined_lines_by_reason(tmp_path: Path) -> None:
+    (tmp_path / "flows.log").write_text(
+        "srcaddr dstaddr start end bytes packets action\n"
+        "10.0.0.5 10.0.0.6 yesterday 1788220860 1 1 ACCEPT\n"
+        "10.0.0.5 10.0.0.6 1788220800 1788220860 1 1 ACCEPT\n"
+        "10.0.0.5 10.0.0.6 1788220800 1788220860 -7 1 ACCEPT\n"
+    )
+    case = Case.create(tmp_path / "case")
+    assert sources.summarize_quarantine(case) == []
+    case.ingest(tmp_path / "flows.log")
+    rows = sources.summarize_quarantine(case)
+    assert [(row["kind"], row["entries"], row["example"]) for row in rows] == [
+        ("flow-logs", 1, "flows.log"),
+        ("flow-logs", 1, "flows.log"),
+    ]
+    assert {row["line"] for row in rows} == {2, 4}

@@ -1,0 +1,61 @@
+"""Sections about hosts: facts, sentences in order of time, and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.investigate import attribution, graph, timeline
+from flowbench.report.subjects import SubjectSection, describe_subject
+from tests.story import EXIT, HOST, INSTANCE, INTERFACE, POOL, ROGUE, story
+from tests.traffic import T0, make_case, talk
+
+
+def section(case: Case) -> SubjectSection:
+    findings = detect.run(case, keep=False)
+    (traced,) = attribution.trace_subjects(case, findings.at_least("high"))
+    events = timeline.build(case, findings=findings)
+    return describe_subject(case, traced, graph.communication(case), events)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> SubjectSection:
+    return section(story(tmp_path_factory.mktemp("subjects") / "story"))
+
+
+def test_facts_are_what_the_attribution_established(host: SubjectSection) -> None:
+    facts = dict(host.facts)
+    assert facts["address"] == HOST
+    assert facts["instance"] == INSTANCE
+    assert facts["interface"] == INTERFACE
+    assert facts["principal"] == ROGUE
+    assert facts["created at (UTC)"] == "2026-08-31 23:01:00"
+    assert host.steps[0].step == "address"
+
+
+def test_each_peer_has_one_sentence_in_order_of_time(host: SubjectSection) -> None:
+    with_peer = [s for s in host.sentences if POOL in s or EXIT in s]
+    assert [POOL in s for s in with_peer] == [True, False]
+    assert sum("Also detected: Indicator match" in s for s in with_peer) == 2
+
+
+def test_a_figure_of_communication_and_one_per_peer(host: SubjectSection) -> None:
+    titles = [figure.layout.title.text for figure in host.figures]
+    assert titles[0].startswith(f"<b>Communication of {HOST}</b>")
+    assert sorted(POOL in title for title in titles[1:]) == [False, True]
+
+
+def test_gaps_are_stated_without_inventory_and_cloudtrail(tmp_path: Path) -> None:
+    case = make_case(
+        tmp_path,
+        talk(HOST, POOL, 3333, T0, seconds=7 * 3_600),
+        indicators=f"indicator,kind\n{POOL},mining\n",
+    )
+    host = section(case)
+    assert f"No inventory lists an interface with {HOST}." in host.sentences
+    assert "There is no CloudTrail evidence of who created eni-a." in host.sentences
+    assert "principal" not in dict(host.facts)
+    assert not any("GuardDuty" in sentence for sentence in host.sentences)
