@@ -1,16 +1,20 @@
-# What a newcomer needs: make demo, make test, make lab. Everything lives in .venv.
+# make demo, make lab, make quick (fast checks), make test (all checks). All is installed in .venv.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test lab check fix constraints clean
+.PHONY: demo lab quick test check fix wheel constraints clean
 
 demo: $(STAMP)
 	@$(BIN)/flowbench demo
 
+quick: check
+	@$(BIN)/python -m pytest -m 'not slow and not browser and not service' $(PARALLEL)
+
 test: check
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(STAMP)
 	@$(BIN)/ruff check
@@ -18,11 +22,15 @@ check: $(STAMP)
 	@$(BIN)/mypy --no-error-summary
 
 lab: $(STAMP)
-	@$(BIN)/flowbench lab
+	@$(BIN)/flowbench lab .
 
 fix: $(STAMP)
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+wheel: $(STAMP)
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@ls dist/*.whl
 
 constraints:
 	@rm -rf build/fresh && $(PYTHON) -m venv build/fresh
@@ -39,6 +47,6 @@ $(STAMP): pyproject.toml constraints.txt
 	  { echo "flowbench needs Python 3.11 or later: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@echo "Setting up $(VENV); this takes a minute or two."
 	@$(PYTHON) -m venv $(VENV) || \
-	  { echo "Python's venv is not whole: on Debian and Ubuntu, apt install python3-venv"; exit 2; }
+	  { echo "Python's venv module is incomplete: on Debian and Ubuntu, apt install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@

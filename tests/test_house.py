@@ -1,29 +1,58 @@
-"""The house's own rules: who may import whom, what may lie in the repository, and how big."""
+"""Rules of this repository: layers, sizes, mirrored tests, names, and what may be committed."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import flowbench
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "flowbench"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Modules without a test file of their own, and why.
+UNTESTED = {
+    "flowbench/__init__.py": "tests/test_api.py",
+    "flowbench/__main__.py": "tests/cli/test_ingest.py runs python -m flowbench",
+    "flowbench/errors.py": "classes without code",
+}
+API = [
+    "BadRecord",
+    "Case",
+    "CaseError",
+    "FlowbenchError",
+    "InputError",
+    "MissingFieldError",
+    "StoppedError",
+    "attribution",
+    "detect",
+    "evaluate",
+    "fetch",
+    "graph",
+    "hunt",
+    "plot",
+    "report",
+    "scenario",
+    "segmentation",
+    "timeline",
+]
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40  # of 95 % of the functions
+MAX_FORMAT_SKIPS = 20
 
 
-def modules() -> list[Path]:
-    return sorted(
-        path
-        for path in PACKAGE.rglob("*.py")
-        if path.name != "__init__.py" or path.parent != PACKAGE
-    )
-
-
-def test_layers_hold_and_nothing_imports_in_a_circle() -> None:
+def test_layers_hold_and_there_are_no_cycles() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports")],
         capture_output=True,
@@ -34,12 +63,135 @@ def test_layers_hold_and_nothing_imports_in_a_circle() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_no_module_is_too_long_to_hold_in_mind() -> None:
-    lengths = {p.name: len(p.read_text(encoding="utf-8").splitlines()) for p in modules()}
-    assert {name: n for name, n in lengths.items() if n > 420} == {}
+def test_every_module_has_its_test_file() -> None:
+    missing = []
+    for path in MODULES:
+        module = path.relative_to(ROOT)
+        test = ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        if path.name == "__init__.py" and not has_code(path):
+            continue
+        if path.name == "__init__.py":  # of a package: a test named after the package
+            test = test.with_name(f"test_{path.parent.name}.py")
+        if not test.is_file() and module.as_posix() not in UNTESTED:
+            missing.append(f"{module.as_posix()} -> {test.relative_to(ROOT).as_posix()}")
+    assert missing == []
 
 
-def test_help_starts_at_once() -> None:
+def has_code(path: Path) -> bool:
+    """Return whether a module defines functions or classes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.walk(tree))
+
+
+def test_exceptions_are_needed() -> None:
+    for module in UNTESTED:
+        assert (ROOT / module).is_file(), module
+
+
+def test_every_test_file_has_its_module() -> None:
+    stray = []
+    for path in sorted((ROOT / "tests").glob("*/**/test_*.py")):
+        name = path.name.removeprefix("test_")
+        module = PACKAGE / path.relative_to(ROOT / "tests").with_name(name)
+        if not (
+            module.is_file() or path.parent.name == module.stem or module.with_suffix("").is_dir()
+        ):
+            stray.append(path.relative_to(ROOT).as_posix())
+    assert stray == []
+
+
+def test_files_are_short() -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in MODULES
+    }
+    assert {name: n for name, n in lengths.items() if n > MAX_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    lengths = [
+        node.end_lineno - node.lineno + 1
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert statistics.quantiles(lengths, n=20)[-1] < MAX_FUNCTION_LINES
+
+
+def test_the_formatter_is_rarely_switched_off() -> None:
+    skips = {
+        path.relative_to(ROOT).as_posix(): count
+        for path in MODULES
+        if (count := path.read_text(encoding="utf-8").count("# fmt: skip"))
+    }
+    assert sum(skips.values()) < MAX_FORMAT_SKIPS, skips
+
+
+def test_the_public_api_is_a_flat_list() -> None:
+    assert dir(flowbench) == API
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def read_retired() -> dict[str, set[str]]:
+    """Return the retired words, each with the identifiers or modules that may still have it."""
+    words = {}
+    text = (ROOT / "tests" / "retired_identifiers.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            exceptions = re.search(r"\[(.*)\]", line)
+            words[line.split()[0]] = set(exceptions.group(1).split(", ")) if exceptions else set()
+    return words
+
+
+def identifiers(path: Path) -> Iterator[str]:
+    """Yield every name that a module defines or uses, as its syntax tree has it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.keyword(arg=str(name)) | ast.alias(name=name):
+                yield name
+
+
+def split_words(identifier: str) -> set[str]:
+    """Return the words of an identifier in lower case, and the whole."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", identifier).lower()
+    return {spaced.strip("_"), *spaced.split("_"), *spaced.split(".")}
+
+
+def test_retired_identifiers_are_gone() -> None:
+    retired = read_retired()
+    assert len(retired) > 20
+    used: dict[str, set[str]] = defaultdict(set)
+    for path in [*MODULES, *sorted((ROOT / "benchmarks").glob("*.py"))]:
+        module = path.relative_to(ROOT).as_posix()
+        if path.stem in retired:
+            used[module].add(path.stem)
+        for name in identifiers(path):
+            for word in split_words(name) & retired.keys():
+                if not retired[word] & {name, module}:
+                    used[module].add(name)
+    assert dict(used) == {}
+
+
+def test_retired_words_are_found_as_whole_words_only(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import b.told\ndef f(grave_rows): x.doorStep = history\n")
+    words = [split_words(name) for name in identifiers(tmp_path / "a.py")]
+    flat = set().union(*words)
+    assert {"told", "grave", "door"} <= flat
+    assert "story" not in flat
+
+
+def test_the_glossary_and_the_architecture_exist() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for term in ("finding", "connection", "evidence", "indicator", "capture window"):
+        assert term in glossary.lower()
+    assert (ROOT / "docs" / "architecture.md").is_file()
+
+
+def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\nfrom flowbench.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
@@ -52,7 +204,7 @@ def test_help_starts_at_once() -> None:
     assert shown.splitlines()[-1] == "[]"
 
 
-def tracked() -> list[Path]:
+def tracked_files() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], capture_output=True, text=True, check=False, cwd=ROOT
     )
@@ -61,11 +213,11 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def test_nothing_names_a_machine_or_a_registry() -> None:
+def test_no_file_names_a_machine_or_a_registry() -> None:
     hosts = ["p" + "ypi.org", "python" + "hosted", "registry.n" + "pmjs", "deb.de" + "bian.org"]
     paths = ["/ro" + "ot/", "/wo" + "rk/", "/ho" + "me/"]
     pattern = re.compile("|".join(map(re.escape, [*hosts, *paths])))
-    for path in tracked():
+    for path in tracked_files():
         if path.suffix in (".gz", ".png", ".parquet"):
             continue
         found = pattern.search(path.read_text(encoding="utf-8"))
@@ -89,7 +241,7 @@ CONDA = {
 PIP_ONLY = "iptocc"  # not on conda-forge
 
 
-def test_conda_gets_the_same_packages() -> None:
+def test_conda_installs_the_same_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
     listed = [line[4:] for line in lines if line.startswith("  - ")]
@@ -103,14 +255,29 @@ def test_conda_gets_the_same_packages() -> None:
     assert f"python{project['requires-python']}" in listed
 
 
-def test_every_dependency_says_why() -> None:
+def test_every_dependency_is_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    modules = {"ibis-framework": "ibis", "pyyaml": "yaml", "stix2-patterns": "stix2patterns"}
+    # Used by name: `backports.zstd`, `python -m jupyterlab`, and widgets through plotly.
+    modules |= {"backports.zstd": "backports", "jupyterlab": '"jupyterlab"', "ipywidgets": ""}
+    code = "\n".join(path.read_text(encoding="utf-8") for path in MODULES)
+    for line in project["dependencies"]:
+        name = re.match(r"[A-Za-z0-9.-]+", line).group()
+        module = modules.get(name, name)
+        if module and '"' not in module:
+            assert re.search(rf"^\s*(import|from) {module}\b", code, re.MULTILINE), name
+        else:
+            assert module in code, name
+
+
+def test_every_dependency_has_its_reason() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = text.split("dependencies = [")[1].split("\n]")[0]
     for line in block.strip().splitlines():
         assert re.search(r'",\s+# \w', line), line
 
 
-def test_pins_hold_no_hosts_or_files() -> None:
+def test_pins_contain_no_hosts_or_files() -> None:
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in pins if not line.startswith("#")]
     assert len(pins) > 50

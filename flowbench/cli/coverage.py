@@ -23,7 +23,7 @@ def coverage(case: Path, out: Output) -> None:
     from flowbench.case import coverage as cover
 
     opened = open_case(case)
-    rows = cover.by_source(opened.flows, opened.evidence)
+    rows = cover.coverage_by_file(opened.flows, opened.evidence)
     columns = [name for name in cover.TABLE.columns if name not in ("evidence_id", "quarantined")]
     out.write(rows, columns)
     if duplicates := int(rows["repeated"].sum()):

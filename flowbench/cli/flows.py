@@ -27,7 +27,7 @@ def flows(case: Path, address: str | None, limit: int | None, out: Output) -> No
     They are ordered by time, with evidence id and line. Columns have AWS's field names with
     underscores; a field that a record lacks is null.
     """
-    from flowbench.schema import place
+    from flowbench.schema import record_key
 
     opened = open_case(case)
     table = opened.flows
@@ -37,6 +37,6 @@ def flows(case: Path, address: str | None, limit: int | None, out: Output) -> No
         for column in (table.dstaddr, table.pkt_srcaddr, table.pkt_dstaddr):
             is_match |= (column == wanted).fill_null(False)
         table = table.filter(is_match)
-    origin = place(table.columns)
+    origin = record_key(table.columns)
     columns = ["start", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "bytes", "action"]
     out.write_table(opened, table.order_by("start", *origin), [*columns, *origin], limit)

@@ -18,7 +18,7 @@ from flowbench.cli.common import (
 from flowbench.text import escape_controls, format_count, format_period
 
 if TYPE_CHECKING:
-    from flowbench.investigate.hunt import Hunted
+    from flowbench.investigate.hunt import HuntResult
 
 _COLUMNS = [
     "first_seen",
@@ -67,16 +67,18 @@ def hunt(
     """Search CASE for the indicators in LISTS.
 
     The lists are read, not loaded into the case. Flow logs, API events and DNS queries are
-    searched, also outside the period in which an indicator is valid. With --sql nothing is
+    searched, also before and after the period in which an indicator is valid. With --sql nothing is
     searched: the query is printed, to be run on flow logs in S3.
     """
     from flowbench.enrich import athena
     from flowbench.investigate import hunt as hunting
 
     if sql is not None:
-        indicators, unreadable = hunting.read(lists, case, columns)
+        indicators, unreadable = hunting.read_lists(lists, case, columns)
         _note_unreadable(unreadable)
-        click.echo(athena.sql(indicators, table, packet_addresses=packet_addresses), nl=False)
+        click.echo(
+            athena.build_query(indicators, table, packet_addresses=packet_addresses), nl=False
+        )
         return
     result = hunting.hunt(open_case(case), lists, columns)
     if len(result.contacts) or not out.is_terminal:
@@ -84,16 +86,16 @@ def hunt(
     _note_result(result)
 
 
-def _note_result(result: Hunted) -> None:
+def _note_result(result: HuntResult) -> None:
     """Note how many indicators had contact, and what was searched."""
     contacts = result.contacts["indicator"].nunique()
     found = f"contact with {contacts:,}" if contacts else "no contact with any"
     note(f"{found} of {format_count(result.indicators, 'indicator')}; searched:")
-    for log in result.looked_at.itertuples():
+    for log in result.searched.itertuples():
         period = f", {format_period(log.first_seen, log.last_seen)}" if log.records else ""
         note(f"  {log.log}: {format_count(log.records, 'record')}{period}")
-    _note_unreadable(result.refused)
-    for row in result.ignored.itertuples():
+    _note_unreadable(result.unreadable)
+    for row in result.suppressed.itertuples():
         note(
             f"{escape_controls(row.indicator)} covers"
             f" {format_count(row.addresses, 'address', 'addresses')} of the case and is ignored for"

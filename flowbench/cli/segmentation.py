@@ -71,7 +71,7 @@ def segmentation(
         raise InputError(f"{case} has no policy: give a file, with --keep to keep it")
     evaluation = evaluate(opened, parse_policy(text, str(policy or "the policy of the case")))
     if keep and policy is not None:
-        opened.keep_policy(text)
+        opened.set_policy(text)
     violations, rules = Findings(findings(evaluation)), evaluation.rule_results()
     groups = evaluation.cells()
     columns = _COLUMNS[show].split()

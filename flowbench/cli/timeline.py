@@ -32,4 +32,4 @@ def timeline(case: Path, about: str | None, out: Output) -> None:
     rows = timelines.build(open_case(case), about=address)
     if rows.empty and address is None:
         note("no findings; --about ADDRESS shows what concerns an address")
-    out.write(rows, ["time", "until", "kind", "severity", "what", "ref"])
+    out.write(rows, ["time", "end", "data_source", "severity", "activity", "reference"])

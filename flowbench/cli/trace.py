@@ -37,5 +37,5 @@ def trace(case: Path, address: str, at: str | None, out: Output) -> None:
     from flowbench.investigate import attribution
 
     time = None if at is None else pd.Timestamp(parse_time(at))
-    steps = attribution.trace(open_case(case), parse_address(address), time)
-    out.write(steps, ["step", "time", "what", "file", "line", "item"])
+    trace = attribution.trace(open_case(case), parse_address(address), time)
+    out.write(trace.to_pandas(), ["step", "time", "description", "file", "line", "item"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -35,7 +38,7 @@ def test_commands_are_listed_in_the_order_of_work() -> None:
     assert list(main.commands) == [command.name for command in COMMANDS]
     help_text = run("--help").output
     assert help_text.index("  new ") < help_text.index("  ingest ") < help_text.index("  detect ")
-    assert "..." not in help_text
+    assert "..." not in help_text.partition("Commands:")[2]
 
 
 def test_each_command_is_in_the_file_of_its_name() -> None:
@@ -116,4 +119,71 @@ def test_the_help_of_columns_names_columns_that_lists_have() -> None:
     from flowbench.loaders.intel.lists import column_map
 
     example = COLUMNS_HELP.partition("'")[2].partition("'")[0]
-    assert set(column_map([example])) | set(column_map([example]).values()) >= {"indicator", "kind"}
+    assert {name for name, _ in column_map([example])} == {"indicator", "kind", "valid_until"}
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from flowbench import engine
+from flowbench.case import Case
+from flowbench.cli import main
+
+path = Path(sys.argv[1])
+
+def query():
+    connection = engine.connect()
+    ready()
+    sql = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
+    connection.con.sql(sql).to_arrow_reader().read_all()
+
+def sleep():
+    ready()
+    time.sleep(30)
+
+def load():
+    def ingest(*_, **__):
+        sleep()
+    Case.ingest = ingest
+    Case.create(path / "case")
+    main(["ingest", str(path / "case"), str(path)], prog_name="flowbench")
+
+def ready():
+    print("ready", flush=True)
+
+action = {"query": query, "sleep": sleep, "load": load}[sys.argv[2]]
+if sys.argv[2] == "load":
+    action()
+main.command("wait")(action)
+main(["wait"], prog_name="flowbench")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ("query", "flowbench: stopped\n"),
+        ("sleep", "flowbench: stopped\n"),
+        ("load", "Committed files stay loaded; the same command loads the rest\n"),
+    ],
+)
+def test_ctrl_c(tmp_path: Path, action: str, message: str) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, str(tmp_path), action]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            try:
+                process.wait(2)  # until the query runs
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors.endswith(message)
+    assert "Traceback" not in errors
+    assert len(errors.strip().splitlines()) == 1

@@ -53,9 +53,10 @@ def test_files_that_exist_are_kept(tmp_path: Path) -> None:
     copied = copy_notebooks(tmp_path)
     assert copied
     copied[0].write_text("edited")
-    copied[1].unlink()
-    assert copy_notebooks(tmp_path) == [copied[1]]
+    assert copied[0] not in copy_notebooks(tmp_path)
     assert copied[0].read_text() == "edited"
+    copied[0].unlink()
+    assert copy_notebooks(tmp_path) == [copied[0]]
 
 
 def test_notebooks_are_copied_byte_by_byte(tmp_path: Path) -> None:
