@@ -1,4 +1,7 @@
-"""Invented incidents with known answers, for training and tests. The same seed, the same bytes."""
+"""Generated scenarios with known answers, for training, tests and measurement.
+
+The same seed gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,18 @@ NAMES: dict[str, Callable[[Path, int], None]] = {"winterday": winterday.write}
 
 
 def write(name: str, out: Path, seed: int = winterday_facts.SEED) -> None:
-    """Write a scenario's evidence and answers.json into ``out``, which must be empty or new.
+    """Write a scenario's evidence and answers.json.
 
-    Raises InputError for an unknown name or a folder with something in it.
+    Args:
+        name: One of ``NAMES``.
+        out: A new or empty folder.
+        seed: Of all random choices.
+
+    Raises:
+        InputError: There is no such scenario, or the folder is not empty.
     """
     if name not in NAMES:
-        raise InputError(f"no scenario is called {name!r}; there are: {', '.join(NAMES)}")
+        raise InputError(f"unknown scenario {name!r}; known: {', '.join(NAMES)}")
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: choose another folder")
     NAMES[name](out, seed)

@@ -1,4 +1,4 @@
-"""The invented network: who stands where, and how its inventory describes it."""
+"""The simulated network: its hosts, and their description in the inventory."""
 
 from __future__ import annotations
 
@@ -7,18 +7,36 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 
+JsonObject = dict[str, Any]  # JSON in the shape of an AWS API
+
 ACCOUNT, REGION = "111122223333", "us-east-1"
 
+# External addresses: documentation ranges (RFC 5737) for named services, the benchmark range
+# (RFC 2544) for clients and scanners. None belongs to anybody.
+SERVICES = {
+    "time1.example.net": "192.0.2.123",
+    "time2.example.net": "192.0.2.124",
+    "agent.metrics.example.com": "203.0.113.140",
+    "licence.vendor.example.com": "203.0.113.150",
+    "mirror.packages.example.org": "203.0.113.160",
+    "git.example.com": "203.0.113.170",
+    "sftp.clearing.example.net": "203.0.113.180",
+    "statements.s3.amazonaws.example": "203.0.113.190",
+    "cdn.widgets.example.com": "203.0.113.200",
+    "api.rates.example.com": "203.0.113.210",
+}
+OFFICE = "198.51.100.40"
 
-def identifier(prefix: str, *words: object) -> str:
-    """An AWS-like id that follows from its words: eni-0…, i-0…."""
+
+def make_id(prefix: str, *words: object) -> str:
+    """Return an id of AWS's form (eni-0…, i-0…), the same for the same words."""
     digits = hashlib.sha256("|".join(map(str, (prefix, *words))).encode()).hexdigest()
     return f"{prefix}-0{digits[:16]}"
 
 
 @dataclass(frozen=True)
 class Subnet:
-    """A subnet; ``public`` means that it routes to an internet gateway."""
+    """A subnet; ``public``: its route table has an internet gateway."""
 
     name: str
     cidr: str
@@ -29,12 +47,12 @@ class Subnet:
     @property
     def id(self) -> str:
         """The id, subnet-…."""
-        return identifier("subnet", self.name)
+        return make_id("subnet", self.name)
 
 
 @dataclass(frozen=True)
 class Host:
-    """One network interface and what stands behind it."""
+    """A network interface and the resource that it belongs to."""
 
     name: str
     address: str
@@ -50,21 +68,21 @@ class Host:
     @property
     def interface(self) -> str:
         """The id, eni-…."""
-        return identifier("eni", self.name)
+        return make_id("eni", self.name)
 
     @property
     def instance(self) -> str | None:
-        """The instance behind it, i-…, if there is one."""
-        return identifier("i", self.name) if self.requester is None else None
+        """The id of its instance, i-…; None for an interface of an AWS service."""
+        return make_id("i", self.name) if self.requester is None else None
 
     @property
     def vpc_id(self) -> str:
         """The id, vpc-…."""
-        return identifier("vpc", self.subnet.vpc)
+        return make_id("vpc", self.subnet.vpc)
 
-    def describe(self, attached: str) -> dict[str, Any]:
-        """The interface as describe-network-interfaces prints it."""
-        out: dict[str, Any] = {
+    def describe(self, attach_time: str) -> JsonObject:
+        """Return the interface as describe-network-interfaces prints it."""
+        description: JsonObject = {
             "NetworkInterfaceId": self.interface,
             "InterfaceType": self.kind,
             "Description": self.description,
@@ -74,20 +92,18 @@ class Host:
             "VpcId": self.vpc_id,
             "SubnetId": self.subnet.id,
             "AvailabilityZone": f"{REGION}{self.subnet.zone}",
-            "MacAddress": mac(self.interface),
+            "MacAddress": mac_address(self.interface),
             "PrivateIpAddress": self.address,
             "PrivateIpAddresses": [{"PrivateIpAddress": self.address, "Primary": True}],
             "Ipv6Addresses": [],
             "Groups": [
-                {"GroupId": identifier("sg", self.subnet.vpc, self.group), "GroupName": self.group}
+                {"GroupId": make_id("sg", self.subnet.vpc, self.group), "GroupName": self.group}
             ],
             "SourceDestCheck": self.role != "nat",
             "TagSet": [{"Key": key, "Value": value} for key, value in self.tags.items()],
             "Attachment": {
-                "AttachmentId": identifier(
-                    "eni-attach" if self.instance else "ela-attach", self.name
-                ),
-                "AttachTime": attached,
+                "AttachmentId": make_id("eni-attach" if self.instance else "ela-attach", self.name),
+                "AttachTime": attach_time,
                 "DeviceIndex": 0 if self.instance else 1,
                 "Status": "attached",
                 "DeleteOnTermination": self.instance is not None,
@@ -95,26 +111,26 @@ class Host:
             },
         }
         if self.instance:
-            out["Attachment"]["InstanceId"] = self.instance
+            description["Attachment"]["InstanceId"] = self.instance
         else:
-            out["RequesterId"] = self.requester
+            description["RequesterId"] = self.requester
         if self.public:
-            # An Elastic IP is the account's own; other public addresses are lent.
+            # An Elastic IP belongs to the account; other public addresses belong to AWS.
             owner = {"bastion": ACCOUNT, "nat": ACCOUNT, "alb": "amazon-elb"}.get(
                 self.role, "amazon"
             )
-            out["Association"] = {"PublicIp": self.public, "IpOwnerId": owner}
-        return out
+            description["Association"] = {"PublicIp": self.public, "IpOwnerId": owner}
+        return description
 
 
-def mac(seed: str) -> str:
-    """A locally administered hardware address."""
+def mac_address(seed: str) -> str:
+    """Return a locally administered MAC address."""
     digits = hashlib.sha256(seed.encode()).hexdigest()
     return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
 
 
-class Estate:
-    """Every host of the network, by name and by address."""
+class Network:
+    """The hosts of the network, by name and by address."""
 
     def __init__(self, hosts: list[Host]) -> None:
         self.hosts = hosts
@@ -125,18 +141,18 @@ class Estate:
         return self.by_name[name]
 
     def with_role(self, *roles: str, env: str | None = None) -> list[Host]:
-        """Hosts with one of some roles, in the order of the estate."""
+        """Return the hosts with one of the roles, in the order of the network."""
         return [h for h in self.hosts if h.role in roles and (env is None or h.subnet.vpc == env)]
 
     def nat_of(self, host: Host) -> Host | None:
-        """The NAT gateway that takes a host's traffic to the internet; None in a public subnet."""
+        """Return the NAT gateway of a host's traffic to the internet; None in a public subnet."""
         if host.subnet.public:
             return None
         return self.with_role("nat", env=host.subnet.vpc)[0]
 
 
-# What stands in each VPC: role, count, subnet, and what makes the inventory say whose it is.
-_ROLES: dict[str, dict[str, Any]] = {
+# What the inventory has for the interfaces of AWS services, by role.
+_SERVICE_INTERFACES: dict[str, dict[str, str]] = {
     "nat": {"kind": "nat_gateway", "requester": "444455556666"},
     "alb": {"requester": "amazon-elb"},
     "rds": {"requester": "amazon-rds", "description": "RDSNetworkInterface"},
@@ -145,71 +161,89 @@ _ROLES: dict[str, dict[str, Any]] = {
     "lambda": {"kind": "lambda", "requester": "AROAWINTERDAYLAMBDA:worker"},
     "endpoint": {"kind": "vpc_endpoint", "requester": "888899990000"},
 }
-_PLAN: dict[str, list[tuple[str, str, int]]] = {
+_HOSTS: dict[str, list[tuple[str, str, int]]] = {  # by VPC: role, subnet, count
     "prod": [
-        ("nat", "public-a", 1), ("alb", "public-a", 1), ("alb", "public-b", 1),
-        ("web", "app-a", 2), ("web", "app-b", 2), ("app", "app-a", 2), ("app", "app-b", 2),
-        ("batch", "app-a", 2), ("rds", "data-a", 1), ("rds", "data-b", 1), ("cache", "data-a", 1),
-        ("efs", "data-a", 1), ("efs", "data-b", 1), ("lambda", "app-b", 2),
+        ("nat", "public-a", 1),
+        ("alb", "public-a", 1),
+        ("alb", "public-b", 1),
+        ("web", "app-a", 2),
+        ("web", "app-b", 2),
+        ("app", "app-a", 2),
+        ("app", "app-b", 2),
+        ("batch", "app-a", 2),
+        ("rds", "data-a", 1),
+        ("rds", "data-b", 1),
+        ("cache", "data-a", 1),
+        ("efs", "data-a", 1),
+        ("efs", "data-b", 1),
+        ("lambda", "app-b", 2),
         ("endpoint", "app-a", 3),
     ],
     "dev": [
-        ("nat", "public-a", 1), ("alb", "public-b", 1), ("bastion", "public-a", 1),
-        ("ci", "app-a", 2), ("devbox", "app-a", 3), ("devbox", "app-b", 3),
-        ("rds", "data-a", 1), ("rds", "data-b", 1), ("efs", "data-a", 1), ("efs", "data-b", 1),
-        ("lambda", "app-b", 1), ("endpoint", "app-a", 2),
+        ("nat", "public-a", 1),
+        ("alb", "public-b", 1),
+        ("bastion", "public-a", 1),
+        ("ci", "app-a", 2),
+        ("devbox", "app-a", 3),
+        ("devbox", "app-b", 3),
+        ("rds", "data-a", 1),
+        ("rds", "data-b", 1),
+        ("efs", "data-a", 1),
+        ("efs", "data-b", 1),
+        ("lambda", "app-b", 1),
+        ("endpoint", "app-a", 2),
     ],
-}  # fmt: skip
-_OCTET = {"prod": 20, "dev": 40}
-_PARTS = {"public": 0, "app": 16, "data": 32}
+}
+_SECOND_OCTETS = {"prod": 20, "dev": 40}
+_TIERS = {"public": 0, "app": 16, "data": 32}
 _OWNERS = {"prod": "payments", "dev": "platform-dev"}
 
 
 def subnet(vpc: str, name: str) -> Subnet:
-    """A subnet of the plan by its short name, such as public-a."""
-    part, zone = name.split("-")
-    third = _PARTS[part] + "ab".index(zone)
-    cidr = f"10.{_OCTET[vpc]}.{third}.0/24"
-    return Subnet(f"{vpc}-{name}", cidr, vpc, zone, public=part == "public")
+    """Return a subnet by its VPC and its short name, such as public-a."""
+    tier, zone = name.split("-")
+    third_octet = _TIERS[tier] + "ab".index(zone)
+    cidr = f"10.{_SECOND_OCTETS[vpc]}.{third_octet}.0/24"
+    return Subnet(f"{vpc}-{name}", cidr, vpc, zone, public=tier == "public")
 
 
-def build() -> Estate:
-    """Winterday Financial's network before anything happens: prod and dev, 41 interfaces."""
+def build() -> Network:
+    """Return Winterday Financial's network before the incident: prod and dev, 41 interfaces."""
     hosts: list[Host] = []
-    for vpc, plan in _PLAN.items():
+    for vpc, hosts_of_vpc in _HOSTS.items():
         counts: dict[str, int] = {}
-        for role, where, count in plan:
+        for role, subnet_name, count in hosts_of_vpc:
             for _ in range(count):
                 counts[role] = counts.get(role, 0) + 1
-                hosts.append(_host(vpc, role, counts[role], subnet(vpc, where), len(hosts)))
-    return Estate(hosts)
+                hosts.append(_host(vpc, role, counts[role], subnet(vpc, subnet_name), len(hosts)))
+    return Network(hosts)
 
 
-def _host(vpc: str, role: str, number: int, where: Subnet, place: int) -> Host:
+def _host(vpc: str, role: str, number: int, subnet: Subnet, index: int) -> Host:
     name = f"{vpc}-{role}-{number}"
-    given = dict(_ROLES.get(role, {}))
+    details = dict(_SERVICE_INTERFACES.get(role, {}))
     if role == "nat":
-        given["description"] = f"Interface for NAT Gateway {identifier('nat', name)}"
+        details["description"] = f"Interface for NAT Gateway {make_id('nat', name)}"
     elif role == "alb":
-        given["description"] = f"ELB app/{vpc}-web/{identifier('x', name)[3:]}"
+        details["description"] = f"ELB app/{vpc}-web/{make_id('x', name)[3:]}"
     elif role == "cache":
-        given["description"] = f"ElastiCache {name}-001"
+        details["description"] = f"ElastiCache {name}-001"
     elif role == "efs":
-        fs, mount = identifier("fs", vpc), identifier("fsmt", name)
-        given["description"] = f"EFS mount target for {fs} ({mount})"
+        fs, mount = make_id("fs", vpc), make_id("fsmt", name)
+        details["description"] = f"EFS mount target for {fs} ({mount})"
     elif role == "lambda":
-        given["description"] = f"AWS Lambda VPC ENI-{vpc}-statements-{number}"
+        details["description"] = f"AWS Lambda VPC ENI-{vpc}-statements-{number}"
     elif role == "endpoint":
-        given["description"] = f"VPC Endpoint Interface {identifier('vpce', name)}"
-    own = "requester" not in given
+        details["description"] = f"VPC Endpoint Interface {make_id('vpce', name)}"
+    is_instance = "requester" not in details
     tags = (
         {"Name": name, "env": vpc, "owner": _OWNERS[vpc], "app": role}
-        if own or role == "rds"
+        if is_instance or role == "rds"
         else {}
     )
-    base = ipaddress.ip_network(where.cidr).network_address
-    address = str(base + 10 + 7 * place % 200)
-    public = f"203.0.113.{10 + place}" if where.public else None
+    base = ipaddress.ip_network(subnet.cidr).network_address
+    address = str(base + 10 + 7 * index % 200)
+    public = f"203.0.113.{10 + index}" if subnet.public else None
     return Host(
-        name, address, where, role, public=public, group=f"{vpc}-{role}", tags=tags, **given
+        name, address, subnet, role, public=public, group=f"{vpc}-{role}", tags=tags, **details
     )

@@ -1,9 +1,8 @@
-"""Exchanges in, flow log records out, as the interfaces between two ends would log them.
+"""Flow log records of simulated connections, as the interfaces on the path would log them.
 
-Every interface has capture windows of its own, 58 to 61 seconds long; what passes in a window is
-one record for each direction and 5-tuple. Traffic inside is logged at both ends; traffic through a
-NAT gateway at the client and twice each way at the gateway, with the packet addresses that the
-gateway knows.
+Each interface has its own capture windows, 58 to 61 seconds long, and one record per window,
+direction and 5-tuple. Internal traffic is logged at both ends; traffic through a NAT gateway at the
+client, and twice each way at the gateway, with the packet addresses that the gateway knows.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from flowbench.scenario.network import ACCOUNT, REGION, Estate, Host
+from flowbench.scenario.network import ACCOUNT, REGION, Host, Network
 
-# The format string a security team would choose: v5, in the order of AWS's table.
+# Version 5, in the order of AWS's table.
 FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes "
     "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr "
@@ -22,12 +22,13 @@ FIELDS = (
     "pkt-dst-aws-service flow-direction traffic-path"
 )
 
-FIN, SYN, SYN_ACK = 1, 2, 18
+FIN, SYN, RST, SYN_ACK = 1, 2, 4, 18
+TCP = 6
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """What one end asked of another: times in epoch seconds, sizes in bytes, both ways in all."""
+class Connection:
+    """A simulated connection: times in epoch seconds, total sizes in bytes."""
 
     initiator: str
     responder: str
@@ -35,181 +36,259 @@ class Exchange:
     source_port: int
     start: float
     seconds: float = 1.0
-    out: int = 800
-    back: int = 2_400
+    bytes_out: int = 800
+    bytes_in: int = 2_400
     protocol: int = 6
-    refused: bool = False  # by the responder's security group
-    answered: bool = True  # False: let in, and nobody replies; a refused one has no reply either
-    syns: int = 1  # of an exchange without a reply: how often its first packet was sent
-    packet: int = 700  # bytes of a packet, on average: bulk 1,400, typing and mining 130
-    straggler: bool = False  # a packet that comes after the close and is rejected
-    service: str = "-"  # AWS service of the responder, where it is one
+    rejected: bool = False  # by the responder's security group
+    answered: bool = True  # False: accepted without a reply; a rejected one has no reply either
+    attempts: int = 1  # without a reply: how often the first packet was sent
+    packet_bytes: int = 700  # on average: bulk transfers 1,400, shells and mining 130
+    late_packet: bool = False  # one arrives after the close and is rejected
+    service: str = "-"  # AWS service of the responder
 
 
 @dataclass(frozen=True)
-class Line:
-    """A record ready to write, and when it ends: what files are cut by."""
+class Record:
+    """A record ready to write, and its end, which decides its file."""
 
     end: int
     text: str
 
 
-class Logger:
-    """Turns exchanges into records, interface by interface."""
+class FiveTuple(NamedTuple):
+    """Source and destination address and port, and protocol."""
 
-    def __init__(self, estate: Estate, first: int) -> None:
-        self.estate = estate
+    src: str
+    dst: str
+    sport: int
+    dport: int
+    protocol: int
+
+    @classmethod
+    def of(cls, x: Connection) -> FiveTuple:
+        """Return the flow from a connection's initiator to its responder."""
+        return cls(x.initiator, x.responder, x.source_port, x.port, x.protocol)
+
+    def reversed(self) -> FiveTuple:
+        """Return the flow in the other direction."""
+        return FiveTuple(self.dst, self.src, self.dport, self.sport, self.protocol)
+
+
+class WindowPart(NamedTuple):
+    """The part of a connection in one capture window."""
+
+    times: tuple[int, int]  # start and end of the window
+    bytes_out: int
+    bytes_in: int
+    is_first: bool
+    is_last: bool
+
+
+class FlowLogger:
+    """Turns connections into records, interface by interface."""
+
+    def __init__(self, network: Network, first: int) -> None:
+        self.network = network
         self.first = first
         self._ports: dict[str, int] = {}
 
     def source_port(self, address: str) -> int:
-        """The next ephemeral port of an address."""
-        start = 32_768 + _number(address) % 20_000
-        port = self._ports.get(address, start) + 1 + _number(address, self._ports.get(address)) % 3
+        """Return the next ephemeral port of an address."""
+        start = 32_768 + _hash(address) % 20_000
+        port = self._ports.get(address, start) + 1 + _hash(address, self._ports.get(address)) % 3
         self._ports[address] = port if port < 60_999 else 32_768
         return self._ports[address]
 
-    def window(self, interface: str, moment: float) -> int:
-        """Which of an interface's windows a moment falls in."""
-        return int((moment - self.first - _number(interface) % 60) // 60)
+    def window(self, interface: str, time: float) -> int:
+        """Return the number of an interface's capture window at a time."""
+        return int((time - self.first - _hash(interface) % 60) // 60)
 
     def bounds(self, interface: str, window: int) -> tuple[int, int]:
-        """Start and end of a window: 58 to 61 seconds, and over before the next one starts."""
-        start = self.first + _number(interface) % 60 + 60 * window
-        chance, following = _number(interface, window), _number(interface, window + 1)
+        """Return start and end of a window: 58 to 61 seconds, without overlap."""
+        start = self.first + _hash(interface) % 60 + 60 * window
+        chance, following = _hash(interface, window), _hash(interface, window + 1)
         return start + chance % 2, start + 60 + following % 2 - chance // 2 % 2
 
-    def records(self, exchange: Exchange) -> Iterator[Line]:
-        """Every record that some interface makes of an exchange."""
-        here = self.estate.by_address.get(exchange.initiator)
-        there = self.estate.by_address.get(exchange.responder)
-        if here:
-            yield from self._side(here, exchange, outgoing=True, accepted=True)
-        if there:
-            yield from self._side(there, exchange, outgoing=False, accepted=not exchange.refused)
-        if here and not there and (gateway := self.estate.nat_of(here)):
-            yield from self._through(gateway, exchange)
+    def records(self, connection: Connection) -> Iterator[Record]:
+        """Yield the records of all interfaces on a connection's path."""
+        initiator = self.network.by_address.get(connection.initiator)
+        responder = self.network.by_address.get(connection.responder)
+        if initiator:
+            yield from self._endpoint_records(initiator, connection, is_initiator=True)
+        if responder:
+            yield from self._endpoint_records(responder, connection, is_initiator=False)
+        if initiator and not responder and (gateway := self.network.nat_of(initiator)):
+            yield from self._nat_records(gateway, connection)
 
-    def silence(self, host: Host, window: int, *, skipped: bool = False) -> Line:
-        """A NODATA record, or the SKIPDATA record that says some were lost."""
-        start, end = self.bounds(host.interface, window)
-        status = "SKIPDATA" if skipped else "NODATA"
-        return self._line(host, "-", "-", "-", "-", "-", "-", start, end, "-", status)
+    def empty_record(self, host: Host, window: int, *, skipped: bool = False) -> Record:
+        """Return the NODATA or SKIPDATA record of a window."""
+        times = self.bounds(host.interface, window)
+        return self._record(host, None, times, status="SKIPDATA" if skipped else "NODATA")
 
-    def _side(self, host: Host, x: Exchange, *, outgoing: bool, accepted: bool) -> Iterator[Line]:
-        """What the interface at one end logs."""
-        inside = x.initiator in self.estate.by_address and x.responder in self.estate.by_address
-        silent = x.refused or not x.answered
-        left = x.syns
-        for start, end, out, back, first, last in self._shares(host.interface, x):
-            flags_out = (SYN * first | FIN * last) if x.protocol == 6 else 0
-            flags_back = (SYN_ACK * first | FIN * last) if x.protocol == 6 else 0
-            if silent:
-                flags_out = SYN if x.protocol == 6 else 0
-            # Knocks that fall into two windows are shared out; a single one is sent again.
-            knocks = max(1, left if last else (left + 1) // 2) if silent else 0
-            left -= knocks
-            action = "ACCEPT" if accepted else "REJECT"
-            yield self._line(
-                host, x.initiator, x.responder, x.source_port, x.port, x.protocol, out, start, end,
-                action, flags=flags_out, egress=outgoing, inside=inside, dst_service=x.service,
-                knocks=knocks, packet=x.packet,
-            )  # fmt: skip
-            if not silent:
-                yield self._line(
-                    host, x.responder, x.initiator, x.port, x.source_port, x.protocol, back, start,
-                    end, "ACCEPT", flags=flags_back, egress=not outgoing, inside=inside,
-                    src_service=x.service, packet=x.packet,
-                )  # fmt: skip
-        if x.straggler and outgoing:
-            start, end = self.bounds(
-                host.interface, self.window(host.interface, x.start + x.seconds) + 1
+    def _endpoint_records(
+        self, host: Host, connection: Connection, *, is_initiator: bool
+    ) -> Iterator[Record]:
+        """Yield the records at one end of a connection."""
+        x, outward = connection, FiveTuple.of(connection)
+        internal = x.initiator in self.network.by_address and x.responder in self.network.by_address
+        has_reply = x.answered and not x.rejected
+        remaining = x.attempts
+        for part in self._split(host.interface, x):
+            flags_out, flags_in = _tcp_flags(x, part)
+            attempts = 0
+            if not has_reply:
+                flags_out = SYN if x.protocol == TCP else 0
+                # Attempts in two windows are divided between them; a single one is repeated.
+                attempts = max(1, remaining if part.is_last else (remaining + 1) // 2)
+                remaining -= attempts
+            yield self._record(
+                host,
+                outward,
+                part.times,
+                attempts=attempts,
+                size=part.bytes_out,
+                action="REJECT" if x.rejected and not is_initiator else "ACCEPT",
+                flags=flags_out,
+                egress=is_initiator,
+                dst_service=x.service,
+                internal=internal,
+                packet_bytes=x.packet_bytes,
             )
-            yield self._line(
-                host, x.responder, x.initiator, x.port, x.source_port, x.protocol, 40, start, end,
-                "REJECT", flags=4, egress=False, inside=inside,
-            )  # fmt: skip
+            if has_reply:
+                yield self._record(
+                    host,
+                    outward.reversed(),
+                    part.times,
+                    size=part.bytes_in,
+                    flags=flags_in,
+                    egress=not is_initiator,
+                    src_service=x.service,
+                    internal=internal,
+                    packet_bytes=x.packet_bytes,
+                )
+        if x.late_packet and is_initiator:
+            window = self.window(host.interface, x.start + x.seconds) + 1
+            times = self.bounds(host.interface, window)
+            yield self._record(
+                host,
+                outward.reversed(),
+                times,
+                size=40,
+                action="REJECT",
+                flags=RST,
+                egress=False,
+                internal=internal,
+            )
 
-    def _through(self, gateway: Host, x: Exchange) -> Iterator[Line]:
-        """The four records of an exchange at a NAT gateway's interface."""
-        given = 1024 + _number(x.initiator, x.source_port) % 60_000
-        for start, end, out, back, first, last in self._shares(gateway.interface, x):
-            tcp = x.protocol == 6
-            go = (SYN * first | FIN * last) if tcp else 0
-            come = (SYN_ACK * first | FIN * last) if tcp else 0
-            rows = (
-                (x.initiator, gateway.address, x.source_port, x.port, out, go, False,
-                 x.initiator, x.responder),
-                (gateway.address, x.responder, given, x.port, out, go, True,
-                 gateway.address, x.responder),
-                (x.responder, gateway.address, x.port, given, back, come, False,
-                 x.responder, gateway.address),
-                (gateway.address, x.initiator, x.port, x.source_port, back, come, True,
-                 x.responder, x.initiator),
-            )  # fmt: skip
-            for src, dst, sport, dport, size, flags, egress, pkt_src, pkt_dst in rows:
-                yield self._line(
-                    gateway, src, dst, sport, dport, x.protocol, size, start, end, "ACCEPT",
-                    flags=flags, egress=egress, inside=dst == x.initiator, pkt=(pkt_src, pkt_dst),
-                    packet=x.packet,
-                    src_service=x.service if pkt_src == x.responder else "-",
-                    dst_service=x.service if pkt_dst == x.responder else "-",
-                )  # fmt: skip
+    def _nat_records(self, gateway: Host, connection: Connection) -> Iterator[Record]:
+        """Yield the four records per window at a NAT gateway's interface."""
+        x = connection
+        nat_port = 1024 + _hash(x.initiator, x.source_port) % 60_000
+        client, server, own = x.initiator, x.responder, gateway.address
+        inner = FiveTuple(client, own, x.source_port, x.port, x.protocol)
+        outer = FiveTuple(own, server, nat_port, x.port, x.protocol)
+        for part in self._split(gateway.interface, x):
+            flags_out, flags_in = _tcp_flags(x, part)
+            for flow, packet_addresses, egress in (
+                (inner, (client, server), False),
+                (outer, (own, server), True),
+                (outer.reversed(), (server, own), False),
+                (FiveTuple(own, client, x.port, x.source_port, x.protocol), (server, client), True),
+            ):
+                is_outward = packet_addresses[1] == server
+                yield self._record(
+                    gateway,
+                    flow,
+                    part.times,
+                    size=part.bytes_out if is_outward else part.bytes_in,
+                    flags=flags_out if is_outward else flags_in,
+                    egress=egress,
+                    internal=flow.dst == client,
+                    packet_addresses=packet_addresses,
+                    packet_bytes=x.packet_bytes,
+                    src_service="-" if is_outward else x.service,
+                    dst_service=x.service if is_outward else "-",
+                )
 
-    def _shares(
-        self, interface: str, x: Exchange
-    ) -> Iterator[tuple[int, int, int, int, bool, bool]]:
-        """The windows that an exchange touches: bounds, bytes each way, whether first and last."""
+    def _split(self, interface: str, connection: Connection) -> Iterator[WindowPart]:
+        """Yield a connection's part in each capture window of an interface."""
+        x = connection
         opens = self.window(interface, x.start)
         closes = self.window(interface, x.start + x.seconds)
-        left_out, left_back = x.out, x.back
+        left_out, left_in = x.bytes_out, x.bytes_in
         for window in range(opens, closes + 1):
-            lasts = closes - window + 1
-            out, back = left_out // lasts, left_back // lasts
-            if lasts > 1:  # no two minutes are quite alike
-                wobble = 0.9 + _number(interface, window, x.source_port) % 201 / 1000
-                out, back = int(out * wobble), int(back * wobble)
-            left_out, left_back = left_out - out, left_back - back
-            yield (*self.bounds(interface, window), out, back, window == opens, window == closes)
+            remaining = closes - window + 1
+            out, in_ = left_out // remaining, left_in // remaining
+            if remaining > 1:  # the rate varies
+                factor = 0.9 + _hash(interface, window, x.source_port) % 201 / 1000
+                out, in_ = int(out * factor), int(in_ * factor)
+            left_out, left_in = left_out - out, left_in - in_
+            times = self.bounds(interface, window)
+            yield WindowPart(times, out, in_, window == opens, window == closes)
 
-    def _line(  # the columns of a record
-        self, host: Host, src: str, dst: str, sport: object, dport: object, protocol: object,
-        size: object, start: int, end: int, action: str, status: str = "OK", *, flags: object = "-",
-        egress: bool | None = None, inside: bool = False, pkt: tuple[str, str] | None = None,
-        src_service: str = "-", dst_service: str = "-", knocks: int = 0, packet: int = 700,
-    ) -> Line:  # fmt: skip
-        data = status == "OK"
-        packets: object = "-"
-        if knocks:
-            packets, size = knocks, 60 * knocks
-        elif isinstance(size, int):
-            size = max(size, 40)  # a packet without data
-            # Opening and closing take packets of their own; none is smaller than its headers.
-            closing = 2 * bool(flags in (3, 19)) + bool(flags)
-            packets = min(size // packet + 1 + closing, max(1, size // 40))
-        if not egress:
-            path: object = "-"
-        elif inside and self.estate.by_address[dst].subnet.vpc == host.subnet.vpc:
-            path = 1
-        elif inside:
-            path = 4
+    def _record(
+        self,
+        host: Host,
+        flow: FiveTuple | None,
+        times: tuple[int, int],
+        *,
+        size: int = 0,
+        attempts: int = 0,
+        action: str = "ACCEPT",
+        status: str = "OK",
+        flags: int = 0,
+        egress: bool = False,
+        internal: bool = False,
+        packet_addresses: tuple[str, str] | None = None,
+        packet_bytes: int = 700,
+        src_service: str = "-",
+        dst_service: str = "-",
+    ) -> Record:
+        """Return one record; without ``flow`` one of a window without data."""
+        # AWS writes "unknown" for some interfaces of its services.
+        account = "unknown" if host.role == "endpoint" and _hash(host.name) % 2 else ACCOUNT
+        subnet = (host.vpc_id, host.subnet.id, host.instance or "-")
+        zone = (REGION, f"use1-az{1 + 'ab'.index(host.subnet.zone)}", "-", "-")
+        columns: list[object] = [5, account, host.interface]
+        if flow is None:
+            columns += ["-"] * 7 + [*times, "-", status, *subnet] + ["-"] * 4
+            columns += [*zone, *("-", "-", "-", "-")]
         else:
-            path = 8 if host.subnet.public else 1
-        # AWS does not know the owner of every interface that its services make.
-        account = "unknown" if host.role == "endpoint" and _number(host.name) % 2 else ACCOUNT
-        columns = (
-            5, account, host.interface, src, dst, sport, dport, protocol, packets, size, start, end,
-            action, status, host.vpc_id, host.subnet.id, host.instance or "-",
-            flags if data else "-", "IPv4" if data else "-",
-            pkt[0] if pkt else src, pkt[1] if pkt else dst, REGION,
-            f"use1-az{1 + 'ab'.index(host.subnet.zone)}", "-", "-", src_service, dst_service,
-            {True: "egress", False: "ingress", None: "-"}[egress], path,
-        )  # fmt: skip
-        return Line(end, " ".join(map(str, columns)))
+            packets, size = _count_packets(size, attempts, flags, packet_bytes)
+            columns += [*flow, packets, size, *times, action, status, *subnet, flags, "IPv4"]
+            columns += [*(packet_addresses or flow[:2]), *zone, src_service, dst_service]
+            path = self._traffic_path(host, flow.dst, internal=internal) if egress else "-"
+            columns += ["egress" if egress else "ingress", path]
+        return Record(times[1], " ".join(map(str, columns)))
+
+    def _traffic_path(self, host: Host, destination: str, *, internal: bool) -> int:
+        """Return AWS's number for the path of egress traffic."""
+        if internal:
+            same_vpc = self.network.by_address[destination].subnet.vpc == host.subnet.vpc
+            return 1 if same_vpc else 4  # through another resource in the VPC, or VPC peering
+        return 8 if host.subnet.public else 1  # through an internet gateway
 
 
-def _number(*words: object) -> int:
-    """A number that follows from its words: chance that needs no order of drawing."""
+def _tcp_flags(connection: Connection, part: WindowPart) -> tuple[int, int]:
+    """Return the TCP flags of both directions in a window."""
+    if connection.protocol != TCP:
+        return 0, 0
+    end = FIN * part.is_last
+    return SYN * part.is_first | end, SYN_ACK * part.is_first | end
+
+
+def _count_packets(size: int, attempts: int, flags: int, packet_bytes: int) -> tuple[int, int]:
+    """Return packets and bytes of a record, from its bytes or its attempts to connect."""
+    if attempts:
+        return attempts, 60 * attempts
+    size = max(size, 40)  # a packet without data
+    # SYN and FIN are packets without data; no packet is smaller than its headers.
+    control_packets = 2 * (flags in (3, 19)) + bool(flags)
+    return min(size // packet_bytes + 1 + control_packets, max(1, size // 40)), size
+
+
+def _hash(*words: object) -> int:
+    """Return a pseudo-random number that depends on the words alone, not on any order."""
     return int.from_bytes(
         hashlib.blake2b("|".join(map(str, words)).encode(), digest_size=6).digest()
     )

@@ -1,9 +1,9 @@
-"""The Winterday incident: a rogue user's miner in a bank's dev network, with everything around it.
+"""The Winterday scenario: a mining instance in a bank's dev network, and the daily traffic.
 
-Day 1, evening: with the leaked key of a developer, somebody makes an IAM user and a key for it.
-Day 2, night: that user looks around, starts a large instance in dev, and mines. The instance calls
-a Tor exit every few minutes and tries the databases and file shares beside it, which refuse.
-Day 3, afternoon: security stops the instance.
+Day 1, evening: an attacker with a developer's leaked key creates an IAM user and an access key.
+Day 2, night: that user lists resources, launches a large instance in dev, and mines. The instance
+beacons to a Tor exit every few minutes and attempts connections to databases and file shares, which
+are rejected. Day 3, afternoon: the security team stops the instance.
 """
 
 from __future__ import annotations
@@ -13,111 +13,127 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flowbench.scenario import winterday_companions as papers
+from flowbench.scenario import winterday_companions as evidence
 from flowbench.scenario import writer
-from flowbench.scenario.daily_traffic import DAY, HOUR, SERVICES, Ordinary
-from flowbench.scenario.network import ACCOUNT, Estate, Host, build
-from flowbench.scenario.traffic import Exchange, Line, Logger
+from flowbench.scenario.daily_traffic import DAY, HOUR, DailyTraffic
+from flowbench.scenario.network import ACCOUNT, SERVICES, Host, JsonObject, Network, build
+from flowbench.scenario.traffic import Connection, FlowLogger, Record
 from flowbench.scenario.winterday_api_events import events
 from flowbench.scenario.winterday_facts import (
     ATTACKER,
-    CALLING,
-    CREATED,
+    BEACON_MINUTES,
+    BEACON_START,
+    DEVELOPER,
     FIRST,
+    INSTANCE_STARTED,
+    INSTANCE_STOPPED,
     LAST,
-    LEAKED,
     MINER,
-    MINING,
+    MINING_START,
     POOL,
     POOL_NAMES,
     POOL_PORT,
-    ROGUE,
     ROGUE_KEY,
+    ROGUE_USER,
     SEED,
-    STARTED,
-    STOPPED,
     TOR,
-    TOR_MINUTES,
     TOR_PORT,
+    USER_CREATED,
 )
-from flowbench.scenario.writer import stamp
+from flowbench.scenario.writer import format_time
 
 
 def write(out: Path, seed: int = SEED) -> None:
-    """Write the incident: ``out``/evidence, and ``out``/answers.json which no investigator sees."""
-    word = f"winterday/{seed}"
-    before = build()
-    estate = Estate([*before.hosts, MINER])
-    logger = Logger(estate, FIRST)
-    ordinary = Ordinary(before, logger, FIRST, LAST, word)
-    story = list(_story(estate, logger, random.Random(f"{word}/story")))
-    exchanges = [*ordinary.exchanges(), *story]
-    lines = [line for exchange in exchanges for line in logger.records(exchange)]
-    lines += _quiet(estate, logger, lines, random.Random(f"{word}/quiet"))
+    """Write ``out``/evidence, and the answers apart from it in ``out``/answers.json."""
+    seed_text = f"winterday/{seed}"
+    initial_network = build()
+    network = Network([*initial_network.hosts, MINER])
+    logger = FlowLogger(network, FIRST)
+    daily = DailyTraffic(initial_network, logger, FIRST, LAST, seed_text)
+    incident = list(_incident(network, logger, random.Random(f"{seed_text}/story")))
+    connections = [*daily.connections(), *incident]
+    records = [record for connection in connections for record in logger.records(connection)]
+    records += _empty_records(network, logger, records, random.Random(f"{seed_text}/quiet"))
     root = out / "evidence"
-    count = writer.flow_logs(root, lines, word)
-    writer.cloudtrail(root, events(estate, random.Random(f"{word}/api")))
-    pool_names = papers.pool_lookups(story)
-    alerts = papers.alerts(estate, exchanges, pool_names)
-    papers.write_alerts(root, alerts)
-    papers.write_names(root, estate, ordinary.looked_up, pool_names, random.Random(f"{word}/names"))
-    papers.write_inventory(root, estate)
-    papers.write_feeds(root)
-    writer.write_json(out / "answers.json", _answers(estate, story, alerts, seed, count))
+    count = writer.write_flow_logs(root, records, seed_text)
+    writer.write_cloudtrail(root, events(network, random.Random(f"{seed_text}/api")))
+    pool_lookups = evidence.pool_lookup_times(incident)
+    findings = evidence.guardduty_findings(network, connections, pool_lookups)
+    evidence.write_guardduty(root, findings)
+    rng = random.Random(f"{seed_text}/names")
+    evidence.write_dns(root, network, daily.dns_lookups, pool_lookups, rng)
+    evidence.write_inventory(root, network)
+    evidence.write_feeds(root)
+    writer.write_json(out / "answers.json", _answers(network, incident, findings, seed, count))
 
 
-def _story(estate: Estate, logger: Logger, chance: random.Random) -> Iterator[Exchange]:
-    """Everything the rogue instance did on the network, in order of kind."""
+def _incident(network: Network, logger: FlowLogger, rng: random.Random) -> Iterator[Connection]:
+    """Yield the connections of the attacker's instance, kind by kind."""
 
-    def from_miner(there: str, port: int, at: float, **more: Any) -> Exchange:
+    def from_miner(responder: str, port: int, at: float, **more: Any) -> Connection:
         source = logger.source_port(MINER.address)
-        return Exchange(MINER.address, there, port, source, at, **more)
+        return Connection(MINER.address, responder, port, source, at, **more)
 
     mirror = SERVICES["mirror.packages.example.org"]
-    yield from_miner(mirror, 443, STARTED + 70, seconds=40, out=30_000, back=88_000_000)
-    yield Exchange(
-        ATTACKER, MINER.address, 22, 51_514, STARTED + 240, 700, 42_000, 190_000, packet=130
+    yield from_miner(
+        mirror, 443, INSTANCE_STARTED + 70, seconds=40, bytes_out=30_000, bytes_in=88_000_000
     )
-    for _ in range(500):  # the internet finds every public address within minutes
-        source = f"198.19.{chance.randrange(256)}.{chance.randrange(1, 255)}"
+    yield Connection(
+        ATTACKER,
+        MINER.address,
+        22,
+        51_514,
+        INSTANCE_STARTED + 240,
+        700,
+        42_000,
+        190_000,
+        packet_bytes=130,
+    )
+    for _ in range(500):  # scanners reach a new public address within minutes
+        source = f"198.19.{rng.randrange(256)}.{rng.randrange(1, 255)}"
         port, at = (
-            chance.choice([22, 23, 80, 443, 3389, 8080]),
-            chance.uniform(STARTED + 60, STOPPED),
+            rng.choice([22, 23, 80, 443, 3389, 8080]),
+            rng.uniform(INSTANCE_STARTED + 60, INSTANCE_STOPPED),
         )
-        yield Exchange(
-            source, MINER.address, port, 40_000 + chance.randrange(900), at, refused=True
+        yield Connection(
+            source, MINER.address, port, 40_000 + rng.randrange(900), at, rejected=True
         )
-    at = float(MINING)
-    while at < STOPPED:  # the pool drops its clients a few times a day
-        length = min(chance.uniform(3.5, 7) * HOUR, STOPPED - at)
+    at = float(MINING_START)
+    while at < INSTANCE_STOPPED:  # the pool disconnects its clients a few times a day
+        length = min(rng.uniform(3.5, 7) * HOUR, INSTANCE_STOPPED - at)
         minutes = length / 60
         yield from_miner(
-            POOL, POOL_PORT, at, seconds=length, out=int(minutes * 410), back=int(minutes * 530),
-            packet=130,
-        )  # fmt: skip
-        at += length + chance.uniform(8, 25)
-    beat = float(CALLING)
-    while beat < STOPPED:
-        at = beat + chance.uniform(-15, 15)
-        if at < STOPPED - 5:
-            size = 1_480 + chance.randrange(60)
+            POOL,
+            POOL_PORT,
+            at,
+            seconds=length,
+            bytes_out=int(minutes * 410),
+            bytes_in=int(minutes * 530),
+            packet_bytes=130,
+        )
+        at += length + rng.uniform(8, 25)
+    scheduled = float(BEACON_START)
+    while scheduled < INSTANCE_STOPPED:
+        at = scheduled + rng.uniform(-15, 15)
+        if at < INSTANCE_STOPPED - 5:
+            size = 1_480 + rng.randrange(60)
             yield from_miner(
-                TOR, TOR_PORT, at, seconds=3, out=size, back=4_100 + chance.randrange(400)
+                TOR, TOR_PORT, at, seconds=3, bytes_out=size, bytes_in=4_100 + rng.randrange(400)
             )
-        beat += TOR_MINUTES * 60
-    for start in (STARTED + 3_900, STARTED + DAY + 9 * HOUR):
+        scheduled += BEACON_MINUTES * 60
+    for start in (INSTANCE_STARTED + 3_900, INSTANCE_STARTED + DAY + 9 * HOUR):
         at = float(start)
         for _ in range(4):
-            for host, port in _doors(estate):
-                yield from_miner(host.address, port, at, refused=True, syns=3)
-                at += chance.uniform(4, 70)
+            for host, port in _attempted_services(network):
+                yield from_miner(host.address, port, at, rejected=True, attempts=3)
+                at += rng.uniform(4, 70)
 
 
-def _doors(estate: Estate) -> list[tuple[Host, int]]:
-    """The inside doors that it tried: databases and file shares of dev, a database of prod."""
-    mysql, postgres = estate.with_role("rds", env="dev")
-    shares = estate.with_role("efs", env="dev")
-    production = estate.with_role("rds", env="prod")[0]
+def _attempted_services(network: Network) -> list[tuple[Host, int]]:
+    """Return the services it attempted: databases and file shares of dev, a database of prod."""
+    mysql, postgres = network.with_role("rds", env="dev")
+    shares = network.with_role("efs", env="dev")
+    production = network.with_role("rds", env="prod")[0]
     return [
         (mysql, 3306),
         (postgres, 5432),
@@ -126,44 +142,52 @@ def _doors(estate: Estate) -> list[tuple[Host, int]]:
     ]
 
 
-def _quiet(
-    estate: Estate, logger: Logger, lines: list[Line], chance: random.Random
-) -> Iterator[Line]:
-    """NODATA for windows in which an interface saw nothing, and a few SKIPDATA.
+def _empty_records(
+    network: Network, logger: FlowLogger, records: list[Record], rng: random.Random
+) -> Iterator[Record]:
+    """Yield NODATA records for windows without traffic, and a few SKIPDATA records.
 
-    Real logs write NODATA for every silent window; here one in fourteen, to keep the files small.
+    AWS writes NODATA for every such window; here one in fourteen, to keep the files small.
     """
-    busy = {(columns[2], columns[10]) for columns in (line.text.split(" ", 12) for line in lines)}
-    for host in estate.hosts:
-        begin = logger.window(host.interface, STARTED + 30 if host is MINER else FIRST) + 1
-        end = logger.window(host.interface, STOPPED if host is MINER else LAST)
+    with_traffic = {tuple(record.text.split(" ", 11)[2:11:8]) for record in records}
+    for host in network.hosts:
+        begin = logger.window(host.interface, INSTANCE_STARTED + 30 if host is MINER else FIRST) + 1
+        end = logger.window(host.interface, INSTANCE_STOPPED if host is MINER else LAST)
         for window in range(begin, end):
             start, _ = logger.bounds(host.interface, window)
-            drawn = chance.random()
-            if (host.interface, str(start)) not in busy and drawn < 0.07:
-                yield logger.silence(host, window)
+            drawn = rng.random()
+            if (host.interface, str(start)) not in with_traffic and drawn < 0.07:
+                yield logger.empty_record(host, window)
             elif host.role == "alb" and drawn > 0.9998:
-                yield logger.silence(host, window, skipped=True)
+                yield logger.empty_record(host, window, skipped=True)
 
 
 def _answers(
-    estate: Estate, story: list[Exchange], alerts: list[dict[str, Any]], seed: int, count: int
-) -> dict[str, Any]:
-    def span(xs: list[Exchange]) -> dict[str, Any]:
+    network: Network,
+    incident: list[Connection],
+    findings: list[JsonObject],
+    seed: int,
+    count: int,
+) -> JsonObject:
+    """Return what happened, for answers.json."""
+
+    def summarize(xs: list[Connection]) -> JsonObject:
         return {
-            "first": stamp(xs[0].start),
-            "last": stamp(xs[-1].start + xs[-1].seconds),
+            "first_seen": format_time(xs[0].start),
+            "last_seen": format_time(xs[-1].start + xs[-1].seconds),
             "connections": len(xs),
         }
 
-    mined = [x for x in story if x.responder == POOL]
-    called = [x for x in story if x.responder == TOR]
-    refused = [x for x in story if x.refused and x.initiator == MINER.address]
-    run = next(
-        e for e in events(estate, random.Random(0))
-        if e["eventName"] == "RunInstances" and e["userIdentity"].get("userName") == ROGUE
-        and "errorCode" not in e
-    )  # fmt: skip
+    mining = [x for x in incident if x.responder == POOL]
+    beacon = [x for x in incident if x.responder == TOR]
+    rejected = [x for x in incident if x.rejected and x.initiator == MINER.address]
+    launch = next(
+        event
+        for event in events(network, random.Random(0))
+        if event["eventName"] == "RunInstances"
+        and event["userIdentity"].get("userName") == ROGUE_USER
+        and "errorCode" not in event
+    )
     return {
         "scenario": "winterday",
         "seed": seed,
@@ -173,33 +197,45 @@ def _answers(
         "interface": MINER.interface,
         "address": MINER.address,
         "public_address": MINER.public,
-        "pool": {"address": POOL, "port": POOL_PORT, "names": list(POOL_NAMES), **span(mined)},
-        "tor": {"address": TOR, "port": TOR_PORT, "period_minutes": TOR_MINUTES, **span(called)},
-        "refused": {
-            "doors": [
+        "pool": {
+            "address": POOL,
+            "port": POOL_PORT,
+            "names": list(POOL_NAMES),
+            **summarize(mining),
+        },
+        "tor": {
+            "address": TOR,
+            "port": TOR_PORT,
+            "interval_minutes": BEACON_MINUTES,
+            **summarize(beacon),
+        },
+        "rejected": {
+            "services": [
                 {"address": h.address, "port": p, "service": h.role, "name": h.name}
-                for h, p in _doors(estate)
+                for h, p in _attempted_services(network)
             ],
-            **span(refused),
+            **summarize(rejected),
         },
         "user": {
-            "name": ROGUE,
-            "arn": f"arn:aws:iam::{ACCOUNT}:user/{ROGUE}",
+            "name": ROGUE_USER,
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/{ROGUE_USER}",
             "access_key": ROGUE_KEY,
-            "created_by": LEAKED,
-            "created_at": stamp(CREATED),
+            "created_by": DEVELOPER,
+            "created_at": format_time(USER_CREATED),
             "source_address": ATTACKER,
         },
-        "run_instances_event": run["eventID"],
-        "started": stamp(STARTED),
-        "stopped": stamp(STOPPED),
-        "alerts": sorted({a["id"] for a in alerts if a["severity"] > 4}),
+        "run_instances_event": launch["eventID"],
+        "started": format_time(INSTANCE_STARTED),
+        "stopped": format_time(INSTANCE_STOPPED),
+        "guardduty_findings": sorted({f["id"] for f in findings if f["severity"] > 4}),
         "suspicious_but_benign": {
-            estate["prod-batch-2"].address: "alone calls a licence server every 30 minutes",
-            estate["prod-batch-1"].address: "keeps a session open all day",
-            estate["dev-devbox-4"].address: "is refused at a cache that was moved",
-            estate["dev-ci-1"].address: "polls an endpoint every minute",
-            SERVICES["cdn.widgets.example.com"]: "was listed as c2 until 2025-09-30",
+            network[
+                "prod-batch-2"
+            ].address: "the only client of a licence server, every 30 minutes",
+            network["prod-batch-1"].address: "has a session open all day",
+            network["dev-devbox-4"].address: "is rejected by a cache that moved",
+            network["dev-ci-1"].address: "polls an endpoint every minute",
+            SERVICES["cdn.widgets.example.com"]: "was a C2 indicator until 2025-09-30",
         },
         "labels": [
             {"src": MINER.address, "dst": POOL, "label": "malicious", "kind": "mining"},
@@ -211,7 +247,7 @@ def _answers(
                     "label": "malicious",
                     "kind": "lateral-movement",
                 }
-                for h in {h.address: h for h, _ in _doors(estate)}.values()
+                for h in {h.address: h for h, _ in _attempted_services(network)}.values()
             ),
         ],
     }

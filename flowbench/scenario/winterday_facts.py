@@ -1,4 +1,4 @@
-"""Who, what and when of the Winterday incident: the facts that all its evidence agrees on."""
+"""Names, addresses and times of the Winterday scenario, on which all its evidence agrees."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ LAST = FIRST + 3 * DAY
 
 POOL, POOL_PORT = "198.51.100.77", 3333
 POOL_NAMES = ("eu1.deep-thaw-pool.example", "deep-thaw-pool.example")
-TOR, TOR_PORT, TOR_MINUTES = "192.0.2.211", 9001, 5
+TOR, TOR_PORT, BEACON_MINUTES = "192.0.2.211", 9001, 5
 ATTACKER = "192.0.2.66"
-BAD_AGENT = "aws-cli/2.15.30 Python/3.11.8 Linux/6.6.9-amd64 exe/x86_64.kali.2024"
+ATTACKER_USER_AGENT = "aws-cli/2.15.30 Python/3.11.8 Linux/6.6.9-amd64 exe/x86_64.kali.2024"
 
-ROGUE, ROGUE_KEY = "svc-nightly-sync", "AKIAEXAMPLEROGUE0001"
-LEAKED, LEAKED_KEY = "d.marlow", "AKIAEXAMPLEMARLOW001"
+ROGUE_USER, ROGUE_KEY = "svc-nightly-sync", "AKIAEXAMPLEROGUE0001"
+DEVELOPER, DEVELOPER_KEY = "d.marlow", "AKIAEXAMPLEMARLOW001"
 RESPONDER, RESPONDER_KEY = "s.okafor", "AKIAEXAMPLEOKAFOR001"
 
-# The Name tag is the attacker's to choose: it would run in a careless report or spreadsheet.
+# The attacker chooses the Name tag: a report or spreadsheet must not execute it.
 HOSTILE_NAME = '=HYPERLINK("//x.example")<script>alert(1)</script>'
 MINER = Host(
-    "dev-rogue", "10.40.0.203", subnet("dev", "public-a"), "rogue", public="203.0.113.99",
-    group="default", tags={"Name": HOSTILE_NAME, "env": "dev", "owner": "nobody", "app": "batch"},
-)  # fmt: skip
+    "dev-rogue",
+    "10.40.0.203",
+    subnet("dev", "public-a"),
+    "rogue",
+    public="203.0.113.99",
+    group="default",
+    tags={"Name": HOSTILE_NAME, "env": "dev", "owner": "nobody", "app": "batch"},
+)
 
-CREATED = FIRST + 19 * HOUR + 12 * 60 + 9
-STARTED = FIRST + DAY + 2 * HOUR + 5 * 60 + 12
-MINING = STARTED + 16 * 60
-CALLING = STARTED + 21 * 60
-STOPPED = FIRST + 2 * DAY + 16 * HOUR + 41 * 60 + 30
+USER_CREATED = FIRST + 19 * HOUR + 12 * 60 + 9
+INSTANCE_STARTED = FIRST + DAY + 2 * HOUR + 5 * 60 + 12
+MINING_START = INSTANCE_STARTED + 16 * 60
+BEACON_START = INSTANCE_STARTED + 21 * 60
+INSTANCE_STOPPED = FIRST + 2 * DAY + 16 * HOUR + 41 * 60 + 30

@@ -1,4 +1,4 @@
-"""Evidence as it lies in a bucket: names, layout and gzip like AWS's, the same bytes every time."""
+"""Evidence files with the names, layout and gzip of AWS, byte for byte the same each time."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from flowbench.scenario.network import ACCOUNT, REGION, identifier
-from flowbench.scenario.traffic import FIELDS, Line
+from flowbench.scenario.network import ACCOUNT, REGION, JsonObject, make_id
+from flowbench.scenario.traffic import FIELDS, Record
 
 SLOT = 7_200  # seconds of records in a flow log file; AWS writes every five minutes
 
 
-def stamp(moment: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
-    """A moment (epoch seconds) as UTC text."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime(form)
+def format_time(time: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
+    """Return a time (epoch seconds) as UTC text."""
+    return datetime.fromtimestamp(int(time), UTC).strftime(form)
 
 
-def pack(path: Path, text: str) -> None:
-    """Write text as gzip with no time and no name in it.
+def write_gzip(path: Path, text: str) -> None:
+    """Write text as gzip without time and name.
 
-    The header is written here: Python's own differs from version to version in a byte. What lies
-    between it and the trailer is zlib's, and differs from one build of zlib to another.
+    The header is written here, because Python's own differs between versions in a byte. The
+    compressed content comes from zlib, and differs between its versions.
     """
     data = text.encode()
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -37,51 +36,50 @@ def pack(path: Path, text: str) -> None:
     path.write_bytes(header + body + struct.pack("<II", zlib.crc32(data), len(data)))
 
 
-def write_json(path: Path, value: Any) -> None:  # any JSON
-    """Write a JSON document, indented, with keys in the given order."""
+def write_json(path: Path, value: object) -> None:
+    """Write an indented JSON document, its keys in the given order."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text as UTF-8 with the same line ends on every system."""
+    """Write text as UTF-8 with the same line ends on all systems."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def flow_logs(root: Path, lines: Iterable[Line], seed: str) -> int:
-    """Write records into the S3 layout, two hours a file, slightly out of order; how many records.
+def write_flow_logs(root: Path, records: Iterable[Record], seed: str) -> int:
+    """Write records in the S3 layout, two hours per file and slightly out of order.
 
-    One in 400 records comes late: in the file of a later slot.
+    One in 400 records is late: in the file of the next slot. Returns the number of records.
     """
     chance = random.Random(f"{seed}/delivery")
     slots: dict[int, list[str]] = {}
-    for line in sorted(lines, key=lambda line: (line.end, line.text)):
+    for record in sorted(records, key=lambda record: (record.end, record.text)):
         late = SLOT if chance.random() < 0.0025 else 0
-        slots.setdefault((line.end + late) // SLOT, []).append(line.text)
-    flow_log = identifier("fl", "winterday")
+        slots.setdefault((record.end + late) // SLOT, []).append(record.text)
+    flow_log = make_id("fl", "winterday")
     count = 0
     for slot, texts in sorted(slots.items()):
-        for place in range(0, len(texts), 40):  # a delivery interleaves its interfaces
-            part = texts[place : place + 40]
+        for i in range(0, len(texts), 40):  # a delivery interleaves its interfaces
+            part = texts[i : i + 40]
             chance.shuffle(part)
-            texts[place : place + 40] = part
+            texts[i : i + 40] = part
         count += len(texts)
         at = slot * SLOT
         digits = hashlib.sha256(f"{flow_log}{at}".encode()).hexdigest()[:8]
-        name = (
-            f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{stamp(at, '%Y%m%dT%H%MZ')}_{digits}.log.gz"
-        )
-        folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{stamp(at, '%Y/%m/%d')}"
-        pack(folder / name, "\n".join([FIELDS, *texts, ""]))
+        time = format_time(at, "%Y%m%dT%H%MZ")
+        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}_{digits}.log.gz"
+        folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{format_time(at, '%Y/%m/%d')}"
+        write_gzip(folder / name, "\n".join([FIELDS, *texts, ""]))
     return count
 
 
-def cloudtrail(root: Path, events: Iterable[dict[str, Any]]) -> None:
-    """Write events into the S3 layout, six hours a file, one line of JSON each file."""
-    slots: dict[str, list[dict[str, Any]]] = {}
+def write_cloudtrail(root: Path, events: Iterable[JsonObject]) -> None:
+    """Write events in the S3 layout, six hours per file."""
+    slots: dict[str, list[JsonObject]] = {}
     for event in sorted(events, key=lambda event: (event["eventTime"], event["eventID"])):
-        moment = datetime.fromisoformat(event["eventTime"]).timestamp()
-        slots.setdefault(stamp(moment // 21_600 * 21_600, "%Y/%m/%d|%Y%m%dT%H%MZ"), []).append(
+        time = datetime.fromisoformat(event["eventTime"]).timestamp()
+        slots.setdefault(format_time(time // 21_600 * 21_600, "%Y/%m/%d|%Y%m%dT%H%MZ"), []).append(
             event
         )
     for slot, records in slots.items():
@@ -89,11 +87,11 @@ def cloudtrail(root: Path, events: Iterable[dict[str, Any]]) -> None:
         digits = hashlib.sha256(f"trail{slot}".encode()).hexdigest()[:16]
         folder = root / f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/{day}"
         text = json.dumps({"Records": records}, separators=(",", ":"))
-        pack(folder / f"{ACCOUNT}_CloudTrail_{REGION}_{at}_{digits}.json.gz", text)
+        write_gzip(folder / f"{ACCOUNT}_CloudTrail_{REGION}_{at}_{digits}.json.gz", text)
 
 
-def resolver(root: Path, vpc: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a VPC's resolver query log, a day a file, one query a line."""
+def write_resolver_logs(root: Path, vpc: str, rows: Iterable[JsonObject]) -> None:
+    """Write a VPC's Resolver query log, a day per file."""
     days: dict[str, list[str]] = {}
     for row in sorted(
         rows, key=lambda row: (row["query_timestamp"], row["srcaddr"], row["srcport"])
@@ -104,7 +102,7 @@ def resolver(root: Path, vpc: str, rows: Iterable[dict[str, Any]]) -> None:
         digits = hashlib.sha256(f"{vpc}{day}".encode()).hexdigest()[:8]
         at = day.replace("/", "") + "T0000Z"
         folder = root / f"AWSLogs/{ACCOUNT}/vpcdnsquerylogs/{vpc}/{day}"
-        pack(
+        write_gzip(
             folder / f"{vpc}_vpcdnsquerylogs_{ACCOUNT}_{at}_{digits}.log.gz",
             "\n".join([*lines, ""]),
         )
