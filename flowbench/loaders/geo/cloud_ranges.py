@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from flowbench import schema
 from flowbench.errors import BadRecord
-from flowbench.loaders.values import brief, text, time
+from flowbench.loaders.values import abbreviate, text, time
 
 KIND = "cloud-ranges"
 
@@ -67,7 +67,7 @@ def to_row(record: object) -> dict[str, object]:
     try:
         prefix = ipaddress.ip_network(text(record[name]) or "", strict=False)
     except ValueError:
-        raise BadRecord(f"{name} is no network: {brief(record[name])}") from None
+        raise BadRecord(f"{name} is no network: {abbreviate(record[name])}") from None
     return {
         "prefix": str(prefix),
         "cloud": _CLOUDS[name],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import gzip
 import io
 import ipaddress
+import itertools
 import random
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +19,8 @@ import pytest
 
 from flowbench.loaders import dispatch
 from flowbench.loaders.base import File
-from flowbench.loaders.geo import mmdb
-from flowbench.loaders.geo.csv import country, system
+from flowbench.loaders.geo import mmdb, ranges
+from flowbench.loaders.geo.ranges import UNKNOWN, as_number, country_code
 from tests.loaders.geo.test_csv import read
 
 
@@ -57,42 +60,43 @@ def test_known_answers(tmp_path, samples, name, address, known) -> None:
     assert set(rows["published"].to_pylist()) == {datetime(2026, 2, 4, 22, 49, 29, tzinfo=UTC)}
 
 
+def ranges_in(path: Path) -> list[ranges.Range]:
+    raw = path.read_bytes()
+    return mmdb._ranges(raw, maxminddb.open_database(path, maxminddb.MODE_MEMORY).metadata())
+
+
 @pytest.mark.parametrize(
     "name",
     ["GeoLite2-Country-Test", "GeoIP2-Country-Test", "GeoLite2-ASN-Test", "GeoIP2-ISP-Test"],
 )
-def test_every_network_is_read_as_the_makers_reader_reads_it(samples, name) -> None:
+def test_every_address_is_in_the_range_of_its_record(samples, name) -> None:
+    """Looked up one by one, which is another way through the tree than iteration."""
     path = samples / f"geo/maxmind-test/{name}.mmdb"
-    expected: dict[tuple[int, int], object] = {}
+    found = ranges_in(path)
+    assert len(found) > 100
+    assert sorted(found, key=lambda r: (r.bits, r.first)) == found
+    starts = [(r.bits, r.first) for r in found]
     with maxminddb.open_database(path, maxminddb.MODE_MEMORY) as database:
         for network, record in database:
-            words = mmdb._words(record)
-            if words != (None, None, None):
-                expected[network.version, int(network[0])] = (int(network[-1]), words)
-    ranges = mmdb._ranges(path.read_bytes())
-    joined = []
-    for (version, first), (last, words) in sorted(expected.items()):
-        before = joined[-1] if joined else [0, 0, 0, None]
-        if (before[0], before[2] + 1, before[3]) == (version, first, words):
-            before[2] = last
-            continue
-        joined.append([version, first, last, words])
-    found = [
-        [4 if r.bits == 32 else 6, r.first, r.last, (r.country, r.asn, r.owner)] for r in ranges
-    ]
-    assert sorted(found, key=lambda r: r[:2]) == joined
-    assert len(joined) > 100
+            bits, first = network.max_prefixlen, int(network[0])
+            expected = mmdb._network(database.get(network[-1]))
+            assert mmdb._network(record) == expected
+            at = bisect.bisect_right(starts, (bits, first)) - 1
+            inside = at >= 0 and found[at].bits == bits and found[at].last >= int(network[-1])
+            assert (found[at].network if inside else UNKNOWN) == expected
+    for before, after in itertools.pairwise(found):
+        assert not after.continues(before)
 
 
 def test_a_whole_country_database(samples) -> None:
     path = samples / "geo/iptoasn/iptoasn-country-ipv4.mmdb"
-    ranges = mmdb._ranges(path.read_bytes())
-    assert len(ranges) == 225_130  # of 315,308 networks
+    found = ranges_in(path)
+    assert len(found) == 225_130  # of 315,308 networks
     with maxminddb.open_database(path) as database:
-        for found in ranges[::500]:
-            for end in (found.first, found.last):
-                known = database.get(ipaddress.ip_address(end))
-                assert known == {"country_code": found.country}
+        for each in found[::500]:
+            for end in (each.first, each.last):
+                record = database.get(ipaddress.ip_address(end))
+                assert record == {"country_code": each.network.country}
 
 
 @pytest.mark.parametrize(
@@ -119,17 +123,59 @@ def test_a_database_cut_short_never_loads_by_half(tmp_path, samples) -> None:
         assert (rows.num_rows, len(bad)) == (0, 1)
 
 
-def test_a_tree_that_leads_into_itself_ends(tmp_path, samples) -> None:
-    raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
+def tree_of(children: Iterable[int]) -> bytes:
+    """A search tree of 28-bit records in which both children of a node are the same."""
+    return b"".join((child << 32 | child).to_bytes(8, "big")[1:] for child in children)
+
+
+def test_a_tree_that_the_walk_could_not_end_is_damaged(tmp_path, samples) -> None:
     path = samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb"
-    about = maxminddb.open_database(path).metadata()
-    tree = about.node_count * about.record_size // 4
-    anywhere = random.Random(1).choices(range(about.node_count), k=about.node_count)
-    astray = b"".join((node << 32 | node).to_bytes(8, "big")[1:] for node in anywhere)
-    for looped, reason in ((bytes(tree), "deeper than"), (astray, "leads back into itself")):
-        rows, bad, _ = read(tmp_path, looped + raw[tree:])
+    raw, metadata = path.read_bytes(), maxminddb.open_database(path).metadata()
+    count = metadata.node_count
+    assert metadata.record_size == 28
+    random_nodes = random.Random(1).choices(range(count), k=count)
+    # 2**100 paths of 100 nodes each: no address is too deep, and no walk would come to an end.
+    doubling = [*range(1, 101), *[count] * (count - 100)]
+    for tree, reason in (
+        (tree_of([0] * count), "deeper than"),
+        (tree_of(random_nodes), "deeper than"),
+        (tree_of(doubling), "leads back into itself"),
+    ):
+        rows, bad, _ = read(tmp_path, tree + raw[len(tree) :])
         assert rows.num_rows == 0
         assert reason in bad[0]["reason"]
+
+
+def test_networks_that_the_makers_reader_cannot_iterate(tmp_path, samples) -> None:
+    """One directly after ::/96 (GeoIP2-Anonymous-IP-Test has it), and one that contains ::/96."""
+    raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
+    count = (
+        maxminddb.open_database(samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb")
+        .metadata()
+        .node_count
+    )
+    leaf = next(
+        pointer for record in mmdb._tree_records(raw, count, 28) if (pointer := record) > count
+    )
+    nodes = [(leaf, count)] + [(count, count)] * (count - 1)
+    tree = b"".join(
+        (
+            (left & 0xFFFFFF) << 32 | (left >> 24) << 28 | (right >> 24) << 24 | right & 0xFFFFFF
+        ).to_bytes(7, "big")
+        for left, right in nodes
+    )
+    rows, bad, _ = read(tmp_path, tree + raw[len(tree) :])
+    assert bad == []
+    assert rows.select(["first", "last"]).to_pylist() == [
+        {"first": "::", "last": "7fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}
+    ]
+    anonymous = samples / "geo/maxmind-test/GeoIP2-Anonymous-IP-Test.mmdb"
+    records = mmdb._tree_records(
+        anonymous.read_bytes(),
+        (about := maxminddb.open_database(anonymous).metadata()).node_count,
+        about.record_size,
+    )
+    assert (1 << 32, 96) in {leaf[:2] for leaf in mmdb._leaves(records, 128)}
 
 
 def test_any_damage_is_survived_and_told(samples) -> None:
@@ -141,8 +187,8 @@ def test_any_damage_is_survived_and_told(samples) -> None:
             broken[chance.randrange(len(raw))] = chance.randrange(256)
         file = File("x.mmdb", "geography", None)
         rows = list(mmdb.read(file, io.BytesIO(bytes(broken))))
-        assert rows or file.bad
-        told += bool(file.bad)
+        assert rows or file.quarantine_rows
+        told += bool(file.quarantine_rows)
     assert 10 < told < 60
 
 
@@ -167,12 +213,12 @@ def test_other_binaries_are_still_unknown(tmp_path) -> None:
     ],
 )  # fmt: skip
 def test_layouts_of_other_makers(record, words) -> None:
-    assert mmdb._words(record) == (words[0] or None, *words[1:])
+    assert mmdb._network(record) == (words[0] or None, *words[1:])
 
 
 def test_codes_and_numbers() -> None:
-    assert [country(code) for code in ("de", "-", "ZZ", "DEU", None, 5)] == ["DE", *[None] * 5]
-    assert [system(n) for n in ("AS64500", "0", "x", 7, None)] == [64500, None, None, 7, None]
+    assert [country_code(code) for code in ("de", "-", "ZZ", "DEU", None, 5)] == ["DE", *[None] * 5]
+    assert [as_number(n) for n in ("AS64500", "0", "x", 7, None)] == [64500, None, None, 7, None]
 
 
 def test_a_copy_loads_into_a_case_as_evidence(tmp_path: Path, samples) -> None:
