@@ -1,4 +1,4 @@
-"""Small files read as one: the same rows and the same manifest as one by one, or one by one."""
+"""Small files read as one: the same rows and manifest as when read one by one."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def evidence(folder: Path, *files: bytes) -> list[dispatch.Evidence]:
 
 
 def both(group: list[dispatch.Evidence]) -> tuple[bool, list[dict], list[dispatch.Evidence]]:
-    """Whether the group was read in one go, its rows and manifest: the same as one by one."""
-    single = [replace(one) for one in group]
+    """Read a group both ways; return whether it was read together, its rows and manifest."""
+    copies = [replace(file) for file in group]
     tables = list(batch.read(group))
-    alone = [table for one in single for table in dispatch.read(one)]
+    single = [table for file in copies for table in dispatch.read(file)]
     rows = {}
-    for way, found in (("together", tables), ("alone", alone)):
+    for way, found in (("together", tables), ("single", single)):
         flows = [table for name, table in found if name == "flows"]
         bad = [row for name, table in found if name == "quarantine" for row in table.to_pylist()]
         rows[way] = [*(plain(*flows).to_pylist() if flows else []), *bad]
-    assert rows["together"] == rows["alone"]
-    assert group == single
+    assert rows["together"] == rows["single"]
+    assert group == copies
     return len(tables) == 1 < len(group), rows["together"], group
 
 
-def test_rows_keep_their_file_and_line(tmp_path) -> None:
+def test_rows_keep_file_and_line(tmp_path) -> None:
     made = f"{HEADER}\n{SKIPDATA}\n{LINE.replace('51544', '6')}"
     files = [GOOD.encode(), gzip.compress(made.encode()), b"\xef\xbb\xbf" + GOOD.encode() * 1]
     files[2] = files[2].replace(b"\n", b"\r\n").replace(b"51544", b"7")
-    one, rows, found = both(evidence(tmp_path, *files))
-    assert one
-    told = [(row["evidence_id"], row["line"], row["srcport"]) for row in rows]
-    first, second, third = (each.evidence_id for each in found)
-    assert told == [
+    is_together, rows, found = both(evidence(tmp_path, *files))
+    assert is_together
+    places = [(row["evidence_id"], row["line"], row["srcport"]) for row in rows]
+    first, second, third = (file.evidence_id for file in found)
+    assert places == [
         (first, 2, 51544),
         (first, 3, None),
         (second, 2, None),
@@ -81,10 +81,10 @@ def test_rows_keep_their_file_and_line(tmp_path) -> None:
         f"{HEADER}\n{LINE.replace('eni-0a', 'eni-ÿ')}\n".encode("latin-1").decode("latin-1"),
     ],
 )
-def test_what_is_odd_about_one_is_found_in_that_one(tmp_path, odd: str) -> None:
+def test_unusual_file_in_a_group(tmp_path, odd: str) -> None:
     files = [GOOD.encode(), odd.encode("latin-1"), GOOD.encode().replace(b"51544", b"2")]
-    one, rows, found = both(evidence(tmp_path, *files))
-    assert not one
+    is_together, rows, found = both(evidence(tmp_path, *files))
+    assert not is_together
     assert [row["srcport"] for row in rows if row["evidence_id"] == found[0].evidence_id] == [
         51544,
         None,
@@ -95,31 +95,31 @@ def test_what_is_odd_about_one_is_found_in_that_one(tmp_path, odd: str) -> None:
     ]
 
 
-def test_a_file_that_changed_is_named(tmp_path) -> None:
+def test_changed_file_is_named(tmp_path) -> None:
     group = evidence(tmp_path, GOOD.encode(), GOOD.encode() * 2)
     Path(group[1].path).write_bytes(GOOD.replace("51544", "51545").encode() * 2)
     with pytest.raises(dispatch.UnreadableError, match=r"^1\.log changed while it was read"):
         list(batch.read(group))
 
 
-def test_packed_zeros_are_not_unpacked_together(tmp_path) -> None:
+def test_compression_bomb_is_not_read_together(tmp_path) -> None:
     bomb = gzip.compress(f"{HEADER}\n".encode() + b"0" * (40 << 20))
-    one, rows, found = both(evidence(tmp_path, GOOD.encode(), bomb))
-    assert (one, len(rows), found[1].quarantined) == (False, 3, 1)
+    is_together, rows, found = both(evidence(tmp_path, GOOD.encode(), bomb))
+    assert (is_together, len(rows), found[1].quarantined) == (False, 3, 1)
 
 
-def test_groups_are_small_files_in_their_order() -> None:
+def test_groups_are_successive_small_files() -> None:
     def of(*sizes: int) -> list[dispatch.Evidence]:
         return [dispatch.Evidence(str(n), "", size, str(n), str(n)) for n, size in enumerate(sizes)]
 
     def cut(*sizes: int) -> list[list[int]]:
-        return [[one.size >> 10 for one in group] for group in batch.groups(of(*sizes))]
+        return [[file.size >> 10 for file in group] for group in batch.group_files(of(*sizes))]
 
     kb = 1 << 10
     assert cut() == []
     assert cut(kb, kb, 300 * kb, kb, 256 * kb, 300 * kb) == [[1, 1], [300], [1, 256], [300]]
     assert cut(*[256 * kb] * 6) == [[256] * 4, [256] * 2]
-    # Cut after any group, the rest makes the same groups: a load that was killed goes on alike.
+    # Cut after any group, the rest makes the same groups: a killed load is resumed the same.
     sizes = [n * 37 % 300 * kb for n in range(200)]
     whole = cut(*sizes)
     for after in range(len(whole)):
@@ -132,7 +132,7 @@ _LINES = st.sampled_from([LINE, NODATA, SKIPDATA, "", LINE + "\r", LINE[:-3], "x
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(_LINES, max_size=4), min_size=2, max_size=4), st.booleans())
-def test_any_files_give_what_each_gives(tmp_path_factory, files, ends: bool) -> None:
+def test_any_group_gives_what_its_files_give(tmp_path_factory, files, ends: bool) -> None:
     folder = tmp_path_factory.mktemp("files")
     texts = ["\n".join([HEADER, *lines]) + "\n" * ends for lines in files]
     both(evidence(folder, *(text.encode() for text in texts)))

@@ -1,4 +1,4 @@
-"""Files of JSON in every arrangement, and what is broken in them."""
+"""Files of JSON in every arrangement, and invalid JSON in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flowbench import schema
 from flowbench.errors import BadRecord
-from flowbench.io.stream import Opened
+from flowbench.io.stream import EvidenceStream
 from flowbench.loaders import json_file
 from flowbench.loaders.base import File
 
@@ -49,13 +49,17 @@ KIND = made(
 def read(folder: Path, data: str | bytes) -> tuple[list[tuple], list[tuple], str]:
     path = folder / "x.json"
     path.write_bytes(data.encode() if isinstance(data, str) else data)
-    file = File("x.json", "unknown", Opened(path))
+    file = File("x.json", "unknown", EvidenceStream(path))
     rows = [
         (row["n"], row["line"], row["item"])
         for _, table in json_file.read(file, [KIND])
         for row in table.to_pylist()
     ]
-    return rows, [(bad["line"], bad["item"], bad["reason"]) for bad in file.bad], file.kind
+    return (
+        rows,
+        [(bad["line"], bad["item"], bad["reason"]) for bad in file.quarantine_rows],
+        file.kind,
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +76,7 @@ def test_every_arrangement(tmp_path, text, rows) -> None:
     assert read(tmp_path, text) == (rows, [], "things")
 
 
-def test_bad_records_and_bad_json_cost_only_themselves(tmp_path) -> None:
+def test_bad_records_and_invalid_json_lose_only_themselves(tmp_path) -> None:
     text = '{"n": 1}\n{"n": }\n{"things": [{}, 5, {"n": 2}]}\n{"other": 1}\n{"n": 3}\n{"n"'
     rows, bad, _ = read(tmp_path, text)
     assert rows == [(1, 1, 1), (2, 3, 4), (3, 5, 5)]
@@ -85,20 +89,20 @@ def test_bad_records_and_bad_json_cost_only_themselves(tmp_path) -> None:
     ]
 
 
-def test_values_that_fit_no_column(tmp_path) -> None:
+def test_values_that_do_not_fit_their_column(tmp_path) -> None:
     rows, bad, _ = read(tmp_path, '{"n": 1}\n{"n": 99999999999999999999}\n{"n": "x"}\n{"n": 4}')
     assert rows == [(1, 1, 1), (4, 4, 4)]
     assert [(line, item) for line, item, _ in bad] == [(2, 2), (3, 3)]
     assert all("does not fit its column" in reason for *_, reason in bad)
 
 
-def test_nesting_without_end(tmp_path) -> None:
+def test_deep_nesting(tmp_path) -> None:
     rows, bad, _ = read(tmp_path, "[" * 100_000 + '\n{"n": 1}')
     assert rows == [(1, 2, 1)]
     assert bad == [(1, None, "JSON nested too deeply to be evidence of any kind")]
 
 
-def test_bytes_that_are_no_text(tmp_path) -> None:
+def test_invalid_utf_8(tmp_path) -> None:
     rows, bad, _ = read(tmp_path, b'{"n": 1}\n\xff\xfe\n{"n": 2}')
     assert rows == [(1, 1, 1), (2, 3, 2)]
     assert bad == [(2, None, "not JSON")]
@@ -116,19 +120,19 @@ ANY_JSON = st.recursive(
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(ANY_JSON, max_size=4))
-def test_nothing_stops_it_and_nothing_vanishes(tmp_path_factory, values) -> None:
+def test_any_value_is_a_row_or_quarantined(tmp_path_factory, values) -> None:
     def matches(value: object) -> list[object] | None:
         return [value] if isinstance(value, dict) else None
 
     kind = made(KIND="any", TABLE=KIND.TABLE, matches=matches, to_row=_row)
     path = tmp_path_factory.mktemp("f") / "x.json"
     path.write_text("\n".join(json.dumps(value) for value in values), encoding="utf-8")
-    file = File("x.json", "unknown", Opened(path))
+    file = File("x.json", "unknown", EvidenceStream(path))
     rows = sum(table.num_rows for _, table in json_file.read(file, [kind]))
-    assert rows + len(file.bad) == len(values)
+    assert rows + len(file.quarantine_rows) == len(values)
 
 
-def test_names_that_are_no_text_can_be_told(tmp_path) -> None:
+def test_undecodable_keys_in_a_reason(tmp_path) -> None:
     _, bad, _ = read(tmp_path, b'{"a\xff": 1}\n{"b\\ud800": 2}')
     assert [reason for *_, reason in bad] == [
         f"JSON of no kind flowbench knows; its keys: {name}\ufffd" for name in "ab"

@@ -1,4 +1,4 @@
-"""Records in what AWS wraps them in, and in wrappers of wrappers."""
+"""Envelopes of AWS, also in each other, and the records in them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbench.io.json_stream import Broken
+from flowbench.io.json_stream import InvalidJson
 from flowbench.loaders import unwrap
 
 LINE = "2 123456789012 eni-0a 10.0.0.1 10.0.0.2 5 6 6 1 2 1788232200 1788232259 ACCEPT OK"
 EVENT = {"eventName": "x", "list": [1, {"a": None}]}
 
 
-def inside(value: Any) -> list[Any]:
-    return list(unwrap.contents(value))
+def contents(value: Any) -> list[Any]:
+    return list(unwrap.unwrap(value))
 
 
 def b64(data: bytes) -> str:
@@ -67,7 +67,7 @@ TEXTS = [LINE, json.dumps(EVENT)]
     ],
 )  # fmt: skip
 def test_logs_and_deliveries(value, found) -> None:
-    assert inside(value) == found
+    assert contents(value) == found
 
 
 def test_rows_of_queries() -> None:
@@ -76,24 +76,24 @@ def test_rows_of_queries() -> None:
     message = [{"field": "@message", "value": LINE}, {"field": "@ptr", "value": "Cm"}]
     answer = {"results": [cell, message], "statistics": {}, "status": "Complete"}
     row = {"@timestamp": "2026-09-01 03:10:00.000", "srcAddr": "10.0.0.1"}
-    assert inside(answer) == [row, LINE]
-    assert inside({"results": [], "statistics": {}, "status": "Complete"}) == []
+    assert contents(answer) == [row, LINE]
+    assert contents({"results": [], "statistics": {}, "status": "Complete"}) == []
     lake = {"QueryStatus": "FINISHED", "QueryResultRows": [[{"eventID": "1"}, {"eventName": "x"}]]}
-    assert inside(lake) == [{"eventID": "1", "eventName": "x"}]
+    assert contents(lake) == [{"eventID": "1", "eventName": "x"}]
     rows = [["srcaddr", "bytes"], ["10.0.0.1", "7"], ["10.0.0.2", None], ["x"]]
     data = [{"Data": [{"VarCharValue": c} if c else {} for c in row]} for row in rows]
-    assert inside({"ResultSet": {"Rows": data}}) == [
+    assert contents({"ResultSet": {"Rows": data}}) == [
         {"srcaddr": "10.0.0.1", "bytes": "7"},
         {"srcaddr": "10.0.0.2", "bytes": None},
-        Broken("a row of 1 values under 2 columns"),
+        InvalidJson("a row of 1 values under 2 columns"),
     ]
 
 
-def test_what_holds_nothing() -> None:
+def test_empty_envelopes() -> None:
     control = subscription("CWL CONTROL MESSAGE: Checking health of destination Firehose.")
-    assert inside(control | {"messageType": "CONTROL_MESSAGE"}) == []
-    assert inside({"events": [], "searchedLogStreams": []}) == []
-    assert inside(firehose(b"")) == []
+    assert contents(control | {"messageType": "CONTROL_MESSAGE"}) == []
+    assert contents({"events": [], "searchedLogStreams": []}) == []
+    assert contents(firehose(b"")) == []
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_what_holds_nothing() -> None:
     ],
     ids=json.dumps,
 )  # fmt: skip
-def test_what_is_no_envelope_is_left_as_it_is(value) -> None:
-    assert inside(value) == [value]
+def test_other_values_are_returned_unchanged(value) -> None:
+    assert contents(value) == [value]
 
 
-def test_the_message_of_a_record_that_has_more() -> None:
+def test_message_of_a_record_with_other_fields() -> None:
     assert unwrap.message({"message": LINE, "host": "x"}) == LINE
     assert unwrap.message({"message": json.dumps(EVENT), "host": "x"}) == EVENT
     assert unwrap.message({"message": '{"cut'}) == '{"cut'
@@ -119,42 +119,46 @@ def test_the_message_of_a_record_that_has_more() -> None:
 
 
 def reasons(value: Any) -> list[str]:
-    return [each.reason for each in inside(value) if isinstance(each, Broken)]
+    return [each.reason for each in contents(value) if isinstance(each, InvalidJson)]
 
 
-def test_data_that_cannot_be_read_costs_only_itself() -> None:
+def test_unreadable_data_loses_only_itself() -> None:
     packed = gzip.compress(json.dumps(subscription(LINE)).encode())
     value = firehose(LINE.encode(), packed[:-12], LINE.encode())
     wrong = ["!!!", 5, None, "Zg", "\ud800"]
     value["records"][2:2] = [{"data": each} for each in wrong] + [None]
-    found = inside(value)
-    left = [{"data": 5}, {"data": None}, None]  # for the kinds to know, or the quarantine
-    assert [each for each in found if not isinstance(each, Broken)] == [LINE, *left, LINE]
-    said = reasons(value)
-    assert len(said) == 5  # the cut one is cut as gzip and as JSON
-    assert sum("no base64" in reason for reason in said) == 3
-    assert sum("was cut off" in reason for reason in said) == 2
+    found = contents(value)
+    left = [{"data": 5}, {"data": None}, None]  # not an envelope: for the kinds or the quarantine
+    assert [content for content in found if not isinstance(content, InvalidJson)] == [
+        LINE,
+        *left,
+        LINE,
+    ]
+    messages = reasons(value)
+    assert len(messages) == 5  # the truncated one is reported as gzip and as JSON
+    assert sum("not base64" in reason for reason in messages) == 3
+    assert sum("was cut off" in reason for reason in messages) == 2
 
 
-def test_a_bomb_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(unwrap, "LARGEST", 1 << 20)
+def test_decompression_bomb_is_rejected(monkeypatch) -> None:
+    monkeypatch.setattr(unwrap, "MAX_DATA", 1 << 20)
     bomb = firehose(gzip.compress(b"0" * (8 << 20)), LINE.encode())
-    assert inside(bomb)[1:] == [LINE]
-    assert "MB unpacked" in reasons(bomb)[0]
+    assert contents(bomb)[1:] == [LINE]
+    assert "MB of decompressed data" in reasons(bomb)[0]
 
 
-def test_envelopes_without_end_are_not_followed() -> None:
+def test_endless_envelopes_are_not_followed() -> None:
     value: Any = {"message": LINE}
     for _ in range(8):
         value = {"message": json.dumps(value)}
-    (left,) = inside(value)
+    (left,) = contents(value)
     assert list(left) == ["message"]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=5),
        st.integers(0, 4))  # fmt: skip
-def test_messages_come_out_as_they_went_in(messages, way) -> None:
+def test_messages_are_read_back(messages, way) -> None:
     texts = [each for each in messages if each.lstrip()[:1] not in ("{", "[")]
     delivery = json.dumps(subscription(*texts)).encode()
     value = [
@@ -164,7 +168,7 @@ def test_messages_come_out_as_they_went_in(messages, way) -> None:
         firehose(gzip.compress(delivery)),
         firehose(delivery),
     ][way]
-    assert inside(value) == texts
+    assert contents(value) == texts
 
 
 JSON = st.recursive(
@@ -186,6 +190,6 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(JSON)
-def test_nothing_stops_it(value) -> None:
-    inside(value)
+def test_any_json_is_survived(value) -> None:
+    contents(value)
     unwrap.message(value)

@@ -1,4 +1,4 @@
-"""Flow logs as tables with commas: what Athena and Logs Insights hand out."""
+"""Flow logs as CSV and TSV: results of Athena and Logs Insights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def athena(*lines: str, names: tuple[str, ...] = DEFAULT_FORMAT) -> str:
     return "\n".join([row(list(names)), *(row(line.split()) for line in lines)]) + "\n"
 
 
-def test_a_result_of_athena_is_the_log_it_was_made_of(tmp_path) -> None:
+def test_athena_result_equals_the_log(tmp_path) -> None:
     flows, bad, kind = read(tmp_path, athena(LINE, NODATA), "results.csv")
     plain, _, _ = read(tmp_path, f"{LINE}\n{NODATA}\n")
     assert (kind, bad) == ("flow-logs", [])
@@ -31,7 +31,7 @@ def test_a_result_of_athena_is_the_log_it_was_made_of(tmp_path) -> None:
     assert flows.drop_columns(drop).to_pylist() == plain.drop_columns(drop).to_pylist()
 
 
-def test_columns_may_be_few_in_any_order_and_of_other_names(tmp_path) -> None:
+def test_few_columns_in_any_order_and_unknown_ones(tmp_path) -> None:
     data = 'dstaddr,srcaddr,"bytes",day\n10.0.0.1,198.51.100.1,12,2026/09/01\n'
     flows, bad, _ = read(tmp_path, data)
     assert bad == []
@@ -42,7 +42,7 @@ def test_columns_may_be_few_in_any_order_and_of_other_names(tmp_path) -> None:
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("delimiter", [",", "\t"])
-def test_insights_names_its_fields_its_own_way(tmp_path, delimiter, mark) -> None:
+def test_insights_spelling_of_fields(tmp_path, delimiter, mark) -> None:
     names = ["@timestamp", "srcAddr", "dstAddr", "srcPort", "startTime", "logStatus", "accountId"]
     words = [
         "2026-09-01 03:10:00.000",
@@ -61,7 +61,7 @@ def test_insights_names_its_fields_its_own_way(tmp_path, delimiter, mark) -> Non
     assert (row["log_status"], row["account_id"]) == ("OK", "012")
 
 
-def test_whole_records_in_the_message_column(tmp_path) -> None:
+def test_records_in_the_message_column(tmp_path) -> None:
     rows = [f'2026-09-01 03:10:00.000,"{line}",ptr' for line in (LINE, NODATA, "no record")]
     flows, bad, kind = read(tmp_path, "\n".join(["@timestamp,@message,@ptr", *rows]))
     assert kind == "flow-logs"
@@ -75,12 +75,12 @@ def test_whole_records_in_the_message_column(tmp_path) -> None:
 @pytest.mark.parametrize(
     "written", ["2026-09-01 03:10:00.000", "2026-09-01T03:10:00Z", "2026-09-01 03:10:00 UTC"]
 )
-def test_times_that_a_query_turned_into_dates(tmp_path, written) -> None:
+def test_times_written_as_dates(tmp_path, written) -> None:
     flows, bad, _ = read(tmp_path, f"srcaddr,dstaddr,start\n10.0.0.1,10.0.0.2,{written}\n")
     assert (flows["start"].to_pylist(), bad) == ([START], [])
 
 
-def test_bad_rows_cost_only_themselves(tmp_path) -> None:
+def test_bad_rows_lose_only_themselves(tmp_path) -> None:
     header = b"srcaddr,dstaddr,srcport,action\n"
     rows = [
         (b"10.0.0.1,10.0.0.2,80,ACCEPT", None),
@@ -88,7 +88,7 @@ def test_bad_rows_cost_only_themselves(tmp_path) -> None:
         (b'"10.0.0.1,10.0.0.2,80,ACCEPT', "a quotation mark that is not closed"),
         (b"10.0.0.1,10.0.0.2,http,ACCEPT", "srcport is not a number: 'http'"),
         (b"10.0.0.1,10.0.0.2,70000,ACCEPT", "srcport cannot be '70000'"),
-        (b"10.0.0.1,\xff,80,ACCEPT", "bytes that are no text (invalid UTF-8)"),
+        (b"10.0.0.1,\xff,80,ACCEPT", "bytes that are not text (invalid UTF-8)"),
         (b"10.0.0.1,10.0.0\0.2,80,ACCEPT", "a NUL byte"),
         (b"", None),
         (b"=cmd(),10.0.0.2,80,ACCEPT", "srcaddr cannot be '=cmd()'"),
@@ -100,14 +100,14 @@ def test_bad_rows_cost_only_themselves(tmp_path) -> None:
     assert found == {line: reason for line, (_, reason) in enumerate(rows, 2) if reason}
 
 
-def test_other_tables_are_not_taken_for_flow_logs(tmp_path) -> None:
+def test_other_tables_are_not_flow_logs(tmp_path) -> None:
     for data in ("ip,kind\n192.0.2.1,tor\n", "@timestamp,@message\n1,hello\n", "start,end,type\n"):
         assert read(tmp_path, data)[2] != "flow-logs"
 
 
 @settings(max_examples=60, deadline=None)
 @given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=8), max_size=5)))
-def test_any_text_after_a_header_is_a_record_or_in_quarantine(tmp_path_factory, rows) -> None:
+def test_any_row_is_a_record_or_in_quarantine(tmp_path_factory, rows) -> None:
     lines = [",".join(row).replace("\r", "").replace("\n", "") for row in rows]
     data = "srcaddr,dstaddr,bytes\n10.0.0.1,10.0.0.2,7\n" + "\n".join(lines)
     flows, bad, _ = read(tmp_path_factory.mktemp("csv"), data)

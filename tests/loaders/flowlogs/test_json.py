@@ -1,4 +1,4 @@
-"""Flow logs as JSON: every container and spelling, equal to the record that went in."""
+"""Flow logs as JSON: every envelope and spelling gives the record that went in."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ NUMBERS = {
 }
 INSIGHTS = {"accountId", "endTime", "interfaceId", "logStatus", "startTime", "srcAddr", "dstAddr",
             "srcPort", "dstPort"}  # fmt: skip
-SPOKEN = {name.replace("Time", "").lower(): name for name in INSIGHTS}
+INSIGHTS_NAMES = {name.replace("Time", "").lower(): name for name in INSIGHTS}
 
 
 def insights(record: dict[str, str]) -> dict[str, str]:
-    return {SPOKEN.get(name.replace("_", ""), name): value for name, value in record.items()}
+    return {
+        INSIGHTS_NAMES.get(name.replace("_", ""), name): value for name, value in record.items()
+    }
 
 
 def cells(record: dict[str, str]) -> list[dict[str, str]]:
@@ -101,7 +103,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_same_record_in_every_container(tmp_path, plain, way) -> None:
+def test_same_record_in_every_envelope(tmp_path, plain, way) -> None:
     flows, bad, kind = loaded(tmp_path, WAYS[way])
     assert (bad, kind) == ([], "flow-logs")
     (row,) = flows.to_pylist()
@@ -110,7 +112,7 @@ def test_the_same_record_in_every_container(tmp_path, plain, way) -> None:
     assert [name for name in flows.column_names if name.startswith("@")] == []
 
 
-def test_objects_stuck_together_know_their_line_and_item(tmp_path) -> None:
+def test_concatenated_objects_have_line_and_item(tmp_path) -> None:
     one = json.dumps({"message": LINE})
     flows, bad, _ = loaded(tmp_path, f"{one}{one}\n\n{json.dumps(delivery(LINE, LINE))}{one}")
     assert bad == []
@@ -118,7 +120,7 @@ def test_objects_stuck_together_know_their_line_and_item(tmp_path) -> None:
         (3, item) for item in (3, 4, 5))]  # fmt: skip
 
 
-def test_silence_and_holes_stay(tmp_path) -> None:
+def test_nodata_and_skipdata_are_kept(tmp_path) -> None:
     texts = "\n".join(json.dumps({"message": each}) for each in (LINE, NODATA, SKIPDATA))
     silent = dict(zip(DEFAULT_FORMAT, NODATA.split(), strict=True))
     objects = json.dumps([VALUES, silent, {n: v for n, v in silent.items() if v != "-"}])
@@ -130,14 +132,14 @@ def test_silence_and_holes_stay(tmp_path) -> None:
         assert flows["bytes"].to_pylist()[1:] == [None, None]
 
 
-def test_a_health_check_is_no_record_and_no_fault(tmp_path) -> None:
+def test_health_check_is_ignored(tmp_path) -> None:
     control = json.dumps(delivery("CWL CONTROL MESSAGE: Checking", kind="CONTROL_MESSAGE"))
     flows, bad, kind = loaded(tmp_path, control + json.dumps(delivery(LINE)))
     assert (flows.num_rows, bad, kind) == (1, [], "flow-logs")
     assert loaded(tmp_path, control)[1:] == ([], "empty")
 
 
-def test_a_format_of_ones_own(tmp_path) -> None:
+def test_custom_format(tmp_path) -> None:
     text = json.dumps(delivery(CUSTOM_LINE))
     flows, bad, _ = loaded(tmp_path, text, formats=(CUSTOM,))
     assert (flows.num_rows, bad) == (1, [])
@@ -161,12 +163,12 @@ def test_real_deliveries(tmp_path, samples) -> None:
     flows, bad, _ = loaded(tmp_path, custom, formats=(fields,))
     assert bad == []
     assert flows["dstaddr"].to_pylist() == ["172.31.16.21", "172.31.9.12"]
-    assert len(loaded(tmp_path, custom)[1]) == 2  # without the format nobody can know
+    assert len(loaded(tmp_path, custom)[1]) == 2  # unknown without the format
     flows, bad, _ = loaded(tmp_path, (folder / "valid_tgw_flow_cw.json").read_bytes())
     assert flows.num_rows + len(bad) == 1
 
 
-def test_kinds_share_a_container_and_each_claims_its_own(tmp_path) -> None:
+def test_several_kinds_in_one_envelope(tmp_path) -> None:
     texts = (json.dumps(EVENT), LINE, json.dumps(QUERY), "START RequestId: 1", NODATA)
     path = tmp_path / "x.json"
     path.write_text(firehose(gzip.compress(json.dumps(delivery(*texts)).encode())))
@@ -183,7 +185,7 @@ def test_kinds_share_a_container_and_each_claims_its_own(tmp_path) -> None:
     assert (bad["reason"], bad["raw"]) == ("text of no kind flowbench knows", texts[3])
 
 
-def test_what_cannot_be_costs_only_itself(tmp_path) -> None:
+def test_impossible_values_lose_only_their_record(tmp_path) -> None:
     wrong = {"srcport": 70_000, "dstaddr": "10.0.0.300", "bytes": -1, "packets": "many",
              "action": "ALLOW", "start": [1], "protocol": {"a": 1}, "end": 10**40,
              "log_status": True, "version": 1.5}  # fmt: skip
@@ -200,7 +202,7 @@ def test_what_cannot_be_costs_only_itself(tmp_path) -> None:
     assert reasons[9].startswith("version")
 
 
-def test_text_no_table_can_hold_is_kept_in_another_spelling(tmp_path) -> None:
+def test_unstorable_text_is_replaced(tmp_path) -> None:
     odd = NUMBERS | {"vpc_id": "a\0b", "subnet_id": "\ud800", "region": {"deep": ["x"]}}
     flows, bad, _ = loaded(tmp_path, json.dumps(odd))
     (row,) = flows.to_pylist()
@@ -212,7 +214,7 @@ def test_text_no_table_can_hold_is_kept_in_another_spelling(tmp_path) -> None:
     )
 
 
-def test_a_query_that_chose_fields_starts_when_the_event_does(tmp_path) -> None:
+def test_insights_timestamp_is_the_start(tmp_path) -> None:
     row = {
         "@timestamp": "2026-09-01 03:10:00.000",
         "srcAddr": "10.0.0.1",
@@ -224,16 +226,16 @@ def test_a_query_that_chose_fields_starts_when_the_event_does(tmp_path) -> None:
     assert (bad, found["start"], found["bytes"]) == ([], datetime(2026, 9, 1, 3, 10, tzinfo=UTC), 7)
 
 
-def test_what_was_counted_is_no_record(tmp_path) -> None:
+def test_aggregates_are_not_records(tmp_path) -> None:
     counted = {"srcAddr": "10.0.0.1", "dstAddr": "10.0.0.2", "bytes": "123456"}
     flows, bad, _ = loaded(
         tmp_path, json.dumps({"results": [cells(counted)], "status": "Complete"})
     )
     assert flows.num_rows == 0
-    assert bad[0]["reason"] == "neither start nor end: what was counted or cut down is no record"
+    assert bad[0]["reason"] == "neither start nor end: an aggregate or a selection is not a record"
 
 
-def test_other_fields_stay_but_not_without_end(tmp_path) -> None:
+def test_unknown_fields_are_kept_up_to_a_limit(tmp_path) -> None:
     kept = NUMBERS | {"day": "2026/09/01", "aws-account-id": 12, "item": "x", "strange name": 1}
     more = [NUMBERS | {f"extra_{n}_{i}": 1 for i in range(10)} for n in range(20)]
     flows, bad, _ = loaded(tmp_path, json.dumps([kept, *more]))
@@ -241,7 +243,7 @@ def test_other_fields_stay_but_not_without_end(tmp_path) -> None:
     assert (row["day"], row["aws_account_id"], row["field_item"]) == ("2026/09/01", "12", "x")
     assert len(set(flows.column_names) - set(FLOW_FIELDS) - {"evidence_id", "line", "item"}) <= 100
     assert {row["reason"] for row in bad} == {
-        f"more than {flow_json.MOST_EXTRA} fields in this file that are no flow log's"
+        f"more than {flow_json.MAX_EXTRA} fields in this file that are not flow log fields"
     }
     assert flows.num_rows + len(bad) == 21
 
@@ -255,11 +257,11 @@ def test_other_fields_stay_but_not_without_end(tmp_path) -> None:
         {"a": 1, "b": 2, "c": 3, "d": 4, "srcaddr": "x", "bytes": 1},
     ],
 )  # fmt: skip
-def test_what_belongs_to_others_is_left(value) -> None:
+def test_other_json_is_not_matched(value) -> None:
     assert flow_json.matches(value) is None
 
 
-def test_flow_records_are_left_by_others() -> None:
+def test_other_kinds_do_not_match_flow_records() -> None:
     assert cloudtrail.matches(NUMBERS) is None
 
 
@@ -311,7 +313,7 @@ def packed(found: list[dict[str, Any]], way: int) -> str | bytes:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(records, min_size=1, max_size=5), st.integers(0, 5))
-def test_what_went_in_comes_out(tmp_path_factory, found, way) -> None:
+def test_written_records_are_read_back(tmp_path_factory, found, way) -> None:
     flows, bad, _ = loaded(tmp_path_factory.mktemp("f"), packed(found, way))
     assert bad == []
     rows = [{name: row[name] for name in DEFAULT_FORMAT} for row in flows.to_pylist()]
@@ -329,11 +331,11 @@ ODD = st.one_of(
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(VALUES)), ODD), max_size=4))
-def test_anything_in_a_record_is_read_or_refused(tmp_path_factory, changes) -> None:
+def test_any_value_is_read_or_quarantined(tmp_path_factory, changes) -> None:
     file = [NUMBERS | change for change in changes]
     try:
         text = json.dumps(file)
-    except ValueError:  # digits without end
+    except ValueError:  # too many digits
         return
     flows, bad, _ = loaded(tmp_path_factory.mktemp("f"), text)
     if file:

@@ -1,4 +1,4 @@
-"""Flow logs in OCSF: what Security Lake made of a record is turned back into it."""
+"""Flow logs in OCSF: events of Security Lake give the record of which they were made."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_parquet(tmp_path, event, row, mapped) -> None:
     assert "item" not in flows.column_names
 
 
-def test_parquet_of_both_versions_in_one_and_times_with_a_type(tmp_path) -> None:
+def test_parquet_of_mixed_versions_and_typed_times(tmp_path) -> None:
     typed = EGRESS | {
         name: datetime.fromisoformat(EGRESS[name])
         for name in ("start_time_dt", "end_time_dt", "time_dt")
@@ -152,7 +152,7 @@ def test_parquet_of_both_versions_in_one_and_times_with_a_type(tmp_path) -> None
         ({"action_id": 99, "action": "x", "disposition": "y"}, None),
     ],
 )  # fmt: skip
-def test_what_became_of_the_traffic(tmp_path, change, action) -> None:
+def test_actions(tmp_path, change, action) -> None:
     flows, bad, _ = read(tmp_path, json.dumps(EGRESS | change), "x.json")
     assert bad == []
     assert flows.to_pylist()[0].get("action") == action
@@ -181,7 +181,7 @@ def test_other_classes_and_products_are_named(tmp_path) -> None:
     assert (flows["line"].to_pylist(), len(bad), kind) == ([2], 1, "flow-logs")
 
 
-def test_what_cannot_be_costs_only_itself(tmp_path) -> None:
+def test_impossible_values_lose_only_their_event(tmp_path) -> None:
     wrong = [
         {"traffic": {"bytes": -1}},
         {"src_endpoint": {"ip": "300.0.0.1"}},
@@ -200,7 +200,7 @@ def test_what_cannot_be_costs_only_itself(tmp_path) -> None:
     }  # fmt: skip
 
 
-def test_structs_that_are_no_structs(tmp_path) -> None:
+def test_structs_of_wrong_types(tmp_path) -> None:
     odd = {"class_uid": 4001, "metadata": "x", "src_endpoint": 5, "traffic": [1], "time": 1}
     flows, bad, _ = read(tmp_path, as_parquet(tmp_path, [odd]), "x.parquet")
     assert (flows.num_rows, bad) == (1, [])
@@ -258,7 +258,7 @@ def event(flow: dict[str, Any]) -> dict[str, Any]:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(records, min_size=1, max_size=4), st.booleans())
-def test_what_was_mapped_is_mapped_back(tmp_path_factory, found, parquet) -> None:
+def test_mapped_records_are_mapped_back(tmp_path_factory, found, parquet) -> None:
     folder = tmp_path_factory.mktemp("f")
     events = list(map(event, found))
     data = as_parquet(folder, events) if parquet else "\n".join(map(json.dumps, events))
@@ -280,14 +280,14 @@ ODD = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(EGRESS)), ODD, max_size=5), max_size=3))
-def test_anything_in_an_event_is_read_or_refused(tmp_path_factory, changes) -> None:
+def test_any_value_is_read_or_quarantined(tmp_path_factory, changes) -> None:
     events = [EGRESS | {"metadata": {}} | change for change in changes]
     text = "\n".join(map(json.dumps, events))
     flows, bad, _ = read(tmp_path_factory.mktemp("f"), text or "{}", "x.json")
     assert flows.num_rows + len(bad) == max(1, len(events))
 
 
-def test_what_belongs_to_others_is_left() -> None:
+def test_other_values_are_not_matched() -> None:
     assert ocsf.matches({"class_uid": 4001}) is None
     assert ocsf.matches([1, {}]) is None
-    assert not ocsf.describes(["srcaddr", "dstaddr"])
+    assert not ocsf.is_ocsf(["srcaddr", "dstaddr"])

@@ -1,4 +1,4 @@
-"""Flow logs as Parquet: what AWS wrote, what others wrote, and what is broken."""
+"""Flow logs as Parquet: written by AWS, written by others, and damaged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def written(folder: Path, *rows: dict[str, Any]) -> bytes:
     return (folder / "made.parquet").read_bytes()
 
 
-def test_an_object_that_aws_wrote(tmp_path, samples) -> None:
+def test_file_written_by_aws(tmp_path, samples) -> None:
     (path,) = samples.glob("flowlogs/sekoia/*.parquet")
     flows, bad, kind = read(tmp_path, path.read_bytes(), path.name)
     assert (kind, bad, flows.num_rows) == ("flow-logs", [], 7)
@@ -50,7 +50,7 @@ def test_an_object_that_aws_wrote(tmp_path, samples) -> None:
     assert flows["line"].to_pylist() == list(range(1, 8))
 
 
-def test_numbers_as_text_and_words_for_missing(tmp_path, samples) -> None:
+def test_numbers_as_text_and_words_for_missing_values(tmp_path, samples) -> None:
     path = samples / "flowlogs" / "peer-string-ports.parquet"
     flows, bad, _ = read(tmp_path, path.read_bytes(), path.name)
     assert [(row["line"], row["reason"]) for row in bad] == [(3, "protocol cannot be '8080'")]
@@ -60,7 +60,7 @@ def test_numbers_as_text_and_words_for_missing(tmp_path, samples) -> None:
     assert flows["account_id"].to_pylist() == ["123456789010"] * 2
 
 
-def test_the_same_row_however_it_is_typed(tmp_path) -> None:
+def test_same_row_of_any_types(tmp_path) -> None:
     texts = {name: str(value) for name, value in ROW.items()}
     hyphens = {name.replace("_", "-"): value for name, value in ROW.items()}
     moments = ROW | {n: datetime.fromtimestamp(ROW[n], UTC) for n in ("start", "end")}
@@ -77,7 +77,7 @@ def test_the_same_row_however_it_is_typed(tmp_path) -> None:
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(),
                                   pa.dictionary(pa.int32(), pa.string())])  # fmt: skip
 @pytest.mark.parametrize("missing", [None, "", "-", "None"])
-def test_every_type_of_text_and_every_word_for_missing(tmp_path, kind, missing) -> None:
+def test_every_type_of_text_and_word_for_missing_values(tmp_path, kind, missing) -> None:
     plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["evidence_id"]).to_pylist()
     texts = {name: str(value) for name, value in ROW.items()} | {"action": missing}
     columns = {name: pa.array([v]).cast(kind) for name, v in texts.items() if v is not None}
@@ -124,7 +124,7 @@ def test_every_type_of_time(tmp_path, moments) -> None:
     assert flows["start"].to_pylist() == [datetime(2026, 9, 1, 3, 10, tzinfo=UTC)]
 
 
-def test_dates_of_any_day_that_there_is(tmp_path) -> None:
+def test_impossible_dates(tmp_path) -> None:
     days = ["2024-02-29", "2025-02-29", "2026-04-30", "2026-04-31", "2026-12-31", "2026-13-01"]
     rows = [ROW | {"start": f"{day} 00:00:00.5"} for day in days]
     flows, bad, _ = read(tmp_path, written(tmp_path, *rows))
@@ -134,7 +134,7 @@ def test_dates_of_any_day_that_there_is(tmp_path) -> None:
     assert [row["line"] for row in bad] == [2, 4, 6]
 
 
-def test_a_number_that_fits_nowhere_costs_its_row(tmp_path) -> None:
+def test_number_that_does_not_fit_loses_its_row(tmp_path) -> None:
     columns = {name: [value, value] for name, value in ROW.items()}
     table = pa.table(columns | {"bytes": pa.array([7, 2**64 - 1], pa.uint64())})
     table = table.set_column(table.column_names.index("packets"), "packets", pa.array([1.0, 1.5]))
@@ -144,14 +144,14 @@ def test_a_number_that_fits_nowhere_costs_its_row(tmp_path) -> None:
     assert [(row["line"], row["reason"]) for row in bad] == [(2, "packets is not a number: '1.5'")]
 
 
-def test_unknown_columns_stay_nested_ones_as_json(tmp_path) -> None:
+def test_unknown_columns_are_kept_nested_ones_as_json(tmp_path) -> None:
     more = ROW | {"brand_new": "x", "nested": {"a": 1}, "line": 7}
     row = read(tmp_path, written(tmp_path, more))[0].to_pylist()[0]
     assert (row["brand_new"], row["nested"], row["field_line"]) == ("x", '{"a": 1}', "7")
     assert row["line"] == 1
 
 
-def test_rows_that_cannot_be_right_cost_only_themselves(tmp_path) -> None:
+def test_impossible_rows_lose_only_themselves(tmp_path) -> None:
     texts = {name: str(value) for name, value in ROW.items()}
     data = written(
         tmp_path,
@@ -172,13 +172,13 @@ def test_rows_that_cannot_be_right_cost_only_themselves(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("cut", [40, 400])
-def test_a_damaged_file(tmp_path, cut) -> None:
+def test_damaged_file(tmp_path, cut) -> None:
     flows, bad, _ = read(tmp_path, written(tmp_path, ROW)[:-cut])
     assert flows.num_rows == 0
     assert "damaged Parquet from row 1 on" in bad[0]["reason"]
 
 
-def test_text_that_is_none_costs_its_row(tmp_path) -> None:
+def test_invalid_utf_8_loses_its_row(tmp_path) -> None:
     rows = [ROW | {"vpc_id": f"vpc-{number:03}"} for number in range(100)]
     table = pa.Table.from_pylist(rows)
     pq.write_table(table, tmp_path / "x", compression="none", use_dictionary=False)
@@ -193,18 +193,18 @@ def test_text_that_is_none_costs_its_row(tmp_path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4))
-def test_no_damage_stops_the_reading_and_nothing_vanishes(tmp_path_factory, wounds) -> None:
+def test_arbitrary_damage_is_survived_and_reported(tmp_path_factory, changes) -> None:
     folder = tmp_path_factory.mktemp("f")
     data = bytearray(written(folder, *[ROW] * 20))
-    for where, value in wounds:
+    for where, value in changes:
         data[4 + int(where * (len(data) - 9))] = value
     flows, bad, _ = read(folder, bytes(data))
     flows.to_pylist()
     try:
-        told = pq.ParquetFile(folder / "x.log").metadata.num_rows
+        expected = pq.ParquetFile(folder / "x.log").metadata.num_rows
     except (pa.ArrowException, ValueError, OSError):
-        told = None
-    assert flows.num_rows or bad or told == 0
+        expected = None
+    assert flows.num_rows or bad or expected == 0
 
 
 def test_parquet_of_another_kind(tmp_path) -> None:
@@ -215,7 +215,7 @@ def test_parquet_of_another_kind(tmp_path) -> None:
     )
 
 
-def test_no_rows_are_no_fault(tmp_path) -> None:
+def test_file_without_rows(tmp_path) -> None:
     empty = pa.Table.from_pylist([ROW]).slice(0, 0)
     pq.write_table(empty, tmp_path / "empty.parquet")
     evidence = dispatch.Evidence.of(tmp_path / "empty.parquet", "empty.parquet")
