@@ -2,7 +2,7 @@
 
 The list is read, not loaded: the case stays as it is. Flow logs, CloudTrail's source addresses and
 DNS queries are searched; contacts outside the period in which an indicator is valid are shown too,
-and counted apart.
+and counted separately.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def read_lists(
             evidence = dispatch.Evidence.of(path, name)
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from None
-        tables = list(dispatch.read(evidence, columns=names))
+        tables = list(dispatch.read(evidence, list_columns=names))
         if evidence.kind != "indicators":
             reason = next(_quarantine_reasons(tables), f"it looks like {evidence.kind}")
             raise InputError(f"{name} is not an indicator list: {reason}")

@@ -147,9 +147,8 @@ def _subject_signs(case: Case, traced: SubjectTrace) -> Iterator[Sign]:
     origins = set(trace.event_ids("created by"))
     for event in events:
         if event.event_id in origins and event.access_key_id:
-            times = (event.event_time, event.event_time)
-            reference = f"event {event.event_id}"
-            yield Sign("access key", event.access_key_id, role, *times, subject, reference)
+            time, reference = event.event_time, f"event {event.event_id}"
+            yield Sign("access key", event.access_key_id, role, time, time, subject, reference)
 
 
 def _first_and_last(times: Iterable[datetime]) -> tuple[datetime | None, datetime | None]:

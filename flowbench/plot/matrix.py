@@ -48,29 +48,9 @@ def matrix(cells: pd.DataFrame) -> go.Figure:
         f" (an address in several groups counts in each){omission}",
         height=230 + 46 * len(names),
     )
-    for verdict, (label, colour, symbol) in _MARKERS.items():
-        rows = drawn[drawn["verdict"] == verdict]
-        if rows.empty:
-            continue
-        plot.add_trace(
-            go.Scatter(
-                x=[position[name] for name in rows["responder_group"]],
-                y=[position[name] for name in rows["initiator_group"]],
-                mode="markers+text",
-                name=label,
-                text=[_short_count(count) for count in rows["connections"]],
-                textposition="bottom center",
-                textfont={"size": 10},
-                marker={
-                    "size": [10 + 3 * math.log10(max(n, 1)) for n in rows["connections"]],
-                    "color": colour,
-                    "symbol": symbol,
-                    "line": {"width": 1.5, "color": colour},
-                },
-                customdata=[_hover(row) for row in rows.to_dict("records")],
-                hovertemplate="%{customdata}<extra></extra>",
-            )
-        )
+    for verdict in _MARKERS:
+        if len(rows := drawn[drawn["verdict"] == verdict]):
+            plot.add_trace(_marks(verdict, rows, position))
     ticks = {
         "tickvals": list(position.values()),
         "ticktext": [_tick_label(name) for name in names],
@@ -84,6 +64,28 @@ def matrix(cells: pd.DataFrame) -> go.Figure:
     plot.update_yaxes(title_text="initiator", range=[len(names) - 0.4, -0.6], **ticks)
     plot.update_layout(legend={"y": -0.25})
     return plot
+
+
+def _marks(verdict: str, rows: pd.DataFrame, position: dict[str, int]) -> go.Scatter:
+    """The marks of all pairs of groups with one verdict."""
+    label, colour, symbol = _MARKERS[verdict]
+    return go.Scatter(
+        x=[position[name] for name in rows["responder_group"]],
+        y=[position[name] for name in rows["initiator_group"]],
+        mode="markers+text",
+        name=label,
+        text=[_short_count(count) for count in rows["connections"]],
+        textposition="bottom center",
+        textfont={"size": 10},
+        marker={
+            "size": [10 + 3 * math.log10(max(n, 1)) for n in rows["connections"]],
+            "color": colour,
+            "symbol": symbol,
+            "line": {"width": 1.5, "color": colour},
+        },
+        customdata=[_hover(row) for row in rows.to_dict("records")],
+        hovertemplate="%{customdata}<extra></extra>",
+    )
 
 
 def _select_groups(cells: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -188,7 +188,8 @@ class Evaluation:
 
     def rule_results(self) -> pd.DataFrame:
         """The result of each rule (RULE_RESULTS), in the policy's order, the default last."""
-        return tabulate_rules(self.policy, *self._decided)
+        classes, shadowed = self._decided
+        return tabulate_rules(self.policy, classes, shadowed)
 
     def cells(self) -> pd.DataFrame:
         """The connections between each pair of groups (CELLS), ordered by both."""

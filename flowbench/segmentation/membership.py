@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
 
-from flowbench.enrich.intervals import NetworkIndex, address_keys
+from flowbench.enrich.intervals import NO_ADDRESS, address_keys, find_all
 from flowbench.schema import Table
 from flowbench.segmentation.policy import Group
 
@@ -39,6 +39,8 @@ TABLE = Table.of(
 )
 
 _NO_GROUPS: frozenset[str] = frozenset()
+_PLACE = ("vpc_id", "subnet_id")
+_PERIOD = ("valid_from", "valid_until")
 _BATCH = 100_000  # addresses converted to Python at a time
 
 
@@ -50,13 +52,13 @@ class Period(NamedTuple):
     groups: frozenset[str]
 
 
-class NetworkSet(NamedTuple):
-    """The networks of one group in one address family."""
+class GroupNetwork(NamedTuple):
+    """A network of a group; ``unplaced_only`` exempts addresses with a known subnet or VPC."""
 
     group: str
-    is_ipv6: bool
-    unplaced_only: bool  # whether addresses with a known subnet or VPC are exempt
-    ranges: NetworkIndex
+    first: str
+    last: str
+    unplaced_only: bool
 
 
 @dataclass(frozen=True)
@@ -93,32 +95,29 @@ def resolve_membership(
 
     Args:
         groups: The policy's groups by name.
-        connection_summaries: connections.PAIRS, whose ends are the addresses seen.
+        connection_summaries: connections.SUMMARIES, whose ends are the addresses seen.
         assignments: enrich.assignments.TABLE.
         interfaces: The inventory's interfaces, for their security groups.
         subnets: The inventory's subnets, for their networks.
         vpcs: The inventory's VPCs, for their networks.
     """
     assigned, placed = _groups_of_assigned(groups, assignments, interfaces)
-    named = {name: list(group.networks) for name, group in groups.items() if group.networks}
-    located = _networks_of_places(groups, subnets, vpcs)
     networks = [
-        *_network_sets(named, unplaced_only=False),
-        *_network_sets(located, unplaced_only=True),
+        GroupNetwork(name, *network, unplaced_only=False)
+        for name, group in groups.items()
+        for network in group.networks
     ]
+    networks += _networks_of_places(groups, subnets, vpcs)
     profiles: dict[frozenset[str], int] = {_NO_GROUPS: 0}
     parts = [TABLE.arrow.empty_table()]
     by_network: dict[str, frozenset[str]] = {}  # of addresses with an assignment
-    assigned_array, placed_array = (
-        pa.array(sorted(addresses), pa.string()) for addresses in (assigned, placed)
-    )
-    for batch in _seen_addresses(connection_summaries) if networks else ():
-        is_assigned = _is_in(batch, assigned_array)
-        for names, rows in _match_networks(batch, _is_in(batch, placed_array), networks):
-            others = batch.take(pa.array(rows[~is_assigned[rows]]))
-            parts.append(_always(others, profiles.setdefault(names, len(profiles))))
-            for address in batch.take(pa.array(rows[is_assigned[rows]])).to_pylist():
-                by_network[address] = names
+    batches = _seen_addresses(connection_summaries) if networks else ()
+    with_assignment = pa.array(sorted(assigned), pa.string())
+    for names, addresses in _group_by_networks(batches, placed, networks):
+        is_assigned = _is_in(addresses, with_assignment)
+        others = addresses.filter(pa.array(~is_assigned))
+        parts.append(_always(others, profiles.setdefault(names, len(profiles))))
+        by_network |= dict.fromkeys(addresses.filter(pa.array(is_assigned)).to_pylist(), names)
     rows_of_assigned: list[dict[str, object]] = []
     changing = []
     for address, periods in sorted(assigned.items()):
@@ -150,6 +149,16 @@ def _seen_addresses(connection_summaries: ibis.Table) -> Iterable[pa.Array]:
     return (batch.column("address") for batch in seen.to_batches(max_chunksize=_BATCH))
 
 
+def _group_by_networks(
+    batches: Iterable[pa.Array], placed: set[str], networks: Sequence[GroupNetwork]
+) -> Iterator[tuple[frozenset[str], pa.Array]]:
+    """Yield addresses that networks contain, by the set of groups that these belong to."""
+    with_place = pa.array(sorted(placed), pa.string())
+    for batch in batches:
+        for names, rows in _match_networks(batch, _is_in(batch, with_place), networks):
+            yield names, batch.take(pa.array(rows))
+
+
 def _is_in(addresses: pa.Array, wanted: pa.Array) -> np.ndarray:
     return pc.is_in(addresses, wanted).to_numpy(zero_copy_only=False)
 
@@ -165,9 +174,8 @@ def _groups_of_assigned(
         security_groups[row["interface_id"]] |= set(row["security_groups"] or ())
     periods: dict[str, list[Period]] = defaultdict(list)
     columns = assignments.select(
-        "address", "interface_id", "tags", "vpc_id", "subnet_id", "public_addresses",
-        "valid_from", "valid_until",
-    )  # fmt: skip
+        "address", "interface_id", "tags", *_PLACE, "public_addresses", *_PERIOD
+    )
     order = ["address", _.valid_from.asc(nulls_first=True), "interface_id", "valid_until"]
     for row in columns.order_by(order).to_pyarrow().to_pylist():
         tags = dict(row["tags"] or ())
@@ -193,18 +201,21 @@ def _groups_of_assigned(
 
 def _networks_of_places(
     groups: Mapping[str, Group], subnets: ibis.Table, vpcs: ibis.Table
-) -> dict[str, list[tuple[str, str]]]:
-    """The networks of the subnets and VPCs that groups name, as first and last addresses."""
-    networks: dict[str, list[tuple[str, str]]] = defaultdict(list)
+) -> list[GroupNetwork]:
+    """The networks of the subnets and VPCs that groups name."""
+    networks = []
     for kind, table, key in (("subnets", subnets, "subnet_id"), ("vpcs", vpcs, "vpc_id")):
         wanted = {name: group.ids[kind] for name, group in groups.items() if kind in group.ids}
         if not wanted:
             continue
         rows = table.select(key, cidr=table.cidrs.unnest()).distinct()
         for row in rows.order_by(key, "cidr").to_pyarrow().to_pylist():
-            for name, ids in wanted.items():
-                if row[key] in ids and (network := _first_and_last(row["cidr"])):
-                    networks[name].append(network)
+            if (network := _first_and_last(row["cidr"])) is not None:
+                networks += [
+                    GroupNetwork(name, *network, unplaced_only=True)
+                    for name, ids in wanted.items()
+                    if row[key] in ids
+                ]
     return networks
 
 
@@ -217,36 +228,32 @@ def _first_and_last(cidr: str | None) -> tuple[str, str] | None:
     return str(network[0]), str(network[-1])
 
 
-def _network_sets(
-    networks: Mapping[str, Sequence[tuple[str, str]]], *, unplaced_only: bool
-) -> list[NetworkSet]:
-    return [
-        NetworkSet(name, is_ipv6, unplaced_only, NetworkIndex(*zip(*family, strict=True)))
-        for name, spans in networks.items()
-        for is_ipv6 in (False, True)
-        if (family := [span for span in spans if (":" in span[0]) == is_ipv6])
-    ]
-
-
 def _match_networks(
-    addresses: pa.Array, is_placed: np.ndarray, networks: list[NetworkSet]
+    addresses: pa.Array, is_placed: np.ndarray, networks: Sequence[GroupNetwork]
 ) -> list[tuple[frozenset[str], np.ndarray]]:
     """The sets of groups whose networks contain some addresses, each with their row numbers."""
-    packed = address_keys(addresses.to_pylist())
-    is_ipv6 = pc.match_substring(addresses, ":").to_numpy(zero_copy_only=False)
     names = sorted({network.group for network in networks})
-    matches = np.zeros((len(packed), len(names)), dtype=bool)
-    for network in networks:
-        eligible = np.flatnonzero(
-            (is_ipv6 == network.is_ipv6) & ~(is_placed & network.unplaced_only)
-        )
-        matches[eligible, names.index(network.group)] |= network.ranges.find(packed[eligible]) >= 0
+    column = np.array([names.index(network.group) for network in networks])
+    unplaced_only = np.array([network.unplaced_only for network in networks])
+    network_is_ipv6 = np.array([":" in network.first for network in networks])
+    is_ipv6 = pc.match_substring(addresses, ":").to_numpy(zero_copy_only=False)
+    keys = address_keys(addresses.to_pylist())
+    at, which = find_all(
+        keys,
+        address_keys([network.first for network in networks]),
+        address_keys([network.last for network in networks]),
+    )
+    # ::/0 contains the keys of IPv4 addresses, and of what is not an address.
+    applies = (is_ipv6[at] == network_is_ipv6[which]) & (keys[at] != NO_ADDRESS)
+    applies &= ~(is_placed[at] & unplaced_only[which])
+    matches = np.zeros((len(keys), len(names)), dtype=bool)
+    matches[at[applies], column[which[applies]]] = True
     matched = np.flatnonzero(matches.any(axis=1))
     if not len(matched):
         return []
-    patterns, which = np.unique(matches[matched], axis=0, return_inverse=True)
+    patterns, pattern_of = np.unique(matches[matched], axis=0, return_inverse=True)
     return [
-        (frozenset(np.array(names)[pattern].tolist()), matched[which.ravel() == number])
+        (frozenset(np.array(names)[pattern].tolist()), matched[pattern_of.ravel() == number])
         for number, pattern in enumerate(patterns)
     ]
 

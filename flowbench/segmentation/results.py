@@ -60,7 +60,9 @@ EXTERNAL_DIRECTION = {"initiator": "inbound", "responder": "outbound"}
 _MOST_PORTS = 5  # named in a cell
 
 
-def tabulate_rules(policy: Policy, classes: pd.DataFrame, shadowed: Sequence[int]) -> pd.DataFrame:
+def tabulate_rules(
+    policy: Policy, classes: pd.DataFrame, shadowed: np.ndarray | Sequence[int]
+) -> pd.DataFrame:
     """Tabulate the result of each rule (RULE_RESULTS), in the policy's order, the default last.
 
     Args:

@@ -182,7 +182,7 @@ def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
 
 
 def test_a_reassigned_address_is_divided_in_time(tmp_path) -> None:
-    def listed(name: str, instance: str, at: int) -> dict:
+    def attached(name: str, instance: str, at: int) -> dict:
         attached = {"InstanceId": instance, "AttachTime": stamp(at)}
         return interface("10.0.0.5", name, Attachment=attached)
 
@@ -195,9 +195,9 @@ def test_a_reassigned_address_is_divided_in_time(tmp_path) -> None:
             "10.0.0.5", "203.0.113.2", 443, T0 + 9000, interface_id="eni-two", source_port=42_000
         ),
     ]
-    case = make_case(tmp_path, records, interfaces=[listed("one", "i-1", T0 - 60)])
+    case = make_case(tmp_path, records, interfaces=[attached("one", "i-1", T0 - 60)])
     (tmp_path / "later.json").write_text(
-        json.dumps({"NetworkInterfaces": [listed("two", "i-2", T0 + 3600)]})
+        json.dumps({"NetworkInterfaces": [attached("two", "i-2", T0 + 3600)]})
     )
     case.ingest(tmp_path / "later.json")
     whole = graph.communication(case, "instance")

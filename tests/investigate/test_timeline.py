@@ -44,8 +44,7 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
     events = timeline.build(case, findings=findings)
     assert list(events.columns) == timeline.TABLE.columns
     assert events["time"].is_monotonic_increasing
-    grave = findings.at_least("high").to_pandas()
-    ids = {(row.detector, row.peer): row.finding_id for row in grave.itertuples()}
+    ids = {(f.detector, f.peer): f.finding_id for f in findings.at_least("high")}
     at_once = sorted([ids["contact", POOL], ids["mining", POOL]])
     later = sorted([ids["beacon", EXIT], ids["contact", EXIT]])
     references = events["reference"].astype(object).where(events["reference"].notna(), None)

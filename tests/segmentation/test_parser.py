@@ -45,7 +45,7 @@ def test_groups_and_rules_are_read_as_written() -> None:
         "databases",
         "no",
     ]  # YAML 1.1: no is false
-    web, databases, listed = parsed.groups.values()
+    web, databases, networks = parsed.groups.values()
     assert web.tags == (
         (("tier", frozenset({"web", "www"})), ("env", frozenset({"prod"}))),
         (("role", frozenset({"007"})),),
@@ -55,7 +55,7 @@ def test_groups_and_rules_are_read_as_written() -> None:
         "vpcs": {"vpc-12"},
         "security-groups": {"sg-0f"},
     }
-    assert listed.networks == (
+    assert networks.networks == (
         ("192.0.2.0", "192.0.2.255"),
         ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
         ("198.51.100.7", "198.51.100.7"),
