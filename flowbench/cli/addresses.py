@@ -9,42 +9,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    Output,
-    case_argument,
-    limit_option,
-    note,
-    open_case,
-    output_options,
-    parse_address,
-)
+from flowbench.cli import common
 from flowbench.text import format_utc
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = [
-    "address",
-    "valid_from",
-    "interface_id",
-    "service",
-    "name",
-    "country",
-    "network_owner",
-    "cloud_service",
-    "names",
-    "kinds",
-]
+_COLUMNS = (
+    "address valid_from interface_id service name country network_owner cloud_service names kinds"
+).split()
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]…")
 @click.option("--external", is_flag=True, help="Only external addresses.")
-@limit_option
-@output_options
+@common.limit_option
+@common.output_options
 def addresses(
-    case: Path, addresses: tuple[str, ...], external: bool, limit: int | None, out: Output
+    case: Path, addresses: tuple[str, ...], external: bool, limit: int | None, out: common.Output
 ) -> None:
     """List the address inventory of CASE.
 
@@ -55,8 +38,8 @@ def addresses(
     cloud and service from the clouds' published ranges and from the logs; names from the Resolver
     query logs. Each value names its data source.
     """
-    opened = open_case(case)
-    wanted = [parse_address(text) for text in addresses]
+    opened = common.open_case(case)
+    wanted = [common.parse_address(text) for text in addresses]
     inventory = opened.addresses
     if wanted:
         inventory = inventory.filter(inventory.address.isin(wanted))
@@ -70,7 +53,7 @@ def addresses(
     known = set(inventory.address.to_pyarrow().to_pylist()) if wanted else set()
     for address in wanted:
         if address not in known:
-            note(f"{address}: not in this case")
+            common.note(f"{address}: not in this case")
 
 
 def _transpose(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from flowbench.cli.common import Output, note
+from flowbench.cli import common
 from flowbench.cli.ingest import load_evidence
 from flowbench.errors import InputError
 from flowbench.text import format_count
@@ -38,12 +38,12 @@ def demo(path: Path) -> None:
 
     evidence = write_evidence(Path.cwd())
     case = Case.open(path) if (path / "case.json").exists() else Case.create(path, "Winterday")
-    note(f"1  loading the evidence in {evidence} into the case {path}")
-    load_evidence(case, (evidence,), Output())
-    note("2  running the detectors")
+    common.note(f"1  loading the evidence in {evidence} into the case {path}")
+    load_evidence(case, (evidence,), common.Output())
+    common.note("2  running the detectors")
     findings = detect.run(case)
     output.print_groups(findings.at_least("high"))
-    note("3  writing the report")
+    common.note("3  writing the report")
     written = report.write(case, path / "report.html", findings=findings)
     counts = Counter(finding.severity for finding in findings)
     by_severity = [
@@ -70,7 +70,7 @@ def write_evidence(root: Path) -> Path:
         if not (folder / "evidence").is_dir():
             raise InputError(f"{folder} exists without a folder 'evidence': use another folder")
         return folder / "evidence"
-    note(f"generating the evidence of the Winterday case in {folder}")
+    common.note(f"generating the evidence of the Winterday case in {folder}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".winterday-", dir=folder.parent) as aside:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import Output, case_argument, note, open_case, output_options
+from flowbench.cli import common
 from flowbench.errors import CaseError, InputError
 from flowbench.text import escape_controls, format_count
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run only this detector (repeatable).")
 @click.option("--show-suppressed", is_flag=True, help="Include findings that allow lists suppress.")
 @click.option("--since-last", is_flag=True, help="Show only what changed since the last run.")
-@output_options
+@common.output_options
 def detect(
-    case: Path, only: tuple[str, ...], show_suppressed: bool, since_last: bool, out: Output
+    case: Path, only: tuple[str, ...], show_suppressed: bool, since_last: bool, out: common.Output
 ) -> None:
     """Run the detectors over CASE.
 
@@ -39,7 +39,7 @@ def detect(
 
     if since_last and show_suppressed:
         raise InputError("--since-last includes changes of suppression: omit --show-suppressed")
-    opened = open_case(case)
+    opened = common.open_case(case)
     plan = detectors.plan(opened)
     before = _last_run(opened) if since_last else None
     findings = detectors.run(opened, only=list(only) or None)
@@ -54,7 +54,7 @@ def detect(
         output.write_findings(findings, out.format, out.path)
     _note_run(plan[plan["detector"].isin(only)] if only else plan, findings)
     if not only and not findings.kept:
-        note(f"this run is not kept: {escape_controls(findings.not_kept_reason)}")
+        common.note(f"this run is not kept: {escape_controls(findings.not_kept_reason)}")
 
 
 def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
@@ -62,14 +62,14 @@ def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
     suppressed = findings.suppressed.to_pandas().fillna({"suppression_reason": ""})
     for (lists, reason), rows in suppressed.groupby(["suppressed_by", "suppression_reason"]):
         because = f": {escape_controls(reason)}" if reason else ""
-        note(
+        common.note(
             f"{format_count(len(rows), 'finding')} suppressed by '{escape_controls(lists)}'"
             f" (allow list{because}): --show-suppressed"
         )
     for row in plan[~plan["runs"]].itertuples():
-        note(f"{row.detector}: {row.reason}")
+        common.note(f"{row.detector}: {row.reason}")
     groups = format_count(len({finding.subject for finding in findings}), "finding group")
-    note(f"{format_count(len(findings), 'finding')}, {groups}")
+    common.note(f"{format_count(len(findings), 'finding')}, {groups}")
 
 
 def _last_run(case: Case) -> Run | None:
@@ -79,15 +79,15 @@ def _last_run(case: Case) -> Run | None:
     try:
         run = history.last_run(case)
     except CaseError as error:
-        note(f"flowbench: {escape_controls(error)}")
+        common.note(f"flowbench: {escape_controls(error)}")
         return None
     if run is None:
-        note("no earlier run to compare with")
+        common.note("no earlier run to compare with")
     return run
 
 
 def _write_changes(
-    case: Case, before: Run | None, findings: Findings, only: tuple[str, ...], out: Output
+    case: Case, before: Run | None, findings: Findings, only: tuple[str, ...], out: common.Output
 ) -> None:
     """Write what changed since an earlier run, and note what may explain it."""
     from flowbench import detect as detectors
@@ -103,6 +103,6 @@ def _write_changes(
     if before is not None:
         counts = changes["change"].value_counts()
         parts = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("new", "changed", "gone"))
-        note(f"since the run of {before.time}: {parts}")
+        common.note(f"since the run of {before.time}: {parts}")
         for sentence in history.differences(case, before):
-            note(f"  {escape_controls(sentence)}")
+            common.note(f"  {escape_controls(sentence)}")

@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    Output,
-    case_argument,
-    limit_option,
-    note,
-    open_case,
-    output_options,
-    parse_address,
-)
+from flowbench.cli import common
 from flowbench.errors import InputError
 from flowbench.text import format_count
 
@@ -24,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.option(
     "--resolved", is_flag=True, help="List the names that hosts queried before they connected."
 )
@@ -32,10 +24,15 @@ if TYPE_CHECKING:
     "--missing", is_flag=True, help="List external addresses connected to without a query."
 )
 @click.option("--host", metavar="ADDRESS", help="Only queries or connections of this host.")
-@limit_option
-@output_options
+@common.limit_option
+@common.output_options
 def dns(
-    case: Path, resolved: bool, missing: bool, host: str | None, limit: int | None, out: Output
+    case: Path,
+    resolved: bool,
+    missing: bool,
+    host: str | None,
+    limit: int | None,
+    out: common.Output,
 ) -> None:
     """List the DNS queries in CASE's Resolver query logs.
 
@@ -50,7 +47,7 @@ def dns(
 
     if resolved and missing:
         raise InputError("--resolved and --missing exclude each other: choose one")
-    opened = open_case(case)
+    opened = common.open_case(case)
     columns: list[str] | None = None
     if resolved:
         rows, host_column = dns_names.resolved_destinations(opened.connections, opened.dns), "host"
@@ -62,7 +59,7 @@ def dns(
         host_column = "srcaddr"
         columns = ["query_time", "srcaddr", "query_name", "query_type", "rcode", "answers"]
     if host is not None:
-        rows = rows.filter(rows[host_column] == parse_address(host))
+        rows = rows.filter(rows[host_column] == common.parse_address(host))
     out.write_table(opened, rows, columns, limit)
     if missing:
         _note_hosts_covered(opened)
@@ -75,7 +72,7 @@ def _note_hosts_covered(case: Case) -> None:
     hosts = summaries.filter(is_outbound).select(host=summaries.initiator).distinct()
     covered = hosts.semi_join(case.dns.select(host=case.dns.srcaddr).distinct(), "host")
     total = format_count(hosts.count().execute(), "internal host")
-    note(
+    common.note(
         f"covered: {covered.count().execute():,} of {total} with outbound connections;"
         " the others have no logged queries"
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import click
 
 from flowbench import __version__
-from flowbench.cli.common import EXIT_PROBLEMS, Output, note, output_options
+from flowbench.cli import common
 from flowbench.text import format_bytes, format_count
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
@@ -33,8 +33,8 @@ class Check(NamedTuple):
 
 
 @click.command()
-@output_options
-def doctor(out: Output) -> None:
+@common.output_options
+def doctor(out: common.Output) -> None:
     """Check this installation.
 
     Versions, memory, disk space, browser, JupyterLab and its widgets. Nothing is asked of the
@@ -46,9 +46,9 @@ def doctor(out: Output) -> None:
     out.write(pd.DataFrame(checks, columns=list(Check._fields)))
     missing = [check.name for check in checks if check.status == "missing"]
     if missing:
-        note(f"missing: {', '.join(missing)}")
-        sys.exit(EXIT_PROBLEMS)
-    note("everything necessary is installed")
+        common.note(f"missing: {', '.join(missing)}")
+        sys.exit(common.EXIT_PROBLEMS)
+    common.note("everything necessary is installed")
 
 
 def check_system() -> Iterator[Check]:

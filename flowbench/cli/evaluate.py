@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import Output, note, output_options
+from flowbench.cli import common
 from flowbench.text import list_some
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ _Z = 1.959964  # standard normal quantile of a 95 % interval
     show_default=True,
     help="The lowest severity that counts.",
 )
-@output_options
+@common.output_options
 def evaluate(
     logs: tuple[Path, ...],
     labels: Path,
     window: str | None,
     feeds: tuple[Path, ...],
     least: str,
-    out: Output,
+    out: common.Output,
 ) -> None:
     """Measure the detectors on labelled LOGS.
 
@@ -86,11 +86,11 @@ def evaluate(
         out.write(summary)
         _note_kinds_without_detector(result.table)
     for detector, reason in result.not_run.items():
-        note(f"{detector}: {reason}")
+        common.note(f"{detector}: {reason}")
     source = "of the logs" if window is None else "merged"
     if window is not None and result.window > int(window):
         source = f"of the logs, which cannot be split into {window} s"
-    note(f"capture windows: {result.window:.0f} s ({source})")
+    common.note(f"capture windows: {result.window:.0f} s ({source})")
 
 
 def summarize_detectors(table: pd.DataFrame) -> pd.DataFrame:
@@ -159,4 +159,4 @@ def _note_kinds_without_detector(table: pd.DataFrame) -> None:
     known = {kind for detector in table["detector"].unique() for kind in own_kinds(detector)}
     malicious = table[table["pairs"] > 0]
     if others := sorted(set(malicious["kind"]) - known):
-        note(f"malicious kinds that no detector is made for: {list_some(others)}")
+        common.note(f"malicious kinds that no detector is made for: {list_some(others)}")

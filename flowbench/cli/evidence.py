@@ -6,29 +6,18 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import Output, case_argument, note, open_case, output_options
+from flowbench.cli import common
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count
 
-_COLUMNS = [
-    "start",
-    "srcaddr",
-    "srcport",
-    "dstaddr",
-    "dstport",
-    "protocol",
-    "bytes",
-    "action",
-    "file",
-    "line",
-]
+_COLUMNS = "start srcaddr srcport dstaddr dstport protocol bytes action file line".split()
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("finding")
-@output_options
-def evidence(case: Path, finding: str, out: Output) -> None:
+@common.output_options
+def evidence(case: Path, finding: str, out: common.Output) -> None:
     """List the records that support a FINDING of CASE.
 
     Each has its file and line. FINDING is a finding id, as `flowbench detect CASE` prints it, or
@@ -36,7 +25,7 @@ def evidence(case: Path, finding: str, out: Output) -> None:
     """
     from flowbench import detect
 
-    opened = open_case(case)
+    opened = common.open_case(case)
     # Only the detector that the id names has to run again.
     only = [name for name in detect.registered() if finding.startswith(f"{name}-")]
     chosen = detect.run(opened, only=only or None, keep=False).by_id(finding)
@@ -45,7 +34,9 @@ def evidence(case: Path, finding: str, out: Output) -> None:
         raise InputError(
             f"{problem} that starts with {finding!r}; `flowbench detect {case}` prints the ids"
         )
-    note(f"{chosen[0].finding_id} ({chosen[0].severity}): {escape_controls(chosen[0].summary)}")
+    common.note(
+        f"{chosen[0].finding_id} ({chosen[0].severity}): {escape_controls(chosen[0].summary)}"
+    )
     records = opened.evidence_for(chosen[0])
     out.write(records, _COLUMNS)
-    note(format_count(len(records), "record"))
+    common.note(format_count(len(records), "record"))

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    EXIT_PROBLEMS,
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-)
+from flowbench.cli import common
 from flowbench.cli.ingest import load_evidence
 from flowbench.cli.progress import progress_bar
 from flowbench.text import escape_controls, format_bytes, format_count
@@ -31,7 +24,7 @@ _MAX_FAILURES = 20  # that a terminal shows
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("source", metavar="SOURCE")
 @click.option("--from", "since", metavar="TIME", help="Start of the period, UTC.")
 @click.option("--until", metavar="TIME", help="End of the period, exclusive.  [default: now]")
@@ -56,7 +49,7 @@ _MAX_FAILURES = 20  # that a terminal shows
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be downloaded.")
 @click.option("--no-ingest", is_flag=True, help="Download only; load nothing into the case.")
-@output_options
+@common.output_options
 def fetch(  # noqa: PLR0913  # each is an option
     case: Path,
     source: str,
@@ -69,7 +62,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     requester_pays: bool,
     dry_run: bool,
     no_ingest: bool,
-    out: Output,
+    out: common.Output,
 ) -> None:
     """Download evidence from AWS and load it into CASE.
 
@@ -90,7 +83,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     from flowbench import fetch as fetching
     from flowbench.fetch.aws import AwsSession
 
-    opened = open_case(case)
+    opened = common.open_case(case)
     with progress_bar("listing", is_bytes=False) as progress:
         plan = fetching.prepare(
             source,
@@ -116,7 +109,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     if not no_ingest and any(path.is_file() for path in folder.rglob("*")):
         load_evidence(opened, (folder,), out)
     if result.failures:
-        sys.exit(EXIT_PROBLEMS)
+        sys.exit(common.EXIT_PROBLEMS)
 
 
 def _note_plan(summary: pd.DataFrame) -> None:
@@ -125,21 +118,23 @@ def _note_plan(summary: pd.DataFrame) -> None:
     if "bytes" in summary:
         objects = format_count(int(summary["objects"].sum()), "object")
         size = format_bytes(int(summary["bytes_to_fetch"].sum()))
-        note(f"{objects}, {cached:,} of them fetched before: {size} to fetch")
+        common.note(f"{objects}, {cached:,} of them fetched before: {size} to fetch")
     else:
-        note(f"{format_count(len(summary), 'request')}, {cached:,} of them sent before")
+        common.note(f"{format_count(len(summary), 'request')}, {cached:,} of them sent before")
 
 
 def _note_result(result: FetchResult) -> None:
     """Note what was downloaded and what failed."""
     _note_all(result.notes)
     for name, reason in result.failures[:_MAX_FAILURES]:
-        note(f"not fetched: {escape_controls(reason if name in reason else f'{name}: {reason}')}")
+        common.note(
+            f"not fetched: {escape_controls(reason if name in reason else f'{name}: {reason}')}"
+        )
     if (more := len(result.failures) - _MAX_FAILURES) > 0:
-        note(f"and {more:,} more, in the custody log")
-    note(f"fetched {result.fetched:,} ({format_bytes(result.size)})")
+        common.note(f"and {more:,} more, in the custody log")
+    common.note(f"fetched {result.fetched:,} ({format_bytes(result.size)})")
 
 
 def _note_all(texts: Iterable[str]) -> None:
     for text in texts:
-        note(escape_controls(text))
+        common.note(escape_controls(text))

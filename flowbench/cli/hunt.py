@@ -7,38 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    COLUMNS_HELP,
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-)
+from flowbench.cli import common
 from flowbench.text import escape_controls, format_count, format_period
 
 if TYPE_CHECKING:
     from flowbench.investigate.hunt import HuntResult
 
-_COLUMNS = [
-    "first_seen",
-    "indicator",
-    "kind",
-    "log",
-    "host",
-    "instance_id",
-    "peer",
-    "service_port",
-    "contacts",
-    "in_period",
-    "rejected",
-    "bytes_out",
-    "bytes_in",
-]
+_COLUMNS = (
+    "first_seen indicator kind log host instance_id peer service_port contacts in_period "
+    "rejected bytes_out bytes_in"
+).split()
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("lists", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--sql", type=click.Choice(["athena"]), help="Print the query as SQL instead.")
 @click.option(
@@ -53,8 +35,8 @@ _COLUMNS = [
     is_flag=True,
     help="With --sql: also compare pkt_srcaddr and pkt_dstaddr (version 3).",
 )
-@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS_HELP)
-@output_options
+@click.option("--columns", multiple=True, metavar="MAP", help=common.COLUMNS_HELP)
+@common.output_options
 def hunt(
     case: Path,
     lists: tuple[Path, ...],
@@ -62,7 +44,7 @@ def hunt(
     table: str,
     packet_addresses: bool,
     columns: tuple[str, ...],
-    out: Output,
+    out: common.Output,
 ) -> None:
     """Search CASE for the indicators in LISTS.
 
@@ -80,7 +62,7 @@ def hunt(
             athena.build_query(indicators, table, packet_addresses=packet_addresses), nl=False
         )
         return
-    result = hunting.hunt(open_case(case), lists, columns)
+    result = hunting.hunt(common.open_case(case), lists, columns)
     if len(result.contacts) or not out.is_terminal:
         out.write(result.contacts, _COLUMNS)
     _note_result(result)
@@ -90,13 +72,13 @@ def _note_result(result: HuntResult) -> None:
     """Note how many indicators had contact, and what was searched."""
     contacts = result.contacts["indicator"].nunique()
     found = f"contact with {contacts:,}" if contacts else "no contact with any"
-    note(f"{found} of {format_count(result.indicators, 'indicator')}; searched:")
+    common.note(f"{found} of {format_count(result.indicators, 'indicator')}; searched:")
     for log in result.searched.itertuples():
         period = f", {format_period(log.first_seen, log.last_seen)}" if log.records else ""
-        note(f"  {log.log}: {format_count(log.records, 'record')}{period}")
+        common.note(f"  {log.log}: {format_count(log.records, 'record')}{period}")
     _note_unreadable(result.unreadable)
     for row in result.suppressed.itertuples():
-        note(
+        common.note(
             f"{escape_controls(row.indicator)} covers"
             f" {format_count(row.addresses, 'address', 'addresses')} of the case and is ignored for"
             f" them: {row.reason}"
@@ -105,4 +87,4 @@ def _note_result(result: HuntResult) -> None:
 
 def _note_unreadable(count: int) -> None:
     if count:
-        note(f"{format_count(count, 'line')} of the lists cannot be read and are skipped")
+        common.note(f"{format_count(count, 'line')} of the lists cannot be read and are skipped")

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import Output, case_argument, open_case, output_options
+from flowbench.cli import common
 from flowbench.text import format_period
 
 
 @click.command()
-@case_argument
-@output_options
-def info(case: Path, out: Output) -> None:
+@common.case_argument
+@common.output_options
+def info(case: Path, out: common.Output) -> None:
     """Show what CASE holds.
 
     Files, records and period by kind of evidence, and the head of the custody log.
     """
-    opened = open_case(case)
+    opened = common.open_case(case)
     out.write(opened.info())
     if out.is_terminal:
         first, last = opened.span

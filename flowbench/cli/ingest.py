@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    COLUMNS_HELP,
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-)
+from flowbench.cli import common
 from flowbench.cli.progress import progress_bar
 from flowbench.errors import StoppedError
 from flowbench.text import escape_controls, format_count
@@ -26,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--copy", is_flag=True, help="Copy the evidence into the case folder.")
 @click.option(
@@ -41,8 +34,8 @@ if TYPE_CHECKING:
     metavar="FORMAT",
     help="Record format of flow logs without a header: '${version} ${srcaddr} …' (repeatable).",
 )
-@click.option("--columns", multiple=True, metavar="MAP", help=COLUMNS_HELP)
-@output_options
+@click.option("--columns", multiple=True, metavar="MAP", help=common.COLUMNS_HELP)
+@common.output_options
 def ingest(
     case: Path,
     paths: tuple[Path, ...],
@@ -50,7 +43,7 @@ def ingest(
     kind: str | None,
     formats: tuple[str, ...],
     columns: tuple[str, ...],
-    out: Output,
+    out: common.Output,
 ) -> None:
     """Load evidence into CASE.
 
@@ -65,14 +58,14 @@ def ingest(
     load. After an interruption, run the same command again.
     """
     load_evidence(
-        open_case(case), paths, out, copy=copy, kind=kind, formats=formats, columns=columns
+        common.open_case(case), paths, out, copy=copy, kind=kind, formats=formats, columns=columns
     )
 
 
 def load_evidence(
     case: Case,
     paths: tuple[Path, ...],
-    out: Output,
+    out: common.Output,
     *,
     copy: bool = False,
     kind: str | None = None,
@@ -110,13 +103,13 @@ def _note_outcomes(case: Case, files: pd.DataFrame) -> None:
     empty = loaded[(loaded["records"] == 0) & (loaded["quarantined"] == 0)]
     counts = files["outcome"].value_counts()
     if known := int(counts.get("already there", 0)):
-        note(f"{format_count(known, 'file')} already in the case.")
+        common.note(f"{format_count(known, 'file')} already in the case.")
     if restored := int(counts.get("restored", 0)):
-        note(f"{format_count(restored, 'file')} read again: their tables were damaged.")
+        common.note(f"{format_count(restored, 'file')} read again: their tables were damaged.")
     for name in files.loc[files["outcome"] == "not readable", "file"]:
-        note(f"not readable: {escape_controls(name)}")
+        common.note(f"not readable: {escape_controls(name)}")
     if len(empty):
-        note(f"{format_count(len(empty), 'file')} without records.")
+        common.note(f"{format_count(len(empty), 'file')} without records.")
     if quarantined := int(files["quarantined"].sum()):
         entries = format_count(quarantined, "entry", "entries")
-        note(f"{entries} in quarantine: see `flowbench quarantine {case.path}`.")
+        common.note(f"{entries} in quarantine: see `flowbench quarantine {case.path}`.")

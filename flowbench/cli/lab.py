@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import note
+from flowbench.cli import common
 from flowbench.cli.demo import write_evidence
 from flowbench.errors import InputError
 from flowbench.text import format_count
@@ -34,7 +34,7 @@ def lab(arguments: tuple[str, ...]) -> None:
     root = Path(arguments[0] if has_folder else ".").resolve()
     copied = copy_notebooks(root / "notebooks")
     if copied:
-        note(f"{format_count(len(copied), 'file')} copied to {root / 'notebooks'}")
+        common.note(f"{format_count(len(copied), 'file')} copied to {root / 'notebooks'}")
     write_evidence(root)
     words = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     words += ["--LabApp.default_url=/lab/tree/notebooks", *arguments[has_folder:]]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import case_argument, note
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.option("--name", metavar="TEXT", help="Name of the case.  [default: the folder's name]")
 def new(case: Path, name: str | None) -> None:
     """Create an empty case in the folder CASE."""
@@ -19,4 +19,4 @@ def new(case: Path, name: str | None) -> None:
 
     created = Case.create(case, name)
     command = f"flowbench ingest {shlex.quote(str(created.path))} LOGS…"
-    note(f"{created.path}: created. Next: {command}")
+    common.note(f"{created.path}: created. Next: {command}")

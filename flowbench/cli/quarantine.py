@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import Output, case_argument, open_case, output_options
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
-@output_options
-def quarantine(case: Path, out: Output) -> None:
+@common.case_argument
+@common.output_options
+def quarantine(case: Path, out: common.Output) -> None:
     """List what could not be read from the evidence.
 
     File, line, reason and raw text of each line or file of CASE's evidence that is in quarantine.
     """
-    opened = open_case(case)
+    opened = common.open_case(case)
     rows = opened.quarantine.order_by("file", "evidence_id", "line", "item", "reason")
     out.write(opened.stream(rows), columns=["file", "line", "item", "reason", "raw"])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import case_argument, open_case
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.option(
     "-o",
     "--output",
@@ -25,5 +25,5 @@ def report(case: Path, output: Path | None) -> None:
     """
     from flowbench import report as reports
 
-    opened = open_case(case)
+    opened = common.open_case(case)
     click.echo(reports.write(opened, output or opened.path / "report.html"))

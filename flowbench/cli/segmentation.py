@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowbench.cli.common import (
-    EXIT_PROBLEMS,
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-)
+from flowbench.cli import common
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count, format_period
 
@@ -35,7 +28,7 @@ _UNUSED_REASONS = {
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("policy", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--show",
@@ -51,9 +44,9 @@ _UNUSED_REASONS = {
     metavar="FILE",
     help="Draw the matrix of groups into this HTML file.",
 )
-@output_options
+@common.output_options
 def segmentation(
-    case: Path, policy: Path | None, show: str, keep: bool, figure: Path | None, out: Output
+    case: Path, policy: Path | None, show: str, keep: bool, figure: Path | None, out: common.Output
 ) -> None:
     """Evaluate a segmentation POLICY against CASE's connections.
 
@@ -65,7 +58,7 @@ def segmentation(
     from flowbench.detect.detectors.segmentation import findings
     from flowbench.segmentation import evaluate, parse_policy, read_policy_text
 
-    opened = open_case(case)
+    opened = common.open_case(case)
     text = opened.policy if policy is None else read_policy_text(policy)
     if text is None:
         raise InputError(f"{case} has no policy: give a file, with --keep to keep it")
@@ -83,7 +76,7 @@ def segmentation(
         _write_figure(groups, figure)
     _note_rules(evaluation, rules)
     if (rules["state"] == "violated").any():
-        raise SystemExit(EXIT_PROBLEMS)
+        raise SystemExit(common.EXIT_PROBLEMS)
 
 
 def _write_figure(groups: pd.DataFrame, figure: Path) -> None:
@@ -100,12 +93,12 @@ def _note_rules(evaluation: Evaluation, rules: pd.DataFrame) -> None:
     """Note unused rules, empty groups, and how many connections violate the policy."""
     own_rules = rules.iloc[:-1]  # the last one is the default
     for row in own_rules[own_rules["state"].isin(list(_UNUSED_REASONS))].itertuples():
-        note(f"line {row.line}, {escape_controls(row.rule)}: {_UNUSED_REASONS[row.state]}")
+        common.note(f"line {row.line}, {escape_controls(row.rule)}: {_UNUSED_REASONS[row.state]}")
     for name in evaluation.empty_groups:
-        note(f"group {escape_controls(name)}: no address of the case belongs to it")
+        common.note(f"group {escape_controls(name)}: no address of the case belongs to it")
     denied = rules[rules["verdict"] == "deny"]
     violations = format_count(int((denied["connections"] - denied["rejected"]).sum()), "connection")
     attempts = format_count(int(denied["rejected"].sum()), "rejected attempt")
     first, last = evaluation.case.span
     period = format_period(first, last) if first is not None and last is not None else "no records"
-    note(f"{violations} against the policy, {attempts} ({period})")
+    common.note(f"{violations} against the policy, {attempts} ({period})")

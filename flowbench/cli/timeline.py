@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import (
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-    parse_address,
-)
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.option("--about", metavar="ADDRESS", help="Only what concerns this address.")
-@output_options
-def timeline(case: Path, about: str | None, out: Output) -> None:
+@common.output_options
+def timeline(case: Path, about: str | None, out: common.Output) -> None:
     """Show the timeline of CASE.
 
     Findings of high and critical severity, the API events of the principals concerned, alerts, DNS
@@ -28,8 +21,8 @@ def timeline(case: Path, about: str | None, out: Output) -> None:
     """
     from flowbench.investigate import timeline as timelines
 
-    address = None if about is None else parse_address(about)
-    rows = timelines.build(open_case(case), about=address)
+    address = None if about is None else common.parse_address(about)
+    rows = timelines.build(common.open_case(case), about=address)
     if rows.empty and address is None:
-        note("no findings; --about ADDRESS shows what concerns an address")
+        common.note("no findings; --about ADDRESS shows what concerns an address")
     out.write(rows, ["time", "end", "data_source", "severity", "activity", "reference"])

@@ -6,25 +6,19 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import (
-    Output,
-    case_argument,
-    open_case,
-    output_options,
-    parse_address,
-)
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
+@common.case_argument
 @click.argument("address")
 @click.option(
     "--at",
     metavar="TIME",
     help="Time at which ADDRESS was assigned, UTC.  [default: its last record]",
 )
-@output_options
-def trace(case: Path, address: str, at: str | None, out: Output) -> None:
+@common.output_options
+def trace(case: Path, address: str, at: str | None, out: common.Output) -> None:
     """Attribute ADDRESS to an interface and a principal.
 
     The steps are interface, instance, the API call that created it, its principal, and what else
@@ -37,5 +31,5 @@ def trace(case: Path, address: str, at: str | None, out: Output) -> None:
     from flowbench.investigate import attribution
 
     time = None if at is None else pd.Timestamp(parse_time(at))
-    trace = attribution.trace(open_case(case), parse_address(address), time)
+    trace = attribution.trace(common.open_case(case), common.parse_address(address), time)
     out.write(trace.to_pandas(), ["step", "time", "description", "file", "line", "item"])

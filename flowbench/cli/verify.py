@@ -7,25 +7,18 @@ from pathlib import Path
 
 import click
 
-from flowbench.cli.common import (
-    EXIT_PROBLEMS,
-    Output,
-    case_argument,
-    note,
-    open_case,
-    output_options,
-)
+from flowbench.cli import common
 
 
 @click.command()
-@case_argument
-@output_options
-def verify(case: Path, out: Output) -> None:
+@common.case_argument
+@common.output_options
+def verify(case: Path, out: common.Output) -> None:
     """Check CASE against the digests taken at loading.
 
     Evidence, tables and custody log are read again. Exit code 1 if anything does not match.
     """
-    checks = open_case(case).verify()
+    checks = common.open_case(case).verify()
     failed = checks[~checks["ok"]]
     if not out.is_terminal:
         out.write(checks)
@@ -33,6 +26,6 @@ def verify(case: Path, out: Output) -> None:
         out.write(failed, columns=["what", "name", "detail"])
     counts = checks["what"].value_counts().sort_index().items()
     checked = ", ".join(f"{count:,} {what}" for what, count in counts)
-    note(f"checked {checked}: {f'{len(failed):,} failed' if len(failed) else 'all match'}")
+    common.note(f"checked {checked}: {f'{len(failed):,} failed' if len(failed) else 'all match'}")
     if len(failed):
-        sys.exit(EXIT_PROBLEMS)
+        sys.exit(common.EXIT_PROBLEMS)
