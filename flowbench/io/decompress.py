@@ -1,4 +1,4 @@
-"""Compressed bytes to the text inside: gzip, bzip2, xz, zstd, also nested; UTF-16 to UTF-8.
+"""Decompression of bytes to text: gzip, bzip2, xz, zstd, also nested; UTF-16 to UTF-8.
 
 Memory is bounded whatever the bytes hold: nothing is decompressed beyond one chunk at a time.
 """

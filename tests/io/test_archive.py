@@ -123,19 +123,34 @@ def test_same_file_in_and_beside_archives_is_loaded_once(case, tmp_path) -> None
     outcome = case.ingest(tmp_path / "e").set_index("file")["outcome"]
     assert case.flows.count().execute() == 200
     assert outcome[outcome == "loaded"].index.tolist() == [
-        "logs.tgz", "logs.tgz/a/one.log", "logs.tgz/b/trail.json", "logs.tgz/b/two.log.gz",
+        "logs.tgz",
+        "logs.tgz/a/one.log",
+        "logs.tgz/b/trail.json",
+        "logs.tgz/b/two.log.gz",
         "logs.zip",
-    ]  # fmt: skip
-    assert (outcome[outcome == "already there"].index == [
-        "logs.zip/a/one.log", "logs.zip/b/trail.json", "logs.zip/b/two.log.gz", "z.log"
-    ]).all()  # fmt: skip
+    ]
+    assert (
+        outcome[outcome == "already there"].index
+        == ["logs.zip/a/one.log", "logs.zip/b/trail.json", "logs.zip/b/two.log.gz", "z.log"]
+    ).all()
     assert case.verify()["ok"].all()
 
 
 NAMES = [
-    "../../etc/passwd", "/etc/passwd", "a\nb", "'; DROP TABLE flows; --", 'q"uote', "-rf", "*?[",
-    "C:\\x", "a" * 3000, "\u202egol.exe", "=cmd|x", "ünï", "a\x1b[31m",
-]  # fmt: skip
+    "../../etc/passwd",
+    "/etc/passwd",
+    "a\nb",
+    "'; DROP TABLE flows; --",
+    'q"uote',
+    "-rf",
+    "*?[",
+    "C:\\x",
+    "a" * 3000,
+    "\u202egol.exe",
+    "=cmd|x",
+    "ünï",
+    "a\x1b[31m",
+]
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
@@ -226,9 +241,12 @@ def test_links_and_devices_in_a_tar(case, tmp_path) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as made:
         for name, kind in {
-            "link": tarfile.SYMTYPE, "hard": tarfile.LNKTYPE, "pipe": tarfile.FIFOTYPE,
-            "disk": tarfile.BLKTYPE, "folder": tarfile.DIRTYPE,
-        }.items():  # fmt: skip
+            "link": tarfile.SYMTYPE,
+            "hard": tarfile.LNKTYPE,
+            "pipe": tarfile.FIFOTYPE,
+            "disk": tarfile.BLKTYPE,
+            "folder": tarfile.DIRTYPE,
+        }.items():
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             made.addfile(info)
@@ -392,9 +410,9 @@ def test_arbitrary_damage_is_survived(tmp_path_factory, how, data) -> None:
 def test_isal_inflates_what_zlib_deflated() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = packer.compress(LOG) + packer.flush()
-    inflated = decompress.Decompression(iter([data]))
-    assert b"".join(inflated.decompress(archive._DEFLATE, iter([data]))) == LOG
-    assert inflated.problem is None
+    decompression = decompress.Decompression(iter([data]))
+    assert b"".join(decompression.decompress(archive._DEFLATE, iter([data]))) == LOG
+    assert decompression.problem is None
 
 
 @pytest.mark.parametrize("name", ["MAX_TEMPORARY_FILE", "MAX_BINARY"])

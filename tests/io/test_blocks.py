@@ -89,7 +89,7 @@ def test_buffers_are_reused_when_no_view_is_left(tmp_path, monkeypatch) -> None:
     kept = list(EvidenceStream(path).blocks())
     assert b"".join(block.view for block in kept) == b"".join(numbers)
     assert [block.first_line for block in kept] == [
-        1 + sum(block.line_count for block in kept[:place]) for place in range(len(kept))
+        1 + sum(block.line_count for block in kept[:index]) for index in range(len(kept))
     ]
     at = {id(block.view.obj) for block in EvidenceStream(path).blocks()}
     assert len(at) <= 3 < len(kept)

@@ -29,8 +29,8 @@ packer = pytest.mark.parametrize("name", PACKERS)
 
 
 def unpacked(data: bytes, step: int = 1 << 20) -> tuple[bytes, Decompression]:
-    inflated = Decompression(data[n : n + step] for n in range(0, len(data), step))
-    return b"".join(inflated.text()), inflated
+    decompression = Decompression(data[n : n + step] for n in range(0, len(data), step))
+    return b"".join(decompression.text()), decompression
 
 
 @packer
@@ -38,19 +38,19 @@ def unpacked(data: bytes, step: int = 1 << 20) -> tuple[bytes, Decompression]:
 def test_concatenated_members_and_padding(name, step) -> None:
     pack = PACKERS[name]
     data = pack(TEXT) + pack(b"") + b"\0" * 70_000 + pack(b"end\n") + b"\0" * 512
-    text, inflated = unpacked(data, step)
+    text, decompression = unpacked(data, step)
     assert text == TEXT + b"end\n"
-    assert (inflated.problem, inflated.codecs) == (None, [name])
+    assert (decompression.problem, decompression.codecs) == (None, [name])
 
 
 @packer
 @pytest.mark.parametrize("step", [1 << 20, 997])
 def test_truncated_data_keeps_what_came_before(name, step) -> None:
     packed = PACKERS[name](TEXT)
-    text, inflated = unpacked(packed[: len(packed) * 3 // 4], step)
+    text, decompression = unpacked(packed[: len(packed) * 3 // 4], step)
     assert TEXT.startswith(text)
     assert len(text) > len(TEXT) // 3
-    assert inflated.problem.startswith(f"the {name} data ends early: the file was cut off")
+    assert decompression.problem.startswith(f"the {name} data ends early: the file was cut off")
 
 
 @packer
@@ -58,22 +58,22 @@ def test_wrong_checksum_is_reported_and_a_small_file_kept(name) -> None:
     whole = TEXT[:65_000]
     packed = bytearray(PACKERS[name](whole))
     packed[{"gzip": -6, "bzip2": -2, "xz": -30, "zstd": len(packed) // 2}[name]] ^= 0x55
-    text, inflated = unpacked(bytes(packed))
+    text, decompression = unpacked(bytes(packed))
     if name == "zstd":  # written without a checksum: damage shows in the text, or not at all
-        assert len(text) == len(whole) or inflated.problem
+        assert len(text) == len(whole) or decompression.problem
         return
     assert whole.startswith(text)
     assert len(text) == len(whole) or name == "bzip2"  # which returns intact blocks only
-    assert inflated.problem.startswith(f"damaged {name} data")
-    assert "what came before is kept" in inflated.problem
+    assert decompression.problem.startswith(f"damaged {name} data")
+    assert "what came before is kept" in decompression.problem
 
 
 def test_damaged_member_is_named() -> None:
     packed = gzip.compress(b"one\n") + gzip.compress(b"two\n") + b"rubbish"
     damaged = gzip.compress(b"x")[:-8] + b"checksum"
-    text, inflated = unpacked(packed)
+    text, decompression = unpacked(packed)
     assert text == b"one\ntwo\n"
-    assert inflated.problem == "after gzip member 2 other data follows, which is not read"
+    assert decompression.problem == "after gzip member 2 other data follows, which is not read"
     assert "damaged in gzip member 2" in unpacked(gzip.compress(b"1") + damaged)[1].problem
 
 
@@ -96,13 +96,13 @@ def test_gzip_header_with_every_field() -> None:
 
 def test_nested_compressions() -> None:
     data = zstd.compress(bz2.compress(gzip.compress(b"deep\n")))
-    text, inflated = unpacked(data)
-    assert (text, inflated.problem) == (b"deep\n", None)
-    assert inflated.codecs == ["zstd", "bzip2", "gzip"]
+    text, decompression = unpacked(data)
+    assert (text, decompression.problem) == (b"deep\n", None)
+    assert decompression.codecs == ["zstd", "bzip2", "gzip"]
     data = gzip.compress(data)
-    text, inflated = unpacked(data)
+    text, decompression = unpacked(data)
     assert text == gzip.compress(b"deep\n")
-    assert inflated.problem == f"compressed more than {MAX_NESTING} times over: unpack it"
+    assert decompression.problem == f"compressed more than {MAX_NESTING} times over: unpack it"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
@@ -111,18 +111,18 @@ def test_nested_compressions() -> None:
 def test_utf_16_and_utf_32_become_utf_8(encoding, packed, step) -> None:
     text = "version srcaddr\n2 10.0.0.1\n\u20ac \U0001f980 \u2028\n"
     data = ("\ufeff" + text).encode(encoding)
-    found, inflated = unpacked(gzip.compress(data) if packed else data, step)
-    assert (found.decode(), inflated.problem) == (text, None)
+    found, decompression = unpacked(gzip.compress(data) if packed else data, step)
+    assert (found.decode(), decompression.problem) == (text, None)
 
 
 def test_damaged_utf_16() -> None:
-    text, inflated = unpacked("\ufeffone\ntwo\n".encode("utf-16-le") + b"x")
+    text, decompression = unpacked("\ufeffone\ntwo\n".encode("utf-16-le") + b"x")
     assert text == b"one\ntwo\n"
-    assert inflated.problem.startswith("damaged UTF-16 text")
+    assert decompression.problem.startswith("damaged UTF-16 text")
     half = "\ufeffa\n".encode("utf-16-le") + b"\x00\xd8" + "\nb\n".encode("utf-16-le")
-    found, inflated = unpacked(half)
+    found, decompression = unpacked(half)
     assert found == b"a\n\xed\xa0\x80\nb\n"  # invalid UTF-8: only this line is rejected
-    assert inflated.problem is None
+    assert decompression.problem is None
 
 
 @settings(max_examples=150, deadline=None)

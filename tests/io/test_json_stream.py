@@ -13,7 +13,7 @@ from flowbench.io.json_stream import InvalidJson, read_values
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
-    return [data[place : place + size] for place in range(0, len(data), size)]
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def test_values_have_the_line_on_which_they_start() -> None:
@@ -24,9 +24,11 @@ def test_values_have_the_line_on_which_they_start() -> None:
     ]
 
 
-MIXED = ('{"text": "ü\\u00fc\\ud83d\\ude00 \\\\", "n": [1.5e3, -12, true]}\n'
-         '[{}]{"b": null}\n12 13\n'
-         '{"bad" 1}\n{"good": "\ud7ff"}\nnonsense\n[false]\n{"open": "').encode()  # fmt: skip
+MIXED = (
+    '{"text": "ü\\u00fc\\ud83d\\ude00 \\\\", "n": [1.5e3, -12, true]}\n'
+    '[{}]{"b": null}\n12 13\n'
+    '{"bad" 1}\n{"good": "\ud7ff"}\nnonsense\n[false]\n{"open": "'
+).encode()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
@@ -41,7 +43,7 @@ def test_chunk_boundaries_do_not_matter(monkeypatch, size) -> None:
         (4, "not JSON: Expecting ':' delimiter at line 4, column 8", b'{"bad" 1}'),
         (6, "not JSON", b"nonsense"),
         (8, "the JSON ends early: the file was cut off", b'{"open": "'),
-    ]  # fmt: skip
+    ]
     monkeypatch.setattr(json_stream, "_CHUNK", 1)
     assert list(read_values(iter(cut(MIXED, size)))) == whole
 
@@ -72,10 +74,10 @@ def test_long_value_is_not_parsed_again_for_every_chunk(monkeypatch) -> None:
     tried = 0
     decode = json.JSONDecoder.raw_decode
 
-    def counted(self, text, place=0):
+    def counted(self, text, start=0):
         nonlocal tried
         tried += 1
-        return decode(self, text, place)
+        return decode(self, text, start)
 
     monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
     document = json.dumps([{"n": n} for n in range(10_000)]).encode()

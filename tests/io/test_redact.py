@@ -9,11 +9,30 @@ from flowbench.io.redact import REDACTED, redact, redact_text
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "masterUserPassword", "MasterUserPassword", "secretAccessKey", "SecretAccessKey",
-     "sessionToken", "session_token", "X-Amz-Security-Token", "userData", "secretString",
-     "privateKey", "privateKeyPlaintext", "Plaintext", "webIdentityToken", "SAMLAssertion",
-     "DB_PASSWORD", "clientSecret", "token", "keyMaterial", "passwordData", "SECRETSTRING"],
-)  # fmt: skip
+    [
+        "password",
+        "masterUserPassword",
+        "MasterUserPassword",
+        "secretAccessKey",
+        "SecretAccessKey",
+        "sessionToken",
+        "session_token",
+        "X-Amz-Security-Token",
+        "userData",
+        "secretString",
+        "privateKey",
+        "privateKeyPlaintext",
+        "Plaintext",
+        "webIdentityToken",
+        "SAMLAssertion",
+        "DB_PASSWORD",
+        "clientSecret",
+        "token",
+        "keyMaterial",
+        "passwordData",
+        "SECRETSTRING",
+    ],
+)
 def test_secrets_by_key(key: str) -> None:
     assert redact({"a": [{key: "s3cr3t"}]}) == {"a": [{key: REDACTED}]}
     assert redact({key: {"value": "s3cr3t"}}) == {key: REDACTED}
@@ -21,9 +40,18 @@ def test_secrets_by_key(key: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["secretId", "accessKeyId", "nextToken", "clientToken", "passwordResetRequired", "keyName",
-     "tokenVersion", "userName", "publicKey"],
-)  # fmt: skip
+    [
+        "secretId",
+        "accessKeyId",
+        "nextToken",
+        "clientToken",
+        "passwordResetRequired",
+        "keyName",
+        "tokenVersion",
+        "userName",
+        "publicKey",
+    ],
+)
 def test_references_to_secrets_are_kept(key: str) -> None:
     assert redact({key: "x"}) == {key: "x"}
 
@@ -46,12 +74,14 @@ def test_secrets_in_name_and_value_pairs() -> None:
         ('{\\"secretAccessKey\\":\\"s3cr3t\\"}', '{\\"secretAccessKey\\":\\"[redacted]\\"}'),
         ("export AWS_SESSION_TOKEN=s3cr3t; ls", "export AWS_SESSION_TOKEN=[redacted] ls"),
         ("mysql --password=s3cr3t -h db", "mysql --password=[redacted] -h db"),
-        ("{accessKeyId=AKIA1, secretAccessKey=s3cr3t}",
-         "{accessKeyId=AKIA1, secretAccessKey=[redacted]}"),
+        (
+            "{accessKeyId=AKIA1, secretAccessKey=s3cr3t}",
+            "{accessKeyId=AKIA1, secretAccessKey=[redacted]}",
+        ),
         ("arn:aws:secretsmanager:eu-1:1:secret:db", "arn:aws:secretsmanager:eu-1:1:secret:db"),
         ("no secret here", "no secret here"),
     ],
-)  # fmt: skip
+)
 def test_secrets_within_a_text(text: str, left: str) -> None:
     assert redact_text(text) == left
     assert redact({"commands": [text]}) == {"commands": [left]}

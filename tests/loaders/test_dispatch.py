@@ -53,22 +53,33 @@ ENVELOPES = {
     "gzip members without line ends": lambda r: gzip.compress(json.dumps(r).encode()) * 2,
     "list": lambda r: json.dumps(both(r), indent=1),
     "filter-log-events": lambda r: json.dumps(
-        {"events": [{"timestamp": 1, "message": json.dumps(each)} for each in both(r)]}),
+        {"events": [{"timestamp": 1, "message": json.dumps(each)} for each in both(r)]}
+    ),
     "subscription": lambda r: json.dumps(delivery(json.dumps(r), json.dumps(r))),
-    "subscriptions in gzip": lambda r: gzip.compress(json.dumps(delivery(json.dumps(r))).encode())
-    * 2,
+    "subscriptions in gzip": lambda r: (
+        gzip.compress(json.dumps(delivery(json.dumps(r))).encode()) * 2
+    ),
     "firehose": lambda r: json.dumps(r) * 2,
     "firehose of messages": lambda r: json.dumps({"message": json.dumps(r)}) * 2,
     "firehose over http": lambda r: firehose(json.dumps(r).encode() * 2),
     "firehose of subscriptions": lambda r: firehose(
-        *[gzip.compress(json.dumps(delivery(json.dumps(r))).encode())] * 2),
-    "insights": lambda r: json.dumps({"results": [
-        [{"field": "@message", "value": json.dumps(r)}, {"field": "@ptr", "value": "C"}]] * 2,
-        "statistics": {}}),
+        *[gzip.compress(json.dumps(delivery(json.dumps(r))).encode())] * 2
+    ),
+    "insights": lambda r: json.dumps(
+        {
+            "results": [
+                [{"field": "@message", "value": json.dumps(r)}, {"field": "@ptr", "value": "C"}]
+            ]
+            * 2,
+            "statistics": {},
+        }
+    ),
     "console": lambda r: json.dumps([{"@timestamp": "x", "@message": each} for each in both(r)]),
-    "eventbridge": lambda r: "\n".join([json.dumps(
-        {"version": "0", "id": "1", "detail-type": "x", "source": "y", "detail": r})] * 2),
-}  # fmt: skip
+    "eventbridge": lambda r: "\n".join(
+        [json.dumps({"version": "0", "id": "1", "detail-type": "x", "source": "y", "detail": r})]
+        * 2
+    ),
+}
 
 
 # Resolver query logs do not come over EventBridge.
@@ -154,17 +165,25 @@ def test_rows_of_athena_and_cloudtrail_lake(tmp_path, identity) -> None:
 
 def test_digests_and_insights_of_a_trail_are_named(tmp_path) -> None:
     digest = {
-        "awsAccountId": "111122223333", "digestStartTime": "2026-09-01T02:00:00Z",
-        "digestEndTime": "2026-09-01T03:00:00Z", "digestS3Bucket": "b", "digestS3Object": "o",
-        "digestSignatureAlgorithm": "SHA256withRSA", "previousDigestS3Object": None,
+        "awsAccountId": "111122223333",
+        "digestStartTime": "2026-09-01T02:00:00Z",
+        "digestEndTime": "2026-09-01T03:00:00Z",
+        "digestS3Bucket": "b",
+        "digestS3Object": "o",
+        "digestSignatureAlgorithm": "SHA256withRSA",
+        "previousDigestS3Object": None,
         "logFiles": [{"s3Bucket": "b", "s3Object": "x", "hashValue": "00"}],
-    }  # fmt: skip
+    }
     insight = {
-        "eventVersion": "1.08", "eventTime": "2026-09-01T02:00:00Z", "awsRegion": "us-east-1",
-        "eventID": "1", "eventType": "AwsCloudTrailInsight", "recipientAccountId": "111122223333",
+        "eventVersion": "1.08",
+        "eventTime": "2026-09-01T02:00:00Z",
+        "awsRegion": "us-east-1",
+        "eventID": "1",
+        "eventType": "AwsCloudTrailInsight",
+        "recipientAccountId": "111122223333",
         "insightDetails": {"state": "Start", "eventName": "RunInstances"},
         "eventCategory": "Insight",
-    }  # fmt: skip
+    }
     for value, word in ((digest, "digest"), ({"Records": [insight]}, "Insights event")):
         found, read_as = loaded(tmp_path, json.dumps(value))
         (bad,) = found.pop("quarantine")
@@ -248,15 +267,27 @@ def test_times_of_reference_data_are_not_times_of_events(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("data", "count"),
     [
-        (json.dumps({"FlowLogs": [{"FlowLogId": "fl-1", "ResourceId": "vpc-1",
-                                   "LogFormat": "${srcaddr} ${dstaddr}"}]}), 1),
+        (
+            json.dumps(
+                {
+                    "FlowLogs": [
+                        {
+                            "FlowLogId": "fl-1",
+                            "ResourceId": "vpc-1",
+                            "LogFormat": "${srcaddr} ${dstaddr}",
+                        }
+                    ]
+                }
+            ),
+            1,
+        ),
         (json.dumps({"FlowLogs": []}), 0),
         ('{"LogFormat"', 0),
         ("[" * 100_000 + "ogFormat", 0),
         (LINE, 0),
         (b"\xff" * 100, 0),
     ],
-)  # fmt: skip
+)
 def test_recorded_formats(tmp_path, data, count) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(data.encode() if isinstance(data, str) else data)

@@ -60,19 +60,23 @@ TEXTS = [LINE, json.dumps(EVENT)]
         (firehose(f"{LINE}\n{LINE}\n".encode()), [LINE, LINE]),
         (firehose(b'{"message":"%s"}{"message":"%s"}' % ((LINE.encode(),) * 2)), [LINE, LINE]),
         (firehose(gzip.compress(json.dumps(subscription(*TEXTS)).encode())), BOTH),
-        ({"awslogs": {"data": b64(gzip.compress(json.dumps(subscription(LINE)).encode()))}},
-         [LINE]),
+        (
+            {"awslogs": {"data": b64(gzip.compress(json.dumps(subscription(LINE)).encode()))}},
+            [LINE],
+        ),
         ({"Records": [{"kinesis": {"data": b64(LINE.encode())}}]}, [LINE]),
         ({"Records": [{"Data": b64(LINE.encode()), "PartitionKey": "x"}]}, [LINE]),
     ],
-)  # fmt: skip
+)
 def test_logs_and_deliveries(value, found) -> None:
     assert contents(value) == found
 
 
 def test_rows_of_queries() -> None:
-    cell = [{"field": "@timestamp", "value": "2026-09-01 03:10:00.000"},
-            {"field": "srcAddr", "value": "10.0.0.1"}]  # fmt: skip
+    cell = [
+        {"field": "@timestamp", "value": "2026-09-01 03:10:00.000"},
+        {"field": "srcAddr", "value": "10.0.0.1"},
+    ]
     message = [{"field": "@message", "value": LINE}, {"field": "@ptr", "value": "Cm"}]
     answer = {"results": [cell, message], "statistics": {}, "status": "Complete"}
     row = {"@timestamp": "2026-09-01 03:10:00.000", "srcAddr": "10.0.0.1"}
@@ -99,13 +103,28 @@ def test_empty_envelopes() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {}, [], None, 5, "text", {"a": 1}, [1, {"a": 2}], {"message": 5}, {"@message": None},
-        {"message": "x", "srcaddr": "10.0.0.1"}, {"events": [{"a": 1}]}, {"events": 5},
-        {"logEvents": None}, {"Records": [{"eventName": "x"}]}, {"records": ["x"]},
-        {"results": [1, 2]}, {"results": {}}, {"awslogs": {}}, {"ResultSet": {"Rows": 5}},
+        {},
+        [],
+        None,
+        5,
+        "text",
+        {"a": 1},
+        [1, {"a": 2}],
+        {"message": 5},
+        {"@message": None},
+        {"message": "x", "srcaddr": "10.0.0.1"},
+        {"events": [{"a": 1}]},
+        {"events": 5},
+        {"logEvents": None},
+        {"Records": [{"eventName": "x"}]},
+        {"records": ["x"]},
+        {"results": [1, 2]},
+        {"results": {}},
+        {"awslogs": {}},
+        {"ResultSet": {"Rows": 5}},
     ],
     ids=json.dumps,
-)  # fmt: skip
+)
 def test_other_values_are_returned_unchanged(value) -> None:
     assert contents(value) == [value]
 
@@ -156,8 +175,10 @@ def test_endless_envelopes_are_not_followed() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=5),
-       st.integers(0, 4))  # fmt: skip
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=5),
+    st.integers(0, 4),
+)
 def test_messages_are_read_back(messages, way) -> None:
     texts = [each for each in messages if each.lstrip()[:1] not in ("{", "[")]
     delivery = json.dumps(subscription(*texts)).encode()
@@ -177,15 +198,29 @@ JSON = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["message", "@message", "events", "logEvents", "records", "data", "results",
-                 "field", "value", "ResultSet", "Rows", "VarCharValue", "awslogs", "kinesis"]
+                [
+                    "message",
+                    "@message",
+                    "events",
+                    "logEvents",
+                    "records",
+                    "data",
+                    "results",
+                    "field",
+                    "value",
+                    "ResultSet",
+                    "Rows",
+                    "VarCharValue",
+                    "awslogs",
+                    "kinesis",
+                ]
             ),
             inner,
             max_size=4,
         )
     ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -21,10 +21,27 @@ from flowbench.loaders.values import parse_struct
         ("[{arn=a:b/c,d=e}, {arn=f}]", [{"arn": "a:b/c,d=e"}, {"arn": "f"}]),
         ("[]", []),
         ("{agent=aws-cli/2, exe, done=1}", {"agent": "aws-cli/2, exe", "done": "1"}),
-        *((text, None) for text in ("", "x", "{", "{a", "{a=1", "{a=1}}", "{a=1]", "[1,2", "{1=2}",
-                                    "{a=b{c}", "{" * 9999, "[" * 9999, "{a=" * 9999, '{"a": 1}')),
+        *(
+            (text, None)
+            for text in (
+                "",
+                "x",
+                "{",
+                "{a",
+                "{a=1",
+                "{a=1}}",
+                "{a=1]",
+                "[1,2",
+                "{1=2}",
+                "{a=b{c}",
+                "{" * 9999,
+                "[" * 9999,
+                "{a=" * 9999,
+                '{"a": 1}',
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_structs(text, value) -> None:
     assert parse_struct(text) == value
 

@@ -26,8 +26,17 @@ VALUES = dict(zip(DEFAULT_FORMAT, LINE.split(), strict=True))
 NUMBERS = {
     name: int(v) if v.isdigit() and name != "account_id" else v for name, v in VALUES.items()
 }
-INSIGHTS = {"accountId", "endTime", "interfaceId", "logStatus", "startTime", "srcAddr", "dstAddr",
-            "srcPort", "dstPort"}  # fmt: skip
+INSIGHTS = {
+    "accountId",
+    "endTime",
+    "interfaceId",
+    "logStatus",
+    "startTime",
+    "srcAddr",
+    "dstAddr",
+    "srcPort",
+    "dstPort",
+}
 INSIGHTS_NAMES = {name.replace("Time", "").lower(): name for name in INSIGHTS}
 
 
@@ -47,8 +56,14 @@ def b64(data: bytes) -> str:
 
 def delivery(*messages: str, kind: str = "DATA_MESSAGE") -> dict[str, Any]:
     events = [{"id": str(n), "timestamp": 1, "message": text} for n, text in enumerate(messages)]
-    return {"messageType": kind, "owner": "1", "logGroup": "g", "logStream": "eni-0a-all",
-            "subscriptionFilters": ["all"], "logEvents": events}  # fmt: skip
+    return {
+        "messageType": kind,
+        "owner": "1",
+        "logGroup": "g",
+        "logStream": "eni-0a-all",
+        "subscriptionFilters": ["all"],
+        "logEvents": events,
+    }
 
 
 def firehose(*data: bytes) -> str:
@@ -70,17 +85,41 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 WAYS = {
     "filter-log-events": json.dumps(
-        {"events": [{"logStreamName": "eni-0a-all", "timestamp": 1, "message": LINE,
-                     "ingestionTime": 2, "eventId": "3"}], "searchedLogStreams": []}, indent=2),
+        {
+            "events": [
+                {
+                    "logStreamName": "eni-0a-all",
+                    "timestamp": 1,
+                    "message": LINE,
+                    "ingestionTime": 2,
+                    "eventId": "3",
+                }
+            ],
+            "searchedLogStreams": [],
+        },
+        indent=2,
+    ),
     "get-log-events": json.dumps(
-        {"events": [{"timestamp": 1, "message": LINE, "ingestionTime": 2}],
-         "nextForwardToken": "f/3", "nextBackwardToken": "b/3"}),
+        {
+            "events": [{"timestamp": 1, "message": LINE, "ingestionTime": 2}],
+            "nextForwardToken": "f/3",
+            "nextBackwardToken": "b/3",
+        }
+    ),
     "insights": json.dumps(
-        {"queryLanguage": "CWLI", "results": [cells(insights(VALUES) | {"@ptr": "Cm"})],
-         "statistics": {"recordsMatched": 1.0}, "status": "Complete"}),
+        {
+            "queryLanguage": "CWLI",
+            "results": [cells(insights(VALUES) | {"@ptr": "Cm"})],
+            "statistics": {"recordsMatched": 1.0},
+            "status": "Complete",
+        }
+    ),
     "insights message": json.dumps(
-        {"results": [cells({"@timestamp": "2026-09-01 03:10:00.000", "@message": LINE})],
-         "status": "Complete"}),
+        {
+            "results": [cells({"@timestamp": "2026-09-01 03:10:00.000", "@message": LINE})],
+            "status": "Complete",
+        }
+    ),
     "console": json.dumps([insights(VALUES) | {"@timestamp": "2026-09-01 03:10:00.000"}]),
     "console message": json.dumps([{"@timestamp": "2026-09-01 03:10:00.000", "@message": LINE}]),
     "subscription": json.dumps(delivery(LINE)),
@@ -88,18 +127,32 @@ WAYS = {
     "firehose http": firehose(LINE.encode() + b"\n"),
     "firehose http message": firehose(json.dumps({"message": LINE}).encode()),
     "firehose http subscription": firehose(gzip.compress(json.dumps(delivery(LINE)).encode())),
-    "shipper": json.dumps({"@timestamp": "2026-11-01T00:00:00Z", "host": {"name": "x"},
-                           "message": LINE, "tags": ["a"]}),
+    "shipper": json.dumps(
+        {
+            "@timestamp": "2026-11-01T00:00:00Z",
+            "host": {"name": "x"},
+            "message": LINE,
+            "tags": ["a"],
+        }
+    ),
     "objects": json.dumps(NUMBERS),
     "objects of texts": json.dumps([VALUES]),
     "objects with hyphens": json.dumps({n.replace("_", "-"): v for n, v in NUMBERS.items()}),
     "objects in capitals": json.dumps({n.upper(): v for n, v in VALUES.items()}),
     "objects with dates": json.dumps(
-        VALUES | {"start": "2026-09-01 03:10:00.000", "end": "2026-09-01T03:10:59Z"}),
-    "athena": json.dumps({"ResultSet": {"Rows": [
-        {"Data": [{"VarCharValue": cell} for cell in row]} for row in (VALUES, VALUES.values())
-    ]}}),
-}  # fmt: skip
+        VALUES | {"start": "2026-09-01 03:10:00.000", "end": "2026-09-01T03:10:59Z"}
+    ),
+    "athena": json.dumps(
+        {
+            "ResultSet": {
+                "Rows": [
+                    {"Data": [{"VarCharValue": cell} for cell in row]}
+                    for row in (VALUES, VALUES.values())
+                ]
+            }
+        }
+    ),
+}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -116,8 +169,11 @@ def test_concatenated_objects_have_line_and_item(tmp_path) -> None:
     one = json.dumps({"message": LINE})
     flows, bad, _ = loaded(tmp_path, f"{one}{one}\n\n{json.dumps(delivery(LINE, LINE))}{one}")
     assert bad == []
-    assert [(r["line"], r["item"]) for r in flows.to_pylist()] == [(1, 1), (1, 2), *(
-        (3, item) for item in (3, 4, 5))]  # fmt: skip
+    assert [(r["line"], r["item"]) for r in flows.to_pylist()] == [
+        (1, 1),
+        (1, 2),
+        *((3, item) for item in (3, 4, 5)),
+    ]
 
 
 def test_nodata_and_skipdata_are_kept(tmp_path) -> None:
@@ -186,9 +242,18 @@ def test_several_kinds_in_one_envelope(tmp_path) -> None:
 
 
 def test_impossible_values_lose_only_their_record(tmp_path) -> None:
-    wrong = {"srcport": 70_000, "dstaddr": "10.0.0.300", "bytes": -1, "packets": "many",
-             "action": "ALLOW", "start": [1], "protocol": {"a": 1}, "end": 10**40,
-             "log_status": True, "version": 1.5}  # fmt: skip
+    wrong = {
+        "srcport": 70_000,
+        "dstaddr": "10.0.0.300",
+        "bytes": -1,
+        "packets": "many",
+        "action": "ALLOW",
+        "start": [1],
+        "protocol": {"a": 1},
+        "end": 10**40,
+        "log_status": True,
+        "version": 1.5,
+    }
     objects = [NUMBERS, *(NUMBERS | {name: value} for name, value in wrong.items()), NUMBERS]
     flows, bad, _ = loaded(tmp_path, "\n".join(map(json.dumps, objects)))
     assert flows["line"].to_pylist() == [1, len(objects)]
@@ -251,12 +316,23 @@ def test_unknown_fields_are_kept_up_to_a_limit(tmp_path) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        None, 5, "", "plain words of a log", "2026-11-01 12:34:56 Connection from 10.0.0.1 closed",
-        {}, [], {"srcaddr": "10.0.0.1"}, {"bytes": 1, "packets": 2}, QUERY, EVENT, [QUERY],
-        {"srcaddr": "a", "dstaddr": "b", "region": "c"}, {"version": 1, "type": "x", "region": "y"},
+        None,
+        5,
+        "",
+        "plain words of a log",
+        "2026-11-01 12:34:56 Connection from 10.0.0.1 closed",
+        {},
+        [],
+        {"srcaddr": "10.0.0.1"},
+        {"bytes": 1, "packets": 2},
+        QUERY,
+        EVENT,
+        [QUERY],
+        {"srcaddr": "a", "dstaddr": "b", "region": "c"},
+        {"version": 1, "type": "x", "region": "y"},
         {"a": 1, "b": 2, "c": 3, "d": 4, "srcaddr": "x", "bytes": 1},
     ],
-)  # fmt: skip
+)
 def test_other_json_is_not_matched(value) -> None:
     assert flow_json.matches(value) is None
 
@@ -305,9 +381,16 @@ def packed(found: list[dict[str, Any]], way: int) -> str | bytes:
         lambda: gzip.compress(json.dumps(delivery(*texts)).encode()),
         lambda: firehose(*(text.encode() for text in texts)),
         lambda: "\n".join(map(json.dumps, found)),
-        lambda: json.dumps({"results": [cells(insights({n: "-" if v is None else str(v)
-                            for n, v in each.items()})) for each in found], "statistics": {}}),
-    ]  # fmt: skip
+        lambda: json.dumps(
+            {
+                "results": [
+                    cells(insights({n: "-" if v is None else str(v) for n, v in each.items()}))
+                    for each in found
+                ],
+                "statistics": {},
+            }
+        ),
+    ]
     return ways[way]()
 
 
@@ -323,10 +406,15 @@ def test_written_records_are_read_back(tmp_path_factory, found, way) -> None:
 
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
     st.sampled_from([10**30, 10**5000, "\0", "\ud800", "9" * 500, "-", "None", "1e9", " 7 "]),
-    st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=3), st.integers()),
-)  # fmt: skip
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers()),
+)
 
 
 @settings(max_examples=80, deadline=None)

@@ -35,8 +35,12 @@ def test_missing_values_are_null_and_not_in_the_dictionary(tmp_path) -> None:
         name: [None if word == "-" else word for word in column] for name, column in columns.items()
     }
     assert [words[name].chunk(0).dictionary.to_pylist() for name in words.column_names] == [
-        ["x", "y"], [], ["z"], ["z", "zz"], ["z"],
-    ]  # fmt: skip
+        ["x", "y"],
+        [],
+        ["z"],
+        ["z", "zz"],
+        ["z"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +78,16 @@ def test_tables_of_flow_log_columns(columns, width, expected) -> None:
 
 
 def test_columns_are_typed_and_ordered_and_unknown_ones_follow() -> None:
-    table = pa.table({"zeta": ["x"], "line": [1], "end": [1_788_232_259], "alpha": ["y"],
-                      "version": [2], "start": [1_788_232_200_000]})  # fmt: skip
+    table = pa.table(
+        {
+            "zeta": ["x"],
+            "line": [1],
+            "end": [1_788_232_259],
+            "alpha": ["y"],
+            "version": [2],
+            "start": [1_788_232_200_000],
+        }
+    )
     found = normalize.finish(table)
     assert found.column_names == ["version", "start", "end", "line", "alpha", "zeta"]
     assert found["version"].type == FLOWS.arrow.field("version").type
@@ -103,16 +115,21 @@ def test_values_as_text(values, is_account, texts) -> None:
 
 def test_rows_that_are_not_numbers_are_quarantined_and_others_keep_their_lines(tmp_path) -> None:
     file = File("x", "flow-logs", EvidenceStream(tmp_path / "x"))
-    rows = pa.table({"srcaddr": ["10.0.0.1", "10.0.0.2", "x", "10.0.0.4"],
-                     "srcport": ["1", "ssh", "3", None],
-                     "start": ["2026-02-30 00:00:00", "7", "8", "9"]})  # fmt: skip
+    rows = pa.table(
+        {
+            "srcaddr": ["10.0.0.1", "10.0.0.2", "x", "10.0.0.4"],
+            "srcport": ["1", "ssh", "3", None],
+            "start": ["2026-02-30 00:00:00", "7", "8", "9"],
+        }
+    )
     lines, items = np.array([5, 5, 6, 7]), np.array([1, 2, 3, 4])
     raw = {1: b"one", 2: b"two", 3: b"three\r", 4: b"four"}
     found = normalize.normalize(rows, lines, raw, file, items)
     assert found.select(["line", "item"]).to_pylist() == [{"line": 7, "item": 4}]
     assert found["srcport"].to_pylist() == [None]
-    reasons = [(row["line"], row["item"], row["raw"], row["reason"])
-               for row in file.quarantine_rows]  # fmt: skip
+    reasons = [
+        (row["line"], row["item"], row["raw"], row["reason"]) for row in file.quarantine_rows
+    ]
     assert reasons == [
         (5, 1, "one", "start is not a number: '2026-02-30 00:00:00'"),
         (5, 2, "two", "srcport is not a number: 'ssh'"),

@@ -18,63 +18,158 @@ from tests.loaders.flowlogs.test_text import read
 
 # After AWS's published mapping for OCSF 1.5 (egress through a NAT gateway) and 1.0.0-rc.2.
 EGRESS: dict[str, Any] = {
-    "action": "Allowed", "action_id": 1, "activity_id": 6, "activity_name": "Traffic",
-    "category_uid": 4, "class_uid": 4001,
-    "cloud": {"account": {"uid": "000056789012"}, "provider": "AWS", "region": "us-east-2",
-              "zone": "use2-az2"},
-    "connection_info": {"boundary": "Same VPC", "boundary_id": 4, "direction": "Outbound",
-                        "direction_id": 2, "protocol_num": 6, "protocol_ver": "IPv4",
-                        "tcp_flags": 19},
+    "action": "Allowed",
+    "action_id": 1,
+    "activity_id": 6,
+    "activity_name": "Traffic",
+    "category_uid": 4,
+    "class_uid": 4001,
+    "cloud": {
+        "account": {"uid": "000056789012"},
+        "provider": "AWS",
+        "region": "us-east-2",
+        "zone": "use2-az2",
+    },
+    "connection_info": {
+        "boundary": "Same VPC",
+        "boundary_id": 4,
+        "direction": "Outbound",
+        "direction_id": 2,
+        "protocol_num": 6,
+        "protocol_ver": "IPv4",
+        "tcp_flags": 19,
+    },
     "disposition": "Allowed",
-    "dst_endpoint": {"intermediate_ips": ["10.0.0.1"], "ip": "203.0.113.5", "port": 8864,
-                     "svc_name": "-"},
+    "dst_endpoint": {
+        "intermediate_ips": ["10.0.0.1"],
+        "ip": "203.0.113.5",
+        "port": 8864,
+        "svc_name": "-",
+    },
     "end_time_dt": "2025-07-11 15:26:43+00:00",
-    "metadata": {"product": {"feature": {"name": "Flowlogs"}, "name": "Amazon VPC",
-                             "vendor_name": "AWS", "version": "8"},
-                 "profiles": ["cloud", "security_control", "datetime"], "version": "1.5.0"},
+    "metadata": {
+        "product": {
+            "feature": {"name": "Flowlogs"},
+            "name": "Amazon VPC",
+            "vendor_name": "AWS",
+            "version": "8",
+        },
+        "profiles": ["cloud", "security_control", "datetime"],
+        "version": "1.5.0",
+    },
     "severity_id": 1,
-    "src_endpoint": {"instance_uid": "-", "interface_uid": "eni-0a", "ip": "10.0.0.4",
-                     "port": 8080, "subnet_uid": "subnet-0b", "svc_name": "-", "vpc_uid": "vpc-0c"},
+    "src_endpoint": {
+        "instance_uid": "-",
+        "interface_uid": "eni-0a",
+        "ip": "10.0.0.4",
+        "port": 8080,
+        "subnet_uid": "subnet-0b",
+        "svc_name": "-",
+        "vpc_uid": "vpc-0c",
+    },
     "start_time_dt": "2025-07-11 15:26:24+00:00",
-    "status_code": "OK", "time": 1752247584000, "time_dt": "2025-07-11 15:26:24+00:00",
-    "traffic": {"bytes": 38526, "packets": 8}, "type_uid": 400106,
-    "unmapped": {"ecs_cluster_name": "web", "ecs_container_instance_id": "-",
-                 "reject_reason": "Accepted", "sublocation_id": "-", "else": "x"},
-}  # fmt: skip
+    "status_code": "OK",
+    "time": 1752247584000,
+    "time_dt": "2025-07-11 15:26:24+00:00",
+    "traffic": {"bytes": 38526, "packets": 8},
+    "type_uid": 400106,
+    "unmapped": {
+        "ecs_cluster_name": "web",
+        "ecs_container_instance_id": "-",
+        "reject_reason": "Accepted",
+        "sublocation_id": "-",
+        "else": "x",
+    },
+}
 EGRESS_ROW = {
-    "version": 8, "account_id": "000056789012", "interface_id": "eni-0a", "srcaddr": "10.0.0.4",
-    "dstaddr": "10.0.0.1", "srcport": 8080, "dstport": 8864, "protocol": 6, "packets": 8,
-    "bytes": 38526, "start": datetime(2025, 7, 11, 15, 26, 24, tzinfo=UTC),
-    "end": datetime(2025, 7, 11, 15, 26, 43, tzinfo=UTC), "action": "ACCEPT", "log_status": "OK",
-    "vpc_id": "vpc-0c", "subnet_id": "subnet-0b", "tcp_flags": 19, "type": "IPv4",
-    "pkt_srcaddr": "10.0.0.4", "pkt_dstaddr": "203.0.113.5", "region": "us-east-2",
-    "az_id": "use2-az2", "flow_direction": "egress", "traffic_path": 1,
-    "ecs_cluster_name": "web", "reject_reason": "Accepted",
-}  # fmt: skip
+    "version": 8,
+    "account_id": "000056789012",
+    "interface_id": "eni-0a",
+    "srcaddr": "10.0.0.4",
+    "dstaddr": "10.0.0.1",
+    "srcport": 8080,
+    "dstport": 8864,
+    "protocol": 6,
+    "packets": 8,
+    "bytes": 38526,
+    "start": datetime(2025, 7, 11, 15, 26, 24, tzinfo=UTC),
+    "end": datetime(2025, 7, 11, 15, 26, 43, tzinfo=UTC),
+    "action": "ACCEPT",
+    "log_status": "OK",
+    "vpc_id": "vpc-0c",
+    "subnet_id": "subnet-0b",
+    "tcp_flags": 19,
+    "type": "IPv4",
+    "pkt_srcaddr": "10.0.0.4",
+    "pkt_dstaddr": "203.0.113.5",
+    "region": "us-east-2",
+    "az_id": "use2-az2",
+    "flow_direction": "egress",
+    "traffic_path": 1,
+    "ecs_cluster_name": "web",
+    "reject_reason": "Accepted",
+}
 REFUSED: dict[str, Any] = {
     "metadata": {"product": {"version": "5", "name": "Amazon VPC"}, "version": "1.0.0-rc.2"},
     "cloud": {"account_uid": "123456789012", "region": "us-east-1", "zone": "use1-az1"},
     "src_endpoint": {"port": 56858, "svc_name": "EC2", "ip": "203.0.113.4"},
-    "dst_endpoint": {"port": 39938, "svc_name": "-", "ip": "172.31.2.52", "interface_uid": "eni-0d",
-                     "vpc_uid": "vpc-0e", "instance_uid": "i-0f", "subnet_uid": "subnet-01"},
-    "connection_info": {"protocol_num": 6, "tcp_flags": 2, "protocol_ver": "IPv4",
-                        "boundary_id": 99, "boundary": "-", "direction_id": 1,
-                        "direction": "Inbound"},
+    "dst_endpoint": {
+        "port": 39938,
+        "svc_name": "-",
+        "ip": "172.31.2.52",
+        "interface_uid": "eni-0d",
+        "vpc_uid": "vpc-0e",
+        "instance_uid": "i-0f",
+        "subnet_uid": "subnet-01",
+    },
+    "connection_info": {
+        "protocol_num": 6,
+        "tcp_flags": 2,
+        "protocol_ver": "IPv4",
+        "boundary_id": 99,
+        "boundary": "-",
+        "direction_id": 1,
+        "direction": "Inbound",
+    },
     "traffic": {"packets": 1, "bytes": 40},
-    "time": 1649721732000, "start_time": 1649721732000, "end_time": 1649721788000,
-    "status_code": "OK", "class_uid": 4001, "activity_name": "Refuse", "activity_id": 5,
-    "disposition": "Blocked", "disposition_id": 2, "unmapped": {"sublocation_id": "-"},
-}  # fmt: skip
+    "time": 1649721732000,
+    "start_time": 1649721732000,
+    "end_time": 1649721788000,
+    "status_code": "OK",
+    "class_uid": 4001,
+    "activity_name": "Refuse",
+    "activity_id": 5,
+    "disposition": "Blocked",
+    "disposition_id": 2,
+    "unmapped": {"sublocation_id": "-"},
+}
 REFUSED_ROW = {
-    "version": 5, "account_id": "123456789012", "interface_id": "eni-0d",
-    "srcaddr": "203.0.113.4", "dstaddr": "172.31.2.52", "srcport": 56858, "dstport": 39938,
-    "protocol": 6, "packets": 1, "bytes": 40, "action": "REJECT", "log_status": "OK",
+    "version": 5,
+    "account_id": "123456789012",
+    "interface_id": "eni-0d",
+    "srcaddr": "203.0.113.4",
+    "dstaddr": "172.31.2.52",
+    "srcport": 56858,
+    "dstport": 39938,
+    "protocol": 6,
+    "packets": 1,
+    "bytes": 40,
+    "action": "REJECT",
+    "log_status": "OK",
     "start": datetime(2022, 4, 12, 0, 2, 12, tzinfo=UTC),
-    "end": datetime(2022, 4, 12, 0, 3, 8, tzinfo=UTC), "vpc_id": "vpc-0e",
-    "subnet_id": "subnet-01", "instance_id": "i-0f", "tcp_flags": 2, "type": "IPv4",
-    "pkt_srcaddr": "203.0.113.4", "pkt_dstaddr": "172.31.2.52", "region": "us-east-1",
-    "az_id": "use1-az1", "pkt_src_aws_service": "EC2", "flow_direction": "ingress",
-}  # fmt: skip
+    "end": datetime(2022, 4, 12, 0, 3, 8, tzinfo=UTC),
+    "vpc_id": "vpc-0e",
+    "subnet_id": "subnet-01",
+    "instance_id": "i-0f",
+    "tcp_flags": 2,
+    "type": "IPv4",
+    "pkt_srcaddr": "203.0.113.4",
+    "pkt_dstaddr": "172.31.2.52",
+    "region": "us-east-1",
+    "az_id": "use1-az1",
+    "pkt_src_aws_service": "EC2",
+    "flow_direction": "ingress",
+}
 # The labels of Security Lake's first files: lower-case directions, the status under unmapped.
 FIRST = {
     "metadata": {"product": {"version": "5", "name": "Amazon VPC"}},
@@ -82,16 +177,27 @@ FIRST = {
     "src_endpoint": {"ip": "-", "port": None, "interface_uid": "eni-0a", "vpc_uid": "vpc-0c"},
     "dst_endpoint": {"ip": "-", "port": None, "interface_uid": None, "vpc_uid": None},
     "connection_info": {"protocol_num": None, "direction": "-", "direction_id": 0},
-    "traffic": None, "time": 1679000000000, "start_time": 1679000000000,
-    "end_time": 1679000060000, "severity_id": -1, "class_uid": 4001, "activity_id": 0,
-    "activity_name": "", "unmapped": {"log_status": "NODATA", "sublocation_id": "-"},
-}  # fmt: skip
+    "traffic": None,
+    "time": 1679000000000,
+    "start_time": 1679000000000,
+    "end_time": 1679000060000,
+    "severity_id": -1,
+    "class_uid": 4001,
+    "activity_id": 0,
+    "activity_name": "",
+    "unmapped": {"log_status": "NODATA", "sublocation_id": "-"},
+}
 FIRST_ROW = {
-    "version": 5, "account_id": "unknown", "interface_id": "eni-0a", "vpc_id": "vpc-0c",
-    "region": "eu-west-1", "az_id": "euw1-az1", "log_status": "NODATA",
+    "version": 5,
+    "account_id": "unknown",
+    "interface_id": "eni-0a",
+    "vpc_id": "vpc-0c",
+    "region": "eu-west-1",
+    "az_id": "euw1-az1",
+    "log_status": "NODATA",
     "start": datetime(2023, 3, 16, 20, 53, 20, tzinfo=UTC),
     "end": datetime(2023, 3, 16, 20, 54, 20, tzinfo=UTC),
-}  # fmt: skip
+}
 BOTH = [(EGRESS, EGRESS_ROW), (REFUSED, REFUSED_ROW), (FIRST, FIRST_ROW)]
 
 
@@ -147,11 +253,19 @@ def test_parquet_of_mixed_versions_and_typed_times(tmp_path) -> None:
         ({"action_id": 0, "action": "Denied"}, "REJECT"),
         ({"action_id": None, "action": None, "disposition": "Blocked"}, "REJECT"),
         ({"action_id": None, "action": None, "disposition": None, "activity_id": 5}, "REJECT"),
-        ({"action_id": None, "action": None, "disposition": None, "activity_id": 99,
-          "activity_name": "Established"}, "ACCEPT"),
+        (
+            {
+                "action_id": None,
+                "action": None,
+                "disposition": None,
+                "activity_id": 99,
+                "activity_name": "Established",
+            },
+            "ACCEPT",
+        ),
         ({"action_id": 99, "action": "x", "disposition": "y"}, None),
     ],
-)  # fmt: skip
+)
 def test_actions(tmp_path, change, action) -> None:
     flows, bad, _ = read(tmp_path, json.dumps(EGRESS | change), "x.json")
     assert bad == []
@@ -194,10 +308,12 @@ def test_impossible_values_lose_only_their_event(tmp_path) -> None:
     assert flows["line"].to_pylist() == [len(texts)]
     assert sorted(row["item"] for row in bad) == list(range(1, len(texts)))
     assert {row["reason"] for row in bad} == {
-        "bytes is not a number: '-1'", "pkt-srcaddr cannot be '300.0.0.1'",
+        "bytes is not a number: '-1'",
+        "pkt-srcaddr cannot be '300.0.0.1'",
         "dstport cannot be '70000'",
-        "log-status cannot be 'Success'", "start is not a number: '2025-02-30 00:00:00'",
-    }  # fmt: skip
+        "log-status cannot be 'Success'",
+        "start is not a number: '2025-02-30 00:00:00'",
+    }
 
 
 def test_structs_of_wrong_types(tmp_path) -> None:
@@ -212,21 +328,34 @@ addresses = st.ip_addresses().map(str)
 words = st.from_regex(r"[a-z]{1,4}-[0-9a-f]{1,17}", fullmatch=True)
 records = st.fixed_dictionaries(
     {
-        "version": st.integers(2, 11), "account_id": st.from_regex("[0-9]{12}", fullmatch=True),
-        "interface_id": words, "vpc_id": words | st.none(), "subnet_id": words | st.none(),
-        "instance_id": words | st.none(), "srcaddr": addresses, "dstaddr": addresses,
-        "pkt_srcaddr": addresses, "pkt_dstaddr": addresses, "srcport": st.integers(0, 65_535),
-        "dstport": st.integers(0, 65_535), "protocol": st.integers(0, 255),
-        "packets": st.integers(0, 10**15) | st.none(), "bytes": st.integers(0, 10**15),
-        "start": st.integers(10**9, 4 * 10**9), "end": st.integers(10**9, 4 * 10**9),
+        "version": st.integers(2, 11),
+        "account_id": st.from_regex("[0-9]{12}", fullmatch=True),
+        "interface_id": words,
+        "vpc_id": words | st.none(),
+        "subnet_id": words | st.none(),
+        "instance_id": words | st.none(),
+        "srcaddr": addresses,
+        "dstaddr": addresses,
+        "pkt_srcaddr": addresses,
+        "pkt_dstaddr": addresses,
+        "srcport": st.integers(0, 65_535),
+        "dstport": st.integers(0, 65_535),
+        "protocol": st.integers(0, 255),
+        "packets": st.integers(0, 10**15) | st.none(),
+        "bytes": st.integers(0, 10**15),
+        "start": st.integers(10**9, 4 * 10**9),
+        "end": st.integers(10**9, 4 * 10**9),
         "action": st.sampled_from(["ACCEPT", "REJECT"]),
         "log_status": st.sampled_from(["OK", "NODATA"]),
         "flow_direction": st.sampled_from(["ingress", "egress"]),
-        "traffic_path": st.integers(1, 8) | st.none(), "tcp_flags": st.integers(0, 31) | st.none(),
-        "type": st.sampled_from(["IPv4", "IPv6"]), "region": words, "az_id": words,
+        "traffic_path": st.integers(1, 8) | st.none(),
+        "tcp_flags": st.integers(0, 31) | st.none(),
+        "type": st.sampled_from(["IPv4", "IPv6"]),
+        "region": words,
+        "az_id": words,
         "sublocation_type": words | st.none(),
     }
-)  # fmt: skip
+)
 
 
 def event(flow: dict[str, Any]) -> dict[str, Any]:
@@ -240,20 +369,30 @@ def event(flow: dict[str, Any]) -> dict[str, Any]:
     own |= {f"{n}_uid": flow[f"{n}_id"] for n in ("interface", "vpc", "subnet", "instance")}
     path = flow["traffic_path"]
     return {
-        "class_uid": 4001, "activity_id": 6, "time": flow["start"] * 1000,
-        "action_id": 1 if flow["action"] == "ACCEPT" else 2, "status_code": flow["log_status"],
+        "class_uid": 4001,
+        "activity_id": 6,
+        "time": flow["start"] * 1000,
+        "action_id": 1 if flow["action"] == "ACCEPT" else 2,
+        "status_code": flow["log_status"],
         "end_time_dt": datetime.fromtimestamp(flow["end"], UTC).isoformat(" "),
         "metadata": {"product": {"name": "Amazon VPC", "version": str(flow["version"])}},
-        "cloud": {"account": {"uid": flow["account_id"]}, "region": flow["region"],
-                  "zone": flow["az_id"]},
-        "connection_info": {"direction_id": 1 if flow["flow_direction"] == "ingress" else 2,
-                            "boundary_id": 99 if path is None else path + 3,
-                            "tcp_flags": flow["tcp_flags"], "protocol_num": flow["protocol"],
-                            "protocol_ver": flow["type"]},
+        "cloud": {
+            "account": {"uid": flow["account_id"]},
+            "region": flow["region"],
+            "zone": flow["az_id"],
+        },
+        "connection_info": {
+            "direction_id": 1 if flow["flow_direction"] == "ingress" else 2,
+            "boundary_id": 99 if path is None else path + 3,
+            "tcp_flags": flow["tcp_flags"],
+            "protocol_num": flow["protocol"],
+            "protocol_ver": flow["type"],
+        },
         "traffic": {"bytes": flow["bytes"], "packets": flow["packets"]},
-        "src_endpoint": ends["src"], "dst_endpoint": ends["dst"],
+        "src_endpoint": ends["src"],
+        "dst_endpoint": ends["dst"],
         "unmapped": {"sublocation_type": flow["sublocation_type"]},
-    }  # fmt: skip
+    }
 
 
 @settings(max_examples=40, deadline=None)
@@ -270,12 +409,20 @@ def test_mapped_records_are_mapped_back(tmp_path_factory, found, parquet) -> Non
 
 
 ODD = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
     | st.sampled_from(["\0", "\ud800", 10**30, "-", 2**63]),
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(["ip", "port", "account", "uid", "product", "name"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["ip", "port", "account", "uid", "product", "name"]), inner
+        )
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -74,8 +74,9 @@ def test_same_row_of_any_types(tmp_path) -> None:
     assert all(rows == found[0] for rows in found)
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(),
-                                  pa.dictionary(pa.int32(), pa.string())])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())]
+)
 @pytest.mark.parametrize("missing", [None, "", "-", "None"])
 def test_every_type_of_text_and_word_for_missing_values(tmp_path, kind, missing) -> None:
     plain = read(tmp_path, written(tmp_path, ROW))[0].drop_columns(["evidence_id"]).to_pylist()
@@ -107,14 +108,24 @@ def test_every_type_of_number(tmp_path, kind) -> None:
     "moments",
     [
         pa.array([1_788_232_200_000], pa.int64()),
-        *(pa.array([1_788_232_200], pa.timestamp("s")).cast(pa.timestamp(unit, zone))
-          for unit in ("s", "ms", "us", "ns") for zone in (None, "UTC", "Europe/Berlin")),
-        *(pa.array([text]) for text in (
-            "1788232200000", "2026-09-01 03:10:00", "2026-09-01T03:10:00Z",
-            "2026-09-01 03:10:00.000 UTC", "2026-09-01 03:10:00.000000+00:00")),
+        *(
+            pa.array([1_788_232_200], pa.timestamp("s")).cast(pa.timestamp(unit, zone))
+            for unit in ("s", "ms", "us", "ns")
+            for zone in (None, "UTC", "Europe/Berlin")
+        ),
+        *(
+            pa.array([text])
+            for text in (
+                "1788232200000",
+                "2026-09-01 03:10:00",
+                "2026-09-01T03:10:00Z",
+                "2026-09-01 03:10:00.000 UTC",
+                "2026-09-01 03:10:00.000000+00:00",
+            )
+        ),
     ],
     ids=lambda each: f"{each.type} {each[0]}",
-)  # fmt: skip
+)
 def test_every_type_of_time(tmp_path, moments) -> None:
     table = pa.Table.from_pylist([ROW])
     table = table.set_column(table.column_names.index("start"), "start", moments)
