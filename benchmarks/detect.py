@@ -82,7 +82,7 @@ def _step(folder: Path, name: str, how: str) -> None:
         networks(folder / "networks.parquet")
     case = Case.open(folder)
     if name == "connections" and how == "flowbench":
-        shutil.rmtree(folder / "derived", ignore_errors=True)
+        shutil.rmtree(folder / "cache", ignore_errors=True)
     elif name != "connections":
         case.connections.count().execute()  # worked out before, or not measured here
     before = time.monotonic(), time.process_time()
@@ -115,7 +115,7 @@ def _plain(case: object, scratch: Path, name: str) -> int:
         connection.read_parquet(parts, union_by_name=True).create_view(table)
     if name != "connections":
         for table in ("connections", "pairs"):
-            connection.read_parquet(str(case._derived / f"{table}.parquet")).create_view(table)
+            connection.read_parquet(str(case._cache_folder / f"{table}.parquet")).create_view(table)
     if name == "geography":
         connection.read_parquet(str(case.path / "networks.parquet")).create_view("networks")
     query = QUERIES[name].strip()

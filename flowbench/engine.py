@@ -1,6 +1,14 @@
-"""Where tables live and queries run: DuckDB, in this process, over the case's Parquet.
+"""The query engine: Ibis on an in-process DuckDB, over the case's Parquet files.
 
-The few places where engines differ belong here; everything else is an Ibis expression.
+What differs between engines belongs here; everything else is an Ibis expression.
+
+Known limits of Ibis 12 with DuckDB 2, which this module and ``case.query`` work around.
+tests/test_engine.py shows each with the versions that are pinned:
+
+- ``to_pyarrow_batches``, ``to_pandas_batches``, ``Table.sql`` and ``Backend.sql`` call methods that
+  DuckDB no longer has, and leave the connection unusable: use ``stream_batches`` and ``Case.sql``.
+- ``Table.cache`` cannot drop its table, ``create_table`` cannot take Arrow data: use
+  ``materialized`` and ``register``.
 """
 
 from __future__ import annotations
@@ -19,26 +27,28 @@ from ibis.backends.duckdb import Backend
 
 from flowbench.schema import Table
 
-# Deterministic, UTC, and never on the network: DuckDB would otherwise fetch extensions by itself.
+# UTC, and never on the network: DuckDB would otherwise download extensions.
 _SETTINGS = {
     "TimeZone": "UTC",
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "enable_progress_bar": False,
-    "preserve_insertion_order": False,  # what must be in order says so; the rest need not wait
+    "preserve_insertion_order": False,  # queries that need an order state it
 }
 _OPEN: weakref.WeakValueDictionary[int, Backend] = weakref.WeakValueDictionary()
-_MOST_MEMORY = 3 << 30
-_ROWS_PER_GROUP = 128_000  # of a file that is written: enough to compress, few enough to skip
+_MAX_MEMORY = 3 << 30  # bytes
+_ROWS_PER_GROUP = 128_000  # of a Parquet file: enough to compress well, few enough to skip
 
 
 def connect(spill: Path | None = None) -> Backend:
-    """A new in-memory DuckDB through Ibis, in UTC, with no network.
+    """Open a new in-memory DuckDB through Ibis, in UTC, without network.
 
-    It takes at most half of the machine's memory, and no more than ``_MOST_MEMORY``; what a query
-    needs beyond that goes into the folder ``spill`` (made when needed if its parent is there,
-    emptied when done with), so that memory does not bound the size of a case. Without ``spill``
-    nothing goes to the disk.
+    It takes at most half of the machine's memory, and no more than ``_MAX_MEMORY``.
+
+    Args:
+        spill: The folder for what a query needs beyond that, so that memory does not bound the
+            size of a case. DuckDB makes it when it is needed, if its parent exists, and empties it
+            afterwards. Without it nothing is written to the disk.
     """
     connection = ibis.duckdb.connect(":memory:", temp_directory=str(spill) if spill else "")
     _OPEN[id(connection)] = connection
@@ -46,60 +56,63 @@ def connect(spill: Path | None = None) -> Backend:
         connection.con.execute(f"SET {name} = ?", [value])
     allowed = connection.con.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
     # DuckDB allows itself 80 % of what the machine, or the container, has.
-    limit = min(_MOST_MEMORY, int(_bytes(allowed) * 0.6))
+    limit = min(_MAX_MEMORY, int(_bytes(allowed) * 0.6))
     connection.con.execute("SET memory_limit = ?", [f"{limit >> 20}MiB"])
     return connection
 
 
 def interrupt() -> None:
-    """End the queries that are running, whatever thread asks: they raise an error."""
+    """End all running queries, from any thread; they raise duckdb.InterruptException."""
     for connection in list(_OPEN.values()):
         connection.con.interrupt()
 
 
 def _bytes(size: str) -> float:
-    """A size as DuckDB writes it: '18.4 GiB'."""
+    """The bytes of a size as DuckDB writes it: '18.4 GiB'."""
     number, unit = size.split()
     return float(number) * 1024 ** ["bytes", "KiB", "MiB", "GiB", "TiB"].index(unit)
 
 
-def hold(connection: Backend, rows: pa.Table) -> ibis.Table:
-    """A small Arrow table as a table of this connection."""
-    name = ibis.util.gen_name("held")
+def register(connection: Backend, rows: pa.Table) -> ibis.Table:
+    """Return a small Arrow table as a table of this connection."""
+    name = ibis.util.gen_name("registered")
     connection.con.register(name, rows)  # a view over ibis.memtable, without compiling one
     return connection.table(name)
 
 
 def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table:
-    """The rows of ``table`` that lie in ``parts``; every column of the schema is there.
+    """Return the rows of ``table`` in Parquet parts, with every column that it declares.
 
-    Parts hold the columns that their evidence has: what a part lacks is null.
+    A part has the columns that its evidence has; those it lacks are null. Columns that the table
+    does not declare follow.
     """
     empty = table.arrow.empty_table()
     if not parts:
-        return hold(connection, empty)
-    seen = connection.read_parquet([_exactly(part) for part in parts], union_by_name=True)
-    lacking = [name for name in table.columns if name not in seen.columns]
-    types = empty.schema
-    seen = seen.mutate(**{n: ibis.null(ibis.dtype(types.field(n).type)) for n in lacking})
-    extra = [name for name in seen.columns if name not in table.columns]
-    return seen.select(*table.columns, *extra)
+        return register(connection, empty)
+    rows = connection.read_parquet([escape_glob(part) for part in parts], union_by_name=True)
+    missing = {
+        name: ibis.null(ibis.dtype(empty.schema.field(name).type))
+        for name in table.columns
+        if name not in rows.columns
+    }
+    extra = [name for name in rows.columns if name not in table.columns]
+    return rows.mutate(**missing).select(*table.columns, *extra)
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
 def _microseconds(time): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
-def seconds(time: ir.TimestampValue) -> ir.IntegerValue:
-    """Whole seconds since 1970 of a time in UTC.
+def epoch_seconds(time: ir.TimestampValue) -> ir.IntegerValue:
+    """Return the whole seconds since 1970 of a time in UTC.
 
-    Ibis' ``epoch_seconds`` takes the time zone off first, at seven times the cost.
+    The method ``epoch_seconds`` of Ibis takes the time zone off first, at seven times the cost.
     """
     return _microseconds(time) // 1_000_000
 
 
-def newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
-    """One row per key, the one with the latest time; rows without a key all stay."""
+def latest_rows(table: ibis.Table, key: str, time: str) -> ibis.Table:
+    """Return one row for each key, that with the latest time; all rows without a key stay."""
     window = ibis.window(
         group_by=key, order_by=[table[time].desc(nulls_first=False), table.evidence_id, table.item]
     )
@@ -107,68 +120,35 @@ def newest(table: ibis.Table, key: str, time: str) -> ibis.Table:
     return ranked.filter((ranked.rank == 0) | ranked[key].isnull()).drop("rank")
 
 
-def stream(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
-    """An expression's rows, batch by batch, however many there are.
-
-    Ibis 12 asks DuckDB for batches in a way that DuckDB 2 no longer has; its SQL is the same.
-    """
+def stream_batches(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
+    """Return an expression's rows batch by batch, in bounded memory."""
     rows = connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()
-    # DuckDB sums whole numbers into 128 bits, which Arrow knows as decimals only.
+    # DuckDB sums whole numbers into 128 bits, which Arrow has as decimals only.
     declared = expression.schema().to_pyarrow()
     return pa.RecordBatchReader.from_batches(declared, (batch.cast(declared) for batch in rows))
 
 
-def save(
+def write_parquet(
     connection: Backend, expressions: Iterable[ibis.Table], path: Path, columns: pa.Schema
 ) -> None:
     """Write the rows of expressions, one after the other, to one Parquet file of ``columns``."""
     with pq.ParquetWriter(path, columns, compression="zstd") as writer:
         for expression in expressions:
-            for batch in stream(connection, expression):
+            for batch in stream_batches(connection, expression):
                 writer.write_batch(batch, row_group_size=_ROWS_PER_GROUP)
 
 
-def load(connection: Backend, path: Path) -> ibis.Table:
-    """The rows of a Parquet file, or of all that lie in a folder."""
+def read_parquet(connection: Backend, path: Path) -> ibis.Table:
+    """Return the rows of a Parquet file, or of all Parquet files in a folder."""
     paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    return connection.read_parquet([_exactly(one) for one in paths])
+    return connection.read_parquet([escape_glob(path) for path in paths])
 
 
-def keep(connection: Backend, expression: ibis.Table) -> ibis.Table:
-    """An expression's rows, worked out now and kept by the engine until ``drop``."""
-    name = ibis.util.gen_name("kept")
-    whole = [n for n, kind in expression.schema().items() if kind.is_int64()]
-    # DuckDB sums whole numbers into 128 bits: slower, and no integer to anybody else.
-    casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in whole)
-    columns = f"* REPLACE ({casts})" if casts else "*"
-    query = ibis.to_sql(expression, dialect="duckdb")
-    connection.con.execute(f'CREATE TABLE "{name}" AS SELECT {columns} FROM ({query})')  # noqa: S608
-    return connection.table(name)
+def write_partitions(connection: Backend, expression: ibis.Table, folder: Path, by: str) -> None:
+    """Write an expression's rows to Parquet files in a folder for each value of the column ``by``.
 
-
-def drop(connection: Backend, *kept: ibis.Table) -> None:
-    """Let go of what ``keep`` kept."""
-    for table in kept:
-        connection.con.execute(f'DROP TABLE "{table.get_name()}"')
-
-
-@contextmanager
-def kept(connection: Backend, expression: ibis.Table) -> Iterator[ibis.Table]:
-    """An expression's rows, kept until the end of the ``with``.
-
-    DuckDB works a part of a query out again for each of its uses in it.
-    """
-    rows = keep(connection, expression)
-    try:
-        yield rows
-    finally:
-        drop(connection, rows)
-
-
-def deal_out(connection: Backend, expression: ibis.Table, folder: Path, by: str) -> None:
-    """Write an expression's rows into a folder each for every value of the column ``by``.
-
-    The folders are called <by>=<value>. In no order: for what is read again by the engine only.
+    The folders are called <by>=<value>. The rows are in no order: for temporary files that the
+    engine reads again.
     """
     query = ibis.to_sql(expression, dialect="duckdb")
     target = str(folder).replace("'", "''")
@@ -177,6 +157,37 @@ def deal_out(connection: Backend, expression: ibis.Table, folder: Path, by: str)
     )
 
 
-def _exactly(path: Path) -> str:
-    """A path as DuckDB reads it, with the characters that would make a pattern of it disarmed."""
+def materialize(connection: Backend, expression: ibis.Table) -> ibis.Table:
+    """Compute an expression's rows now; the engine keeps them until ``drop``."""
+    name = ibis.util.gen_name("materialized")
+    integers = [n for n, kind in expression.schema().items() if kind.is_int64()]
+    # DuckDB sums whole numbers into 128 bits: slower, and not an integer to other programs.
+    casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in integers)
+    columns = f"* REPLACE ({casts})" if casts else "*"
+    query = ibis.to_sql(expression, dialect="duckdb")
+    connection.con.execute(f'CREATE TABLE "{name}" AS SELECT {columns} FROM ({query})')  # noqa: S608
+    return connection.table(name)
+
+
+def drop(connection: Backend, *tables: ibis.Table) -> None:
+    """Drop tables that ``materialize`` made."""
+    for table in tables:
+        connection.con.execute(f'DROP TABLE "{table.get_name()}"')
+
+
+@contextmanager
+def materialized(connection: Backend, expression: ibis.Table) -> Iterator[ibis.Table]:
+    """Compute an expression's rows for the length of a ``with``.
+
+    For expressions that one query uses several times: DuckDB computes each use again.
+    """
+    rows = materialize(connection, expression)
+    try:
+        yield rows
+    finally:
+        drop(connection, rows)
+
+
+def escape_glob(path: Path) -> str:
+    """Return a path as DuckDB reads it, with the characters that make a pattern escaped."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))

@@ -46,7 +46,9 @@ def test_a_stream_gives_every_row_in_order(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": n} for n in range(300_000)]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
-    batches = list(engine.stream(connection, table.filter(table.n >= 10).order_by(table.n.desc())))
+    batches = list(
+        engine.stream_batches(connection, table.filter(table.n >= 10).order_by(table.n.desc()))
+    )
     found = [n for batch in batches for n in batch.column("n").to_pylist()]
     assert len(batches) > 1
     assert found == list(range(299_999, 9, -1))
@@ -58,8 +60,8 @@ def test_what_is_saved_is_loaded_back_with_its_types(tmp_path: Path) -> None:
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
     total = table.aggregate(total=table.n.sum(), when=table.when.max())
     columns = pa.schema([("total", pa.int64()), ("when", schema.TYPES["time"])])
-    engine.save(connection, [total, total], tmp_path / "it's [saved]*.parquet", columns)
-    back = engine.load(connection, tmp_path / "it's [saved]*.parquet").to_pyarrow()
+    engine.write_parquet(connection, [total, total], tmp_path / "it's [saved]*.parquet", columns)
+    back = engine.read_parquet(connection, tmp_path / "it's [saved]*.parquet").to_pyarrow()
     assert back.schema.field("total").type == pa.int64()
     assert back.to_pylist() == [{"total": 2**62, "when": None}] * 2
 
@@ -68,7 +70,9 @@ def test_what_is_kept_is_worked_out_once_and_dropped(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
-    kept = engine.keep(connection, table.aggregate(total=table.n.sum(), times=table.n.count()))
+    kept = engine.materialize(
+        connection, table.aggregate(total=table.n.sum(), times=table.n.count())
+    )
     (tmp_path / "1.parquet").unlink()
     assert str(kept.schema()["total"]) == "int64"  # not the engine's 128 bits
     assert kept.to_pyarrow().to_pylist() == [{"total": 2**62, "times": 2}]
@@ -82,9 +86,9 @@ def test_rows_are_dealt_out_into_folders(tmp_path: Path) -> None:
     pq.write_table(TABLE.rows([{"n": n} for n in range(10)]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
     folder = tmp_path / "it's [dealt]*"
-    engine.deal_out(connection, table.mutate(part=table.n % 3), folder, "part")
+    engine.write_partitions(connection, table.mutate(part=table.n % 3), folder, "part")
     assert sorted(path.name for path in folder.iterdir()) == ["part=0", "part=1", "part=2"]
-    found = engine.load(connection, folder / "part=1").to_pyarrow()["n"].to_pylist()
+    found = engine.read_parquet(connection, folder / "part=1").to_pyarrow()["n"].to_pylist()
     assert sorted(found) == [1, 4, 7]
 
 
@@ -106,8 +110,8 @@ def test_what_does_not_fit_the_memory_goes_to_the_disk(tmp_path: Path) -> None:
 def test_whole_seconds_since_1970() -> None:
     times = ["1970-01-01 00:00:00.999999", "2026-09-01 00:00:00.0", "2026-09-01 00:00:59.5"]
     rows = pa.table({"when": pa.array(pd.to_datetime(times, utc=True))})
-    table = engine.hold(engine.connect(), rows)
-    found = table.select(found=engine.seconds(table.when)).to_pyarrow()["found"].to_pylist()
+    table = engine.register(engine.connect(), rows)
+    found = table.select(found=engine.epoch_seconds(table.when)).to_pyarrow()["found"].to_pylist()
     assert found == [0, 1_788_220_800, 1_788_220_859]
 
 

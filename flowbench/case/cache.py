@@ -1,7 +1,7 @@
-"""What is worked out from a case's tables once and kept: connections, pairs, interfaces seen.
+"""The cache of a case: tables computed once from its tables, and kept on the disk.
 
-Everything is written aside and put in its place whole, under a lock: a kill at any instant leaves
-the old state and a scratch folder, which the next one to come removes.
+Each set is written aside and renamed as a whole, under a lock: a kill leaves the old state and a
+folder aside, which the next process removes.
 """
 
 from __future__ import annotations
@@ -14,81 +14,87 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
-import filelock
 import ibis
 
 from flowbench import connections, engine
 from flowbench.case import custody
-from flowbench.enrich import assignments, inventory
+from flowbench.enrich import assignments, ownership
 from flowbench.errors import CaseError
-from flowbench.io.stream import digest
+from flowbench.io import atomic
 from flowbench.loaders import registry
 
-SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
+FOLDER = "cache"
+SUMS = "SHA256SUMS"  # in the format of ``sha256sum --check``
 
-_STALE = 86_400  # seconds after which what a query left on the disk belongs to nobody
+_SPILL_AGE = 86_400  # seconds after which a query's temporary files belong to no running process
 
 
 def spill_folder(case: Path) -> Path:
-    """Where a case's queries put what does not fit the memory; not made before it is needed."""
+    """Return where a case's queries write what exceeds the memory; made when it is needed."""
     if os.access(case, os.W_OK):
         return case / f"spill-{os.getpid()}"
     return Path(tempfile.gettempdir()) / f"flowbench-spill-{os.getpid()}"
 
 
-def made(case: Path, log: custody.Log, progress: Callable[[int, int, str], None]) -> Path:
-    """The folder with connections, pairs and sightings (.parquet), made now if it is not there.
+def ensure_tables(
+    case: Path, log: custody.CustodyLog, progress: Callable[[int, int, str], None]
+) -> Path:
+    """Return the folder with the computed tables, and compute them if they are not there.
 
-    Its name holds what they are worked out from: the parts of the tables, and the code; SHA256SUMS
-    in it, what came out. What was changed since is worked out anew, not believed. Raises
-    OSError when the case is on a read-only disk (see ``made_elsewhere``), CaseError when there is
-    not room enough.
+    The tables are connections, connection_summaries and sightings (.parquet). The folder's name
+    has a digest of what they are computed from: the parts of the tables, and the code. SHA256SUMS
+    in it lists their hashes; changed files are computed again.
+
+    Raises:
+        OSError: The case is on a read-only disk; see ``build_elsewhere``.
+        CaseError: There is not enough room.
     """
-    folder = case / "derived" / f"connections-{_key(log)}"
-    if not all(same for _, same in files(folder)):
+    folder = case / FOLDER / f"connections-{_key(log)}"
+    if not _is_intact(folder):
         folder.parent.mkdir(exist_ok=True)
-        with filelock.FileLock(folder.parent / "derived.lock"):
-            if not all(same for _, same in files(folder)):  # another process may just have made it
-                _tidy(folder.parent)
-                aside = folder.with_suffix(".aside")
-                try:
-                    _make(case, log, aside, progress)
-                    sums = [f"{digest(path)[0]}  {path.name}\n" for path in sorted(aside.iterdir())]
+        busy = f"the connections of {case} are being computed"
+        with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1):
+            if not _is_intact(folder):  # another process may just have computed them
+                _remove_outdated(folder.parent)
+                with atomic.write_aside(folder) as aside:
+                    _build(case, log, aside, progress)
+                    names = sorted(path.name for path in aside.iterdir())
+                    sums = [f"{atomic.sha256_file(aside / name)}  {name}\n" for name in names]
                     (aside / SUMS).write_text("".join(sums), encoding="ascii")
-                    aside.replace(folder)
-                finally:
-                    shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 
-def files(folder: Path) -> list[tuple[str, bool]]:
-    """Each file that was worked out into a folder, and whether it is still the same."""
+def build_elsewhere(
+    case: Path,
+    log: custody.CustodyLog,
+    progress: Callable[[int, int, str], None],
+    folder: Path,
+) -> Path:
+    """Compute the tables of a case that cannot be written, in a new folder in ``folder``."""
+    folder = folder / f"connections-{_key(log)}"
+    _build(case, log, folder, progress)
+    return folder
+
+
+def check_files(folder: Path) -> list[tuple[str, bool]]:
+    """Return the name of each computed file in a folder, and whether it is intact."""
     try:
         lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
         return [(SUMS, False)]
-    pairs = [line.partition("  ") for line in lines]
-    return [(Path(name).name, _is(folder / Path(name).name, sha256)) for sha256, _, name in pairs]
+    sums = [(Path(name).name, sha256) for sha256, _, name in (ln.partition("  ") for ln in lines)]
+    return [(name, atomic.is_intact(folder / name, sha256)) for name, sha256 in sums]
 
 
-def _is(path: Path, sha256: str) -> bool:
-    try:
-        return digest(path)[0] == sha256
-    except OSError:
-        return False
+def _is_intact(folder: Path) -> bool:
+    return all(is_intact for _, is_intact in check_files(folder))
 
 
-def made_elsewhere(
-    case: Path, log: custody.Log, progress: Callable[[int, int, str], None], scratch: Path
-) -> Path:
-    """The same in a folder of the caller's, for a case that cannot be written."""
-    folder = scratch / f"connections-{_key(log)}"
-    _make(case, log, folder, progress)
-    return folder
-
-
-def _make(
-    case: Path, log: custody.Log, folder: Path, progress: Callable[[int, int, str], None]
+def _build(
+    case: Path,
+    log: custody.CustodyLog,
+    folder: Path,
+    progress: Callable[[int, int, str], None],
 ) -> None:
     folder.mkdir()
     connection = engine.connect(folder / "spill")  # of its own: all its memory is given back
@@ -98,34 +104,34 @@ def _make(
         return engine.scan(connection, registry.tables()[name], parts)
 
     try:
-        connections.write(
+        connections.build_connections(
             connection, table("flows"), table("interfaces"), folder, progress=progress
         )
-        seen = assignments.sightings(table("flows"), table("interfaces"))
-        columns = seen.schema().to_pyarrow()
-        engine.save(connection, [seen], folder / "sightings.parquet", columns)
+        sightings = assignments.find_sightings(table("flows"), table("interfaces"))
+        schema = sightings.schema().to_pyarrow()
+        engine.write_parquet(connection, [sightings], folder / "sightings.parquet", schema)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CaseError(
-            f"the connections cannot be worked out, there is no room in memory or in {folder}:"
+            f"cannot compute the connections: not enough room in memory or in {folder}:"
             f" {str(error).splitlines()[0]}"
         ) from error
     finally:
         connection.disconnect()
-    for scratch in (folder / "records", folder / "spill"):
-        shutil.rmtree(scratch, ignore_errors=True)
+    for temporary in (folder / "records", folder / "spill"):
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _key(log: custody.Log) -> str:
+def _key(log: custody.CustodyLog) -> str:
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
-    code += [Path(inventory.__file__), Path(assignments.__file__)]
-    parts = "".join(part["sha256"] for part in log.parts)
-    return custody.digest({"parts": parts, "code": [p.read_bytes().hex() for p in code]})[:16]
+    code += [Path(ownership.__file__), Path(assignments.__file__)]
+    hashes = [part["sha256"] for part in log.parts] + [atomic.sha256_file(path) for path in code]
+    return atomic.sha256_bytes("".join(hashes).encode())[:16]
 
 
-def _tidy(folder: Path) -> None:
-    """Remove what was worked out from other tables, and what a kill left."""
-    for path in [*folder.glob("connections-*"), *folder.glob("pairs-*")]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _remove_outdated(folder: Path) -> None:
+    """Remove tables computed from other parts or by other code, and what a kill left."""
+    for path in folder.glob("connections-*"):
+        shutil.rmtree(path)
     for path in folder.parent.glob("spill-*"):
-        if time.time() - path.stat().st_mtime > _STALE:
+        if time.time() - path.stat().st_mtime > _SPILL_AGE:
             shutil.rmtree(path, ignore_errors=True)

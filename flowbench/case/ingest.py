@@ -1,284 +1,291 @@
-"""Loading: evidence files into a case's tables, batch by batch, each batch one entry of the log."""
+"""Ingestion: evidence files into a case's tables, in batches that are an entry of the log each."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import NamedTuple
 
-import filelock
 import pandas as pd
 
-from flowbench.case import custody, rebuild
 from flowbench.case import parts as table_parts
+from flowbench.case import rebuild
+from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
 from flowbench.errors import CaseError
-from flowbench.io.discover import find
-from flowbench.io.stream import OnDisk
+from flowbench.io import atomic
+from flowbench.io.byte_source import FileBytes
+from flowbench.io.discover import find_files
 from flowbench.loaders import batch as flow_batches
 from flowbench.loaders import dispatch
 
-_LARGE = 1 << 20
-COLUMNS = ["file", "kind", "records", "quarantined", "outcome"]
+Progress = Callable[[int, int, str], None]
+
+_LARGE_FILE = 1 << 20  # bytes; hashing it takes longer than handing it to another thread
+
+
+class Outcome(NamedTuple):
+    """What became of one file."""
+
+    file: str
+    kind: str
+    records: int
+    quarantined: int
+    outcome: str
 
 
 @dataclass(frozen=True)
-class How:
-    """What the user asked for."""
+class Options:
+    """What the user asked for; see ``Case.ingest``."""
 
-    kind: str | None
-    formats: dispatch.Formats
-    columns: dispatch.Columns
-    copy: bool
-    progress: Callable[[int, int, str], None]
+    kind: str | None = None
+    formats: dispatch.Formats = ()
+    list_columns: dispatch.ListColumns = ()
+    copy: bool = False
+    progress: Progress = lambda *_: None
 
 
 def ingest(
-    folder: Path,
-    log: custody.Log,
-    paths: Iterable[str | Path],
-    *,
-    kind: str | None = None,
-    formats: dispatch.Formats = (),
-    columns: dispatch.Columns = (),
-    copy: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
+    folder: Path, log: CustodyLog, paths: Iterable[str | Path], options: Options
 ) -> pd.DataFrame:
-    """Read evidence into the case in ``folder``; what ``Case.ingest`` does and documents."""
-    found, unread = find(paths, leave_out=folder)
-    lock = filelock.FileLock(folder / "load.lock")
+    """Read evidence into the case in ``folder``; see ``Case.ingest``."""
+    files, unreadable = find_files(paths, case_folder=folder)
     try:
-        with lock.acquire(timeout=0):
-            log.refresh()  # another load may be done
+        with atomic.lock(folder / "ingest.lock", f"another load into {folder} is under way"):
+            log.refresh()  # another load may have ended
             if problems := log.check():
                 raise CaseError(
                     f"the custody log was changed ({problems[0]}): load nothing more into this"
-                    f" case; `flowbench verify {folder}` tells all"
+                    f" case; `flowbench verify {folder}` names every change"
                 )
-            how = How(kind, formats, columns, copy, progress or (lambda *_: None))
-            return _load(folder, log, found, unread, how)
-    except filelock.Timeout:
-        raise CaseError(f"another load into {folder} is under way: wait for it") from None
+            outcomes = _Ingestion(folder, log, options, unreadable).run(files)
     except OSError as error:
         raise CaseError(f"cannot write to {folder}: {error.strerror}") from error
+    frame = pd.DataFrame(outcomes, columns=list(Outcome._fields))
+    return frame.sort_values("file", ignore_index=True)
 
 
-def _load(
-    folder: Path,
-    log: custody.Log,
-    found: list[tuple[Path, str]],
-    unread: list[tuple[str, str]],
-    how: How,
-) -> pd.DataFrame:
-    table_parts.remove_orphans(folder / "tables", {part["file"] for part in log.parts})
-    known = {entry["evidence_id"] for entry in log.evidence}
-    new: list[dispatch.Evidence] = []
-    there: dict[str, dispatch.Evidence] = {}
-    rows: list[tuple[str, str, int, int, str]] = []
-    formats = [*how.formats]
-    try:
-        for evidence in _unpacked(folder, found, known, how.copy, unread):
-            if evidence.evidence_id in known:
-                rows.append((evidence.file, "", 0, 0, "already there"))
-                there[evidence.evidence_id] = evidence
-                if evidence.within is not None:
-                    evidence.within.container.done()
-            else:
-                known.add(evidence.evidence_id)
-                new.append(evidence)
-                formats += dispatch.formats_in(evidence)  # now, while its archive is open
-            evidence.raw = None
-        new = _load_new(folder, log, new, replace(how, formats=tuple(formats)), unread)
-    finally:
-        for evidence in new:
-            if evidence.container is not None:
-                evidence.container.close()
-    restored = _restore(folder, log, there, how, unread)
-    rows = restored + [row for row in rows if row[0] not in {row[0] for row in restored}]
-    _note_unread(folder, log, unread)
-    table_parts.remove_orphans(
-        folder / "tables", {part["file"] for part in log.parts}
-    )  # superseded
-    rows += [(e.file, e.kind, e.records, e.quarantined, "loaded") for e in new]
-    rows += [(name, "", 0, 1, "not readable") for name, _ in unread]
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("file", ignore_index=True)
+class _Ingestion:
+    """One load into a case."""
 
+    def __init__(
+        self, folder: Path, log: CustodyLog, options: Options, unreadable: list[tuple[str, str]]
+    ) -> None:
+        self.folder = folder
+        self.tables = folder / "tables"
+        self.log = log
+        self.options = options
+        self.unreadable = unreadable  # names of files with the reasons
 
-def _unpacked(
-    folder: Path,
-    found: list[tuple[Path, str]],
-    known: set[str],
-    copy: bool,
-    unread: list[tuple[str, str]],
-) -> Iterator[dispatch.Evidence]:
-    """Each file as evidence; before an archive that is not known yet, the files in it.
+    def run(self, files: list[tuple[Path, str]]) -> list[Outcome]:
+        """Load what is new, and rebuild the damaged tables of what is not."""
+        self._remove_orphans()
+        loaded, known = self._load(files)
+        rebuilt = self._rebuild_damaged(known)
+        rebuilt_names = {outcome.file for outcome in rebuilt}
+        self._quarantine_unreadable()
+        self._remove_orphans()  # superseded parts
+        return [
+            *rebuilt,
+            *(
+                Outcome(e.file, "", 0, 0, "already there")
+                for e in known
+                if e.file not in rebuilt_names
+            ),
+            *(_outcome(evidence, "loaded") for evidence in loaded),
+            *(Outcome(name, "", 0, 1, "not readable") for name, _ in self.unreadable),
+        ]
 
-    An archive comes last, so that one in the log is one whose every member is there.
-    """
-    held = None  # the last archive stays open, or a lone one would be unpacked twice
-    for evidence in _identified(found, unread):
-        if copy and evidence.evidence_id not in known:
-            _copy(folder, evidence)
+    def _remove_orphans(self) -> None:
+        table_parts.remove_orphans(self.tables, {part["file"] for part in self.log.parts})
+
+    def _load(
+        self, files: list[tuple[Path, str]]
+    ) -> tuple[list[dispatch.Evidence], list[dispatch.Evidence]]:
+        """Load the new files; return what was loaded, and what the case has already."""
+        known_ids = {row["evidence_id"] for row in self.log.evidence}
+        new, known = list[dispatch.Evidence](), list[dispatch.Evidence]()
+        formats = [*self.options.formats]
         try:
-            if evidence.evidence_id not in known:
-                yield from dispatch.members(evidence, folder)
-        except OSError as error:
-            unread.append((evidence.file, f"cannot be read: {error.strerror}"))
-            continue
-        if evidence.container is not None:
-            if held is not None:
-                held.close()
-            held = evidence.container
-        yield evidence
+            for evidence in self._expand(files, known_ids):
+                if evidence.evidence_id in known_ids:
+                    known.append(evidence)
+                    if evidence.archive_member is not None:
+                        evidence.archive_member.container.release_member()
+                else:
+                    known_ids.add(evidence.evidence_id)
+                    new.append(evidence)
+                    # Now, while its archive is open.
+                    formats += dispatch.read_recorded_formats(evidence)
+                evidence.content = None
+            return self._load_new(new, formats), known
+        finally:
+            for evidence in new:
+                if evidence.container is not None:
+                    evidence.container.close()
 
+    def _expand(
+        self, files: list[tuple[Path, str]], known_ids: set[str]
+    ) -> Iterator[dispatch.Evidence]:
+        """Each file as evidence; before an archive that is not known yet, the files in it.
 
-def _identified(
-    found: list[tuple[Path, str]], unread: list[tuple[str, str]]
-) -> Iterator[dispatch.Evidence]:
-    """The files in their order, each with its digest; large ones are digested side by side."""
-    pool, stop = ThreadPoolExecutor(table_parts.WORKERS), Event()
-    of = dispatch.Evidence.of
-    try:
-        ahead = {path: pool.submit(of, path, name, stop) for path, name in found if _large(path)}
-        for path, name in found:
+        The archive comes last, so that when the log has it, it has every member.
+        """
+        open_archive = None  # the last one stays open, or it would be unpacked twice
+        for evidence in self._identify(files):
+            is_new = evidence.evidence_id not in known_ids
+            if self.options.copy and is_new:
+                self._copy(evidence)
             try:
-                yield ahead[path].result() if path in ahead else of(path, name, keep=True)
+                if is_new:
+                    yield from dispatch.expand_archive(evidence, self.folder)
             except OSError as error:
-                unread.append((name, f"cannot be read: {error.strerror}"))
-    finally:  # Ctrl-C waits for no file
-        stop.set()
-        pool.shutdown(cancel_futures=True)
+                self.unreadable.append((evidence.file, f"cannot be read: {error.strerror}"))
+                continue
+            if evidence.container is not None:
+                if open_archive is not None:
+                    open_archive.close()
+                open_archive = evidence.container
+            yield evidence
+
+    def _identify(self, files: list[tuple[Path, str]]) -> Iterator[dispatch.Evidence]:
+        """The files in their order, hashed; large ones in parallel."""
+        pool, stop = ThreadPoolExecutor(table_parts.WORKERS), Event()
+        of = dispatch.Evidence.of
+        try:
+            started = {p: pool.submit(of, p, name, stop) for p, name in files if _is_large(p)}
+            for path, name in files:
+                try:
+                    yield started[path].result() if path in started else of(path, name, keep=True)
+                except OSError as error:
+                    self.unreadable.append((name, f"cannot be read: {error.strerror}"))
+        finally:  # Ctrl-C waits for no file
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+    def _copy(self, evidence: dispatch.Evidence) -> None:
+        """Copy the evidence into the case, named by its hash: its own name may be hostile."""
+        target = self.folder / "evidence" / evidence.sha256
+        target.parent.mkdir(exist_ok=True)
+        with atomic.write_aside(target) as aside, aside.open("wb") as file:
+            # No more than was hashed: it may have grown.
+            for chunk in FileBytes(Path(evidence.path), evidence.size).chunks():
+                file.write(chunk)
+        evidence.path = str(target.absolute())
+
+    def _load_new(
+        self, new: list[dispatch.Evidence], formats: Iterable[tuple[str, ...]]
+    ) -> list[dispatch.Evidence]:
+        """Load files; return those that could be. A file that changes meanwhile is left out."""
+        earlier = [f for e in self.log.entries for f in map(tuple, e["details"].get("formats", ()))]
+        options, all_formats = self.options, tuple(dict.fromkeys([*formats, *earlier]))
+        settings: JsonObject = {"kind": options.kind, "formats": [*map(list, all_formats)]}
+        if options.list_columns:
+            settings["columns"] = [*map(list, options.list_columns)]
+        loaded_ids: set[str] = set()
+        total_size = sum(evidence.size for evidence in new)
+
+        def commit(evidence: list[dispatch.Evidence], parts: list[Part]) -> None:
+            rows = [self._to_entry(file) for file in evidence]
+            self.log.append("load", evidence=rows, parts=parts, **settings)
+            loaded_ids.update(file.evidence_id for file in evidence)
+
+        while left := [evidence for evidence in new if evidence.evidence_id not in loaded_ids]:
+            done_size = total_size - sum(evidence.size for evidence in left)
+            try:
+                table_parts.load_files(
+                    left,
+                    folder=self.tables,
+                    first_number=table_parts.next_number(self.log),
+                    read=partial(
+                        flow_batches.read,
+                        kind=options.kind,
+                        formats=all_formats,
+                        list_columns=options.list_columns,
+                    ),
+                    commit=commit,
+                    progress=_count_bytes(options.progress, total_size, done_size),
+                )
+            except dispatch.UnreadableError as error:
+                self.unreadable.append((error.evidence.file, error.reason))
+                new = [e for e in new if e.evidence_id != error.evidence.evidence_id]
+        return new
+
+    def _rebuild_damaged(self, known: list[dispatch.Evidence]) -> list[Outcome]:
+        """Rebuild the damaged tables of files that were given again."""
+        outcomes: list[Outcome] = []
+        by_id = {evidence.evidence_id: evidence for evidence in known}
+        given = {i: Path(e.path) for i, e in by_id.items() if e.archive_member is None}
+        for entry in rebuild.find_damaged(self.folder, self.log, set(by_id)):
+            total_size = sum(row.get("size", 0) for row in entry["details"]["evidence"])
+            progress = _count_bytes(self.options.progress, total_size)
+            try:
+                evidence, parts = rebuild.rebuild_load(
+                    self.folder, self.log, entry, given, progress
+                )
+            except dispatch.UnreadableError as error:
+                self.unreadable.append((error.evidence.file, error.reason))
+                continue
+            self._supersede(entry, evidence, parts)
+            outcomes += [_outcome(file, "restored") for file in evidence]
+        return outcomes
+
+    def _supersede(
+        self, entry: Entry, evidence: list[dispatch.Evidence], parts: list[Part]
+    ) -> None:
+        details = entry["details"]
+        settings = {"kind": details.get("kind"), "formats": details.get("formats", [])}
+        if "columns" in details:
+            settings["columns"] = details["columns"]
+        rows = [self._to_entry(file) for file in evidence]
+        self.log.append("load", evidence=rows, parts=parts, **settings, supersedes=[entry["seq"]])
+
+    def _quarantine_unreadable(self) -> None:
+        """Put files that could not be opened into the quarantine, once however often tried."""
+        entries = [e for e in self.log.current_entries if e["details"].get("unread")]
+        damaged = [e for e in entries if not rebuild.is_intact(self.folder, e)]
+        again = {tuple(pair) for e in damaged for pair in e["details"]["unread"]}
+        recorded = {tuple(pair) for e in entries for pair in e["details"]["unread"]} - again
+        if fresh := sorted({*self.unreadable, *again} - recorded):
+            batch = table_parts.Batch(self.tables, table_parts.next_number(self.log))
+            for name, reason in fresh:
+                batch.add("quarantine", dispatch.quarantine_unreadable(name, reason))
+            superseded = {"supersedes": [entry["seq"] for entry in damaged]} if damaged else {}
+            parts = batch.finish()
+            self.log.append("load", evidence=[], parts=parts, unread=fresh, **superseded)
+
+    def _to_entry(self, evidence: dispatch.Evidence) -> JsonObject:
+        entry = evidence.to_entry()
+        # Much quicker than pathlib for many files.
+        prefix = os.path.join(self.folder.absolute(), "")  # noqa: PTH118
+        if entry["path"].startswith(prefix):  # copies move with the case
+            entry["path"] = Path(entry["path"]).relative_to(prefix).as_posix()
+        return entry
 
 
-def _large(path: Path) -> bool:
-    """Whether a file takes longer to digest than to be handed to another thread, if it is one."""
+def _outcome(evidence: dispatch.Evidence, outcome: str) -> Outcome:
+    return Outcome(evidence.file, evidence.kind, evidence.records, evidence.quarantined, outcome)
+
+
+def _count_bytes(
+    progress: Progress, total_size: int, done_size: int = 0
+) -> Callable[[dispatch.Evidence], None]:
+    """A function that reports the bytes done after each file."""
+
+    def report(evidence: dispatch.Evidence) -> None:
+        nonlocal done_size
+        done_size += evidence.size
+        progress(done_size, total_size, evidence.file)
+
+    return report
+
+
+def _is_large(path: Path) -> bool:
     try:
-        return path.stat().st_size >= _LARGE
-    except OSError:  # reading it will say so
+        return path.stat().st_size >= _LARGE_FILE
+    except OSError:  # reading it will report this
         return True
-
-
-def _load_new(
-    folder: Path,
-    log: custody.Log,
-    new: list[dispatch.Evidence],
-    how: How,
-    unread: list[tuple[str, str]],
-) -> list[dispatch.Evidence]:
-    """Load what is new; what could be. A file that does not keep still is left out, and said."""
-    before = (map(tuple, e["details"].get("formats", ())) for e in log.entries)
-    formats = tuple(dict.fromkeys(chain(how.formats, *before)))
-    loaded: set[str] = set()
-    total = sum(evidence.size for evidence in new)
-    done = 0
-
-    def one_done(evidence: dispatch.Evidence) -> None:
-        nonlocal done
-        done += evidence.size
-        how.progress(done, total, evidence.file)
-
-    said = {"kind": how.kind, "formats": [*map(list, formats)]}
-    if how.columns:
-        said["columns"] = [*map(list, how.columns)]
-
-    def commit(evidence: list[dispatch.Evidence], parts: list[dict[str, Any]]) -> None:
-        log.append("load", evidence=[_entry(folder, e) for e in evidence], parts=parts, **said)
-        loaded.update(e.evidence_id for e in evidence)
-
-    while left := [evidence for evidence in new if evidence.evidence_id not in loaded]:
-        done = total - sum(evidence.size for evidence in left)
-        try:
-            table_parts.load_files(
-                left,
-                folder=folder / "tables",
-                first_number=table_parts.next_number(log),
-                read=partial(
-                    flow_batches.read, kind=how.kind, formats=formats, columns=how.columns
-                ),
-                commit=commit,
-                progress=one_done,
-            )
-        except dispatch.UnreadableError as error:
-            unread.append((error.evidence.file, error.reason))
-            new = [
-                evidence for evidence in new if evidence.evidence_id != error.evidence.evidence_id
-            ]
-    return new
-
-
-def _restore(
-    folder: Path,
-    log: custody.Log,
-    there: dict[str, dispatch.Evidence],
-    how: How,
-    unread: list[tuple[str, str]],
-) -> list[tuple[str, str, int, int, str]]:
-    """Make the damaged tables of files again that were given again; a row for each file read."""
-    rows = []
-    given = {source: Path(e.path) for source, e in there.items() if e.within is None}
-    for entry in rebuild.damaged(folder, log, set(there)):
-        done = 0
-        total = sum(row.get("size", 0) for row in entry["details"]["evidence"])
-
-        def one_done(evidence: dispatch.Evidence, total: int = total) -> None:
-            nonlocal done
-            done += evidence.size
-            how.progress(done, total, evidence.file)
-
-        try:
-            evidence, parts = rebuild.again(folder, log, entry, given, one_done)
-        except dispatch.UnreadableError as error:
-            unread.append((error.evidence.file, error.reason))
-            continue
-        log.append(
-            "load",
-            evidence=[_entry(folder, e) for e in evidence],
-            parts=parts,
-            kind=entry["details"].get("kind"),
-            formats=entry["details"].get("formats", []),
-            **{name: entry["details"][name] for name in ("columns",) if name in entry["details"]},
-            supersedes=[entry["seq"]],
-        )
-        rows += [(e.file, e.kind, e.records, e.quarantined, "restored") for e in evidence]
-    return rows
-
-
-def _entry(folder: Path, evidence: dispatch.Evidence) -> dict[str, Any]:
-    entry = evidence.entry()
-    within = os.path.join(folder.absolute(), "")  # noqa: PTH118  # much quicker for many files
-    if entry["path"].startswith(within):  # copies move with the case
-        entry["path"] = Path(entry["path"]).relative_to(within).as_posix()
-    return entry
-
-
-def _note_unread(folder: Path, log: custody.Log, unread: list[tuple[str, str]]) -> None:
-    """Files that could not be opened stand in quarantine too: once, however often tried."""
-    lost = [e for e in log.standing if e["details"].get("unread") and not rebuild.sound(folder, e)]
-    again = [tuple(pair) for e in lost for pair in e["details"]["unread"]]
-    known = {tuple(pair) for e in log.standing for pair in e["details"].get("unread", ())} - {
-        *again
-    }
-    unread = [*{*unread, *again}]
-    if fresh := [pair for pair in sorted(unread) if pair not in known]:
-        batch = table_parts.Batch(folder / "tables", table_parts.next_number(log))
-        for name, reason in fresh:
-            batch.add("quarantine", dispatch.unreadable(name, reason))
-        gone = {"supersedes": [entry["seq"] for entry in lost]} if lost else {}
-        log.append("load", evidence=[], parts=batch.finish(), unread=fresh, **gone)
-
-
-def _copy(folder: Path, evidence: dispatch.Evidence) -> None:
-    """Copy the evidence under a name made of its digest; never a name from outside."""
-    target = folder / "evidence" / evidence.sha256
-    target.parent.mkdir(exist_ok=True)
-    aside = target.with_suffix(".aside")
-    with aside.open("wb") as file:  # no more than was digested: it may have grown
-        for piece in OnDisk(Path(evidence.path), evidence.size).pieces():
-            file.write(piece)
-    aside.replace(target)
-    evidence.path = str(target.absolute())

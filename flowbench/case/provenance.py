@@ -1,60 +1,113 @@
-"""The way back from a finding to the lines that prove it."""
+"""Provenance: from a finding back to the records that support it, with file and line."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ibis
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from flowbench.errors import InputError
-from flowbench.schema import EvidenceSelector, place, to_frame
+from flowbench.case import custody
+from flowbench.errors import CaseError, InputError
+from flowbench.io import atomic
+from flowbench.schema import EvidenceSelector, record_key, to_frame
 
 
-def behind(
-    flows: ibis.Table, evidence: pd.DataFrame, finding: Any
-) -> pd.DataFrame:
-    """The flow records that a finding's selector chooses, each with its file and line.
+def resolve_selector(case: Path, log: custody.CustodyLog, finding: object) -> EvidenceSelector:
+    """Return the selector of a finding.
 
-    The selector is JSON in the finding's ``evidence``: subject, peers, ports, protocol, from,
-    until. A record is chosen when it runs between the subject and a peer, either way, by its own or
-    its packet's addresses, on one of the ports (if any are named), and overlaps the period. With
-    targets these stand for a subject that is no address. With
-    interfaces and a status it chooses their records of that log-status in the period instead.
+    Args:
+        case: The folder of the case.
+        log: Its custody log, which names the kept findings.
+        finding: A selector; a finding; a row of a table of findings; or the id of a finding in a
+            run that the case keeps, of which the latest counts.
 
-    Returns the columns of ``flows`` and ``file``, ordered by start, source, line (and item). Raises
-    InputError when ``finding`` is none.
+    Raises:
+        InputError: It is none of these.
+        CaseError: The kept findings are damaged.
     """
-    try:
-        given = finding["evidence"] if isinstance(finding, dict) else finding.evidence
-        selector = json.loads(given.to_json() if isinstance(given, EvidenceSelector) else given)
-        subject, peers, ports = selector["subject"], selector["peers"], selector["ports"]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError("not a finding: give a row of what detect.run returns") from error
-    subjects = selector.get("targets") or [subject]
-    source = [flows.srcaddr, flows.pkt_srcaddr]
-    destination = [flows.dstaddr, flows.pkt_dstaddr]
+    if isinstance(finding, str):
+        return EvidenceSelector.from_json(_kept_evidence(case, log, finding))
+    if isinstance(finding, Mapping | pd.Series):
+        evidence = finding.get("evidence")
+    else:
+        evidence = getattr(finding, "evidence", finding)
+    if isinstance(evidence, EvidenceSelector):
+        return evidence
+    return EvidenceSelector.from_json(evidence)  # type: ignore[arg-type]  # it checks
 
-    def between(here: list[ibis.Value], there: list[ibis.Value]) -> ibis.Value:
-        return ibis.or_(*(c.isin(subjects) for c in here)) & ibis.or_(
-            *(c.isin(peers) for c in there)
+
+def _kept_evidence(case: Path, log: custody.CustodyLog, finding_id: str) -> str:
+    runs = [run for e in log.entries_of("detect") for run in e["details"].get("runs") or ()]
+    for run in reversed(runs):
+        rows = _read_run(case / "findings" / Path(run["file"]).name, run["sha256"])
+        for known, evidence in zip(rows["finding_id"], rows["evidence"], strict=True):
+            if known.as_py() == finding_id:
+                return evidence.as_py()
+    raise InputError(
+        f"{finding_id!r} is not a finding that this case keeps: run the detectors"
+        " (`flowbench detect`), and give an id that they print"
+    )
+
+
+def _read_run(path: Path, sha256: str) -> pa.Table:
+    try:
+        data = path.read_bytes()
+        if atomic.sha256_bytes(data) != sha256:
+            raise ValueError("changed since they were written")
+        return pq.read_table(pa.BufferReader(data), columns=["finding_id", "evidence"])
+    except (OSError, ValueError) as error:  # Arrow's errors are ValueErrors
+        raise CaseError(
+            f"the kept findings cannot be read ({path}: {error}): run the detectors again, and"
+            " give one of the findings that they return"
+        ) from error
+
+
+def select_records(
+    flows: ibis.Table, evidence: pd.DataFrame, selector: EvidenceSelector
+) -> pd.DataFrame:
+    """Return the flow records that a selector chooses, each with its file and line.
+
+    Args:
+        flows: The flow records of the case.
+        evidence: Its manifest.
+        selector: What to choose.
+
+    Returns:
+        The columns of ``flows`` and ``file``; ordered by start, evidence_id, line (and item).
+    """
+    conditions = [_between(flows, selector)]
+    if selector.interfaces:
+        conditions = [
+            flows.interface_id.isin(selector.interfaces),
+            flows.log_status == selector.log_status,
+        ]
+    if selector.ports:
+        conditions.append(flows.srcport.isin(selector.ports) | flows.dstport.isin(selector.ports))
+    if selector.protocol is not None:
+        conditions.append(flows.protocol == selector.protocol)
+    if selector.first_seen:
+        conditions.append(flows["end"] >= pd.Timestamp(selector.first_seen))
+    if selector.last_seen:
+        conditions.append(flows.start <= pd.Timestamp(selector.last_seen))
+    ordered = flows.filter(*conditions).order_by("start", *record_key(flows.columns))
+    records = to_frame(ordered.to_pyarrow())
+    files: dict[Any, Any] = dict(zip(evidence["evidence_id"], evidence["file"], strict=True))
+    return records.assign(file=records["evidence_id"].map(files))
+
+
+def _between(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Value:
+    """Whether a record runs between subject and peers, by its own or its packet's addresses."""
+    sources, destinations = ["srcaddr", "pkt_srcaddr"], ["dstaddr", "pkt_dstaddr"]
+    subjects = selector.targets or (selector.subject,)
+
+    def has_ends(from_columns: list[str], to_columns: list[str]) -> ibis.Value:
+        return ibis.or_(*(flows[name].isin(subjects) for name in from_columns)) & ibis.or_(
+            *(flows[name].isin(selector.peers) for name in to_columns)
         )
 
-    if selector.get("interfaces"):
-        keep = [flows.interface_id.isin(selector["interfaces"])]
-        keep.append(flows.log_status == selector.get("status"))
-    else:
-        keep = [between(source, destination) | between(destination, source)]
-    if ports:
-        keep.append(flows.srcport.isin(ports) | flows.dstport.isin(ports))
-    if selector.get("protocol") is not None:
-        keep.append(flows.protocol == selector["protocol"])
-    if selector.get("from"):
-        keep.append(flows["end"] >= pd.Timestamp(selector["from"]))
-    if selector.get("until"):
-        keep.append(flows.start <= pd.Timestamp(selector["until"]))
-    ordered = flows.filter(*keep).order_by("start", *place(flows.columns))
-    found = to_frame(ordered.to_pyarrow())
-    files = dict(zip(evidence["evidence_id"], evidence["file"], strict=True))
-    return found.assign(file=found["evidence_id"].map(files))
+    return has_ends(sources, destinations) | has_ends(destinations, sources)

@@ -1,8 +1,8 @@
-"""Tables that were damaged or lost, made again from the evidence they were read from.
+"""Rebuilding damaged or lost tables from the evidence they were read from.
 
-A part holds rows of every file of its load, so a load is made again whole: from the files given,
-and from the others where the log says they lie. Its entry stays in the custody log; the new one
-supersedes it.
+A part holds rows of every file of its load, so a load is read again as a whole: from the files
+given, and the others from where the log says they are. Its entry stays in the custody log; the new
+entry supersedes it.
 """
 
 from __future__ import annotations
@@ -10,52 +10,53 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from flowbench.case import custody
 from flowbench.case import parts as table_parts
-from flowbench.io.stream import digest
+from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
+from flowbench.io import atomic
 from flowbench.loaders import batch, dispatch
 
-Entry = dict[str, Any]
 
-
-def damaged(folder: Path, log: custody.Log, sources: set[str]) -> list[Entry]:
-    """The loads of these evidence files whose table parts are missing or not as they were."""
+def find_damaged(folder: Path, log: CustodyLog, evidence_ids: set[str]) -> list[Entry]:
+    """Return the loads of these evidence files that have missing or changed table parts."""
     return [
         entry
-        for entry in log.standing
-        if sources & {row["evidence_id"] for row in entry["details"].get("evidence", ())}
-        and not sound(folder, entry)
+        for entry in log.current_entries
+        if evidence_ids & {row["evidence_id"] for row in entry["details"].get("evidence", ())}
+        and not is_intact(folder, entry)
     ]
 
 
-def sound(folder: Path, entry: Entry) -> bool:
-    """Whether every part of a load lies there as it was written."""
-    try:
-        return all(
-            digest(folder / "tables" / part["file"])[0] == part["sha256"]
-            for part in entry["details"].get("parts", ())
-        )
-    except OSError:
-        return False
+def is_intact(folder: Path, entry: Entry) -> bool:
+    """Whether every part of a load is there as it was written."""
+    return all(
+        atomic.is_intact(folder / "tables" / part["file"], part["sha256"])
+        for part in entry["details"].get("parts", ())
+    )
 
 
-def again(
+def rebuild_load(
     folder: Path,
-    log: custody.Log,
+    log: CustodyLog,
     entry: Entry,
     given: dict[str, Path],
     progress: Callable[[dispatch.Evidence], None],
-) -> tuple[list[dispatch.Evidence], list[Entry]]:
-    """A load's evidence read once more, and the parts written; the caller puts them into the log.
+) -> tuple[list[dispatch.Evidence], list[Part]]:
+    """Read a load's evidence again and write its parts; the caller appends to the log.
 
-    ``given`` says where files lie by source. Raises load.UnreadableError for a file that is
-    neither there nor where it was, or is no longer the same.
+    Args:
+        folder: The case.
+        log: Its custody log.
+        entry: The load.
+        given: Where files are now, by evidence id.
+        progress: Called after each file.
+
+    Raises:
+        UnreadableError: A file is neither given nor where it was, or has changed.
     """
     details = entry["details"]
-    evidence = _at_hand(folder, details["evidence"], given)
-    parts: list[Entry] = []
+    evidence = _find_evidence(folder, details["evidence"], given)
+    parts: list[Part] = []
     try:
         table_parts.load_files(
             evidence,
@@ -65,38 +66,39 @@ def again(
                 batch.read,
                 kind=details.get("kind"),
                 formats=tuple(map(tuple, details.get("formats", ()))),
-                columns=tuple(map(tuple, details.get("columns", ()))),
+                list_columns=tuple(map(tuple, details.get("columns", ()))),
             ),
             commit=lambda _, written: parts.extend(written),
             progress=progress,
         )
     finally:
-        for one in evidence:
-            if one.container is not None:
-                one.container.close()
+        for file in evidence:
+            if file.container is not None:
+                file.container.close()
     return evidence, parts
 
 
-def _at_hand(folder: Path, rows: list[Entry], given: dict[str, Path]) -> list[dispatch.Evidence]:
-    """The evidence of a load, in its order, where it lies now."""
+def _find_evidence(
+    folder: Path, rows: list[JsonObject], given: dict[str, Path]
+) -> list[dispatch.Evidence]:
+    """The evidence of a load, in its order, where it is now."""
     found: dict[str, dispatch.Evidence] = {}
     for row in rows:
-        top = row.get("archive") or row["evidence_id"]
         if row["evidence_id"] in found:
             continue
-        path = given.get(top, folder / row["path"])
+        path = given.get(row.get("archive") or row["evidence_id"], folder / row["path"])
         try:
-            whole = dispatch.Evidence.of(path, row["file"].removesuffix(f"/{row.get('member')}"))
-            found |= {one.evidence_id: one for one in dispatch.members(whole, folder)}
-            if whole.container is not None:
-                whole.container.close()  # until it is read, or all would lie unpacked at once
+            file = dispatch.Evidence.of(path, row["file"].removesuffix(f"/{row.get('member')}"))
+            found |= {m.evidence_id: m for m in dispatch.expand_archive(file, folder)}
+            if file.container is not None:
+                file.container.close()  # until it is read, or all would be unpacked at once
         except OSError as error:
-            reason = f"is needed to restore a table: {error.strerror}: {path}"
-            raise dispatch.UnreadableError(dispatch.Evidence.recorded(row), reason) from error
-        found.setdefault(whole.evidence_id, whole)
+            reason = f"is needed to rebuild a table: {error.strerror}: {path}"
+            raise dispatch.UnreadableError(dispatch.Evidence.from_entry(row), reason) from error
+        found.setdefault(file.evidence_id, file)
         if row["evidence_id"] not in found:
-            reason = f"is needed to restore a table, and {path} no longer holds its bytes"
-            raise dispatch.UnreadableError(dispatch.Evidence.recorded(row), reason)
-    for row in rows:  # shown as it was, wherever it lies now
+            reason = f"is needed to rebuild a table, and {path} no longer holds its bytes"
+            raise dispatch.UnreadableError(dispatch.Evidence.from_entry(row), reason)
+    for row in rows:  # shown under its recorded name, wherever it is now
         found[row["evidence_id"]].file = row["file"]
     return [found[row["evidence_id"]] for row in rows]

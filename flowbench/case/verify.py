@@ -1,122 +1,147 @@
-"""Does the case still say what was loaded: evidence, tables and custody log against digests."""
+"""Verification: evidence, tables, kept findings and custody log against their recorded hashes."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 
-from flowbench.case import cache, custody
-from flowbench.io.stream import digest
-from flowbench.loaders.dispatch import Evidence, members
+from flowbench.case import cache
+from flowbench.case.custody import CustodyLog
+from flowbench.io.byte_source import digest
+from flowbench.loaders.dispatch import Evidence, expand_archive
 
-COLUMNS = ["what", "name", "ok", "detail"]
 
+class Check(NamedTuple):
+    """The result for one file.
 
-def check(path: Path, log: custody.Log) -> pd.DataFrame:
-    """Every evidence file, every table part and the log itself, compared with what was recorded.
-
-    The members of an archive are sound when the archive is; of one that changed, or that was not
-    loaded whole, each member is looked for by its digest.
-
-    Columns: what ('evidence', 'table', 'derived', 'findings', 'custody'), name, ok,
-    detail (what no longer matches).
+    ``what`` is 'evidence', 'table', 'findings', 'cache' or 'custody'; ``detail`` says what no
+    longer matches.
     """
-    rows = [("evidence", *found) for found in _evidence(path, log.evidence)]
-    rows += [
-        (
-            "table",
-            part["file"],
-            *_same(path / "tables" / part["file"], part["sha256"], part["bytes"]),
-        )
-        for part in log.parts
-    ]
-    named = {part["file"] for part in log.parts}
-    rows += [
-        ("table", name, False, "no entry of the custody log names it")
-        for file in sorted((path / "tables").glob("*/*.parquet"))
-        if (name := file.relative_to(path / "tables").as_posix()) not in named
-    ]
-    runs = {run["file"]: run for e in log.entries for run in e["details"].get("runs") or ()}
-    rows += [
-        ("findings", name, *_same(path / "findings" / Path(name).name, run["sha256"], run["bytes"]))
-        for name, run in sorted(runs.items())
-    ]
-    anew = "changed: it is worked out anew, not believed"
-    rows += [
-        ("derived", f"{folder.name}/{name}", same, "" if same else anew)
-        for folder in sorted((path / "derived").glob("connections-*/"))
-        for name, same in cache.files(folder)
-    ]
-    rows += _fetched(path, log)
-    problems = log.check()
-    rows += [("custody", "custody.jsonl", False, problem) for problem in problems]
-    if not problems:
-        count = len(log.entries)
-        rows.append(("custody", "custody.jsonl", True, f"{count} entries, head {log.head}"))
-    return pd.DataFrame(rows, columns=COLUMNS)
+
+    what: str
+    name: str
+    ok: bool
+    detail: str
 
 
-def _evidence(path: Path, entries: list[dict[str, Any]]) -> Iterator[tuple[str, bool, str]]:
-    sound: dict[str, bool] = {}  # archives, by source
-    inside: dict[str, set[str]] = {}  # digests of the members of an archive as it is now
-    for entry in sorted(entries, key=lambda entry: entry.get("archive") is not None):
-        where, archive = entry["path"], entry.get("archive")
+def verify_case(path: Path, log: CustodyLog) -> pd.DataFrame:
+    """Hash every file again and compare it with what was recorded.
+
+    The members of an archive are intact when the archive is; of one that changed, or that was not
+    loaded whole, each member is looked for by its hash.
+
+    Returns:
+        A row for each evidence file, table part, run of findings, cached table and log; the
+        columns are those of ``Check``.
+    """
+    checks = [
+        *_check_evidence(path, log),
+        *_check_tables(path, log),
+        *_check_findings(path, log),
+        *_check_cache(path),
+        *_check_fetched_index(path, log),
+        *_check_custody(log),
+    ]
+    return pd.DataFrame(checks, columns=list(Check._fields))
+
+
+def _check_evidence(path: Path, log: CustodyLog) -> Iterator[Check]:
+    intact: dict[str, bool] = {}  # archives, by evidence id
+    members: dict[str, set[str]] = {}  # hashes of the members of an archive as it is now
+    for entry in sorted(log.evidence, key=lambda entry: entry.get("archive") is not None):
+        file, location, archive = entry["file"], entry["path"], entry.get("archive")
         if archive is None:
-            ok, detail = _same(path / where, entry["sha256"], entry["size"])
-            sound[entry["evidence_id"]] = ok
-            yield entry["file"], ok, detail
-        elif sound.get(archive, False):
-            yield entry["file"], True, "the archive it lies in is the same"
+            ok, detail = _compare(path / location, entry["sha256"], entry["size"])
+            intact[entry["evidence_id"]] = ok
+        elif intact.get(archive, False):
+            ok, detail = True, "the archive that holds it is unchanged"
         else:
-            if where not in inside:
-                inside[where] = _digests(path / where)
-            if entry["sha256"] in inside[where]:
-                yield entry["file"], True, "the same in the archive as that is now"
-            else:
-                yield entry["file"], False, f"changed or gone: {where} does not hold its bytes"
+            if location not in members:
+                members[location] = _hash_members(path / location)
+            ok = entry["sha256"] in members[location]
+            detail = f"changed or gone: {location} does not hold its bytes"
+            if ok:
+                detail = "unchanged in the archive, which has changed"
+        yield Check("evidence", file, ok, detail)
 
 
-def _digests(path: Path) -> set[str]:
+def _check_tables(path: Path, log: CustodyLog) -> Iterator[Check]:
+    tables = path / "tables"
+    for part in log.parts:
+        result = _compare(tables / part["file"], part["sha256"], part["bytes"])
+        yield Check("table", part["file"], *result)
+    named = {part["file"] for part in log.parts}
+    for file in sorted(tables.glob("*/*.parquet")):
+        if (name := file.relative_to(tables).as_posix()) not in named:
+            yield Check("table", name, False, "no entry of the custody log names it")
+
+
+def _check_findings(path: Path, log: CustodyLog) -> Iterator[Check]:
+    runs = {run["file"]: run for e in log.entries for run in e["details"].get("runs") or ()}
+    for name, run in sorted(runs.items()):
+        file = path / "findings" / Path(name).name
+        yield Check("findings", name, *_compare(file, run["sha256"], run["bytes"]))
+
+
+def _check_cache(path: Path) -> Iterator[Check]:
+    for folder in sorted((path / cache.FOLDER).glob("connections-*/")):
+        for name, ok in cache.check_files(folder):
+            detail = "" if ok else "changed: it is not used, but computed again"
+            yield Check("cache", f"{folder.name}/{name}", ok, detail)
+
+
+def _check_fetched_index(path: Path, log: CustodyLog) -> Iterator[Check]:
+    """The index of fetched files only grows: it starts with what the last fetch recorded."""
+    indexes = [entry["details"].get("index") for entry in log.entries_of("fetch")]
+    if not indexes or not isinstance(index := indexes[-1], dict):
+        return
+    name, left, sha256 = "evidence/fetched.jsonl", index.get("bytes"), hashlib.sha256()
+    try:
+        with (path / name).open("rb") as file:
+            while isinstance(left, int) and (chunk := file.read(min(left, 1 << 20))):
+                sha256.update(chunk)
+                left -= len(chunk)
+    except OSError as error:
+        yield Check("custody", name, False, f"cannot be read: {error.strerror}")
+        return
+    ok = sha256.hexdigest() == index.get("sha256")
+    yield Check("custody", name, ok, "" if ok else "changed since the last fetch")
+
+
+def _check_custody(log: CustodyLog) -> Iterator[Check]:
+    problems = log.check()
+    for problem in problems:
+        yield Check("custody", "custody.jsonl", False, problem)
+    if not problems:
+        detail = f"{len(log.entries)} entries, head {log.head}"
+        yield Check("custody", "custody.jsonl", True, detail)
+
+
+def _hash_members(path: Path) -> set[str]:
     """The SHA-256 of every member of an archive, and of the members of archives in it."""
     try:
         archive = Evidence.of(path, path.name)
-        found = {member.sha256 for member in members(archive)}
+        hashes = {member.sha256 for member in expand_archive(archive)}
     except OSError:
         return set()
     if archive.container is not None:
         archive.container.close()
-    return found
+    return hashes
 
 
-def _fetched(path: Path, log: custody.Log) -> list[tuple[str, str, bool, str]]:
-    """The index of fetched files: it only grows, so it starts with what the last fetch left."""
-    left = [entry["details"].get("index") for entry in log.entries if entry["action"] == "fetch"]
-    if not left or not isinstance(left[-1], dict):
-        return []
-    name, more, now = "evidence/fetched.jsonl", left[-1].get("bytes"), hashlib.sha256()
+def _compare(path: Path, sha256: str, size: int) -> tuple[bool, str]:
+    """Whether a file has the recorded hash; and what has changed."""
     try:
-        with (path / name).open("rb") as file:
-            while isinstance(more, int) and (piece := file.read(min(more, 1 << 20))):
-                now.update(piece)
-                more -= len(piece)
-    except OSError as error:
-        return [("custody", name, False, f"cannot be read: {error.strerror}")]
-    good = now.hexdigest() == left[-1].get("sha256")
-    return [("custody", name, good, "" if good else "changed since the last fetch")]
-
-
-def _same(path: Path, sha256: str, size: int) -> tuple[bool, str]:
-    try:
-        now, bytes_now = digest(path)
+        sha256_now, size_now = digest(path)
     except FileNotFoundError:
         return False, f"missing: {path}"
     except OSError as error:
         return False, f"cannot be read: {error.strerror}"
-    if now == sha256:
+    if sha256_now == sha256:
         return True, ""
-    grown = f"{size:,} bytes when loaded, {bytes_now:,} now" if bytes_now != size else "same size"
-    return False, f"changed since it was loaded ({grown}): SHA-256 was {sha256}, is {now}"
+    sizes = f"{size:,} bytes when loaded, {size_now:,} now" if size_now != size else "same size"
+    return False, f"changed since it was loaded ({sizes}): SHA-256 was {sha256}, is {sha256_now}"

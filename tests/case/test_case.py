@@ -197,14 +197,14 @@ def test_verify_names_what_changed(case, logs) -> None:
 
 
 def test_a_second_load_at_the_same_time_is_refused(case, logs) -> None:
-    with filelock.FileLock(case.path / "load.lock"), pytest.raises(CaseError, match="under way"):
+    with filelock.FileLock(case.path / "ingest.lock"), pytest.raises(CaseError, match="under way"):
         case.ingest(logs)
     assert case.ingest(logs)["records"].sum() == 600
 
 
 def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(parts, "ROWS_PER_BATCH", 200)
-    monkeypatch.setattr(batch, "AT_ONCE", 0)
+    monkeypatch.setattr(batch, "MAX_GROUP", 0)
     undisturbed = Case.create(tmp_path / "undisturbed")
     undisturbed.ingest(logs)
 
@@ -259,21 +259,21 @@ def test_a_finding_leads_to_its_lines(case, logs) -> None:
     assert len(case.evidence_for(finding(ports=[80]))) == 0
     assert len(case.evidence_for(finding(protocol=17))) == 0
     assert len(case.evidence_for(finding(until="2026-09-01T03:20:00+00:00"))) == 1
-    with pytest.raises(InputError, match="not a finding"):
+    with pytest.raises(InputError, match="not the evidence of a finding"):
         case.evidence_for({"detector": "x"})
 
 
 def test_the_same_answer_twice_is_not_worked_out_twice(case, logs) -> None:
     case.ingest(logs)
     count = case.connections.count().execute()
-    derived = {p: p.stat().st_mtime_ns for p in (case.path / "derived").iterdir()}
+    derived = {p: p.stat().st_mtime_ns for p in (case.path / "cache").iterdir()}
     again = Case.open(case.path)
     assert again.connections.count().execute() == count > 0
-    assert {p: p.stat().st_mtime_ns for p in (case.path / "derived").iterdir()} == derived
+    assert {p: p.stat().st_mtime_ns for p in (case.path / "cache").iterdir()} == derived
     write_log(logs / "new.log.gz", range(9000, 9100))
     again.ingest(logs)
     assert again.connections.count().execute() > count
-    shutil.rmtree(case.path / "derived")
+    shutil.rmtree(case.path / "cache")
     assert Case.open(case.path).connections.count().execute() > count
 
 
@@ -292,7 +292,7 @@ def test_a_missing_part_is_named_with_the_remedy(case, logs) -> None:
     case.ingest(logs)
     part = next((case.path / "tables" / "flows").iterdir())
     part.unlink()
-    with pytest.raises(CaseError, match=rf"{part.name} for one: load the same"):
+    with pytest.raises(CaseError, match=rf"among them {part.name}: load the same"):
         _ = Case.open(case.path).flows
 
 
@@ -350,7 +350,7 @@ def test_a_case_of_ten_thousand_files_opens_and_grows_at_once(case, logs, files_
         for n in range(10_000)
     ]
     for n in range(0, len(known), files_an_entry):
-        rows = [e.entry() | {"fields": HEADER.split()} for e in known[n : n + files_an_entry]]
+        rows = [e.to_entry() | {"fields": HEADER.split()} for e in known[n : n + files_an_entry]]
         case.log._add("load", {"evidence": rows, "parts": []})
     start = time.process_time()
     again = Case.open(case.path)
@@ -369,7 +369,7 @@ def test_a_derived_table_that_was_changed_is_not_believed(case, logs, how) -> No
     count = case.connections.count().execute()
     assert count > 1
     assert case.verify()["ok"].all()
-    (path,) = (case.path / "derived").glob("*/connections.parquet")
+    (path,) = (case.path / "cache").glob("*/connections.parquet")
     rows = case.connections.to_pyarrow()
     if how == "no parquet":
         path.write_bytes(b"rubbish")
@@ -406,7 +406,7 @@ def test_what_is_kept_is_there_as_long_as_it_is_asked(case, logs) -> None:
         return len(case._connection.con.execute("SHOW TABLES").fetchall())
 
     before = kept()
-    with case.kept(flows.group_by("dstport").aggregate(bytes=flows.bytes.sum())) as sums:
+    with case.materialized(flows.group_by("dstport").aggregate(bytes=flows.bytes.sum())) as sums:
         assert sums.schema()["bytes"].is_int64()
         assert sums.bytes.sum().execute() == flows.bytes.sum().execute()
         assert kept() == before + 1
@@ -417,5 +417,5 @@ def test_what_is_kept_is_there_as_long_as_it_is_asked(case, logs) -> None:
 
 
 def _fails_with(case: Case) -> None:
-    with case.kept(case.flows.limit(1)):
+    with case.materialized(case.flows.limit(1)):
         _ = 1 / 0

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flowbench.case.custody import START, Log, digest
+from flowbench.case.custody import START, CustodyLog, entry_digest
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    log = Log(tmp_path / "custody.jsonl", "flowbench test")
+    log = CustodyLog(tmp_path / "custody.jsonl", "flowbench test")
     for number in range(1, 5):
         log.append("note", text=f"note {number}")
     return log.path
@@ -33,8 +33,8 @@ def test_each_entry_holds_the_digest_of_the_one_before(path) -> None:
         START,
         *(entry["digest"] for entry in entries[:-1]),
     ]
-    assert all(entry["digest"] == digest(entry) for entry in entries)
-    log = Log(path, "other")
+    assert all(entry["digest"] == entry_digest(entry) for entry in entries)
+    log = CustodyLog(path, "other")
     assert log.check() == []
     assert log.head == entries[-1]["digest"]
     assert log.entries[0]["tool"] == "flowbench test"
@@ -45,7 +45,7 @@ def test_a_changed_entry(path) -> None:
     entries = lines(path)
     entries[1]["details"]["text"] = "something else"
     rewrite(path, entries)
-    assert Log(path, "t").check() == [
+    assert CustodyLog(path, "t").check() == [
         "custody log, entry 2: its content was changed (note)",
     ]
 
@@ -53,17 +53,19 @@ def test_a_changed_entry(path) -> None:
 def test_a_changed_entry_with_its_digest_made_good(path) -> None:
     entries = lines(path)
     entries[1]["details"]["text"] = "something else"
-    entries[1]["digest"] = digest(entries[1])
+    entries[1]["digest"] = entry_digest(entries[1])
     rewrite(path, entries)
-    assert Log(path, "t").check() == ["custody log, entry 3: does not follow the entry before it"]
+    assert CustodyLog(path, "t").check() == [
+        "custody log, entry 3: does not follow the entry before it"
+    ]
 
 
 def test_moved_entries(path) -> None:
     entries = lines(path)
     entries[1], entries[2] = entries[2], entries[1]
     rewrite(path, entries)
-    found = Log(path, "t").check()
-    assert "custody log, entry 2: says it is entry 3; entries were moved" in found
+    found = CustodyLog(path, "t").check()
+    assert "custody log, entry 2: it is numbered 3; entries were moved" in found
     assert "custody log, entry 2: does not follow the entry before it" in found
 
 
@@ -71,23 +73,25 @@ def test_a_removed_entry(path) -> None:
     entries = lines(path)
     del entries[1]
     rewrite(path, entries)
-    assert "custody log, entry 2: does not follow the entry before it" in Log(path, "t").check()
+    assert (
+        "custody log, entry 2: does not follow the entry before it" in CustodyLog(path, "t").check()
+    )
 
 
 def test_a_line_that_is_no_entry(path) -> None:
     data = path.read_text().splitlines(keepends=True)
     data[2] = "{]\n"
     path.write_text("".join(data))
-    assert "custody log, line 3: not an entry; it was changed" in Log(path, "t").check()
+    assert "custody log, line 3: not an entry; it was changed" in CustodyLog(path, "t").check()
 
 
 @pytest.mark.parametrize("cut", [1, 20, 100])
 def test_a_line_cut_short_by_a_crash_was_never_an_entry(path, cut) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
-    log = Log(path, "t")
+    log = CustodyLog(path, "t")
     assert (len(log.entries), log.check()) == (3, [])
     log.append("note", text="after the crash")
-    again = Log(path, "t")
+    again = CustodyLog(path, "t")
     assert (len(again.entries), again.check()) == (4, [])
     assert again.entries[-1]["details"] == {"text": "after the crash"}

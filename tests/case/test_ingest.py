@@ -26,7 +26,7 @@ LINE = "10.0.1.10 198.51.100.7 900 1788232200 1788232259 vpc-0a"
 
 def load_in_small_batches(path: Path, evidence: Path) -> None:
     parts.ROWS_PER_BATCH = 1_500
-    batch.AT_ONCE = 8_000  # some files
+    batch.MAX_GROUP = 8_000  # some files
     Case.open(path).ingest(evidence)
 
 
@@ -77,10 +77,9 @@ def test_killed_at_any_instant_and_run_again_it_is_the_same_byte_for_byte(tmp_pa
 SMALL_DISK = """
 import os, sys
 from pathlib import Path
-from flowbench import store
-from flowbench.case import Case
+from flowbench.case import Case, parts
 from flowbench.errors import CaseError
-store.ROWS_PER_BATCH = 20_000
+parts.ROWS_PER_BATCH = 20_000
 disk, logs = Path(sys.argv[1]), sys.argv[2]
 ballast = disk / "ballast"
 ballast.write_bytes(os.urandom(int(2.5 * 1024 * 1024)))
@@ -144,7 +143,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_out_and_said(
     assert case.quarantine.select("file", "reason").execute().to_dict("records") == [
         {
             "file": "3.log.gz",
-            "reason": "changed while it was read: load it when it is at rest",
+            "reason": "changed while it was read: load it when nothing writes to it",
         }
     ]
     flows = {k: v for k, v in table_bytes(case.path).items() if k.startswith("flows")}

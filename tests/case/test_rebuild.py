@@ -87,7 +87,7 @@ def test_without_all_of_its_evidence_nothing_is_restored_and_it_is_said(case, lo
     assert files["5.log.gz"] == "loaded"  # other bytes: other evidence
     assert len(case.custody) == head + 2
     reasons = case.quarantine.to_pandas()["reason"].tolist()
-    assert ["needed to restore a table" in reason for reason in reasons] == [True]
+    assert ["needed to rebuild a table" in reason for reason in reasons] == [True]
     assert not case.verify()["ok"].all()
 
 
@@ -99,7 +99,7 @@ def test_a_load_in_several_parts_and_numbers_that_are_taken_once(
     case.ingest(logs)
     damage(part_of(case), "missing")
     monkeypatch.setattr(parts, "ROWS_PER_BATCH", 100)  # as if another flowbench had cut it
-    monkeypatch.setattr(batch, "AT_ONCE", 0)
+    monkeypatch.setattr(batch, "MAX_GROUP", 0)
     case.ingest(logs)
     assert len(list((case.path / "tables" / "flows").iterdir())) == 6
     for number in range(3):

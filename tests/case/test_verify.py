@@ -46,7 +46,7 @@ def flip(path: Path, place: int) -> None:
 def test_any_byte_of_any_file_names_that_file(case, tmp_path) -> None:
     chooser = random.Random(7)
     files = {path.name: path for path in (tmp_path / "logs").iterdir()}
-    for folder in ("tables", "derived"):
+    for folder in ("tables", "cache"):
         files |= {
             p.relative_to(case.path / folder).as_posix(): p
             for p in (case.path / folder).glob("*/*.parquet")
@@ -75,7 +75,7 @@ def entries(case: Case) -> list[dict]:
 
 
 def write(case: Case, changed: list[dict]) -> None:
-    case.log.path.write_text("".join(custody._text(entry) + "\n" for entry in changed))
+    case.log.path.write_text("".join(custody._to_text(entry) + "\n" for entry in changed))
 
 
 def test_an_edited_entry_is_named_by_its_place(case) -> None:
@@ -95,7 +95,7 @@ def test_an_edited_entry_is_named_by_its_place(case) -> None:
 def test_reordered_added_and_removed_entries_are_named(case) -> None:
     good = entries(case)
     write(case, [good[0], good[2], good[1], *good[3:]])
-    assert "custody log, entry 2: says it is entry 3; entries were moved" in all_of(case)
+    assert "custody log, entry 2: it is numbered 3; entries were moved" in all_of(case)
     write(case, [*good[:2], *good[3:]])
     assert "custody log, entry 3: does not follow the entry before it" in all_of(case)
     write(case, [*good, good[-1]])

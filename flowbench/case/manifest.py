@@ -1,0 +1,51 @@
+"""``case.json``: what makes a folder a case, its name and the version of its format."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flowbench.errors import CaseError
+from flowbench.io import atomic
+
+FILE = "case.json"
+FORMAT = 2  # raised whenever an older flowbench could not read the folder, or this one an older
+
+
+def create_folder(path: Path, name: str | None) -> None:
+    """Make the folder of a new case. Raises CaseError when there is something in the way."""
+    if (path / FILE).exists():
+        raise CaseError(f"{path} is a case already: open it, or choose another folder")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise CaseError(f"{path} exists and is not an empty folder: choose another one")
+    content = {
+        "name": name or path.absolute().name,
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path / FILE, (json.dumps(content, indent=2) + "\n").encode())
+    except OSError as error:
+        raise CaseError(f"cannot make a case at {path}: {error.strerror}") from error
+
+
+def read_name(path: Path) -> str:
+    """Return the name of a case. Raises CaseError when it is none, or of another format."""
+    try:
+        content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        name, version = content["name"], content["format"]
+        if not isinstance(name, str):
+            raise TypeError("the name is not text")
+    except (FileNotFoundError, NotADirectoryError):
+        raise CaseError(f"{path} is not a case: make one with `flowbench new {path}`") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CaseError(f"{path / FILE} cannot be read: {error}") from error
+    if version != FORMAT:
+        raise CaseError(
+            f"{path} has case format {version!s:.20}, and this flowbench reads format {FORMAT}:"
+            " make a new case with `flowbench new` and ingest the evidence again; the old case"
+            " stays as it is"
+        )
+    return name

@@ -1,0 +1,244 @@
+"""The tables of a case, as Ibis tables.
+
+Loading fills the tables of ``loaders.registry``; connections and summaries are in the cache; the
+rest is computed in memory when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
+from pathlib import Path
+
+import ibis
+import pandas as pd
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from flowbench import engine
+from flowbench.case import cache
+from flowbench.case.custody import CustodyLog
+from flowbench.case.query import ParquetTable
+from flowbench.enrich import address_context, assignments, indicators, interface_events, inventory
+from flowbench.errors import CaseError
+from flowbench.loaders import registry
+from flowbench.loaders.intel.lists import ALLOW
+from flowbench.schema import to_frame
+
+_FOLDER = "tables"
+_CACHED = ("connections", "connection_summaries")
+_COMPUTED = ("addresses", "address_assignments", "indicator_matches", "allow_list_matches")
+
+# Tables of which the latest of several rows with the same key counts: (key, time).
+_LATEST = {"api_events": ("event_id", "event_time"), "alerts": ("alert_id", "updated_at")}
+
+
+class CaseTables:
+    """The tables of a case; ``Case`` adds what can be done with them.
+
+    Attributes:
+        path: The folder of the case.
+        log: Its custody log, which names the parts of the tables.
+        progress: Called with (steps done, of steps, next step) during long computations.
+    """
+
+    def __init__(self, path: Path, log: CustodyLog) -> None:
+        self.path = path
+        self.log = log
+        self.progress: Callable[[int, int, str], None] = lambda *_: None
+        self._connection = engine.connect(cache.spill_folder(path))
+
+    def table(self, name: str) -> ibis.Table:
+        """Return one of the tables that loading fills (loaders.registry), or a cached one."""
+        if name not in self._tables:
+            self._tables[name] = _read_table(self._connection, name, self._paths(name))
+        return self._tables[name]
+
+    def has(self, name: str) -> bool:
+        """Whether loading put any row into a table; for 'policy', whether one is set."""
+        if name == "policy":
+            return any(self.log.entries_of("policy"))
+        return any(part["table"] == name for part in self.log.parts)
+
+    @property
+    def flows(self) -> ibis.Table:
+        """Flow log records (schema.FLOWS, and every other field that the evidence has)."""
+        return self.table("flows")
+
+    @property
+    def interfaces(self) -> ibis.Table:
+        """Network interfaces (loaders.aws.interfaces.TABLE)."""
+        return self.table("interfaces")
+
+    @property
+    def api_events(self) -> ibis.Table:
+        """CloudTrail events (loaders.aws.cloudtrail.TABLE), one row for each event id."""
+        return self.table("api_events")
+
+    @property
+    def alerts(self) -> ibis.Table:
+        """GuardDuty findings (loaders.aws.guardduty.TABLE), the latest update of each."""
+        return self.table("alerts")
+
+    @property
+    def dns(self) -> ibis.Table:
+        """DNS queries from Resolver query logs (loaders.aws.resolver.TABLE)."""
+        return self.table("dns")
+
+    @property
+    def indicators(self) -> ibis.Table:
+        """Indicators of all lists (loaders.intel)."""
+        return self.table("indicators")
+
+    @property
+    def quarantine(self) -> ibis.Table:
+        """What could not be read, with file, line and reason (loaders.base.QUARANTINE)."""
+        return self.table("quarantine")
+
+    @property
+    def connections(self) -> ibis.Table:
+        """Connections: records of both directions and all capture windows joined."""
+        return self.table("connections")
+
+    @property
+    def connection_summaries(self) -> ibis.Table:
+        """Connections summed by initiator, responder, service port and protocol."""
+        return self.table("connection_summaries")
+
+    @cached_property
+    def indicator_matches(self) -> ibis.Table:
+        """Which indicators cover which external address (enrich.indicators.MATCHES)."""
+        return self._match(self.indicators.filter(self.indicators.kind != ALLOW))
+
+    @cached_property
+    def allow_list_matches(self) -> ibis.Table:
+        """Which allow lists cover which address, internal ones too (indicators.MATCHES)."""
+        return self._match(self.indicators.filter(self.indicators.kind == ALLOW), internal=True)
+
+    @cached_property
+    def address_assignments(self) -> ibis.Table:
+        """Which interface and instance had which address when (enrich.assignments.TABLE)."""
+        sightings = engine.read_parquet(self._connection, self._cache_folder / "sightings.parquet")
+        events = interface_events.read_events(self.api_events) if self.has("api_events") else []
+        rows = assignments.build_assignments(
+            self.interfaces, self.table("instances"), events, sightings
+        )
+        return engine.register(self._connection, rows)
+
+    @cached_property
+    def addresses(self) -> ibis.Table:
+        """The address inventory (enrich.inventory.TABLE, enrich.address_context.TABLE).
+
+        One row for each address and assignment.
+        """
+        rows = inventory.build_inventory(
+            self.connection_summaries, self.address_assignments, self.indicator_matches
+        )
+        rows = address_context.add_context(
+            rows.to_pyarrow().cast(inventory.TABLE.arrow),
+            ranges=self.table("geography"),
+            clouds=self.table("cloud_ranges"),
+            dns=self.dns,
+            flows=self.flows if self.fields & address_context.AWS_SERVICE_FIELDS else None,
+            when=self.span[1],
+        )
+        return engine.register(self._connection, rows)
+
+    def address_inventory(self, tags: Sequence[str] = ()) -> pd.DataFrame:
+        """Return the address inventory as a frame, with a column for each of some tags.
+
+        Args:
+            tags: Keys of tags: ``("env", "owner")``. Their values are text that anyone may have
+                written.
+
+        Returns:
+            The columns of ``addresses``, then the tags; ordered by address and time.
+        """
+        rows = inventory.with_tags(self.addresses, tags)
+        order = [rows.address, rows.valid_from.asc(nulls_first=True), rows.interface_id]
+        return to_frame(rows.order_by(order).to_pyarrow())
+
+    @cached_property
+    def fields(self) -> set[str]:
+        """The flow log fields that any evidence file has."""
+        return {name for entry in self.log.evidence for name in entry["fields"]}
+
+    @cached_property
+    def span(self) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+        """First start and last end of the flow records (UTC), or two Nones."""
+        flows = self.flows
+        ends = flows.aggregate(first=flows["start"].min(), last=flows["end"].max()).to_pandas()
+        first, last = ends["first"].iloc[0], ends["last"].iloc[0]
+        return (None, None) if pd.isna(first) else (first, last)
+
+    def stream(self, table: ibis.Table) -> pa.RecordBatchReader:
+        """Return the rows of an expression over the case's tables, batch by batch."""
+        return engine.stream_batches(self._connection, table)
+
+    def materialized(self, table: ibis.Table) -> AbstractContextManager[ibis.Table]:
+        """Compute an expression over the case's tables once, for the length of a ``with``."""
+        return engine.materialized(self._connection, table)
+
+    @cached_property
+    def _tables(self) -> dict[str, ibis.Table]:
+        return {}
+
+    def _paths(self, name: str) -> list[Path]:
+        """The Parquet files of a table; a cached one is computed first where it is missing."""
+        if name in _CACHED:
+            return [self._cache_folder / f"{name}.parquet"]
+        parts = [part["file"] for part in self.log.parts if part["table"] == name]
+        paths = [self.path / _FOLDER / part for part in parts]
+        if missing := [path for path in paths if not path.exists()]:
+            raise CaseError(
+                f"{len(missing)} parts of the {name} table are missing, among them"
+                f" {missing[0].name}: load the same evidence again, which rebuilds them"
+            )
+        return paths
+
+    def _match(self, listed: ibis.Table, *, internal: bool = False) -> ibis.Table:
+        rows = indicators.match_indicators(
+            self.connection_summaries, listed, self.dns, self.connections, internal=internal
+        )
+        return engine.register(self._connection, rows)
+
+    def _sql_tables(self) -> dict[str, Callable[[], ParquetTable | pa.Table]]:
+        """Every table by name, as ``query.run_sql`` takes them."""
+
+        def parquet(name: str) -> ParquetTable:
+            paths = self._paths(name)
+            return ParquetTable(paths, partial(_read_table, name=name, paths=paths))
+
+        def computed(name: str) -> pa.Table:
+            return getattr(self, name).to_pyarrow()
+
+        tables: dict[str, Callable[[], ParquetTable | pa.Table]] = {
+            name: partial(parquet, name) for name in [*registry.tables(), *_CACHED]
+        }
+        return tables | {name: partial(computed, name) for name in _COMPUTED}
+
+    @cached_property
+    def _cache_folder(self) -> Path:
+        try:
+            return cache.ensure_tables(self.path, self.log, self.progress)
+        except OSError:  # a read-only disk: computed for this object alone
+            folder = Path(tempfile.mkdtemp(prefix="flowbench-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            return cache.build_elsewhere(self.path, self.log, self.progress, folder)
+
+    def _forget_computed(self) -> None:
+        """Drop what was computed from the tables as they were before a load."""
+        for name, value in vars(CaseTables).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
+
+
+def _read_table(connection: Backend, name: str, paths: list[Path]) -> ibis.Table:
+    if name in _CACHED:
+        return engine.read_parquet(connection, paths[0])
+    rows = engine.scan(connection, registry.tables()[name], paths)
+    return engine.latest_rows(rows, *_LATEST[name]) if name in _LATEST else rows
