@@ -45,6 +45,15 @@ class Block:
         return bytes(self.view)
 
     @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines without their line feeds; empty after the last line feed."""
+        return self.data.split(b"\n")
+
+    def line(self, number: int) -> bytes:
+        """Return a line by its number in the file."""
+        return self.lines[number - self.first_line]
+
+    @cached_property
     def line_count(self) -> int:
         """How many lines there are; the last may lack its line end.
 

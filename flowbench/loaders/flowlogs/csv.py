@@ -77,9 +77,7 @@ def read(file: File) -> Iterator[pa.Table]:
         # What Insights adds (@timestamp, @ptr, @log) is not about the traffic.
         table = table.select([name for name in columns if not name.startswith("@")])
         file.fields.update(table.column_names)
-        all_lines = body.data.split(b"\n")
-        raw = {line: all_lines[line - body.first_line] for line in lines.tolist()}
-        yield normalize(table, lines, raw, file)
+        yield normalize(table, lines, body.line, file)
 
 
 def _parse_header(line: bytes) -> tuple[str, list[str]] | None:

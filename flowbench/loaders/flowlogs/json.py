@@ -22,6 +22,7 @@ from flowbench.io.json_stream import encode_text
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import text as flow_text
 from flowbench.loaders.flowlogs.normalize import column_name, has_flow_columns, normalize
+from flowbench.loaders.flowlogs.validate import RawRecords
 from flowbench.loaders.json_file import Record, redact_and_dump
 from flowbench.loaders.values import JsonObject
 from flowbench.schema import FLOW_FIELDS, FLOWS
@@ -103,17 +104,10 @@ def to_column(values: list[object]) -> pa.Array:
     return column.cast(pa.string()) if pa.types.is_null(column.type) else column
 
 
-class RawObjects:
-    """The JSON of records by their number in the file, as the quarantine shows it."""
-
-    def __init__(self, records: list[Record]) -> None:
-        self._records = records
-        self._indices: dict[int, int] | None = None
-
-    def __getitem__(self, item: int) -> bytes:
-        if self._indices is None:
-            self._indices = {number: index for index, (_, number, _) in enumerate(self._records)}
-        return redact_and_dump(self._records[self._indices[item]][2])
+def raw_by_item(records: list[Record]) -> RawRecords:
+    """Return a function from a record's number in the file to its JSON for the quarantine."""
+    by_item = {item: record for _, item, record in records}
+    return lambda item: redact_and_dump(by_item[item])
 
 
 def _text_column(values: list[object]) -> pa.Array:
@@ -184,4 +178,4 @@ def _to_table(objects: list[Record], shapes: list[dict[str, str]], file: File) -
             ]
         table[column] = to_column(values)
     lines, items = (np.array([record[index] for record in objects], np.int64) for index in (0, 1))
-    return normalize(pa.table(table), lines, RawObjects(objects), file, items)
+    return normalize(pa.table(table), lines, raw_by_item(objects), file, items)

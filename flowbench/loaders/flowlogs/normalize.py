@@ -76,7 +76,7 @@ def normalize(
     Args:
         rows: Records with columns named by ``column_name``.
         lines: Their lines.
-        raw: Their bytes, by item if there are ``items``, else by line.
+        raw: Returns their bytes, by item if there are ``items``, else by line.
         file: Their file.
         items: Their numbers in a file whose records are not lines.
 
@@ -96,7 +96,7 @@ def normalize(
         table = table.append_column("item", pa.array(items, pa.int64()))
     for row, reason in sorted(faults.items()):
         line, item = int(lines[row]), None if items is None else int(items[row])
-        file.quarantine(reason, line=line, item=item, raw=raw[line if item is None else item])
+        file.quarantine(reason, line=line, item=item, raw=raw(line if item is None else item))
     if faults:
         table = validate.drop_rows(table, faults)
     return finish(validate.quarantine_faults(encode_text(table), raw, file))

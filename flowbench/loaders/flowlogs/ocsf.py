@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowbench.loaders.base import File
-from flowbench.loaders.flowlogs.json import RawObjects, to_column
+from flowbench.loaders.flowlogs.json import raw_by_item, to_column
 from flowbench.loaders.flowlogs.normalize import normalize, to_text
 from flowbench.loaders.flowlogs.validate import RawRecords
 from flowbench.loaders.json_file import Record
@@ -92,7 +92,7 @@ def to_tables(records: list[Record], file: File) -> Iterator[pa.Table]:
     """Convert events in JSON to a table of flow log records with ``line`` and ``item``."""
     objects = [record if isinstance(record, dict) else {} for *_, record in records]
     lines, items = (np.array([record[index] for record in records], np.int64) for index in (0, 1))
-    yield _convert(_JsonEvents(objects), lines, RawObjects(records), file, items)
+    yield _convert(_JsonEvents(objects), lines, raw_by_item(records), file, items)
 
 
 def convert_table(rows: pa.Table, lines: np.ndarray, raw: RawRecords, file: File) -> pa.Table:
@@ -101,7 +101,7 @@ def convert_table(rows: pa.Table, lines: np.ndarray, raw: RawRecords, file: File
     Args:
         rows: The events.
         lines: Their row numbers in the file, from 1.
-        raw: The same rows for the quarantine, by row number.
+        raw: Returns a row for the quarantine, by row number.
         file: The file.
     """
     return _convert(_TableEvents(rows), lines, raw, file, None)
@@ -130,14 +130,14 @@ def _select_flows(
         for row in others.tolist():
             item = int(items[row])
             reason = _describe_other(classes[row].as_py(), products[row].as_py())
-            file.quarantine(reason, line=int(lines[row]), item=item, raw=raw[item])
+            file.quarantine(reason, line=int(lines[row]), item=item, raw=raw(item))
     elif others.size:  # a table of another class: one entry for a batch
         table = pa.table({"class": classes, "product": products}).take(pa.array(others))
         kinds = table.group_by(["class", "product"]).aggregate([]).to_pylist()
         descriptions = sorted({_describe_other(kind["class"], kind["product"]) for kind in kinds})
         shown = list_some(descriptions, _MAX_SHOWN, separator="; ", rest="other kinds")
         line = int(lines[others[0]])
-        file.quarantine(f"{others.size:,} rows of {shown}", line=line, raw=raw[line])
+        file.quarantine(f"{others.size:,} rows of {shown}", line=line, raw=raw(line))
     return is_flow
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ def read(file: File) -> Iterator[pa.Table]:
             file.fields.update(columns if is_flow_log else ())
             for batch in parquet.iter_batches(_ROWS_AT_ONCE):
                 rows, lines = _valid_rows(pa.Table.from_batches([batch]), first, file)
-                raw = _RawRows(rows, lines)
+                raw = partial(_raw_row, rows, lines)
                 if is_flow_log:
                     yield normalize(rows.rename_columns(columns), lines, raw, file)
                 else:
@@ -86,12 +87,7 @@ def _valid_rows(rows: pa.Table, first: int, file: File) -> tuple[pa.Table, np.nd
     return pa.concat_tables(parts), np.array(lines, np.int64)
 
 
-class _RawRows:
-    """Rows by their number in the file, as the quarantine shows them."""
-
-    def __init__(self, rows: pa.Table, lines: np.ndarray) -> None:
-        self._rows, self._lines = rows, lines
-
-    def __getitem__(self, line: int) -> bytes:
-        index = int(np.searchsorted(self._lines, line))
-        return json.dumps(self._rows.slice(index, 1).to_pylist()[0], default=str).encode()
+def _raw_row(rows: pa.Table, lines: np.ndarray, line: int) -> bytes:
+    """Return a row by its number in the file, as the quarantine shows it."""
+    index = int(np.searchsorted(lines, line))
+    return json.dumps(rows.slice(index, 1).to_pylist()[0], default=str).encode()

@@ -82,7 +82,7 @@ def read_messages(messages: list[Message], file: File) -> Iterator[pa.Table]:
         numbered = table.append_column("line", pa.array(lines, pa.int64()))
         numbered = numbered.append_column("item", pa.array(items, pa.int64()))
         raw = {item: text for _, item, text in group}
-        yield finish(quarantine_faults(numbered, raw, file))
+        yield finish(quarantine_faults(numbered, raw.__getitem__, file))
 
 
 def parse(
@@ -196,7 +196,7 @@ class _Reader:
         assert self._format is not None
         parts: Iterable[tuple[pa.Table, RawRecords]]
         try:
-            parts = [(_parse_block(body, body.view, self._format), _RawLines(body))]
+            parts = [(_parse_block(body, body.view, self._format), body.line)]
             block.line_count = body.line_count + body.first_line - block.first_line
         except pa.ArrowInvalid:
             parts = self._read_by_line(body)
@@ -230,13 +230,13 @@ class _Reader:
         tidy = _SPACES.sub(b" ", _TRAILING_SPACES.sub(b"", block.data))
         if tidy != block.data and self._format.numbers:
             try:
-                yield _parse_block(block, tidy, self._format), _RawLines(block)
+                yield _parse_block(block, tidy, self._format), block.line
             except pa.ArrowInvalid:
                 pass
             else:
                 return
         good: dict[RecordFormat, dict[int, bytes]] = {}
-        for number, raw in enumerate(block.data.split(b"\n"), block.first_line):
+        for number, raw in enumerate(block.lines, block.first_line):
             tokens = raw.split()
             if not tokens:
                 continue
@@ -253,20 +253,7 @@ class _Reader:
                 self._file.quarantine(mismatch, line=number, raw=raw)
         for record_format, lines in good.items():
             table = _parse_lines(lines.values(), record_format)
-            yield table.append_column("line", pa.array(lines, pa.int64())), lines
-
-
-class _RawLines:
-    """The raw lines of a block by line number, split only when one is asked for."""
-
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._lines: list[bytes] | None = None
-
-    def __getitem__(self, number: int) -> bytes:
-        if self._lines is None:
-            self._lines = self._block.data.split(b"\n")
-        return self._lines[number - self._block.first_line]
+            yield table.append_column("line", pa.array(lines, pa.int64())), lines.__getitem__
 
 
 def _parse_block(block: Block, data: bytes | memoryview, record_format: RecordFormat) -> pa.Table:

@@ -8,7 +8,7 @@ integers.
 from __future__ import annotations
 
 import socket
-from typing import Protocol
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,9 @@ NUMBERS = ("int32", "int64", "time")  # types of fields that are numbers in a re
 LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
 NARROW = {255: pa.uint8(), 65_535: pa.uint16()}  # the types that hold no more than a limit
 
+# Returns the bytes of a record by its line, or by its item in files whose records are not lines.
+RawRecords = Callable[[int], bytes]
+
 _MAX_SHOWN = 40  # characters of a value in a reason
 # The largest value of each type; times end with the year 9999, in milliseconds.
 _MAX = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
@@ -30,18 +33,12 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 
 
-class RawRecords(Protocol):
-    """The raw bytes of records, by line, or by item in files whose records are not lines."""
-
-    def __getitem__(self, number: int, /) -> bytes: ...
-
-
 def quarantine_faults(table: pa.Table, raw: RawRecords, file: File) -> pa.Table:
     """Move the records with an impossible value to the quarantine.
 
     Args:
         table: Records with ``line``, and with ``item`` where records are not lines.
-        raw: Their bytes, by ``item`` if the table has it, else by ``line``.
+        raw: Returns their bytes, by ``item`` if the table has it, else by ``line``.
         file: Their file.
 
     Returns:
@@ -55,7 +52,7 @@ def quarantine_faults(table: pa.Table, raw: RawRecords, file: File) -> pa.Table:
     for row in sorted(faults):
         line = lines[row].as_py()
         item = items[row].as_py() if items is not None else None
-        record = raw[line if item is None else item].rstrip(b"\r")
+        record = raw(line if item is None else item).rstrip(b"\r")
         file.quarantine(faults[row], line=line, item=item, raw=record)
     return drop_rows(table, faults)
 

@@ -124,7 +124,7 @@ def test_rows_that_are_not_numbers_are_quarantined_and_others_keep_their_lines(t
     )
     lines, items = np.array([5, 5, 6, 7]), np.array([1, 2, 3, 4])
     raw = {1: b"one", 2: b"two", 3: b"three\r", 4: b"four"}
-    found = normalize.normalize(rows, lines, raw, file, items)
+    found = normalize.normalize(rows, lines, raw.__getitem__, file, items)
     assert found.select(["line", "item"]).to_pylist() == [{"line": 7, "item": 4}]
     assert found["srcport"].to_pylist() == [None]
     reasons = [

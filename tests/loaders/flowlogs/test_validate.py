@@ -89,12 +89,12 @@ def test_first_fault_of_a_row_is_its_reason_and_shown_values_are_short() -> None
 def test_faulty_records_are_quarantined_by_line_or_item(tmp_path) -> None:
     table = pa.table({"srcport": [1, 70_000, 3], "line": [2, 3, 4]})
     file = File("x", "flow-logs", EvidenceStream(tmp_path / "x"))
-    found = validate.quarantine_faults(table, {3: b"bad\r"}, file)
+    found = validate.quarantine_faults(table, {3: b"bad\r"}.__getitem__, file)
     assert found["line"].to_pylist() == [2, 4]
     row = file.quarantine_rows[0]
     assert (row["line"], row["item"], row["raw"]) == (3, None, "bad")
     items = table.append_column("item", pa.array([7, 8, 9]))
-    validate.quarantine_faults(items, {8: b"by item"}, file)
+    validate.quarantine_faults(items, {8: b"by item"}.__getitem__, file)
     row = file.quarantine_rows[1]
     assert (row["line"], row["item"], row["raw"]) == (3, 8, "by item")
     assert row["reason"] == "srcport cannot be '70000'"
