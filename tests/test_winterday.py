@@ -58,14 +58,14 @@ def test_first_and_last_times_are_accurate_to_a_window(winterday_findings, answe
     for finding in found:
         if finding.detector == "long-connection":  # reports the longest connection only
             continue
-        assert abs((finding.first_seen - pd.Timestamp(planted["first"])).total_seconds()) <= 61
-        assert abs((finding.last_seen - pd.Timestamp(planted["last"])).total_seconds()) <= 61
+        assert abs((finding.first_seen - pd.Timestamp(planted["first_seen"])).total_seconds()) <= 61
+        assert abs((finding.last_seen - pd.Timestamp(planted["last_seen"])).total_seconds()) <= 61
         assert finding.connections == planted["connections"]
 
 
 def test_the_interval_of_the_beacon_is_reported(winterday_findings, answers) -> None:
     (beacon,) = winterday_findings.at_least("high").of("beacon")
-    assert re.search(rf"\b{answers['tor']['period_minutes']}(\.0)? min", beacon.summary)
+    assert re.search(rf"\b{answers['tor']['interval_minutes']}(\.0)? min", beacon.summary)
 
 
 def test_every_finding_cites_matching_lines(winterday, winterday_findings) -> None:
@@ -133,7 +133,7 @@ def test_the_timeline_has_all_data_sources_in_order(winterday, winterday_finding
         answers["user"]["created_by"],
         "s.okafor",
     }
-    assert set(events.query("data_source == 'GuardDuty'")["reference"]) == set(answers["alerts"])
+    assert set(events.query("data_source == 'GuardDuty'")["reference"]) == set(answers["guardduty_findings"])
     again = timeline.build(winterday, about=answers["address"], findings=winterday_findings)
     assert set(events["reference"].dropna()) <= set(again["reference"].dropna())
 

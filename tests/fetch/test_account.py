@@ -16,7 +16,7 @@ from flowbench.fetch import aws, bucket_layout
 from flowbench.fetch.aws import AwsRequestError
 from flowbench.fetch.outcome import FetchResult
 from flowbench.fetch.requests import ApiPlan
-from tests.cli.test_cli import run
+from tests.cli.running import run
 from tests.fetch.conftest import DENIED, account
 
 NOW = datetime.now(UTC)

@@ -13,7 +13,7 @@ import pytest
 from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.fetch import cloud_ranges
-from tests.cli.test_cli import run
+from tests.cli.running import run
 
 LIST = json.dumps({
     "syncToken": "1788220800", "createDate": "2026-09-01-00-00-00",

@@ -16,7 +16,7 @@ from flowbench.errors import InputError
 from flowbench.fetch import bucket_layout, cloudwatch_logs
 from flowbench.fetch.aws import AwsRequestError
 from flowbench.fetch.outcome import FetchResult
-from tests.cli.test_cli import run
+from tests.cli.running import run
 from tests.fetch.conftest import DENIED, account, wait_for
 
 HOUR = timedelta(hours=1)

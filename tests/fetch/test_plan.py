@@ -10,7 +10,7 @@ import pytest
 from flowbench import fetch
 from flowbench.errors import InputError
 from flowbench.fetch import bucket_layout
-from tests.cli.test_cli import run
+from tests.cli.running import run
 from tests.fetch.conftest import ACCOUNT, DENIED, account, flow_log
 
 FOLDER = f"AWSLogs/{ACCOUNT}/vpcflowlogs/eu-central-1/2026/09/01"

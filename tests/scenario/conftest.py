@@ -1,4 +1,4 @@
-"""The Winterday evidence, read with plain json and gzip: no loader of flowbench hides a fault."""
+"""The Winterday evidence, read with json and gzip, independent of flowbench's loaders."""
 
 from __future__ import annotations
 

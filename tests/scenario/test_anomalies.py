@@ -1,4 +1,4 @@
-"""Incidents of the unusual: the same seed the same bytes; what is planted is in the evidence."""
+"""Generated anomalies: the same seed gives the same bytes, and the evidence has the anomalies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, incident: Path) -> N
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
-def test_everything_is_planted_on_a_host_of_its_own(planted: pd.DataFrame) -> None:
+def test_each_anomaly_is_on_its_own_host(planted: pd.DataFrame) -> None:
     assert planted["kind"].value_counts().to_dict() == {
         "spike": 3, "lateral-movement": 2, "service-abuse": 2, "rare-peer": 1, "geography": 1,
         "long-connection": 1, "blind-spot": 1,
@@ -47,7 +47,7 @@ def test_everything_is_planted_on_a_host_of_its_own(planted: pd.DataFrame) -> No
     assert planted["src"].is_unique
 
 
-def test_what_is_planted_is_in_the_records(case: Case, planted: pd.DataFrame) -> None:
+def test_anomalies_are_in_the_records(case: Case, planted: pd.DataFrame) -> None:
     facts = planted.set_index("kind")
     pairs = case.connection_summaries.to_pandas().set_index(["initiator", "responder"]).sort_index()
     begin, end = case.span
@@ -57,20 +57,20 @@ def test_what_is_planted_is_in_the_records(case: Case, planted: pd.DataFrame) ->
         assert row["answered"] == row["connections"] > 0
         if kind != "long-connection":
             assert row["first_seen"] > begin + (end - begin) / 2
-    refused = next(f for f in planted.to_dict("records") if f.get("refused") is True)
-    tried = pairs.loc[[(refused["src"], peer) for peer in refused["dst"]]]
-    assert (tried["refused"] == tried["connections"]).all()
+    rejected = next(f for f in planted.to_dict("records") if f.get("rejected") is True)
+    attempted = pairs.loc[[(rejected["src"], peer) for peer in rejected["dst"]]]
+    assert (attempted["rejected"] == attempted["connections"]).all()
 
 
-def test_a_silent_interface_leaves_nothing(case: Case, planted: pd.DataFrame) -> None:
+def test_a_gap_has_no_records(case: Case, planted: pd.DataFrame) -> None:
     fact = planted[planted["kind"] == "blind-spot"].iloc[0]
-    mine = case.flows.filter(case.flows.interface_id == fact["src"])
-    starts = mine.order_by("start").to_pandas()
+    records = case.flows.filter(case.flows.interface_id == fact["src"])
+    starts = records.order_by("start").to_pandas()
     longest = (starts["start"] - starts["end"].cummax().shift()).max()
     assert longest >= pd.Timedelta(minutes=fact["minutes"] - 1)
 
 
-def test_what_lies_beside_is_read(case: Case) -> None:
+def test_the_evidence_beside_flow_logs_is_ingested(case: Case) -> None:
     kinds = set(case.evidence["kind"])
     assert {"flow-logs", "cloudtrail", "geography", "cloud-ranges"} <= kinds
     assert case.dns.count().execute() > 100

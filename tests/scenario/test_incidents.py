@@ -1,4 +1,4 @@
-"""Generated incidents: the same seed the same bytes, labels for all that talks, honest numbers."""
+"""Generated incidents: deterministic bytes, a label for each pair, and the planted activity."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, incident: Path) -> N
     assert len(records(incident)) == count > 100_000
 
 
-def test_every_record_lies_between_labelled_ends(incident: Path) -> None:
+def test_every_record_has_a_label(incident: Path) -> None:
     frame, known = records(incident), {(row["src"], row["dst"]) for row in labels(incident)}
     ends = set(zip(frame["srcaddr"], frame["dstaddr"], strict=True))
     assert {(a, b) for a, b in ends if (a, b) not in known and (b, a) not in known} == set()
 
 
-def test_the_harmless_and_regular_outnumber_the_beacons_thirty_to_one(incident: Path) -> None:
+def test_benign_periodic_traffic_outnumbers_beacons_thirty_to_one(incident: Path) -> None:
     kinds = pd.DataFrame(labels(incident))["kind"].value_counts()
     regular = ["ntp", "dns", "agent", "agent-channel", "mirror", "health-check", "monitoring",
                "ssh-check", "configuration", "log-shipping", "backup", "own-service"]  # fmt: skip
     assert kinds.reindex(regular).sum() >= 30 * kinds["beacon"]
 
 
-def test_windows_are_as_long_as_asked_and_the_flags_are_there_when_asked(tmp_path: Path) -> None:
+def test_windows_have_the_given_length_and_odd_seeds_have_flags(tmp_path: Path) -> None:
     short, long = tmp_path / "60", tmp_path / "600"
     incidents.write(short, 9, settings="judged")
     incidents.write(long, 9, settings="judged", window=600)
@@ -62,11 +62,11 @@ def test_windows_are_as_long_as_asked_and_the_flags_are_there_when_asked(tmp_pat
     assert set(blurred["end"] - blurred["start"]) == {599}
     assert "tcp-flags" in frame
     assert len(blurred) < len(frame)
-    # A window that the end of the logs cuts off is not written; all else is the same traffic.
+    # A window that ends after the logs is not written; the rest is the same traffic.
     assert blurred["bytes"].sum() == pytest.approx(frame["bytes"].sum(), rel=0.02)
 
 
-def test_other_seeds_have_version_two_alone_and_the_packets_own_times(tmp_path: Path) -> None:
+def test_even_seeds_have_version_2_and_some_have_packet_times(tmp_path: Path) -> None:
     incidents.write(tmp_path, 2, settings="judged")
     frame = records(tmp_path)
     assert set(frame["version"]) == {2}
@@ -75,12 +75,12 @@ def test_other_seeds_have_version_two_alone_and_the_packets_own_times(tmp_path: 
     assert frame["end"].is_monotonic_increasing
 
 
-def test_what_is_planted_is_in_the_records(incident: Path) -> None:
+def test_incidents_are_in_the_records(incident: Path) -> None:
     frame = records(incident)
     planted = json.loads((incident / "answers.json").read_text())["planted"]
     kinds = {fact["kind"] for fact in planted}
     assert kinds == {
-        "beacon", "mining", "exfiltration", "scan-inside", "scan-inbound", "brute-force"
+        "beacon", "mining", "exfiltration", "scan-internal", "scan-inbound", "brute-force"
     }  # fmt: skip
     for fact in planted:
         sent = frame[(frame["srcaddr"] == fact["src"]) & frame["dstaddr"].isin(fact["dst"])]
@@ -95,6 +95,6 @@ def test_what_is_planted_is_in_the_records(incident: Path) -> None:
             assert gaps.mean() == pytest.approx(fact["minutes"] * shift, rel=0.1)
 
 
-def test_an_unknown_set_is_refused(tmp_path: Path) -> None:
+def test_unknown_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         incidents.write(tmp_path, 1, settings="nope")
