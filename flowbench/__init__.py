@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import evaluate
     from flowbench.errors import (
-        BadRecord,
         CaseError,
         FlowbenchError,
         InputError,
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     )
     from flowbench.investigate import attribution, graph, hunt, timeline
 
-# Arrow gives memory back after 10 ms and soon asks for it again: up to a tenth of a load's time. It
-# reads this when it is imported; whoever has set it, or imported Arrow before, has it their way.
+# Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
+# this when it is imported; a value that the user has set stays.
 os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 __version__ = "0.1.0"
@@ -45,7 +44,6 @@ _MODULES = {
     "timeline": "flowbench.investigate.timeline",
 }
 __all__ = [
-    "BadRecord",
     "Case",
     "CaseError",
     "FlowbenchError",
@@ -66,8 +64,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # modules, the errors and one class
-    """Import what is asked for when it is asked for: the command must start at once."""
+def __getattr__(name: str) -> Any:
+    """Import a module, the errors or Case when it is first used: the command must start at once."""
     if name == "Case":
         return importlib.import_module("flowbench.case").Case
     if name in _MODULES:

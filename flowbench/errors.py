@@ -1,14 +1,14 @@
-"""The ways flowbench says no, told apart by what the user can do about it."""
+"""The errors of flowbench, by what the user can do about them."""
 
 from __future__ import annotations
 
 
 class FlowbenchError(Exception):
-    """Anything flowbench refuses; the message names the thing and the remedy."""
+    """Base of all errors for the user; the message names what is wrong and the remedy."""
 
 
 class InputError(FlowbenchError):
-    """What was given cannot be used: a path, an option, a table. Give another."""
+    """An argument cannot be used: a path, an option, a table, an id. Give another."""
 
 
 class CaseError(FlowbenchError):
@@ -16,12 +16,12 @@ class CaseError(FlowbenchError):
 
 
 class MissingFieldError(FlowbenchError):
-    """The question needs a field or a table that this case's evidence does not have."""
+    """The analysis needs a field or table that the case's evidence does not have."""
 
 
 class BadRecord(Exception):
-    """One record that cannot be read; the loader puts it in quarantine with this reason."""
+    """A record cannot be read; the loader puts it into quarantine with this reason."""
 
 
 class StoppedError(FlowbenchError):
-    """The user stopped it; the message says what is kept."""
+    """The user stopped a command; the message says what is kept."""

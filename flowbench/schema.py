@@ -1,6 +1,6 @@
-"""What the tables hold: every flow log field of every version, and how a table is declared.
+"""Table declarations, and every field of every flow log version.
 
-This is the one place that knows the flow log fields. Names are AWS's with hyphens turned into
+Names are AWS's with hyphens turned into
 underscores, as in AWS's own Parquet. Sources: the VPC, transit gateway and record-example pages of
 the Amazon VPC User Guide (field tables as of October 2026).
 """
@@ -21,7 +21,7 @@ from flowbench.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-# The words a table declaration uses for its types. A `time` is UTC, always.
+# The names of types in table declarations. A `time` is UTC.
 TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "strings": pa.list_(pa.string()),
@@ -37,7 +37,7 @@ TYPES: dict[str, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Field:
-    """One column: its name, the word for its type (see TYPES), and what it means."""
+    """A column: its name, the name of its type (see TYPES), and its meaning."""
 
     name: str
     type: str
@@ -46,13 +46,13 @@ class Field:
 
     @property
     def aws_name(self) -> str:
-        """The name as it stands in a flow log header and in a format string."""
+        """The name in a flow log header and in a format string."""
         return self.name.replace("_", "-")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as its maker declares it: a name and its columns, in order."""
+    """The declaration of a table: its name and its columns, in order."""
 
     name: str
     fields: tuple[Field, ...]
@@ -73,11 +73,11 @@ class Table:
         return [field.name for field in self.fields]
 
     def rows(self, rows: Iterable[dict[str, object]]) -> pa.Table:
-        """An Arrow table of these columns; a column that a row lacks is null there."""
+        """Return rows as an Arrow table of these columns; what a row lacks is null."""
         return pa.Table.from_pylist(list(rows), schema=self.arrow)
 
     def frame(self, rows: Iterable[dict[str, object]]) -> pd.DataFrame:
-        """A pandas frame of these columns, in order, with UTC times."""
+        """Return rows as a pandas frame of these columns, with UTC times."""
         return to_frame(self.rows(rows))
 
     def check(self, columns: Iterable[str]) -> None:
@@ -87,7 +87,7 @@ class Table:
             raise InputError(f"not a {self.name} table: it lacks {', '.join(missing)}")
 
 
-# Where every loaded row came from; `item` counts records in files whose records are not lines.
+# Where a loaded row is from; `item` counts records in files where a line may hold several.
 ORIGIN = (
     ("evidence_id", "string", "evidence id: the first 16 hex digits of the file's SHA-256"),
     ("line", "int64", "line of the file on which the record starts, from 1"),
@@ -95,10 +95,13 @@ ORIGIN = (
 ITEM = ("item", "int64", "which record of the file this is, from 1")
 
 
-def place(columns: Iterable[str]) -> list[str]:
-    """The columns that say where a flow stands, so that no two rows stand in the same place."""
-    have = set(columns)  # `item` is there when some evidence has several records in a line
-    return [name for name in ("evidence_id", "line", "item") if name in have]
+def record_key(columns: Iterable[str]) -> list[str]:
+    """Return the columns that identify a record by its position in the evidence.
+
+    ``item`` is among them where some file has several records in a line.
+    """
+    present = set(columns)
+    return [name for name in ("evidence_id", "line", "item") if name in present]
 
 
 @dataclass(frozen=True)
@@ -108,28 +111,17 @@ class EvidenceSelector:
     A record is selected when it runs between the subject (or one of ``targets``) and a peer, in
     either direction, on one of the ports, and overlaps the period. With ``interfaces`` it is
     selected by its interface and ``log_status`` instead of its addresses.
-
-    Attributes:
-        subject: An address; or a name that stands for many (a principal, 'flow logs', 'internet').
-        peers: The other addresses.
-        ports: Source or destination ports; empty selects every port.
-        protocol: An IANA protocol number; None selects every protocol.
-        first_seen: Records that end before it are left out (UTC).
-        last_seen: Records that start after it are left out (UTC).
-        targets: The addresses that a subject which is no address stands for.
-        interfaces: Ids of network interfaces (eni-…).
-        log_status: 'OK', 'NODATA' or 'SKIPDATA', with ``interfaces`` only.
     """
 
-    subject: str
+    subject: str  # an address; or a name that stands for many: a principal, 'internet'
     peers: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()
-    protocol: int | None = None
-    first_seen: datetime | None = None
-    last_seen: datetime | None = None
-    targets: tuple[str, ...] = ()
-    interfaces: tuple[str, ...] = ()
-    log_status: str | None = None
+    ports: tuple[int, ...] = ()  # source or destination ports; empty selects every port
+    protocol: int | None = None  # IANA number; None selects every protocol
+    first_seen: datetime | None = None  # records that end before it are left out
+    last_seen: datetime | None = None  # records that start after it are left out
+    targets: tuple[str, ...] = ()  # the addresses that a subject which is no address stands for
+    interfaces: tuple[str, ...] = ()  # ids (eni-…)
+    log_status: str | None = None  # 'OK', 'NODATA' or 'SKIPDATA'; with interfaces only
 
     def to_json(self) -> str:
         """Return the selector as it stands in the column ``evidence`` of findings."""
@@ -276,10 +268,10 @@ VPC_FIELDS: dict[str, Field] = {field.name: field for field in _VPC}
 TRANSIT_GATEWAY_FIELDS: dict[str, Field] = {field.name: field for field in _TRANSIT_GATEWAY}
 FLOW_FIELDS: dict[str, Field] = VPC_FIELDS | TRANSIT_GATEWAY_FIELDS
 
-# The order of a record without a header: what a flow log gets when nobody chose a format.
+# The order of fields in a record without a header: AWS's default format.
 DEFAULT_FORMAT: tuple[str, ...] = tuple(name for name, f in VPC_FIELDS.items() if f.version == 2)
 
-# The same for a transit gateway: all its fields, in the order of the TGW page's table.
+# The same for a transit gateway: all its fields, in the order of AWS's table.
 TRANSIT_GATEWAY_FORMAT: tuple[str, ...] = (
     "version",
     "resource_type",
@@ -291,8 +283,7 @@ TRANSIT_GATEWAY_FORMAT: tuple[str, ...] = (
     *("tcp_flags", "region", "flow_direction", "pkt_src_aws_service", "pkt_dst_aws_service"),
 )
 
-# Always there, null where the evidence lacks them, so that every query finds its columns.
-# Fields of later versions and unknown columns join when some evidence has them.
+# Null where the evidence lacks them; later and unknown fields are added when evidence has them.
 FLOWS = Table(
     "flows",
     tuple(field for field in _VPC if field.version is not None and field.version <= 5)
@@ -301,22 +292,12 @@ FLOWS = Table(
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """An Arrow table as pandas, in which a whole number stays one where some are missing."""
+    """Return an Arrow table as a pandas frame; integers with missing values stay integers."""
     import pandas as pd
 
-    whole = {
+    types = {
         pa.int32(): pd.Int32Dtype(),
         pa.int64(): pd.Int64Dtype(),
         pa.bool_(): pd.BooleanDtype(),
     }
-    return table.to_pandas(types_mapper=whole.get, ignore_metadata=True, maps_as_pydicts="lossy")
-
-
-def flow_fields() -> pd.DataFrame:
-    """Every flow log field as a table: name, type, meaning, version."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [(f.aws_name, f.name, f.type, f.version, f.meaning) for f in FLOW_FIELDS.values()],
-        columns=["field", "column", "type", "version", "meaning"],
-    )
+    return table.to_pandas(types_mapper=types.get, ignore_metadata=True, maps_as_pydicts="lossy")

@@ -37,11 +37,24 @@ def test_the_default_format() -> None:
     assert " ".join(f"${{{name}}}" for name in names) == DEFAULT
 
 
-def test_every_field_says_what_it_means() -> None:
-    frame = schema.flow_fields()
-    assert len(frame) == 72
-    assert (frame["meaning"].str.len() > 3).all()
-    assert frame["column"].is_unique
+def test_every_field_has_a_meaning_and_a_name_of_its_own() -> None:
+    fields = schema.FLOW_FIELDS.values()
+    assert len(fields) == 72
+    assert all(len(field.meaning) > 3 for field in fields)
+    assert all(field.type in schema.TYPES for field in fields)
+    assert schema.FLOW_FIELDS["pkt_srcaddr"].aws_name == "pkt-srcaddr"
+
+
+@pytest.mark.parametrize(
+    ("columns", "key"),
+    [
+        (["line", "srcaddr", "evidence_id"], ["evidence_id", "line"]),
+        (["item", "line", "evidence_id"], ["evidence_id", "line", "item"]),
+        (["srcaddr"], []),
+    ],
+)
+def test_a_record_is_identified_by_its_position_in_the_evidence(columns, key) -> None:
+    assert schema.record_key(columns) == key
 
 
 def test_the_flows_table_has_v2_to_v5_and_its_origin() -> None:
