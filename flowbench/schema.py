@@ -108,9 +108,8 @@ def record_key(columns: Iterable[str]) -> list[str]:
 class EvidenceSelector:
     """The flow records that support a finding; ``Case.evidence_for`` reads them.
 
-    A record is selected when it runs between the subject (or one of ``targets``) and a peer, in
-    either direction, on one of the ports, and overlaps the period. With ``interfaces`` it is
-    selected by its interface and ``log_status`` instead of its addresses.
+    It selects records between the subject (or one of ``targets``) and a peer, in either direction,
+    on one of the ports, that overlap the period; with ``interfaces``, by interface and status.
     """
 
     subject: str  # an address; or a name that stands for many: a principal, 'internet'
@@ -125,16 +124,13 @@ class EvidenceSelector:
 
     def to_json(self) -> str:
         """Return the selector as it stands in the column ``evidence`` of findings."""
-        selector = {
-            "subject": self.subject,
-            "peers": self.peers,
-            "ports": self.ports,
-            "protocol": self.protocol,
-            "from": self.first_seen.isoformat() if self.first_seen else None,
-            "until": self.last_seen.isoformat() if self.last_seen else None,
-        }
+        first, last = self.first_seen, self.last_seen
+        selector: dict[str, object] = {"subject": self.subject, "peers": self.peers}
+        selector |= {"ports": self.ports, "protocol": self.protocol}
+        selector |= {"from": first.isoformat() if first else None}
+        selector |= {"until": last.isoformat() if last else None}
         if self.targets:
-            selector["targets"] = self.targets
+            selector |= {"targets": self.targets}
         if self.interfaces:
             selector |= {"interfaces": self.interfaces, "status": self.log_status}
         return json.dumps(selector)

@@ -1,0 +1,118 @@
+"""Text for people, and hostile text made safe to print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from flowbench import text
+
+FIRST = datetime(2026, 9, 2, 3, 9, 12, 999_999, tzinfo=UTC)
+LAST = datetime(2026, 9, 3, 11, 18, 5, tzinfo=UTC)
+
+
+def test_times_are_cut_not_rounded() -> None:
+    assert text.format_date(FIRST) == "2026-09-02"
+    assert text.format_time(FIRST) == "2026-09-02 03:09"
+    assert text.format_time(FIRST, seconds=True) == "2026-09-02 03:09:12"
+    assert text.format_utc(FIRST) == "2026-09-02 03:09 UTC"
+    assert text.format_period(FIRST, LAST) == "2026-09-02 03:09 to 2026-09-03 11:18 UTC"
+    assert text.format_period(FIRST, LAST, seconds=True).endswith("to 2026-09-03 11:18:05 UTC")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1.0 min"),
+        (7_199, "120.0 min"),
+        (7_200, "2.0 h"),
+        (115_920, "32.2 h"),
+        (172_800, "2.0 days"),
+    ],
+)
+def test_durations_have_the_unit_of_their_size(seconds, expected) -> None:
+    assert text.format_duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (1_250_000, "1.2 MB"), (3.4e12, "3400.0 GB")],
+)
+def test_bytes_are_counted_in_decimal_units(count, expected) -> None:
+    assert text.format_bytes(count) == expected
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert text.format_count(1, "host") == "1 host"
+    assert text.format_count(0, "host") == "0 hosts"
+    assert text.format_count(1_024, "entry", "entries") == "1,024 entries"
+
+
+def test_long_lists_end_with_the_number_of_the_rest() -> None:
+    assert text.list_some([]) == ""
+    assert text.list_some(range(5)) == "0, 1, 2, 3, 4"
+    assert text.list_some(range(2_005), 1, separator="; ", rest="ports") == "0 and 2,004 ports"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("10.0.0.1", True),
+        ("2001:db8::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("10.0.0.1/32", False),
+        ("010.0.0.1", False),
+        ("10.0.0", False),
+        ("", False),
+        ("internet", False),
+    ],
+)
+def test_an_address_is_ipv4_or_ipv6_and_nothing_else(value, expected) -> None:
+    assert text.is_address(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("a\nb\tc", "a\\x0ab\\x09c"),
+        ("\x9b31m", "\\x9b31m"),
+        ("evil\u202egnp.exe", "evil\\x202egnp.exe"),
+        ("\u2066x\u2069", "\\x2066x\\x2069"),
+        (None, "None"),
+        ("ünï ☃", "ünï ☃"),
+    ],
+)
+def test_control_and_direction_characters_are_shown_as_codes(hostile, shown) -> None:
+    assert text.escape_controls(hostile) == shown
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_cell_that_a_spreadsheet_would_run_gets_a_quote(start) -> None:
+    assert text.escape_formula(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1", "", -5, None])
+def test_other_cells_stay_as_they_are(value) -> None:
+    assert text.escape_formula(value) == value
+
+
+def test_characters_that_no_table_holds_are_replaced() -> None:
+    assert text.replace_unstorable("a\0b\udcff") == "a\ufffdb\ufffd"
+    text.replace_unstorable("a\0b\udcff").encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain.log", "plain.log"),
+        (b"\xff.log".decode("utf-8", "surrogateescape"), "\\xff.log"),
+        ("\ud800.log", "\\ud800.log"),
+        ("a\0b", "a\\x00b"),
+    ],
+)
+def test_file_names_that_are_not_utf8_become_text(name, shown) -> None:
+    assert text.escape_undecodable(name) == shown
