@@ -133,7 +133,8 @@ def test_the_timeline_has_all_data_sources_in_order(winterday, winterday_finding
         answers["user"]["created_by"],
         "s.okafor",
     }
-    assert set(events.query("data_source == 'GuardDuty'")["reference"]) == set(answers["guardduty_findings"])
+    findings = events.query("data_source == 'GuardDuty'")
+    assert set(findings["reference"]) == set(answers["guardduty_findings"])
     again = timeline.build(winterday, about=answers["address"], findings=winterday_findings)
     assert set(events["reference"].dropna()) <= set(again["reference"].dropna())
 

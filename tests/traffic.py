@@ -1,4 +1,4 @@
-"""Small invented traffic for tests: talks between two ends, as the flow log records they leave."""
+"""Flow log records of small invented traffic, and cases that have ingested them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELDS = [name for name in FLOWS.columns if name not in ("source", "line")]
 
 @dataclass(frozen=True)
 class Record:
-    """One flow log record; what is None is written as '-'."""
+    """A flow log record; None is written as '-'."""
 
     srcaddr: str
     dstaddr: str
@@ -39,7 +39,7 @@ class Record:
     version: int = 5
 
     def back(self, **changes: Any) -> Record:
-        """The record of the other direction."""
+        """Return the record of the other direction."""
         turned = replace(
             self,
             srcaddr=self.dstaddr,
@@ -56,12 +56,12 @@ class Record:
         return replace(turned, **changes)
 
     def text(self, fields: Iterable[str]) -> str:
-        """The record as a line with these fields."""
+        """Return the record as a line with the fields."""
         values = (getattr(self, name, None) for name in fields)
         return " ".join("-" if value is None else str(value) for value in values)
 
 
-def talk(
+def connect(
     initiator: str,
     responder: str,
     port: int,
@@ -74,10 +74,10 @@ def talk(
     window: int = 60,
     **fields: Any,
 ) -> Iterator[Record]:
-    """One connection of ``seconds``: a record each way for every capture window it touches.
+    """Yield the records of a connection: one each way for every capture window.
 
-    ``out`` and ``back`` are its bytes in all. Records get the whole window as their times, as busy
-    interfaces write them.
+    ``out`` and ``back`` are its total bytes. Records have the times of their window, as those of
+    busy interfaces.
     """
     first, last = at // window, (at + seconds) // window
     count = last - first + 1
@@ -104,18 +104,26 @@ def talk(
         )
 
 
-def refused(initiator: str, responder: str, port: int, at: int, **fields: Any) -> Record:
-    """One SYN that a security group turned away, as the responder's interface logs it."""
+def reject(initiator: str, responder: str, port: int, at: int, **fields: Any) -> Record:
+    """Return the record of a SYN that the responder's security group rejected."""
     start = at // 60 * 60
     given = {"source_port": 40_000, "tcp_flags": 2} | fields
     return Record(
-        initiator, responder, given.pop("source_port"), port, start, start + 59, packets=1,
-        bytes=60, action="REJECT", **given,
-    )  # fmt: skip
+        initiator,
+        responder,
+        given.pop("source_port"),
+        port,
+        start,
+        start + 59,
+        packets=1,
+        bytes=60,
+        action="REJECT",
+        **given,
+    )
 
 
 def interface(address: str, name: str, *, kind: str = "interface", **more: Any) -> dict[str, Any]:
-    """An interface as describe-network-interfaces prints it."""
+    """Return an interface as describe-network-interfaces prints it."""
     return {
         "NetworkInterfaceId": f"eni-{name}",
         "InterfaceType": kind,
@@ -135,7 +143,7 @@ def make_case(
     json_lines: Iterable[dict[str, Any]] = (),
     fields: Iterable[str] = FIELDS,
 ) -> Case:
-    """A case that has read these records, and whatever else is given, from files."""
+    """Return a case that has ingested the records and other evidence from files."""
     fields = list(fields)
     evidence = folder / "evidence"
     evidence.mkdir(parents=True)

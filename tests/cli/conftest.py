@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import RECORD, run
-from tests.story import story
+from tests.incident_case import make_incident_case
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ def loaded(case: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def story_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small incident with every kind of evidence."""
-    return story(tmp_path_factory.mktemp("story") / "story").path
+    return make_incident_case(tmp_path_factory.mktemp("story") / "incident").path

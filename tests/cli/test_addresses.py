@@ -6,7 +6,7 @@ import json
 
 from flowbench.cli import common
 from tests.cli.running import run
-from tests.story import EXIT, HOSTILE, POOL, WEB
+from tests.incident_case import EXIT, HOSTILE, POOL, WEB
 
 
 def test_the_inventory(story_case) -> None:

@@ -12,7 +12,7 @@ from flowbench.cli import demo as _command  # noqa: F401
 from flowbench.cli.demo import write_evidence
 from flowbench.errors import InputError
 from tests.cli.running import run
-from tests.traffic import T0, make_case, talk
+from tests.traffic import T0, connect, make_case
 
 BAD, WORSE = "203.0.113.50", "198.51.100.9"
 
@@ -21,7 +21,7 @@ BAD, WORSE = "203.0.113.50", "198.51.100.9"
 def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two contacts with indicators, one of them suppressed, in place of Winterday's evidence."""
     listed = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n"
-    records = [*talk("10.0.0.5", BAD, 443, T0), *talk("10.0.0.6", WORSE, 443, T0)]
+    records = [*connect("10.0.0.5", BAD, 443, T0), *connect("10.0.0.6", WORSE, 443, T0)]
     make_case(tmp_path / "made", records, indicators=listed)
     folder = tmp_path / "data" / "winterday" / "evidence"
     folder.parent.mkdir(parents=True)

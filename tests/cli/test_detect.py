@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import run
-from tests.story import EXIT, HOST, POOL
+from tests.incident_case import EXIT, HOST, POOL
 
 
 @pytest.fixture

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 
 from tests.cli.running import run
-from tests.story import EXIT, HOST
+from tests.incident_case import EXIT, HOST
 
 
 def test_queries_are_listed_by_time(story_case) -> None:
     rows = json.loads(run("dns", story_case, "--format", "json").stdout)
     assert rows
     assert [row["query_time"] for row in rows] == sorted(row["query_time"] for row in rows)
-    assert "eu.pool.example" in {row["query_name"] for row in rows}
+    assert "eu.pool.example" in {row["name"] for row in rows}
     header = run("dns", story_case).stdout.splitlines()[0]
     assert header.split() == [
         "query_time",
         "srcaddr",
-        "query_name",
+        "name",
         "query_type",
         "rcode",
         "answers",

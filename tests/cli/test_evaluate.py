@@ -12,7 +12,7 @@ from flowbench.cli.evaluate import DETECTOR_KINDS, own_kinds, summarize_detector
 from flowbench.detect import registered
 from flowbench.detect.evaluate import COLUMNS
 from tests.cli.running import run
-from tests.traffic import T0, make_case, talk
+from tests.traffic import T0, connect, make_case
 
 BAD, GOOD = "203.0.113.50", "198.51.100.9"
 
@@ -73,7 +73,7 @@ def test_kinds_belong_to_detectors_that_exist() -> None:
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> tuple[Path, Path]:
-    records = [*talk("10.0.0.5", BAD, 443, T0), *talk("10.0.0.6", GOOD, 443, T0)]
+    records = [*connect("10.0.0.5", BAD, 443, T0), *connect("10.0.0.6", GOOD, 443, T0)]
     make_case(tmp_path, records, indicators=f"indicator,kind,feed\n{BAD},c2,feed\n")
     labels = tmp_path / "labels.csv"
     labels.write_text(

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import run
-from tests.story import EXIT, HOST
+from tests.incident_case import EXIT, HOST
 
 
 @pytest.fixture
 def indicators(tmp_path: Path) -> Path:
-    (tmp_path / "iocs.txt").write_text(f"{EXIT}\n203.0.113.200\nnot an indicator at all\n")
+    others = "".join(f"203.0.113.{number}\n" for number in range(200, 210))
+    (tmp_path / "iocs.txt").write_text(f"{EXIT}\n{others}not an indicator at all\n")
     return tmp_path / "iocs.txt"
 
 
@@ -22,7 +23,7 @@ def test_contacts_and_what_was_searched(story_case: Path, indicators: Path) -> N
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert {(row["indicator"], row["host"]) for row in rows} == {(EXIT, HOST)}
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("contact with 1 of 2 indicators; searched:")
+    assert lines[0].startswith("contact with 1 of 11 indicators; searched:")
     assert "1 line of the lists cannot be read and are skipped" in lines
     assert any("2026-09-01" in line and "UTC" in line for line in lines)
 

@@ -11,7 +11,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.cli import progress
-from tests.traffic import T0, make_case, talk
+from tests.traffic import T0, connect, make_case
 
 START = """
 import sys, time
@@ -38,7 +38,7 @@ main(["wait"], prog_name="flowbench")
 
 
 def command(folder: Path) -> list[str]:
-    case = make_case(folder, talk("10.0.0.5", "10.0.0.6", 443, T0))
+    case = make_case(folder, connect("10.0.0.5", "10.0.0.6", 443, T0))
     return [sys.executable, "-c", START, str(case.path)]
 
 
@@ -71,7 +71,7 @@ def test_a_pipe_gets_no_progress(tmp_path: Path) -> None:
 
 
 def test_detectors_report_which_of_them_runs(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk("10.0.0.5", "10.0.0.6", 443, T0))
+    case = make_case(tmp_path, connect("10.0.0.5", "10.0.0.6", 443, T0))
     steps: list[tuple[int, int, str]] = []
     case.progress = lambda *step: steps.append(step)
     detect.run(case, only=["beacon", "scan"])

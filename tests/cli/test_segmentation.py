@@ -9,7 +9,7 @@ import pytest
 
 from flowbench.case import Case
 from tests.cli.running import run
-from tests.traffic import T0, interface, make_case, refused, talk
+from tests.traffic import T0, connect, interface, make_case, reject
 
 WEB, DB = "10.0.0.5", "10.0.1.4"
 POLICY = """
@@ -34,7 +34,7 @@ def policy(tmp_path: Path) -> Path:
 
 
 def test_a_violation_is_exit_code_1(tmp_path: Path, policy: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN)
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN)
     answer = run("segmentation", case.path, policy, "--format", "json")
     assert answer.exit_code == 1
     (row,) = json.loads(answer.stdout)
@@ -54,7 +54,7 @@ def test_a_violation_is_exit_code_1(tmp_path: Path, policy: Path) -> None:
 
 
 def test_rejected_attempts_alone_are_exit_code_0(tmp_path: Path, policy: Path) -> None:
-    case = make_case(tmp_path, [refused(WEB, DB, 22, T0)], interfaces=OWN)
+    case = make_case(tmp_path, [reject(WEB, DB, 22, T0)], interfaces=OWN)
     answer = run("segmentation", case.path, policy)
     assert answer.exit_code == 0
     assert "low" in answer.stdout
@@ -62,7 +62,7 @@ def test_rejected_attempts_alone_are_exit_code_0(tmp_path: Path, policy: Path) -
 
 
 def test_a_kept_policy_needs_no_file(tmp_path: Path, policy: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN).path
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN).path
     none = run("segmentation", case)
     message = f"flowbench: {case} has no policy: give a file, with --keep to keep it\n"
     assert (none.exit_code, none.stderr) == (2, message)
@@ -76,7 +76,7 @@ def test_a_kept_policy_needs_no_file(tmp_path: Path, policy: Path) -> None:
 
 
 def test_a_bad_policy_is_not_kept(tmp_path: Path, policy: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN).path
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN).path
     policy.write_text("groups: {a: {cidr: 10.0.0.0/8}}\nrules: []")
     answer = run("segmentation", case, policy, "--keep")
     assert answer.exit_code == 2
@@ -87,11 +87,11 @@ def test_a_bad_policy_is_not_kept(tmp_path: Path, policy: Path) -> None:
 
 
 def test_the_figure_opens_with_no_network(tmp_path: Path, policy: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN).path
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN).path
     page = tmp_path / "matrix.html"
     assert run("segmentation", case, policy, "--figure", page).exit_code == 1
     text = page.read_text(encoding="utf-8")
-    assert "Group by group against the policy" in text
+    assert 'id="matrix"' in text
     assert '<script src="http' not in text
     wrong = run("segmentation", case, policy, "--figure", tmp_path / "no" / "m.html")
     assert (wrong.exit_code, "cannot write" in wrong.stderr) == (2, True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.cli.running import run
-from tests.story import EXIT
+from tests.incident_case import EXIT
 
 
 def test_the_order_is_that_of_time(story_case) -> None:

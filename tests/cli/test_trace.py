@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.cli.running import run
-from tests.story import HOST, INSTANCE, INTERFACE, ROGUE
+from tests.incident_case import HOST, INSTANCE, INTERFACE, ROGUE
 
 
 def test_from_an_address_to_the_principal(story_case) -> None:

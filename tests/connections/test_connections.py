@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowbench import connections
 from flowbench.schema import DEFAULT_FORMAT
-from tests.traffic import T0, Record, interface, make_case, refused, talk
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 
@@ -24,7 +24,7 @@ def rows(folder: Path, records: Any, **more: Any) -> list[dict[str, Any]]:
 
 
 def test_a_connection_in_full(tmp_path) -> None:
-    (row,) = rows(tmp_path, talk(A, OUT, 443, T0 + 10, seconds=150, out=3000, back=9000))
+    (row,) = rows(tmp_path, connect(A, OUT, 443, T0 + 10, seconds=150, out=3000, back=9000))
     assert {k: v for k, v in row.items() if not k.endswith("_seen")} == {
         "initiator": A,
         "initiator_port": 40_000,
@@ -50,8 +50,8 @@ def test_a_connection_in_full(tmp_path) -> None:
 
 
 def test_logged_at_both_interfaces_it_counts_once(tmp_path) -> None:
-    here = list(talk(A, B, 5432, T0, interface_id="eni-a"))
-    there = list(talk(A, B, 5432, T0 + 3, interface_id="eni-b"))
+    here = list(connect(A, B, 5432, T0, interface_id="eni-a"))
+    there = list(connect(A, B, 5432, T0 + 3, interface_id="eni-b"))
     own = [interface(A, "a"), interface(B, "b")]
     (row,) = rows(tmp_path, here + there, interfaces=own)
     assert (row["bytes_out"], row["bytes_in"], row["records"]) == (800, 3000, 4)
@@ -59,12 +59,12 @@ def test_logged_at_both_interfaces_it_counts_once(tmp_path) -> None:
 
 
 def test_the_same_record_from_two_flow_logs_counts_once(tmp_path) -> None:
-    (row,) = rows(tmp_path, [*talk(A, OUT, 443, T0), *talk(A, OUT, 443, T0)])
+    (row,) = rows(tmp_path, [*connect(A, OUT, 443, T0), *connect(A, OUT, 443, T0)])
     assert (row["bytes_out"], row["records"]) == (800, 2)
 
 
 def test_late_and_shuffled_records_join_all_the_same(tmp_path) -> None:
-    records = list(talk(A, OUT, 443, T0, seconds=900))
+    records = list(connect(A, OUT, 443, T0, seconds=900))
     calm = rows(tmp_path / "calm", records)
     shuffled = rows(tmp_path / "shuffled", [*records[7:], *reversed(records[:7])])
     assert calm == shuffled
@@ -73,7 +73,7 @@ def test_late_and_shuffled_records_join_all_the_same(tmp_path) -> None:
 
 def test_a_silence_parts_two_talks_of_the_same_ends(tmp_path) -> None:
     times = [T0, T0 + 600, T0 + 1400, T0 + 5000]
-    found = rows(tmp_path, [r for at in times for r in talk(A, OUT, 443, at)])
+    found = rows(tmp_path, [r for at in times for r in connect(A, OUT, 443, at)])
     assert [(row["first_seen"].timestamp(), row["records"]) for row in found] == [
         (T0, 4),
         (T0 + 1380, 2),
@@ -86,7 +86,7 @@ def test_records_of_the_same_window_are_never_parted_by_a_silence(tmp_path) -> N
         record
         for port in range(40_000, 41_500)
         for n in range(5)
-        for record in talk(A, OUT, 443, T0 + n * 3600, source_port=port)
+        for record in connect(A, OUT, 443, T0 + n * 3600, source_port=port)
     ]
     found = rows(tmp_path, records)
     assert len(found) == 1500 * 5
@@ -101,7 +101,7 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
                     pkt_srcaddr=A, pkt_dstaddr=OUT, flow_direction="ingress")  # fmt: skip
     onward = Record(nat, OUT, 51_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,
                     pkt_srcaddr=nat, pkt_dstaddr=OUT, flow_direction="egress")  # fmt: skip
-    own = list(talk(A, OUT, 443, T0, out=500, pkt_srcaddr=A, pkt_dstaddr=OUT))
+    own = list(connect(A, OUT, 443, T0, out=500, pkt_srcaddr=A, pkt_dstaddr=OUT))
     found = rows(
         tmp_path,
         [*own, to_nat, to_nat.back(), onward, onward.back()],
@@ -120,10 +120,10 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
         # an accepted SYN is only permitted, not answered
         ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2)], (False, False)),
         # a security group: one REJECT at the responder, ACCEPT at the initiator's own interface
-        ([refused(A, B, 22, T0)], (True, False)),
+        ([reject(A, B, 22, T0)], (True, False)),
         (
             [
-                refused(A, B, 22, T0, interface_id="eni-b"),
+                reject(A, B, 22, T0, interface_id="eni-b"),
                 Record(A, B, 40_000, 22, T0, T0 + 59, tcp_flags=2),
             ],
             (True, False),
@@ -139,7 +139,7 @@ def test_a_client_behind_a_nat_gateway_meets_its_true_peer(tmp_path) -> None:
         # late packets of a connection that was closed
         (
             [
-                *talk(A, B, 22, T0),
+                *connect(A, B, 22, T0),
                 Record(A, B, 40_000, 22, T0 + 60, T0 + 70, action="REJECT", tcp_flags=1),
             ],
             (False, True),
@@ -172,10 +172,10 @@ def both(here: str, there: str, port: int, to: int, *, late: int = 0, **more: An
 
 
 OPENED = [
-    (list(talk(A, OUT, 50_000, T0, source_port=60)), A, "flags"),
+    (list(connect(A, OUT, 50_000, T0, source_port=60)), A, "flags"),
     ([Record(OUT, A, 60, 50_000, T0, T0 + 5, tcp_flags=18)], A, "flags"),
-    (list(talk(OUT, A, 443, T0, tcp_flags=None)), OUT, "ports"),
-    (list(talk(A, OUT, 12_000, T0, tcp_flags=None)), A, "ports"),
+    (list(connect(OUT, A, 443, T0, tcp_flags=None)), OUT, "ports"),
+    (list(connect(A, OUT, 12_000, T0, tcp_flags=None)), A, "ports"),
     ([Record(A, OUT, 10_211, 10_001, T0, T0 + 5, protocol=17)], A, "one-way"),
     ([Record(A, OUT, 0, 0, T0, T0 + 5, protocol=1)], A, "one-way"),
     # Rejected, and nobody else spoke: the caller, also of a port as high as its own.
@@ -242,7 +242,7 @@ def test_who_opened_it(opened, number) -> None:
 
 
 def test_v2_alone_is_enough(tmp_path) -> None:
-    records = [*talk(A, OUT, 443, T0), refused("198.51.100.4", A, 23, T0)]
+    records = [*connect(A, OUT, 443, T0), reject("198.51.100.4", A, 23, T0)]
     found = rows(tmp_path, records, fields=DEFAULT_FORMAT)
     assert [(r["initiator"], r["rejected"], r["direction"]) for r in found] == [
         (A, False, "outbound"),
@@ -252,15 +252,15 @@ def test_v2_alone_is_enough(tmp_path) -> None:
 
 def test_ipv6(tmp_path) -> None:
     ours, theirs = "fd00:1::5", "2001:db8::7"
-    (row,) = rows(tmp_path, talk(ours, theirs, 443, T0))
+    (row,) = rows(tmp_path, connect(ours, theirs, 443, T0))
     assert (row["initiator"], row["responder"], row["direction"]) == (ours, theirs, "outbound")
 
 
 def test_a_public_address_is_ours_when_it_is_an_interfaces_own(tmp_path) -> None:
     ours = "2001:db8:1::5"  # IPv6 has no private side: the records tell whose it is
     records = [
-        *talk(ours, "2001:db8:2::1", 443, T0, flow_direction="egress"),
-        *talk(ours, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
+        *connect(ours, "2001:db8:2::1", 443, T0, flow_direction="egress"),
+        *connect(ours, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
     ]
     assert {row["direction"] for row in rows(tmp_path, records)} == {"outbound"}
 
@@ -272,8 +272,10 @@ def test_nodata_and_skipdata_are_no_connections(tmp_path) -> None:
 
 
 def test_pairs_sum_up(tmp_path) -> None:
-    records = [r for n in range(5) for r in talk(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)]
-    case = make_case(tmp_path, [*records, refused(A, OUT, 443, T0 + 400, source_port=50_000)])
+    records = [
+        r for n in range(5) for r in connect(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)
+    ]
+    case = make_case(tmp_path, [*records, reject(A, OUT, 443, T0 + 400, source_port=50_000)])
     (row,) = case.connection_summaries.to_pyarrow().to_pylist()
     assert list(row) == connections.SUMMARIES.columns
     assert (row["connections"], row["answered"], row["rejected"]) == (6, 5, 1)

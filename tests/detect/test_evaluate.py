@@ -16,7 +16,7 @@ from flowbench.detect import FINDINGS
 from flowbench.detect.evaluate import COLUMNS, evaluate, load, merged, read_labels, score
 from flowbench.errors import InputError
 from flowbench.schema import DEFAULT_FORMAT, to_frame
-from tests.traffic import T0, Record, make_case, refused, talk
+from tests.traffic import T0, Record, connect, make_case, reject
 
 HOST, C2, SITE = "10.0.0.5", "198.51.100.9", "203.0.113.200"
 
@@ -136,8 +136,8 @@ def test_other_columns_spaces_and_case_are_borne(tmp_path: Path) -> None:
 
 def test_records_are_merged_into_longer_windows(tmp_path: Path) -> None:
     records = [
-        *talk(HOST, C2, 443, T0, seconds=1_300, out=22_000, back=44_000),
-        refused("198.18.0.1", HOST, 22, T0 + 120),
+        *connect(HOST, C2, 443, T0, seconds=1_300, out=22_000, back=44_000),
+        reject("198.18.0.1", HOST, 22, T0 + 120),
         Record(HOST, C2, 1, 2, T0 + 30, T0 + 2_000, bytes=7),  # longer than a window
     ]
     case = make_case(tmp_path, records, fields=[*DEFAULT_FORMAT, "tcp_flags"])
@@ -156,7 +156,7 @@ def beacon(folder: Path) -> Path:
     records = [
         record
         for n in range(300)
-        for record in talk(HOST, C2, 443, T0 + 300 * n, source_port=33_000 + n)
+        for record in connect(HOST, C2, 443, T0 + 300 * n, source_port=33_000 + n)
     ]
     make_case(folder, records, fields=DEFAULT_FORMAT)
     return folder / "evidence"

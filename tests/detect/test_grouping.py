@@ -15,7 +15,7 @@ from flowbench import detect
 from flowbench.cli import main, output
 from flowbench.detect import Findings
 from tests.detect.test_compare import AT, made
-from tests.traffic import T0, make_case, talk
+from tests.traffic import T0, connect, make_case
 
 HOST, OTHER, PEER = "10.0.0.5", "10.0.0.6", "203.0.113.5"
 
@@ -95,7 +95,7 @@ def test_a_terminal_shows_hosts_and_nothing_that_obeys(capsys) -> None:
 def test_detect_tells_stories_and_files_hold_rows(tmp_path: Path) -> None:
     bad = "indicator,kind,feed\n203.0.113.5,c2,feed\n"
     case = make_case(
-        tmp_path, [*talk(HOST, PEER, 443, T0), *talk(OTHER, PEER, 443, T0)], indicators=bad
+        tmp_path, [*connect(HOST, PEER, 443, T0), *connect(OTHER, PEER, 443, T0)], indicators=bad
     )
     told = CliRunner().invoke(main, ["detect", str(case.path)])
     assert [line.split()[0] for line in told.stdout.splitlines() if line[0] != " "] == [HOST, OTHER]

@@ -13,7 +13,7 @@ from flowbench.case import Case, custody
 from flowbench.cli import main
 from flowbench.detect import history
 from flowbench.errors import CaseError
-from tests.traffic import FIELDS, T0, Record, make_case, talk
+from tests.traffic import FIELDS, T0, Record, connect, make_case
 
 HOST, OTHER, BAD, WORSE = "10.0.0.5", "10.0.0.6", "203.0.113.50", "198.51.100.9"
 LISTED = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n"
@@ -34,7 +34,7 @@ def more(case: Case, name: str, *records: Record) -> None:
 
 @pytest.fixture
 def case(tmp_path: Path) -> Case:
-    return make_case(tmp_path, talk(HOST, BAD, 443, T0), indicators=LISTED)
+    return make_case(tmp_path, connect(HOST, BAD, 443, T0), indicators=LISTED)
 
 
 def contacts(told: str) -> list[tuple[str, str, str]]:
@@ -52,8 +52,8 @@ def test_since_last(case: Case) -> None:
     assert "0 new, 0 changed, 0 gone" in same.stderr
     assert "evidence: 2 files then, 2 now: the same; the same detectors" in same.stderr
 
-    again = talk(HOST, BAD, 443, T0 + 3_600, source_port=41_000)
-    more(case, "later.log", *again, *talk(OTHER, WORSE, 443, T0 + 3_600))
+    again = connect(HOST, BAD, 443, T0 + 3_600, source_port=41_000)
+    more(case, "later.log", *again, *connect(OTHER, WORSE, 443, T0 + 3_600))
     told = run("detect", case.path, "--since-last", "--format", "json")
     new, changed = contacts(told.stdout)
     assert new == ("new", OTHER, "")
@@ -82,7 +82,7 @@ def test_only_some_detectors_are_compared_and_not_kept(case: Case) -> None:
     count = len(case.custody)
     case.log.refresh()
     count = len(case.custody)
-    more(case, "later.log", *talk(OTHER, WORSE, 443, T0 + 3_600))
+    more(case, "later.log", *connect(OTHER, WORSE, 443, T0 + 3_600))
     told = run("detect", case.path, "--since-last", "--only", "contact", "--format", "json")
     assert contacts(told.stdout) == [("new", OTHER, "")]
     assert {row["detector"] for row in json.loads(told.stdout)} == {"contact"}
@@ -108,7 +108,7 @@ def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
     assert detect.compare(kept.findings, found).empty
     assert [e["action"] for e in case.custody].count("detect") == 1
 
-    more(case, "quiet.log", *talk("10.0.0.7", "10.0.0.8", 443, T0))
+    more(case, "quiet.log", *connect("10.0.0.7", "10.0.0.8", 443, T0))
     alike = detect.run(case, keep=False)
     assert history.keep(case, alike) is True  # other evidence: another run
     files = [p.name for p in sorted((case.path / "findings").glob("*.parquet"))]
@@ -126,7 +126,7 @@ def test_what_differs_is_attributed(case: Case, monkeypatch: pytest.MonkeyPatch)
     code = before.detectors | {"contact": "other", "psychic": "x"}
     code.pop("beacon")
     other = history.Run(before.time, before.seen, "0.0.1", code, "other", before.findings)
-    case.keep_policy("rules: []")
+    case.set_policy("rules: []")
     assert history.differences(case, other)[1:] == [
         "the segmentation policy is another",
         f"flowbench: 0.0.1 then, {history.__version__} now",
@@ -164,14 +164,14 @@ def test_verify_covers_what_is_kept(case: Case) -> None:
 @pytest.mark.parametrize("step", ["replace", "append"])
 def test_killed_at_any_instant(case: Case, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run("detect", case.path)
-    more(case, "later.log", *talk(OTHER, WORSE, 443, T0 + 3_600))
+    more(case, "later.log", *connect(OTHER, WORSE, 443, T0 + 3_600))
     found = detect.run(case, keep=False)
 
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr({"replace": Path, "append": custody.Log}[step], step, killed)
+        patched.setattr({"replace": Path, "append": custody.CustodyLog}[step], step, killed)
         with pytest.raises(KeyboardInterrupt):
             history.keep(case, found)
     reopened = Case.open(case.path)

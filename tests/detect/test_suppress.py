@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from flowbench import detect, report
 from flowbench.case import Case
 from flowbench.cli import main
-from tests.traffic import T0, Record, interface, make_case, refused, talk
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 HOST, OTHER, BAD, WORSE = "10.0.0.5", "10.0.0.6", "203.0.113.50", "198.51.100.9"
 LISTED = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n2001:db8::9,c2,feed\n"
@@ -44,7 +44,7 @@ def shown(case: Case) -> list[tuple[str, str]]:
 
 
 def both() -> list[Record]:
-    return [*talk(HOST, BAD, 443, T0), *talk(OTHER, WORSE, 443, T0)]
+    return [*connect(HOST, BAD, 443, T0), *connect(OTHER, WORSE, 443, T0)]
 
 
 def test_without_lists_nothing_is_hidden(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_reason_of_the_line_and_of_a_column(tmp_path: Path) -> None:
 def test_a_covered_subject_hides_inside_addresses_too(tmp_path: Path) -> None:
     case = made(tmp_path, both(), allow("10.0.0.4/31", "2001:db8::/64"))
     assert hidden(case) == [(HOST, "corp scanners", "")]
-    tried = [refused(HOST, f"10.0.7.{n}", 22, T0) for n in range(1, 5)]
+    tried = [reject(HOST, f"10.0.7.{n}", 22, T0) for n in range(1, 5)]
     own = [interface(HOST, "a")]
     case = made(tmp_path / "2", tried, allow(HOST), interfaces=own)
     assert ("lateral-movement", HOST) not in shown(case)
@@ -80,7 +80,7 @@ def test_a_covered_subject_hides_inside_addresses_too(tmp_path: Path) -> None:
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    case = made(tmp_path, talk("fd00::5", "2001:db8::9", 443, T0), allow("2001:db8::9"))
+    case = made(tmp_path, connect("fd00::5", "2001:db8::9", 443, T0), allow("2001:db8::9"))
     assert [row[0] for row in hidden(case)] == ["fd00::5"]
 
 
@@ -92,7 +92,7 @@ def test_a_registrys_whole_range_says_nothing_of_this_network(tmp_path: Path, wh
 
 
 def test_every_peer_must_be_covered(tmp_path: Path) -> None:
-    noise = [refused(peer, HOST, 22, T0, source_port=41_000) for peer in (BAD, WORSE)]
+    noise = [reject(peer, HOST, 22, T0, source_port=41_000) for peer in (BAD, WORSE)]
     some = made(tmp_path / "1", noise, allow(BAD))
     assert hidden(some) == []
     every = made(tmp_path / "2", noise, allow(BAD, feed="a"), allow(WORSE, feed="b"))
@@ -118,13 +118,13 @@ def test_a_name_excuses_last_and_accuses_first(tmp_path: Path) -> None:
         }  # fmt: skip
 
     names = [asked("good.example."), asked("evil.example.")]
-    records = talk(HOST, BAD, 443, T0)
+    records = connect(HOST, BAD, 443, T0)
     by_name = made(
         tmp_path / "1", records, allow("good.example"), json_lines=names,
         indicators="indicator,kind,feed\n203.0.113.0/28,c2,feed\n",
     )  # fmt: skip
     assert hidden(by_name) == []
-    records = talk(HOST, BAD, 443, T0)
+    records = connect(HOST, BAD, 443, T0)
     accused = made(
         tmp_path / "2", records, allow(BAD), json_lines=names,
         indicators="indicator,kind,feed\nevil.example,c2,feed\n",
@@ -156,9 +156,9 @@ def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
 ) -> None:
     from flowbench.detect.detectors import segmentation
 
-    case = made(tmp_path, [refused(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
+    case = made(tmp_path, [reject(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
                 allow("192.0.2.0/24"), interfaces=[interface(HOST, "a")])  # fmt: skip
-    case.keep_policy(
+    case.set_policy(
         f"groups: {{a: {{addresses: {HOST}}}}}\nrules: [{{from: external, to: a, verdict: deny}}]"
     )
     (one,) = detect.run(case).all

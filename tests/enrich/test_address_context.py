@@ -10,7 +10,7 @@ import pytest
 
 from flowbench.case import Case
 from flowbench.enrich import address_context, inventory
-from tests.story import EXIT, HOST, POOL, look_up, story
+from tests.incident_case import EXIT, HOST, POOL, dns_query, make_incident_case
 from tests.traffic import T0
 
 CLOUD = {"createDate": "2026-08-01-00-00-00", "prefixes": [
@@ -20,11 +20,11 @@ LAND = "network,country_code,asn,as_name\n203.0.113.0/24,NL,AS64501,<b>Pool</b> 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder: Path = tmp_path_factory.mktemp("outside") / "story"
-    case = story(folder)
+    folder: Path = tmp_path_factory.mktemp("outside") / "incident"
+    case = make_incident_case(folder)
     (folder / "clouds.json").write_text(json.dumps(CLOUD))
     (folder / "land-2026-08-15.csv").write_text(LAND)
-    many = [look_up(T0 + n, f"n{n:02}.example.") for n in range(30)]
+    many = [dns_query(T0 + n, f"n{n:02}.example.") for n in range(30)]
     (folder / "many.log").write_text("\n".join(map(json.dumps, many)))
     loaded = case.ingest(
         folder / "clouds.json", folder / "land-2026-08-15.csv", folder / "many.log"

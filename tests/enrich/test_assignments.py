@@ -21,8 +21,8 @@ from flowbench.enrich.inventory import assignment_at
 from flowbench.loaders.aws import instances
 from flowbench.loaders.aws import interfaces as network_interfaces
 from flowbench.schema import Table
-from tests.story import call, stamp, started
-from tests.traffic import T0, interface, make_case, talk
+from tests.incident_case import api_event, format_time, started
+from tests.traffic import T0, connect, interface, make_case
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 HOUR = 3600
@@ -53,17 +53,17 @@ def held(case: Case, address: str = A) -> list[tuple[Any, ...]]:
 
 def attached(instance: str, at: float | None, **more: Any) -> dict[str, Any]:
     """The Attachment of an interface, since some hours after T0."""
-    time = {} if at is None else {"AttachTime": stamp(int(T0 + at * HOUR))}
+    time = {} if at is None else {"AttachTime": format_time(int(T0 + at * HOUR))}
     return {"AttachmentId": f"eni-attach-{instance}", "InstanceId": instance, **time, **more}
 
 
 def ran(at: float, instance: str, eni: str, address: str = A, n: int = 0) -> dict[str, Any]:
-    return call(f"run{n}", "RunInstances", int(T0 + at * HOUR),
+    return api_event(f"run{n}", "RunInstances", int(T0 + at * HOUR),
                 response=started(instance, eni, address))  # fmt: skip
 
 
 def event(name: str, at: float, request: Any = None, response: Any = None) -> dict[str, Any]:
-    return call(f"{name}{at}", name, int(T0 + at * HOUR), request=request, response=response)
+    return api_event(f"{name}{at}", name, int(T0 + at * HOUR), request=request, response=response)
 
 
 def ended(at: float, instance: str) -> dict[str, Any]:
@@ -71,17 +71,17 @@ def ended(at: float, instance: str) -> dict[str, Any]:
 
 
 def small(folder: Path, events: list[dict[str, Any]], listed: Any = None, **more: Any) -> Case:
-    records = more.pop("records", talk(B, OUT, 443, T0, interface_id="eni-other"))
+    records = more.pop("records", connect(B, OUT, 443, T0, interface_id="eni-other"))
     return make_case(folder, records, interfaces=listed, json_lines=events, **more)
 
 
 def test_one_address_three_instances_in_turn(tmp_path: Path) -> None:
     """One known by the logs alone, one by CloudTrail, one by the inventory taken last."""
     records = [
-        *talk(A, OUT, 443, T0, interface_id="eni-1"),
-        *talk(A, "198.51.100.1", 443, T0 + HOUR, interface_id="eni-1", source_port=41_000),
-        *talk(A, OUT, 443, T0 + 4 * HOUR, interface_id="eni-2", source_port=42_000),
-        *talk(A, OUT, 443, T0 + 9 * HOUR, interface_id="eni-3", source_port=43_000),
+        *connect(A, OUT, 443, T0, interface_id="eni-1"),
+        *connect(A, "198.51.100.1", 443, T0 + HOUR, interface_id="eni-1", source_port=41_000),
+        *connect(A, OUT, 443, T0 + 4 * HOUR, interface_id="eni-2", source_port=42_000),
+        *connect(A, OUT, 443, T0 + 9 * HOUR, interface_id="eni-3", source_port=43_000),
     ]
     listed = [interface(A, "3", Attachment=attached("i-0ccc3333", 8))]
     case = small(
@@ -99,7 +99,7 @@ def test_one_address_three_instances_in_turn(tmp_path: Path) -> None:
 
 def test_an_address_that_never_changes_hands_has_one_row(tmp_path: Path) -> None:
     listed = [interface(A, "a", Attachment=attached("i-0aaa1111", -1))]
-    records = talk(A, OUT, 443, T0)
+    records = connect(A, OUT, 443, T0)
     case = small(tmp_path, [ran(-1, "i-0aaa1111", "eni-a")], listed, records=records)
     assert held(case) == [("eni-a", "i-0aaa1111", -1, None, "inventory")]
     assert case.addresses.filter(case.addresses.address == A).count().to_pyarrow().as_py() == 1
@@ -215,7 +215,7 @@ def test_overlapping_networks_of_two_vpcs_are_no_change_of_hands(tmp_path: Path)
 
 def config(at: float, eni: str, configuration: Any, status: str = "OK") -> dict[str, Any]:
     return {
-        "configurationItemCaptureTime": stamp(int(T0 + at * HOUR)),
+        "configurationItemCaptureTime": format_time(int(T0 + at * HOUR)),
         "configurationItemStatus": status,
         "awsAccountId": "111122223333",
         "resourceType": "AWS::EC2::NetworkInterface",
@@ -271,7 +271,7 @@ def test_what_only_the_instance_carries(tmp_path: Path) -> None:
         "Tags": [{"Key": "Name", "Value": "web"}, {"Key": "env", "Value": "prod"}],
         "NetworkInterfaces": [{
             "NetworkInterfaceId": "eni-a", "PrivateIpAddress": A,
-            "Attachment": {"AttachTime": stamp(T0)}}],
+            "Attachment": {"AttachTime": format_time(T0)}}],
     }  # fmt: skip
     plain = interface(
         A, "a", TagSet=[{"Key": "env", "Value": "own"}], Attachment=attached("i-1", 0)

@@ -11,8 +11,8 @@ import pytest
 from flowbench.case import Case
 from flowbench.enrich import dns_names
 from flowbench.schema import to_frame
-from tests.story import look_up
-from tests.traffic import T0, Record, make_case, talk
+from tests.incident_case import dns_query
+from tests.traffic import T0, Record, connect, make_case
 
 HOST, OTHER, SILENT = "10.0.0.5", "10.0.0.6", "10.0.0.7"
 SITE, BARE = "203.0.113.50", "198.51.100.9"  # SITE is what look_up is answered with
@@ -32,24 +32,24 @@ def made(folder: Path, records: list[Record], queries: list[dict]) -> Case:
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     records = [
-        *talk(HOST, SITE, 443, T0 + 600, source_port=40_001, interface_id="eni-h"),
-        *talk(HOST, SITE, 443, T0 + 90_000, source_port=40_002, interface_id="eni-h"),
-        *talk(HOST, SITE, 443, T0 + 200_000, source_port=40_003, interface_id="eni-h"),
-        *talk(HOST, BARE, 9001, T0 + 700, source_port=40_004, interface_id="eni-h"),
-        *talk(HOST, BARE, 9001, T0 + 1_300, source_port=40_005, interface_id="eni-h"),
-        *talk(HOST, BARE, 80, T0 - 4_000, source_port=40_006, interface_id="eni-h"),
-        *talk(OTHER, SITE, 443, T0 + 600, source_port=40_001, interface_id="eni-o"),
-        *talk(SILENT, BARE, 443, T0 + 600, source_port=40_001, interface_id="eni-s"),
-        *talk(HOST, OTHER, 22, T0 + 800, source_port=40_007, interface_id="eni-h"),
+        *connect(HOST, SITE, 443, T0 + 600, source_port=40_001, interface_id="eni-h"),
+        *connect(HOST, SITE, 443, T0 + 90_000, source_port=40_002, interface_id="eni-h"),
+        *connect(HOST, SITE, 443, T0 + 200_000, source_port=40_003, interface_id="eni-h"),
+        *connect(HOST, BARE, 9001, T0 + 700, source_port=40_004, interface_id="eni-h"),
+        *connect(HOST, BARE, 9001, T0 + 1_300, source_port=40_005, interface_id="eni-h"),
+        *connect(HOST, BARE, 80, T0 - 4_000, source_port=40_006, interface_id="eni-h"),
+        *connect(OTHER, SITE, 443, T0 + 600, source_port=40_001, interface_id="eni-o"),
+        *connect(SILENT, BARE, 443, T0 + 600, source_port=40_001, interface_id="eni-s"),
+        *connect(HOST, OTHER, 22, T0 + 800, source_port=40_007, interface_id="eni-h"),
     ]
     queries = [
-        look_up(T0, "first.example.", HOST),
-        look_up(T0 + 599, "Second.example.", HOST),
-        look_up(T0 + 89_000, "third.example.", HOST),
-        look_up(T0 + 1_200, "late.example.", OTHER),
-        look_up(T0 - 60, "early.example.", OTHER) | {"answers": []},
+        dns_query(T0, "first.example.", HOST),
+        dns_query(T0 + 599, "Second.example.", HOST),
+        dns_query(T0 + 89_000, "third.example.", HOST),
+        dns_query(T0 + 1_200, "late.example.", OTHER),
+        dns_query(T0 - 60, "early.example.", OTHER) | {"answers": []},
     ]
-    return made(tmp_path_factory.mktemp("names") / "story", records, queries)
+    return made(tmp_path_factory.mktemp("names") / "incident", records, queries)
 
 
 def test_the_names_of_an_address(case) -> None:
@@ -71,7 +71,7 @@ def test_the_name_that_was_asked_last_before_a_connection(case) -> None:
         (HOST, SITE, "second.example", 1, 800),
         (HOST, SITE, "third.example", 1, 800),  # the answer is too old for the third connection
     ]
-    longer = dns_names.resolved_destinations(case.connections, case.dns, kept=200_000).to_pandas()
+    longer = dns_names.resolved_destinations(case.connections, case.dns, lifetime=200_000).to_pandas()
     assert longer["connections"].tolist() == [1, 2]
 
 
@@ -91,7 +91,7 @@ def test_what_was_reached_without_any_look_up(case) -> None:
 
 
 def test_without_look_ups_nobody_is_judged(tmp_path) -> None:
-    case = make_case(tmp_path / "c", talk(HOST, SITE, 443, T0))
+    case = make_case(tmp_path / "c", connect(HOST, SITE, 443, T0))
     for table in (
         dns_names.resolved_names(case.dns),
         dns_names.resolved_destinations(case.connections, case.dns),

@@ -12,7 +12,7 @@ import pytest
 from flowbench.connections import SUMMARIES
 from flowbench.enrich import address_context, assignments, inventory, ownership
 from flowbench.enrich.indicators import MATCHES
-from tests.traffic import T0, Record, interface, make_case, talk
+from tests.traffic import T0, Record, connect, interface, make_case
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 
@@ -27,10 +27,10 @@ def own(case) -> dict[str, set[str]]:
 
 def test_without_inventory_it_is_the_address_in_all_records(tmp_path) -> None:
     records = [
-        *talk(A, OUT, 443, T0),
-        *talk(A, B, 22, T0, source_port=40_001),
-        *talk(B, OUT, 443, T0, interface_id="eni-b"),
-        *talk(B, "198.51.100.1", 443, T0, interface_id="eni-b"),
+        *connect(A, OUT, 443, T0),
+        *connect(A, B, 22, T0, source_port=40_001),
+        *connect(B, OUT, 443, T0, interface_id="eni-b"),
+        *connect(B, "198.51.100.1", 443, T0, interface_id="eni-b"),
     ]
     assert own(make_case(tmp_path, records)) == {"eni-a": {A}, "eni-b": {B}}
 
@@ -47,10 +47,10 @@ def test_an_interface_with_one_peer_only(tmp_path, peer, direction, expected) ->
 def test_an_interface_with_an_address_of_each_kind(tmp_path) -> None:
     six = "2600:1f18:1::5"
     records = [
-        *talk(A, OUT, 443, T0),
-        *talk(A, B, 443, T0),
-        *talk(six, "2001:db8::1", 443, T0),
-        *talk(six, "2001:db8::2", 443, T0),
+        *connect(A, OUT, 443, T0),
+        *connect(A, B, 443, T0),
+        *connect(six, "2001:db8::1", 443, T0),
+        *connect(six, "2001:db8::2", 443, T0),
     ]
     assert own(make_case(tmp_path, records)) == {"eni-a": {A, six}}
 
@@ -62,13 +62,13 @@ def test_what_the_inventory_says_goes_first(tmp_path) -> None:
         PrivateIpAddresses=[{"PrivateIpAddress": A}, {"PrivateIpAddress": "10.0.0.6"}],
         Ipv6Addresses=[{"Ipv6Address": "2001:db8::6"}],
     )
-    case = make_case(tmp_path, talk(A, OUT, 443, T0), interfaces=[listed])
+    case = make_case(tmp_path, connect(A, OUT, 443, T0), interfaces=[listed])
     assert own(case) == {"eni-a": {A, "10.0.0.6", "2001:db8::6"}}
 
 
 def test_the_book_says_what_each_address_is(tmp_path) -> None:
     text = f"indicator,kind,feed\n{OUT},c2,one\n203.0.113.0/24,scanner,two\n"
-    records = [*talk(A, OUT, 443, T0), *talk(A, B, 22, T0, source_port=40_001)]
+    records = [*connect(A, OUT, 443, T0), *connect(A, B, 22, T0, source_port=40_001)]
     listed = [
         interface(A, "a", TagSet=[{"Key": "Name", "Value": "<b>"}, {"Key": "env", "Value": "dev"}]),
         interface("10.9.9.9", "db", Description="RDSNetworkInterface", RequesterManaged=True),
@@ -92,7 +92,9 @@ def test_the_book_says_what_each_address_is(tmp_path) -> None:
 def test_tags_become_columns_as_they_were_written(tmp_path) -> None:
     hostile = "=cmd()|<script>"
     tagged = [{"Key": "env", "Value": hostile}, {"Key": "name", "Value": "x"}]
-    case = make_case(tmp_path, talk(A, OUT, 443, T0), interfaces=[interface(A, "a", TagSet=tagged)])
+    case = make_case(
+        tmp_path, connect(A, OUT, 443, T0), interfaces=[interface(A, "a", TagSet=tagged)]
+    )
     odd = "o'); DROP TABLE x;--"
     book = case.address_inventory(tags=("env", "name", odd, "env")).set_index("address")
     assert list(book.columns[-3:]) == ["env", "tag:name", odd]

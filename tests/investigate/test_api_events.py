@@ -9,13 +9,21 @@ import pytest
 from flowbench.case import Case
 from flowbench.investigate import api_events
 from flowbench.investigate.api_events import ApiEvent
-from tests.story import CALLER, HOST, INSTANCE, KEY, ROGUE, calls, story
-from tests.traffic import T0, make_case, talk
+from tests.incident_case import (
+    CALLER,
+    HOST,
+    INSTANCE,
+    KEY,
+    ROGUE,
+    make_api_events,
+    make_incident_case,
+)
+from tests.traffic import T0, connect, make_case
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("events") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("events") / "incident")
 
 
 def by_id(case: Case, event_id: str) -> ApiEvent:
@@ -51,10 +59,10 @@ def test_origins_are_the_calls_of_others(case: Case) -> None:
 
 
 def test_keys_that_issue_each_other_end_the_search(tmp_path: Path) -> None:
-    events = calls()
+    events = make_api_events()
     for event, key in ((events[3], "AKIAEXAMPLETWO"), (events[4], KEY)):
         event["responseElements"] = {"accessKey": {"accessKeyId": key}}
     events[4]["userIdentity"] = events[4]["userIdentity"] | {"accessKeyId": "AKIAEXAMPLETWO"}
-    case = make_case(tmp_path, talk(HOST, "203.0.113.9", 443, T0), json_lines=events)
+    case = make_case(tmp_path, connect(HOST, "203.0.113.9", 443, T0), json_lines=events)
     activity = api_events.find_activity(case, by_id(case, "e5"), [])
     assert {event.event_id for event in activity} == {"e3", "e4", "e5", "e6"}

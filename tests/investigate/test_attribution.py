@@ -13,33 +13,33 @@ from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, timeline
 from flowbench.investigate.trace import TRACE, Trace
-from tests.story import (
+from tests.incident_case import (
     CALLER,
+    CREATOR,
     DATABASE,
     HOST,
     HOSTILE,
     INSTANCE,
     INTERFACE,
     KEY,
-    MAKER,
     OFFICE,
     ROGUE,
-    call,
-    calls,
-    inventory,
-    stamp,
+    api_event,
+    format_time,
+    make_api_events,
+    make_incident_case,
+    make_inventory,
     started,
-    story,
-)  # fmt: skip
-from tests.traffic import T0, interface, make_case, talk
+)
+from tests.traffic import T0, connect, interface, make_case
 
 HOUR = 3600
-TALK = list(talk(HOST, "203.0.113.9", 443, T0, interface_id=INTERFACE))
+TALK = list(connect(HOST, "203.0.113.9", 443, T0, interface_id=INTERFACE))
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("attribution") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("attribution") / "incident")
 
 
 def small(
@@ -65,8 +65,8 @@ def test_the_steps_and_their_events(case: Case) -> None:
         ("principal", ROGUE, "e5"),
         ("access key", KEY, "e5"),
         ("source address", CALLER, "e5"),
-        ("created by", MAKER, "e1"),
-        ("created by", MAKER, "e2"),
+        ("created by", CREATOR, "e1"),
+        ("created by", CREATOR, "e2"),
         ("creator baseline", None, "e0"),
         ("principal activity", "ListBuckets", "e3"),
         ("principal activity", "RunInstances", "e4"),
@@ -100,19 +100,21 @@ def test_descriptions_of_steps(case: Case) -> None:
 
 
 def test_creator_activity_from_an_unusual_address_is_listed(tmp_path: Path) -> None:
-    login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
+    login = api_event("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=CREATOR, key="ASIAADA")
     usual = [
-        call(f"u{n}", "ListBuckets", T0 - 20 * HOUR + n, arn=MAKER, key="AKIAADA", ip=OFFICE)
+        api_event(f"u{n}", "ListBuckets", T0 - 20 * HOUR + n, arn=CREATOR, key="AKIAADA", ip=OFFICE)
         for n in range(5)
     ]
-    trace = attribution.trace(small(tmp_path, [login, *usual, *calls()], inventory()), HOST)
+    trace = attribution.trace(
+        small(tmp_path, [login, *usual, *make_api_events()], make_inventory()), HOST
+    )
     assert steps(trace, "creator activity") == [("creator activity", "ConsoleLogin", "m1")]
     assert "Of ada's 9 calls 3 came from" in trace.of("creator baseline")[0].description
 
 
 def test_creator_activity_from_the_usual_address_is_routine(tmp_path: Path) -> None:
-    login = call("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=MAKER, key="ASIAADA")
-    trace = attribution.trace(small(tmp_path, [login, *calls()], inventory()), HOST)
+    login = api_event("m1", "ConsoleLogin", T0 - 5 * HOUR, arn=CREATOR, key="ASIAADA")
+    trace = attribution.trace(small(tmp_path, [login, *make_api_events()], make_inventory()), HOST)
     assert steps(trace, "creator activity") == []
 
 
@@ -120,7 +122,7 @@ def test_the_summary(case: Case) -> None:
     assert attribution.trace(case, HOST).summary() == {
         "address": HOST, "interface": INTERFACE, "instance": INSTANCE, "creation_event": "e5",
         "principal": ROGUE, "access_key": KEY, "source_address": CALLER,
-        "created_at": "2026-08-31T23:01:00+00:00", "principal_created_by": MAKER,
+        "created_at": "2026-08-31T23:01:00+00:00", "principal_created_by": CREATOR,
     }  # fmt: skip
 
 
@@ -141,8 +143,8 @@ def test_the_interface_of_an_aws_service_has_no_instance(case: Case) -> None:
 
 
 def test_an_instance_whose_creation_is_not_covered(tmp_path: Path) -> None:
-    events = [event for event in calls() if event["eventID"] != "e5"]
-    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    events = [event for event in make_api_events() if event["eventID"] != "e5"]
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert steps(trace)[-1][0] == "gap"
     assert f"event names {INSTANCE}: the CloudTrail evidence" in trace.gaps[0]
     # A failed RunInstances created nothing.
@@ -150,7 +152,7 @@ def test_an_instance_whose_creation_is_not_covered(tmp_path: Path) -> None:
 
 
 def test_without_cloudtrail(tmp_path: Path) -> None:
-    case = make_case(tmp_path, TALK, interfaces=inventory())
+    case = make_case(tmp_path, TALK, interfaces=make_inventory())
     assert attribution.trace(case, HOST).gaps == [
         f"There is no CloudTrail evidence of who created {INSTANCE}."
     ]
@@ -159,7 +161,7 @@ def test_without_cloudtrail(tmp_path: Path) -> None:
 def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
     tmp_path: Path,
 ) -> None:
-    trace = attribution.trace(small(tmp_path, calls()), HOST)
+    trace = attribution.trace(small(tmp_path, make_api_events()), HOST)
     assert steps(trace, "gap", "interface", "instance", "creation") == [
         ("gap", None, None), ("interface", INTERFACE, "e5"), ("instance", INSTANCE, "e5"),
         ("creation", "e5", "e5"),
@@ -167,8 +169,10 @@ def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
 
 
 def test_an_address_that_was_assigned_twice(tmp_path: Path) -> None:
-    again = call("e5b", "RunInstances", T0 + HOUR, response=started("i-0cccc3333", "eni-y", HOST))
-    case = small(tmp_path, [*calls(), again])
+    again = api_event(
+        "e5b", "RunInstances", T0 + HOUR, response=started("i-0cccc3333", "eni-y", HOST)
+    )
+    case = small(tmp_path, [*make_api_events(), again])
     trace = attribution.trace(case, HOST)
     assert steps(trace, "creation") == [("creation", "e5", "e5")]
     assert (
@@ -180,29 +184,29 @@ def test_an_address_that_was_assigned_twice(tmp_path: Path) -> None:
 
 
 def test_the_launch_takes_precedence_over_the_interfaces_creation(tmp_path: Path) -> None:
-    made = call(
-        "e4b", "CreateNetworkInterface", T0 - 2 * HOUR, arn=MAKER, key="AKIAOTHER",
+    made = api_event(
+        "e4b", "CreateNetworkInterface", T0 - 2 * HOUR, arn=CREATOR, key="AKIAOTHER",
         response={"networkInterface": {"networkInterfaceId": INTERFACE, "privateIpAddress": HOST}},
     )  # fmt: skip
-    trace = attribution.trace(small(tmp_path, [made, *calls()], inventory()), HOST)
+    trace = attribution.trace(small(tmp_path, [made, *make_api_events()], make_inventory()), HOST)
     assert steps(trace, "creation", "principal") == [
         ("creation", "e5", "e5"), ("principal", ROGUE, "e5"),
     ]  # fmt: skip
 
 
 def test_a_user_whose_creation_is_not_covered(tmp_path: Path) -> None:
-    events = [event for event in calls() if event["eventID"] not in ("e1", "e2")]
-    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    events = [event for event in make_api_events() if event["eventID"] not in ("e1", "e2")]
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert trace.gaps == ["No event in the evidence shows who created user eve."]
     assert len(steps(trace, "principal activity")) == 3
 
 
 def test_a_failed_call_creates_nothing(tmp_path: Path) -> None:
-    tried = call("e0b", "AttachUserPolicy", T0 - 5 * HOUR, arn="arn:aws:iam::1:user/zoe",
+    tried = api_event("e0b", "AttachUserPolicy", T0 - 5 * HOUR, arn="arn:aws:iam::1:user/zoe",
                  key="AKIAZOE", error="AccessDenied", request={"userName": "eve"})  # fmt: skip
-    trace = attribution.trace(small(tmp_path, [tried, *calls()], inventory()), HOST)
+    trace = attribution.trace(small(tmp_path, [tried, *make_api_events()], make_inventory()), HOST)
     assert steps(trace, "created by")[0] == ("created by", None, "e0b")
-    assert trace.summary()["principal_created_by"] == MAKER
+    assert trace.summary()["principal_created_by"] == CREATOR
 
 
 def session(event: dict[str, Any], role: str, key: str) -> dict[str, Any]:
@@ -214,13 +218,13 @@ def session(event: dict[str, Any], role: str, key: str) -> dict[str, Any]:
 
 def assume(event_id: str, at: int, key: str) -> dict[str, Any]:
     given = {"credentials": {"accessKeyId": key, "sessionToken": "secret"}}
-    return call(event_id, "AssumeRole", at, response=given)
+    return api_event(event_id, "AssumeRole", at, response=given)
 
 
 def test_a_role_session_is_traced_to_who_assumed_it(tmp_path: Path) -> None:
-    ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
+    ran = api_event("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
     events = [assume("r1", T0 - HOUR, "ASIAROLE"), session(ran, "build/s1", "ASIAROLE")]
-    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert steps(trace, "principal", "access key", "created by", "gap") == [
         ("principal", "arn:aws:sts::111122223333:assumed-role/build/s1", "r2"),
         ("access key", "ASIAROLE", "r2"),
@@ -229,26 +233,26 @@ def test_a_role_session_is_traced_to_who_assumed_it(tmp_path: Path) -> None:
 
 
 def test_a_role_session_whose_assumption_is_not_covered(tmp_path: Path) -> None:
-    ran = call("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
-    case = small(tmp_path, [session(ran, "build/s1", "ASIAROLE")], inventory())
+    ran = api_event("r2", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST))
+    case = small(tmp_path, [session(ran, "build/s1", "ASIAROLE")], make_inventory())
     assert attribution.trace(case, HOST).gaps == [
         "No event in the evidence shows who assumed the session build/s1."
     ]
 
 
 def test_activity_includes_issued_keys_and_sessions(tmp_path: Path) -> None:
-    second = call("d1", "CreateAccessKey", T0 + 60, request={"userName": "backup"},
+    second = api_event("d1", "CreateAccessKey", T0 + 60, request={"userName": "backup"},
                   response={"accessKey": {"accessKeyId": "AKIASECOND"}})  # fmt: skip
     events = [
-        *calls(), second,
-        call("d2", "ListUsers", T0 + 120, arn="arn:aws:iam::1:user/backup", key="AKIASECOND"),
+        *make_api_events(), second,
+        api_event("d2", "ListUsers", T0 + 120, arn="arn:aws:iam::1:user/backup", key="AKIASECOND"),
         assume("d3", T0 + 180, "ASIATHIRD"),
-        session(call("d4", "GetObject", T0 + 240), "admin/x", "ASIATHIRD"),
+        session(api_event("d4", "GetObject", T0 + 240), "admin/x", "ASIATHIRD"),
         session(assume("d5", T0 + 300, "ASIAFOURTH"), "admin/x", "ASIATHIRD"),
-        session(call("d6", "PutObject", T0 + 360), "other/y", "ASIAFOURTH"),
-        call("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
+        session(api_event("d6", "PutObject", T0 + 360), "other/y", "ASIAFOURTH"),
+        api_event("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
     ]  # fmt: skip
-    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert [ref for _, _, ref in steps(trace, "principal activity")] == [
         "e3", "e4", "e6", "d1", "d2", "d3", "d4", "d5", "d6",
     ]  # fmt: skip
@@ -257,20 +261,20 @@ def test_activity_includes_issued_keys_and_sessions(tmp_path: Path) -> None:
 def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
     name = "x'); DROP TABLE events;--<b>"
     events = [
-        call("h1", "RunInstances", T0, arn=f"arn:aws:iam::1:user/{name}", key=name,
+        api_event("h1", "RunInstances", T0, arn=f"arn:aws:iam::1:user/{name}", key=name,
              response=started(INSTANCE, INTERFACE, HOST)),
-        call("h2", "CreateUser", T0 - 60, arn=MAKER, request={"userName": name}),
+        api_event("h2", "CreateUser", T0 - 60, arn=CREATOR, request={"userName": name}),
     ]  # fmt: skip
-    trace = attribution.trace(small(tmp_path, events, inventory()), HOST)
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert steps(trace, "principal", "access key", "created by") == [
         ("principal", f"arn:aws:iam::1:user/{name}", "h1"), ("access key", name, "h1"),
-        ("created by", MAKER, "h2"),
+        ("created by", CREATOR, "h2"),
     ]  # fmt: skip
 
 
 def test_simultaneous_assignments_are_named(tmp_path: Path) -> None:
-    twice = [*inventory(), interface(HOST, "zz-other")]
-    trace = attribution.trace(small(tmp_path, calls(), twice), HOST)
+    twice = [*make_inventory(), interface(HOST, "zz-other")]
+    trace = attribution.trace(small(tmp_path, make_api_events(), twice), HOST)
     assert "also assigned to eni-zz-other" in trace.steps[1].description
 
 
@@ -282,17 +286,21 @@ def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) ->
     records = [
         record
         for pool, (eni, _), hour in zip(pools, names, hours, strict=True)
-        for record in talk(HOST, pool, 3333, T0 + hour * HOUR, seconds=3 * HOUR, out=60_000,
+        for record in connect(HOST, pool, 3333, T0 + hour * HOUR, seconds=3 * HOUR, out=60_000,
                            back=80_000, interface_id=eni, source_port=40_000 + hour)
     ]  # fmt: skip
     ends = [
-        call(f"t{hour}", "TerminateInstances", T0 + (hour + 4) * HOUR,
+        api_event(f"t{hour}", "TerminateInstances", T0 + (hour + 4) * HOUR,
              request={"instancesSet": {"items": [{"instanceId": instance}]}})
         for hour, (_, instance) in zip(hours[:2], names[:2], strict=True)
     ]  # fmt: skip
-    ran = call("r1", "RunInstances", T0 + 5 * HOUR - 60, response=started(*names[1][::-1], HOST))
-    first = call("r0", "RunInstances", T0 - 60, arn=MAKER, response=started(*names[0][::-1], HOST))
-    attached = {"InstanceId": names[2][1], "AttachTime": stamp(T0 + 9 * HOUR)}
+    ran = api_event(
+        "r1", "RunInstances", T0 + 5 * HOUR - 60, response=started(*names[1][::-1], HOST)
+    )
+    first = api_event(
+        "r0", "RunInstances", T0 - 60, arn=CREATOR, response=started(*names[0][::-1], HOST)
+    )
+    attached = {"InstanceId": names[2][1], "AttachTime": format_time(T0 + 9 * HOUR)}
     case = make_case(
         tmp_path, records, json_lines=[first, ran, *ends],
         interfaces=[interface(HOST, "three", Attachment=attached)],
@@ -301,16 +309,16 @@ def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) ->
     findings = detect.run(case, only=["contact"])
     assert sorted(finding.peer for finding in findings) == pools
     found = {
-        peer: trace.summary()
-        for subject, trace, mine in attribution.trace_subjects(case, findings.to_pandas())
-        for peer in mine["peer"]
-        if subject == HOST
+        finding.peer: traced.trace.summary()
+        for traced in attribution.trace_subjects(case, findings)
+        for finding in traced.findings
+        if traced.subject == HOST
     }
     assert {pool: (one["interface"], one["instance"]) for pool, one in found.items()} == dict(
         zip(pools, names, strict=True)
     )
     assert [found[pool]["creation_event"] for pool in pools] == ["r0", "r1", None]
-    assert [found[pool]["principal"] for pool in pools] == [MAKER, ROGUE, None]
+    assert [found[pool]["principal"] for pool in pools] == [CREATOR, ROGUE, None]
     signs = timeline.collect_indicators(case, findings)
     assert set(signs.loc[signs["type"] == "instance", "indicator"]) == {i for _, i in names}
     again = report.write(case, tmp_path / "r.html").read_text()

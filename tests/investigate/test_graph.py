@@ -12,13 +12,22 @@ import pytest
 from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.investigate import graph
-from tests.story import DATABASE, EXIT, HOST, HOSTILE, POOL, WEB, stamp, story
-from tests.traffic import T0, interface, make_case, refused, talk
+from tests.incident_case import (
+    DATABASE,
+    EXIT,
+    HOST,
+    HOSTILE,
+    POOL,
+    WEB,
+    format_time,
+    make_incident_case,
+)
+from tests.traffic import T0, connect, interface, make_case, reject
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("graph") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("graph") / "incident")
 
 
 def at(seconds: int) -> pd.Timestamp:
@@ -80,9 +89,9 @@ def test_an_indicator_matches_in_its_period_only(tmp_path: Path) -> None:
         f"{EXIT},scanner,noise,,,2026-08-01T10:00:00Z,\n"
     )
     records = [
-        *talk(HOST, POOL, 443, T0),
-        *talk(WEB, POOL, 443, T0 + 12 * 3600),
-        *talk(HOST, EXIT, 443, T0, source_port=40_002),
+        *connect(HOST, POOL, 443, T0),
+        *connect(WEB, POOL, 443, T0 + 12 * 3600),
+        *connect(HOST, EXIT, 443, T0, source_port=40_002),
     ]
     drawn = graph.communication(make_case(tmp_path, records, indicators=listing))
     verdicts = {ends: drawn.edges[ends]["verdict"] for ends in drawn.edges}
@@ -125,14 +134,14 @@ def chain(tmp_path: Path) -> Case:
     """1 → 2 (at 600) → 3 (before and after) → 4 (before only); 5 rejects 1; 9 → 1."""
     a, b, c, d, e, f = (f"10.0.0.{n}" for n in (1, 2, 3, 4, 5, 9))
     records = [
-        *talk(b, d, 22, T0, source_port=40_000),  # 2 → 4 before anything reached 2
-        *talk(a, b, 22, T0 + 600, source_port=40_001),
-        *talk(b, c, 22, T0 + 120, source_port=40_002),
-        *talk(b, c, 22, T0 + 1800, source_port=40_003),
-        *talk(c, d, 22, T0 + 1200, source_port=40_004),  # 3 → 4 before 3 was reached
-        refused(a, e, 3306, T0 + 900),
-        *talk(f, a, 22, T0 + 60, source_port=40_005),
-        *talk(e, d, 22, T0 + 3000, source_port=40_006),  # 5 rejected 1: no path
+        *connect(b, d, 22, T0, source_port=40_000),  # 2 → 4 before anything reached 2
+        *connect(a, b, 22, T0 + 600, source_port=40_001),
+        *connect(b, c, 22, T0 + 120, source_port=40_002),
+        *connect(b, c, 22, T0 + 1800, source_port=40_003),
+        *connect(c, d, 22, T0 + 1200, source_port=40_004),  # 3 → 4 before 3 was reached
+        reject(a, e, 3306, T0 + 900),
+        *connect(f, a, 22, T0 + 60, source_port=40_005),
+        *connect(e, d, 22, T0 + 3000, source_port=40_006),  # 5 rejected 1: no path
     ]
     return make_case(tmp_path, records, interfaces=[interface(a, "one")])
 
@@ -159,10 +168,10 @@ def test_reachability_after_a_time(chain: Case) -> None:
 def test_an_earlier_longer_path_takes_precedence(tmp_path: Path) -> None:
     one, two, three, four = (f"10.0.0.{n}" for n in (1, 2, 3, 4))
     records = [
-        *talk(one, three, 22, T0 + 3600, source_port=40_001),  # direct, but later
-        *talk(one, two, 22, T0 + 60, source_port=40_002),
-        *talk(two, three, 22, T0 + 120, source_port=40_003),
-        *talk(three, four, 22, T0 + 600, source_port=40_004),  # open only to the earlier arrival
+        *connect(one, three, 22, T0 + 3600, source_port=40_001),  # direct, but later
+        *connect(one, two, 22, T0 + 60, source_port=40_002),
+        *connect(two, three, 22, T0 + 120, source_port=40_003),
+        *connect(three, four, 22, T0 + 600, source_port=40_004),  # open only to the earlier arrival
     ]
     reach = graph.reachable(make_case(tmp_path, records), one)
     assert reach.nodes[three]["arrival"] == at(120)
@@ -183,15 +192,15 @@ def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
 
 def test_a_reassigned_address_is_divided_in_time(tmp_path) -> None:
     def attached(name: str, instance: str, at: int) -> dict:
-        attached = {"InstanceId": instance, "AttachTime": stamp(at)}
+        attached = {"InstanceId": instance, "AttachTime": format_time(at)}
         return interface("10.0.0.5", name, Attachment=attached)
 
     records = [
-        *talk("10.0.0.5", "203.0.113.1", 443, T0, interface_id="eni-one"),
-        *talk(
+        *connect("10.0.0.5", "203.0.113.1", 443, T0, interface_id="eni-one"),
+        *connect(
             "10.0.0.5", "203.0.113.2", 443, T0 + 7200, interface_id="eni-two", source_port=41_000
         ),
-        *talk(
+        *connect(
             "10.0.0.5", "203.0.113.2", 443, T0 + 9000, interface_id="eni-two", source_port=42_000
         ),
     ]

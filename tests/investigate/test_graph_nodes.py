@@ -16,14 +16,14 @@ from flowbench.investigate.graph_nodes import (
     number_ends,
     read_inventory,
 )
-from tests.story import stamp
-from tests.traffic import T0, interface, make_case, talk
+from tests.incident_case import format_time
+from tests.traffic import T0, connect, interface, make_case
 
 HOST, HOUR = "10.0.0.5", 3_600
 
 
 def attached(name: str, instance: str, at: int) -> dict[str, Any]:
-    attachment = {"InstanceId": instance, "AttachTime": stamp(at)}
+    attachment = {"InstanceId": instance, "AttachTime": format_time(at)}
     return interface(HOST, name, Attachment=attachment, TagSet=[{"Key": "Name", "Value": name}])
 
 
@@ -31,8 +31,10 @@ def attached(name: str, instance: str, at: int) -> dict[str, Any]:
 def case(tmp_path: Path) -> Case:
     """An address that was assigned to instance i-1 and an hour later to i-2."""
     records = [
-        *talk(HOST, "203.0.113.1", 443, T0, interface_id="eni-one"),
-        *talk(HOST, "203.0.113.2", 443, T0 + 2 * HOUR, interface_id="eni-two", source_port=42_000),
+        *connect(HOST, "203.0.113.1", 443, T0, interface_id="eni-one"),
+        *connect(
+            HOST, "203.0.113.2", 443, T0 + 2 * HOUR, interface_id="eni-two", source_port=42_000
+        ),
     ]
     case = make_case(tmp_path, records, interfaces=[attached("one", "i-1", T0 - 60)])
     second = {"NetworkInterfaces": [attached("two", "i-2", T0 + HOUR)]}

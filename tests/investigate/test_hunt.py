@@ -12,7 +12,7 @@ from flowbench.cli import main
 from flowbench.errors import InputError
 from flowbench.investigate import hunt
 from flowbench.investigate.hunt import CONTACTS
-from tests.traffic import T0, interface, make_case, refused, talk
+from tests.traffic import T0, connect, interface, make_case, reject
 
 HOST, PEER, OTHER, DNS_PEER = "10.0.0.5", "203.0.113.50", "198.51.100.9", "203.0.113.77"
 DAY = 86_400
@@ -33,11 +33,11 @@ CALL = {
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory):
     records = [
-        *talk(HOST, PEER, 4444, T0, out=1000, back=300, source_port=40_001),
-        *talk(HOST, PEER, 4444, T0 + DAY, out=1000, back=300, source_port=40_002),
-        *talk(HOST, DNS_PEER, 443, T0 + 120, out=50, back=60, source_port=40_003),
-        refused(OTHER, HOST, 22, T0 + 500, source_port=50_000),
-        *talk(HOST, "203.0.113.99", 443, T0, source_port=40_004),
+        *connect(HOST, PEER, 4444, T0, out=1000, back=300, source_port=40_001),
+        *connect(HOST, PEER, 4444, T0 + DAY, out=1000, back=300, source_port=40_002),
+        *connect(HOST, DNS_PEER, 443, T0 + 120, out=50, back=60, source_port=40_003),
+        reject(OTHER, HOST, 22, T0 + 500, source_port=50_000),
+        *connect(HOST, "203.0.113.99", 443, T0, source_port=40_004),
     ]
     return make_case(
         tmp_path_factory.mktemp("hunt"),

@@ -10,27 +10,27 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.investigate.indicators import INDICATORS, collect_indicators
-from tests.story import (
+from tests.incident_case import (
     CALLER,
+    CREATOR,
     EXIT,
     HOST,
     INSTANCE,
     INTERFACE,
     KEY,
-    MAKER,
     POOL,
     ROGUE,
     WEB,
-    story,
+    make_incident_case,
 )
-from tests.traffic import T0, make_case, refused, talk
+from tests.traffic import T0, connect, make_case, reject
 
 HOUR = 3600
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("indicators") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("indicators") / "incident")
 
 
 def at(seconds: int) -> pd.Timestamp:
@@ -50,7 +50,7 @@ def test_indicators_of_subjects_and_peers(case: Case) -> None:
         ("domain", "eu.pool.example", at(0), at(4 * HOUR)),
         ("instance", INSTANCE, at(-HOUR + 60), at(6 * HOUR - 181)),
         ("interface", INTERFACE, at(-HOUR + 60), at(6 * HOUR - 181)),
-        ("principal", MAKER, at(-4 * HOUR), at(-4 * HOUR + 30)),
+        ("principal", CREATOR, at(-4 * HOUR), at(-4 * HOUR + 30)),
         ("principal", ROGUE, at(-4 * HOUR), at(-HOUR + 90)),
     ]
     pool = found[found["indicator"] == POOL].iloc[0]
@@ -63,8 +63,8 @@ def test_indicators_of_subjects_and_peers(case: Case) -> None:
 
 def test_internal_peers_are_no_indicators(tmp_path: Path) -> None:
     records = [
-        *talk(HOST, POOL, 3333, T0, seconds=7 * HOUR),
-        *(refused(HOST, WEB, 1_000 + n, T0 + n, source_port=50_000 + n) for n in range(60)),
+        *connect(HOST, POOL, 3333, T0, seconds=7 * HOUR),
+        *(reject(HOST, WEB, 1_000 + n, T0 + n, source_port=50_000 + n) for n in range(60)),
     ]
     case = make_case(tmp_path, records, indicators=f"indicator,kind\n{POOL},mining\n")
     found = detect.run(case)

@@ -11,24 +11,24 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect import Findings
 from flowbench.investigate import timeline
-from tests.story import (
+from tests.incident_case import (
     EXIT,
     HOST,
     INSTANCE,
     OFFICE,
     POOL,
     WEB,
-    look_up,
-    story,
+    dns_query,
+    make_incident_case,
 )
-from tests.traffic import T0, make_case, refused, talk
+from tests.traffic import T0, connect, make_case, reject
 
 HOUR = 3600
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("timeline") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("timeline") / "incident")
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +89,8 @@ def test_about_an_address_lists_lower_severities(case: Case, findings: Findings)
 
 
 def test_two_queries_in_one_second_cite_one_line(tmp_path: Path) -> None:
-    lines = [look_up(T0), look_up(T0), look_up(T0 - 1, name="b.pool.example.", host=WEB)]
-    records = talk(HOST, POOL, 3333, T0, seconds=7 * HOUR)
+    lines = [dns_query(T0), dns_query(T0), dns_query(T0 - 1, name="b.pool.example.", host=WEB)]
+    records = connect(HOST, POOL, 3333, T0, seconds=7 * HOUR)
     case = make_case(
         tmp_path, records, indicators=f"indicator,kind\n{POOL},mining\n", json_lines=lines
     )
@@ -101,7 +101,7 @@ def test_two_queries_in_one_second_cite_one_line(tmp_path: Path) -> None:
 
 
 def test_notes_in_order_of_time(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(HOST, POOL, 443, T0))
+    case = make_case(tmp_path, connect(HOST, POOL, 443, T0))
     case.note("The owner was called", at=at(60), about=HOST)
     case.note("About another host", at=at(0), about=WEB)
     assert list(timeline.build(case)["activity"]) == ["About another host", "The owner was called"]
@@ -110,7 +110,7 @@ def test_notes_in_order_of_time(tmp_path: Path) -> None:
 
 def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
     records = [
-        refused(HOST, WEB, 3306, T0 + 900 * n, source_port=50_000 + n, interface_id="eni-w")
+        reject(HOST, WEB, 3306, T0 + 900 * n, source_port=50_000 + n, interface_id="eni-w")
         for n in range(12)
     ]
     case = make_case(tmp_path, records)

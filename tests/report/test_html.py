@@ -13,21 +13,21 @@ import pytest
 from flowbench import report
 from flowbench.case import Case
 from flowbench.errors import InputError
-from tests.story import (
+from tests.incident_case import (
     CALLER,
+    CREATOR,
     DATABASE,
     EXIT,
     HOST,
     INSTANCE,
     INTERFACE,
-    MAKER,
     POOL,
     ROGUE,
-    calls,
-    inventory,
-    story,
+    make_api_events,
+    make_incident_case,
+    make_inventory,
 )
-from tests.traffic import FIELDS, T0, make_case, talk
+from tests.traffic import FIELDS, T0, connect, make_case
 
 
 class Page(HTMLParser):
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("report") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("report") / "incident")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_the_summary_is_in_order_of_time(page: Page) -> None:
         "2026-09-01 00:00:00 to 2026-09-01 05:56:59 UTC",
         f"{ROGUE} created it at 2026-08-31 23:01:00 UTC",
         f"from {CALLER}",
-        f"created or changed by {MAKER} (CreateUser, CreateAccessKey)",
+        f"created or changed by {CREATOR} (CreateUser, CreateAccessKey)",
         EXIT,
         POOL,
         "Also detected: Indicator match",
@@ -172,13 +172,13 @@ def test_nothing_hostile_becomes_markup(page: Page) -> None:
 
 
 def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
-    text = json.dumps(calls())
+    text = json.dumps(make_api_events())
     for end in ('"', "/"):
         text = text.replace(f'{end}eve"', f'{end}ev\\u202ee\\u0000"')
     events = json.loads(text)
     case = make_case(
-        tmp_path, talk(HOST, POOL, 3333, T0, seconds=7 * 3600, interface_id="eni-miner"),
-        interfaces=inventory(),
+        tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600, interface_id="eni-miner"),
+        interfaces=make_inventory(),
         json_lines=events, indicators=f"indicator,kind\n{POOL},mining\n",
     )  # fmt: skip
     html = report.write(case, tmp_path / "r.html").read_text(encoding="utf-8")
@@ -202,7 +202,7 @@ def test_an_empty_case(tmp_path: Path) -> None:
 
 def test_a_case_of_flows_alone(tmp_path: Path) -> None:
     fields = [name for name in FIELDS if name not in ("tcp_flags", "pkt_srcaddr", "pkt_dstaddr")]
-    case = make_case(tmp_path, talk(HOST, POOL, 3333, T0, seconds=7 * 3600), fields=fields)
+    case = make_case(tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600), fields=fields)
     page = Page(report.write(case, tmp_path / "r.html"))
     assert "Communication graph" in page.text("network")
     assert page.text("coverage").count("flow-logs") == 1
@@ -210,7 +210,7 @@ def test_a_case_of_flows_alone(tmp_path: Path) -> None:
 
 def test_gaps_of_the_attribution_are_in_the_summary(tmp_path: Path) -> None:
     case = make_case(
-        tmp_path, talk(HOST, POOL, 3333, T0, seconds=7 * 3600),
+        tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600),
         indicators=f"indicator,kind\n{POOL},mining\n",
     )  # fmt: skip
     text = Page(report.write(case, tmp_path / "r.html")).text("summary")

@@ -9,13 +9,13 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.report import sources
-from tests.story import HOST, POOL, story
-from tests.traffic import T0, interface, make_case, talk
+from tests.incident_case import HOST, POOL, make_incident_case
+from tests.traffic import T0, connect, interface, make_case
 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return story(tmp_path_factory.mktemp("sources") / "story")
+    return make_incident_case(tmp_path_factory.mktemp("sources") / "incident")
 
 
 def test_an_alert_corresponds_to_findings_about_the_same_host_and_peer(case: Case) -> None:
@@ -39,7 +39,7 @@ def test_alerts_beyond_the_limit_are_counted(case: Case, monkeypatch: pytest.Mon
 
 def test_interfaces_without_records(tmp_path: Path) -> None:
     interfaces = [interface(HOST, "a"), interface("10.0.0.9", "z"), interface("10.0.0.8", "b")]
-    case = make_case(tmp_path, talk(HOST, POOL, 443, T0), interfaces=interfaces)
+    case = make_case(tmp_path, connect(HOST, POOL, 443, T0), interfaces=interfaces)
     assert sources.list_unlogged_interfaces(case) == ["eni-b", "eni-z"]
 
 

@@ -10,8 +10,8 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.investigate import attribution, graph, timeline
 from flowbench.report.subjects import SubjectSection, describe_subject
-from tests.story import EXIT, HOST, INSTANCE, INTERFACE, POOL, ROGUE, story
-from tests.traffic import T0, make_case, talk
+from tests.incident_case import EXIT, HOST, INSTANCE, INTERFACE, POOL, ROGUE, make_incident_case
+from tests.traffic import T0, connect, make_case
 
 
 def section(case: Case) -> SubjectSection:
@@ -23,7 +23,7 @@ def section(case: Case) -> SubjectSection:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> SubjectSection:
-    return section(story(tmp_path_factory.mktemp("subjects") / "story"))
+    return section(make_incident_case(tmp_path_factory.mktemp("subjects") / "incident"))
 
 
 def test_facts_are_what_the_attribution_established(host: SubjectSection) -> None:
@@ -51,7 +51,7 @@ def test_a_figure_of_communication_and_one_per_peer(host: SubjectSection) -> Non
 def test_gaps_are_stated_without_inventory_and_cloudtrail(tmp_path: Path) -> None:
     case = make_case(
         tmp_path,
-        talk(HOST, POOL, 3333, T0, seconds=7 * 3_600),
+        connect(HOST, POOL, 3333, T0, seconds=7 * 3_600),
         indicators=f"indicator,kind\n{POOL},mining\n",
     )
     host = section(case)

@@ -9,7 +9,7 @@ import pytest
 from flowbench.case import Case
 from flowbench.errors import MissingFieldError
 from flowbench.segmentation import Evaluation, evaluate, parse_policy
-from tests.traffic import T0, Record, interface, make_case, refused, talk
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 WEB, DB, EXTERNAL = "10.0.0.5", "10.0.1.4", "192.0.2.99"
 GROUPS = "groups:\n  web: {tags: {tier: web}}\n  db: {subnets: subnet-db}\n"
@@ -30,7 +30,7 @@ def denied(evaluation: Evaluation) -> list[tuple[str, str, int, int]]:
 
 
 def test_the_first_rule_that_matches_decides(tmp_path: Path) -> None:
-    records = [*talk(WEB, DB, 5432, T0), *talk(WEB, DB, 22, T0), refused(WEB, DB, 23, T0)]
+    records = [*connect(WEB, DB, 5432, T0), *connect(WEB, DB, 22, T0), reject(WEB, DB, 23, T0)]
     case = make_case(tmp_path, records, interfaces=INTERFACES)
     allow = "  - {from: web, to: db, ports: 5432, verdict: allow}\n"
     deny = "  - {from: any, to: db, verdict: deny}\n"
@@ -42,7 +42,7 @@ def test_the_first_rule_that_matches_decides(tmp_path: Path) -> None:
 
 
 def test_the_default_applies_to_connections_of_groups_only(tmp_path: Path) -> None:
-    records = [*talk(WEB, EXTERNAL, 443, T0), *talk("10.0.7.7", EXTERNAL, 443, T0)]
+    records = [*connect(WEB, EXTERNAL, 443, T0), *connect("10.0.7.7", EXTERNAL, 443, T0)]
     case = make_case(tmp_path, records, interfaces=[*INTERFACES, interface("10.0.7.7", "x")])
     rules = "  - {from: web, to: db, verdict: allow}\n"
     assert denied(evaluated(case, rules, "deny")) == [(WEB, EXTERNAL, 443, 1)]
@@ -50,7 +50,11 @@ def test_the_default_applies_to_connections_of_groups_only(tmp_path: Path) -> No
 
 
 def test_internal_and_external_ends(tmp_path: Path) -> None:
-    records = [*talk(WEB, EXTERNAL, 443, T0), *talk(EXTERNAL, WEB, 22, T0), *talk(WEB, DB, 22, T0)]
+    records = [
+        *connect(WEB, EXTERNAL, 443, T0),
+        *connect(EXTERNAL, WEB, 22, T0),
+        *connect(WEB, DB, 22, T0),
+    ]
     case = make_case(tmp_path, records, interfaces=INTERFACES)
     rules = "  - {from: external, to: internal, verdict: deny}\n"
     assert denied(evaluated(case, rules)) == [(EXTERNAL, WEB, 22, 0)]
@@ -60,8 +64,8 @@ def test_internal_and_external_ends(tmp_path: Path) -> None:
 
 def test_a_nat_gateways_own_connections_are_not_evaluated(tmp_path: Path) -> None:
     records = [
-        *talk(WEB, EXTERNAL, 443, T0),
-        *talk("10.0.9.1", EXTERNAL, 443, T0, source_port=50_000),
+        *connect(WEB, EXTERNAL, 443, T0),
+        *connect("10.0.9.1", EXTERNAL, 443, T0, source_port=50_000),
     ]
     case = make_case(tmp_path, records, interfaces=INTERFACES)
     rules = "  - {from: internal, to: external, verdict: deny}\n"
@@ -69,7 +73,7 @@ def test_a_nat_gateways_own_connections_are_not_evaluated(tmp_path: Path) -> Non
 
 
 def test_groups_without_addresses_are_named(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, EXTERNAL, 443, T0), interfaces=INTERFACES[:1])
+    case = make_case(tmp_path, connect(WEB, EXTERNAL, 443, T0), interfaces=INTERFACES[:1])
     assert evaluated(case, "  - {from: web, to: db, verdict: deny}\n").empty_groups == ["db"]
 
 

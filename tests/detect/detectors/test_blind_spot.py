@@ -12,10 +12,10 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case, coverage
-from flowbench.detect.detectors.blind_spot import NEVER
+from flowbench.detect.detectors.blind_spot import NEVER_LOGGED
 from flowbench.investigate import attribution, timeline
 from flowbench.schema import DEFAULT_FORMAT
-from tests.traffic import FIELDS, T0, Record, interface, make_case, talk
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
 HOUR = 3_600
 ONE, TWO = "10.0.0.5", "10.0.0.6"
@@ -52,7 +52,7 @@ def logged(
                 Line("", "", 0, 0, at, at + window - 1, log_status=status, interface_id=name)
             )
         else:
-            found += talk(
+            found += connect(
                 address,
                 "203.0.113.9",
                 443,
@@ -93,12 +93,13 @@ def test_what_aws_left_out_is_one_finding_that_leads_to_its_records(tmp_path: Pa
     records = [*logged(ONE, "eni-a", lost=[61, 62, 200]), *logged(TWO, "eni-b", lost=[9])]
     case = make_case(tmp_path, [*records, *logged("10.0.0.7", "eni-c")])
     (row,) = run(case).values()
-    assert (row["title"], row["severity"]) == ("Records left out by AWS", "low")
+    assert (row["title"], row["severity"]) == ("Logging gap (SKIPDATA)", "low")
     assert sorted(row["peers"]) == [ONE, TWO]
     assert (
-        "in 4 windows of 2 interfaces, 3.9 min in all: eni-a (10.0.0.5) 3.0 min" in row["summary"]
+        "in 4 capture windows of 2 interfaces, 3.9 min in total: eni-a (10.0.0.5) 3.0 min"
+        in row["summary"]
     )
-    assert NEVER in row["caveats"]
+    assert NEVER_LOGGED in row["caveats"]
     lines = case.evidence_for(row)
     assert lines["log_status"].tolist() == ["SKIPDATA"] * 4
     assert lines["interface_id"].tolist() == ["eni-b", "eni-a", "eni-a", "eni-a"]
@@ -111,15 +112,20 @@ def test_gaps_of_all_and_of_one(tmp_path: Path, window: int) -> None:
         *logged(TWO, "eni-b", 24, skip=[(3, 5), (10, 11)], window=window),
     ]
     found = run(make_case(tmp_path, records))
-    why = found["Gaps in the logs"]["summary"]
-    assert "in 2 gaps: no interface at all from 2026-09-01 02:59 to 2026-09-01 05:00" in why
+    why = found["Logging gap"]["summary"]
+    assert (
+        "2 gaps without NODATA records: all interfaces from 2026-09-01 02:59 to 2026-09-01 05:00 UTC"
+        in why
+    )
     assert "eni-b (10.0.0.6) from 2026-09-01 09:50 to 2026-09-01 11:00" in why
-    assert found["Gaps in the logs"]["severity"] == "low"
+    assert found["Logging gap"]["severity"] == "low"
 
 
 def test_a_short_pause_and_logs_without_nodata_are_no_gaps(tmp_path: Path) -> None:
     assert run(make_case(tmp_path / "short", logged(ONE, "eni-a", skip=[(3, 3.4)]))) == {}
-    fits = [r for hour in range(0, 40, 2) for r in talk(ONE, "203.0.113.9", 443, T0 + hour * HOUR)]
+    fits = [
+        r for hour in range(0, 40, 2) for r in connect(ONE, "203.0.113.9", 443, T0 + hour * HOUR)
+    ]
     assert run(make_case(tmp_path / "fits", fits)) == {}
     busy = [r for r in logged(ONE, "eni-a", 48) if r.log_status == "OK"]
     assert run(make_case(tmp_path / "busy", busy)) == {}
@@ -133,10 +139,10 @@ def test_interfaces_that_no_log_shows(tmp_path: Path) -> None:
     ]  # fmt: skip
     case = make_case(tmp_path, logged(ONE, "eni-a"), interfaces=listed)
     (row,) = run(case).values()
-    assert (row["title"], row["severity"]) == ("Interfaces that no log shows", "low")
+    assert (row["title"], row["severity"]) == ("Interface not logged", "low")
     assert sorted(row["peers"]) == ["10.0.3.3", "10.9.0.1", "10.9.0.2"]
     assert "1 in vpc-1: eni-x (10.0.3.3)" in row["summary"]
-    assert "2 in vpc-9, of which nothing is logged: eni-y (10.9.0.1), eni-z" in row["summary"]
+    assert "2 in vpc-9, where no interface is logged: eni-y (10.9.0.1), eni-z" in row["summary"]
 
 
 def ran(instance: str, name: str, address: str, at: float) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def test_one_that_was_started_meanwhile_is_medium(tmp_path: Path) -> None:
     started = ran("i-0abcdef01", "eni-0abcdef01", "10.0.8.8", 4 * HOUR)
     (row,) = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[started])).values()
     assert (row["severity"], row["peer"]) == ("medium", "10.0.8.8")
-    assert "Made while the logs ran: eni-0abcdef01." in row["summary"]
+    assert "Created in this period: eni-0abcdef01." in row["summary"]
 
 
 def test_who_lives_on_without_a_record(tmp_path: Path) -> None:
@@ -161,10 +167,10 @@ def test_who_lives_on_without_a_record(tmp_path: Path) -> None:
         case = make_case(tmp_path / str(hour), records, interfaces=[mine], json_lines=[call])
         found = run(case)
         assert (found == {}) == silent
-    row = found["Interfaces that fell silent while the instance lived"]
+    row = found["Interface no longer logged"]
     assert (row["severity"], row["peer"]) == ("medium", TWO)
     assert (
-        "after 2026-09-01 08:59, though i-0abcdef01 called AWS at 2026-09-01 15:00"
+        "after 2026-09-01 08:59, although i-0abcdef01 called AWS at 2026-09-01 15:00"
         in row["summary"]
     )
 
@@ -179,10 +185,10 @@ def test_fields_that_the_logs_lack(tmp_path: Path) -> None:
 
 def test_a_field_that_some_files_lack() -> None:
     full = set(FIELDS)
-    assert coverage.lacking([full, full]) == []
-    assert coverage.lacking([full, full - {"tcp_flags"}]) == [
-        "no tcp-flags in 1 of 2 files, which tells who opened a TCP connection, and what was never"
-        " answered"
+    assert coverage.describe_missing_fields([full, full]) == []
+    assert coverage.describe_missing_fields([full, full - {"tcp_flags"}]) == [
+        "no tcp-flags in 1 of 2 files, which tells who opened a TCP connection, and which attempts"
+        " failed"
     ]
 
 
@@ -202,19 +208,19 @@ def test_long_windows_and_settings(tmp_path: Path) -> None:
         "fl-1 of vpc-1 records REJECT only; fl-2 of vpc-2 fails to deliver (Access"
         in row["summary"]
     )
-    assert "windows of up to ten minutes" in row["summary"]
+    assert "capture windows of up to ten minutes" in row["summary"]
 
 
 def test_only_one_side_of_the_traffic(tmp_path: Path) -> None:
     case = make_case(tmp_path, logged(ONE, "eni-a"))
-    assert coverage.one_sided(case.flows, least=1_000) == []  # too few to tell
+    assert coverage.describe_one_sided(case.flows, min_records=1_000) == []  # too few
     count = case.flows.filter(case.flows.action == "ACCEPT").count().execute()
-    assert coverage.one_sided(case.flows, least=count) == [
-        f"nothing refused among {count:,} records: perhaps ACCEPT only was recorded"
+    assert coverage.describe_one_sided(case.flows, min_records=count) == [
+        f"no REJECT among {count:,} records: perhaps only ACCEPT was recorded"
     ]
 
 
-# ---- switched off -----------------------------------------------------------------------------
+# ---- logging disabled ---------------------------------------------------------------------------
 
 
 def deleted(at: float, number: int = 0, **more: Any) -> dict[str, Any]:
@@ -225,29 +231,29 @@ def deleted(at: float, number: int = 0, **more: Any) -> dict[str, Any]:
 def test_flow_logs_deleted_and_then_silence(tmp_path: Path) -> None:
     records = [*logged(ONE, "eni-a", 24), *logged(TWO, "eni-b", 9)]
     case = make_case(tmp_path, records, json_lines=[deleted(9 * HOUR), deleted(9.1 * HOUR, 1)])
-    row = run(case)["Logging switched off"]
+    row = run(case)["Flow logging disabled"]
     assert (row["severity"], row["technique"]) == ("high", "T1562.008")
     assert (row["subject"], row["peer"]) == ("mallory", "198.51.100.77")
     assert "DeleteFlowLogs of fl-00, fl-01 from 198.51.100.77 at 2026-09-01 09:00" in row["summary"]
-    assert "1 interface left no record from then on: eni-b." in row["summary"]
+    assert "1 interface left no record afterwards: eni-b." in row["summary"]
     assert "event e-DeleteFlowLogs-0 in other.jsonl" in row["summary"]
     found = detect.run(case, only=["blind-spot"])
     assert attribution.trace_subjects(case, found.to_pandas()) == []  # a principal is no host
     assert row["finding_id"] in set(timeline.build(case, findings=found)["ref"])
-    assert "198.51.100.77" in set(timeline.indicators(case, found)["indicator"])
+    assert "198.51.100.77" in set(timeline.collect_indicators(case, found)["indicator"])
 
 
 def test_a_change_of_format_is_low(tmp_path: Path) -> None:
     calls = [event("CreateFlowLogs", 8.9 * HOUR), deleted(9 * HOUR)]
     case = make_case(tmp_path / "near", logged(ONE, "eni-a"), json_lines=calls)
-    row = run(case)["Logging changed"]
+    row = run(case)["Flow logging changed"]
     assert row["severity"] == "low"
-    assert "The same principal called CreateFlowLogs at 2026-09-01 08:54." in row["summary"]
+    assert "The same principal called CreateFlowLogs at 2026-09-01 08:54 UTC." in row["summary"]
     other = {"type": "IAMUser", "userName": "somebody"}
     calls = [event("CreateFlowLogs", 8.9 * HOUR, userIdentity=other), deleted(9 * HOUR),
              event("CreateFlowLogs", 4 * HOUR, 2)]  # fmt: skip
     case = make_case(tmp_path / "far", logged(ONE, "eni-a"), json_lines=calls)
-    assert run(case)["Logging switched off"]["severity"] == "high"
+    assert run(case)["Flow logging disabled"]["severity"] == "high"
 
 
 def test_one_that_was_refused_and_other_logs(tmp_path: Path) -> None:
@@ -256,14 +262,14 @@ def test_one_that_was_refused_and_other_logs(tmp_path: Path) -> None:
         event("StopLogging", 2 * HOUR),
     ]
     found = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=calls))
-    assert found["Logging switched off, refused"]["severity"] == "medium"
+    assert found["Flow logging disabled, failed"]["severity"] == "medium"
     assert (
-        "It was refused: Client.UnauthorizedOperation."
-        in found["Logging switched off, refused"]["summary"]
+        "The call failed: Client.UnauthorizedOperation."
+        in found["Flow logging disabled, failed"]["summary"]
     )
     assert (
-        "mallory switched off CloudTrail with StopLogging"
-        in found["Logging switched off"]["summary"]
+        "mallory disabled CloudTrail logging with StopLogging"
+        in found["CloudTrail logging disabled"]["summary"]
     )
 
 
@@ -276,7 +282,7 @@ def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
         None,
         {"content": "../fl-zz"},
     ]
-    row = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[call]))["Logging switched off"]
+    row = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[call]))["Flow logging disabled"]
     assert (row["subject"], row["peers"].tolist()) == (name, [])
     assert json.loads(row["evidence"])["subject"] == name
     assert "of fl-zz from" in row["summary"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.test_detectors import run
-from tests.traffic import T0, Record, make_case, refused, talk
+from tests.detect.detectors.common import run
+from tests.traffic import T0, Record, connect, make_case, reject
 
 HOST, OUTSIDE, TARGET = "10.0.0.5", "198.18.3.4", "10.0.1.7"
 
@@ -22,7 +22,7 @@ def guesses(
     chance = random.Random(f"{source}{target}")
     for n in range(count):
         back = int(size * chance.uniform(1 - spread, 1 + spread))
-        yield from talk(
+        yield from connect(
             source, target, port, T0 + n * gap, source_port=33_000 + n, out=1_800, back=back,
             interface_id=f"eni-{target}",
         )  # fmt: skip
@@ -38,7 +38,7 @@ def test_guessing_from_outside_is_medium(tmp_path: Path) -> None:
 
 
 def test_a_session_that_follows_makes_it_high_and_says_when(tmp_path: Path) -> None:
-    after = talk(OUTSIDE, TARGET, 22, T0 + 1_300, seconds=2_400, back=90_000, source_port=50_000)
+    after = connect(OUTSIDE, TARGET, 22, T0 + 1_300, seconds=2_400, back=90_000, source_port=50_000)
     (row,) = run(make_case(tmp_path, [*guesses(), *after]), "brute-force").to_dict("records")
     assert row["severity"] == "high"
     assert (
@@ -67,7 +67,7 @@ def test_databases_are_judged_from_outside_only(tmp_path: Path) -> None:
         list(guesses(HOST, spread=0.9, size=9_000)),  # a playbook: no task is like another
         list(guesses(size=200_000)),  # copies
         list(guesses(count=20)),  # a forgotten password
-        [refused(OUTSIDE, TARGET, 22, T0 + n, source_port=33_000 + n) for n in range(90)],
+        [reject(OUTSIDE, TARGET, 22, T0 + n, source_port=33_000 + n) for n in range(90)],
         list(guesses(port=443)),
     ],
     ids=["check", "banner", "playbook", "copies", "few", "rejected", "web"],

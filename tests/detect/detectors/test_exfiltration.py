@@ -10,8 +10,8 @@ import pytest
 
 from flowbench.detect.detectors.exfiltration import scheduled
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.test_detectors import run
-from tests.traffic import T0, Record, make_case, talk
+from tests.detect.detectors.common import run
+from tests.traffic import T0, Record, connect, make_case
 
 HOST, DROP, SAAS = "10.0.0.5", "198.51.100.9", "203.0.113.200"
 HOUR, DAY = 3_600, 86_400
@@ -20,12 +20,12 @@ HOUR, DAY = 3_600, 86_400
 def usual(host: str = HOST, *, out: int = 250_000, days: int = 3) -> Iterator[Record]:
     """6 MB a day to a service that several hosts use."""
     for n in range(24 * days):
-        yield from talk(host, SAAS, 443, T0 + n * HOUR, source_port=33_000 + n, out=out)
+        yield from connect(host, SAAS, 443, T0 + n * HOUR, source_port=33_000 + n, out=out)
 
 
 def sent(at: int, size: float, *, peer: str = DROP, n: int = 0, **more: object) -> list[Record]:
     return list(
-        talk(HOST, peer, 443, at, seconds=600, out=int(size), back=90_000,
+        connect(HOST, peer, 443, at, seconds=600, out=int(size), back=90_000,
              source_port=50_000 + n, **more)
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_in_logs_of_one_day_the_estates_backup_window_tells(
     night = [
         r
         for n in range(hosts)
-        for r in talk(f"10.0.0.{n + 20}", "192.0.2.7", 443, T0 + 2 * HOUR + 300 * n, seconds=900,
+        for r in connect(f"10.0.0.{n + 20}", "192.0.2.7", 443, T0 + 2 * HOUR + 300 * n, seconds=900,
                       out=100_000_000)
     ]  # fmt: skip
     case = make_case(tmp_path, [*usual(days=days), *night, *sent(int(T0 + hour * HOUR), size)])
@@ -106,7 +106,7 @@ def test_in_logs_of_one_day_the_estates_backup_window_tells(
 
 
 def test_it_may_be_fetched_from_outside(tmp_path: Path) -> None:
-    fetched = talk(DROP, HOST, 22, T0 + 30 * HOUR, seconds=900, out=50_000, back=90_000_000)
+    fetched = connect(DROP, HOST, 22, T0 + 30 * HOUR, seconds=900, out=50_000, back=90_000_000)
     (row,) = run(make_case(tmp_path, [*usual(), *fetched]), "exfiltration").to_dict("records")
     assert "opened from outside" in row["summary"]
     assert row["bytes_out"] > 89_000_000
@@ -117,11 +117,11 @@ def test_the_nightly_job_the_shared_place_and_the_usual_are_silent(tmp_path: Pat
     assert run(make_case(tmp_path / "1", [*usual(), *nightly]), "exfiltration").empty
     shared = sent(T0 + 40 * HOUR, 80e6)
     for n in (6, 7):
-        shared += talk(f"10.0.0.{n}", DROP, 443, T0 + 5_000, seconds=600, out=80_000_000)
+        shared += connect(f"10.0.0.{n}", DROP, 443, T0 + 5_000, seconds=600, out=80_000_000)
     assert run(make_case(tmp_path / "2", [*usual(), *shared]), "exfiltration").empty
     busy = [*usual(out=1_500_000), *sent(T0 + 40 * HOUR, 60e6)]
     assert run(make_case(tmp_path / "3", busy), "exfiltration").empty
-    both_ways = talk(HOST, DROP, 443, T0, seconds=600, out=60_000_000, back=60_000_000)
+    both_ways = connect(HOST, DROP, 443, T0, seconds=600, out=60_000_000, back=60_000_000)
     assert run(make_case(tmp_path / "4", [*usual(), *both_ways]), "exfiltration").empty
 
 

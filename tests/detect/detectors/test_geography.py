@@ -9,7 +9,7 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.segmentation import parse_policy
-from tests.traffic import T0, Record, interface, make_case, talk
+from tests.traffic import T0, Record, connect, interface, make_case
 
 HOST, OTHER, THIRD = "10.0.0.5", "10.0.0.6", "10.0.0.7"
 HOME, NORTH, ISLE, SIX = "198.51.100.9", "203.0.113.9", "192.0.2.9", "2001:db8:9::1"
@@ -25,7 +25,7 @@ def usual(host: str, days: int = 4, window: int = 60) -> list[Record]:
     return [
         record
         for hour in range(0, days * 24, 3)
-        for record in talk(
+        for record in connect(
             host, HOME, 443, T0 + hour * 3_600, source_port=41_000 + hour, window=window
         )
     ]
@@ -47,7 +47,7 @@ def found(case: Case) -> list[dict]:
 
 @pytest.mark.parametrize("window", [60, 600])
 def test_a_country_that_is_new(tmp_path, window: int) -> None:
-    late = talk(HOST, NORTH, 8443, T0 + 3 * DAY, out=9_000, back=500, window=window)
+    late = connect(HOST, NORTH, 8443, T0 + 3 * DAY, out=9_000, back=500, window=window)
     case = case_of(tmp_path, *usual(HOST, window=window), *usual(OTHER, window=window), *late)
     (one,) = found(case)
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NORTH)
@@ -59,25 +59,25 @@ def test_a_country_that_is_new(tmp_path, window: int) -> None:
 
 
 def test_what_was_usual_or_too_short_to_tell_is_silent(tmp_path) -> None:
-    early = talk(OTHER, NORTH, 8443, T0 + 600, source_port=50_001)
-    late = talk(HOST, NORTH, 8443, T0 + 3 * DAY)
+    early = connect(OTHER, NORTH, 8443, T0 + 600, source_port=50_001)
+    late = connect(HOST, NORTH, 8443, T0 + 3 * DAY)
     assert found(case_of(tmp_path / "early", *usual(HOST), *early, *late)) == []
-    short = talk(HOST, NORTH, 8443, T0 + DAY)
+    short = connect(HOST, NORTH, 8443, T0 + DAY)
     assert found(case_of(tmp_path / "short", *usual(HOST, 1), *short)) == []
 
 
 def test_a_country_of_many_hosts_and_what_nobody_answered_are_silent(tmp_path) -> None:
-    late = [r for h in (HOST, OTHER, THIRD) for r in talk(h, NORTH, 443, T0 + 3 * DAY)]
+    late = [r for h in (HOST, OTHER, THIRD) for r in connect(h, NORTH, 443, T0 + 3 * DAY)]
     rows = detect.registered()["geography"].find(
         case_of(tmp_path / "many", *usual(HOST), *late), few=2
     )
     assert rows == []
-    lone = next(iter(talk(HOST, NORTH, 443, T0 + 3 * DAY)))
+    lone = next(iter(connect(HOST, NORTH, 443, T0 + 3 * DAY)))
     assert found(case_of(tmp_path / "mute", *usual(HOST), lone)) == []
 
 
 def visits(host: str, peer: str, at: int) -> list[Record]:
-    return list(talk(host, peer, 443, at, source_port=50_002, out=4_000, back=300_000))
+    return list(connect(host, peer, 443, at, source_port=50_002, out=4_000, back=300_000))
 
 
 def people(host: str) -> list[Record]:
@@ -86,9 +86,9 @@ def people(host: str) -> list[Record]:
 
 
 def test_who_keeps_coming_upon_countries_hides_nobody_else(tmp_path) -> None:
-    second = list(talk(HOST, ISLE, 443, T0 + 40 * 3_600))
-    late = list(talk(HOST, NORTH, 443, T0 + 3 * DAY))
-    theirs = talk(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
+    second = list(connect(HOST, ISLE, 443, T0 + 40 * 3_600))
+    late = list(connect(HOST, NORTH, 443, T0 + 3 * DAY))
+    theirs = connect(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
     assert found(case_of(tmp_path / "one", *usual(HOST), *second, *late)) == []
     (one,) = found(case_of(tmp_path / "two", *usual(HOST), *second, *late, *theirs))
     assert (one["subject"], one["peers"]) == (OTHER, [SIX])
@@ -99,7 +99,7 @@ def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, wind
     desk = [*usual(HOST, window=window), *people(HOST)]
     seen = visits(HOST, NORTH, T0 + 20 * 3_600)
     assert found(case_of(tmp_path / "desk", *desk, *visits(HOST, NORTH, T0 + 3 * DAY))) == []
-    late = list(talk(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000))
+    late = list(connect(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000))
     (one,) = found(case_of(tmp_path / "other", *desk, *seen, *late))
     assert (one["subject"], one["peers"]) == (OTHER, [NORTH])
     server = [*usual(OTHER), *visits(OTHER, NORTH, T0 + 3 * DAY)]
@@ -108,7 +108,7 @@ def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, wind
 
 def test_a_country_where_many_go_is_usual(tmp_path) -> None:
     desks = [r for h in (HOST, OTHER, THIRD) for r in (*people(h), *visits(h, NORTH, T0 + DAY))]
-    late = list(talk(HOST, SIX, 8443, T0 + 3 * DAY))
+    late = list(connect(HOST, SIX, 8443, T0 + 3 * DAY))
     run = detect.registered()["geography"].find
     case = case_of(tmp_path, *usual(HOST), *desks, *late)
     assert run(case, few=2) == []
@@ -116,8 +116,8 @@ def test_a_country_where_many_go_is_usual(tmp_path) -> None:
 
 def test_only_so_many_new_countries_are_told(tmp_path) -> None:
     late = [
-        *talk(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
-        *talk(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
+        *connect(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
+        *connect(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
     ]
     run = detect.registered()["geography"].find
     case = case_of(tmp_path, *usual(HOST), *late)
@@ -125,13 +125,13 @@ def test_only_so_many_new_countries_are_told(tmp_path) -> None:
 
 
 def test_what_the_policy_forbids(tmp_path) -> None:
-    tried = next(iter(talk(OTHER, NORTH, 22, T0 + 900)))
+    tried = next(iter(connect(OTHER, NORTH, 22, T0 + 900)))
     case = case_of(
         tmp_path,
         *usual(HOST, 1),
-        *talk(HOST, SIX, 443, T0 + 600),
-        *talk(HOST, ISLE, 443, T0 + 700),
-        *talk(HOST, NORTH, 443, T0 + 800, source_port=45_000),
+        *connect(HOST, SIX, 443, T0 + 600),
+        *connect(HOST, ISLE, 443, T0 + 700),
+        *connect(HOST, NORTH, 443, T0 + 800, source_port=45_000),
         tried,
         rules="countries: {deny: [KP]}",
     )
@@ -140,7 +140,7 @@ def test_what_the_policy_forbids(tmp_path) -> None:
 
 
 def test_only_what_the_policy_lets(tmp_path) -> None:
-    talks = [*usual(HOST, 1), *talk(HOST, ISLE, 443, T0 + 700)]
+    talks = [*usual(HOST, 1), *connect(HOST, ISLE, 443, T0 + 700)]
     case = case_of(tmp_path, *talks, rules="countries: {allow: [CH, NO]}")
     assert [f["peer"] for f in found(case)] == [ISLE]
     assert parse_policy("countries: {allow: [CH, NO]}", "p").allows("NO")
@@ -149,5 +149,5 @@ def test_only_what_the_policy_lets(tmp_path) -> None:
 
 
 def test_without_any_countries_there_is_nothing_to_say(tmp_path) -> None:
-    case = make_case(tmp_path / "c", talk(HOST, OTHER, 443, T0))
+    case = make_case(tmp_path / "c", connect(HOST, OTHER, 443, T0))
     assert found(case) == []

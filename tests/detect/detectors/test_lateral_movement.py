@@ -13,7 +13,7 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.detectors import lateral_movement
 from flowbench.schema import DEFAULT_FORMAT
-from tests.traffic import T0, Record, interface, make_case, refused, talk
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 HOUR, DAY = 3_600, 86_400
 HOST, DB, SAAS = "10.0.0.5", "10.0.9.10", "203.0.113.200"
@@ -26,7 +26,7 @@ def ssh(
     return [
         record
         for n, target in enumerate(targets)
-        for record in talk(
+        for record in connect(
             host, target, port, T0 + int(at) + 600 * n, seconds=60, source_port=40_000 + n, **more
         )
     ]
@@ -38,9 +38,9 @@ def alive(*hosts: str, days: float = 4, window: int = 60) -> list[Record]:
         record
         for host in hosts
         for hour in range(0, int(days * 24), 5)
-        for record in talk(host, SAAS, 443, T0 + hour * HOUR, source_port=45_000, window=window)
+        for record in connect(host, SAAS, 443, T0 + hour * HOUR, source_port=45_000, window=window)
     ] + list(
-        talk(hosts[0], SAAS, 443, T0 + int(days * DAY) - 60, source_port=46_000, window=window)
+        connect(hosts[0], SAAS, 443, T0 + int(days * DAY) - 60, source_port=46_000, window=window)
     )
 
 
@@ -177,7 +177,7 @@ def test_short_logs_teach_nothing_and_that_is_said(tmp_path: Path) -> None:
         tmp_path / "early", [*day, *ssh(HOST, hosts[:7], 60), *ssh(HOST, hosts[7:], 7200)]
     )
     assert silent(early)  # whoever was at it when the logs began has not begun anything
-    knock = make_case(tmp_path / "knock", [*day, refused(HOST, DB, 22, T0 + 9 * HOUR)])
+    knock = make_case(tmp_path / "knock", [*day, reject(HOST, DB, 22, T0 + 9 * HOUR)])
     (row,) = run(knock).to_dict("records")
     assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
     assert "too short to learn" in row["caveats"]
@@ -185,7 +185,7 @@ def test_short_logs_teach_nothing_and_that_is_said(tmp_path: Path) -> None:
 
 def test_refused_here_and_let_in_there_is_one_story(tmp_path: Path) -> None:
     name = "<b>x</b>,\x1b[31m=1+1"
-    records = [*alive(HOST, DB), refused(HOST, DB, 3306, T0 + 3 * DAY, interface_id="eni-z")]
+    records = [*alive(HOST, DB), reject(HOST, DB, 3306, T0 + 3 * DAY, interface_id="eni-z")]
     records += ssh(HOST, ["10.0.1.1"], 3 * DAY)
     case = make_case(tmp_path, records, interfaces=[interface(DB, name)])
     (row,) = run(case).to_dict("records")
@@ -222,7 +222,7 @@ def test_a_door_that_refuses_all_day_long_is_a_broken_setting(
     tmp_path: Path, doors: int, start: int, every: int, severity: str | None
 ) -> None:
     knocks = [
-        refused(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
+        reject(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
         for n in range(doors)
         for at in range(start, 4 * DAY - 60, every)
     ]

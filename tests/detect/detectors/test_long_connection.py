@@ -9,8 +9,8 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.detectors.long_connection import daily
-from tests.traffic import FIELDS, T0, Record, interface, make_case, talk
+from flowbench.detect.detectors.long_connection import is_daily
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
 HOST, SIX, PEER = "10.0.0.5", "2001:db8:1::5", "203.0.113.9"
 HOUR, DAY = 3_600, 86_400
@@ -22,12 +22,12 @@ def session(hours: float, at: float = 2, host: str = HOST, peer: str = PEER, por
             **more) -> list[Record]:  # fmt: skip
     given = {"out": 500_000, "back": 900_000} | more
     begun = T0 + int(at * HOUR)
-    return list(talk(host, peer, port, begun, seconds=int(hours * HOUR), **given))
+    return list(connect(host, peer, port, begun, seconds=int(hours * HOUR), **given))
 
 
 def around(hours: int = 30) -> list[Record]:
     """Something at both ends of the logs, so that the session lies within."""
-    return [r for hour in (0, hours) for r in talk(HOST, "203.0.113.1", 443, T0 + hour * HOUR)]
+    return [r for hour in (0, hours) for r in connect(HOST, "203.0.113.1", 443, T0 + hour * HOUR)]
 
 
 def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
@@ -142,11 +142,11 @@ def test_a_cloud_is_left_out(tmp_path) -> None:
     assert not detect.run(case, ["long-connection"])
 
 
-def test_daily() -> None:
+def test_is_daily() -> None:
     begin, end = 0.0, 4.0 * DAY
-    assert daily([7_200, DAY + 9_000, 2 * DAY + 6_000, 3 * DAY + 7_200], begin, end)
-    assert daily([7_200, DAY + 9_000, 3 * DAY + 7_200], begin, end)  # one night without
-    assert not daily([7_200, DAY + 20_000, 2 * DAY + 7_200], begin, end)
-    assert not daily([7_200, 9_000, DAY + 9_000], begin, end)
-    assert not daily([2 * DAY, 3 * DAY], begin, end)
-    assert not daily([7_200], begin, end)
+    assert is_daily([7_200, DAY + 9_000, 2 * DAY + 6_000, 3 * DAY + 7_200], begin, end)
+    assert is_daily([7_200, DAY + 9_000, 3 * DAY + 7_200], begin, end)  # one night without
+    assert not is_daily([7_200, DAY + 20_000, 2 * DAY + 7_200], begin, end)
+    assert not is_daily([7_200, 9_000, DAY + 9_000], begin, end)
+    assert not is_daily([2 * DAY, 3 * DAY], begin, end)
+    assert not is_daily([7_200], begin, end)

@@ -9,7 +9,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from tests.traffic import FIELDS, T0, Record, interface, make_case, talk
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
 HOST, OTHER, THIRD, SIX = "10.0.0.5", "10.0.0.6", "10.0.0.7", "2001:db8:1::5"
 SITE, NEW = "203.0.113.9", "198.51.100.7"
@@ -23,12 +23,12 @@ def usual(*hosts: str, hours: int = 96, window: int = 60) -> list[Record]:
         record
         for host in hosts or (HOST, OTHER, THIRD)
         for hour in range(0, hours, 6)
-        for record in talk(host, SITE, 443, T0 + hour * HOUR, source_port=41_000, window=window)
+        for record in connect(host, SITE, 443, T0 + hour * HOUR, source_port=41_000, window=window)
     ]
 
 
 def late(peer: str = NEW, hour: int = 80, host: str = HOST, port: int = 8443, **more):
-    return list(talk(host, peer, port, T0 + hour * HOUR, source_port=50_000, **more))
+    return list(connect(host, peer, port, T0 + hour * HOUR, source_port=50_000, **more))
 
 
 def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
@@ -66,7 +66,7 @@ def test_a_host_has_one_finding_its_weightiest_contact_first(tmp_path) -> None:
 
 def test_over_ipv6(tmp_path) -> None:
     records = [*usual(), *usual(SIX), *late("2001:db8:9:1::1", host=SIX)]
-    records += [*talk(SIX, "2001:db8:8:1::1", 443, T0 + 600), *late("2001:db8:8:2::1", host=SIX)]
+    records += [*connect(SIX, "2001:db8:8:1::1", 443, T0 + 600), *late("2001:db8:8:2::1", host=SIX)]
     assert [one["peer"] for one in found(tmp_path, *records)] == ["2001:db8:9:1::1"]
 
 
@@ -146,7 +146,7 @@ def test_habits_of_web_ports_and_of_others_are_counted_apart(tmp_path) -> None:
             [*usual(), *late(), *late(host=OTHER), *late(host=THIRD)], id="of three hosts"
         ),
         pytest.param([*usual(), *late()[:1]], id="unanswered"),
-        pytest.param([*usual(), *talk(NEW, HOST, 443, T0 + 80 * HOUR)], id="from outside"),
+        pytest.param([*usual(), *connect(NEW, HOST, 443, T0 + 80 * HOUR)], id="from outside"),
         pytest.param(
             [*usual(), *[r for n in range(30) for r in late(f"198.51.{n}.1", 25 + n * 2)]],
             id="a host that meets new ones all the time",

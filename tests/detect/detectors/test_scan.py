@@ -10,15 +10,15 @@ import pytest
 
 from flowbench import detect
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.test_detectors import run
-from tests.traffic import FIELDS, T0, Record, make_case, refused, talk
+from tests.detect.detectors.common import run
+from tests.traffic import FIELDS, T0, Record, connect, make_case, reject
 
 HOST, OUTSIDE = "10.0.0.5", "198.18.3.4"
 
 
 def test_a_door_that_many_tried_is_one(tmp_path: Path) -> None:
     tries = [
-        refused(f"198.18.7.{source}", HOST, port, T0 + source, source_port=40_000 + port)
+        reject(f"198.18.7.{source}", HOST, port, T0 + source, source_port=40_000 + port)
         for source in (1, 2, 3)
         for port in range(12)
     ]
@@ -33,7 +33,7 @@ def fields(request: pytest.FixtureRequest) -> list[str]:
 
 
 def knock(source: str, target: str, port: int, n: int, **more: object) -> Record:
-    return refused(
+    return reject(
         source, target, port, T0 + 20 * n, source_port=40_000 + n,
         interface_id=f"eni-{target}", **more,
     )  # fmt: skip
@@ -55,7 +55,7 @@ def wave(source: str, *, count: int = 8, target: str = HOST, at: int = 0) -> lis
 
 def reached(source: str, port: int, *, target: str = HOST, **more: object) -> Iterator[Record]:
     """A conversation after the search."""
-    return talk(
+    return connect(
         source, target, port, T0 + 5_000, source_port=60_001, interface_id=f"eni-{target}", **more
     )
 
@@ -68,10 +68,12 @@ def test_outside_scanners_that_got_nothing_are_one_low_finding(
         for n in range(1, 12)
     ]
     quick = [
-        refused("198.18.9.9", HOST, port, T0, source_port=50_000 + port, interface_id="eni-q")
+        reject("198.18.9.9", HOST, port, T0, source_port=50_000 + port, interface_id="eni-q")
         for port in range(20, 50)
     ]
-    usual = talk(OUTSIDE, "10.0.9.9", 443, T0, interface_id="eni-w")  # of no host that it searched
+    usual = connect(
+        OUTSIDE, "10.0.9.9", 443, T0, interface_id="eni-w"
+    )  # of no host that it searched
     case = make_case(tmp_path, [*slow, *quick, *usual], fields=fields)
     (row,) = run(case, "scan").to_dict("records")
     assert (row["severity"], row["subject"], row["technique"]) == ("low", "internet", "T1595.001")
@@ -218,10 +220,10 @@ def test_what_a_busy_host_reached_before_does_not_excuse_it(tmp_path: Path) -> N
     usual = [
         record
         for n in range(60)
-        for record in talk(HOST, f"10.0.2.{n}", 9100, T0 + n, source_port=40_000 + n)
+        for record in connect(HOST, f"10.0.2.{n}", 9100, T0 + n, source_port=40_000 + n)
     ]
     tried = [
-        refused(HOST, f"10.0.1.{n}", 22, T0 + 4_000 + n, source_port=51_000 + n, interface_id="z")
+        reject(HOST, f"10.0.1.{n}", 22, T0 + 4_000 + n, source_port=51_000 + n, interface_id="z")
         for n in range(10)
     ]
     (row,) = run(make_case(tmp_path, [*usual, *tried]), "scan").to_dict("records")
@@ -232,7 +234,7 @@ def test_a_monitor_with_some_dead_targets_is_no_scanner(tmp_path: Path) -> None:
     records = []
     for n in range(60):
         if n % 5:
-            records += talk(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
+            records += connect(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
         else:
             records.append(knock(HOST, f"10.0.2.{n}", 9100, n))
     assert run(make_case(tmp_path, records), "scan").empty

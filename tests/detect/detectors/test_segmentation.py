@@ -16,7 +16,7 @@ from flowbench.errors import MissingFieldError
 from flowbench.segmentation import evaluate, parse_policy
 from flowbench.segmentation.evaluation import Evaluation
 from flowbench.segmentation.results import CELLS
-from tests.traffic import T0, Record, interface, make_case, refused, talk
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 WEB, WEB6, DB, NAT, WORLD = "10.0.0.5", "fd00::5", "10.0.1.4", "10.0.9.1", "192.0.2.99"
 GROUPS = """
@@ -59,9 +59,9 @@ FORBID = (
 
 def test_a_violation_leads_to_its_lines_and_to_no_others(tmp_path: Path) -> None:
     records = [
-        *talk(WEB, DB, 5432, T0),
-        *talk(WEB, DB, 22, T0 + 600, out=900, back=1_000),
-        *talk(WEB, WORLD, 22, T0 + 600),
+        *connect(WEB, DB, 5432, T0),
+        *connect(WEB, DB, 22, T0 + 600, out=900, back=1_000),
+        *connect(WEB, WORLD, 22, T0 + 600),
     ]
     judged = judge(make_case(tmp_path, records, interfaces=OWN), FORBID)
     (row,) = told(judged)
@@ -77,7 +77,7 @@ def test_a_violation_leads_to_its_lines_and_to_no_others(tmp_path: Path) -> None
 
 
 def test_a_refused_attempt_is_low_and_no_violation(tmp_path: Path) -> None:
-    records = [refused(WEB, DB, 22, T0 + n * 900) for n in range(3)]
+    records = [reject(WEB, DB, 22, T0 + n * 900) for n in range(3)]
     judged = judge(make_case(tmp_path, records, interfaces=OWN), FORBID)
     (row,) = told(judged)
     assert (row["severity"], row["connections"]) == ("low", 3)
@@ -96,7 +96,7 @@ def test_what_passed_without_an_answer_is_medium(tmp_path: Path) -> None:
 
 def test_passed_and_refused_are_two_findings(tmp_path: Path) -> None:
     other = interface("10.0.1.5", "e", SubnetId="subnet-db")
-    records = [*talk(WEB, DB, 22, T0), refused(WEB, "10.0.1.5", 22, T0)]
+    records = [*connect(WEB, DB, 22, T0), reject(WEB, "10.0.1.5", 22, T0)]
     judged = judge(make_case(tmp_path, records, interfaces=[*OWN, other]), FORBID)
     assert [(r["severity"], r["peer"]) for r in told(judged)] == [
         ("high", DB), ("low", "10.0.1.5"),
@@ -104,7 +104,7 @@ def test_passed_and_refused_are_two_findings(tmp_path: Path) -> None:
 
 
 def test_the_first_rule_that_fits_decides(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 5432, T0), interfaces=OWN)
+    case = make_case(tmp_path, connect(WEB, DB, 5432, T0), interfaces=OWN)
     may, never = FORBID.splitlines()
     assert states(judge(case, f"{may}\n{never}")) == [
         ("used", 1), ("shadowed", 0), ("unused", 0),
@@ -117,7 +117,7 @@ def test_the_first_rule_that_fits_decides(tmp_path: Path) -> None:
 def test_rules_that_nothing_used_and_groups_of_nobody(tmp_path: Path) -> None:
     groups = GROUPS + "  ghosts: {tags: {tier: ghost}}\n"
     rules = FORBID + "\n  - {from: ghosts, to: web, verdict: allow}"
-    case = make_case(tmp_path, talk(WEB, WORLD, 443, T0), interfaces=OWN)
+    case = make_case(tmp_path, connect(WEB, WORLD, 443, T0), interfaces=OWN)
     judged = judge(case, rules, groups=groups)
     assert states(judged) == [("unused", 0), ("compliant", 0), ("unused", 0), ("used", 1)]
     assert judged.empty_groups == ["office", "ghosts"]
@@ -126,10 +126,10 @@ def test_rules_that_nothing_used_and_groups_of_nobody(tmp_path: Path) -> None:
 
 def test_ports_and_protocols(tmp_path: Path) -> None:
     records = [
-        *talk(WEB, DB, 8_000, T0),
-        *talk(WEB, DB, 8_100, T0 + 600),
-        *talk(WEB, DB, 8_101, T0 + 1_200),
-        *talk(WEB, DB, 8_050, T0 + 1_800, protocol=17, tcp_flags=None),
+        *connect(WEB, DB, 8_000, T0),
+        *connect(WEB, DB, 8_100, T0 + 600),
+        *connect(WEB, DB, 8_101, T0 + 1_200),
+        *connect(WEB, DB, 8_050, T0 + 1_800, protocol=17, tcp_flags=None),
     ]
     rules = "  - {from: web, to: db, ports: 8000-8100, protocols: tcp, verdict: deny}"
     found = told(judge(make_case(tmp_path, records, interfaces=OWN), rules))
@@ -137,8 +137,8 @@ def test_ports_and_protocols(tmp_path: Path) -> None:
 
 
 def test_ipv6_and_ipv4_are_judged_alike(tmp_path: Path) -> None:
-    records = [*talk(WEB6, "2001:db8:1::9", 443, T0), *talk(WEB, "203.0.113.3", 443, T0)]
-    records += [*talk(WEB6, "2001:db8:2::9", 443, T0), *talk(WEB, "203.0.113.99", 443, T0)]
+    records = [*connect(WEB6, "2001:db8:1::9", 443, T0), *connect(WEB, "203.0.113.3", 443, T0)]
+    records += [*connect(WEB6, "2001:db8:2::9", 443, T0), *connect(WEB, "203.0.113.99", 443, T0)]
     judged = judge(
         make_case(tmp_path, records, interfaces=OWN),
         "  - {from: web, to: office, verdict: allow}\n  - {from: web, to: external, verdict: deny}",
@@ -150,7 +150,7 @@ def test_ipv6_and_ipv4_are_judged_alike(tmp_path: Path) -> None:
 
 
 def test_from_outside_the_subject_is_who_was_reached(tmp_path: Path) -> None:
-    records = [r for n in (1, 2) for r in talk(f"192.0.2.{n}", WEB, 22, T0, out=100, back=700)]
+    records = [r for n in (1, 2) for r in connect(f"192.0.2.{n}", WEB, 22, T0, out=100, back=700)]
     rules = "  - {from: external, to: internal, ports: 22, verdict: deny}"
     (row,) = told(judge(make_case(tmp_path, records, interfaces=OWN), rules))
     assert (row["subject"], list(row["peers"])) == (WEB, ["192.0.2.1", "192.0.2.2"])
@@ -161,9 +161,9 @@ def test_from_outside_the_subject_is_who_was_reached(tmp_path: Path) -> None:
 def test_deny_by_default_speaks_of_the_groups_only(tmp_path: Path) -> None:
     stranger = interface("10.0.7.7", "s")
     records = [
-        *talk("10.0.7.7", WORLD, 443, T0),  # no group at either end
-        *talk("10.0.7.7", DB, 5432, T0),
-        *talk(WEB, DB, 5432, T0),
+        *connect("10.0.7.7", WORLD, 443, T0),  # no group at either end
+        *connect("10.0.7.7", DB, 5432, T0),
+        *connect(WEB, DB, 5432, T0),
     ]
     case = make_case(tmp_path, records, interfaces=[*OWN, stranger])
     judged = judge(case, "  - {from: web, to: db, verdict: allow}", default="deny")
@@ -174,7 +174,7 @@ def test_deny_by_default_speaks_of_the_groups_only(tmp_path: Path) -> None:
 
 
 def test_the_nat_gateway_is_not_judged_for_its_client(tmp_path: Path) -> None:
-    records = [*talk(WEB, WORLD, 443, T0), *talk(NAT, WORLD, 443, T0, source_port=50_000)]
+    records = [*connect(WEB, WORLD, 443, T0), *connect(NAT, WORLD, 443, T0, source_port=50_000)]
     groups = "groups: {all: {cidrs: 10.0.0.0/8}}"
     judged = judge(
         make_case(tmp_path, records, interfaces=OWN),
@@ -206,8 +206,8 @@ def test_an_address_given_anew_is_judged_by_who_held_it(tmp_path: Path) -> None:
     lines = [{"fileVersion": "1.0", "configSnapshotId": "x", "configurationItems": items}]
     hours = 3_600
     records = [
-        *talk("10.0.0.8", DB, 5432, T0 + hours, interface_id="eni-1"),
-        *talk("10.0.0.8", DB, 5432, T0 + 8 * hours, source_port=41_000, interface_id="eni-2"),
+        *connect("10.0.0.8", DB, 5432, T0 + hours, interface_id="eni-1"),
+        *connect("10.0.0.8", DB, 5432, T0 + 8 * hours, source_port=41_000, interface_id="eni-2"),
     ]
     case = make_case(tmp_path, records, interfaces=OWN[1:2], json_lines=lines)
     judged = judge(case, FORBID)
@@ -219,8 +219,8 @@ def test_an_address_given_anew_is_judged_by_who_held_it(tmp_path: Path) -> None:
 
 
 def test_many_ports_are_one_finding_and_much_is_cut_with_a_word(tmp_path: Path) -> None:
-    records = [refused(WEB, DB, port, T0) for port in range(1_000, 1_030)]
-    records += [refused(f"192.0.2.{n}", WEB, 23, T0) for n in range(1, 9)]
+    records = [reject(WEB, DB, port, T0) for port in range(1_000, 1_030)]
+    records += [reject(f"192.0.2.{n}", WEB, 23, T0) for n in range(1, 9)]
     rules = FORBID + "\n  - {from: external, to: web, verdict: deny}"
     judged = judge(make_case(tmp_path, records, interfaces=OWN), rules)
     scan, telnet = sorted(_against(judged, most_peers=5), key=lambda row: row.subject != WEB or
@@ -239,11 +239,11 @@ def test_many_ports_are_one_finding_and_much_is_cut_with_a_word(tmp_path: Path) 
 
 def test_group_by_group(tmp_path: Path) -> None:
     records = [
-        *talk(WEB, DB, 5432, T0, out=10, back=20),
-        *talk(WEB, DB, 22, T0),
-        refused("203.0.113.9", DB, 22, T0),
-        refused(WEB, "203.0.113.3", 80, T0),
-        *talk("10.0.7.7", "10.0.7.8", 80, T0),
+        *connect(WEB, DB, 5432, T0, out=10, back=20),
+        *connect(WEB, DB, 22, T0),
+        reject("203.0.113.9", DB, 22, T0),
+        reject(WEB, "203.0.113.3", 80, T0),
+        *connect("10.0.7.7", "10.0.7.8", 80, T0),
     ]
     cells = judge(make_case(tmp_path, records, interfaces=OWN), FORBID).cells()
     assert list(cells.columns) == CELLS.columns
@@ -258,7 +258,9 @@ def test_group_by_group(tmp_path: Path) -> None:
 
 def test_the_same_evidence_gives_the_same_answer(tmp_path: Path) -> None:
     records = [
-        r for n in range(9) for r in talk(WEB, DB, 22 + n % 3, T0 + n * 700, source_port=4_000 + n)
+        r
+        for n in range(9)
+        for r in connect(WEB, DB, 22 + n % 3, T0 + n * 700, source_port=4_000 + n)
     ]
     one = judge(make_case(tmp_path / "1", records, interfaces=OWN), FORBID)
     two = judge(make_case(tmp_path / "2", reversed(records), interfaces=OWN), FORBID)
@@ -271,12 +273,12 @@ def test_the_same_evidence_gives_the_same_answer(tmp_path: Path) -> None:
 
 
 def test_detect_runs_it_only_with_a_policy(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN)
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN)
     plan = detect.plan(case).set_index("detector")
     assert plan.loc["segmentation", "reason"] == "not run: the case has no policy"
     text = f"{GROUPS}\nrules:\n{FORBID}"
-    case.keep_policy("groups: {}")
-    case.keep_policy(text)
+    case.set_policy("groups: {}")
+    case.set_policy(text)
     again = Case.open(case.path)
     assert again.policy == text
     assert detect.plan(again).set_index("detector").loc["segmentation", "runs"]
@@ -290,17 +292,17 @@ def test_detect_runs_it_only_with_a_policy(tmp_path: Path) -> None:
 
 def test_a_log_without_ports_is_not_judged(tmp_path: Path) -> None:
     fields = ["srcaddr", "dstaddr", "start", "end", "bytes"]
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN, fields=fields)
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN, fields=fields)
     with pytest.raises(MissingFieldError, match="no flow log of the case has dstport, protocol"):
         judge(case, FORBID)
-    case.keep_policy(f"{GROUPS}\nrules:\n{FORBID}")
+    case.set_policy(f"{GROUPS}\nrules:\n{FORBID}")
     reason = detect.plan(case).set_index("detector").loc["segmentation", "reason"]
     assert reason == "not run: needs dstport, protocol"
 
 
 def test_without_verdicts_in_the_logs_all_counts_as_passed(tmp_path: Path) -> None:
     fields = ["srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "bytes"]
-    case = make_case(tmp_path, [refused(WEB, DB, 22, T0)], interfaces=OWN, fields=fields)
+    case = make_case(tmp_path, [reject(WEB, DB, 22, T0)], interfaces=OWN, fields=fields)
     (row,) = told(judge(case, FORBID))
     assert row["severity"] == "medium"
     assert "do not say what was refused" in row["caveats"]
@@ -317,7 +319,7 @@ def test_nothing_seen(tmp_path: Path) -> None:
 
 
 def test_a_hostile_policy_name_stays_text(tmp_path: Path) -> None:
-    case = make_case(tmp_path, talk(WEB, DB, 22, T0), interfaces=OWN)
+    case = make_case(tmp_path, connect(WEB, DB, 22, T0), interfaces=OWN)
     name = "'; DROP TABLE pairs; -- <script>"
     groups = GROUPS + f"  {json.dumps(name)}: {{addresses: {WEB}}}\n"
     rules = f"  - {{from: {json.dumps(name)}, to: db, verdict: deny, name: {json.dumps(name)}}}"

@@ -11,7 +11,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from tests.traffic import T0, Record, interface, make_case, talk
+from tests.traffic import T0, Record, connect, interface, make_case
 
 HOUR, DAY = 3_600, 86_400
 HOST, OTHER, SAAS, THIEF = "10.0.0.5", "10.0.7.6", "203.0.113.200", "198.51.100.66"
@@ -74,7 +74,7 @@ def alive(*hosts: str) -> list[Record]:
         record
         for host in hosts
         for hour in [*range(0, 96, 6), 95.9]
-        for record in talk(host, SAAS, 443, T0 + int(hour * HOUR), source_port=40_000)
+        for record in connect(host, SAAS, 443, T0 + int(hour * HOUR), source_port=40_000)
     ]
 
 
@@ -217,7 +217,7 @@ def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
 
 
 def test_the_logs_own_word_and_the_roles_calls(tmp_path: Path) -> None:
-    records = [*alive(HOST), *talk(HOST, "203.0.113.77", 443, T0 + 3 * DAY)]
+    records = [*alive(HOST), *connect(HOST, "203.0.113.77", 443, T0 + 3 * DAY)]
     asks = call(f"web/{MINE}", NAT, 3 * DAY, "ListRoles", service="organizations")
     named = [Serviced(**vars(record)) for record in records]
     case = make_case(tmp_path, named, interfaces=ESTATE, json_lines=[asks])

@@ -10,7 +10,7 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.detectors.spike import standing_out
-from tests.traffic import FIELDS, T0, Record, interface, make_case, refused, talk
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, reject
 
 HOST, SIX, SITE, PEER = "10.0.0.5", "2001:db8:1::5", "203.0.113.9", "198.51.100.7"
 HOUR = 3_600
@@ -22,7 +22,7 @@ def usual(host: str = HOST, hours: int = 72, window: int = 60) -> list[Record]:
     return [
         record
         for hour in range(hours)
-        for record in talk(
+        for record in connect(
             host, SITE, 443, T0 + hour * HOUR, source_port=41_000 + hour, out=2_000_000,
             window=window,
         )
@@ -30,7 +30,7 @@ def usual(host: str = HOST, hours: int = 72, window: int = 60) -> list[Record]:
 
 
 def large(hour: int, out: int = 300_000_000, host: str = HOST, **more) -> list[Record]:
-    return list(talk(host, PEER, 443, T0 + hour * HOUR, source_port=50_000, out=out, **more))
+    return list(connect(host, PEER, 443, T0 + hour * HOUR, source_port=50_000, out=out, **more))
 
 
 def found(folder: Path, *records: Record, fields: list[str] = FIELDS) -> list[dict]:
@@ -64,11 +64,11 @@ def test_calls_and_refusals_are_counted(tmp_path) -> None:
     calls = [
         r
         for n in range(1_100)
-        for r in talk(
+        for r in connect(
             HOST, f"198.51.{n // 250}.{n % 250}", 80, T0 + 50 * HOUR + n, source_port=20_000 + n
         )
     ]
-    tries = [refused(HOST, f"10.0.1.{n % 250}", 22, T0 + 30 * HOUR + n * 10, source_port=10_000 + n)
+    tries = [reject(HOST, f"10.0.1.{n % 250}", 22, T0 + 30 * HOUR + n * 10, source_port=10_000 + n)
              for n in range(250)]  # fmt: skip
     (one,) = found(tmp_path, *usual(), *calls, *tries)
     assert (
@@ -80,7 +80,7 @@ def test_calls_and_refusals_are_counted(tmp_path) -> None:
 
 
 def test_over_ipv6(tmp_path) -> None:
-    records = [*usual(SIX), *talk(SIX, "2001:db8:9::1", 443, T0 + 40 * HOUR, out=300_000_000)]
+    records = [*usual(SIX), *connect(SIX, "2001:db8:9::1", 443, T0 + 40 * HOUR, out=300_000_000)]
     hosts = [interface(HOST, "5", Ipv6Addresses=[{"Ipv6Address": SIX}])]
     case = make_case(tmp_path / "c", records, interfaces=hosts)
     assert [f["subject"] for f in detect.run(case, ["spike"]).to_pandas().to_dict("records")] == [
@@ -100,14 +100,14 @@ def test_what_several_hosts_send_to_one_place_is_the_estates(tmp_path) -> None:
     assert (one["subject"], one["severity"]) == (HOST, "low")
     (one,) = found(tmp_path / "far more", *mine, *pushes(3, 20_000_000))
     assert one["subject"] == HOST
-    elsewhere = talk(HOST, "192.0.2.9", 443, T0 + 40 * HOUR, source_port=51_000, out=150_000_000)
+    elsewhere = connect(HOST, "192.0.2.9", 443, T0 + 40 * HOUR, source_port=51_000, out=150_000_000)
     (one,) = found(tmp_path / "rest", *mine, *pushes(3), *elsewhere)
     assert "sent 452.0 MB out" in one["summary"]
 
 
 def test_what_is_the_estates_does_not_hide_what_is_not(tmp_path) -> None:
     fits = [r for h in (5, 21, 33, 39) for r in large(h)]  # four releases, and then a theft
-    theft = talk(HOST, "192.0.2.9", 443, T0 + 55 * HOUR, source_port=51_000, out=400_000_000)
+    theft = connect(HOST, "192.0.2.9", 443, T0 + 55 * HOUR, source_port=51_000, out=400_000_000)
     (one,) = found(tmp_path, *usual(), *fits, *theft, *pushes(3))
     assert "sent 402.0 MB out in the hour from 2026-09-03 07:00 UTC" in one["summary"]
     assert sorted(one["peers"]) == ["192.0.2.9", SITE]
@@ -117,7 +117,7 @@ def test_what_is_the_estates_does_not_hide_what_is_not(tmp_path) -> None:
 def test_a_service_that_is_down_refuses_all(tmp_path) -> None:
     def tries(host: str, count: int) -> list[Record]:
         at = range(0, count * 10, 10)
-        return [refused(host, "10.0.1.9", 5432, T0 + 30 * HOUR + s, source_port=10_000 + s)
+        return [reject(host, "10.0.1.9", 5432, T0 + 30 * HOUR + s, source_port=10_000 + s)
                 for s in at]  # fmt: skip
 
     alone = [*usual(), *tries(HOST, 250), *tries("10.0.0.20", 40)]
@@ -135,7 +135,7 @@ def test_a_service_that_is_down_refuses_all(tmp_path) -> None:
         pytest.param([*usual(), *large(16), *large(41, 200_000_000)], id="about the same time"),
         pytest.param([*usual(), *[r for h in (5, 21, 33, 39) for r in large(h)]], id="by fits"),
         pytest.param([*usual(hours=20), *large(10)], id="logs of less than a day"),
-        pytest.param([*usual(), *talk(PEER, HOST, 443, T0, out=900_000_000)], id="what came in"),
+        pytest.param([*usual(), *connect(PEER, HOST, 443, T0, out=900_000_000)], id="what came in"),
     ],
 )
 def test_what_is_no_spike(tmp_path, records: list[Record]) -> None:

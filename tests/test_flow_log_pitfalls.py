@@ -367,7 +367,9 @@ def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
         ]
     case = make(tmp_path, V3, *records)
     assert set(met(case, "rejected", "answered", "rejected_records")) == {(False, True, 1)}
-    assert {finding.detector for finding in detect.run(case)} <= {"blind-spot"}  # that is about the logs
+    assert {finding.detector for finding in detect.run(case)} <= {
+        "blind-spot"
+    }  # that is about the logs
     # Alone, hours after: a straggler still, and no attempt of anybody.
     late = line("eni-a", OUT, 40_000, HOST, 22, 4, OUT, HOST, action="REJECT", packets=1, size=40)
     assert met(make(tmp_path / "late", V3, late), "rejected") == [(False,)]
