@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    import ibis
+import ibis
 
+if TYPE_CHECKING:
     from flowbench.case import Case
 
 # API calls that create an IAM user, give it credentials or extend its permissions.
@@ -81,8 +81,10 @@ def events_of_principals(
 def find_origins(case: Case, event: ApiEvent) -> list[ApiEvent]:
     """Find others' calls that created an event's principal, its key, permissions or session."""
     events = case.api_events
-    selected = (events.new_access_key_id == event.access_key_id).fill_null(False)
-    if event.principal_type == "IAMUser":
+    selected = ibis.literal(False)  # comparing with a missing key or name would select nulls
+    if event.access_key_id:
+        selected |= (events.new_access_key_id == event.access_key_id).fill_null(False)
+    if event.principal_type == "IAMUser" and event.principal_name:
         grants = events.event_name.isin(PRIVILEGE_EVENTS)
         grants &= events.target_user == event.principal_name
         if event.account_id:

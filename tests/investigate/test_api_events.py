@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from flowbench.case import Case
-from flowbench.investigate import api_events
-from flowbench.investigate.api_events import ApiEvent
+from flowbench.investigate.api_events import (
+    ApiEvent,
+    events_of_principals,
+    find_activity,
+    find_origins,
+    read_events,
+)
 from tests.incident_case import (
     CALLER,
     HOST,
@@ -27,15 +32,15 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def by_id(case: Case, event_id: str) -> ApiEvent:
-    (event,) = api_events.read_events(case.api_events.filter(case.api_events.event_id == event_id))
+    (event,) = read_events(case.api_events.filter(case.api_events.event_id == event_id))
     return event
 
 
 def test_events_by_principal_or_key_in_order_of_time(case: Case) -> None:
-    by_arn = api_events.events_of_principals(case, [ROGUE], [])
+    by_arn = events_of_principals(case, [ROGUE], [])
     assert [event.event_id for event in by_arn] == ["e3", "e4", "e5", "e6"]
-    assert api_events.events_of_principals(case, [], [KEY]) == by_arn
-    assert api_events.events_of_principals(case, [], []) == []
+    assert events_of_principals(case, [], [KEY]) == by_arn
+    assert events_of_principals(case, [], []) == []
 
 
 def test_descriptions(case: Case) -> None:
@@ -50,11 +55,11 @@ def test_descriptions(case: Case) -> None:
 
 def test_origins_are_the_calls_of_others(case: Case) -> None:
     creation = by_id(case, "e5")
-    origins = api_events.find_origins(case, creation)
+    origins = find_origins(case, creation)
     assert [event.event_id for event in origins] == ["e1", "e2"]
     other_account = creation._replace(account_id="999999999999", access_key_id=None)
-    assert api_events.find_origins(case, other_account) == []
-    activity = api_events.find_activity(case, creation, origins)
+    assert find_origins(case, other_account) == []
+    activity = find_activity(case, creation, origins)
     assert [event.event_id for event in activity] == ["e3", "e4", "e5", "e6"]
 
 
@@ -64,5 +69,5 @@ def test_keys_that_issue_each_other_end_the_search(tmp_path: Path) -> None:
         event["responseElements"] = {"accessKey": {"accessKeyId": key}}
     events[4]["userIdentity"] = events[4]["userIdentity"] | {"accessKeyId": "AKIAEXAMPLETWO"}
     case = make_case(tmp_path, connect(HOST, "203.0.113.9", 443, T0), json_lines=events)
-    activity = api_events.find_activity(case, by_id(case, "e5"), [])
+    activity = find_activity(case, by_id(case, "e5"), [])
     assert {event.event_id for event in activity} == {"e3", "e4", "e5", "e6"}

@@ -122,12 +122,12 @@ def test_the_command(case, tmp_path) -> None:
     assert answer.exit_code == 0, answer.output
     (row,) = [json.loads(line) for line in answer.stdout.splitlines()]
     assert (row["peer"], row["contacts"]) == (PEER, 2)
-    assert "contact with 1 of 1 indicators; looked at:" in answer.stderr
+    assert "contact with 1 of 1 indicator; searched:" in answer.stderr
 
     path = listing(tmp_path, "192.0.2.1,c2,f,,")
     answer = CliRunner().invoke(main, ["hunt", str(case.path), str(path)])
     assert (answer.exit_code, answer.stdout) == (0, "")
-    assert "no contact with any of 1 indicators; looked at:" in answer.stderr
+    assert "no contact with any of 1 indicator; searched:" in answer.stderr
     assert "flows: 9 records, 2026-09-01 00:00 to 2026-09-02 00:00 UTC" in answer.stderr
 
 
@@ -141,7 +141,7 @@ def test_the_same_question_for_athena(case, tmp_path) -> None:
     assert "pkt_srcaddr" in answer.stdout
     assert "pkt_srcaddr" not in CliRunner().invoke(main, words).stdout
     bad = CliRunner().invoke(main, [*words[:-1], "logs; DROP"])
-    assert (bad.exit_code, "is no name of a table" in bad.stderr) == (2, True)
+    assert (bad.exit_code, "is not a table name" in bad.stderr) == (2, True)
 
 
 def test_a_list_with_other_columns(case, tmp_path) -> None:
