@@ -177,14 +177,14 @@ def merged(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
     measures = ("packets", "bytes", "start", "end", "tcp_flags")
     kept = set(fields)
     same = [name for name in FLOWS.columns if name in kept and name not in measures]
-    slot = (engine.seconds(flows.start) // window * window).cast("int64")
+    slot = (engine.epoch_seconds(flows.start) // window * window).cast("int64")
     f = flows.filter(flows.start.notnull()).mutate(slot=slot)
     sums: dict[str, ibis.Value] = {
         name: f[name].sum().cast("int64") for name in ("packets", "bytes") if name in kept
     }
     if "tcp_flags" in kept:
         sums["tcp_flags"] = f.tcp_flags.bit_or()
-    last = engine.seconds(f["end"]).max().cast("int64")
+    last = engine.epoch_seconds(f["end"]).max().cast("int64")
     joined = f.group_by([*same, "slot"]).aggregate(last=last, **sums)
     whole = (joined.slot + window - 1).cast("int64")
     joined = joined.mutate(start=joined.slot, end=ibis.greatest(joined["last"], whole))

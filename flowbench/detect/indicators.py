@@ -46,3 +46,11 @@ def match_peers(case: Case, peers: Iterable[str]) -> pd.DataFrame:
     j = ends[0].union(ends[1]).join(ibis.memtable(matched), "peer")
     j = j.filter(is_in_period(j), is_answer_valid(j)).select(_COLUMNS).distinct()
     return to_frame(j.order_by(_COLUMNS).to_pyarrow())
+
+
+def has_match(case: Case, subjects: pd.Series, peers: pd.Series) -> pd.Series:
+    """Return for each pair of a host and a peer whether an indicator list names the peer."""
+    matches = match_peers(case, peers)
+    matched = set(matches[["subject", "peer"]].itertuples(index=False, name=None))
+    pairs = zip(subjects, peers, strict=True)
+    return pd.Series([pair in matched for pair in pairs], peers.index, dtype=bool)

@@ -8,7 +8,10 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
+from flowbench.enrich import cloud_services
+from flowbench.enrich.address_context import AWS_SERVICE_FIELDS
+from flowbench.enrich.ownership import SITE, neighbourhood_key
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -24,16 +27,20 @@ def capture_window(case: Case) -> float:
     Known limit: one interval for the whole case, though interfaces may differ.
     """
     flows = case.flows
-    length = seconds(flows["end"]) - seconds(flows.start)
+    length = epoch_seconds(flows["end"]) - epoch_seconds(flows.start)
     longer = flows.aggregate(share=(length > 130).mean()).to_pandas()["share"].iloc[0]
     return 600.0 if pd.notna(longer) and longer > 0.05 else 60.0
 
 
-def network(address: ibis.Value) -> ibis.Value:
-    """The /24 of an IPv4 address or the /48 of an IPv6 one, as text: the same for all in it."""
-    four = address.re_extract(r"^(\d+\.\d+\.\d+)\.\d+$", 1)
-    six = address.re_extract(r"^((?:[0-9a-f]+:){1,3})", 1)
-    return address.contains(":").ifelse(six, four)
+def is_cloud_address(case: Case, addresses: pd.Series, *, by_records: bool = True) -> pd.Series:
+    """Return for each address whether it is in a known cloud range.
+
+    With ``by_records`` also whether flow log records name an AWS service at it.
+    """
+    flows = case.flows if by_records and case.fields & AWS_SERVICE_FIELDS else None
+    ranges = case.table("cloud_ranges")
+    services = cloud_services.find_services(sorted(set(addresses)), ranges, flows)
+    return addresses.isin(services["address"].to_pylist())
 
 
 def is_consumer(bytes_sent: Any, bytes_received: Any) -> Any:
@@ -63,7 +70,7 @@ def browsing_hosts(
     p = case.connection_summaries
     p = p.filter(p.direction == "outbound", ~p.intermediate, p.answered > 0, p.first_seen < until)
     p = p.filter(p.service_port.isin(WEB), is_page_visit(p.bytes_out, p.bytes_in, p.connections))
-    visits = p.select(host=p.initiator, network=network(p.responder)).distinct()
+    visits = p.select(host=p.initiator, network=neighbourhood_key(p.responder, SITE)).distinct()
     rare = visits.group_by("network").aggregate(hosts=_.count()).filter(_.hosts <= max_visitors)
     sites = visits.semi_join(rare, "network").group_by("host").aggregate(sites=_.count())
     return sites.filter(sites.sites >= min_sites).select("host")

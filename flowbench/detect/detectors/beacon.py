@@ -1,31 +1,33 @@
-"""Beacon: who calls home on a schedule?
+"""Beaconing: which internal hosts connect to an external address at regular intervals?
 
-Question: does an inside host open connections to one outside address at regular intervals?
+Question: does an internal host open connections to one external address on a schedule?
 
-Method: after RITA v5 (activecm/rita, analysis/beacons.go): scores in 0 to 1 for the regularity of
-the gaps between connections, for the sameness of bytes sent, for an even count over time, and for
-how long it went on; here weighted 0.4, 0.2, 0.2, 0.2. What flow logs ask for is different:
+Method: after RITA v5 (activecm/rita, analysis/beacons.go): four scores, each 0 to 1, for the
+regularity of the intervals between connections, the sameness of the bytes sent, an even count over
+time, and the duration; weighted 0.4, 0.2, 0.2, 0.2. Flow logs require these differences:
 
-* What counts are connections, not records: a long benign session gives one record a window and
-  would look perfect. Starts within half a minute of each other are one call.
-* Windows blur every start by up to their length w, which alone gives gaps a variance of w²/6 (two
-  uniform errors). It is taken off before the coefficient of variation is, so that a beat of one and
-  a half windows is still told from chance. Regularity is 1 less that coefficient, times the share
-  of gaps near the mean, less 0.5/√n for how little n gaps prove.
-* Many agents keep a beat. They are told by their company: what at least ``shared_by`` inside hosts
-  call time and again is a service of the house and reported only if it is listed.
+* Connections are counted, not records: a long session gives one record in each capture window and
+  would look perfectly regular. Connections that start within half a minute are one check-in.
+* A start is known only to the length w of the capture window, which alone gives intervals a
+  variance of w²/6 (two uniform errors). It is subtracted before the coefficient of variation is
+  taken, so that intervals of one and a half windows can still be distinguished from chance.
+  Regularity is 1 less that coefficient, times the share of intervals near the mean, less 0.5/√n for
+  the uncertainty of n intervals.
+* Agents and updaters also connect regularly. What at least ``shared_by`` internal hosts connect to
+  repeatedly is taken for a common service and reported only with an indicator match.
 
-Fires falsely: the licence check, the updater, the partner's interface that one host alone calls:
-periodic is not malicious. So without a listed peer this is at most medium. Cannot see: periods
-under one and a half windows (they merge into what looks like one long connection), jitter near the
-period itself, a beacon inside one long connection, a command server on an address that several
-hosts call regularly, beats inside the estate (only calls to outside are judged), UDP to the ports
-of time and name service.
+False positives: a licence check, updater or partner interface that one host alone connects to.
+Regular is not malicious: without an indicator match the severity is at most medium.
+
+Limitations: not detected are intervals under one and a half capture windows (they merge into one
+long connection), jitter near the interval itself, a beacon inside one long connection, a command
+server at an address that several hosts connect to regularly, beaconing between internal hosts, and
+UDP to the ports of NTP and DNS.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 import numpy as np
@@ -37,28 +39,49 @@ from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
 from flowbench.detect.traffic import capture_window
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_duration
+from flowbench.text import format_bytes, format_count, format_duration, format_period
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flowbench.case import Case
-
-# What keeps a beat by design and carries no session: time and name service.
-_CLOCKS = ((17, 123), (17, 53))
-_BURST = 30  # seconds: starts closer than that are one call
-_WEIGHTS = {"regularity": 0.4, "sizes": 0.2, "evenness": 0.2, "persistence": 0.2}
-_PAIR = ["initiator", "responder", "service_port", "protocol"]
-
 
 DETECTOR = Detector(
     id="beacon",
-    title="Regular calls to one address",
-    question="Who opens connections to one outside address on a schedule?",
+    title="Beaconing",
+    question="Which internal hosts connect to an external address at regular intervals?",
     technique="T1071",
     needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "start", "end"}),
 )
+
+_PERIODIC_SERVICES = ((17, 123), (17, 53))  # protocol and port of NTP and DNS
+_BURST = 30  # seconds: connections that start closer together are one check-in
+_WEIGHTS = {"regularity": 0.4, "sizes": 0.2, "evenness": 0.2, "persistence": 0.2}
+_KEYS = ["initiator", "responder", "service_port", "protocol"]
+
+
+class _Pair(NamedTuple):
+    """An initiator and a service with regular connections."""
+
+    pair: int
+    initiator: str
+    responder: str
+    service_port: int
+    protocol: int | None
+    host_count: int  # internal hosts that connect to the service repeatedly
+    regularity: float
+    interval: float  # seconds, mean
+    deviation: float  # seconds, median absolute deviation of the intervals
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Iterator[_Pair]:
+        """Yield the pairs of a frame with these columns."""
+        plain = rows[list(cls._fields)].astype(object)
+        for row in plain.where(plain.notna(), None).itertuples(index=False):
+            yield cls(*row)
 
 
 def find(
@@ -70,83 +93,98 @@ def find(
     regularity: float = 0.58,
     shared_by: int = 4,
 ) -> list[Finding]:
-    """One finding per inside host, outside peer and port that keeps a beat.
+    """Return one finding per internal host, external peer and port with regular connections.
 
-    ``fewest`` and ``most``: connections of a pair that is judged. ``score`` and ``regularity``: the
-    least total and the least regularity (0 to 1) that make a finding. ``shared_by``: what so many
-    inside hosts call three times or more is a service of the house.
+    Args:
+        case: The case.
+        fewest: Least number of connections of a pair that is judged.
+        most: Greatest number of connections of a pair that is judged.
+        score: Least total score (0 to 1) of a finding.
+        regularity: Least regularity (0 to 1) of a finding.
+        shared_by: A peer with so many internal hosts that connect three times or more is a common
+            service.
     """
     window = capture_window(case)
-    pairs = case.connection_summaries
-    often = pairs.filter(
-        pairs.direction == "outbound",
-        ~pairs.intermediate,
-        pairs.connections.between(fewest, most),
-        (seconds(pairs["last_seen"]) - seconds(pairs.first_seen)) >= 1.4 * window * (fewest - 1),
-    )
-    for protocol, port in _CLOCKS:
-        often = often.filter(
-            (often.protocol != protocol).fill_null(True) | (often.service_port != port)
-        )
-    place = ["responder", "service_port"]
-    customers = pairs.filter(pairs.direction == "outbound", pairs.connections >= 3)
-    callers = customers.group_by(place).aggregate(callers=customers.initiator.nunique())
-    named = case.indicator_matches.filter(case.indicator_matches.in_period.fill_null(True)).address
-    rare = callers.filter((callers.callers < shared_by) | callers.responder.isin(named))
-    inorder = ibis.window(order_by=_PAIR)
-    candidates = often.join(rare, place).select(*_PAIR, "callers")
-    candidates = candidates.mutate(pair=ibis.row_number().over(inorder)).to_pyarrow()
-    calls = _calls(case.connections, candidates)
-    beats = _beats(calls, window, regularity).to_pandas().set_index("pair")
-    beating = candidates.take(pa.array(beats.index))
-    starts = to_frame(
-        _calls(case.connections, beating).order_by("pair", "first_seen", "bytes_out").to_pyarrow()
-    )
-    rows = {row["pair"]: row for row in to_frame(beating).to_dict("records")}
-    on_lists = {
+    candidates = _candidates(case, window, fewest, most, shared_by)
+    intervals = _regular_intervals(_check_ins(case.connections, candidates), window, regularity)
+    regular = intervals.to_pandas()
+    numbers = pa.array(regular["pair"])
+    pairs = to_frame(candidates.take(numbers)).merge(regular, on="pair")
+    matches = match_peers(case, pairs["responder"])
+    kinds = {
         key: sorted(set(group["kind"]))
-        for key, group in match_peers(case, beating["responder"].to_pylist()).groupby(
-            ["subject", "peer", "service_port"]
-        )
+        for key, group in matches.groupby(["subject", "peer", "service_port"])
     }
+    check_ins = _check_ins(case.connections, candidates.take(numbers))
+    by_pair = dict(
+        list(
+            to_frame(check_ins.order_by("pair", "first_seen", "bytes_out").to_pyarrow()).groupby(
+                "pair"
+            )
+        )
+    )
     found = []
-    for pair, group in starts.groupby("pair"):
-        row = rows[pair] | beats.loc[pair].to_dict()
-        kinds = on_lists.get((row["initiator"], row["responder"], row["service_port"]), [])
-        if row["callers"] >= shared_by and not kinds:
+    for pair in _Pair.of(pairs):
+        matched = kinds.get((pair.initiator, pair.responder, pair.service_port), [])
+        if pair.host_count >= shared_by and not matched:
             continue
-        parts = row | _shape(group, row["period"])
-        parts["score"] = sum(weight * parts[name] for name, weight in _WEIGHTS.items())
-        if parts["score"] >= score:
-            found.append(_finding(parts, group, kinds, window))
+        connections = by_pair[pair.pair]
+        scores = {"regularity": pair.regularity} | _score_shape(connections, pair.interval)
+        if (total := sum(_WEIGHTS[name] * part for name, part in scores.items())) >= score:
+            found.append(_finding(pair, connections, total, scores, matched, window))
     return found
 
 
-def _calls(connections: ibis.Table, pairs: pa.Table) -> ibis.Table:
-    """The connections of numbered pairs, and which begin a call (``call``, bool) at what second."""
+def _candidates(case: Case, window: float, fewest: int, most: int, shared_by: int) -> pa.Table:
+    """Return the numbered pairs with enough connections to a service of few hosts."""
+    summaries = case.connection_summaries
+    outbound = summaries.filter(summaries.direction == "outbound")
+    frequent = outbound.filter(
+        ~outbound.intermediate,
+        outbound.connections.between(fewest, most),
+        epoch_seconds(outbound["last_seen"]) - epoch_seconds(outbound.first_seen)
+        >= 1.4 * window * (fewest - 1),
+    )
+    for protocol, port in _PERIODIC_SERVICES:
+        frequent = frequent.filter(
+            (frequent.protocol != protocol).fill_null(True) | (frequent.service_port != port)
+        )
+    service = ["responder", "service_port"]
+    hosts = outbound.filter(outbound.connections >= 3).group_by(service)
+    hosts = hosts.aggregate(host_count=_.initiator.nunique())
+    matches = case.indicator_matches
+    matched = matches.filter(matches.in_period.fill_null(True)).address
+    rare = hosts.filter((hosts.host_count < shared_by) | hosts.responder.isin(matched))
+    pairs = frequent.join(rare, service).select(*_KEYS, "host_count")
+    number = ibis.row_number().over(ibis.window(order_by=_KEYS))
+    return pairs.mutate(pair=number).to_pyarrow()
+
+
+def _check_ins(connections: ibis.Table, pairs: pa.Table) -> ibis.Table:
+    """Return the connections of numbered pairs: ``check_in`` (bool) where one begins, at ``at``."""
     c, numbered = connections, ibis.memtable(pairs)
-    same = [c[name] == numbered[name] for name in _PAIR[:3]]
-    same.append(c.protocol.identical_to(numbered.protocol))  # null: not known, and one pair too
-    facts = ["first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "rejected"]
-    mine = c.join(numbered, same).select(numbered.pair, *(c[name] for name in facts))
-    mine = mine.mutate(at=seconds(mine.first_seen))
-    before = mine["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
-    return mine.mutate(call=before.isnull() | (mine["at"] - before >= _BURST))
+    same = [c[name] == numbered[name] for name in _KEYS[:3]]
+    same.append(c.protocol.identical_to(numbered.protocol))  # null: unknown, and one pair too
+    columns = ["first_seen", "last_seen", "bytes_out", "bytes_in", "answered", "rejected"]
+    joined = c.join(numbered, same).select(numbered.pair, *(c[name] for name in columns))
+    joined = joined.mutate(at=epoch_seconds(joined.first_seen))
+    before = joined["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
+    return joined.mutate(check_in=before.isnull() | (joined["at"] - before >= _BURST))
 
 
-def _beats(calls: ibis.Table, window: float, least: float) -> ibis.Table:
-    """Those pairs whose calls are at least so regular: pair, regularity, period, spread (seconds).
+def _regular_intervals(check_ins: ibis.Table, window: float, least: float) -> ibis.Table:
+    """Return the pairs of at least so much regularity: pair, regularity, interval, deviation.
 
-    The period is the mean of the gaps near the usual one: single gaps are blurred by the window,
-    their mean is not.
+    Interval and deviation are in seconds. The interval is the mean of the intervals near the usual
+    one: the capture window blurs single intervals, but not their mean.
     """
-    calls = calls.filter("call").select("pair", "at")
-    before = calls["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
-    gaps = calls.select("pair", gap=calls["at"] - before).filter(_.gap.notnull())
+    starts = check_ins.filter("check_in").select("pair", "at")
+    before = starts["at"].lag().over(ibis.window(group_by="pair", order_by="at"))
+    gaps = starts.select("pair", gap=starts["at"] - before).filter(_.gap.notnull())
     typical = gaps.group_by("pair").aggregate(
         low=_.gap.quantile(0.25), middle=_.gap.median(), high=_.gap.quantile(0.75), count=_.count()
     )
-    # Of gaps by chance, the quartiles lie 1.1 means apart; of a beat with 30 % jitter, 0.4 at most.
+    # Quartiles of random intervals are 1.1 means apart; with 30 % jitter, 0.4 at most.
     typical = typical.filter(
         typical["count"] >= 3, typical.high - typical.low - window <= 0.7 * typical.middle
     )
@@ -157,79 +195,85 @@ def _beats(calls: ibis.Table, window: float, least: float) -> ibis.Table:
     near = (gaps.gap - gaps.usual).abs() <= ibis.greatest(0.75 * gaps.usual, window)
     rated = gaps.group_by("pair", "count").aggregate(
         near=gaps.count(where=near),
-        period=gaps.gap.mean(where=near),
+        interval=gaps.gap.mean(where=near),
         # Of whole numbers, and so the same in whatever order they are added.
         squares=(gaps.gap * gaps.gap).mean(where=near),
-        spread=(gaps.gap - gaps.middle).abs().median(),
+        deviation=(gaps.gap - gaps.middle).abs().median(),
     )
-    variance = rated.squares - rated.period**2 - window**2 / 6
-    variation = ibis.greatest(0.0, variance).sqrt() / rated.period
+    variance = rated.squares - rated.interval**2 - window**2 / 6
+    variation = ibis.greatest(0.0, variance).sqrt() / rated.interval
     even = ibis.greatest(0.0, 1 - variation) * rated.near / rated["count"]
     rated = rated.mutate(regularity=even - 0.5 / rated["count"].sqrt())
-    beating = rated.filter(rated.regularity >= least)
-    return beating.select("pair", "regularity", "period", "spread").order_by("pair")
+    regular = rated.filter(rated.regularity >= least)
+    return regular.select("pair", "regularity", "interval", "deviation").order_by("pair")
 
 
-def _shape(starts: pd.DataFrame, period: float) -> dict[str, float]:
-    """Sameness of bytes sent, evenness over time and persistence of a pair's calls (0 to 1)."""
-    at = starts.loc[starts["call"], "at"].to_numpy()
-    typical = float(starts["bytes_out"].median())
-    odd = float((starts["bytes_out"] - typical).abs().median())
-    bars = np.bincount(((at - at[0]) // max(3_600, 4 * period)).astype(int))
-    steady = bars[1:-1] if len(bars) > 3 else bars
-    lasted = min(1.0, float(at[-1] - at[0]) / (6 * 3_600))
+def _score_shape(connections: pd.DataFrame, interval: float) -> dict[str, float]:
+    """Score the sameness of sizes, the evenness and the persistence of a pair's connections."""
+    at = connections.loc[connections["check_in"], "at"].to_numpy()
+    median = float(connections["bytes_out"].median())
+    deviation = float((connections["bytes_out"] - median).abs().median())
+    counts = np.bincount(((at - at[0]) // max(3_600, 4 * interval)).astype(int))
+    inner = counts[1:-1] if len(counts) > 3 else counts
+    duration = min(1.0, float(at[-1] - at[0]) / (6 * 3_600))
     return {
-        "sizes": max(0.0, 1 - odd / typical) if typical else 0.0,
-        "evenness": max(0.0, 1 - steady.std() / steady.mean()) if steady.mean() else 0.0,
-        "persistence": lasted * float((bars > 0).mean()),
+        "sizes": max(0.0, 1 - deviation / median) if median else 0.0,
+        "evenness": max(0.0, 1 - inner.std() / inner.mean()) if inner.mean() else 0.0,
+        "persistence": duration * float((counts > 0).mean()),
     }
 
 
 def _finding(
-    parts: dict[str, Any], starts: pd.DataFrame, kinds: list[str], window: float
+    pair: _Pair,
+    connections: pd.DataFrame,
+    total: float,
+    scores: dict[str, float],
+    kinds: list[str],
+    window: float,
 ) -> Finding:
-    first, last = starts["first_seen"].min(), starts["last_seen"].max()
-    answered = int(starts["answered"].sum())
-    blocked = answered == 0
-    severity = "high" if kinds and not blocked else "medium"
-    size = format_bytes(float(starts["bytes_out"].median()))
-    why = (
-        f"{parts['initiator']} opened {len(starts)} connections to {parts['responder']} on"
-        f" {label(parts['service_port'], parts['protocol'])} over"
-        f" {format_duration((last - first).total_seconds())}, one every"
-        f" {parts['period'] / 60:.1f} min"
-        f" (half of the gaps within {parts['spread']:.0f} s of the median, {size} sent each time;"
-        f" regularity {parts['regularity']:.2f}, sizes {parts['sizes']:.2f}, evenness"
-        f" {parts['evenness']:.2f}, persistence {parts['persistence']:.2f})."
+    first, last = connections["first_seen"].min(), connections["last_seen"].max()
+    count, rejected = len(connections), int(connections["rejected"].sum())
+    failed = not connections["answered"].any()
+    outcome = ("rejected" if rejected == count else "unanswered") if failed else None
+    size = format_bytes(float(connections["bytes_out"].median()))
+    verb = "attempted" if failed else "opened"
+    summary = (
+        f"{pair.initiator} {verb} {format_count(count, 'connection')} to {pair.responder} on"
+        f" {label(pair.service_port, pair.protocol)} from {format_period(first, last)}, one every"
+        f" {pair.interval / 60:.1f} min (median deviation {pair.deviation:.0f} s), sending a median"
+        f" of {size} each."
     )
     if kinds:
-        why += f" The peer is listed as {', '.join(kinds)}."
-    if blocked:
-        why += f" None was answered ({int(starts['refused'].sum())} were refused)."
-    hosts = parts["callers"]
-    others = "no other inside host calls it" if hosts == 1 else f"{hosts} inside hosts call it"
-    caveats = (
-        f"Agents and updaters keep a beat too; {others} as often. Each start is blurred by up to"
-        f" {window:.0f} s; the mean period is not."
+        summary += f" Indicator lists name the peer as {', '.join(kinds)}."
+    if failed:
+        summary += f" None was answered; {rejected:,} were rejected."
+    others = (
+        "no other internal host connects"
+        if pair.host_count == 1
+        else f"{pair.host_count} internal hosts connect"
     )
     return make_finding(
         DETECTOR,
-        parts["initiator"],
-        [parts["responder"]],
+        pair.initiator,
+        [pair.responder],
         Traffic(
-            (parts["service_port"],),
-            parts["protocol"],
+            (pair.service_port,),
+            pair.protocol,
             first,
             last,
-            len(starts),
-            starts["bytes_out"].sum(),
-            starts["bytes_in"].sum(),
+            count,
+            connections["bytes_out"].sum(),
+            connections["bytes_in"].sum(),
         ),
-        severity=severity,
-        score=parts["score"],
-        scores={name: parts[name] for name in _WEIGHTS},
-        summary=why,
-        caveats=caveats,
-        title="Regular calls that are blocked" if blocked else None,
+        severity="high" if kinds and not failed else "medium",
+        score=total,
+        scores=scores,
+        summary=summary,
+        caveats=(
+            f"Agents and updaters also connect at regular intervals; {others} to this service"
+            f" repeatedly. Each start is known to {format_duration(window)}; the mean interval is"
+            " not affected."
+        ),
+        title=f"Beaconing, {outcome}" if outcome else None,
         technique="T1090.003" if "tor" in kinds else None,
     )

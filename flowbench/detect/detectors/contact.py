@@ -1,22 +1,25 @@
-"""Contact: who spoke with an address that an indicator list names?
+"""Indicator match: which hosts communicated with an address that an indicator list names?
 
-Question: did an inside host exchange packets with a listed address, in the period in which the
-list says it was bad?
+Question: did an internal host exchange packets with the address of an indicator, during the period
+in which the list says that the indicator was valid?
 
-Method: join of connections with enrich.indicators.match; nothing statistical. Severity follows
-what the contact would mean: an inside host that calls a Tor relay, a mining pool or a command
-server and is answered is high; unanswered or refused, medium; a call to an address on a mere
-reputation list, medium; anything outside the indicator's period is low and says so; what listed
-addresses do to us from outside is low or, when answered, medium, because that is the weather.
+Method: a join of connections with the matches of enrich.indicators; no statistics. Severity follows
+what the connection would mean. An internal host that connects to a Tor relay, a mining pool or a
+command server and is answered: high; unanswered or rejected: medium. A connection to an address on
+a reputation list: medium. Anything outside the indicator's validity period: low. Connections from
+such addresses to internal hosts: low, or medium when answered, since every public address receives
+them.
 
-Fires falsely: shared hosting and CDNs behind one address, an address that changed hands, a list
-that names public resolvers. Cannot see: what was said; a listed host behind a proxy or relay; a
-domain that was resolved elsewhere than at Amazon's resolver.
+False positives: shared hosting and CDNs behind one address, an address that changed hands, a list
+that names public resolvers.
+
+Limitations: the content is unknown. An indicator behind a proxy or intermediate device is not seen,
+nor a domain that was resolved by another resolver than Amazon's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from ibis import _
@@ -26,197 +29,229 @@ from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.enrich.indicators import is_answer_valid, is_in_period
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration
+from flowbench.text import format_bytes, format_count, format_date, format_period, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-# Kinds that no business host has a reason to call.
-GRAVE = ("tor", "mining", "c2", "malware", "botnet", "ransomware", "phishing")
-
-_TECHNIQUES = {"tor": "T1090.003", "mining": "T1496.001"}
-_PAIR = ["subject", "peer", "service_port", "protocol", "outbound"]
-
+# Kinds of indicators that no business host has a reason to connect to.
+HIGH_RISK_KINDS = ("tor", "mining", "c2", "malware", "botnet", "ransomware", "phishing")
 
 DETECTOR = Detector(
     id="contact",
-    title="Contact with a listed address",
-    question="Who spoke with an address that an indicator list names, while it was bad?",
+    title="Indicator match",
+    question="Which hosts communicated with an indicator during its validity period?",
     technique="T1071",
     tables=frozenset({"indicators"}),
 )
 
+_TECHNIQUES = {"tor": "T1090.003", "mining": "T1496.001"}
+_TYPE_WEIGHTS = {"address": 1.0, "network": 0.9, "domain": 0.8}
+_OTHER_PORT, _OUT_OF_PERIOD, _UNANSWERED = 0.7, 0.3, 0.6
+_SHARED = "the content of the traffic is not recorded, and an address can be shared or change hands"
+
+_KEYS = ["subject", "peer", "service_port", "protocol", "outbound"]
+_INDICATOR = [
+    "indicator",
+    "type",
+    "kind",
+    "feed",
+    "confidence",
+    "valid_from",
+    "valid_until",
+    "port",
+]
+
+
+class _Service(NamedTuple):
+    """A port of the peer, or of the subject where the peer connected."""
+
+    port: int | None
+    protocol: int | None
+
 
 def find(case: Case, *, unknown_confidence: int = 70) -> list[Finding]:
-    """One finding per inside host, listed peer and port; inbound contacts one per inside host.
+    """Return one finding per internal host, matched peer and port; inbound, one per host and kind.
 
-    ``unknown_confidence`` (0 to 100) stands in where a list gives none. The score is confidence x
-    how the indicator matched (address 1, network 0.9, domain 0.8, another port 0.7) x period (in 1,
-    out 0.3) x answered (1, else 0.6).
+    The score is the confidence times the weights of the indicator's type (address 1, network 0.9,
+    domain 0.8), of another port (0.7), of the period (in it 1, else 0.3) and of the answer
+    (answered 1, else 0.6).
+
+    Args:
+        case: The case.
+        unknown_confidence: 0 to 100, for lists that give none.
     """
-    listed = _listed(case)
-    if listed.empty:
+    matched = _matched_traffic(case)
+    if matched.empty:
         return []
-    listed["weight"] = listed.apply(_weight, axis=1, unknown=unknown_confidence)
-    found = []
-    for key, group in listed[listed["outbound"]].groupby(_PAIR, sort=True, dropna=False):
-        found.append(_outbound(dict(zip(_PAIR, key, strict=True)), group))
-    for (subject, kind), group in listed[~listed["outbound"]].groupby(["subject", "kind"]):
-        found.append(_inbound(subject, kind, group))
-    return found
+    scores = pd.DataFrame([_score(row, unknown_confidence) for row in matched.itertuples()])
+    matched = matched.assign(score=scores.prod(axis=1), scores=scores.to_dict("records"))
+    outbound = matched["outbound"]
+    found = [
+        _outbound(str(subject), str(peer), _Service(_number(port), _number(protocol)), group)
+        for (subject, peer, port, protocol), group in matched[outbound].groupby(
+            _KEYS[:4], sort=True, dropna=False
+        )
+    ]
+    return found + [
+        _inbound(str(subject), str(kind), group)
+        for (subject, kind), group in matched[~outbound].groupby(["subject", "kind"])
+    ]
 
 
-def _listed(case: Case) -> pd.DataFrame:
-    """Traffic with each listed peer: a row per pair, port and indicator, in and out of period."""
-    c, matches = case.connections, case.indicator_matches
-    keep = c.direction.isin(["inbound", "outbound"])
-    c = c.filter(keep).mutate(outbound=_.direction == "outbound")
+def _matched_traffic(case: Case) -> pd.DataFrame:
+    """Return a row per pair of addresses, port and indicator, in and out of its period."""
+    c = case.connections
+    c = c.filter(c.direction.isin(["inbound", "outbound"]))
+    c = c.mutate(outbound=_.direction == "outbound")
     c = c.mutate(
         subject=c.outbound.ifelse(c.initiator, c.responder),
         peer=c.outbound.ifelse(c.responder, c.initiator),
     )
-    matches = matches.select(
-        "indicator", "type", "kind", "feed", "confidence", "valid_from", "valid_until", "port",
-        "resolved_from", "resolved_until", listed=matches.address,
-    ).distinct()  # fmt: skip
-    j = c.join(matches, c.peer == matches.listed)
-    j = j.filter(is_answer_valid(j)).mutate(within=is_in_period(j))
-    found = j.group_by(
-        [*_PAIR, "intermediate", "indicator", "type", "kind", "feed", "confidence", "valid_from",
-         "valid_until", "port"]
-    ).aggregate(
+    matches = case.indicator_matches.rename(matched="address")
+    matches = matches.select("matched", *_INDICATOR, "resolved_from", "resolved_until").distinct()
+    j = c.join(matches, c.peer == matches.matched)
+    j = j.filter(is_answer_valid(j)).mutate(valid=is_in_period(j))
+    rows = j.group_by([*_KEYS, "intermediate", *_INDICATOR]).aggregate(
         first_seen=j.first_seen.min(),
         last_seen=j.last_seen.max(),
         connections=j.count(),
-        in_period=j.count(where=j.within),
+        in_period=j.count(where=j.valid),
         answered=j.count(where=j.answered),
-        answered_in=j.count(where=j.answered & j.within),
+        answered_in_period=j.count(where=j.answered & j.valid),
         rejected=j.count(where=j.rejected),
         bytes_out=j.bytes_out.sum(),
         bytes_in=j.bytes_in.sum(),
-    )  # fmt: skip
-    frame = to_frame(found.order_by([*_PAIR, "indicator", "feed", "kind"]).to_pyarrow())
-    # A NAT gateway's own row says nothing that its clients' rows, where they are logged, do not.
-    behind = frame["peer"].isin(frame.loc[~frame["intermediate"], "peer"])
-    return frame[~(frame["intermediate"] & behind)].reset_index(drop=True)
+    )
+    frame = to_frame(rows.order_by([*_KEYS, "indicator", "feed", "kind"]).to_pyarrow())
+    # Where its clients are logged, the rows of a NAT gateway repeat theirs.
+    repeated = frame["peer"].isin(frame.loc[~frame["intermediate"], "peer"])
+    return frame[~(frame["intermediate"] & repeated)].reset_index(drop=True)
 
 
-def _weight(row: pd.Series, unknown: int) -> float:
-    confidence = unknown if pd.isna(row["confidence"]) else int(row["confidence"])
-    weight = confidence / 100 * {"address": 1.0, "network": 0.9, "domain": 0.8}[row["type"]]
-    if pd.notna(row["port"]) and row["port"] != row["service_port"]:
-        weight *= 0.7
-    return weight * (1.0 if row["in_period"] else 0.3) * (1.0 if row["answered_in"] else 0.6)
+def _score(row: pd.Series, unknown_confidence: int) -> dict[str, float]:
+    confidence = unknown_confidence if pd.isna(row.confidence) else int(row.confidence)
+    return {
+        "confidence": confidence / 100,
+        "type": _TYPE_WEIGHTS[row.type],
+        "port": _OTHER_PORT if _is_other_port(row) else 1.0,
+        "period": 1.0 if row.in_period else _OUT_OF_PERIOD,
+        "answer": 1.0 if row.answered_in_period else _UNANSWERED,
+    }
 
 
-def _outbound(key: dict[str, Any], group: pd.DataFrame) -> Finding:
-    best = group.sort_values("weight", ascending=False, kind="stable").iloc[0]
-    live = group[group["in_period"] > 0]
-    kinds = sorted(set((live if len(live) else group)["kind"]))
-    grave = [kind for kind in kinds if kind in GRAVE]
-    answered, count = int(best["answered"]), int(best["connections"])
-    silent = not best["bytes_out"]
-    if not len(live) or silent:
+def _outbound(subject: str, peer: str, service: _Service, group: pd.DataFrame) -> Finding:
+    best = group.sort_values("score", ascending=False, kind="stable").iloc[0]
+    valid = group[group["in_period"] > 0]
+    kinds = sorted(set((valid if len(valid) else group)["kind"]))
+    count, sent = int(best["connections"]), int(best["bytes_out"])
+    caveats = [_SHARED]
+    if best["intermediate"]:
+        caveats.append("the subject is a NAT gateway: the logs do not show which host connected")
+    if not len(valid):
+        caveats.append("no connection is in the validity period of the indicator")
+    if not sent:
+        caveats.append("nothing that the subject sent was logged: it may not have connected")
+    if not len(valid) or not sent:
         severity = "low"
-    elif grave and live["answered_in"].any():
+    elif valid["answered_in_period"].any() and set(kinds) & set(HIGH_RISK_KINDS):
         severity = "high"
     else:
         severity = "medium"
-    port = label(key["service_port"], key["protocol"])
-    span = best["last_seen"] - best["first_seen"]
-    lists = "; ".join(
-        _says(row) for _, row in group.drop_duplicates(["indicator", "feed"]).iterrows()
+    entries = group.drop_duplicates(["indicator", "feed"]).itertuples()
+    in_period = int(valid["in_period"].max()) if len(valid) else 0
+    partly = f" Only {in_period:,} of them are in its validity period." * (0 < in_period < count)
+    port = label(0 if service.port is None else service.port, service.protocol)
+    return _finding(
+        subject,
+        [peer],
+        Traffic(
+            () if service.port is None else (service.port,),
+            service.protocol,
+            *best[["first_seen", "last_seen", "connections", "bytes_out", "bytes_in"]],
+        ),
+        severity,
+        best,
+        kinds,
+        f"{subject} opened {format_count(count, 'connection')} to {peer} on {port} from"
+        f" {format_period(best['first_seen'], best['last_seen'])}: {int(best['answered']):,} were"
+        f" answered, {int(best['rejected']):,} rejected, {format_bytes(sent)} sent,"
+        f" {format_bytes(best['bytes_in'])} received. The peer is on indicator lists:"
+        f" {'; '.join(map(_describe, entries))}.{partly}",
+        _sentence(caveats),
     )
-    why = (
-        f"{key['subject']} opened {format_count(count, 'connection')} to {key['peer']} on {port}"
-        f" over {format_duration(span.total_seconds())} ({answered} answered,"
-        f" {format_bytes(best['bytes_out'])} out, {format_bytes(best['bytes_in'])} in). Listed:"
-        f" {lists}."
-    )
-    caveats = "A flow log does not say what was said; an address can be shared or change hands."
-    inside = int(live["in_period"].max()) if len(live) else 0
-    if 0 < inside < count:
-        why += f" Only {inside} of them lie in the period for which an indicator was given."
-    if silent:
-        caveats = "Nothing that the subject sent was logged: perhaps it opened nothing. " + caveats
-    if not len(live):
-        caveats = "No contact lies in the period for which the indicator was given. " + caveats
-    if best["intermediate"]:
-        caveats = (
-            "The subject is a NAT gateway: who stood behind it these logs do not say. " + caveats
-        )
-    return _finding(best, key, [key["peer"]], severity, best["weight"], why, caveats, kinds)
 
 
 def _inbound(subject: str, kind: str, group: pd.DataFrame) -> Finding:
-    rows = group.drop_duplicates(_PAIR)
+    rows = group.drop_duplicates(_KEYS)
+    peers, ports = sorted(set(rows["peer"])), rows["service_port"].unique()
     answered, count = int(rows["answered"].sum()), int(rows["connections"].sum())
-    peers = sorted(set(rows["peer"]))
-    severity = "medium" if rows["answered_in"].any() and kind in GRAVE else "low"
-    feeds = ", ".join(sorted(set(group["feed"])))
-    why = (
-        f"{format_count(len(peers), 'address', 'addresses')} listed as {kind} ({feeds}) tried"
-        f" {subject}"
-        f" from outside {format_count(count, 'time')} on"
-        f" {format_count(rows['service_port'].nunique(), 'port')};"
-        f" {answered} answered."
+    first, last = rows["first_seen"].min(), rows["last_seen"].max()
+    # The bytes are counted from the subject, which is the responder.
+    sent, received = int(rows["bytes_in"].sum()), int(rows["bytes_out"].sum())
+    high_risk = rows["answered_in_period"].any() and kind in HIGH_RISK_KINDS
+    return _finding(
+        subject,
+        peers,
+        Traffic(tuple(ports) if len(ports) == 1 else (), None, first, last, count, sent, received),
+        "medium" if high_risk else "low",
+        group.loc[group["score"].idxmax()],
+        [kind],
+        f"{format_count(len(peers), 'external address', 'external addresses')} on indicator lists"
+        f" ({list_some(sorted(set(group['feed'])))}) as {kind} attempted"
+        f" {format_count(count, 'connection')} to {subject} on {format_count(len(ports), 'port')}"
+        f" from {format_period(first, last)}; {answered:,} were answered.",
+        "Every public address receives connections from such addresses every day. An answered"
+        " connection is not yet an intrusion.",
     )
-    caveats = (
-        "Every public address is tried by listed hosts every day; answered is not broken into."
-    )
-    first = rows.assign(
-        first_seen=rows["first_seen"].min(),
-        last_seen=rows["last_seen"].max(),
-        connections=count,
-        bytes_out=rows["bytes_in"].sum(),  # seen from the subject, who did not open these
-        bytes_in=rows["bytes_out"].sum(),
-    ).iloc[0]
-    ports = rows["service_port"].unique()
-    key = {
-        "subject": subject,
-        "protocol": None,
-        "service_port": ports[0] if len(ports) == 1 else None,
-    }
-    return _finding(first, key, peers, severity, group["weight"].max(), why, caveats, [kind])
-
-
-def _says(row: pd.Series) -> str:
-    text = f"{row['indicator']} as {row['kind']} in {row['feed']}"
-    if pd.notna(row["port"]) and row["port"] != row["service_port"]:
-        text += f" (for port {row['port']})"
-    if not row["in_period"]:
-        if pd.notna(row["valid_until"]) and row["first_seen"] > row["valid_until"]:
-            text += f" (expired {row['valid_until']:%Y-%m-%d})"
-        else:
-            text += f" (from {row['valid_from']:%Y-%m-%d} only)"
-    return text
 
 
 def _finding(
-    row: pd.Series,
-    key: dict[str, Any],
+    subject: str,
     peers: list[str],
+    traffic: Traffic,
     severity: str,
-    score: float,
-    why: str,
-    caveats: str,
+    best: pd.Series,
     kinds: list[str],
+    summary: str,
+    caveats: str,
 ) -> Finding:
-    known = [kind for kind in kinds if kind in _TECHNIQUES]
-    protocol = key["protocol"]
+    techniques = [_TECHNIQUES[kind] for kind in kinds if kind in _TECHNIQUES]
     return make_finding(
         DETECTOR,
-        key["subject"],
+        subject,
         peers,
-        Traffic(
-            () if key["service_port"] is None else (int(key["service_port"]),),
-            None if protocol is None or pd.isna(protocol) else int(protocol),
-            *row[["first_seen", "last_seen", "connections", "bytes_out", "bytes_in"]],
-        ),
+        traffic,
         severity=severity,
-        score=min(score, 1.0),
-        summary=why,
+        score=min(best["score"], 1.0),
+        scores=best["scores"],
+        summary=summary,
         caveats=caveats,
-        title=f"Contact with a listed address ({', '.join(kinds)})",
-        technique=_TECHNIQUES[known[0]] if known else None,
+        title=f"{DETECTOR.title} ({', '.join(kinds)})",
+        technique=techniques[0] if techniques else None,
     )
+
+
+def _describe(row: pd.Series) -> str:
+    """Return what a list says of an indicator: 'pool.example as mining in pools'."""
+    text = f"{row.indicator} as {row.kind} in {row.feed}"
+    if _is_other_port(row):
+        text += f" (for port {row.port})"
+    if row.in_period:
+        return text
+    if pd.notna(row.valid_until) and row.first_seen > row.valid_until:
+        return f"{text} (expired {format_date(row.valid_until)})"
+    return f"{text} (valid only from {format_date(row.valid_from)})"
+
+
+def _is_other_port(row: pd.Series) -> bool:
+    """Whether the indicator names another port than that of the connections."""
+    return pd.notna(row.port) and row.port != row.service_port
+
+
+def _number(value: Any) -> int | None:
+    return None if pd.isna(value) else int(value)
+
+
+def _sentence(parts: list[str]) -> str:
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)

@@ -1,44 +1,47 @@
-"""Long connection: who keeps one session with one outside address open for hours?
+"""Long-lived connection: which hosts keep one session with an external address open for hours?
 
-Question: which inside host held a connection open far longer than its business explains?
+Question: does an internal host keep a connection open far longer than its function explains?
 
-Method: the length of each connection, as Zeek's conn.log and RITA's long connections list it. Flow
-logs have no connections: records of the same ends and ports that follow each other within ten
-minutes are one (flowbench.connections). A session counts from ``hours`` on when both ends sent.
+Method: the duration of each connection, as Zeek's conn.log and RITA's long connections list it.
+Flow logs have no connections: records of the same ends and ports with less than ten minutes between
+them are one (flowbench.connections). A session counts from ``hours`` on when both ends sent data.
 
-Long sessions are mostly harmless, so what explains one leaves it out:
+Most long sessions are benign. Left out are:
 
-* Peers in a known cloud's ranges or named as an AWS service by the logs (agents, SSM, queues).
-* Networks (a /24, a /48 of IPv6) that more than ``few`` inside hosts hold so long: an office's VPN,
-  a vendor's broker, which may have an address for each.
-* Ports on which sessions stay open by design when hardly a thing passes on them (MQTT, XMPP, push
+* Peers in a known cloud's ranges, or that the logs name as an AWS service (agents, SSM, queues).
+* Networks (a /24, or a /48 of IPv6) with which more than ``few`` internal hosts keep such sessions:
+  an office's VPN, a vendor's broker, which may have an address for each.
+* Ports on which sessions stay open by design while they carry next to nothing (MQTT, XMPP, push
   services, VPN, NTP).
-* What begins once a day within one hour of the clock from the first day on (a backup, a batch).
-* A web port on which the inside end takes, three times what it sends or more (base.takes): a chat,
-  a stream, a call, which people keep open for as long as they work. The inside end of a tunnel or
-  of a shell from outside is the one that answers, and sends as much or more. That excuses up to
-  ``working`` hours only, or, for any length, a feed of a MB an hour: what waits all night and gets
-  next to nothing is told.
+* What begins once a day within one hour of the clock from the first day on (a backup, a batch job).
+* A web port on which the internal end consumes, receiving three times what it sends (see
+  ``traffic.is_consumer``): a chat, a stream, a call, which people keep open while they work. The
+  internal end of a tunnel or of a reverse shell answers, and sends as much or more. This holds up
+  to ``working`` hours, and for any duration from 1 MB an hour on: an idle session that is open all
+  night is reported.
 
-A session on two ephemeral ports may have been opened by either end where the log has no flags; it
-counts for the inside one, and that is said. A session that is still open when the logs begin or end
-is longer than told, and that is said too.
+A session on two ephemeral ports may have been opened by either end where the logs have no TCP
+flags: it is attributed to the internal one, with a caveat. A session that is open when the logs
+begin or end is longer than reported, which the finding states.
 
-Low; medium where more went out than came in, at a MB an hour or more, or from ten sessions of that
-length on to the same peer: a tunnel carries things. High for a listed peer.
+Severity: low; medium where more was sent than received, at 1 MB an hour or more, as a tunnel does,
+or from ten sessions with the same peer on; high with an indicator match.
 
-Fires falsely: a database or broker elsewhere, a partner's file transfer that stays open, a game, a
-shell left open. Cannot see: a way out that takes more than it gives, on a web port in working
-hours (an idle implant that fetched its tools, an employee's private VPN); a rented machine in a
-known cloud; one held since before the logs begin that is opened anew each day at one hour; sessions
-cut and opened anew (see beacon), those that pause for longer than ten minutes. Two sessions on one
-re-used source port within that time are taken for one.
+False positives: a database or broker elsewhere, a partner's file transfer, a game, a shell that was
+left open.
+
+Limitations: not detected are a channel that receives more than it sends on a web port in working
+hours (an idle implant that downloaded its tools, an employee's private VPN); a rented machine in a
+known cloud; a session from before the logs begin that is opened again each day at one hour;
+sessions that are cut and opened again (see beacon) or pause for longer than ten minutes. Two
+sessions on one reused source port within that time are taken for one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from ibis import _
@@ -46,158 +49,173 @@ from ibis import _
 from flowbench.connections import EPHEMERAL
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
-from flowbench.detect.indicators import match_peers
-from flowbench.detect.traffic import WEB, is_consumer, network
-from flowbench.engine import seconds
-from flowbench.enrich import cloud_services
-from flowbench.enrich.address_context import AWS_SERVICE_FIELDS
+from flowbench.detect.indicators import has_match
+from flowbench.detect.traffic import WEB, is_cloud_address, is_consumer
+from flowbench.engine import epoch_seconds
+from flowbench.enrich.ownership import SITE, neighbourhood_key
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_duration
+from flowbench.text import format_bytes, format_duration, format_period
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import ibis
 
     from flowbench.case import Case
 
-_HOUR, _DAY = 3_600, 86_400
-_TRICKLE = 1e6  # bytes an hour
-# ntp, ike (and behind nat), openvpn, mqtt, xmpp, push services of Apple and Google, wireguard
-_STAY_OPEN = {123, 500, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51820}
-_KEYS = ["host", "peer", "service_port", "protocol"]
-
-
 DETECTOR = Detector(
     id="long-connection",
-    title="A session that lasts for hours",
-    question="Who keeps a session with an outside address open for hours?",
+    title="Long-lived connection",
+    question="Which hosts keep a session with an external address open for hours?",
     technique="T1572",
     needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "start", "end"}),
 )
 
+_HOUR, _DAY = 3_600, 86_400
+_LITTLE = 1e6  # bytes an hour
+_MANY = 10  # sessions with one peer
+_EDGE = pd.Timedelta(minutes=20)
+# NTP, IKE (also through NAT), OpenVPN, MQTT, XMPP, Apple's and Google's push services, WireGuard
+_STAY_OPEN = {123, 500, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51820}
+_KEYS = ["host", "peer", "service_port", "protocol"]
+
 
 def find(case: Case, *, hours: float = 4, working: float = 12, few: int = 2) -> list[Finding]:
-    """One finding per inside host, outside address and port.
+    """Return one finding per internal host, external address and port.
 
-    ``hours``: from which length on. ``working``: hours that people keep at a session at most.
-    ``few``: inside hosts that may hold such sessions with a network.
+    Args:
+        case: The case.
+        hours: Least duration of a session.
+        working: Hours that people keep a session open at most.
+        few: Most internal hosts that keep such sessions with one network.
     """
-    c = _held(case.connections)
-    long = c.filter(c.length >= hours * _HOUR).group_by(_KEYS).aggregate(
-        longest=_.length.max(), total=_.length.sum().cast("int64"), connections=_.count(),
-        **{name: _[name].sum().cast("int64") for name in ("bytes_out", "bytes_in")},
-        first_seen=_.first_seen.min(), last_seen=_.last_seen.max(), guessed=_.guessed.any(),
-        begun=seconds(_.first_seen).collect(),
-    )  # fmt: skip
-    long = long.mutate(network=network(long.peer))
-    rows = to_frame(long.order_by(_KEYS).to_pyarrow())
+    sessions = _sessions(case.connections)
+    long = sessions.filter(sessions.duration >= hours * _HOUR).group_by(_KEYS)
+    sums = long.aggregate(
+        longest=_.duration.max(),
+        total=_.duration.sum().cast("int64"),
+        connections=_.count(),
+        bytes_out=_.bytes_out.sum().cast("int64"),
+        bytes_in=_.bytes_in.sum().cast("int64"),
+        first_seen=_.first_seen.min(),
+        last_seen=_.last_seen.max(),
+        ambiguous=_.ambiguous.any(),
+        starts=epoch_seconds(_.first_seen).collect(),
+    )
+    sums = sums.mutate(network=neighbourhood_key(sums.peer, SITE))
+    rows = to_frame(sums.order_by(_KEYS).to_pyarrow())
     if rows.empty:
         return []
-    lists = match_peers(case, rows["peer"])
-    bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
-    ends = zip(rows["host"], rows["peer"], strict=True)
-    rows["listed"] = pd.Series([one in bad for one in ends], rows.index, dtype=bool)
-    holders = rows.groupby("network")["host"].transform("nunique")
-    rate = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
-    idle = rows["service_port"].isin(_STAY_OPEN) & (rate < _TRICKLE)
-    asks = rows["service_port"].isin(WEB) & is_consumer(rows["bytes_out"], rows["bytes_in"])
-    asks &= (rows["longest"] <= working * _HOUR) | (rate >= _TRICKLE)
-    rows = rows[(holders <= few) & ~idle & (~asks | rows["listed"])]
-    flows = case.flows if case.fields & AWS_SERVICE_FIELDS else None
-    cloud = cloud_services.find_services(
-        sorted(set(rows["peer"])), case.table("cloud_ranges"), flows
-    )
-    rows = rows[~rows["peer"].isin(cloud["address"].to_pylist())]
+    rows["matched"] = has_match(case, rows["host"], rows["peer"])
+    hosts = rows.groupby("network")["host"].transform("nunique")
+    hourly = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
+    idle = rows["service_port"].isin(_STAY_OPEN) & (hourly < _LITTLE)
+    consumes = rows["service_port"].isin(WEB) & is_consumer(rows["bytes_out"], rows["bytes_in"])
+    consumes &= (rows["longest"] <= working * _HOUR) | (hourly >= _LITTLE)
+    rows = rows[(hosts <= few) & ~idle & (~consumes | rows["matched"])]
+    rows = rows[~is_cloud_address(case, rows["peer"])]
     begin, end = case.span
     assert begin is not None
     assert end is not None
     return [
         _finding(row, begin, end)
-        for row in rows.to_dict("records")
-        if not daily(sorted(row["begun"]), begin.timestamp(), end.timestamp())
+        for _index, row in rows.iterrows()
+        if not is_daily(sorted(row["starts"]), begin.timestamp(), end.timestamp())
     ]
 
 
-def _held(c: ibis.Table) -> ibis.Table:
-    """The connections of inside hosts with outside addresses in which both ends sent something."""
+def _sessions(c: ibis.Table) -> ibis.Table:
+    """Return the connections of internal hosts with external ones in which both ends sent data."""
     c = c.filter(~c.intermediate, c.answered, c.bytes_out > 0, c.bytes_in > 0)
-    length = seconds(c.last_seen) - seconds(c.first_seen)
     c = c.mutate(
-        length=length,
-        guessed=(c.initiator_rule == "higher-port")
+        duration=epoch_seconds(c.last_seen) - epoch_seconds(c.first_seen),
+        ambiguous=(c.initiator_rule == "higher-port")
         & (c.initiator_port >= EPHEMERAL)
         & (c.service_port >= EPHEMERAL),
     )
-    both = ("protocol", "first_seen", "last_seen", "length", "guessed")
-    out = c.filter(c.direction == "outbound")
-    turned = c.filter(c.direction == "inbound", c.guessed)
-    return out.select(
-        *both, "service_port", "bytes_out", "bytes_in", host=out.initiator, peer=out.responder
-    ).union(turned.select(
-        *both, service_port=turned.initiator_port, bytes_out=turned.bytes_in,
-        bytes_in=turned.bytes_out, host=turned.responder, peer=turned.initiator,
-    ))  # fmt: skip
+    columns = ("protocol", "first_seen", "last_seen", "duration", "ambiguous")
+    outbound = c.filter(c.direction == "outbound")
+    reversed_ = c.filter(c.direction == "inbound", c.ambiguous)
+    return outbound.select(
+        *columns, "service_port", "bytes_out", "bytes_in", host="initiator", peer="responder"
+    ).union(
+        reversed_.select(
+            *columns,
+            service_port="initiator_port",
+            bytes_out="bytes_in",
+            bytes_in="bytes_out",
+            host="responder",
+            peer="initiator",
+        )
+    )
 
 
-def daily(begun: Sequence[float], begin: float, end: float) -> bool:
-    """Whether sessions begin once a day, within an hour of the clock, from the first day on.
+def is_daily(starts: Sequence[float], begin: float, end: float) -> bool:
+    """Whether sessions start once a day, within an hour of the clock, from the first day on.
 
-    Epoch seconds; ``begin`` and ``end`` are the logs'. It takes two days at least to tell.
+    Args:
+        starts: When the sessions start, ascending, in epoch seconds.
+        begin: When the logs begin, in epoch seconds.
+        end: When they end. Logs of less than two days show no daily session.
     """
     days = (end - begin) / _DAY
-    gaps = [(later - sooner) / _DAY for sooner, later in pairwise(begun)]
-    early = begun[0] - begin < 1.1 * _DAY
+    gaps = [(later - earlier) / _DAY for earlier, later in pairwise(starts)]
     return (
         bool(gaps)
-        and early
-        and len(begun) >= days - 1.1
+        and starts[0] - begin < 1.1 * _DAY
+        and len(starts) >= days - 1.1
         and all(gap > 0.5 and abs(gap - round(gap)) * _DAY <= _HOUR for gap in gaps)
     )
 
 
-def _finding(row: dict[str, Any], begin: pd.Timestamp, end: pd.Timestamp) -> Finding:
-    host, peer, bad = row["host"], row["peer"], row["listed"]
+def _finding(row: pd.Series, begin: pd.Timestamp, end: pd.Timestamp) -> Finding:
+    matched, count = bool(row["matched"]), int(row["connections"])
     protocol = None if pd.isna(row["protocol"]) else int(row["protocol"])
-    count, out, got = int(row["connections"]), int(row["bytes_out"]), int(row["bytes_in"])
-    hourly = out / row["total"] * _HOUR
-    carries = out > got and hourly >= _TRICKLE
-    held = f"a session of {format_duration(row['longest'])}"
-    if count > 1:
-        held = f"{count} sessions of up to {format_duration(row['longest'])}"
-    why = (
-        f"{host} held {held} open to {peer} on {label(int(row['service_port']), protocol)}:"
-        f" {format_bytes(out)} out ({format_bytes(hourly)} an hour), {format_bytes(got)} in."
+    sent, received, longest = int(row["bytes_out"]), int(row["bytes_in"]), float(row["longest"])
+    hourly = sent / row["total"] * _HOUR
+    uploads = sent > received and hourly >= _LITTLE
+    duration = format_duration(longest)
+    sessions = (
+        f"{count:,} connections of up to {duration}"
+        if count > 1
+        else (f"a connection of {duration}")
     )
-    if bad:
-        why += " The peer is on a list of indicators."
+    summary = (
+        f"{row['host']} kept {sessions} to {row['peer']} on"
+        f" {label(int(row['service_port']), protocol)} open from"
+        f" {format_period(row['first_seen'], row['last_seen'])}, sending {format_bytes(sent)}"
+        f" ({format_bytes(hourly)} an hour) and receiving {format_bytes(received)}."
+    )
+    if matched:
+        summary += " The peer is on an indicator list."
+    if row["first_seen"] - begin < _EDGE or end - row["last_seen"] < _EDGE:
+        summary += " It reaches the beginning or end of the logs and may be longer."
     caveats = (
-        "Brokers, synchronisation, calls and shells left open stay open as long. One source port"
-        " used again within ten minutes looks like one session."
+        "Brokers, synchronization, calls and forgotten shells stay open as long. Two sessions on"
+        " one reused source port within ten minutes look like one."
     )
-    if row["guessed"]:
-        caveats += (
-            " Both ports are ephemeral and there are no flags: either end may have opened it."
-        )
-    edge = pd.Timedelta(minutes=20)
-    if row["first_seen"] - begin < edge or end - row["last_seen"] < edge:
-        why += " It reaches to the edge of the logs: it may be longer."
+    if row["ambiguous"]:
+        caveats += " Both ports are ephemeral and the logs have no TCP flags: either end may have"
+        caveats += " opened the connection."
     return make_finding(
         DETECTOR,
-        host,
-        [peer],
+        row["host"],
+        [row["peer"]],
         Traffic(
             (int(row["service_port"]),),
             protocol,
             row["first_seen"],
             row["last_seen"],
             count,
-            out,
-            got,
+            sent,
+            received,
         ),
-        severity="high" if bad else "medium" if carries or count >= 10 else "low",
-        score=min(1.0, 0.3 + 0.2 * row["longest"] / 86_400 + 0.2 * carries + 0.2 * bad),
-        summary=why,
+        severity="high" if matched else "medium" if uploads or count >= _MANY else "low",
+        score=min(1.0, 0.3 + 0.2 * longest / _DAY + 0.2 * uploads + 0.2 * matched),
+        scores={
+            "duration": min(1.0, longest / _DAY),
+            "upload": float(uploads),
+            "indicator": float(matched),
+        },
+        summary=summary,
         caveats=caveats,
     )

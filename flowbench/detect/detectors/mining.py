@@ -1,27 +1,36 @@
-"""Mining: does a host hold the long, thin, steady sessions of a mining pool client?
+"""Crypto-mining traffic: which hosts keep sessions like those of a mining pool client?
 
-Question: which inside hosts keep long connections to an outside address that exchange little,
-evenly and in both directions, on a pool's port or with a listed pool?
+Question: which internal hosts keep long connections to an external address that carry little data,
+evenly and in both directions, on a mining pool's port or to an indicator of a pool?
 
-Method: behaviour of the stratum protocol as described for flow data (a line a few times a minute
-each way for hours: 100 to 1,000 bytes a minute, in and out near balance, no bursts); the thresholds
-are this project's, set by measurement (benchmarks/detection.md). Parts in 0 to 1: length (full at
-4 h), thinness, balance, steadiness (1 - coefficient of variation of the bytes sent in ten minutes:
-in one minute chance rules), place (listed pool 1, pool port 0.8, other port 0.4); weights 0.15,
-0.2, 0.2, 0.25, 0.2. Packets must carry something: a session that is only kept alive has none larger
-than ``smallest``. On other ports than a pool's, what ``shared_by`` hosts call is a service.
+Method: the behaviour of the stratum protocol as flow data shows it: a line a few times a minute
+each way for hours, which makes 100 to 1,000 bytes a minute, about as much each way, without bursts.
+The thresholds are this project's, set by measurement (benchmarks/detection.md). Scores, 0 to 1,
+with their weights:
 
-Severity: high for a listed pool or a pool's port, medium for a port of no known use, low for one
-where long sessions are common.
+* ``duration`` (0.15): reaches 1 at 4 h.
+* ``throughput`` (0.2): how well the bytes a minute of each direction fit the range ``throughput``.
+* ``symmetry`` (0.2): the smaller direction's share, 1 from half as much on.
+* ``steadiness`` (0.25): 1 less the coefficient of variation of the bytes sent in ten minutes; in
+  one minute they are too random.
+* ``destination`` (0.2): 1 for an indicator match, 0.8 for a pool's port, else 0.4.
 
-Fires falsely: chat, push notifications and remote shells that happen to be even. Cannot see: a
-proxy that gathers many miners, mining for less than half an hour, a pool on a web port that several
-hosts mine at and no list names.
+Packets must carry data: a session that is merely kept alive has none larger than ``smallest``. On
+other ports than a pool's, a peer that ``shared_by`` hosts connect to is a common service.
+
+Severity: high with an indicator match or a pool's port, medium on a port without known use, low on
+a port where long sessions are common.
+
+False positives: chat, push notifications and remote shells with even traffic.
+
+Limitations: not detected are a proxy that gathers many miners, mining for less than half an hour,
+and a pool without an indicator on a web port that several hosts use.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 import pandas as pd
@@ -31,152 +40,207 @@ from ibis import _
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration
+from flowbench.text import format_bytes, format_count, format_duration, format_period
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-# Ports that public pools offer, web ports aside: supportxmr, hashvault, nanopool, MoneroOcean and
-# NiceHash miners' public configurations.
-POOL_PORTS = frozenset(
-    {3333, 4444, 5555, 6666, 7777, 8888, 9999, 14433, 14444, 45560, 45700, 20128}
-    | set(range(3334, 3341))
-    | set(range(10300, 10344))
-    | {10001, 10002, 10004, 10008, 10016, 10032, 10064, 10128}
-)
-_LONG_SESSIONS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)  # shells, web, push and chat
-_SLOT = 600  # seconds
-_TCP = 6
-_PAIR = ["initiator", "responder", "service_port", "protocol"]
-
-_WEIGHTS = {"length": 0.15, "thinness": 0.2, "balance": 0.2, "steadiness": 0.25, "place": 0.2}
-
-
 DETECTOR = Detector(
     id="mining",
-    title="Sessions like a mining pool client's",
-    question="Which hosts hold the long, thin, steady sessions of a miner?",
+    title="Crypto-mining traffic",
+    question="Which hosts keep sessions like those of a mining pool client?",
     technique="T1496.001",
     needs=frozenset(
         {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"}
     ),
 )
 
+# Ports of public pools, web ports left out: the public configurations of supportxmr, hashvault,
+# nanopool, MoneroOcean and NiceHash miners.
+POOL_PORTS = frozenset(
+    {3333, 4444, 5555, 6666, 7777, 8888, 9999, 14433, 14444, 45560, 45700, 20128}
+    | set(range(3334, 3341))
+    | set(range(10300, 10344))
+    | {10001, 10002, 10004, 10008, 10016, 10032, 10064, 10128}
+)
+# Ports where long sessions are common: shells, web, push notifications, chat.
+_LONG_SESSION_PORTS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)
+
+_WEIGHTS = {
+    "duration": 0.15,
+    "throughput": 0.2,
+    "symmetry": 0.2,
+    "steadiness": 0.25,
+    "destination": 0.2,
+}
+_SLOT = 600  # seconds
+_TCP = 6
+_KEYS = ["initiator", "responder", "service_port", "protocol"]
+
+_Key = tuple[str, str, int, int]
+
+
+class _Session(NamedTuple):
+    """The long connections of a host with a service, summed."""
+
+    initiator: str
+    responder: str
+    service_port: int
+    protocol: int
+    connections: int
+    seconds: float  # their durations, summed
+    first_seen: pd.Timestamp
+    last_seen: pd.Timestamp
+    bytes_out: int
+    bytes_in: int
+    pool: str | None  # the indicators of the pool that match
+
+    @property
+    def key(self) -> _Key:
+        return self.initiator, self.responder, self.service_port, self.protocol
+
+    @property
+    def sent(self) -> float:
+        """Bytes sent a minute."""
+        return self.bytes_out / self.seconds * 60
+
+    @property
+    def received(self) -> float:
+        """Bytes received a minute."""
+        return self.bytes_in / self.seconds * 60
+
+    @property
+    def is_at_pool(self) -> bool:
+        return self.pool is not None or self.service_port in POOL_PORTS
+
 
 def find(
     case: Case,
     *,
     shortest: float = 1_800,
-    thin: tuple[float, float] = (30, 3_000),
+    throughput: tuple[float, float] = (30, 3_000),
     smallest: float = 80,
     shared_by: int = 4,
     steady: float = 0.62,
     score: float = 0.72,
 ) -> list[Finding]:
-    """One finding per inside host, outside peer and port.
+    """Return one finding per internal host, external peer and port.
 
-    ``shortest``: seconds that a connection must last to count. ``thin``: bytes a minute, each way,
-    between which an exchange is a miner's. ``smallest``: bytes of a packet, on the average of the
-    direction that has more. ``shared_by``: hosts. ``steady``: the least steadiness (0 to 1) where
-    neither list nor port speaks for a pool. ``score``: the least total (0 to 1).
+    Args:
+        case: The case.
+        shortest: Seconds that a connection must last to count.
+        throughput: Bytes a minute, each way, of a miner: least and most.
+        smallest: Least mean packet size in bytes, of the direction with the larger packets.
+        shared_by: Hosts that make a peer on another port than a pool's a common service.
+        steady: Least steadiness (0 to 1) where neither an indicator nor the port names a pool.
+        score: Least total score (0 to 1).
     """
+    sessions = _long_sessions(case, shortest, throughput, smallest)
+    # With the best steadiness the others would not suffice: their records need not be read.
+    possible = [s for s in sessions if _total(_score(s, 0.0, throughput)) >= score]
+    elsewhere = {session.responder for session in possible if not session.is_at_pool}
+    common = _find_common(case.connection_summaries, elsewhere, shared_by)
+    possible = [s for s in possible if s.is_at_pool or s.responder not in common]
+    if not possible:
+        return []
+    variation = _variation(case.flows, possible)
+    found = []
+    for session in possible:
+        scores = _score(session, variation.get(session.key, 1.0), throughput)
+        if _total(scores) >= score and (session.is_at_pool or scores["steadiness"] >= steady):
+            found.append(_finding(session, scores))
+    return found
+
+
+def _long_sessions(
+    case: Case, shortest: float, throughput: tuple[float, float], smallest: float
+) -> list[_Session]:
+    """Return the sessions whose packets carry data, at a rate that may score."""
     c = case.connections
-    lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
-    long = c.mutate(seconds=lasted).filter(
+    seconds = epoch_seconds(c["last_seen"]) - epoch_seconds(c.first_seen)
+    long = c.mutate(seconds=seconds).filter(
         c.direction == "outbound",
         ~c.intermediate,
         c.protocol == _TCP,
         c.answered,
-        lasted >= shortest,
+        seconds >= shortest,
     )
-    candidates = (
-        long.group_by(_PAIR)
-        .aggregate(
-            first_seen=_.first_seen.min(),
-            last_seen=_.last_seen.max(),
-            connections=_.count(),
-            seconds=_.seconds.sum(),
-            bytes_out=_.bytes_out.sum(),
-            bytes_in=_.bytes_in.sum(),
-            packets_out=_.packets_out.sum(),
-            packets_in=_.packets_in.sum(),
-        )
-        .filter(
-            (_.bytes_out >= smallest * _.packets_out) | (_.bytes_in >= smallest * _.packets_in),
-            # Ten times outside the range, no other part can make a finding of it.
-            _.bytes_out / _.seconds * 60 < thin[1] * 10,
-            _.bytes_in / _.seconds * 60 < thin[1] * 10,
-        )
+    sums = long.group_by(_KEYS).aggregate(
+        connections=_.count(),
+        seconds=_.seconds.sum(),
+        first_seen=_.first_seen.min(),
+        last_seen=_.last_seen.max(),
+        bytes_out=_.bytes_out.sum(),
+        bytes_in=_.bytes_in.sum(),
+        packets_out=_.packets_out.sum(),
+        packets_in=_.packets_in.sum(),
     )
-    rows = to_frame(candidates.order_by(_PAIR).to_pyarrow())
-    lists = match_peers(case, rows["responder"])
+    sums = sums.filter(
+        (_.bytes_out >= smallest * _.packets_out) | (_.bytes_in >= smallest * _.packets_in),
+        # At ten times the range, no other part can make a finding of it.
+        _.bytes_out / _.seconds * 60 < throughput[1] * 10,
+        _.bytes_in / _.seconds * 60 < throughput[1] * 10,
+    )
+    rows = to_frame(sums.order_by(_KEYS).to_pyarrow())
+    matches = match_peers(case, rows["responder"])
     pools = {
         key: ", ".join(sorted(set(group["indicator"])))
-        for key, group in lists[lists["kind"] == "mining"].groupby(
+        for key, group in matches[matches["kind"] == "mining"].groupby(
             ["subject", "peer", "service_port"]
         )
     }
-    names = [pools.get(key) for key in rows[_PAIR[:3]].itertuples(index=False, name=None)]
-    rows["name"] = pd.Series(names, index=rows.index, dtype=object)
-    # However steady they were, the others would not do: their records need not be read.
-    best = [(row, _rate(row, 0.0, thin)) for row in rows.to_dict("records")]
-    best = [(row, parts) for row, parts in best if parts["score"] >= score]
-    elsewhere = {row["responder"] for row, parts in best if parts["place"] <= 0.5}
-    common = _called_by(case.connection_summaries, elsewhere, shared_by)
-    able = [row for row, parts in best if parts["place"] > 0.5 or row["responder"] not in common]
-    if not able:
-        return []
-    unsteady = _unsteadiness(case.flows, able)
-    found = []
-    for row in able:
-        parts = _rate(row, unsteady.get(tuple(row[name] for name in _PAIR), 1.0), thin)
-        placed = parts["place"] > 0.5
-        if parts["score"] >= score and (placed or parts["steadiness"] >= steady):
-            found.append(_finding(row, parts, row["name"]))
-    return found
+    names = _Session._fields[:-1]
+    return [
+        _Session._make((*row, pools.get(row[:3])))
+        for row in rows[list(names)].astype(object).itertuples(index=False, name=None)
+    ]
 
 
-def _called_by(p: ibis.Table, responders: set[str], hosts: int) -> set[str]:
-    """Which of these outside addresses so many hosts call, or more."""
+def _find_common(summaries: ibis.Table, responders: Collection[str], hosts: int) -> set[str]:
+    """Return those of some external addresses that at least so many hosts connect to."""
     if not responders:
         return set()
     wanted = ibis.memtable({"responder": pa.array(sorted(responders), pa.string())})
-    calls = p.filter(p.direction == "outbound").semi_join(wanted, "responder")
-    many_hosts = calls.group_by("responder").having(_.initiator.nunique() >= hosts).aggregate()
-    return set(many_hosts.to_pyarrow()["responder"].to_pylist())
+    outbound = summaries.filter(summaries.direction == "outbound").semi_join(wanted, "responder")
+    common = outbound.group_by("responder").having(_.initiator.nunique() >= hosts).aggregate()
+    return set(common.to_pyarrow()["responder"].to_pylist())
 
 
-def _rate(row: dict[str, Any], unsteadiness: float, thin: tuple[float, float]) -> dict[str, float]:
-    minutes = row["seconds"] / 60
-    out, back = row["bytes_out"] / minutes, row["bytes_in"] / minutes
-    fits = [min(1.0, rate / thin[0], thin[1] / rate) if rate else 0.0 for rate in (out, back)]
-    place = 1.0 if row["name"] else 0.8 if row["service_port"] in POOL_PORTS else 0.4
-    parts = {
-        "length": min(1.0, row["seconds"] / (4 * 3600)),
-        "thinness": min(fits),
-        "balance": min(1.0, 2 * min(out, back) / max(out, back)) if out and back else 0.0,
-        "steadiness": max(0.0, 1 - unsteadiness),
-        "place": place,
+def _score(
+    session: _Session, variation: float, throughput: tuple[float, float]
+) -> dict[str, float]:
+    least, most = throughput
+    rates = (session.sent, session.received)
+    fits = [min(1.0, rate / least, most / rate) if rate else 0.0 for rate in rates]
+    return {
+        "duration": min(1.0, session.seconds / (4 * 3_600)),
+        "throughput": min(fits),
+        "symmetry": min(1.0, 2 * min(rates) / max(rates)) if all(rates) else 0.0,
+        "steadiness": max(0.0, 1 - variation),
+        "destination": 1.0 if session.pool else 0.8 if session.is_at_pool else 0.4,
     }
-    total = sum(_WEIGHTS[name] * value for name, value in parts.items())
-    return parts | {"score": total, "out": out, "back": back}
 
 
-def _unsteadiness(flows: ibis.Table, rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], float]:
-    """Coefficient of variation of the bytes that the initiator sent in ten minutes, by pair.
+def _total(scores: dict[str, float]) -> float:
+    return sum(_WEIGHTS[name] * part for name, part in scores.items())
 
-    Ten minutes in which it sent nothing count, as far as its connections lasted; the first and the
-    last do not, which are as short as chance has it.
+
+def _variation(flows: ibis.Table, sessions: Iterable[_Session]) -> dict[_Key, float]:
+    """Return the coefficient of variation of the bytes sent in ten minutes, by session.
+
+    Ten minutes without traffic count while the connections lasted; the first and the last ten
+    minutes do not, since they are only partly covered.
     """
-    columns = {name: [row[name] for row in rows] for name in [*_PAIR, "seconds"]}
-    wanted = ibis.memtable(pa.table(columns))
-    responders = ibis.memtable({"responder": sorted(set(columns["responder"]))})
+    rows = [(*session.key, session.seconds) for session in sessions]
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    wanted = ibis.memtable(pa.table(columns, names=[*_KEYS, "seconds"]))
+    responders = ibis.memtable({"responder": sorted({row[1] for row in rows})})
     f = flows.filter(flows.protocol == _TCP)
-    # A column alone against few addresses spares the engine most of the others; coalesced it
-    # would read them all.
+    # A comparison of one column with few addresses lets the engine skip most of the other columns;
+    # of a coalesced one it would read them all.
     sent, rest = (
         some.select(
             "interface_id",
@@ -185,56 +249,59 @@ def _unsteadiness(flows: ibis.Table, rows: list[dict[str, Any]]) -> dict[tuple[A
             initiator=some.pkt_srcaddr.coalesce(some.srcaddr),
             responder=some[responder],
             service_port=some.dstport,
-            slot=seconds(some.start) // _SLOT,
+            slot=epoch_seconds(some.start) // _SLOT,
         ).semi_join(responders, "responder")
         for some, responder in ((f, "pkt_dstaddr"), (f.filter(f.pkt_dstaddr.isnull()), "dstaddr"))
     )
-    sent = sent.union(rest).semi_join(wanted, _PAIR)
-    # Logged at two interfaces (a gateway's too): the one that saw most.
-    seen = sent.group_by(*_PAIR, "slot", "interface_id").aggregate(sum=sent.bytes.sum())
-    slots = seen.group_by(*_PAIR, "slot").aggregate(sum=seen["sum"].max().cast("float64"))
-    ends = ibis.window(group_by=_PAIR)
+    sent = sent.union(rest).semi_join(wanted, _KEYS)
+    # Traffic logged at two interfaces (one may be a gateway's): that which saw most counts.
+    seen = sent.group_by(*_KEYS, "slot", "interface_id").aggregate(sum=sent.bytes.sum())
+    slots = seen.group_by(*_KEYS, "slot").aggregate(sum=seen["sum"].max().cast("float64"))
+    ends = ibis.window(group_by=_KEYS)
     slots = slots.mutate(first=slots.slot.min().over(ends), last=slots.slot.max().over(ends))
     inner = slots.filter((slots.slot > slots["first"]) & (slots.slot < slots["last"]))
-    sums = inner.group_by(_PAIR).aggregate(
+    sums = inner.group_by(_KEYS).aggregate(
         count=inner.count(), total=inner["sum"].sum(), squares=(inner["sum"] ** 2).sum()
     )
-    found = {}
-    for row in sums.join(wanted, _PAIR).to_pandas().to_dict("records"):
-        count = max(row["count"], row["seconds"] / _SLOT - 2)
-        mean = row["total"] / count
-        spread = max(0.0, row["squares"] / count - mean**2) ** 0.5
-        found[tuple(row[name] for name in _PAIR)] = spread / mean if mean else 1.0
-    return found
+    variation = {}
+    for row in sums.join(wanted, _KEYS).to_pandas().itertuples():
+        count = max(row.count, row.seconds / _SLOT - 2)
+        mean = row.total / count
+        deviation = max(0.0, row.squares / count - mean**2) ** 0.5
+        key = (row.initiator, row.responder, row.service_port, row.protocol)
+        variation[key] = deviation / mean if mean else 1.0
+    return variation
 
 
-def _finding(row: dict[str, Any], parts: dict[str, float], name: str | None) -> Finding:
-    quiet = "low" if row["service_port"] in _LONG_SESSIONS else "medium"
-    severity = "high" if parts["place"] > 0.5 else quiet
-    known = f"listed as a mining pool ({name})" if name else "on no list"
-    port = label(row["service_port"], row["protocol"])
-    usual = (
-        "a port that pools offer" if row["service_port"] in POOL_PORTS else "no pool's usual port"
+def _finding(session: _Session, scores: dict[str, float]) -> Finding:
+    unusual = "low" if session.service_port in _LONG_SESSION_PORTS else "medium"
+    pool = f" (indicator of a mining pool: {session.pool})" if session.pool else ""
+    summary = (
+        f"{session.initiator} kept {format_count(session.connections, 'connection')} to"
+        f" {session.responder}{pool} on {label(session.service_port, session.protocol)} open for"
+        f" {format_duration(session.seconds)} in total from"
+        f" {format_period(session.first_seen, session.last_seen)}, sending"
+        f" {format_bytes(session.sent)}/min and receiving {format_bytes(session.received)}/min."
     )
-    why = (
-        f"{row['initiator']} held {format_count(row['connections'], 'connection')} to"
-        f" {row['responder']} on {port} ({usual}; {known}) for {format_duration(row['seconds'])}"
-        f" in all,"
-        f" sending {parts['out']:.0f} and receiving {parts['back']:.0f} bytes a minute"
-        f" ({format_bytes(row['bytes_out'])} out, {format_bytes(row['bytes_in'])} in; length"
-        f" {parts['length']:.2f}, thinness {parts['thinness']:.2f}, balance {parts['balance']:.2f},"
-        f" steadiness {parts['steadiness']:.2f})."
-    )
-    caveats = "The shape fits any quiet session that is kept alive; the logs hold no payload."
-    sums = ("first_seen", "last_seen", "connections", "bytes_out", "bytes_in")
+    caveats = "Any quiet session that is kept alive looks like this; the logs hold no payload."
+    if not session.pool:
+        caveats += " No indicator list names the peer."
     return make_finding(
         DETECTOR,
-        row["initiator"],
-        [row["responder"]],
-        Traffic((row["service_port"],), row["protocol"], *(row[name] for name in sums)),
-        severity=severity,
-        score=parts["score"],
-        scores={name: parts[name] for name in _WEIGHTS},
-        summary=why,
+        session.initiator,
+        [session.responder],
+        Traffic(
+            (session.service_port,),
+            session.protocol,
+            session.first_seen,
+            session.last_seen,
+            session.connections,
+            session.bytes_out,
+            session.bytes_in,
+        ),
+        severity="high" if session.is_at_pool else unusual,
+        score=_total(scores),
+        scores=scores,
+        summary=summary,
         caveats=caveats,
     )

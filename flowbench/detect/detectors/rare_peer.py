@@ -1,33 +1,35 @@
-"""Rare peer: who first speaks, late, with an outside network that hardly anybody here knows?
+"""First contact with a rare destination: which hosts reach networks that hardly any host knows?
 
-Question: which outside networks had their first contact after it was learned what is usual, and by
-few hosts only?
+Question: which external networks had their first connection after the baseline period, from few
+internal hosts only?
 
-Method: destination novelty and rarity, as in the retrospective first-seen searches of hunting
-practice (PEAK's baseline hunts; Zeek's and RITA's "rare" signatures). The first half of the logs, a
-day at least and a week at most, is for learning. A network (a /24, a /48 of IPv6) is new when no
-inside host exchanged anything with it then, whoever opened, and rare when at most ``few`` hosts do
-later. Only contacts that an inside host opened and that were answered count. Left out: networks of
-known clouds, a host's first ``young`` hours, and what is daily business for a host:
+Method: novelty and rarity of destinations, as in the first-seen searches of threat hunting (PEAK's
+baseline hunts; the "rare" signatures of Zeek and RITA). The baseline period is the first half of
+the logs, at least a day and at most a week. A network (a /24, or a /48 of IPv6) is new when no
+internal host exchanged traffic with it then, whoever connected, and rare when at most ``few`` hosts
+do later. Only answered connections that an internal host opened count. Left out are networks of
+known clouds, the first ``young`` hours of a host, and what is usual for a host:
 
-* Where people browse, new sites are no news. A host has people when it visited five networks or
-  more in the learning span that hardly another host visits (base.browsing); there a visit (web
-  ports alone, three times as much got as sent, 10 kB a connection or more; base.visits) counts for
-  nothing, then or later. The same visit by a host that never browses is told: servers have no
-  curiosity. So is what browsing does not look like: another port, more sent than a visit sends, the
-  small answers of something that checks in.
-* Of what remains, web ports and others apart, that of hosts which met more than one in ``factor``
-  of as many new ones in the second half of the learning span: a mail server, a crawler, a desk
-  where pages bring dozens of small contacts with them.
+* Where people browse, new web sites are expected. A host has people when it visited five networks
+  or more in the baseline period that hardly another host visits (``traffic.browsing_hosts``); there
+  a page visit (web ports only, three times as much received as sent, 10 kB a connection or more;
+  ``traffic.is_page_visit``) does not count, then or later. The same visit by a host that never
+  browses is reported: servers do not browse. So is what browsing does not look like: another port,
+  more sent than a visit sends, the small answers to a check-in.
+* Of what remains, web ports and others apart, the new networks of hosts that reached more than one
+  in ``factor`` of as many new ones in the second half of the baseline period: a mail server, a
+  crawler, a desk whose pages bring dozens of small connections.
 
-One finding a host, its most substantial contact first, and low: newness is where to look, not what
-to say. Medium when a new network is on a list, or got ``much`` bytes and gave back less. How many
-new sites were taken for browsing is said where there is a finding anyway.
+One finding per host, the connection with most data first. Severity: low, since novelty says where
+to look, not what happened; medium with an indicator match, or when a new network received ``much``
+bytes and sent less. A finding states how many new sites were taken for browsing.
 
-Fires falsely: a new partner or product, a correspondent to whom a file is sent for the first time,
-a server's new mirror. Cannot see: what looks like a visit from a host with people (tools fetched
-from a web site, a page that steals a password); a peer met in the learning span; one that hides in
-a known cloud; anything in logs of less than a day and a half.
+False positives: a new partner or product, a correspondent who is sent a file for the first time, a
+server's new mirror.
+
+Limitations: not detected are what looks like a page visit from a host with people (tools downloaded
+from a web site, a phishing page); a peer of the baseline period; a peer in a known cloud; anything
+in logs of less than a day and a half.
 """
 
 from __future__ import annotations
@@ -38,31 +40,29 @@ import ibis
 import pandas as pd
 from ibis import _
 
+from flowbench.detect.baseline import Baseline, find_baseline
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, make_finding, sum_traffic
-from flowbench.detect.indicators import match_peers
-from flowbench.detect.traffic import WEB, browsing_hosts, is_page_visit, network
-from flowbench.enrich import cloud_services
-from flowbench.enrich.address_context import AWS_SERVICE_FIELDS
+from flowbench.detect.indicators import has_match
+from flowbench.detect.traffic import WEB, browsing_hosts, is_cloud_address, is_page_visit
+from flowbench.enrich.ownership import SITE, neighbourhood_key
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration
+from flowbench.text import format_bytes, format_count, format_utc, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_DAY = 86_400
-_SHOWN = 4  # networks named in a sentence
-_MOST = 500  # peers of a finding that lead to records
-
-
 DETECTOR = Detector(
     id="rare-peer",
-    title="First contact with networks nobody here knows",
-    question="Which hosts first spoke, late and alone, with an outside network?",
+    title="First contact with a rare destination",
+    question="Which hosts reach external networks that hardly any other host knows?",
     technique="T1071",
     needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
+
+_NAMED = 4  # networks in a summary
+_MOST_PEERS = 500  # of a finding
 
 
 def find(
@@ -74,159 +74,157 @@ def find(
     much: float = 10e6,
     most_low: int = 20,
 ) -> list[Finding]:
-    """One finding per inside host, for all the networks that it met first.
+    """Return one finding per internal host, for all networks that it reached first.
 
-    ``few``: hosts that a rare network has. ``factor``: how many times more networks than to be
-    expected must be new to a host. ``young``: hours. ``much``: bytes. ``most_low``: so many
-    findings of severity low are told, those in which most was sent.
+    Args:
+        case: The case.
+        few: Most hosts of a rare network.
+        factor: How many times more networks than expected must be new to a host.
+        young: Hours after its first traffic in which all networks are new to a host.
+        much: Bytes sent to a network that make the severity medium.
+        most_low: Most findings of severity low: those in which most was sent.
     """
-    begin, end = case.span
-    if begin is None or end is None:
+    if (baseline := find_baseline(*case.span)) is None:
         return []
-    seconds = (end - begin).total_seconds()
-    if seconds < 1.5 * _DAY:
-        return []
-    lesson = min(7 * _DAY, max(_DAY, seconds / 2))
-    learned = begin + pd.Timedelta(seconds=lesson)
-    rows = to_frame(
-        _new(case, learned, lesson, few=few, young=young)
-        .pipe(_beyond_habit, learned, factor * (seconds - lesson) / (lesson / 2))
-        .order_by("host", "network", "peer", "service_port", "protocol")
-        .to_pyarrow()
-    )
+    contacts = _rare_networks(case, baseline, few=few, young=young)
+    new = _beyond_expected(contacts, baseline, factor)
+    order = ["host", "network", "peer", "service_port", "protocol"]
+    rows = to_frame(new.order_by(order).to_pyarrow())
     if rows.empty:
         return []
-    flows = case.flows if case.fields & AWS_SERVICE_FIELDS else None
-    cloud = cloud_services.find_services(
-        sorted(set(rows["peer"])), case.table("cloud_ranges"), flows
-    )
-    rows = rows[~rows["peer"].isin(cloud["address"].to_pylist())]
-    lists = match_peers(case, rows["peer"])
-    bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
-    rows["listed"] = [pair in bad for pair in zip(rows["host"], rows["peer"], strict=True)]
-    usual = format_duration(lesson)
-    rows = rows[rows["host"].isin(_told(rows, much, most_low))]
-    return [_finding(str(host), mine, usual, much) for host, mine in rows.groupby("host")]
+    rows = rows[~is_cloud_address(case, rows["peer"])]
+    rows = rows.assign(matched=has_match(case, rows["host"], rows["peer"]))
+    rows = rows[rows["host"].isin(_select_hosts(rows, much, most_low))]
+    return [_finding(str(host), of_host, baseline, much) for host, of_host in rows.groupby("host")]
 
 
-def _told(rows: pd.DataFrame, much: float, most_low: int) -> set[str]:
-    """The hosts that are told of: all of more than severity low, and those of it that sent most."""
-    networks = rows.groupby(["host", "network"])[["sent", "got", "listed"]].sum()
-    networks["grave"] = (networks["listed"] > 0) | _heavy(networks, much)
-    hosts = networks.groupby("host").agg(sent=("sent", "sum"), grave=("grave", "any")).reset_index()
-    grave = hosts["grave"]
-    low = hosts[~grave].sort_values(["sent", "host"], ascending=[False, True])
-    return {*hosts.loc[grave, "host"], *low["host"].head(most_low)}
+def _contacts(case: Case) -> ibis.Table:
+    """Return which internal host communicated with which external network, a row per port.
 
-
-def _heavy(networks: pd.DataFrame, much: float) -> pd.Series:
-    return (networks["sent"] >= much) & (networks["sent"] > networks["got"])
-
-
-def _new(case: Case, learned: pd.Timestamp, lesson: float, *, few: int, young: float) -> ibis.Table:
-    """Contacts with rare networks that were first met in the second half of the lesson, or later.
-
-    The rows of ``_met`` with ``first`` (contact of anybody with the network), ``web`` (on no other
-    ports) and ``visit`` (as people make them, by a host that has people, to no listed address).
-    """
-    met = _met(case)
-    networks = met.group_by("network").aggregate(
-        first=_.first_seen.min(), hosts=_.host.nunique(), called=_.called.sum()
-    )
-    half = learned - pd.Timedelta(seconds=lesson / 2)
-    rare = networks.filter(_.hosts <= few, _.called > 0, _["first"] >= half)
-    hosts = met.group_by("host").aggregate(known=_.first_seen.min())
-    mine = met.filter(met.called > 0).join(rare.drop("hosts", "called"), "network")
-    mine = mine.join(hosts, "host").filter(
-        (_["first"] < learned)
-        | (_.first_seen >= _.known + ibis.interval(seconds=int(young * 3_600)))
-    )
-    people = browsing_hosts(case, learned, max_visitors=few).mutate(people=True)
-    mine = mine.left_join(people, "host").drop("host_right")
-    ends = ibis.window(group_by=["host", "network"])
-    sent, got, calls = (mine[name].sum().over(ends) for name in ("sent", "got", "connections"))
-    named = mine.peer.isin(case.indicator_matches.address).any().over(ends)
-    return mine.mutate(web=_.service_port.isin(WEB).all().over(ends)).mutate(
-        visit=_.web & is_page_visit(sent, got, calls) & _.people.fill_null(False) & ~named
-    )
-
-
-def _beyond_habit(contacts: ibis.Table, learned: pd.Timestamp, scale: float) -> ibis.Table:
-    """New contacts, but visits, of hosts that had so many more than in the end of the lesson.
-
-    ``scale``: how many times more. ``sites``: networks of the host that got visits only.
-    """
-    new = contacts["first"] >= learned
-    odd = contacts.filter(~contacts.visit)
-    count = odd.group_by("host", "web").aggregate(
-        before=_.network.nunique(where=~new), after=_.network.nunique(where=new)
-    )
-    count = count.filter(count.after > scale * count.before)
-    visited = contacts.filter(contacts.visit, new).group_by("host")
-    visited = visited.aggregate(sites=_.network.nunique())
-    told = odd.filter(odd["first"] >= learned).semi_join(count, ["host", "web"])
-    return told.left_join(visited, "host").drop("host_right")
-
-
-def _met(case: Case) -> ibis.Table:
-    """Which inside host dealt with which outside network: a row per host, peer, port, opener.
-
-    ``called`` counts answered connections that the host opened.
+    ``opened`` counts the answered connections that the host opened.
     """
     p = case.connection_summaries
-    p = p.filter(p.direction.isin(["outbound", "inbound"]), ~p.intermediate)
-    out = p.direction == "outbound"
+    p = p.filter(p.direction.isin(["outbound", "inbound"]), ~p.intermediate, p.answered > 0)
+    outbound = p.direction == "outbound"
     p = p.mutate(
-        host=out.ifelse(p.initiator, p.responder),
-        peer=out.ifelse(p.responder, p.initiator),
-        called=out.ifelse(p.answered, 0),
-        sent=out.ifelse(p.bytes_out, p.bytes_in),
-        got=out.ifelse(p.bytes_in, p.bytes_out),
+        host=outbound.ifelse(p.initiator, p.responder),
+        peer=outbound.ifelse(p.responder, p.initiator),
+        opened=outbound.ifelse(p.answered, 0),
+        sent=outbound.ifelse(p.bytes_out, p.bytes_in),
+        received=outbound.ifelse(p.bytes_in, p.bytes_out),
     )
-    p = p.filter(p.answered > 0)
+    times = ("first_seen", "last_seen")
+    counts = ("connections", "opened", "sent", "received")
     return p.select(
-        "host", "peer", "service_port", "protocol", "first_seen", "last_seen", "connections",
-        "called", "sent", "got", network=network(p.peer),
-    )  # fmt: skip
-
-
-def _finding(host: str, rows: pd.DataFrame, usual: str, much: float) -> Finding:
-    by_network = rows.groupby("network").agg(
-        peer=("peer", "first"), port=("service_port", "first"), protocol=("protocol", "first"),
-        sent=("sent", "sum"), got=("got", "sum"), first=("first_seen", "min"),
-        listed=("listed", "any"),
-    )  # fmt: skip
-    by_network = by_network.sort_values(["listed", "sent"], ascending=False, kind="stable")
-    shown = [
-        f"{row.peer} on {label(int(row.port), None if pd.isna(row.protocol) else row.protocol)}"
-        f" ({format_bytes(row.sent)} out, {format_bytes(row.got)} in, from"
-        f" {row.first:%Y-%m-%d %H:%M} UTC"
-        f"{', on a list of indicators' if row.listed else ''})"
-        for row in by_network.head(_SHOWN).itertuples()
-    ]
-    more = f"; and {len(by_network) - _SHOWN} more" if len(by_network) > _SHOWN else ""
-    heavy = _heavy(by_network, much).any()
-    sites = int(rows["sites"].fillna(0).iloc[0])
-    caveats = (
-        "New is not bad: partners, products and people change. Usual is what the first"
-        f" {usual} show, good or bad."
+        "host",
+        "peer",
+        "service_port",
+        "protocol",
+        *times,
+        *counts,
+        network=neighbourhood_key(p.peer, SITE),
     )
-    if sites:
-        visited = format_count(sites, "more new network")
-        caveats += f" {visited} got a visit as people browse, not told here."
+
+
+def _rare_networks(case: Case, baseline: Baseline, *, few: int, young: float) -> ibis.Table:
+    """Return contacts with rare networks first reached in the baseline's second half, or later.
+
+    The rows of ``_contacts`` with ``first`` (when any host first had traffic with the network),
+    ``web`` (whether on web ports only) and ``visit`` (whether it is a page visit by a host with
+    people, to no address of an indicator).
+    """
+    contacts = _contacts(case)
+    networks = contacts.group_by("network").aggregate(
+        first=_.first_seen.min(), hosts=_.host.nunique(), opened=_.opened.sum()
+    )
+    rare = networks.filter(_.hosts <= few, _.opened > 0, _["first"] >= baseline.middle)
+    hosts = contacts.group_by("host").aggregate(known=_.first_seen.min())
+    opened = contacts.filter(contacts.opened > 0)
+    reached = opened.join(rare.drop("hosts", "opened"), "network").join(hosts, "host")
+    reached = reached.filter(
+        (_["first"] < baseline.end)
+        | (_.first_seen >= _.known + ibis.interval(seconds=int(young * 3_600)))
+    )
+    people = browsing_hosts(case, baseline.end, max_visitors=few).mutate(people=True)
+    reached = reached.left_join(people, "host").drop("host_right")
+    ends = ibis.window(group_by=["host", "network"])
+    sums = (reached[name].sum().over(ends) for name in ("sent", "received", "connections"))
+    matched = reached.peer.isin(case.indicator_matches.address).any().over(ends)
+    return reached.mutate(web=_.service_port.isin(WEB).all().over(ends)).mutate(
+        visit=_.web & is_page_visit(*sums) & _.people.fill_null(False) & ~matched
+    )
+
+
+def _beyond_expected(contacts: ibis.Table, baseline: Baseline, factor: float) -> ibis.Table:
+    """Return new contacts of hosts with more than the end of the baseline period lets expect.
+
+    Page visits are left out; ``sites`` counts the host's new networks with page visits only.
+    """
+    is_new = contacts["first"] >= baseline.end
+    no_visits = contacts.filter(~contacts.visit)
+    counts = no_visits.group_by("host", "web").aggregate(
+        before=_.network.nunique(where=~is_new), after=_.network.nunique(where=is_new)
+    )
+    counts = counts.filter(counts.after > factor * baseline.scale * counts.before)
+    sites = contacts.filter(contacts.visit, is_new).group_by("host")
+    sites = sites.aggregate(sites=_.network.nunique())
+    new = no_visits.filter(no_visits["first"] >= baseline.end).semi_join(counts, ["host", "web"])
+    return new.left_join(sites, "host").drop("host_right")
+
+
+def _select_hosts(rows: pd.DataFrame, much: float, most_low: int) -> set[str]:
+    """Return the hosts to report: all above severity low, and of the others those that sent most."""
+    networks = rows.groupby(["host", "network"])[["sent", "received", "matched"]].sum()
+    networks["medium"] = (networks["matched"] > 0) | _is_upload(networks, much)
+    hosts = networks.groupby("host").agg(sent=("sent", "sum"), medium=("medium", "any"))
+    low = (
+        hosts[~hosts["medium"]].reset_index().sort_values(["sent", "host"], ascending=[False, True])
+    )
+    return {*hosts.index[hosts["medium"]], *low["host"].head(most_low)}
+
+
+def _is_upload(networks: pd.DataFrame, much: float) -> pd.Series:
+    return (networks["sent"] >= much) & (networks["sent"] > networks["received"])
+
+
+def _finding(host: str, rows: pd.DataFrame, baseline: Baseline, much: float) -> Finding:
+    networks = rows.groupby("network").agg(
+        peer=("peer", "first"),
+        port=("service_port", "first"),
+        protocol=("protocol", "first"),
+        sent=("sent", "sum"),
+        received=("received", "sum"),
+        first=("first_seen", "min"),
+        matched=("matched", "any"),
+    )
+    networks = networks.sort_values(["matched", "sent"], ascending=False, kind="stable")
+    upload, matched = bool(_is_upload(networks, much).any()), bool(networks["matched"].any())
+    named = [
+        f"{row.peer} on {label(int(row.port), None if pd.isna(row.protocol) else row.protocol)}"
+        f" from {format_utc(row.first)} ({format_bytes(row.sent)} sent,"
+        f" {format_bytes(row.received)} received{', on an indicator list' * row.matched})"
+        for row in networks.itertuples()
+    ]
+    caveats = (
+        "Partners, products and people change: new is not malicious. What is usual was learned from"
+        f" the logs before {format_utc(baseline.end)}, benign or not."
+    )
+    if sites := int(rows["sites"].fillna(0).iloc[0]):
+        caveats += f" Page visits to {format_count(sites, 'other new network')} are left out."
     order = rows.groupby("peer")["sent"].sum().sort_values(ascending=False, kind="stable").index
-    kept = rows[rows["peer"].isin(order[:_MOST])]
-    traffic = sum_traffic(rows, bytes_out="sent", bytes_in="got")
+    kept = rows[rows["peer"].isin(order[:_MOST_PEERS])]
+    traffic = sum_traffic(rows, bytes_out="sent", bytes_in="received")
     return make_finding(
         DETECTOR,
         host,
-        order[:_MOST],
+        order[:_MOST_PEERS],
         traffic._replace(ports=tuple(kept["service_port"])),
-        severity="medium" if heavy or by_network["listed"].any() else "low",
-        score=0.3 + 0.2 * heavy + 0.3 * by_network["listed"].any(),
-        summary=f"{host} was the first here to speak with"
-        f" {format_count(len(by_network), 'outside network')}"
-        f" that nobody knew in the first {usual} of the logs: {'; '.join(shown)}{more}.",
+        severity="medium" if upload or matched else "low",
+        score=0.3 + 0.2 * upload + 0.3 * matched,
+        scores={"upload": float(upload), "indicator": float(matched)},
+        summary=f"{host} connected to {format_count(len(networks), 'external network')} with which"
+        f" no internal host had traffic before {format_utc(baseline.end)}:"
+        f" {list_some(named, _NAMED, separator='; ')}.",
         caveats=caveats,
-        peers_complete=len(order) <= _MOST,
+        peers_complete=len(order) <= _MOST_PEERS,
     )

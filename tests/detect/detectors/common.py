@@ -1,0 +1,58 @@
+"""What the tests of detectors share: addresses, an indicator list, traffic and a run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pandas as pd
+
+from flowbench import detect
+from flowbench.case import Case
+from tests.traffic import T0, Record, connect
+
+HOST, POOL, TOR, SAAS = "10.0.0.5", "203.0.113.50", "198.51.100.9", "203.0.113.200"
+HOUR = 3600
+LIST = (
+    "indicator,kind,feed,confidence,valid_from,valid_until,description\n"
+    f"{POOL},mining,pools,90,2026-01-01T00:00:00Z,,a pool\n"
+    f"{TOR},tor,exits,95,2026-08-01T00:00:00Z,2026-10-01T00:00:00Z,an exit\n"
+    "192.0.2.66,c2,old,80,2025-01-01T00:00:00Z,2025-06-01T00:00:00Z,long gone\n"
+    "198.18.7.0/24,scanner,noise,50,,,\n"
+    "10.0.0.0/8,c2,careless,100,,,a list that holds whole private networks\n"
+)
+
+
+def periodic(
+    host: str, peer: str, port: int, period: float, *, hours: float = 12, jitter: float = 0.0,
+    seed: int = 1, **fields: object,
+) -> Iterator[Record]:  # fmt: skip
+    chooser = random.Random(seed)
+    at, n = 0.0, 0
+    while at < hours * HOUR:
+        yield from connect(
+            host, peer, port, T0 + int(at + chooser.uniform(-jitter, jitter) * period) + 600,
+            source_port=33_000 + n % 30_000, **fields,
+        )  # fmt: skip
+        at += period
+        n += 1
+
+
+def irregular(
+    host: str, peer: str, mean: float, *, hours: float = 12, seed: int = 2
+) -> Iterator[Record]:
+    chooser = random.Random(seed)
+    at, n = chooser.expovariate(1 / mean), 0
+    while at < hours * HOUR:
+        size = chooser.randrange(200, 90_000)
+        yield from connect(host, peer, 443, T0 + int(at), source_port=33_000 + n, out=size)
+        at += chooser.expovariate(1 / mean)
+        n += 1
+
+
+def run(case: Case, name: str) -> pd.DataFrame:
+    found = detect.run(case, only=[name]).to_pandas()
+    assert list(found.columns) == detect.FINDINGS.columns
+    for _, row in found.iterrows():  # every finding leads to records
+        assert len(case.evidence_for(row)) > 0
+    return found
