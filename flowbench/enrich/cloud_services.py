@@ -102,7 +102,7 @@ def _current(ranges: ibis.Table, when: pd.Timestamp | None) -> pa.Table:
 
 def _listed(addresses: Sequence[str], ranges: pd.DataFrame) -> pd.DataFrame:
     """Every service whose ranges contain an address, each with its longest prefix."""
-    prefixes = pa.chunked_array([pa.array(ranges["prefix"], pa.string())])
+    prefixes = pa.chunked_array([ranges["prefix"].tolist()], pa.string())
     first, last, lengths = network_bounds(prefixes)
     at, row = find_all(address_keys(addresses), first, last)
     service = ranges["service"].fillna(ranges["cloud"].str.upper())
