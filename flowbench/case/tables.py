@@ -40,6 +40,8 @@ _LATEST = {"api_events": ("event_id", "event_time"), "alerts": ("alert_id", "upd
 class CaseTables:
     """The tables of a case; ``Case`` adds what can be done with them.
 
+    Tables are cached properties: IPython completes their columns, but not those of properties.
+
     Attributes:
         path: The folder of the case.
         log: Its custody log, which names the parts of the tables.
@@ -64,47 +66,47 @@ class CaseTables:
             return any(self.log.entries_of("policy"))
         return any(part["table"] == name for part in self.log.parts)
 
-    @property
+    @cached_property
     def flows(self) -> ibis.Table:
         """Flow log records (schema.FLOWS, and every other field that the evidence has)."""
         return self.table("flows")
 
-    @property
+    @cached_property
     def interfaces(self) -> ibis.Table:
         """Network interfaces (loaders.aws.interfaces.TABLE)."""
         return self.table("interfaces")
 
-    @property
+    @cached_property
     def api_events(self) -> ibis.Table:
         """CloudTrail events (loaders.aws.cloudtrail.TABLE), one row for each event id."""
         return self.table("api_events")
 
-    @property
+    @cached_property
     def alerts(self) -> ibis.Table:
         """GuardDuty findings (loaders.aws.guardduty.TABLE), the latest update of each."""
         return self.table("alerts")
 
-    @property
+    @cached_property
     def dns(self) -> ibis.Table:
         """DNS queries from Resolver query logs (loaders.aws.resolver.TABLE)."""
         return self.table("dns")
 
-    @property
+    @cached_property
     def indicators(self) -> ibis.Table:
         """Indicators of all lists (loaders.intel)."""
         return self.table("indicators")
 
-    @property
+    @cached_property
     def quarantine(self) -> ibis.Table:
         """What could not be read, with file, line and reason (loaders.base.QUARANTINE)."""
         return self.table("quarantine")
 
-    @property
+    @cached_property
     def connections(self) -> ibis.Table:
         """Connections: records of both directions and all capture windows joined."""
         return self.table("connections")
 
-    @property
+    @cached_property
     def connection_summaries(self) -> ibis.Table:
         """Connections summed by initiator, responder, service port and protocol."""
         return self.table("connection_summaries")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowbench.case import Case, coverage
-from tests.case.test_case import HEADER, record, write_log
+from tests.case.conftest import HEADER, record, write_log
 
 SKIPDATA = "2 123456789012 eni-0a - - - - - - - 1788250000 1788250060 - SKIPDATA"
 NODATA = "2 123456789012 eni-0b - - - - - - - 1788250000 1788250060 - NODATA"

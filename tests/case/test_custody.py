@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from flowbench.case import Case
 from flowbench.case.custody import START, CustodyLog, entry_digest
+from flowbench.errors import CaseError
+from tests.case.conftest import table_bytes
 
 
 @pytest.fixture
@@ -95,3 +98,32 @@ def test_a_line_cut_short_by_a_crash_was_never_an_entry(path, cut) -> None:
     again = CustodyLog(path, "t")
     assert (len(again.entries), again.check()) == (4, [])
     assert again.entries[-1]["details"] == {"text": "after the crash"}
+
+
+def test_a_note_by_an_older_object_loses_nothing(case, logs) -> None:
+    other = Case.open(case.path)
+    other.ingest(logs)
+    case.note("written by one who had not seen the load")
+    again = Case.open(case.path)
+    assert again.flows.count().execute() == 600
+    assert [entry["action"] for entry in again.custody] == ["create", "load", "note"]
+    assert again.verify()["ok"].all()
+
+
+@pytest.mark.parametrize("damage", ["gone", "shortened", "changed", "{}"])
+def test_a_damaged_log_costs_no_table_and_is_said(case, logs, damage) -> None:
+    case.ingest(logs)
+    before = table_bytes(case.path)
+    log = case.path / "custody.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    if damage == "gone":
+        log.unlink()
+    else:
+        text = {"shortened": lines[0], "changed": "".join(lines).replace("load", "lead")}
+        log.write_text(text.get(damage, "".join([*lines, "{}\n"])))
+    again = Case.open(case.path)
+    assert not again.verify()["ok"].all()
+    if damage != "shortened":
+        with pytest.raises(CaseError, match="custody log was changed"):
+            again.ingest(logs)
+        assert table_bytes(case.path) == before

@@ -15,10 +15,8 @@ import pytest
 from flowbench.case import Case, parts
 from flowbench.errors import InputError
 from flowbench.loaders import batch, dispatch
-from tests.case.test_case import case, logs, record, table_bytes, write_log
+from tests.case.conftest import record, table_bytes, write_log
 from tests.conftest import ROOT
-
-__all__ = ["case", "logs"]  # fixtures
 
 FORMAT = "${srcaddr} ${dstaddr} ${bytes} ${start} ${end} ${vpc-id}"
 LINE = "10.0.1.10 198.51.100.7 900 1788232200 1788232259 vpc-0a"

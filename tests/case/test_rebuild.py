@@ -9,20 +9,8 @@ import pytest
 from flowbench.case import Case, parts
 from flowbench.errors import CaseError
 from flowbench.loaders import batch
-from tests.case.test_case import write_log
+from tests.case.conftest import write_log
 from tests.io.test_archive import LOGS, tarred, zipped
-
-
-@pytest.fixture
-def logs(tmp_path: Path) -> Path:
-    for n in range(6):
-        write_log(tmp_path / "logs" / f"{n}.log.gz", range(n * 100, n * 100 + 100))
-    return tmp_path / "logs"
-
-
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
-    return Case.create(tmp_path / "case")
 
 
 def part_of(case: Case, table: str = "flows", number: int = 0) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowbench.case import Case, custody
-from tests.case.test_case import write_log
+from tests.case.conftest import write_log
 from tests.io.test_archive import LOGS, tarred
 
 
@@ -115,3 +115,22 @@ def test_loads_taken_off_the_end_leave_parts_that_nobody_names(case) -> None:
 def all_of(case: Case) -> list[str]:
     checked = Case.open(case.path).verify()
     return checked.loc[~checked["ok"], "detail"].tolist()
+
+
+def test_verify_names_what_changed(case, logs) -> None:
+    case.ingest(logs)
+    assert case.verify()["ok"].all()
+    data = bytearray((logs / "3.log.gz").read_bytes())
+    data[20] ^= 1
+    (logs / "3.log.gz").write_bytes(data)
+    (logs / "4.log.gz").unlink()
+    part = next((case.path / "tables" / "flows").iterdir())
+    part.unlink()
+    log = case.path / "custody.jsonl"
+    log.write_text(log.read_text().replace('"action":"create"', '"action":"erased"'))
+    checked = Case.open(case.path).verify()
+    bad = {row.name: row.detail for row in checked[~checked["ok"]].itertuples(index=False)}
+    assert set(bad) == {"3.log.gz", "4.log.gz", f"flows/{part.name}", "custody.jsonl"}
+    assert "changed since it was loaded (same size)" in bad["3.log.gz"]
+    assert bad["4.log.gz"].startswith("missing")
+    assert "entry 1: its content was changed" in bad["custody.jsonl"]

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from flowbench.case import Case, parts
 from flowbench.io import archive, byte_source, decompress
 from flowbench.loaders import dispatch, recognition
-from tests.case.test_case import record
+from tests.case.conftest import record
 
 LOG = "".join(record(n) + "\n" for n in range(100)).encode()
 LOGS = {

@@ -16,7 +16,7 @@ from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.io.discover import find_files
 from flowbench.text import escape_undecodable
-from tests.case.test_case import record
+from tests.case.conftest import record
 
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="names and file types that Windows does not have"

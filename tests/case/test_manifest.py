@@ -1,0 +1,69 @@
+"""``case.json``: name and format."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from flowbench.case import Case, manifest
+from flowbench.errors import CaseError
+
+
+def test_folders_that_are_in_use_are_refused(case, tmp_path) -> None:
+    with pytest.raises(CaseError, match="is a case already"):
+        Case.create(case.path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("mine")
+    with pytest.raises(CaseError, match="not an empty folder"):
+        Case.create(tmp_path / "full")
+    with pytest.raises(CaseError, match="not an empty folder"):
+        Case.create(tmp_path / "full" / "x")
+    assert (tmp_path / "full" / "x").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "{]", "[]", "null", '{"name": "x"}', '{"name": 5, "format": 2}', "[" * 100_000, "\xff"],
+)
+def test_what_is_not_a_case_is_refused(tmp_path, content) -> None:
+    if content is not None:
+        (tmp_path / "case.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(CaseError, match=r"is not a case|case\.json cannot be read"):
+        Case.open(tmp_path)
+
+
+@pytest.mark.parametrize("version", [1, 99, "2", None, [2] * 1_000])
+def test_another_format_is_refused_with_both_formats_and_the_remedy(tmp_path, version) -> None:
+    content = {"name": "old", "format": version, "created": "2026-09-01T00:00:00+00:00"}
+    (tmp_path / "case.json").write_text(json.dumps(content))
+    with pytest.raises(CaseError) as caught:
+        Case.open(tmp_path)
+    message = str(caught.value)
+    assert f"case format {str(version)[:20]}, and this flowbench reads format 2" in message
+    assert "make a new case" in message
+    assert "ingest the evidence again" in message
+
+
+def test_a_new_case_has_its_name_format_and_time(tmp_path) -> None:
+    manifest.create_folder(tmp_path / "a" / "b", None)
+    content = json.loads((tmp_path / "a" / "b" / "case.json").read_text())
+    assert (content["name"], content["format"]) == ("b", 2)
+    assert datetime.fromisoformat(content["created"]).tzinfo == UTC
+    assert manifest.read_name(tmp_path / "a" / "b") == "b"
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["case.json"]
+
+
+@pytest.mark.parametrize("name", ["Winterday", "ünï", '"; rm -rf', "<b>"])
+def test_a_name_may_be_any_text(tmp_path, name) -> None:
+    assert Case.create(tmp_path / "case", name).name == name
+    assert Case.open(tmp_path / "case").name == name
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CaseError, match="cannot make a case"):
+        Case.create(tmp_path / "file" / "case")
+    with pytest.raises(CaseError, match="is not a case"):
+        Case.open(tmp_path / "file")
