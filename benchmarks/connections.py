@@ -1,15 +1,15 @@
-"""Who opened a connection: how often each rule decides, and how often it is wrong.
+"""Initiator rules: how often each decides who opened a connection, and how often it is wrong.
 
     python benchmarks/connections.py [--samples FOLDER]
 
-The truth is the generator's: the Winterday scenario knows who opened every exchange. Its records
-are written with all fields and with those of version 2 only (no flags), with windows of 60 s and of
-600 s, whole and torn: a record in two is lost, as in a log that covers some interfaces only or was
-cut. FOLDER is that of the labelled samples (scans with flow log records and labels.csv).
+The Winterday scenario knows the initiator of each connection. Its records are written with all
+fields and with those of version 2 only (no flags), in capture windows of 60 s and of 600 s,
+complete and incomplete: every other record is lost, as in a log of some interfaces only. FOLDER has
+labelled samples (scans with flow log records and labels.csv).
 
-Prints two tables. In the first the rules stand in their order: what share of the connections each
-decides, and how often it is wrong. In the second each rule alone judges all that it can, and so do
-rules that are not in use, which shows what they would be worth.
+Prints two tables. The first has the rules in their order: the share of the connections that each
+decides, and how often it is wrong. The second has each rule alone on all connections to which it
+applies, and rules that are not in use.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ sys.path.insert(0, str(ROOT))
 
 from flowbench import engine
 from flowbench.case import Case
-from flowbench.connections.initiator import rules, with_inside
-from flowbench.connections.sessions import joined
-from flowbench.connections.staging import stage
-from flowbench.connections.tables import IDLE
-from flowbench.scenario.daily_traffic import Ordinary
-from flowbench.scenario.network import Estate, build
-from flowbench.scenario.traffic import FIELDS, Exchange, Logger
-from flowbench.scenario.winterday import MINER, _story
-from flowbench.scenario.winterday_facts import FIRST, LAST
+from flowbench.connections.initiator import initiator_rules, with_ownership
+from flowbench.connections.sessions import join_records
+from flowbench.connections.staging import stage_records
+from flowbench.connections.tables import IDLE_TIMEOUT
+from flowbench.scenario.daily_traffic import DailyTraffic
+from flowbench.scenario.network import Network, build
+from flowbench.scenario.traffic import FIELDS, Connection, FlowLogger
+from flowbench.scenario.winterday import _incident
+from flowbench.scenario.winterday_facts import FIRST, LAST, MINER
 from flowbench.schema import DEFAULT_FORMAT
 
 
-class SlowLogger(Logger):
+class SlowLogger(FlowLogger):
     """A logger with windows of ten minutes."""
 
-    def window(self, interface: str, moment: float) -> int:  # noqa: ARG002
-        """Which of an interface's windows a moment falls in."""
-        return int((moment - self.first) // 600)
+    def window(self, interface: str, time: float) -> int:  # noqa: ARG002
+        """Return the number of a capture window."""
+        return int((time - self.first) // 600)
 
     def bounds(self, interface: str, window: int) -> tuple[int, int]:  # noqa: ARG002
-        """Start and end of a window."""
+        """Return start and end of a capture window."""
         return self.first + 600 * window, self.first + 600 * window + 599
 
 
@@ -58,53 +58,53 @@ def main() -> None:
     """Measure, and print the tables as Markdown."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--samples", type=Path, help="folder of the labelled samples")
-    given = options.parse_args()
+    arguments = options.parse_args()
     frames = {}
-    for seconds, logger in ((60, Logger), (600, SlowLogger)):
+    for seconds, logger in ((60, FlowLogger), (600, SlowLogger)):
         lines, truth = _winterday(logger)
-        chance = random.Random(1)
-        torn = [line for line in lines if chance.random() < 0.5]
+        rng = random.Random(1)
+        incomplete = [line for line in lines if rng.random() < 0.5]
         for fields in ("v5", "v2"):
-            for name, kept in (("", lines), (" torn", torn)):
+            for name, kept in (("", lines), (" incomplete", incomplete)):
                 frames[f"{fields} {seconds} s{name}"] = _judged(kept, fields, truth)
-    if given.samples:
-        for folder in sorted(p.parent for p in given.samples.glob("*/labels.csv")):
+    if arguments.samples:
+        for folder in sorted(p.parent for p in arguments.samples.glob("*/labels.csv")):
             for fields in ("v5", "v2"):
                 lines, truth = _labelled(folder)
                 frames[f"{folder.name} {fields}"] = _judged(lines, fields, truth)
-    print("In their order: decided, wrong\n")
+    print("In their order: share decided, share wrong\n")
     _print({name: _in_order(frame) for name, frame in frames.items()})
-    print("\nEach alone on everything: can judge, wrong\n")
+    print("\nEach rule alone: share to which it applies, share wrong\n")
     _print({name: _alone(frame) for name, frame in frames.items()})
 
 
-def _winterday(make: type[Logger]) -> tuple[list[list[str]], dict[frozenset, str]]:
-    """The records of Winterday, and the initiator for each two ends (NAT gateways' own too)."""
-    before = build()
-    estate = Estate([*before.hosts, MINER])
-    logger = make(estate, FIRST)
-    exchanges = [
-        *Ordinary(before, logger, FIRST, LAST, "benchmark").exchanges(),
-        *_story(estate, logger, random.Random(1)),
+def _winterday(make: type[FlowLogger]) -> tuple[list[list[str]], dict[frozenset, str]]:
+    """Return Winterday's records, and the initiator for each pair of ends (NAT gateways' too)."""
+    initial_network = build()
+    network = Network([*initial_network.hosts, MINER])
+    logger = make(network, FIRST)
+    connections = [
+        *DailyTraffic(initial_network, logger, FIRST, LAST, "benchmark").connections(),
+        *_incident(network, logger, random.Random(1)),
     ]
     truth: dict[frozenset, str] = {}
     lines = []
-    for x in exchanges:
-        for line in logger.records(x):
-            columns = line.text.split(" ")
+    for connection in connections:
+        for record in logger.records(connection):
+            columns = record.text.split(" ")
             lines.append(columns)
             src, dst = columns[19], columns[20]
-            truth[_ends(src, columns[5], dst, columns[6])] = _opened(x, src, dst)
+            truth[_ends(src, columns[5], dst, columns[6])] = _initiator(connection, src, dst)
     return lines, truth
 
 
-def _opened(x: Exchange, src: str, dst: str) -> str:
-    """Who opened what a record of an exchange shows: at a NAT gateway, perhaps the gateway."""
+def _initiator(x: Connection, src: str, dst: str) -> str:
+    """Return the initiator that a record shows: at a NAT gateway, perhaps the gateway."""
     return x.initiator if x.initiator in (src, dst) else dst if src == x.responder else src
 
 
 def _labelled(folder: Path) -> tuple[list[list[str]], dict[frozenset, str]]:
-    """The records of a labelled sample; who sent first is the initiator."""
+    """Return the records of a labelled sample, and the initiators by its labels."""
     import gzip
 
     with gzip.open(folder / "flow.log.gz", "rt") as file:
@@ -125,32 +125,34 @@ def _ends(here: str, here_port: object, there: str, there_port: object) -> froze
 
 
 def _judged(lines: list[list[str]], fields: str, truth: dict[frozenset, str]) -> pd.DataFrame:
-    """A row per connection: what each rule says of the low end (or None), and the truth."""
+    """Return a row per connection: whether the low end is the initiator, by each rule and truth."""
     names = FIELDS.split()
     chosen = names if fields == "v5" else [name.replace("_", "-") for name in DEFAULT_FORMAT]
     places = [names.index(name) for name in chosen]
     text = [" ".join(chosen), *(" ".join(line[i] for i in places) for line in lines)]
 
-    def said(rows: ibis.Table) -> dict[str, ibis.Value]:
-        told = enumerate([*rules(rows), *_others(rows)])
-        return {f"{place:02} {name}": ibis.cases((when, low)) for place, (when, low, name) in told}
+    def apply_rules(rows: ibis.Table) -> dict[str, ibis.Value]:
+        rules = enumerate([*initiator_rules(rows), *_others(rows)])
+        return {
+            f"{number:02} {name}": ibis.cases((when, low)) for number, (when, low, name) in rules
+        }
 
-    frame = with_both_ends(text, said)
-    opened = [
+    frame = with_both_ends(text, apply_rules)
+    initiators = [
         truth.get(_ends(r.low_address, r.low_port, r.high_address, r.high_port))
         for r in frame.itertuples()
     ]
     frame["truth"] = [
-        None if who is None else who == low
-        for who, low in zip(opened, frame["low_address"], strict=True)
+        None if initiator is None else initiator == low
+        for initiator, low in zip(initiators, frame["low_address"], strict=True)
     ]
     return frame[frame["truth"].notna()].astype({"truth": bool})
 
 
 def with_both_ends(
-    text: list[str], say: Callable[[ibis.Table], dict[str, ibis.Value]]
+    text: list[str], make_columns: Callable[[ibis.Table], dict[str, ibis.Value]]
 ) -> pd.DataFrame:
-    """The connections in a flow log's lines, not yet oriented, with columns that ``say`` makes.
+    """Return the connections of a flow log before their initiator is chosen, with extra columns.
 
     Their ends are low_address, low_port, high_address, high_port.
     """
@@ -160,11 +162,11 @@ def with_both_ends(
         case = Case.create(root / "case")
         case.ingest(root / "flows.log")
         backend = case._connection
-        staged = stage(backend, case.flows, case.interfaces, root / "parts", 10**9)
-        records = engine.load(backend, staged.parts[0])
-        with joined(backend, records, staged.own, IDLE) as joint:
-            rows = with_inside(joint, staged.addresses)
-            found = rows.mutate(**say(rows))
+        staged = stage_records(backend, case.flows, case.interfaces, root / "parts", 10**9)
+        records = engine.read_parquet(backend, staged.parts[0])
+        with join_records(backend, records, staged.own, IDLE_TIMEOUT) as joint:
+            rows = with_ownership(joint, staged.addresses)
+            found = rows.mutate(**make_columns(rows))
             for end in ("low", "high"):
                 known = staged.addresses.select(**{end: "id", f"{end}_address": "address"})
                 found = found.join(known, end)
@@ -172,7 +174,7 @@ def with_both_ends(
 
 
 def _others(c: ibis.Table) -> Iterable[tuple[ibis.Value, ibis.Value, str]]:
-    """Rules that are not in use."""
+    """Yield the rules that are not in use."""
     yield c.bytes_up != c.bytes_down, c.bytes_up < c.bytes_down, "(fewer bytes)"
 
 
@@ -181,35 +183,39 @@ def _names(frame: pd.DataFrame) -> list[str]:
 
 
 def _in_order(frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """For each rule in use: share that it decides, share of that which is wrong."""
+    """Return, for each rule in use, the share that it decides and how much of it is wrong."""
     left, found = frame, {}
     for name in _names(frame):
         if "(" in name:
             continue
-        mine = left[left[name].notna()]
+        decided = left[left[name].notna()]
         left = left[left[name].isna()]
-        _count(found, name[3:], mine[name].astype(bool), mine["truth"], len(frame))
+        _count(found, name[3:], decided[name].astype(bool), decided["truth"], len(frame))
     wrong = sum(share * error for share, error in found.values())
     return found | {"all": (1.0, wrong)}
 
 
 def _alone(frame: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """For each rule: share that it can judge, share of that which is wrong."""
+    """Return, for each rule, the share to which it applies and how much of it is wrong."""
     found: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(name[3:] for name in _names(frame)):
         columns = [column for column in _names(frame) if column[3:] == name]
-        said = frame[columns].bfill(axis=1).iloc[:, 0]
-        mine = said.notna()
-        _count(found, name, said[mine].astype(bool), frame["truth"][mine], len(frame))
+        verdict = frame[columns].bfill(axis=1).iloc[:, 0]
+        decided = verdict.notna()
+        _count(found, name, verdict[decided].astype(bool), frame["truth"][decided], len(frame))
     return found
 
 
 def _count(
-    found: dict[str, tuple[float, float]], name: str, said: pd.Series, truth: pd.Series, total: int
+    found: dict[str, tuple[float, float]],
+    name: str,
+    verdict: pd.Series,
+    truth: pd.Series,
+    total: int,
 ) -> None:
     before, error = found.get(name, (0.0, 0.0))
-    wrong = before * error + float((said != truth).sum()) / max(total, 1)
-    share = before + len(said) / max(total, 1)
+    wrong = before * error + float((verdict != truth).sum()) / max(total, 1)
+    share = before + len(verdict) / max(total, 1)
     found[name] = (share, wrong / share if share else 0.0)
 
 

@@ -1,12 +1,11 @@
-"""How long connections, pairs and every detector take on a large case, and how much memory.
+"""Time and memory of connections and of each detector on a large case.
 
     python benchmarks/detect.py --records 5000000 --folder FOLDER
 
-Makes the case in FOLDER if it is not there (see volume.py), then runs each step in a process of its
-own: first flowbench's, then the plain SQL that answers the same (plain.py). Prints seconds on the
-clock and on the processors, the most memory in use, and how many times the SQL's processor time it
-took: that hardly depends on what else the machine does.
-``pairs`` come with ``connections`` and take no time of their own.
+Makes the case in FOLDER unless it is there (see volume.py), then runs each step in its own process:
+first flowbench's, then the plain SQL for the same question (plain.py). Prints elapsed time,
+processor time, peak memory, and the ratio of processor times, which hardly depends on other load.
+Connection summaries are built with ``connections``.
 """
 
 from __future__ import annotations
@@ -23,41 +22,43 @@ sys.path.insert(0, str(ROOT))
 
 
 def main() -> None:
-    """Make the case, measure every step, print a row each."""
+    """Make the case, measure each step, print a row for each."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--records", type=int, default=5_000_000, help="flow log records, about")
-    options.add_argument("--folder", type=Path, required=True, help="where the case lies or goes")
+    options.add_argument("--folder", type=Path, required=True, help="folder of the case")
     options.add_argument("--only", nargs="*", help="steps to measure, all if none are named")
     options.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.step:
-        _step(given.folder, *given.step)
+    arguments = options.parse_args()
+    if arguments.step:
+        _step(arguments.folder, *arguments.step)
         return
 
     from benchmarks.plain import QUERIES
     from benchmarks.volume import make
     from flowbench import detect
 
-    case = make(given.folder, given.records)
-    print(f"{case.flows.count().execute():,} records, duplicates and all")
+    case = make(arguments.folder, arguments.records)
+    print(f"{case.flows.count().execute():,} records, duplicates included")
     print(f"{'':18} {'flowbench':>34}   {'plain SQL':>34}")
     heads = f"{'rows':>9} {'seconds':>8} {'cpu':>7} {'MB':>7}"
     print(f"{'':18} {heads}   {heads}  times")
     for name in ["connections", *detect.registered()]:
-        if given.only and name not in given.only:
+        if arguments.only and name not in arguments.only:
             continue
-        ours = _measured(given.folder, name, "flowbench")
-        plain = _measured(given.folder, name, "plain") if name in QUERIES else None
-        ratio = f"{ours[2] / plain[2]:6.1f}" if plain else ""
-        print(f"{name:18} {_row(ours)}   {_row(plain) if plain else '':34} {ratio}", flush=True)
+        flowbench = _measure(arguments.folder, name, "flowbench")
+        plain = _measure(arguments.folder, name, "plain") if name in QUERIES else None
+        ratio = f"{flowbench[2] / plain[2]:6.1f}" if plain else ""
+        print(
+            f"{name:18} {_row(flowbench)}   {_row(plain) if plain else '':34} {ratio}", flush=True
+        )
 
 
-def _measured(folder: Path, name: str, how: str) -> tuple[int, float, float, float]:
-    """Rows, seconds, processor seconds and megabytes of one step, in a process of its own."""
-    command = [sys.executable, __file__, "--folder", str(folder), "--step", name, how]
+def _measure(folder: Path, name: str, implementation: str) -> tuple[int, float, float, float]:
+    """Return rows, seconds, processor seconds and megabytes of one step in its own process."""
+    command = [sys.executable, __file__, "--folder", str(folder), "--step", name, implementation]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{name} ({how}) failed:\n{done.stderr}")
+        raise SystemExit(f"{name} ({implementation}) failed:\n{done.stderr}")
     rows, seconds, cpu, memory = done.stdout.split()[-4:]
     return int(rows), float(seconds), float(cpu), float(memory)
 
@@ -67,8 +68,8 @@ def _row(figures: tuple[int, float, float, float]) -> str:
     return f"{rows:>9,} {seconds:>8.1f} {cpu:>7.1f} {memory:>7.0f}"
 
 
-def _step(folder: Path, name: str, how: str) -> None:
-    """Do one step, and print what it took."""
+def _step(folder: Path, name: str, implementation: str) -> None:
+    """Run one step, and print what it took."""
     import shutil
 
     from benchmarks.plain import networks
@@ -78,15 +79,15 @@ def _step(folder: Path, name: str, how: str) -> None:
 
     assert detect.registered()  # imports are not counted
     assert registry.KINDS
-    if how == "plain" and name == "geography":
+    if implementation == "plain" and name == "geography":
         networks(folder / "networks.parquet")
     case = Case.open(folder)
-    if name == "connections" and how == "flowbench":
+    if name == "connections" and implementation == "flowbench":
         shutil.rmtree(folder / "cache", ignore_errors=True)
     elif name != "connections":
-        case.connections.count().execute()  # worked out before, or not measured here
+        case.connections.count().execute()  # not part of the measurement
     before = time.monotonic(), time.process_time()
-    if how == "plain":
+    if implementation == "plain":
         rows = _plain(case, folder / "plain", name)
     elif name == "connections":
         rows = case.connections.count().execute()
@@ -98,7 +99,7 @@ def _step(folder: Path, name: str, how: str) -> None:
 
 
 def _plain(case: object, scratch: Path, name: str) -> int:
-    """Run the plain SQL with DuckDB as it comes; its answer goes to a Parquet file."""
+    """Run the plain SQL in an unconfigured DuckDB, its result written to a Parquet file."""
     import shutil
 
     import duckdb
@@ -114,7 +115,7 @@ def _plain(case: object, scratch: Path, name: str) -> int:
         parts = [str(p) for p in sorted((case.path / "tables" / table).glob("*.parquet"))]
         connection.read_parquet(parts, union_by_name=True).create_view(table)
     if name != "connections":
-        for table in ("connections", "pairs"):
+        for table in ("connections", "connection_summaries"):
             connection.read_parquet(str(case._cache_folder / f"{table}.parquet")).create_view(table)
     if name == "geography":
         connection.read_parquet(str(case.path / "networks.parquet")).create_view("networks")

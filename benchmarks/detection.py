@@ -29,7 +29,7 @@ from typing import Any
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.evaluate import read_labels
+from flowbench.detect.labels import read_labels
 from flowbench.scenario import anomalies, anomaly_settings, incident_settings, incidents
 
 INCIDENTS = {

@@ -1,14 +1,14 @@
-"""How fast addresses meet indicators and geography, beside a loop over ``ipaddress``, in one run.
+"""Time of matching addresses with indicators and countries, compared with a loop over ipaddress.
 
     python benchmarks/enrich.py [--addresses N] [--networks N] [--singles N] [--looped N]
     python benchmarks/enrich.py --case FOLDER
 
-The loop asks of every address each network in turn and each single address by its text: what a
-script does. It is run on some addresses, and its time extrapolated to all. The answers for those
-are compared with ours, row by row.
+The loop tests each address against each network in turn and each single address by its text, as a
+script would. It runs on some addresses, and its time is extrapolated to all; its results for those
+are compared row by row.
 
-With ``--case`` it times the whole address book of a case that is there: holders, indicators,
-countries, network owners, clouds and names of every address seen.
+``--case`` times the address inventory of an existing case: assignments, indicators, countries,
+network owners, clouds and names of all addresses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowbench.case import Case
-from flowbench.engine import connect, load
+from flowbench.engine import connect, read_parquet
 from flowbench.enrich import geography, indicators
 from flowbench.loaders.aws import resolver
 from flowbench.loaders.geo import csv as ranges
@@ -39,48 +39,54 @@ _V6 = 0x2001_0DB8 << 96
 
 
 def main() -> None:
-    """Make the input, ask both, print."""
+    """Make the input, run both, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (
         ("addresses", 1_000_000), ("networks", 500_000), ("singles", 1_000_000), ("looped", 40)
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--case", type=Path)
-    asked = parser.parse_args()
-    if asked.case is not None:
-        of_case(asked.case)
+    arguments = parser.parse_args()
+    if arguments.case is not None:
+        measure_case(arguments.case)
         return
     with tempfile.TemporaryDirectory() as folder:
-        pairs, lists = Path(folder, "connection_summaries.parquet"), Path(folder, "lists.parquet")
-        # In a process of its own: what making the input takes is not what is measured.
-        maker = multiprocessing.Process(target=_make, args=(pairs, lists, asked))
+        summaries, lists = (
+            Path(folder, "connection_summaries.parquet"),
+            Path(folder, "lists.parquet"),
+        )
+        # In its own process, which is not part of the measurement.
+        maker = multiprocessing.Process(target=_make, args=(summaries, lists, arguments))
         maker.start()
         maker.join()
         connection = connect(Path(folder, "spill"))
-        seen, listed = load(connection, pairs), load(connection, lists)
+        seen, listed = read_parquet(connection, summaries), read_parquet(connection, lists)
         began = time.perf_counter()
-        found = indicators.match(seen, listed, ibis.memtable(resolver.TABLE.rows([])))
+        found = indicators.match_indicators(seen, listed, ibis.memtable(resolver.TABLE.rows([])))
         matched = time.perf_counter() - began
         addresses = seen.responder.name("address").as_table().to_pyarrow()["address"].to_pylist()
         began = time.perf_counter()
         geography.locate(addresses, ibis.memtable(ranges.TABLE.rows([])))
         located = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        sample = _sample(addresses, found, asked.looped)
+        sample = _sample(addresses, found, arguments.looped)
         looped, same = _loop(sample, lists, found)
-    loop = looped / len(sample) * asked.addresses
-    print(f"{asked.addresses:,} addresses, {asked.networks:,} networks, {asked.singles:,} singles")
+    loop = looped / len(sample) * arguments.addresses
+    a = arguments
+    print(f"{a.addresses:,} addresses, {a.networks:,} networks, {a.singles:,} singles")
     print(f"  indicators {matched:8.1f} s   ({found.num_rows:,} matches)")
     print(f"  geography  {located:8.1f} s   (the registries' countries; no database loaded)")
     print(f"  together   {matched + located:8.1f} s   peak memory {peak:,.0f} MB")
     print(f"  a loop over ipaddress, {len(sample)} addresses: {looped:.1f} s")
-    print(f"    extrapolated to all: {loop:,.0f} s; ours is {loop / matched:,.0f} times as fast")
+    print(
+        f"    extrapolated to all: {loop:,.0f} s; flowbench is {loop / matched:,.0f} times as fast"
+    )
     print(f"  the same answers for these {len(sample)}: {'yes' if same else 'NO'}")
     sys.exit(not same)
 
 
-def of_case(folder: Path) -> None:
-    """Time what a case's addresses are, after what was worked out once (connections, pairs)."""
+def measure_case(folder: Path) -> None:
+    """Time the address inventory of a case, after its connections are built."""
     case = Case.open(folder)
     began = time.perf_counter()
     case.connection_summaries.count().execute()
@@ -92,54 +98,54 @@ def of_case(folder: Path) -> None:
     booked = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{case.flows.count().execute():,} records, {addresses:,} addresses, {matches:,} matches")
-    print(f"  connections and pairs {derived:8.1f} s   (kept in the case: next to nothing, later)")
+    print(f"  connections           {derived:8.1f} s   (cached in the case)")
     print(f"  indicators            {matched:8.1f} s")
     print(
-        f"  the address book      {booked:8.1f} s   (indicators and all; in memory {peak:,.0f} MB)"
+        f"  address inventory     {booked:8.1f} s   (with indicators; peak memory {peak:,.0f} MB)"
     )
 
 
-def _make(pairs: Path, lists: Path, asked: argparse.Namespace) -> None:
-    chance = np.random.default_rng(20_260_901)
-    seen = {_address(n) for n in chance.integers(_FIRST, _LAST, asked.addresses)}
-    while len(seen) < asked.addresses:
-        seen.add(_address(int(chance.integers(_FIRST, _LAST))))
+def _make(summaries: Path, lists: Path, arguments: argparse.Namespace) -> None:
+    rng = np.random.default_rng(20_260_901)
+    seen = {_address(n) for n in rng.integers(_FIRST, _LAST, arguments.addresses)}
+    while len(seen) < arguments.addresses:
+        seen.add(_address(int(rng.integers(_FIRST, _LAST))))
     when = pa.array([0] * len(seen), pa.timestamp("us", tz="UTC"))
     table = {"initiator": ["10.0.0.1"] * len(seen), "responder": sorted(seen)}
-    pq.write_table(pa.table(table | {"first_seen": when, "last_seen": when}), pairs)
+    pq.write_table(pa.table(table | {"first_seen": when, "last_seen": when}), summaries)
     rows = []
     for number, bits in zip(
-        chance.integers(_FIRST, _LAST, asked.networks),
-        chance.choice(
-            [16, 20, 22, 24, 28, 30], asked.networks, p=[0.001, 0.049, 0.1, 0.7, 0.1, 0.05]
+        rng.integers(_FIRST, _LAST, arguments.networks),
+        rng.choice(
+            [16, 20, 22, 24, 28, 30], arguments.networks, p=[0.001, 0.049, 0.1, 0.7, 0.1, 0.05]
         ),
         strict=True,
     ):
         text = _address(int(number))
         bits = int(bits) + (32 if ":" in text else 0)  # noqa: PLW2901  # the part that varies
         rows.append(str(ipaddress.ip_network(f"{text}/{bits}", strict=False)))
-    rows += [_address(n) for n in chance.integers(_FIRST, _LAST, asked.singles)]
-    types = pa.array(["network"] * asked.networks + ["address"] * asked.singles)
-    told = {"indicator": rows, "type": types, "line": np.arange(len(rows))}
-    told |= {
+    rows += [_address(n) for n in rng.integers(_FIRST, _LAST, arguments.singles)]
+    types = pa.array(["network"] * arguments.networks + ["address"] * arguments.singles)
+    values = {"indicator": rows, "type": types, "line": np.arange(len(rows))}
+    values |= {
         name: pa.repeat(pa.scalar("list"), len(rows)) for name in ("kind", "feed", "evidence_id")
     }
     columns = [
-        pa.array(told[f.name]).cast(f.type) if f.name in told else pa.nulls(len(rows), f.type)
+        pa.array(values[f.name]).cast(f.type) if f.name in values else pa.nulls(len(rows), f.type)
         for f in TABLE.arrow
     ]
     pq.write_table(pa.table(columns, schema=TABLE.arrow), lists)
 
 
 def _address(number: int) -> str:
-    """Nine of ten are IPv4 addresses; the others lie spread in an IPv6 network."""
+    """Return an address: nine of ten are IPv4, the others spread over an IPv6 network."""
     if number % 10:
         return str(ipaddress.IPv4Address(int(number)))
     return str(ipaddress.IPv6Address(_V6 | int(number) << 64))
 
 
 def _sample(addresses: list[str], found: pa.Table, size: int) -> list[str]:
-    """Half of them with a match: chance alone would compare next to nothing."""
+    """Return a sample, half of it with a match."""
     hit = list(dict.fromkeys(found["address"].to_pylist()))
     return sorted(
         {*hit[:: max(1, 2 * len(hit) // size)], *addresses[:: 2 * len(addresses) // size]}
@@ -154,21 +160,21 @@ def _loop(sample: list[str], lists: Path, found: pa.Table) -> tuple[float, bool]
         if "/" not in text:
             singles[text] = singles.get(text, 0) + 1
     began = time.perf_counter()
-    told = []
+    matches = []
     for text in sample:
         address = ipaddress.ip_address(text)
-        told += [(text, text)] * singles.get(text, 0)
-        told += [(text, spelled) for network, spelled in networks if address in network]
+        matches += [(text, text)] * singles.get(text, 0)
+        matches += [(text, spelled) for network, spelled in networks if address in network]
     took = time.perf_counter() - began
     wanted = set(sample)
-    ours = [
+    expected = [
         (address, indicator)
         for address, indicator in zip(
             found["address"].to_pylist(), found["indicator"].to_pylist(), strict=True
         )
         if address in wanted
     ]
-    return took, sorted(told) == sorted(ours)
+    return took, sorted(matches) == sorted(expected)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast and in how much memory evidence is loaded, beside its peers, in one run.
+"""Time and memory of an ingest, compared with its peers in one run.
 
     python benchmarks/ingest.py FOLDER [--records 5000000] [--fifty] [--only v2,v5,small,many]
 
 Needs the ``bench`` extra (polars, flowlogs-reader) and ``gunzip``. FOLDER takes the generated logs
 (kept for the next run) and the cases (deleted). Every measurement is a process of its own; imports
-are not counted. Each contestant runs three times, in turns, and its best run counts.
+are not counted. Each tool runs three times, in turns, and its best run counts.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ V2 = [name for name, f in VPC_FIELDS.items() if f.version == 2]
 V5 = [name for name, f in VPC_FIELDS.items() if f.version is not None and f.version <= 5]
 
 
-# ---- what is read ---------------------------------------------------------------------------
+# ---- evidence ---------------------------------------------------------------------------
 
 
 def log(path: Path, names: list[str], records: int, seed: int) -> None:
-    """One flow log file: some hundred inside hosts, outside addresses by a power law."""
+    """Write a flow log file: 800 internal hosts, external addresses by a power law."""
     r = np.random.default_rng(seed)
-    inside = r.integers(0, 800, records)
-    outside = np.minimum(r.zipf(1.3, records), 200_000)
-    ours = np.char.add(
-        np.char.add("10.0.", (inside // 250).astype(str)),
-        np.char.add(".", (inside % 250 + 4).astype(str)),
+    internal = r.integers(0, 800, records)
+    external = np.minimum(r.zipf(1.3, records), 200_000)
+    local = np.char.add(
+        np.char.add("10.0.", (internal // 250).astype(str)),
+        np.char.add(".", (internal % 250 + 4).astype(str)),
     )
-    octets = [(outside * step % 251 + 1).astype(str) for step in (7, 11, 13)]
-    theirs = np.char.add("198.", octets[0])
+    octets = [(external * step % 251 + 1).astype(str) for step in (7, 11, 13)]
+    remote = np.char.add("198.", octets[0])
     for octet in octets[1:]:
-        theirs = np.char.add(np.char.add(theirs, "."), octet)
+        remote = np.char.add(np.char.add(remote, "."), octet)
     out = r.random(records) < 0.5
     high = r.integers(1_024, 65_536, records)
     port = r.choice([443, 80, 22, 53, 3306], records, p=[0.6, 0.2, 0.05, 0.1, 0.05])
     packets = r.integers(1, 60, records)
     start = START + seed % 5_000 * 300 + np.sort(r.integers(0, 300, records))
-    interface = np.char.add("eni-0", np.char.zfill(inside.astype(str), 16))
+    interface = np.char.add("eni-0", np.char.zfill(internal.astype(str), 16))
     ways = np.where(out, "egress", "ingress")
     columns = {
         "version": np.full(records, 2 if names == V2 else 5),
         "account_id": np.full(records, "123456789012"),
         "interface_id": interface,
-        "srcaddr": np.where(out, ours, theirs),
-        "dstaddr": np.where(out, theirs, ours),
+        "srcaddr": np.where(out, local, remote),
+        "dstaddr": np.where(out, remote, local),
         "srcport": np.where(out, high, port),
         "dstport": np.where(out, port, high),
         "protocol": np.where(port == 53, 17, 6),
@@ -77,7 +77,7 @@ def log(path: Path, names: list[str], records: int, seed: int) -> None:
         "action": np.where(r.random(records) < 0.95, "ACCEPT", "REJECT"),
         "log_status": np.full(records, "OK"),
         "vpc_id": np.full(records, "vpc-0123456789abcdef0"),
-        "subnet_id": np.char.add("subnet-0", np.char.zfill((inside // 100).astype(str), 16)),
+        "subnet_id": np.char.add("subnet-0", np.char.zfill((internal // 100).astype(str), 16)),
         "instance_id": np.char.replace(interface, "eni", "i"),
         "tcp_flags": r.choice([0, 2, 3, 18, 19], records),
         "type": np.full(records, "IPv4"),
@@ -96,7 +96,7 @@ def log(path: Path, names: list[str], records: int, seed: int) -> None:
 
 
 def logs(folder: Path, names: list[str], files: int, records: int) -> Path:
-    """A folder of such files, made once."""
+    """Return a folder of such files, made unless it is there."""
     if len(list(folder.glob("*.gz"))) != files:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -107,11 +107,11 @@ def logs(folder: Path, names: list[str], files: int, records: int) -> Path:
     return folder
 
 
-# ---- who reads it ---------------------------------------------------------------------------
+# ---- tools ---------------------------------------------------------------------------
 
 
 def flowbench(folder: Path, out: Path) -> int:
-    """Digest, typed columns, line numbers, quarantine, custody."""
+    """Ingest with digests, typed columns, line numbers, quarantine, custody."""
     from flowbench.case import Case
 
     case = Case.create(out)
@@ -119,7 +119,7 @@ def flowbench(folder: Path, out: Path) -> int:
 
 
 def polars(folder: Path, out: Path) -> int:
-    """The shortest way from text to Parquet."""
+    """Convert text to Parquet, without checks."""
     import polars as pl
 
     pl.scan_csv(sorted(folder.glob("*.gz")), separator=" ", null_values=["-"]).sink_parquet(out)
@@ -127,7 +127,7 @@ def polars(folder: Path, out: Path) -> int:
 
 
 def flowlogs_reader(folder: Path, _: Path) -> int:
-    """The closest peer in Python: one object a record."""
+    """Read records with the closest peer in Python, one object each."""
     import gzip
     from itertools import islice
 
@@ -145,20 +145,20 @@ def flowlogs_reader(folder: Path, _: Path) -> int:
 
 
 def gunzip(folder: Path, _: Path) -> int:
-    """The floor: inflate two files at a time, to nowhere."""
+    """Decompress two files at a time to /dev/null: the lower limit."""
     command = f"printf '%s\\0' {folder}/*.gz | xargs -0 -P2 -n{PER_CALL} gunzip -c > /dev/null"
     subprocess.run(["sh", "-c", command], check=True)
     return 0
 
 
-PER_CALL = 20  # files to one gunzip: starting it 5,000 times would be what is measured
-CONTESTANTS: dict[str, Callable[[Path, Path], int]] = {
+PER_CALL = 20  # files per gunzip, so that its start is not what is measured
+TOOLS: dict[str, Callable[[Path, Path], int]] = {
     f.__name__: f for f in (flowbench, polars, flowlogs_reader, gunzip)
 }
 
 
 def child(name: str, folder: Path, out: Path) -> None:
-    """One measurement, as JSON on stdout."""
+    """Make one measurement and print it as JSON."""
     if name == "flowbench":
         import flowbench.case
         import flowbench.loaders.registry
@@ -173,14 +173,14 @@ def child(name: str, folder: Path, out: Path) -> None:
 
         assert reader
     began = time.perf_counter()
-    records = CONTESTANTS[name](folder, out)
+    records = TOOLS[name](folder, out)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "records": records, "peak_mb": peak}))
 
 
 def measure(name: str, folder: Path, work: Path) -> dict[str, float]:
-    """One contestant once, in a fresh process; what it wrote is deleted."""
+    """Run one tool in its own process, and delete what it wrote."""
     out = work / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.unlink(missing_ok=True) if out.is_file() else None
@@ -191,7 +191,7 @@ def measure(name: str, folder: Path, work: Path) -> dict[str, float]:
 
 
 def side_by_side(folder: Path, work: Path, names: list[str], records: int) -> None:
-    """Every contestant's best of some turns, as a ratio to flowbench's."""
+    """Print each tool's best time, and flowbench's as a multiple of it."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(TURNS):
         for name in names:
@@ -202,18 +202,18 @@ def side_by_side(folder: Path, work: Path, names: list[str], records: int) -> No
                 best[name] = found
     if "flowlogs_reader" in best:
         best["flowlogs_reader"]["seconds"] *= records / SAMPLE
-    ours = best["flowbench"]["seconds"]
+    flowbench_seconds = best["flowbench"]["seconds"]
     print(f"\n{folder.name}: {records:,} records")
     for name, found in best.items():
         note = ", extrapolated" if name == "flowlogs_reader" else ""
         print(
             f"  {name:16s} {found['seconds']:8.2f} s  {found['peak_mb']:7.0f} MB"
-            f"  flowbench takes {ours / found['seconds']:6.2f} x its time{note}"
+            f"  flowbench takes {flowbench_seconds / found['seconds']:6.2f} x its time{note}"
         )
 
 
 def many(work: Path) -> None:
-    """A case of 10,000 files: opening it, and adding one."""
+    """Measure opening a case of 10,000 files, and adding one."""
     from flowbench.case import Case
 
     folder = logs(work / "10000-files", V2, 10_000, 20)
@@ -234,7 +234,7 @@ def many(work: Path) -> None:
 
 
 def fifty(work: Path, records: int) -> None:
-    """Ten times as much: memory, and whether time grows with records alone."""
+    """Measure ten times as many records: memory, and the growth of time."""
     small = logs(work / "v2", V2, 10, records // 10)
     large = logs(work / "v2-tenfold", V2, 100, records // 10)
     found = {f.name: measure("flowbench", f, work) for f in (small, large)}
@@ -247,7 +247,7 @@ def fifty(work: Path, records: int) -> None:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the chosen measurements."""
     if sys.argv[1:2] == ["--child"]:
         return child(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -255,8 +255,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=5_000_000)
     parser.add_argument("--fifty", action="store_true", help="also ten times as many records")
     parser.add_argument("--only", default="v2,v5,small,many")
-    asked = parser.parse_args()
-    folder, records, only = asked.folder, asked.records, asked.only.split(",")
+    arguments = parser.parse_args()
+    folder, records, only = arguments.folder, arguments.records, arguments.only.split(",")
     packages = ("pyarrow", "isal", "polars", "flowlogs-reader")
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},"
@@ -272,7 +272,7 @@ def main() -> None:
         side_by_side(logs(folder / "small", V2, files, 1_000), folder, peers[:3], records)
     if "many" in only:
         many(folder)
-    if asked.fifty:
+    if arguments.fifty:
         fifty(folder, records)
     return None
 

@@ -1,10 +1,9 @@
-"""A large case of invented traffic, the same every time: what speed and memory are measured on.
+"""A large case of generated traffic, the same each time, for measuring time and memory.
 
-Not a story: no scenario, no raw files. Records are drawn with numpy and written straight into a
-case's tables, as a load would leave them. What is real about it is its shape: a few hosts and peers
-have most of the traffic, two records a connection and window, four between two logged interfaces,
-fresh source ports, three days, windows of 60 s, scans from outside that are refused, and a few
-planted things for the detectors to find.
+It has no raw files: records are drawn with numpy and written into a case's tables, as an ingest
+would. Its shape is realistic: a few hosts and peers have most of the traffic, two records per
+connection and window, four between two logged interfaces, changing source ports, three days,
+windows of 60 s, rejected scans from external addresses, and some activity for detectors to find.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from flowbench.schema import FLOWS
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
 DAYS = 3
-SLICES = 288  # the time is drawn slice by slice: what bounds the memory
+SLICES = 288  # of time, drawn one by one to limit memory
 HOSTS = 2_000
 WINDOW = 60
 
@@ -32,25 +31,25 @@ POOL, TOR = "203.0.113.50", "198.51.100.9"
 
 
 def make(folder: Path, records: int) -> Case:
-    """A case of about ``records`` flow log records in ``folder``; opened if it is there already."""
+    """Return the case in a folder, made with about ``records`` flow log records if missing."""
     if (folder / "case.json").exists():
         return Case.open(folder)
     case = Case.create(folder, "volume")
-    chance = np.random.default_rng(20_260_901)
-    ends = _Ends(chance, records)
+    rng = np.random.default_rng(20_260_901)
+    ends = _Ends(rng, records)
     batch = table_parts.Batch(folder / "tables", 2)
     for number in range(SLICES):
         drawn = int(records / SLICES / 3.71)
-        batch.add("flows", _records(ends, chance, number, drawn))
-        if batch.rows >= table_parts.ROWS_PER_BATCH or number == SLICES - 1:
+        batch.add("flows", _records(ends, rng, number, drawn))
+        if batch.row_count >= table_parts.ROWS_PER_BATCH or number == SLICES - 1:
             case.log.append("load", evidence=[_entry(batch)], parts=batch.finish())
             batch = table_parts.Batch(folder / "tables", batch.number + 1)
-    listed = [f"{POOL},mining,pools", f"{TOR},tor,exits"]
-    listed += [
-        f"{a},scanner,noise" for a in ends.outside[chance.integers(0, len(ends.outside), 500)]
+    indicators = [f"{POOL},mining,pools", f"{TOR},tor,exits"]
+    indicators += [
+        f"{a},scanner,noise" for a in ends.external[rng.integers(0, len(ends.external), 500)]
     ]
     feed = folder.with_suffix(".csv")
-    feed.write_text("indicator,kind,feed\n" + "\n".join(sorted(set(listed))) + "\n")
+    feed.write_text("indicator,kind,feed\n" + "\n".join(sorted(set(indicators))) + "\n")
     case.ingest(feed)
     return Case.open(folder)
 
@@ -60,106 +59,106 @@ def _entry(batch: table_parts.Batch) -> dict[str, object]:
     return {
         "evidence_id": number[:16], "file": f"made-{batch.number}",
         "path": "made", "sha256": number,
-        "kind": "flow-logs", "size": 0, "records": batch.rows, "quarantined": 0, "nodata": 0,
+        "kind": "flow-logs", "size": 0, "records": batch.row_count, "quarantined": 0, "nodata": 0,
         "skipdata": 0, "first_seen": None, "last_seen": None,
         "fields": [name for name in FLOWS.columns if name not in ("evidence_id", "line")],
     }  # fmt: skip
 
 
 class _Ends:
-    """Hosts, peers, and which pairs of them talk how often on what port."""
+    """Hosts, peers, and the ports and frequencies of their connections."""
 
-    def __init__(self, chance: np.random.Generator, records: int) -> None:
+    def __init__(self, rng: np.random.Generator, records: int) -> None:
         pairs = int(np.clip(records / 25, 20_000, 2_000_000))
         numbers = np.arange(HOSTS)
         self.hosts = np.array([f"10.{n >> 8 & 15}.{n & 255}.{n % 250 + 4}" for n in numbers])
         self.interfaces = np.array([f"eni-0{n:016x}" for n in numbers])
-        outside = chance.choice(1 << 27, size=pairs, replace=False)
-        self.outside = np.array(
-            [f"{32 + (n >> 24)}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in outside]
+        external = rng.choice(1 << 27, size=pairs, replace=False)
+        self.external = np.array(
+            [f"{32 + (n >> 24)}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in external]
         )
-        kind = chance.random(pairs)
+        kind = rng.random(pairs)
         self.inward, self.internal = kind < 0.25, kind > 0.65
-        self.here = _power(chance, HOSTS, pairs)
-        self.there = np.where(
-            self.internal, _power(chance, HOSTS, pairs), _power(chance, pairs, pairs)
-        )
+        self.here = _power(rng, HOSTS, pairs)
+        self.there = np.where(self.internal, _power(rng, HOSTS, pairs), _power(rng, pairs, pairs))
         self.internal &= self.here != self.there
-        self.port = chance.choice(_SERVICES, size=pairs, p=_WEIGHTS)
+        self.port = rng.choice(_SERVICES, size=pairs, p=_WEIGHTS)
         self.weight = 1 / np.arange(1, pairs + 1) ** 0.8
         self.weight /= self.weight.sum()
         self.cumulated = np.cumsum(self.weight)
 
 
-def _power(chance: np.random.Generator, size: int, count: int) -> np.ndarray:
+def _power(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
     """``count`` numbers below ``size``, the small ones far more often."""
-    return np.minimum((size * chance.random(count) ** 3).astype(np.int64), size - 1)
+    return np.minimum((size * rng.random(count) ** 3).astype(np.int64), size - 1)
 
 
-def _records(ends: _Ends, chance: np.random.Generator, number: int, count: int) -> pa.Table:
+def _records(ends: _Ends, rng: np.random.Generator, number: int, count: int) -> pa.Table:
     """The records of the connections that begin in a slice of the time."""
     length = DAYS * 86_400 // SLICES
     first = FIRST + number * length
-    columns: list[dict[str, np.ndarray]] = list(_talks(ends, chance, first, length, count))
+    columns: list[dict[str, np.ndarray]] = list(_connections(ends, rng, first, length, count))
     columns += _planted(ends, first, length)
     rows = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
     order = np.argsort(rows["end"], kind="stable")
     return _table({name: values[order] for name, values in rows.items()}, number)
 
 
-def _talks(
-    ends: _Ends, chance: np.random.Generator, first: int, length: int, count: int
+def _connections(
+    ends: _Ends, rng: np.random.Generator, first: int, length: int, count: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    pair = np.searchsorted(ends.cumulated, chance.random(count)).clip(max=len(ends.port) - 1)
-    at = first + chance.integers(0, length, count)
-    seconds = np.minimum(chance.exponential(20, count), 1_200)
-    long = chance.random(count) < 0.002
-    seconds[long] = chance.uniform(1_800, 7_200, long.sum())
+    pair = np.searchsorted(ends.cumulated, rng.random(count)).clip(max=len(ends.port) - 1)
+    at = first + rng.integers(0, length, count)
+    seconds = np.minimum(rng.exponential(20, count), 1_200)
+    long = rng.random(count) < 0.002
+    seconds[long] = rng.uniform(1_800, 7_200, long.sum())
     inward, internal = ends.inward[pair], ends.internal[pair]
     here = ends.hosts[ends.here[pair]]
-    there = np.where(internal, ends.hosts[ends.there[pair] % HOSTS], ends.outside[ends.there[pair]])
+    there = np.where(
+        internal, ends.hosts[ends.there[pair] % HOSTS], ends.external[ends.there[pair]]
+    )
     port = ends.port[pair]
-    source = chance.integers(32_768, 61_000, count)
-    size = chance.lognormal(7.5, 1.2, count).astype(np.int64)
-    silent = inward & (chance.random(count) < 0.5)  # scans, refused
+    source = rng.integers(32_768, 61_000, count)
+    size = rng.lognormal(7.5, 1.2, count).astype(np.int64)
+    is_scan = inward & (rng.random(count) < 0.5)  # rejected scans
     yield from windows(
         np.where(inward, there, here), np.where(inward, here, there), source,
-        np.where(silent, chance.integers(1, 10_000, count), port), at, seconds, size, size * 3,
-        ends.interfaces[ends.here[pair]], rejected=silent, outgoing=~inward,
+        np.where(is_scan, rng.integers(1, 10_000, count), port), at, seconds, size, size * 3,
+        ends.interfaces[ends.here[pair]], rejected=is_scan, outgoing=~inward,
     )  # fmt: skip
-    both = np.flatnonzero(internal)  # the other end's interface logs it too
+    both = np.flatnonzero(internal)  # also logged by the interface at the other end
     yield from windows(
         here[both], there[both], source[both], port[both], at[both], seconds[both], size[both],
         size[both] * 3, ends.interfaces[ends.there[pair[both]] % HOSTS],
-        rejected=silent[both], outgoing=inward[both],
+        rejected=is_scan[both], outgoing=inward[both],
     )  # fmt: skip
 
 
-def windows(  # noqa: PLR0913  # the columns of an exchange
+def windows(  # noqa: PLR0913  # the columns of a connection
     initiator: np.ndarray, responder: np.ndarray, source: np.ndarray, port: np.ndarray,
     at: np.ndarray, seconds: np.ndarray, out: np.ndarray, back: np.ndarray, interface: np.ndarray,
-    *, refused: np.ndarray, outgoing: np.ndarray,
+    *, rejected: np.ndarray, outgoing: np.ndarray,
 ) -> Iterator[dict[str, np.ndarray]]:  # fmt: skip
-    """What one interface logs of each exchange: a record a window and direction."""
+    """Yield the records of one interface: one per connection, window and direction."""
     opens = at // WINDOW
     count = (at + seconds).astype(np.int64) // WINDOW - opens + 1
-    count[refused] = 1
+    count[rejected] = 1
     row = np.repeat(np.arange(len(at)), count)
     place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     flags = 2 * (place == 0) + (place == count[row] - 1)
     start = (opens[row] + place) * WINDOW
     shared = {"interface_id": interface[row], "start": start, "end": start + WINDOW - 1}
-    turned = refused[row]
+    is_rejected = rejected[row]
     protocol = np.where(port[row] == 53, 17, 6)
     tcp = protocol == 6
     yield shared | {
         "srcaddr": initiator[row], "dstaddr": responder[row],
         "srcport": source[row], "dstport": port[row], "protocol": protocol,
-        "bytes": np.where(turned, 60, np.maximum(out[row] // count[row], 40)),
-        "action": turned, "tcp_flags": np.where(turned, 2, flags) * tcp,
+        "bytes": np.where(is_rejected, 60, np.maximum(out[row] // count[row], 40)),
+        "action": is_rejected, "tcp_flags": np.where(is_rejected, 2, flags) * tcp,
         "egress": outgoing[row],
     }  # fmt: skip
-    kept = np.flatnonzero(~turned)
+    kept = np.flatnonzero(~is_rejected)
     shared = {name: values[kept] for name, values in shared.items()}
     row, flags = row[kept], flags[kept]
     yield shared | {
@@ -173,33 +172,33 @@ def windows(  # noqa: PLR0913  # the columns of an exchange
 
 
 def _planted(ends: _Ends, first: int, length: int) -> Iterator[dict[str, np.ndarray]]:
-    """A miner that keeps a session, calls a Tor exit every 5 minutes, and tries a few doors."""
+    """Yield a mining session, a beacon to a Tor exit every 5 minutes, and rejected attempts."""
     host, interface = "10.99.0.5", "eni-0ffffffffffffff05"
-    beats = np.arange(first, first + length, 300) + 7
-    plain = np.zeros(len(beats), bool)
-    tries = np.arange(first, first + length, 450)
-    doors = ends.hosts[np.arange(len(tries)) % 4]
-    mined = np.array([first // 10_800 * 10_800])[: 1 if first % 10_800 < length else 0]
+    beacon_times = np.arange(first, first + length, 300) + 7
+    plain = np.zeros(len(beacon_times), bool)
+    attempt_times = np.arange(first, first + length, 450)
+    servers = ends.hosts[np.arange(len(attempt_times)) % 4]
+    mining_times = np.array([first // 10_800 * 10_800])[: 1 if first % 10_800 < length else 0]
     sets = (
-        (TOR, 443, beats, 3.0, 1_500, 4_000, plain),
-        (POOL, 3333, mined, 10_000.0, 68_000, 88_000, np.zeros(len(mined), bool)),
-        (doors, 3306, tries, 0.0, 60, 0, np.ones(len(tries), bool)),
+        (TOR, 443, beacon_times, 3.0, 1_500, 4_000, plain),
+        (POOL, 3333, mining_times, 10_000.0, 68_000, 88_000, np.zeros(len(mining_times), bool)),
+        (servers, 3306, attempt_times, 0.0, 60, 0, np.ones(len(attempt_times), bool)),
     )
-    for there, port, at, seconds, out, back, refused in sets:
+    for there, port, at, seconds, out, back, rejected in sets:
         whole = np.ones(len(at), np.int64)
         yield from windows(
             np.full(len(at), host), np.broadcast_to(there, len(at)), 40_000 + at % 20_000,
             port * whole, at, seconds * whole, out * whole, back * whole,
-            np.full(len(at), interface), rejected=refused, outgoing=~plain[:1].repeat(len(at)),
+            np.full(len(at), interface), rejected=rejected, outgoing=~plain[:1].repeat(len(at)),
         )  # fmt: skip
 
 
 def _table(rows: dict[str, np.ndarray], number: int) -> pa.Table:
-    """Rows as the table that the loader would have made of them."""
+    """Return rows as the table that the loader would make of them."""
     count = len(rows["start"])
     way = np.where(rows["egress"], "egress", "ingress")
     source, destination = pa.array(rows["srcaddr"]), pa.array(rows["dstaddr"])
-    given: dict[str, pa.Array] = {
+    computed: dict[str, pa.Array] = {
         "srcaddr": source, "dstaddr": destination,
         "pkt_srcaddr": source, "pkt_dstaddr": destination,
         "interface_id": pa.array(rows["interface_id"]),
@@ -218,8 +217,8 @@ def _table(rows: dict[str, np.ndarray], number: int) -> pa.Table:
     for field in FLOWS.arrow:
         if field.name in ("start", "end"):
             values = pa.array(rows[field.name] * 1_000_000).cast(field.type)
-        elif field.name in given:
-            values = given[field.name].cast(field.type)
+        elif field.name in computed:
+            values = computed[field.name].cast(field.type)
         elif field.name in rows:
             values = pa.array(rows[field.name]).cast(field.type)
         else:
