@@ -1,7 +1,6 @@
-"""Text for people: times, periods, byte counts, lists; and hostile text made safe to print.
+"""Formats of times, periods, byte counts and lists; and escaping of hostile text.
 
-Each of these has one spelling, here. Times are UTC. Functions that print evidence go through
-``escape_controls``: evidence is text that attackers wrote.
+Times are UTC. Whatever prints evidence calls ``escape_controls``: attackers write evidence.
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def format_date(moment: datetime) -> str:
-    """'2026-09-02'."""
+    """Return a date as '2026-09-02'."""
     return f"{moment:%Y-%m-%d}"
 
 
 def format_time(moment: datetime, *, seconds: bool = False) -> str:
-    """'2026-09-02 03:09', or '2026-09-02 03:09:12'; the caller states the time zone."""
+    """Return a time as '2026-09-02 03:09' (or ':12' more); the caller states the time zone."""
     return f"{moment:%Y-%m-%d %H:%M:%S}" if seconds else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def format_utc(moment: datetime, *, seconds: bool = False) -> str:
-    """'2026-09-02 03:09 UTC'."""
+    """Return a time as '2026-09-02 03:09 UTC'."""
     return f"{format_time(moment, seconds=seconds)} UTC"
 
 
 def format_period(first: datetime, last: datetime, *, seconds: bool = False) -> str:
-    """'2026-09-02 03:09 to 2026-09-03 11:18 UTC'."""
+    """Return a period as '2026-09-02 03:09 to 2026-09-03 11:18 UTC'."""
     return f"{format_time(first, seconds=seconds)} to {format_utc(last, seconds=seconds)}"
 
 
 def format_duration(duration: float) -> str:
-    """A duration in seconds: '45 s', '5.0 min', '32.2 h', '3.5 days'."""
+    """Return a duration in seconds as '45 s', '5.0 min', '32.2 h' or '3.5 days'."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if duration >= 2 * length or (unit == "min" and duration >= length):
             return f"{duration / length:.1f} {unit}"
@@ -45,7 +44,7 @@ def format_duration(duration: float) -> str:
 
 
 def format_bytes(count: float) -> str:
-    """A number of bytes in decimal units: '512 B', '1.2 kB', '3.4 GB'."""
+    """Return a number of bytes in decimal units: '512 B', '1.2 kB', '3.4 GB'."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
@@ -53,14 +52,14 @@ def format_bytes(count: float) -> str:
 
 
 def format_count(count: int, noun: str, plural: str | None = None) -> str:
-    """'1 host', '1,024 hosts'; ``plural`` where it is not the noun and an s."""
+    """Return '1 host' or '1,024 hosts'; ``plural`` where it is not the noun and an s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def list_some(
     items: Iterable[object], most: int = 5, *, separator: str = ", ", rest: str = "more"
 ) -> str:
-    """The first items and how many follow: 'a, b, c, d, e and 7 more'."""
+    """Return the first items and how many follow: 'a, b, c, d, e and 7 more'."""
     words = [str(item) for item in items]
     hidden = len(words) - most
     return separator.join(words[:most]) + (f" and {hidden:,} {rest}" if hidden > 0 else "")
@@ -76,24 +75,24 @@ def is_address(text: str) -> bool:
 
 
 def escape_controls(value: object) -> str:
-    """Text that a terminal shows and does not obey: control and direction characters as codes."""
+    """Return text for a terminal, with control and direction characters as codes."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
 
 
 def escape_formula(value: object) -> object:
-    """A CSV cell that no spreadsheet runs: a quote before what would start a formula."""
+    """Return a CSV cell with a quote before what a spreadsheet would run as a formula."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return "'" + value
     return value
 
 
 def replace_unstorable(text: str) -> str:
-    """The text with U+FFFD for what no table can hold: NUL and lone surrogates."""
+    """Return text with U+FFFD for what no table can store: NUL and lone surrogates."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def escape_undecodable(name: str) -> str:
-    """A file name that any table can hold: bytes that are no UTF-8 as hex codes."""
+    """Return a file name that any table can store: bytes that are not UTF-8 as hex codes."""
     try:
         raw = name.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

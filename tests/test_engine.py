@@ -1,4 +1,4 @@
-"""The engine: UTC, no network, and parts that differ are one table."""
+"""The engine: settings, Parquet in and out, and what works with the pinned Ibis and DuckDB."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import duckdb
+import ibis
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from flowbench import engine, schema
 TABLE = schema.Table.of("t", ("n", "int64", ""), ("when", "time", ""))
 
 
-def test_time_is_utc_and_nothing_is_fetched() -> None:
+def test_times_are_utc_and_no_extension_is_downloaded() -> None:
     settings = engine.connect().con.execute(
         "select current_setting('TimeZone'), current_setting('autoinstall_known_extensions'),"
         " current_setting('autoload_known_extensions')"
@@ -24,7 +25,7 @@ def test_time_is_utc_and_nothing_is_fetched() -> None:
     assert settings.fetchone() == ("UTC", False, False)
 
 
-def test_parts_with_other_columns_are_one_table(tmp_path: Path) -> None:
+def test_parts_with_different_columns_are_one_table(tmp_path: Path) -> None:
     parts = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     pq.write_table(TABLE.rows([{"n": 1}]), parts[0])
     extra = TABLE.rows([{"n": 2}]).append_column("more", pa.array(["x"]))
@@ -42,7 +43,7 @@ def test_no_parts_are_an_empty_table_of_the_same_columns() -> None:
         assert empty.count().execute() == 0
 
 
-def test_a_stream_gives_every_row_in_order(tmp_path: Path) -> None:
+def test_a_stream_has_every_row_in_order(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": n} for n in range(300_000)]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
@@ -54,19 +55,19 @@ def test_a_stream_gives_every_row_in_order(tmp_path: Path) -> None:
     assert found == list(range(299_999, 9, -1))
 
 
-def test_what_is_saved_is_loaded_back_with_its_types(tmp_path: Path) -> None:
+def test_rows_written_to_parquet_are_read_back_with_their_types(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}, {}]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
     total = table.aggregate(total=table.n.sum(), when=table.when.max())
     columns = pa.schema([("total", pa.int64()), ("when", schema.TYPES["time"])])
-    engine.write_parquet(connection, [total, total], tmp_path / "it's [saved]*.parquet", columns)
-    back = engine.read_parquet(connection, tmp_path / "it's [saved]*.parquet").to_pyarrow()
+    engine.write_parquet(connection, [total, total], tmp_path / "it's [written]*.parquet", columns)
+    back = engine.read_parquet(connection, tmp_path / "it's [written]*.parquet").to_pyarrow()
     assert back.schema.field("total").type == pa.int64()
     assert back.to_pylist() == [{"total": 2**62, "when": None}] * 2
 
 
-def test_what_is_kept_is_worked_out_once_and_dropped(tmp_path: Path) -> None:
+def test_materialized_rows_are_computed_once_and_dropped(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": 2**61}, {"n": 2**61}]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
@@ -81,18 +82,18 @@ def test_what_is_kept_is_worked_out_once_and_dropped(tmp_path: Path) -> None:
         kept.to_pyarrow()
 
 
-def test_rows_are_dealt_out_into_folders(tmp_path: Path) -> None:
+def test_partitions_are_folders_by_value(tmp_path: Path) -> None:
     connection = engine.connect()
     pq.write_table(TABLE.rows([{"n": n} for n in range(10)]), tmp_path / "1.parquet")
     table = engine.scan(connection, TABLE, [tmp_path / "1.parquet"])
-    folder = tmp_path / "it's [dealt]*"
+    folder = tmp_path / "it's [partitioned]*"
     engine.write_partitions(connection, table.mutate(part=table.n % 3), folder, "part")
     assert sorted(path.name for path in folder.iterdir()) == ["part=0", "part=1", "part=2"]
     found = engine.read_parquet(connection, folder / "part=1").to_pyarrow()["n"].to_pylist()
     assert sorted(found) == [1, 4, 7]
 
 
-def test_what_does_not_fit_the_memory_goes_to_the_disk(tmp_path: Path) -> None:
+def test_what_exceeds_the_memory_goes_to_the_disk(tmp_path: Path) -> None:
     spill = tmp_path / "not there yet"
     connection = engine.connect(spill)
     ask = connection.con.execute
@@ -115,11 +116,73 @@ def test_whole_seconds_since_1970() -> None:
     assert found == [0, 1_788_220_800, 1_788_220_859]
 
 
-def test_a_query_ends_when_another_thread_says_so() -> None:
+def test_another_thread_can_interrupt_a_query() -> None:
     connection = engine.connect()
     far = "SELECT count(*) FROM range(100_000_000_000) WHERE range * 7919 % 1_000_003 = 1_000_005"
-    teller = threading.Timer(0.5, engine.interrupt)
-    teller.start()
+    timer = threading.Timer(0.5, engine.interrupt)
+    timer.start()
     with pytest.raises(duckdb.InterruptException):
         connection.con.sql(far).fetchall()
-    teller.join()
+    timer.join()
+
+
+def test_the_latest_row_of_each_key_is_chosen() -> None:
+    columns = schema.Table.of("t", ("key", "string", ""), ("when", "time", ""), *schema.ORIGIN)
+    columns = schema.Table("t", (*columns.fields, schema.Field(*schema.ITEM)))
+    early, late = (pd.Timestamp(f"2026-09-0{day}T00:00Z") for day in (1, 2))
+    rows = [
+        {"key": "a", "when": early, "evidence_id": "1", "item": 1},
+        {"key": "a", "when": late, "evidence_id": "2", "item": 1},
+        {"key": "a", "when": late, "evidence_id": "2", "item": 2},
+        {"key": "b", "when": None, "evidence_id": "3", "item": 1},
+        {"key": None, "when": early, "evidence_id": "4", "item": 1},
+        {"key": None, "when": early, "evidence_id": "4", "item": 2},
+    ]
+    table = engine.register(engine.connect(), columns.rows(rows))
+    latest = engine.latest_rows(table, "key", "when").order_by("evidence_id", "item").to_pyarrow()
+    assert latest.select(["key", "evidence_id", "item"]).to_pylist() == [
+        {"key": "a", "evidence_id": "2", "item": 1},
+        {"key": "b", "evidence_id": "3", "item": 1},
+        {"key": None, "evidence_id": "4", "item": 1},
+        {"key": None, "evidence_id": "4", "item": 2},
+    ]
+
+
+@pytest.mark.parametrize("name", ["plain", "a[b]", "what?", "*", "[[]"])
+def test_a_path_is_read_as_it_is_and_not_as_a_pattern(tmp_path: Path, name) -> None:
+    for number, folder in enumerate([name, "other"]):
+        (tmp_path / folder).mkdir()
+        pq.write_table(TABLE.rows([{"n": number}]), tmp_path / folder / "1.parquet")
+    rows = engine.read_parquet(engine.connect(), tmp_path / name / "1.parquet").to_pyarrow()
+    assert rows["n"].to_pylist() == [0]
+
+
+WORKING = {
+    "to_pyarrow": lambda t: t.to_pyarrow().num_rows,
+    "to_pandas": lambda t: len(t.to_pandas()),
+    "execute": lambda t: t.count().execute(),
+    "join with a memtable": lambda t: t.left_join(ibis.memtable({"n": [1]}), "n").count().execute(),
+    "sql text": lambda t: len(ibis.to_sql(t, dialect="duckdb").splitlines()) and 3,
+}
+BROKEN = {
+    "to_pyarrow_batches": lambda t: t.to_pyarrow_batches().read_all(),
+    "to_pandas_batches": lambda t: list(t.to_pandas_batches()),
+    "Table.sql": lambda t: t.sql(f'SELECT n FROM "{t.get_name()}"').execute(),
+}
+
+
+@pytest.mark.parametrize("name", list(WORKING))
+def test_what_flowbench_uses_of_ibis_works_with_this_duckdb(name) -> None:
+    table = engine.register(engine.connect(), TABLE.rows([{"n": n} for n in range(3)]))
+    assert WORKING[name](table) == 3
+    assert table.count().execute() == 3
+
+
+@pytest.mark.parametrize("name", list(BROKEN))
+def test_known_limits_of_ibis_with_this_duckdb(name) -> None:
+    """When one of these passes, a workaround in the engine can go."""
+    table = engine.register(engine.connect(), TABLE.rows([{"n": 1}]))
+    with pytest.raises(AttributeError, match="has no attribute 'fetch_"):
+        BROKEN[name](table)
+    with pytest.raises(duckdb.Error, match="unfinished result"):
+        table.count().execute()

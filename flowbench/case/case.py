@@ -25,7 +25,7 @@ from flowbench.case.custody import CustodyLog, Entry, JsonObject
 from flowbench.case.tables import CaseTables
 from flowbench.io import atomic
 from flowbench.loaders.flowlogs import formats as record_formats
-from flowbench.loaders.intel.lists import column_map
+from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
 from flowbench.text import format_count
 

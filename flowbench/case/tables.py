@@ -24,9 +24,9 @@ from flowbench.case import cache
 from flowbench.case.custody import CustodyLog
 from flowbench.case.query import ParquetTable
 from flowbench.enrich import address_context, assignments, indicators, interface_events, inventory
-from flowbench.errors import CaseError
+from flowbench.errors import CaseError, InputError
 from flowbench.loaders import registry
-from flowbench.loaders.intel.lists import ALLOW
+from flowbench.loaders.intel.indicators import ALLOW
 from flowbench.schema import to_frame
 
 _FOLDER = "tables"
@@ -55,7 +55,10 @@ class CaseTables:
         self._connection = engine.connect(cache.spill_folder(path))
 
     def table(self, name: str) -> ibis.Table:
-        """Return one of the tables that loading fills (loaders.registry), or a cached one."""
+        """Return one of the tables that loading fills (loaders.registry), or a cached one.
+
+        Raises InputError when there is no such table.
+        """
         if name not in self._tables:
             self._tables[name] = _read_table(self._connection, name, self._paths(name))
         return self._tables[name]
@@ -193,6 +196,9 @@ class CaseTables:
         """The Parquet files of a table; a cached one is computed first where it is missing."""
         if name in _CACHED:
             return [self._cache_folder / f"{name}.parquet"]
+        if name not in registry.tables():
+            tables = ", ".join(sorted([*registry.tables(), *_CACHED]))
+            raise InputError(f"{name!r} is not a table: choose one of {tables}")
         parts = [part["file"] for part in self.log.parts if part["table"] == name]
         paths = [self.path / _FOLDER / part for part in parts]
         if missing := [path for path in paths if not path.exists()]:

@@ -1,4 +1,4 @@
-"""A case: what goes in comes out, once, with its place, however rudely it is treated."""
+"""A case: evidence is loaded once, with its position, and never changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowbench.loaders import dispatch
 from tests.case.conftest import HEADER, record
 
 
-def test_a_folder_is_read_whole(case, logs) -> None:
+def test_every_file_of_a_folder_is_loaded(case, logs) -> None:
     files = case.ingest(logs)
     assert files["outcome"].tolist() == ["loaded"] * 6
     assert files["records"].tolist() == [100] * 6
@@ -31,7 +31,7 @@ def test_a_folder_is_read_whole(case, logs) -> None:
     assert case.span[0] == pd.Timestamp("2026-09-01T03:10:00Z")
 
 
-def test_opened_again_it_is_the_same(case, logs) -> None:
+def test_an_opened_case_equals_the_one_that_was_loaded(case, logs) -> None:
     case.ingest(logs)
     again = Case.open(case.path)
     assert again.flows.count().execute() == 600
@@ -39,7 +39,7 @@ def test_opened_again_it_is_the_same(case, logs) -> None:
     assert again.name == "case"
 
 
-def test_the_same_bytes_are_one_evidence_under_any_name(case, logs, tmp_path) -> None:
+def test_the_same_bytes_are_loaded_once_under_any_name(case, logs, tmp_path) -> None:
     shutil.copy(logs / "0.log.gz", logs / "copy.log.gz")
     files = case.ingest(logs).set_index("file")["outcome"]
     assert files.value_counts().to_dict() == {"loaded": 6, "already there": 1}
@@ -47,13 +47,13 @@ def test_the_same_bytes_are_one_evidence_under_any_name(case, logs, tmp_path) ->
     assert case.flows.count().execute() == 600
 
 
-def test_evidence_is_not_touched(case, logs) -> None:
+def test_evidence_is_not_modified(case, logs) -> None:
     before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in logs.iterdir()}
     case.ingest(logs)
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in logs.iterdir()} == before
 
 
-def test_copies_lie_under_their_digest_and_the_case_stands_alone(case, logs, tmp_path) -> None:
+def test_copies_are_named_by_their_hash_and_move_with_the_case(case, logs, tmp_path) -> None:
     hostile = logs / "..%2f; rm -rf ~ '\"\n.log"
     hostile.write_text(record(5))
     case.ingest(logs, copy=True)
@@ -68,7 +68,7 @@ def test_copies_lie_under_their_digest_and_the_case_stands_alone(case, logs, tmp
     )
 
 
-def test_what_cannot_be_read_is_kept_with_its_reason(case, tmp_path) -> None:
+def test_unreadable_input_is_quarantined_with_its_reason(case, tmp_path) -> None:
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "empty").write_bytes(b"")
     (tmp_path / "e" / "bin").write_bytes(os.urandom(3000) + b"\0")
@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_kept_with_its_reason(case, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "empty-folder"])
-def test_nothing_to_read(case, tmp_path, name) -> None:
+def test_a_path_without_files_is_refused(case, tmp_path, name) -> None:
     (tmp_path / "empty-folder").mkdir()
     with pytest.raises(InputError, match=name):
         case.ingest(tmp_path / name)
@@ -111,7 +111,7 @@ def test_a_second_load_at_the_same_time_is_refused(case, logs) -> None:
     assert case.ingest(logs)["records"].sum() == 600
 
 
-def test_notes_are_in_the_chain(case) -> None:
+def test_notes_are_entries_of_the_custody_log(case) -> None:
     case.note("pool found", at=pd.Timestamp("2026-09-01T04:00Z"), about="10.0.1.10")
     notes = Case.open(case.path).notes
     assert [(n["text"], n["at"], n["about"]) for n in notes] == [
@@ -120,7 +120,7 @@ def test_notes_are_in_the_chain(case) -> None:
     assert case.log.check() == []
 
 
-def test_the_case_itself_is_no_evidence(case, logs, tmp_path) -> None:
+def test_the_case_itself_is_not_evidence(case, logs, tmp_path) -> None:
     with pytest.raises(InputError, match="lies in the case itself"):
         case.ingest(case.path)
     with pytest.raises(InputError, match="lies in the case itself"):
@@ -129,7 +129,7 @@ def test_the_case_itself_is_no_evidence(case, logs, tmp_path) -> None:
     assert found["file"].tolist() == [f"logs/{n}.log.gz" for n in range(6)]
 
 
-def test_another_case_among_the_evidence_is_left_out_and_said(case, logs, tmp_path) -> None:
+def test_another_case_among_the_evidence_is_left_out_and_reported(case, logs, tmp_path) -> None:
     case.ingest(logs)
     third = Case.create(tmp_path / "third")
     found = third.ingest(tmp_path).set_index("file")["outcome"]
@@ -138,14 +138,16 @@ def test_another_case_among_the_evidence_is_left_out_and_said(case, logs, tmp_pa
     assert "a case, not evidence" in third.quarantine.to_pandas()["reason"].iloc[0]
 
 
-@pytest.mark.parametrize("files_an_entry", [10_000, 100])
-def test_a_case_of_ten_thousand_files_opens_and_grows_at_once(case, logs, files_an_entry) -> None:
+@pytest.mark.parametrize("per_entry", [10_000, 100])
+def test_a_case_of_ten_thousand_files_opens_and_loads_within_a_second(
+    case, logs, per_entry
+) -> None:
     known = [
         dispatch.Evidence(f"{n:016x}", f"{n:064x}", 50_000, f"AWSLogs/{n:040}.gz", f"/x/{n:040}.gz")
         for n in range(10_000)
     ]
-    for n in range(0, len(known), files_an_entry):
-        rows = [e.to_entry() | {"fields": HEADER.split()} for e in known[n : n + files_an_entry]]
+    for n in range(0, len(known), per_entry):
+        rows = [e.to_entry() | {"fields": HEADER.split()} for e in known[n : n + per_entry]]
         case.log._add("load", {"evidence": rows, "parts": []})
     start = time.process_time()
     again = Case.open(case.path)

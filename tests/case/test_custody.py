@@ -1,4 +1,4 @@
-"""The chain holds, and every way to tamper with it is named at its place."""
+"""The custody log: its chain, and every way to tamper with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_each_entry_holds_the_digest_of_the_one_before(path) -> None:
     assert log.entries[0]["time"].endswith("+00:00")
 
 
-def test_a_changed_entry(path) -> None:
+def test_a_changed_entry_is_reported(path) -> None:
     entries = lines(path)
     entries[1]["details"]["text"] = "something else"
     rewrite(path, entries)
@@ -53,7 +53,7 @@ def test_a_changed_entry(path) -> None:
     ]
 
 
-def test_a_changed_entry_with_its_digest_made_good(path) -> None:
+def test_a_changed_entry_with_a_new_digest_breaks_the_chain(path) -> None:
     entries = lines(path)
     entries[1]["details"]["text"] = "something else"
     entries[1]["digest"] = entry_digest(entries[1])
@@ -63,7 +63,7 @@ def test_a_changed_entry_with_its_digest_made_good(path) -> None:
     ]
 
 
-def test_moved_entries(path) -> None:
+def test_moved_entries_are_reported(path) -> None:
     entries = lines(path)
     entries[1], entries[2] = entries[2], entries[1]
     rewrite(path, entries)
@@ -72,7 +72,7 @@ def test_moved_entries(path) -> None:
     assert "custody log, entry 2: does not follow the entry before it" in found
 
 
-def test_a_removed_entry(path) -> None:
+def test_a_removed_entry_breaks_the_chain(path) -> None:
     entries = lines(path)
     del entries[1]
     rewrite(path, entries)
@@ -81,7 +81,7 @@ def test_a_removed_entry(path) -> None:
     )
 
 
-def test_a_line_that_is_no_entry(path) -> None:
+def test_a_line_that_is_not_an_entry_is_reported(path) -> None:
     data = path.read_text().splitlines(keepends=True)
     data[2] = "{]\n"
     path.write_text("".join(data))
@@ -100,7 +100,7 @@ def test_a_line_cut_short_by_a_crash_was_never_an_entry(path, cut) -> None:
     assert again.entries[-1]["details"] == {"text": "after the crash"}
 
 
-def test_a_note_by_an_older_object_loses_nothing(case, logs) -> None:
+def test_an_append_by_an_older_object_loses_no_entry(case, logs) -> None:
     other = Case.open(case.path)
     other.ingest(logs)
     case.note("written by one who had not seen the load")
@@ -111,7 +111,7 @@ def test_a_note_by_an_older_object_loses_nothing(case, logs) -> None:
 
 
 @pytest.mark.parametrize("damage", ["gone", "shortened", "changed", "{}"])
-def test_a_damaged_log_costs_no_table_and_is_said(case, logs, damage) -> None:
+def test_a_damaged_log_stops_loading_and_keeps_the_tables(case, logs, damage) -> None:
     case.ingest(logs)
     before = table_bytes(case.path)
     log = case.path / "custody.jsonl"

@@ -1,4 +1,4 @@
-"""Loading under rough treatment: killed, out of room, files that change, formats told elsewhere."""
+"""Ingestion: kills, full disks, files that change, formats recorded elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load_in_small_batches(path: Path, evidence: Path) -> None:
     Case.open(path).ingest(evidence)
 
 
-def test_killed_at_any_instant_and_run_again_it_is_the_same_byte_for_byte(tmp_path) -> None:
+def test_a_killed_load_that_is_run_again_gives_the_same_bytes(tmp_path) -> None:
     for n in range(200):
         write_log(tmp_path / "logs" / f"{n}.log.gz", range(n * 50, n * 50 + 50))
     (tmp_path / "logs" / "odd.log").write_text("version srcaddr dstaddr\n2 10.0.0.1\n")
@@ -95,7 +95,7 @@ print("whole", again.flows.count().execute(), again.verify()["ok"].all())
 """
 
 
-def test_a_full_disk_keeps_what_was_committed_and_the_rest_loads_when_there_is_room(
+def test_a_full_disk_keeps_committed_batches_and_the_rest_loads_later(
     tmp_path,
 ) -> None:
     chooser = random.Random(7)
@@ -119,7 +119,7 @@ def test_a_full_disk_keeps_what_was_committed_and_the_rest_loads_when_there_is_r
     assert whole == "whole 80000 True"
 
 
-def test_a_file_that_changes_while_it_is_read_is_left_out_and_said(
+def test_a_file_that_changes_while_it_is_read_is_left_out_and_reported(
     case, logs, tmp_path, monkeypatch
 ) -> None:
     honest = dispatch.Evidence.of
@@ -151,7 +151,7 @@ def test_a_file_that_changes_while_it_is_read_is_left_out_and_said(
     assert case.flows.count().execute() == 600
 
 
-def test_a_described_format_reads_the_logs_beside_it(case, tmp_path) -> None:
+def test_a_recorded_format_is_used_for_logs_without_a_header(case, tmp_path) -> None:
     folder = tmp_path / "evidence"
     folder.mkdir()
     (folder / "a.log").write_text(f"{LINE}\n{LINE}\n")
@@ -171,7 +171,7 @@ def test_a_described_format_reads_the_logs_beside_it(case, tmp_path) -> None:
     assert [details["formats"] for details in loads] == [[columns], [columns]]
 
 
-def test_a_format_string_given_by_hand(case, tmp_path) -> None:
+def test_a_given_format_string_is_used(case, tmp_path) -> None:
     (tmp_path / "a.log").write_text(f"{LINE}\n")
     with pytest.raises(InputError, match="not a flow log format"):
         case.ingest(tmp_path / "a.log", formats=["srcaddr dstaddr"])

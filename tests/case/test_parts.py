@@ -16,7 +16,7 @@ from flowbench.loaders.evidence import Evidence
 from tests.case.conftest import table_bytes
 
 
-def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monkeypatch) -> None:
+def test_ctrl_c_leaves_whole_batches_only(case, logs, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(parts, "ROWS_PER_BATCH", 200)
     monkeypatch.setattr(batch, "MAX_GROUP", 0)
     undisturbed = Case.create(tmp_path / "undisturbed")
@@ -34,7 +34,7 @@ def test_ctrl_c_leaves_whole_batches_and_nothing_else(case, logs, tmp_path, monk
     assert table_bytes(case.path) == table_bytes(undisturbed.path)
 
 
-def test_a_disk_that_refuses(case, logs, monkeypatch) -> None:
+def test_a_full_disk_is_a_case_error(case, logs, monkeypatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

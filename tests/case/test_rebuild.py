@@ -1,4 +1,4 @@
-"""What was lost of the tables comes back from the evidence, whole, once, and in the log."""
+"""Damaged tables are rebuilt from the evidence, once, and in the log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rows(case: Case) -> list:
 
 
 @pytest.mark.parametrize("how", ["missing", "changed", "shortened"])
-def test_given_again_the_evidence_restores_its_tables(case, logs, how) -> None:
+def test_evidence_given_again_rebuilds_its_tables(case, logs, how) -> None:
     case.ingest(logs)
     before, head = rows(case), case.log.head
     assert set(case.ingest(logs)["outcome"]) == {"already there"}  # nothing to restore
@@ -51,7 +51,7 @@ def test_given_again_the_evidence_restores_its_tables(case, logs, how) -> None:
     assert set(again.ingest(logs)["outcome"]) == {"already there"}
 
 
-def test_one_file_of_a_load_is_enough_while_the_others_lie_where_they_lay(case, logs) -> None:
+def test_one_file_is_enough_while_the_others_are_where_they_were(case, logs) -> None:
     case.ingest(logs)
     damage(part_of(case), "missing")
     moved = (logs / "3.log.gz").rename(logs.parent / "elsewhere.gz")
@@ -63,7 +63,7 @@ def test_one_file_of_a_load_is_enough_while_the_others_lie_where_they_lay(case, 
     assert case.verify()["ok"].all()
 
 
-def test_without_all_of_its_evidence_nothing_is_restored_and_it_is_said(case, logs) -> None:
+def test_without_all_of_its_evidence_a_load_is_not_rebuilt(case, logs) -> None:
     case.ingest(logs)
     damage(part_of(case), "changed")
     (logs / "3.log.gz").unlink()
@@ -79,7 +79,7 @@ def test_without_all_of_its_evidence_nothing_is_restored_and_it_is_said(case, lo
     assert not case.verify()["ok"].all()
 
 
-def test_a_load_in_several_parts_and_numbers_that_are_taken_once(
+def test_a_rebuilt_load_may_have_other_parts_with_new_numbers(
     case,
     logs,
     monkeypatch,
@@ -98,7 +98,7 @@ def test_a_load_in_several_parts_and_numbers_that_are_taken_once(
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_members_of_an_archive_are_restored(case, tmp_path, kind) -> None:
+def test_members_of_an_archive_are_rebuilt(case, tmp_path, kind) -> None:
     path = tmp_path / "logs.bin"
     path.write_bytes(zipped(LOGS) if kind == "zip" else tarred(LOGS))
     case.ingest(path)
@@ -112,7 +112,7 @@ def test_members_of_an_archive_are_restored(case, tmp_path, kind) -> None:
     assert case.verify()["ok"].all()
 
 
-def test_copies_restore_a_case_that_has_lost_its_evidence(case, logs, tmp_path) -> None:
+def test_copies_rebuild_a_case_that_has_lost_its_evidence(case, logs, tmp_path) -> None:
     case.ingest(logs, copy=True)
     damage(part_of(case), "missing")
     (first, *rest) = sorted(logs.iterdir())
@@ -126,7 +126,7 @@ def test_copies_restore_a_case_that_has_lost_its_evidence(case, logs, tmp_path) 
     assert case.verify()["ok"].all()
 
 
-def test_what_could_not_be_read_is_written_down_again(case, logs) -> None:
+def test_the_quarantine_of_unreadable_files_is_rebuilt(case, logs) -> None:
     (logs / "gone").symlink_to("nowhere")
     case.ingest(logs)
     damage(part_of(case, "quarantine"), "missing")
@@ -138,7 +138,7 @@ def test_what_could_not_be_read_is_written_down_again(case, logs) -> None:
     assert again.verify()["ok"].all()
 
 
-def test_a_list_is_read_by_the_same_columns_again(case, tmp_path) -> None:
+def test_a_list_is_read_again_with_the_same_columns(case, tmp_path) -> None:
     path = tmp_path / "theirs.csv"
     path.write_text("Address,Why\n192.0.2.1,miner\n")
     case.ingest(path, columns=["indicator=Address,kind=Why"])

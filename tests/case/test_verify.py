@@ -1,4 +1,4 @@
-"""verify names what changed, that and nothing else."""
+"""Verification names what changed, and nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(data)
 
 
-def test_any_byte_of_any_file_names_that_file(case, tmp_path) -> None:
+def test_a_changed_byte_in_any_file_names_that_file(case, tmp_path) -> None:
     chooser = random.Random(7)
     files = {path.name: path for path in (tmp_path / "logs").iterdir()}
     for folder in ("tables", "cache"):
@@ -64,7 +64,7 @@ def test_any_byte_of_any_file_names_that_file(case, tmp_path) -> None:
     assert wrong(case) == {}
 
 
-def test_a_byte_in_an_archive_names_it_and_the_member_it_belongs_to(case, tmp_path) -> None:
+def test_a_changed_byte_in_an_archive_names_the_archive_and_the_member(case, tmp_path) -> None:
     path = tmp_path / "more.tar"
     flip(path, path.read_bytes().index(b"RunInstances"))
     assert list(wrong(case)) == ["more.tar", "more.tar/b/trail.json"]
@@ -78,7 +78,7 @@ def write(case: Case, changed: list[dict]) -> None:
     case.log.path.write_text("".join(custody._to_text(entry) + "\n" for entry in changed))
 
 
-def test_an_edited_entry_is_named_by_its_place(case) -> None:
+def test_an_edited_entry_is_named_by_its_position(case) -> None:
     for place in range(5):
         changed = entries(case)
         before = changed[place]["by"]
@@ -102,7 +102,7 @@ def test_reordered_added_and_removed_entries_are_named(case) -> None:
     assert "custody log, entry 6: does not follow the entry before it" in all_of(case)
 
 
-def test_loads_taken_off_the_end_leave_parts_that_nobody_names(case) -> None:
+def test_entries_removed_from_the_end_leave_parts_without_an_entry(case) -> None:
     write(case, entries(case)[:2])
     found = wrong(case)
     parts = sorted(case.path.glob("tables/*/0000000[34]-*.parquet"))
