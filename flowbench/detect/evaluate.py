@@ -1,18 +1,13 @@
-"""How good the detectors are: their findings held against labelled address pairs.
+"""Measure the detectors: compare their findings with labelled pairs of addresses.
 
-A label names two ends, not who opened: who did is often a guess of whoever labelled, so a pair
-counts in either direction. An empty ``dst`` stands for every other end of ``src``. Findings of any
-severity count unless ``least`` asks for graver ones. What no label names, or names unknown, counts
-neither for nor against anyone.
+Findings of any severity count unless ``least`` asks for more severe ones. Pairs without a label, or
+labelled unknown, do not count.
 """
 
 from __future__ import annotations
 
-import csv
-import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,49 +16,35 @@ import ibis
 import pandas as pd
 import pyarrow.parquet as pq
 
-from flowbench import detect, engine
+from flowbench import engine
 from flowbench.case import Case
 from flowbench.detect.findings import Findings
+from flowbench.detect.labels import Labels, Pair, read_labels
+from flowbench.detect.plan import plan
+from flowbench.detect.run import run
 from flowbench.detect.traffic import capture_window
 from flowbench.errors import InputError
 from flowbench.io.discover import find_files
 from flowbench.schema import FLOWS
 
-COLUMNS = [
-    "detector", "kind", "pairs", "caught", "recall", "benign_pairs", "false_benign",
-    "background_pairs", "false_background",
-]  # fmt: skip
-LABELS = ("malicious", "benign", "background", "unknown")
-
-_NEEDED = ("src", "dst", "label", "kind")
-Pair = tuple[str, str]  # two addresses in order of their text; ('', address) is any of an address's
-
-
-@dataclass
-class Labels:
-    """Which pairs are what: for each label but unknown, the pairs of each kind.
-
-    A pair that is malicious in one row and something else in another is malicious; what is benign
-    and background is benign.
-    """
-
-    kinds: dict[str, dict[str, set[Pair]]] = field(
-        default_factory=lambda: {label: {} for label in LABELS if label != "unknown"}
-    )
-
-    def pairs(self, label: str) -> set[Pair]:
-        """All pairs of a label."""
-        return set().union(*self.kinds[label].values())
+COLUMNS = ["detector", "kind", "pairs", "caught", "recall"]
+COLUMNS += ["benign_pairs", "false_benign", "background_pairs", "false_background"]
 
 
 @dataclass
 class Evaluation:
-    """What came of it: the measures, and what must be known to read them."""
+    """The measures of an evaluation, and what must be known to read them.
 
-    table: pd.DataFrame  # COLUMNS, see score
-    window: float  # seconds of the capture windows that the records came in
-    asked: int | None  # the window that was asked for
-    not_run: dict[str, str]  # detectors that the logs did not suffice for, and why
+    Attributes:
+        table: The measures (COLUMNS); see ``measure``.
+        window: Aggregation interval of the records, in seconds.
+        not_run: Detectors that did not run, with the reason.
+        findings: What the detectors found.
+    """
+
+    table: pd.DataFrame
+    window: float
+    not_run: dict[str, str]
     findings: Findings
 
 
@@ -75,77 +56,45 @@ def evaluate(
     feeds: Sequence[str | Path] = (),
     least: str = "low",
 ) -> Evaluation:
-    """Load logs into a case that is thrown away, run every detector, and hold them to the labels.
+    """Load logs into a temporary case, run every detector, and compare the findings with labels.
 
-    ``logs`` are files or folders (the labels may lie among them), ``feeds`` files of indicators.
-    ``window`` merges the records into capture windows of that many seconds first; windows that are
-    longer already stay. ``least`` is the lowest severity that counts. Raises InputError for labels
-    that cannot be read, and for logs without a flow record.
+    Args:
+        logs: Files or folders; the labels may be among them.
+        labels: A CSV file; see ``labels.read_labels``.
+        window: Seconds of the capture windows into which records are merged first; longer ones
+            stay as they are.
+        feeds: Indicator lists.
+        least: The lowest severity that counts.
+
+    Raises:
+        InputError: The labels cannot be read, or the logs hold no flow record.
     """
-    named = read_labels(labels)
+    labelled = read_labels(labels)
     with TemporaryDirectory(prefix="flowbench-") as folder:
-        case = load(Path(folder), [*logs, *feeds], leave_out=Path(labels), window=window)
-        plan = detect.plan(case)
-        found = detect.run(case, keep=False)
-        measured = capture_window(case)
-    ran = plan[plan["runs"]]["detector"].tolist()
-    lost = plan[~plan["runs"]]
+        case = load_case(Path(folder), [*logs, *feeds], leave_out=Path(labels), window=window)
+        detectors = plan(case)
+        findings = run(case, keep=False)
+        measured_window = capture_window(case)
+    runs = detectors["runs"]
     return Evaluation(
-        score(found.at_least(least), named, ran),
-        measured,
-        window,
-        dict(zip(lost["detector"], lost["reason"], strict=True)),
-        found,
+        measure(findings.at_least(least), labelled, detectors.loc[runs, "detector"]),
+        measured_window,
+        dict(detectors.loc[~runs, ["detector", "reason"]].itertuples(index=False)),
+        findings,
     )
 
 
-def read_labels(path: str | Path) -> Labels:
-    """Labels from a CSV file with columns src, dst, label, kind; others are ignored.
-
-    ``src`` and ``dst`` are addresses, ``dst`` may be empty: any. ``label`` is one of LABELS. A row
-    without a kind has its label for kind. Raises InputError with file, line and remedy.
-    """
-    path = Path(path)
-    labels = Labels()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            for number, row in _rows(path, lines):
-                label = row["label"].strip().lower()
-                if label not in LABELS:
-                    raise InputError(
-                        f"{path} line {number}: label {row['label']!r} is none of"
-                        f" {', '.join(LABELS)}: write one of them"
-                    )
-                pair = _pair(path, number, row["src"].strip(), row["dst"].strip())
-                if label != "unknown":
-                    kinds = labels.kinds[label]
-                    kinds.setdefault(row["kind"].strip() or label, set()).add(pair)
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 text: save the labels as CSV in UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}: name a CSV file") from None
-    known = labels.pairs("malicious")
-    for label in ("benign", "background"):
-        for pairs in labels.kinds[label].values():
-            pairs.difference_update(known)
-        known |= labels.pairs(label)
-    if not known:
-        raise InputError(f"{path} labels no pair malicious, benign or background: nothing to hold")
-    return labels
-
-
-def load(
+def load_case(
     folder: Path, paths: Sequence[str | Path], *, leave_out: Path, window: int | None = None
 ) -> Case:
-    """A case in ``folder`` that has read ``paths`` but for ``leave_out``.
+    """Return a case in ``folder`` that has read ``paths``, without the file ``leave_out``.
 
-    With ``window`` (seconds) its flow records are merged into windows of that length. Raises
-    InputError when there is no flow record.
+    With ``window`` (seconds) its flow records are merged into capture windows of that length.
+    Raises InputError when there is no flow record.
     """
-    barred = leave_out.resolve()
-    files = [
-        path for path, _ in find_files(paths, case_folder=folder)[0] if path.resolve() != barred
-    ]
+    omitted = leave_out.resolve()
+    found, _unread = find_files(paths, case_folder=folder)
+    files = [path for path, _name in found if path.resolve() != omitted]
     if not files:
         raise InputError(f"no files in {', '.join(map(str, paths))}: name the logs")
     case = Case.create(folder / "case")
@@ -156,23 +105,28 @@ def load(
         )
     if window is None:
         return case
-    aside = folder / "merged.parquet"
-    rows = case.stream(merged(case.flows, window, case.fields))
-    with pq.ParquetWriter(aside, rows.schema) as writer:
+    merged_file = folder / "merged.parquet"
+    rows = case.stream(merge_windows(case.flows, window, case.fields))
+    with pq.ParquetWriter(merged_file, rows.schema) as writer:
         for batch in rows:
             writer.write_batch(batch)
     others = case.evidence.query("kind != 'flow-logs'")["path"]
-    again = Case.create(folder / "merged")
-    again.ingest(aside, *others)
-    return again
+    merged = Case.create(folder / "merged")
+    merged.ingest(merged_file, *others)
+    return merged
 
 
-def merged(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
-    """Flow records as capture windows of ``window`` seconds would have written them.
+def merge_windows(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
+    """Return flow records as capture windows of ``window`` seconds would have recorded them.
 
-    What agrees in all but time, size and flags within one window becomes one record that spans the
-    window: packets and bytes summed, flags joined by OR. ``fields`` are the columns to keep. Times
-    are epoch seconds. A record longer than ``window`` keeps its end.
+    Records that differ only in time, size and flags within one window become one record that spans
+    the window, with packets and bytes summed and flags combined by OR. A record longer than
+    ``window`` keeps its end. Times are epoch seconds.
+
+    Args:
+        flows: Flow records.
+        window: Seconds.
+        fields: Columns to keep.
     """
     measures = ("packets", "bytes", "start", "end", "tcp_flags")
     kept = set(fields)
@@ -192,13 +146,13 @@ def merged(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis.Table:
     return joined.order_by("start", "end", *[n for n in joined.columns if n not in measures])
 
 
-def score(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
-    """A row (COLUMNS) for each detector and each kind that the labels name.
+def measure(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
+    """Return a row (COLUMNS) for each detector and each kind of label.
 
-    In the row of a malicious kind: the pairs of that kind, how many are in some finding of that
-    detector, and their share (null without pairs); then how many benign and background pairs there
-    are in all, and how many of these the detector accuses. In the row of a kind that is never
-    malicious: only the benign and background pairs of that very kind.
+    The row of a malicious kind has the number of its pairs, how many of them a finding of the
+    detector names, and their share (null without pairs); then the number of all benign and
+    background pairs, and how many of them are false alarms. The row of a kind that is never
+    malicious counts the benign and background pairs of that kind only.
     """
     malicious = labels.kinds["malicious"]
     known = {pair for pairs in malicious.values() for pair in pairs}
@@ -208,14 +162,16 @@ def score(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.Da
     )
     rows = []
     for detector in sorted(detectors):
-        hits = _Hits(findings.of(detector), known)
-        wrong = {
-            label: {kind: hits.accused(pairs) for kind, pairs in labels.kinds[label].items()}
+        reported = _ReportedPairs(findings.of(detector), known)
+        false = {
+            label: {
+                kind: reported.false_alarms(pairs) for kind, pairs in labels.kinds[label].items()
+            }
             for label in ("benign", "background")
         }
         for kind in [*sorted(malicious), *others]:
             pairs = malicious.get(kind, set())
-            caught = hits.caught(pairs)
+            caught = reported.count(pairs)
             row: dict[str, Any] = {
                 "detector": detector,
                 "kind": kind,
@@ -224,78 +180,34 @@ def score(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.Da
                 "recall": round(caught / len(pairs), 4) if pairs else None,
             }
             for label in ("benign", "background"):
-                named = labels.kinds[label]
-                of = [one for one in named if pairs or one == kind]
-                row[f"{label}_pairs"] = len(set().union(*(named[one] for one in of)))
-                row[f"false_{label}"] = len(set().union(*(wrong[label][one] for one in of)))
+                by_kind = labels.kinds[label]
+                counted = [name for name in by_kind if pairs or name == kind]
+                row[f"{label}_pairs"] = len(set().union(*(by_kind[name] for name in counted)))
+                row[f"false_{label}"] = len(set().union(*(false[label][name] for name in counted)))
             rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS).astype({"recall": "float64"})
 
 
-class _Hits:
-    """The pairs that one detector's findings name."""
+class _ReportedPairs:
+    """The pairs of addresses that one detector's findings name."""
 
     def __init__(self, findings: Findings, malicious: set[Pair]) -> None:
-        self.connection_summaries = {
-            (min(pair), max(pair)) for finding in findings for pair in finding.ends()
-        }
-        self.ends = {end for pair in self.connection_summaries for end in pair}
-        # Whom a malicious pair brought in (a scan's target) is not accused by that.
-        stray = [
+        self.pairs = {(min(ends), max(ends)) for finding in findings for ends in finding.ends()}
+        self.addresses = {address for pair in self.pairs for address in pair}
+        # An address that only malicious pairs name (the target of a scan) is no false alarm.
+        other = [
             pair
-            for pair in self.connection_summaries
-            if pair not in malicious and not any(("", end) in malicious for end in pair)
+            for pair in self.pairs
+            if pair not in malicious and not any(("", address) in malicious for address in pair)
         ]
-        self.stray_ends = {end for pair in stray for end in pair}
+        self.other_addresses = {address for pair in other for address in pair}
 
-    def caught(self, pairs: set[Pair]) -> int:
-        return sum(
-            (b in self.ends) if not a else (a, b) in self.connection_summaries for a, b in pairs
-        )
+    def count(self, pairs: set[Pair]) -> int:
+        """Count those of some pairs that are reported."""
+        return sum((a, b) in self.pairs if a else b in self.addresses for a, b in pairs)
 
-    def accused(self, pairs: set[Pair]) -> set[Pair]:
+    def false_alarms(self, pairs: set[Pair]) -> set[Pair]:
+        """Return those of some pairs that are not malicious which are reported."""
         return {
-            (a, b)
-            for a, b in pairs
-            if ((b in self.stray_ends) if not a else (a, b) in self.connection_summaries)
+            (a, b) for a, b in pairs if ((a, b) in self.pairs if a else b in self.other_addresses)
         }
-
-
-def _rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(lines, strict=True)
-    try:
-        header = [(name or "").strip() for name in reader.fieldnames or ()]
-        if missing := [name for name in _NEEDED if name not in header]:
-            raise InputError(
-                f"{path} line 1: no column {', '.join(missing)}: the first line must name the"
-                f" columns {', '.join(_NEEDED)}"
-            )
-        reader.fieldnames = header
-        for row in reader:
-            if short := [name for name in _NEEDED if row[name] is None]:
-                raise InputError(
-                    f"{path} line {reader.line_num}: nothing in column {', '.join(short)}: a row"
-                    " has as many fields as the first line; leave one empty with its comma"
-                )
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise InputError(f"{path} line {reader.reader.line_num}: {error}: mend the CSV") from None
-
-
-def _pair(path: Path, number: int, src: str, dst: str) -> Pair:
-    ends = []
-    for name, text in (("src", src), ("dst", dst)):
-        address = "" if name == "dst" and not text else _canonical(text)
-        if address is None:
-            remedy = "write an IPv4 or IPv6 address" + (", or leave it empty" * (name == "dst"))
-            raise InputError(f"{path} line {number}: {name} {text!r} is no address: {remedy}")
-        ends.append(address)
-    return min(ends), max(ends)
-
-
-@lru_cache(maxsize=100_000)
-def _canonical(text: str) -> str | None:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None

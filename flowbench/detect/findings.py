@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flowbench.detect import display
 from flowbench.detect.finding import FINDINGS, SEVERITIES, Finding, sort_findings
+from flowbench.errors import InputError
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -93,7 +94,11 @@ class Findings(Sequence[Finding]):
         )
 
     def at_least(self, severity: str) -> Findings:
-        """Return the findings of this severity or above."""
+        """Return the findings of this severity or above. Raises InputError for another word."""
+        if severity not in SEVERITIES:
+            raise InputError(
+                f"no severity is called {severity}; there are: {', '.join(SEVERITIES)}"
+            )
         wanted = SEVERITIES[SEVERITIES.index(severity) :]
         return Findings(*([f for f in some if f.severity in wanted] for some in self._both()))
 

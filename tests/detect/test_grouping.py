@@ -1,4 +1,4 @@
-"""Findings grouped: a story a host, a strand for what is said of the same peers."""
+"""Findings grouped by subject, and by subject and peers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from flowbench import detect
 from flowbench.cli import main, output
 from flowbench.detect import Findings
-from tests.detect.test_compare import AT, made
+from tests.detect.examples import AT, example_finding
 from tests.traffic import T0, connect, make_case
 
 HOST, OTHER, PEER = "10.0.0.5", "10.0.0.6", "203.0.113.5"
@@ -24,20 +24,20 @@ def several() -> Findings:
     later = AT + pd.Timedelta("5h")
     return Findings(
         [
-            made(["203.0.113.9"], subject=OTHER, severity="critical", score=0.4),
-            made([PEER], score=0.9),
-            made([PEER], score=0.95, ports=[80], summary="best", last_seen=later),
-            replace(made([PEER], severity="low"), detector="beacon", title="Beaconing"),
-            made(["203.0.113.6", "203.0.113.7"], severity="medium"),
-            made([], severity="low"),
+            example_finding(["203.0.113.9"], subject=OTHER, severity="critical", score=0.4),
+            example_finding([PEER], score=0.9),
+            example_finding([PEER], score=0.95, ports=[80], summary="best", last_seen=later),
+            replace(example_finding([PEER], severity="low"), detector="beacon", title="Beaconing"),
+            example_finding(["203.0.113.6", "203.0.113.7"], severity="medium"),
+            example_finding([], severity="low"),
         ]
     )
 
 
-def test_a_story_a_host_the_gravest_first() -> None:
-    told = detect.group_findings(several())
-    assert list(told.columns) == detect.FINDING_GROUPS.columns
-    first, second = told.to_dict("records")
+def test_one_group_per_subject_the_most_severe_first() -> None:
+    groups = detect.group_findings(several())
+    assert list(groups.columns) == detect.FINDING_GROUPS.columns
+    first, second = groups.to_dict("records")
     assert (first["subject"], first["severity"], first["findings"]) == (OTHER, "critical", 1)
     assert (second["subject"], second["severity"], second["score"]) == (HOST, "high", 0.95)
     assert [second[name] for name in ("critical", "high", "medium", "low")] == [0, 2, 1, 2]
@@ -46,12 +46,12 @@ def test_a_story_a_host_the_gravest_first() -> None:
     assert list(second["detectors"]) == ["contact", "beacon"]
 
 
-def test_what_detectors_say_of_one_peer_is_one_strand() -> None:
+def test_findings_about_the_same_peers_are_related() -> None:
     found = several()
-    told = detect.relate_findings(found)
-    assert list(told.columns) == detect.RELATED_FINDINGS.columns
-    assert told["subject"].tolist() == [OTHER, HOST, HOST, HOST]
-    one = told.iloc[1]
+    groups = detect.relate_findings(found)
+    assert list(groups.columns) == detect.RELATED_FINDINGS.columns
+    assert groups["subject"].tolist() == [OTHER, HOST, HOST, HOST]
+    one = groups.iloc[1]
     assert (one["peer"], one["severity"], one["score"], one["summary"]) == (
         PEER,
         "high",
@@ -62,11 +62,11 @@ def test_what_detectors_say_of_one_peer_is_one_strand() -> None:
     assert one["title"].endswith(" + Beaconing")
     assert one["finding_ids"][0] == found[1].finding_id
     assert one["findings"] == 3
-    assert list(told["peers"][2]) == ["203.0.113.6", "203.0.113.7"]
-    assert told["findings"].sum() == len(found) == sum(len(ids) for ids in told["finding_ids"])
+    assert list(groups["peers"][2]) == ["203.0.113.6", "203.0.113.7"]
+    assert groups["findings"].sum() == len(found) == sum(len(ids) for ids in groups["finding_ids"])
 
 
-def test_no_findings_no_stories() -> None:
+def test_no_findings_no_groups() -> None:
     none = Findings([])
     assert detect.group_findings(none).empty
     assert detect.relate_findings(none).empty
@@ -80,7 +80,7 @@ def test_the_order_does_not_depend_on_the_findings_order() -> None:
 
 
 def test_a_terminal_shows_hosts_and_nothing_that_obeys(capsys) -> None:
-    rows = [made([f"203.0.113.{n}"], summary=f"no {n}\x1b[2J") for n in range(10, 21)]
+    rows = [example_finding([f"203.0.113.{n}"], summary=f"no {n}\x1b[2J") for n in range(10, 21)]
     found = Findings(rows)
     output.tell(detect.group_findings(found), detect.relate_findings(found))
     shown = capsys.readouterr().out
@@ -92,13 +92,16 @@ def test_a_terminal_shows_hosts_and_nothing_that_obeys(capsys) -> None:
     assert "\x1b" not in shown
 
 
-def test_detect_tells_stories_and_files_hold_rows(tmp_path: Path) -> None:
+def test_detect_prints_groups_and_files_hold_rows(tmp_path: Path) -> None:
     bad = "indicator,kind,feed\n203.0.113.5,c2,feed\n"
     case = make_case(
         tmp_path, [*connect(HOST, PEER, 443, T0), *connect(OTHER, PEER, 443, T0)], indicators=bad
     )
-    told = CliRunner().invoke(main, ["detect", str(case.path)])
-    assert [line.split()[0] for line in told.stdout.splitlines() if line[0] != " "] == [HOST, OTHER]
-    assert "2 findings, 2 finding groups" in told.stderr
+    groups = CliRunner().invoke(main, ["detect", str(case.path)])
+    assert [line.split()[0] for line in groups.stdout.splitlines() if line[0] != " "] == [
+        HOST,
+        OTHER,
+    ]
+    assert "2 findings, 2 finding groups" in groups.stderr
     flat = CliRunner().invoke(main, ["detect", str(case.path), "--format", "json"])
     assert [list(row) for row in json.loads(flat.stdout)] == [detect.FINDINGS.columns] * 2

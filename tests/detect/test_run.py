@@ -8,6 +8,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
+from flowbench.detect import history
 from flowbench.errors import InputError
 from tests.detect.detectors.common import HOST, LIST, TOR, periodic
 from tests.detect.detectors.test_mining import mined
@@ -25,21 +26,6 @@ def test_ids_are_stable_and_the_order_is_total(tmp_path: Path) -> None:
     assert ranks == sorted(ranks, reverse=True)
 
 
-def test_the_plan_says_what_cannot_run_and_why(tmp_path: Path) -> None:
-    case = make_case(
-        tmp_path,
-        connect(HOST, TOR, 443, T0),
-        fields=["srcaddr", "dstaddr", "srcport", "dstport", "start", "end"],
-    )
-    plan = detect.plan(case).set_index("detector")
-    assert plan.loc["beacon", "runs"]
-    assert plan.loc["contact", "reason"] == "not run: the case has no indicators"
-    assert plan.loc["lateral-movement", "reason"] == "not run: needs action"
-    assert detect.run(case).to_pandas()["detector"].tolist() == [
-        "blind-spot"
-    ]  # which says what fields lack
-
-
 def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no detector is called nope; there are: beacon, blind-"):
         detect.run(Case.create(tmp_path / "c"), only=["nope"])
@@ -47,3 +33,27 @@ def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> Non
 
 def test_an_empty_case_has_no_findings(tmp_path: Path) -> None:
     assert not detect.run(Case.create(tmp_path / "c"))
+
+
+def test_a_run_of_all_detectors_is_kept(tmp_path: Path) -> None:
+    case = make_case(tmp_path, connect(HOST, TOR, 443, T0), indicators=LIST)
+    findings = detect.run(case)
+    assert (findings.kept, findings.not_kept_reason) == (True, "")
+    kept = history.last_run(case)
+    assert kept is not None
+    assert kept.findings == findings
+
+
+def test_a_run_that_is_not_kept_states_why(tmp_path: Path) -> None:
+    case = make_case(tmp_path, connect(HOST, TOR, 443, T0), indicators=LIST)
+    for findings, reason in (
+        (detect.run(case, only=["contact"]), "only some detectors ran"),
+        (detect.run(case, keep=False), "not asked for"),
+    ):
+        assert (findings.kept, findings.not_kept_reason) == (False, reason)
+    assert history.last_run(case) is None
+    (case.path / "findings").write_text("not a folder")
+    findings = detect.run(case)
+    assert len(findings.of("contact")) == 1
+    assert not findings.kept
+    assert findings.not_kept_reason.startswith("cannot write ")

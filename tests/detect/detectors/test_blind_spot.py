@@ -238,8 +238,8 @@ def test_flow_logs_deleted_and_then_silence(tmp_path: Path) -> None:
     assert "1 interface left no record afterwards: eni-b." in row["summary"]
     assert "event e-DeleteFlowLogs-0 in other.jsonl" in row["summary"]
     found = detect.run(case, only=["blind-spot"])
-    assert attribution.trace_subjects(case, found.to_pandas()) == []  # a principal is no host
-    assert row["finding_id"] in set(timeline.build(case, findings=found)["ref"])
+    assert attribution.trace_subjects(case, found) == []  # a principal is no host
+    assert row["finding_id"] in set(timeline.build(case, findings=found)["reference"])
     assert "198.51.100.77" in set(timeline.collect_indicators(case, found)["indicator"])
 
 

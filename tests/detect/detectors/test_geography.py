@@ -53,7 +53,7 @@ def test_a_country_that_is_new(tmp_path, window: int) -> None:
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NORTH)
     assert (one["service_port"], one["connections"], one["bytes_out"]) == (8443, 1, 9_000)
     assert "203.0.113.9 (KP)" in one["summary"]
-    assert ("first 46.5 h" if window == 60 else "first 46.6 h") in one["summary"]
+    assert "page visits aside, before 2026-09-02 22:3" in one["summary"]
     assert "dbip-country-lite-2026-09 2026-09-01 [" in one["caveats"]
     assert len(case.evidence_for(one)) == 2
 

@@ -50,9 +50,9 @@ def test_a_session_of_hours(tmp_path, host, peer, window, fields) -> None:
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["severity"], one["subject"], one["peer"]) == ("low", host, peer)
     assert (one["service_port"], one["connections"]) == (8443, 1)
-    assert one["summary"].startswith(f"{host} held a session of 6.")
-    assert "h open to" in one["summary"]
-    assert "edge of the logs" not in one["summary"]
+    assert one["summary"].startswith(f"{host} kept a connection of 6.")
+    assert "h to" in one["summary"]
+    assert "beginning or end of the logs" not in one["summary"]
     assert len(case.evidence_for(one)) == len(records)
 
 
@@ -63,7 +63,7 @@ def test_what_it_carries_and_who_names_it_make_it_graver(tmp_path) -> None:
     named = f"indicator,kind,feed\n{PEER},c2,list\n"
     (one,) = found(tmp_path / "named", *around(), *session(6), indicators=named)
     assert one["severity"] == "high"
-    assert "is on a list of indicators" in one["summary"]
+    assert "is on an indicator list" in one["summary"]
 
 
 @pytest.mark.parametrize(
@@ -91,13 +91,13 @@ def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, field
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["subject"], one["peer"], one["service_port"]) == (HOST, PEER, 51_000)
     assert one["bytes_out"] == pytest.approx(2 * one["bytes_in"], rel=0.01)
-    assert ("either end may have opened it" in one["caveats"]) == (fields is V2)
+    assert ("either end may have opened" in one["caveats"]) == (fields is V2)
     assert len(case.evidence_for(one)) == len(records)
 
 
 def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
     (one,) = found(tmp_path, *session(6, at=0), *around())
-    assert "edge of the logs: it may be longer" in one["summary"]
+    assert "the beginning or end of the logs and may be longer" in one["summary"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) ->
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NEW)
     assert (one["service_port"], one["bytes_out"], one["bytes_in"]) == (8443, 9_000, 700)
     assert (
-        "198.51.100.7 on 8443/tcp (https-alt) (9.0 kB out, 700 B in, from 2026-09-04 08:00"
+        "198.51.100.7 on 8443/tcp (https-alt) from 2026-09-04 08:00 UTC (9.0 kB sent, 700 B received)"
         in (one["summary"])
     )
     assert len(case.evidence_for(one)) == 2
@@ -58,9 +58,9 @@ def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) ->
 def test_a_host_has_one_finding_its_weightiest_contact_first(tmp_path) -> None:
     more = [late(f"198.51.{n}.7", 80 + n, out=1_000 * n) for n in range(1, 7)]
     (one,) = found(tmp_path, *usual(), *[r for each in more for r in each])
-    assert "6 outside networks" in one["summary"]
+    assert "6 external networks" in one["summary"]
     assert one["summary"].index("198.51.6.7") < one["summary"].index("198.51.5.7")
-    assert one["summary"].endswith("; and 2 more.")
+    assert one["summary"].endswith(" and 2 more.")
     assert len(one["peers"]) == 6
 
 
@@ -76,7 +76,7 @@ def test_bytes_and_lists_make_it_graver(tmp_path) -> None:
     named = f"indicator,kind,feed\n{NEW},c2,list\n"
     (one,) = found(tmp_path / "named", *usual(), *late(), indicators=named)
     assert one["severity"] == "medium"
-    assert "on a list of indicators" in one["summary"]
+    assert "on an indicator list" in one["summary"]
 
 
 PAGES = {"port": 443, "out": 4_000, "back": 300_000}
@@ -112,7 +112,7 @@ def test_what_is_no_visit_is_told_of_people_too(tmp_path, contact: dict) -> None
     visit = late("198.51.200.7", 81, **PAGES)
     (one,) = found(tmp_path, *usual(), *sites(), *visit, *late(**contact))
     assert one["peers"] == [NEW]
-    assert "1 more new network got a visit as people browse, not told here." in one["caveats"]
+    assert "Page visits to 1 other new network are left out." in one["caveats"]
 
 
 def test_a_visit_to_a_listed_address_is_told(tmp_path) -> None:
