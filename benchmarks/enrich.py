@@ -31,8 +31,8 @@ from flowbench.case import Case
 from flowbench.engine import connect, read_parquet
 from flowbench.enrich import geography, indicators
 from flowbench.loaders.aws import resolver
-from flowbench.loaders.geo import csv as ranges
-from flowbench.loaders.intel.lists import TABLE
+from flowbench.loaders.geo import ranges
+from flowbench.loaders.intel.indicators import TABLE
 
 _FIRST, _LAST = 0x0B00_0000, 0x63FF_FFFF  # 11.0.0.0 to 99.255.255.255: nothing reserved but 0.0.0.0
 _V6 = 0x2001_0DB8 << 96

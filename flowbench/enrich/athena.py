@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from flowbench.errors import InputError
-from flowbench.loaders.intel.lists import ALLOW
+from flowbench.loaders.intel.indicators import ALLOW
 
 MAX_QUERY = 262_144  # bytes, by Athena's service quotas
 
@@ -23,7 +23,7 @@ def build_query(indicators: pa.Table, table: str, *, packet_addresses: bool = Fa
     """Write the query for contacts with indicators, by indicator, host, peer, port and interface.
 
     Args:
-        indicators: Indicators (lists.TABLE); domains and allow lists are left out.
+        indicators: Indicators (loaders.intel); domains and allow lists are left out.
         table: A flow log table with AWS's names for the fields of version 2 (start and end in epoch
             seconds): name, database.name or catalog.database.name.
         packet_addresses: Use pkt_srcaddr and pkt_dstaddr (version 3), the addresses of the packet

@@ -27,7 +27,7 @@ from flowbench.enrich.intervals import (
 )
 from flowbench.enrich.ownership import SPECIAL_PURPOSE
 from flowbench.enrich.resolved_domains import find_resolved
-from flowbench.loaders.intel.lists import ALLOW
+from flowbench.loaders.intel.indicators import ALLOW
 from flowbench.schema import TYPES, Table
 
 MATCHES = Table.of(
@@ -84,7 +84,7 @@ def match_indicators(
 
     Args:
         summaries: Connection summaries (connections.SUMMARIES), whose addresses are matched.
-        indicators: Indicators (lists.TABLE).
+        indicators: Indicators (loaders.intel.indicators.TABLE).
         dns: Resolver query log records (resolver.TABLE).
         connections: Connections (connections.TABLE), for ``in_period`` where a summary spans more
             than an indicator's period; without them the summaries are used.

@@ -103,7 +103,7 @@ def read(
         evidence: The file. It gets its kind, and counts and times of its records.
         kind: A kind of text to take it for, where its content looks like another.
         formats: Record formats that flow logs without a header may have.
-        list_columns: What indicator lists call their columns (see ``lists.column_map``).
+        list_columns: What indicator lists call their columns (see ``intel.list_columns``).
 
     Returns:
         Table names and rows with ``evidence_id``; the quarantine is one of the tables.

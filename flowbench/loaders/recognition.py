@@ -18,7 +18,7 @@ from flowbench.loaders import json_file, registry
 from flowbench.loaders.base import File
 from flowbench.loaders.evidence import UNKNOWN
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.intel import lists
+from flowbench.loaders.intel import list_columns, lists
 from flowbench.loaders.values import abbreviate
 
 EMPTY = "empty"
@@ -109,10 +109,11 @@ def _text_reader(file: File, head: bytes, forced: str | None) -> ModuleType | No
         if readers is None:
             names = ", ".join(sorted(registry.FORCED_READERS))
             raise InputError(f"no kind of text evidence is called {forced!r}; there are: {names}")
-        if lists in readers and columns and lists.mapped(head, columns):
+        if lists in readers and columns and list_columns.has_mapped_columns(head, columns):
             return lists
         return next((kind for kind in readers if kind.matches_head(head)), readers[-1])
-    if columns and not flow_text.matches_head(head) and lists.mapped(head, columns):
+    is_mapped_list = columns and list_columns.has_mapped_columns(head, columns)
+    if is_mapped_list and not flow_text.matches_head(head):
         return lists
     for kind in registry.kinds_with("matches_head"):
         if kind.matches_head(head):

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from flowbench.enrich import athena
 from flowbench.errors import InputError
-from flowbench.loaders.intel.lists import TABLE
+from flowbench.loaders.intel.indicators import TABLE
 
 
 def listed(*rows: dict[str, Any]) -> pa.Table:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Rejected, Row
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _NETWORK = re.compile(r"([\d.]+)\t([\d.]+)\t(\d{1,2})\t(\d+)(?:\t([^\t]*))?(?:\t([^\t]*))?.*")
 _HEADER = re.compile(r"start\s+end\s+netblock.*", re.IGNORECASE)
@@ -26,9 +26,9 @@ def matches_head(head: bytes) -> bool:
 
 def read_lines(
     lines: Iterable[tuple[int, str]],
-    label: str,  # noqa: ARG001  # the list names itself
-) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
-    """The networks, or (line, raw, reason)."""
+    label: str,  # noqa: ARG001  # the list has a fixed name
+) -> Iterator[Row | Rejected]:
+    """Read the networks, or rejected lines."""
     for number, line in lines:
         if not line.strip() or line.startswith("#") or _HEADER.match(line):
             continue
@@ -40,14 +40,14 @@ def read_lines(
                 "not a network of DShield's list: start, end, prefix length, targets",
             )
             continue
-        whose = ", ".join(filter(None, (parts[5], parts[6])))
-        told = f"{parts[4]} targets" + (f"; {whose}" if whose else "")
+        owner = ", ".join(filter(None, (parts[5], parts[6])))
+        description = f"{parts[4]} targets" + (f"; {owner}" if owner else "")
         try:
-            found = listed(
-                f"{parts[1]}-{parts[2]}", feed="DShield", kind="scanner", description=told
+            rows = indicator_rows(
+                f"{parts[1]}-{parts[2]}", feed="DShield", kind="scanner", description=description
             )
         except BadRecord as reason:
             yield number, line, str(reason)
             continue
-        for each in found:
-            yield each | {"line": number}
+        for row in rows:
+            yield row | {"line": number}

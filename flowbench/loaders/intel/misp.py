@@ -1,7 +1,7 @@
 """MISP: events as exported or as a feed's files (JSON), a feed's manifest, and the CSV export.
 
-Only attributes that are marked for detection (``to_ids``) are taken; the others are context, and
-are refused as such.
+Only attributes that are marked for detection (``to_ids``) are read; the others are context, and are
+rejected.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
-from flowbench.loaders.values import brief, flag, pick, port, text, time
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Rejected, Row
+from flowbench.loaders.values import JsonObject, abbreviate, flag, pick, port, text, time
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _TYPES = re.compile(r"(?:(?:ip-(?:src|dst)|hostname)(?:\|port)?|domain(?:\|ip)?|url)")
 _COLUMNS = {"uuid", "event_id", "category", "type", "value", "to_ids"}
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
+class _Record(TypedDict):
+    event: JsonObject
+    attribute: object
+
+
 def matches(value: object) -> list[object] | None:
-    """The attributes of all events, each with its event; none for a manifest; or None."""
+    """Return the attributes of all events, each with its event; none for a manifest; or None."""
     if isinstance(value, dict) and "response" in value:
         value = value["response"]
     events = [pick(each, "Event") for each in (value if isinstance(value, list) else [value])]
@@ -38,16 +44,15 @@ def matches(value: object) -> list[object] | None:
     return None
 
 
-def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one attribute. Raises BadRecord when it is context or nothing that flows know."""
-    each, event = record["attribute"], record["event"]
-    if not isinstance(each, dict):
+def to_row(record: _Record) -> list[Row]:
+    """Convert one attribute. Raises BadRecord for context and for what flow logs and DNS lack."""
+    attribute, event = record["attribute"], record["event"]
+    if not isinstance(attribute, dict):
         raise BadRecord("not an attribute: no JSON object")
-    who = text(pick(event, "Orgc", "name"))
-    feed = f"MISP: {who + ': ' if who else ''}{text(event.get('info')) or 'event'}"
-    tags = [text(pick(tag, "name")) for tag in _list(each.get("Tag")) + _list(event.get("Tag"))]
-    words = [w for w in (text(each.get("comment")), *tags, text(event.get("info"))) if w]
-    return _rows(each, feed, words)
+    owner = text(pick(event, "Orgc", "name"))
+    feed = f"MISP: {owner + ': ' if owner else ''}{text(event.get('info')) or 'event'}"
+    tags = [text(pick(t, "name")) for t in _list(attribute.get("Tag")) + _list(event.get("Tag"))]
+    return _rows(attribute, feed, text(attribute.get("comment")), *tags, text(event.get("info")))
 
 
 def matches_head(head: bytes) -> bool:
@@ -55,10 +60,8 @@ def matches_head(head: bytes) -> bool:
     return set(_header(head.decode("utf-8-sig", "replace").partition("\n")[0])) >= _COLUMNS
 
 
-def read_lines(
-    lines: Iterable[tuple[int, str]], label: str
-) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
-    """The attributes of a CSV export, or (line, raw, reason). Quoted line breaks are not read."""
+def read_lines(lines: Iterable[tuple[int, str]], label: str) -> Iterator[Row | Rejected]:
+    """Read the attributes of a CSV export, or rejected lines. Quoted line breaks are not read."""
     names: list[str] = []
     for number, line in lines:
         if not names:
@@ -70,37 +73,43 @@ def read_lines(
             cells = next(csv.reader([line], strict=True))
             if len(cells) != len(names):
                 raise BadRecord(f"not {len(names)} columns as in the header")
-            each: dict[str, Any] = dict(zip(names, cells, strict=True))
-            each["to_ids"] = each.get("to_ids", "").strip() in ("1", "true", "True")
-            told = [each.get("comment"), each.get("attribute_tag")]
-            found = _rows(each, f"MISP: {label}", [w for w in told if w])
+            cell = dict(zip(names, cells, strict=True))
+            to_ids = cell.get("to_ids", "").strip() in ("1", "true", "True")
+            words = (cell.get("comment"), cell.get("attribute_tag"))
+            rows = _rows(cell | {"to_ids": to_ids}, f"MISP: {label}", *words)
         except (BadRecord, csv.Error) as reason:
             yield number, line, str(reason)
             continue
-        yield from (one | {"line": number} for one in found)
+        yield from (row | {"line": number} for row in rows)
 
 
-def _rows(each: dict[str, Any], feed: str, words: list[str]) -> list[dict[str, Any]]:
-    kind, value = text(each.get("type")) or "", text(each.get("value")) or ""
-    if not _TYPES.fullmatch(kind):
-        raise BadRecord(f"an attribute of type {brief(kind)}: neither flows nor DNS can tell it")
-    if not flag(each.get("to_ids")):
+def _rows(attribute: JsonObject, feed: str, *words: str | None) -> list[Row]:
+    """The rows of one attribute, its kind by the first of ``words`` that indicates one."""
+    type_, value = text(attribute.get("type")) or "", text(attribute.get("value")) or ""
+    if not _TYPES.fullmatch(type_):
+        raise BadRecord(f"an attribute of type {abbreviate(type_)}: not in flow logs or DNS logs")
+    if not flag(attribute.get("to_ids")):
         raise BadRecord("an attribute not marked for detection (to_ids): context, not an indicator")
     first, _, second = value.partition("|")
-    parts = [first, second] if kind == "domain|ip" else [first]
-    told: dict[str, Any] = {
-        "kind": next((found for word in words if (found := lists.kind_in(word))), None),
-        "port": port(second) if kind.endswith("|port") else None,
-        "valid_from": time(each.get("first_seen")),
-        "valid_until": lists.moment("valid_until", each.get("last_seen")),
-        "description": text(each.get("comment")),
-    }
-    return [one for part in parts for one in listed(part, feed=feed, **told)]
+    parts = [first, second] if type_ == "domain|ip" else [first]
+    return [
+        row
+        for part in parts
+        for row in indicator_rows(
+            part,
+            feed=feed,
+            kind=indicators.find_kind(*words),
+            port=port(second) if type_.endswith("|port") else None,
+            valid_from=time(attribute.get("first_seen")),
+            valid_until=indicators.parse_end(attribute.get("last_seen")),
+            description=text(attribute.get("comment")),
+        )
+    ]
 
 
-def _attributes(event: dict[str, Any]) -> list[object]:
-    inner = [a for each in _list(event.get("Object")) for a in _list(pick(each, "Attribute"))]
-    return _list(event.get("Attribute")) + inner
+def _attributes(event: JsonObject) -> list[object]:
+    in_objects = [a for each in _list(event.get("Object")) for a in _list(pick(each, "Attribute"))]
+    return _list(event.get("Attribute")) + in_objects
 
 
 def _list(value: object) -> list[Any]:

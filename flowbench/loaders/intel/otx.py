@@ -1,21 +1,27 @@
-"""AlienVault OTX pulses: an answer of the API with ``results``, or one exported pulse."""
+"""AlienVault OTX pulses: a response of the API with ``results``, or one exported pulse."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
-from flowbench.loaders.values import brief, text, time
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Row
+from flowbench.loaders.values import JsonObject, abbreviate, text, time
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _USED = {"IPv4", "IPv6", "CIDR", "domain", "hostname", "URL"}
 
 
+class _Record(TypedDict):
+    pulse: JsonObject
+    indicator: object
+
+
 def matches(value: object) -> list[object] | None:
-    """The indicators of all pulses, each with its pulse's name, or None for anything else."""
+    """Return the indicators of all pulses, each with its pulse, or None for anything else."""
     results = value.get("results") if isinstance(value, dict) else None
     pulses: list[Any] = results if isinstance(results, list) else [value]
     if not pulses or not all(_is_pulse(pulse) for pulse in pulses):
@@ -23,27 +29,25 @@ def matches(value: object) -> list[object] | None:
     return [{"pulse": pulse, "indicator": each} for pulse in pulses for each in pulse["indicators"]]
 
 
-def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one indicator. Raises BadRecord for types that neither flows nor DNS know."""
-    each, pulse = record["indicator"], record["pulse"]
-    if not isinstance(each, dict) or each.get("type") not in _USED:
-        kind = each.get("type") if isinstance(each, dict) else each
-        raise BadRecord(f"an indicator of type {brief(kind)}: neither flows nor DNS can tell it")
-    told = [text(each.get(name)) for name in ("role", "title", "description")]
+def to_row(record: _Record) -> list[Row]:
+    """Convert one indicator. Raises BadRecord for types that flow logs and DNS logs lack."""
+    item, pulse = record["indicator"], record["pulse"]
+    if not isinstance(item, dict) or item.get("type") not in _USED:
+        type_ = item.get("type") if isinstance(item, dict) else item
+        raise BadRecord(f"an indicator of type {abbreviate(type_)}: not in flow logs or DNS logs")
+    role, title, description = (text(item.get(n)) for n in ("role", "title", "description"))
     name = text(pulse.get("name")) or "pulse"
-    words = [w for w in (*told, *_words(pulse)) if w]
-    kind = next((found for word in (*words, name) if (found := lists.kind_in(word))), None)
-    return listed(
-        each.get("indicator"),
+    return indicator_rows(
+        item.get("indicator"),
         feed=f"OTX: {name}",
-        kind=kind,
-        valid_from=time(each.get("created")),
-        valid_until=lists.moment("valid_until", each.get("expiration")),
-        description=next((w for w in told[1:] if w), None),
+        kind=indicators.find_kind(role, title, description, *_tags(pulse), name),
+        valid_from=time(item.get("created")),
+        valid_until=indicators.parse_end(item.get("expiration")),
+        description=title or description,
     )
 
 
-def _words(pulse: dict[str, Any]) -> list[str | None]:
+def _tags(pulse: JsonObject) -> list[str | None]:
     tags = pulse.get("tags")
     return [text(tag) for tag in tags] if isinstance(tags, list) else []
 

@@ -1,19 +1,18 @@
-"""Spamhaus DROP as JSON lines: a network each, and a last line about the list itself."""
+"""Spamhaus DROP as JSON lines: one network a line, and a last line about the list itself."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
-from flowbench.loaders.values import text
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Row
+from flowbench.loaders.values import JsonObject, text
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 
 def matches(value: object) -> list[object] | None:
-    """The network in one line, nothing for the line about the list, None for anything else."""
+    """Return the network in a line, nothing for the line about the list, or None otherwise."""
     if not isinstance(value, dict):
         return None
     if value.get("type") == "metadata" and "records" in value and "timestamp" in value:
@@ -23,10 +22,10 @@ def matches(value: object) -> list[object] | None:
     )
 
 
-def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The network as a row. Raises BadRecord, for autonomous systems too."""
+def to_row(record: JsonObject) -> list[Row]:
+    """Convert one network. Raises BadRecord, also for an autonomous system."""
     if "cidr" not in record:
         raise BadRecord("an autonomous system, not an address: load the list of its networks")
-    return listed(
+    return indicator_rows(
         record["cidr"], feed="Spamhaus DROP", kind="reputation", description=text(record["sblid"])
     )

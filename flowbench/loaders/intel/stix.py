@@ -1,23 +1,24 @@
-"""STIX 2.0 and 2.1: indicators with their patterns and bare observables, in bundles, lists, TAXII.
+"""STIX 2.0 and 2.1: indicators with patterns, and bare observables, in bundles, lists and TAXII.
 
-Patterns are read by OASIS's own parser. A pattern that needs more than one sighting, a time or a
-wildcard asks what a look-up of addresses cannot answer: it is refused, with that reason.
+OASIS's own parser reads the patterns. A pattern of several sightings, with a time or a
+wildcard cannot be matched against addresses: it is rejected with that reason.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypedDict
 
 from stix2patterns.exceptions import ParseException
 from stix2patterns.v21.pattern import Pattern
 
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
-from flowbench.loaders.values import brief, flag, port, text, time, whole
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Row
+from flowbench.loaders.values import JsonObject, abbreviate, flag, integer, port, text, time
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _OBSERVABLES = {"ipv4-addr", "ipv6-addr", "domain-name", "url"}
 _ID = re.compile(r"[a-z0-9-]+--[0-9a-fA-F-]{36}")
@@ -26,14 +27,19 @@ _SIMPLE = re.compile(
     r"\s*\[\s*(ipv4-addr|ipv6-addr|domain-name|url):value\s*=\s*'([^'\\]*)'\s*\]\s*"
 )
 _OPERATORS = {"=", "IN", "ISSUBSET"}
-_LONGEST = 20_000  # characters of a pattern that is parsed
-_DEEPEST = 50  # brackets in brackets
+_MAX_PATTERN = 20_000  # characters of a pattern that is parsed
+_MAX_BRACKETS = 50
+
+
+class _Record(TypedDict):
+    object: JsonObject
+    creator: str | None
 
 
 def matches(value: object) -> list[object] | None:
-    """The indicators and observables of a bundle, an envelope or a list, or None.
+    """Return the indicators and observables of a bundle, an envelope or a list, or None.
 
-    An indicator comes with the identity that made it, where the bundle has it.
+    An indicator comes with the name of its creator, where the bundle has that identity.
     """
     bundled = isinstance(value, dict) and isinstance(value.get("objects"), list)
     objects = value["objects"] if isinstance(value, dict) and bundled else value
@@ -46,77 +52,76 @@ def matches(value: object) -> list[object] | None:
         for each in objects
         if _is_stix(each) and each["type"] == "identity"
     }
-    # What an infrastructure or a report is made of is no accusation: the bare observables of a
-    # bundle that has indicators are what was observed, not what is bad.
+    # In a bundle that has indicators, the bare observables are what was observed, not what is bad.
     kinds = {each["type"] for each in objects if _is_stix(each)}
     wanted = {"indicator"} if "indicator" in kinds else _OBSERVABLES
     return [
-        {"object": each, "by": names.get(text(each.get("created_by_ref")) or "")}
+        {"object": each, "creator": names.get(text(each.get("created_by_ref")) or "")}
         for each in objects
         if _is_stix(each) and each["type"] in wanted
     ]
 
 
-def to_row(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one indicator or observable. Raises BadRecord for what cannot be looked up."""
-    each = record["object"]
-    feed = f"STIX: {record['by']}" if record["by"] else "STIX"
-    if each["type"] != "indicator":
-        return listed(each.get("value"), feed=feed)
-    if flag(each.get("revoked")):
-        raise BadRecord("revoked by its maker")
-    if each.get("pattern_type", "stix") != "stix":
-        raise BadRecord(f"a pattern in another language: {brief(each['pattern_type'])}")
-    told = _told(each)
+def to_row(record: _Record) -> list[Row]:
+    """Convert one indicator or observable. Raises BadRecord for what cannot be matched."""
+    item = record["object"]
+    feed = f"STIX: {record['creator']}" if record["creator"] else "STIX"
+    if item["type"] != "indicator":
+        return indicator_rows(item.get("value"), feed=feed)
+    if flag(item.get("revoked")):
+        raise BadRecord("revoked by its creator")
+    if item.get("pattern_type", "stix") != "stix":
+        raise BadRecord(f"a pattern in another language: {abbreviate(item['pattern_type'])}")
     return [
-        one
-        for value, at in _values(text(each.get("pattern")) or "")
-        for one in listed(value, feed=feed, **told, port=at)
+        row
+        for value, pattern_port in _values(text(item.get("pattern")) or "")
+        for row in indicator_rows(
+            value,
+            feed=feed,
+            kind=_kind(item),
+            confidence=integer(item.get("confidence"), 0, 100),
+            valid_from=time(item.get("valid_from")),
+            valid_until=time(item.get("valid_until")),
+            description=text(item.get("name")) or text(item.get("description")),
+            port=pattern_port,
+        )
     ]
 
 
-def _told(each: dict[str, Any]) -> dict[str, Any]:
-    words = [text(w) for name in ("indicator_types", "labels") for w in _list(each.get(name))]
-    words += [text(each.get("name")), text(each.get("description"))]
-    # Two of STIX's own words for what an indicator means say less than its name does.
-    told = [w for w in words if w and w not in ("malicious-activity", "anomalous-activity")]
-    return {
-        "kind": next((found for word in told if (found := lists.kind_in(word))), None),
-        "confidence": whole(each.get("confidence"), 0, 100),
-        "valid_from": time(each.get("valid_from")),
-        "valid_until": time(each.get("valid_until")),
-        "description": text(each.get("name")) or text(each.get("description")),
-    }
+def _kind(item: JsonObject) -> str | None:
+    words = [text(w) for name in ("indicator_types", "labels") for w in _list(item.get(name))]
+    words += [text(item.get("name")), text(item.get("description"))]
+    # Two of STIX's indicator types are less specific than the indicator's name.
+    general = ("malicious-activity", "anomalous-activity")
+    return indicators.find_kind(*(word for word in words if word not in general))
 
 
 def _values(pattern: str) -> list[tuple[str, int | None]]:
-    """The addresses and names a pattern asks for, with the port where it asks for one."""
+    """The addresses and names in a pattern, each with the port where the pattern has one."""
     if (simple := _SIMPLE.fullmatch(pattern)) is not None:
         return [(simple[2], None)]
-    if len(pattern) > _LONGEST or pattern.count("(") > _DEEPEST:
+    if len(pattern) > _MAX_PATTERN or pattern.count("(") > _MAX_BRACKETS:
         raise BadRecord("a pattern too long or too deep to be read")
     try:
-        asked = Pattern(pattern).inspect()
+        parsed = Pattern(pattern).inspect()
     except (ParseException, RecursionError) as error:
-        raise BadRecord(f"no STIX pattern: {brief(str(error))}") from None
-    if asked.qualifiers or "FOLLOWEDBY" in asked.observation_ops:
-        raise BadRecord(
-            "a pattern of several sightings or of a time: not one that can be looked up"
-        )
-    found: list[str] = []
+        raise BadRecord(f"not a STIX pattern: {abbreviate(str(error))}") from None
+    if parsed.qualifiers or "FOLLOWEDBY" in parsed.observation_ops:
+        raise BadRecord("a pattern of several sightings or with a time: it cannot be matched")
+    values: list[str] = []
     ports: list[int | None] = []
-    for kind, comparisons in asked.comparisons.items():
+    for kind, comparisons in parsed.comparisons.items():
         for path, operator, constant in comparisons:
-            place = path[-1] if path else None
-            if kind == "network-traffic" and place in ("dst_port", "src_port"):
+            key = path[-1] if path else None
+            if kind == "network-traffic" and key in ("dst_port", "src_port"):
                 ports.append(port(constant))
-            elif place == "value" and (kind in _OBSERVABLES or kind == "network-traffic"):
+            elif key == "value" and (kind in _OBSERVABLES or kind == "network-traffic"):
                 if operator not in _OPERATORS:
-                    raise BadRecord(f"a pattern with {operator}: not one that can be looked up")
-                found += re.findall(r"'((?:[^'\\]|\\.)*)'", constant)
-    if not found:
-        raise BadRecord("a pattern that names no address or domain")
-    return [(value, ports[0] if len(ports) == 1 else None) for value in found]
+                    raise BadRecord(f"a pattern with {operator}: it cannot be matched")
+                values += re.findall(r"'((?:[^'\\]|\\.)*)'", constant)
+    if not values:
+        raise BadRecord("a pattern without address or domain")
+    return [(value, ports[0] if len(ports) == 1 else None) for value in values]
 
 
 def _is_stix(value: object) -> bool:

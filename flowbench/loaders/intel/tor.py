@@ -1,25 +1,25 @@
-"""The Tor project's own files: exit-addresses (text), and relays as Onionoo gives them (JSON).
+"""The Tor project's own files: exit-addresses (text), and relays from Onionoo (JSON).
 
-Both say what was a relay when the file was made, not since when: their indicators have no period.
+Both list the relays of the moment at which the file was made: their indicators have no period.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from flowbench.errors import BadRecord
-from flowbench.loaders.intel import lists
-from flowbench.loaders.intel.feed import listed
-from flowbench.loaders.values import brief, text
+from flowbench.loaders.intel import indicators
+from flowbench.loaders.intel.feed import indicator_rows
+from flowbench.loaders.intel.indicators import Rejected, Row
+from flowbench.loaders.values import abbreviate, text
 
-KIND, TABLE = lists.KIND, lists.TABLE
+KIND, TABLE = indicators.KIND, indicators.TABLE
 
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:@type [^\n]*\n|Downloaded [^\n]*\n)*ExitNode [0-9A-F]{40}\s"
 )
-_WORDS = ("Published ", "LastStatus ", "@type ", "Downloaded ")
+_OTHER_LINES = ("Published ", "LastStatus ", "@type ", "Downloaded ")
 
 
 def matches_head(head: bytes) -> bool:
@@ -29,9 +29,9 @@ def matches_head(head: bytes) -> bool:
 
 def read_lines(
     lines: Iterable[tuple[int, str]],
-    label: str,  # noqa: ARG001  # the list names itself
-) -> Iterator[dict[str, Any] | tuple[int, str, str]]:
-    """Each exit's addresses, or (line, raw, reason)."""
+    label: str,  # noqa: ARG001  # the list has a fixed name
+) -> Iterator[Row | Rejected]:
+    """Read the addresses of each exit, or rejected lines."""
     node = ""
     for number, line in lines:
         word, _, rest = line.strip().partition(" ")
@@ -40,19 +40,19 @@ def read_lines(
         elif word == "ExitAddress":
             address, _, tested = rest.partition(" ")
             try:
-                found = listed(
+                rows = indicator_rows(
                     address, feed="Tor exits", kind="tor", description=f"{node}, tested {tested}"
                 )
             except BadRecord as reason:
                 yield number, line, str(reason)
                 continue
-            yield from (each | {"line": number} for each in found)
-        elif word and not f"{line.strip()} ".startswith(_WORDS):
-            yield number, line, f"no line of an exit list: {brief(word)}"
+            yield from (row | {"line": number} for row in rows)
+        elif word and not f"{line.strip()} ".startswith(_OTHER_LINES):
+            yield number, line, f"not a line of an exit list: {abbreviate(word)}"
 
 
 def matches(value: object) -> list[object] | None:
-    """The addresses of Onionoo's relays, each with its relay, or None for anything else."""
+    """Return the relays in Onionoo's response, or None for anything else."""
     relays = value.get("relays") if isinstance(value, dict) else None
     if not isinstance(relays, list) or not any(
         isinstance(relay, dict) and "or_addresses" in relay for relay in relays
@@ -61,15 +61,15 @@ def matches(value: object) -> list[object] | None:
     return list(relays)
 
 
-def to_row(record: object) -> list[dict[str, Any]]:
-    """One relay's addresses with the ports on which it takes connections. Raises BadRecord."""
+def to_row(record: object) -> list[Row]:
+    """Convert the addresses of one relay. Raises BadRecord."""
     addresses = record.get("or_addresses") if isinstance(record, dict) else None
     if not isinstance(record, dict) or not isinstance(addresses, list) or not addresses:
         raise BadRecord("a relay without or_addresses")
     name = text(record.get("nickname")) or text(record.get("fingerprint"))
     return [
-        # An exit speaks from the same address on other ports: the address counts.
-        each | {"port": None}
+        # An exit connects from the same address with other ports.
+        row | {"port": None}
         for address in addresses
-        for each in listed(address, feed="Tor relays", kind="tor", description=name)
+        for row in indicator_rows(address, feed="Tor relays", kind="tor", description=name)
     ]

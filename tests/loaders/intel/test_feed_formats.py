@@ -85,7 +85,7 @@ def test_threatfox_in_json(read, answer) -> None:
         "confidence": 75, "valid_from": day(9, 1, 1, 39, 33), "port": 8080,
         "description": "Cobalt Strike",
     }]  # fmt: skip
-    assert reasons == ["no indicator: None"]
+    assert reasons == ["not an indicator: None"]
 
 
 def test_a_csv_of_abuse_ch_is_known_however_few_addresses_it_holds(read) -> None:
@@ -168,7 +168,7 @@ def test_tor_exits_and_relays(read) -> None:
         ("192.0.2.10", "tor", False),
         ("192.0.2.11", "tor", False),
     ]
-    assert reasons == ["no line of an exit list: 'Something'"]
+    assert reasons == ["not a line of an exit list: 'Something'"]
     relay = {"nickname": "n", "or_addresses": ["192.0.2.1:9001", "[2001:db8::1]:9001"]}
     rows, reasons = read({"version": "8", "relays": [relay, {"nickname": "m"}]})
     assert [(row["indicator"], row.get("port"), row["kind"]) for row in rows] == [
@@ -189,7 +189,7 @@ def test_rules(read) -> None:
         ("192.0.2.1", 443, "c2"),
         ("198.51.100.0/24", 443, "c2"),
     ]
-    assert reasons == ["a rule that names no address"]
+    assert reasons == ["a rule without addresses"]
 
 
 def test_otx(read) -> None:
@@ -206,7 +206,7 @@ def test_otx(read) -> None:
             ("198.51.100.0/24", "malware", "OTX: Winter"),
         ]
         assert rows[0]["valid_until"] == day(10, 1, 23, 59, 59, 999999)
-        assert reasons == ["an indicator of type 'FileHash-MD5': neither flows nor DNS can tell it"]
+        assert reasons == ["an indicator of type 'FileHash-MD5': not in flow logs or DNS logs"]
 
 
 def attribute(kind: str, value: str, **more: Any) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_misp_events(read) -> None:
         ]
         assert {row["feed"] for row in rows} == {"MISP: CERT: Phishing wave"}
         assert [reason[:32] for reason in reasons] == [
-            "an attribute not marked for dete", "an attribute of type 'md5': neit"
+            "an attribute not marked for dete", "an attribute of type 'md5': not "
         ]  # fmt: skip
     uuid = "5ec9f5b3-1a2c-4d3e-8f90-0a1b2c3d4e5f"
     assert read({uuid: {"info": "x", "Orgc": {"name": "c"}, "timestamp": "1"}}) == ([], [])
@@ -257,7 +257,7 @@ def test_warning_lists_allow(read) -> None:
         ("192.0.2.53", "allow", "Public resolvers"),
         ("2001:db8::/32", "allow", "Public resolvers"),
     ]
-    assert reasons == ["no indicator: 5"]
+    assert reasons == ["not an indicator: 5"]
     rows, _ = read(warning | {"type": "hostname", "list": [".dns.example"]})
     assert rows[0]["indicator"] == "dns.example"
     assert read(warning | {"type": "regex"})[0] == []
@@ -326,10 +326,10 @@ def test_stix_patterns(read, pattern, expected) -> None:
         ("[domain-name:value LIKE 'a%.example']", "a pattern with LIKE"),
         ("[ipv4-addr:value != '192.0.2.1']", "a pattern with !="),
         ("[ipv4-addr:value NOT = '192.0.2.1']", "a pattern with NOT ="),
-        ("[file:hashes.md5 = 'aa']", "a pattern that names no address"),
-        ("[ipv4-addr:value = ", "no STIX pattern"),
+        ("[file:hashes.md5 = 'aa']", "a pattern without address"),
+        ("[ipv4-addr:value = ", "not a STIX pattern"),
         ("[" + "(" * 5000, "a pattern too long"),
-        ("", "no STIX pattern"),
+        ("", "not a STIX pattern"),
     ],
 )
 def test_stix_that_cannot_be_looked_up(read, pattern, reason) -> None:
@@ -350,7 +350,7 @@ def test_stix_observables_count_where_nothing_else_is_said(read) -> None:
     assert [row["indicator"] for row in read(bundle)[0]] == ["192.0.2.1"]
     assert read(stix("[ipv4-addr:value = '192.0.2.1']", revoked=True)) == (
         [],
-        ["revoked by its maker"],
+        ["revoked by its creator"],
     )
 
 
@@ -404,7 +404,7 @@ def test_the_real_feeds_in_json(samples: Path) -> None:
     rows, reasons, _ = loaded(reports / "poisonivy.json")
     assert len(rows) == 63
     assert sorted(reasons) == [
-        *["a pattern that names no address or domain"] * 2,
+        *["a pattern without address or domain"] * 2,
         "not an address, network, range or domain: 'domain autuo.xicp.net'",
     ]
     assert len(loaded(reports / "apt1.json")[0]) == 7

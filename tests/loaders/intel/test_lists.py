@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbench.errors import InputError
+from flowbench.loaders.intel import list_columns
 from flowbench.loaders.intel import lists as indicator_lists
 
 
@@ -189,7 +190,7 @@ Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
             {"indicator": "192.0.2.70", "kind": "malware", "port": 8080},
         ),
         (  # Zeek's intelligence framework
-            "#fields\tindicator\tindicator_type\tmeta.evidence_id\tmeta.do_notice\tmeta.desc\n"
+            "#fields\tindicator\tindicator_type\tmeta.source\tmeta.do_notice\tmeta.desc\n"
             "192.0.2.80\tIntel::ADDR\tDRB-RA\tF\tC2",
             {"indicator": "192.0.2.80", "kind": "c2", "feed": "DRB-RA", "description": "C2"},
         ),
@@ -269,7 +270,7 @@ MAP = ["indicator=ip address,valid_until=Expires", '"kind=Threat, so called"']
 
 def mapped(text: str, words: list[str]) -> list:
     lines = enumerate(text.split("\n"), 1)
-    return list(indicator_lists.read_lines(lines, "list", dict(indicator_lists.column_map(words))))
+    return list(indicator_lists.read_lines(lines, "list", dict(list_columns.column_map(words))))
 
 
 def test_columns_have_the_names_that_the_user_gives() -> None:
@@ -277,13 +278,15 @@ def test_columns_have_the_names_that_the_user_gives() -> None:
     assert (row["indicator"], row["kind"], row["line"]) == ("192.0.2.1", "mining", 2)
     assert row["valid_until"] == datetime(2026, 9, 30, 23, 59, 59, 999999, UTC)
     assert row["confidence"] == 80  # known by its own name
-    columns = dict(indicator_lists.column_map(MAP))
-    assert indicator_lists.mapped(f"\ufeff# by us\n{FOREIGN}".encode(), columns)
-    assert indicator_lists.mapped(
+    columns = dict(list_columns.column_map(MAP))
+    assert list_columns.has_mapped_columns(f"\ufeff# by us\n{FOREIGN}".encode(), columns)
+    assert list_columns.has_mapped_columns(
         b"\xef\xbb\xbf# IP Address;Expires;Threat, so called\r\n", columns
     )
-    assert not indicator_lists.mapped(FOREIGN.replace("Expires", "Until").encode(), columns)
-    assert not indicator_lists.mapped(b'"\n\xff,,,\n', columns)
+    assert not list_columns.has_mapped_columns(
+        FOREIGN.replace("Expires", "Until").encode(), columns
+    )
+    assert not list_columns.has_mapped_columns(b'"\n\xff,,,\n', columns)
 
 
 def test_a_map_can_say_what_a_name_would_not() -> None:
@@ -304,9 +307,9 @@ def test_a_list_without_the_columns_is_read_as_ever() -> None:
         (["indicator="], "not a map"),
         (["indicator=a,colour=b"], "'colour=b'"),
         (["indicator=a,indicator=b"], "'indicator=b'"),
-        (["kind=a"], "does not say which column holds the indicator"),
+        (["kind=a"], "lacks the column of the indicator"),
     ],
 )
 def test_what_is_no_map(words: list[str], wrong: str) -> None:
     with pytest.raises(InputError, match=wrong):
-        indicator_lists.column_map(words)
+        list_columns.column_map(words)
