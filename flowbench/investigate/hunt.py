@@ -26,8 +26,9 @@ from flowbench.enrich.indicators import (
 from flowbench.errors import InputError
 from flowbench.io.discover import find_files
 from flowbench.loaders import dispatch
-from flowbench.loaders.intel.lists import ALLOW, column_map
-from flowbench.loaders.intel.lists import TABLE as INDICATORS
+from flowbench.loaders.intel.indicators import ALLOW
+from flowbench.loaders.intel.indicators import TABLE as INDICATORS
+from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def test_parse_address() -> None:
 
 
 def test_the_help_of_columns_names_columns_that_lists_have() -> None:
-    from flowbench.loaders.intel.lists import column_map
+    from flowbench.loaders.intel.list_columns import column_map
 
     example = COLUMNS_HELP.partition("'")[2].partition("'")[0]
     assert {name for name, _ in column_map([example])} == {"indicator", "kind", "valid_until"}
