@@ -105,7 +105,7 @@ def _period(first: pd.Timestamp, last: pd.Timestamp) -> str:
 
 
 def show_tables_in_notebook() -> None:
-    """Let IPython show the first rows of an Ibis table; do nothing outside IPython.
+    """Let IPython show the first rows of an Ibis table; do nothing elsewhere.
 
     Without it a notebook shows an expression's plan. ``ibis.options.interactive`` would also let
     ``repr`` run queries everywhere, and drops the columns that do not fit.

@@ -113,8 +113,8 @@ def test_a_full_disk_keeps_committed_batches_and_the_rest_loads_later(
     ran = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     if ran.returncode and "kept" not in ran.stdout and "CaseError" not in ran.stderr:
         pytest.skip(f"no small disk to be had here: {ran.stderr.strip()[-200:]}")
-    said, kept, whole = ran.stdout.splitlines()
-    assert "No space left on device. Make room and load again" in said
+    refusal, kept, whole = ran.stdout.splitlines()
+    assert "No space left on device. Make room and load again" in refusal
     assert kept in {f"kept {n} True []" for n in (20_000, 40_000, 60_000)}
     assert whole == "whole 80000 True"
 

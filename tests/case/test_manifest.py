@@ -15,12 +15,12 @@ def test_folders_that_are_in_use_are_refused(case, tmp_path) -> None:
     with pytest.raises(CaseError, match="is a case already"):
         Case.create(case.path)
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").write_text("mine")
+    (tmp_path / "full" / "x").write_text("x")
     with pytest.raises(CaseError, match="not an empty folder"):
         Case.create(tmp_path / "full")
     with pytest.raises(CaseError, match="not an empty folder"):
         Case.create(tmp_path / "full" / "x")
-    assert (tmp_path / "full" / "x").read_text() == "mine"
+    assert (tmp_path / "full" / "x").read_text() == "x"
 
 
 @pytest.mark.parametrize(
