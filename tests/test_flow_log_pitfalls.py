@@ -1,6 +1,6 @@
-"""The traps of the flow log format, each on a few real-looking lines, from evidence to answers.
+"""Pitfalls of the flow log format, each on a few realistic lines, from evidence to result.
 
-In the order of AWS's own pages on limitations and record examples; other tests go deeper into some.
+In the order of AWS's pages on limitations and record examples.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ def line(
     action: str = "ACCEPT",
     account: str = "111122223333",
 ) -> str:
-    """A record with the fields of V2 and ``rest``; ``at`` is in seconds after T0."""
+    """Return a record with the fields of V2 and ``rest``; ``at`` is in seconds after T0."""
     words = (2, account, eni, src, dst, sport, dport, protocol, packets, size, T0 + at,
              T0 + at + 59, action, "OK", *rest)  # fmt: skip
     return " ".join(map(str, words))
 
 
 def make(folder: Path, fields: str, *lines: str, **others: Any) -> Case:
-    """A case of a text flow log, and JSON or text files beside it by name (``enis_json``)."""
-    return of_files(folder, {"flows.log": "\n".join([fields, *lines, ""])}, **others)
+    """Return a case of a text flow log and of other JSON or text files, by name."""
+    return make_from_files(folder, {"flows.log": "\n".join([fields, *lines, ""])}, **others)
 
 
-def of_files(folder: Path, files: dict[str, str], **others: Any) -> Case:
+def make_from_files(folder: Path, files: dict[str, str], **others: Any) -> Case:
     evidence = folder / "evidence"
     evidence.mkdir(parents=True)
     for name, text in files.items():
@@ -66,16 +66,16 @@ def of_files(folder: Path, files: dict[str, str], **others: Any) -> Case:
     return case
 
 
-def met(case: Case, *columns: str) -> list[tuple[Any, ...]]:
-    """These columns of the connections, in their order of time and ends."""
+def select(case: Case, *columns: str) -> list[tuple[Any, ...]]:
+    """Return columns of the connections, in the order of time and ends."""
     c = case.connections
     ends = ["initiator", "responder", "service_port", "protocol", "initiator_port"]
     rows = c.order_by("first_seen", *ends).to_pyarrow().to_pylist()
     return [tuple(row[name] for name in columns) for row in rows]
 
 
-def told(case: Case, detector: str) -> list[tuple[str, str]]:
-    """Whom a detector names, with whom."""
+def find_pairs(case: Case, detector: str) -> list[tuple[str, str]]:
+    """Return subject and peer of a detector's findings."""
     found = detect.run(case, only=[detector]).to_pandas()
     return list(zip(found["subject"], found["peer"], strict=True))
 
@@ -99,8 +99,8 @@ def test_records_are_unordered_and_late(tmp_path) -> None:
             ("0300", "\n".join([V2, parts[3][1], *parts[2], parts[3][0]])),
         )
     }
-    case = of_files(tmp_path, files)
-    (row,) = met(case, *ENDS, *BYTES, "first_seen", "last_seen")
+    case = make_from_files(tmp_path, files)
+    (row,) = select(case, *ENDS, *BYTES, "first_seen", "last_seen")
     assert row[:6] == (HOST, OUT, 443, 600, 6_000, 12)
     assert row[6:] == tuple(datetime.fromtimestamp(T0 + at, UTC) for at in (0, 359))
 
@@ -114,7 +114,7 @@ def test_two_directions_are_one_connection(tmp_path, fields) -> None:
         line("eni-a", OUT, 443, HOST, 40_000, *back, size=9_000),
         line("eni-a", HOST, 40_000, OUT, 443, *out, size=700),
     )
-    assert met(case, *ENDS, *BYTES, "direction") == [(HOST, OUT, 443, 700, 9_000, 2, "outbound")]
+    assert select(case, *ENDS, *BYTES, "direction") == [(HOST, OUT, 443, 700, 9_000, 2, "outbound")]
 
 
 def test_the_same_connection_at_both_interfaces_counts_once(tmp_path) -> None:
@@ -126,7 +126,9 @@ def test_the_same_connection_at_both_interfaces_counts_once(tmp_path) -> None:
         line("eni-b", HOST, 40_000, PEER, 5432, 3, HOST, PEER, "ingress", size=700, at=7),
         line("eni-b", PEER, 5432, HOST, 40_000, 19, PEER, HOST, "egress", size=9_000, at=7),
     )
-    assert met(case, *ENDS, *BYTES, "interface_id") == [(HOST, PEER, 5432, 700, 9_000, 4, "eni-a")]
+    assert select(case, *ENDS, *BYTES, "interface_id") == [
+        (HOST, PEER, 5432, 700, 9_000, 4, "eni-a")
+    ]
 
 
 NAT = "10.0.9.1"
@@ -151,13 +153,13 @@ def through_nat(*, packets: bool) -> list[str]:
 
 def test_a_zonal_nat_gateway_with_packet_addresses(tmp_path) -> None:
     case = make(tmp_path, V5, *through_nat(packets=True), enis=NAT_ENIS)
-    assert met(case, *ENDS, *BYTES, "intermediate", "direction") == [
+    assert select(case, *ENDS, *BYTES, "intermediate", "direction") == [
         (HOST, OUT, 443, 700, 9_000, 4, False, "outbound"),
         (NAT, OUT, 443, 700, 9_000, 2, True, "outbound"),
     ]
     # Where only the gateway's interface is logged, the client is seen all the same.
     only = make(tmp_path / "only", V5, *through_nat(packets=True)[2:], enis=NAT_ENIS)
-    assert met(only, *ENDS, *BYTES, "intermediate") == [
+    assert select(only, *ENDS, *BYTES, "intermediate") == [
         (HOST, OUT, 443, 700, 9_000, 2, False),
         (NAT, OUT, 443, 700, 9_000, 2, True),
     ]
@@ -166,17 +168,17 @@ def test_a_zonal_nat_gateway_with_packet_addresses(tmp_path) -> None:
 def test_a_zonal_nat_gateway_without_packet_addresses(tmp_path) -> None:
     case = make(tmp_path, V2, *through_nat(packets=False), enis=NAT_ENIS)
     # What the gateway's clients ask of it, and it of others, is told to be a relay's; not joined.
-    assert met(case, *ENDS, *BYTES, "intermediate", "direction") == [
+    assert select(case, *ENDS, *BYTES, "intermediate", "direction") == [
         (HOST, NAT, 443, 700, 9_000, 2, True, "internal"),
         (HOST, OUT, 443, 700, 9_000, 2, False, "outbound"),
         (NAT, OUT, 443, 700, 9_000, 2, True, "outbound"),
     ]
 
 
-def test_a_nat_gateway_told_by_its_records_alone(tmp_path) -> None:
+def test_a_nat_gateway_is_recognised_by_its_records_alone(tmp_path) -> None:
     records = [f"{text} nat_gateway" for text in through_nat(packets=True)[2:]]
     case = make(tmp_path, f"{V5} interface-type", *records)
-    assert met(case, *ENDS, "intermediate") == [(HOST, OUT, 443, False), (NAT, OUT, 443, True)]
+    assert select(case, *ENDS, "intermediate") == [(HOST, OUT, 443, False), (NAT, OUT, 443, True)]
 
 
 PUBLIC, NOISE = "198.51.100.77", "192.0.2.66"
@@ -216,7 +218,7 @@ def test_a_regional_nat_gateway(tmp_path, directions, listed) -> None:
     records = through_regional(directions=directions)
     others = {"nat": REGIONAL} if listed else {}
     case = make(tmp_path, f"{V5} resource-id", *records, **others)
-    assert met(case, *ENDS, *BYTES, "intermediate", "direction", "interface_id") == [
+    assert select(case, *ENDS, *BYTES, "intermediate", "direction", "interface_id") == [
         (HOST, OUT, 443, 700, 9_000, 2, False, "outbound", None),
         (NOISE, PUBLIC, 3389, 60, 0, 1, True, "inbound", None),
         (PUBLIC, OUT, 443, 700, 9_000, 2, True, "outbound", None),
@@ -231,8 +233,8 @@ def test_a_regional_nat_gateway(tmp_path, directions, listed) -> None:
 def test_a_regional_nat_gateway_that_was_only_scanned_is_known_from_the_inventory(tmp_path) -> None:
     scan = through_regional()[-1]
     fields = f"{V5} resource-id"
-    assert met(make(tmp_path / "a", fields, scan), "direction") == [("external",)]
-    assert met(make(tmp_path / "b", fields, scan, nat=REGIONAL), "direction") == [("inbound",)]
+    assert select(make(tmp_path / "a", fields, scan), "direction") == [("external",)]
+    assert select(make(tmp_path / "b", fields, scan, nat=REGIONAL), "direction") == [("inbound",)]
 
 
 TGW_1, TGW_2, FAR = "10.0.8.4", "10.0.8.20", "10.50.0.9"
@@ -245,7 +247,7 @@ def test_request_and_reply_over_different_transit_gateway_interfaces(tmp_path) -
         line("eni-tgw1", HOST, 40_000, TGW_1, 22, 3, HOST, FAR, "ingress", size=700),
         line("eni-tgw2", TGW_2, 22, HOST, 40_000, 19, FAR, HOST, "egress", size=9_000),
     )
-    assert met(case, *ENDS, *BYTES, "answered", "direction") == [
+    assert select(case, *ENDS, *BYTES, "answered", "direction") == [
         (HOST, FAR, 22, 700, 9_000, 2, True, "internal")
     ]
 
@@ -262,7 +264,7 @@ def test_a_transit_gateways_own_log(tmp_path) -> None:
         f"{head} tgw-attach-2 {FAR} {HOST} 22 40000 6 9 9000 {times} 19",
     )
     # No action stands there: what crossed was let through.
-    assert met(case, *ENDS, *BYTES, "answered", "rejected") == [
+    assert select(case, *ENDS, *BYTES, "answered", "rejected") == [
         (HOST, FAR, 22, 700, 9_000, 2, True, False)
     ]
 
@@ -270,7 +272,7 @@ def test_a_transit_gateways_own_log(tmp_path) -> None:
 POD, NODE_ENI = "10.0.0.77", "eni-a"
 
 
-def test_a_pods_secondary_address_is_not_its_nodes(tmp_path) -> None:
+def test_a_pods_secondary_address_is_not_that_of_its_node(tmp_path) -> None:
     case = make(
         tmp_path,
         V5,
@@ -281,13 +283,13 @@ def test_a_pods_secondary_address_is_not_its_nodes(tmp_path) -> None:
         line(NODE_ENI, PEER, 41_000, HOST, 8080, 3, PEER, POD, "ingress", size=100),
         line(NODE_ENI, HOST, 8080, PEER, 41_000, 19, POD, PEER, "egress", size=200),
     )
-    assert met(case, *ENDS, *BYTES) == [
+    assert select(case, *ENDS, *BYTES) == [
         (POD, PEER, 5432, 700, 9_000, 2),
         (PEER, POD, 8080, 100, 200, 2),
     ]
 
 
-def test_an_appliance_that_forwards_is_not_the_sender(tmp_path) -> None:
+def test_a_forwarding_appliance_is_not_the_sender(tmp_path) -> None:
     appliance = "10.0.7.1"
     case = make(
         tmp_path,
@@ -298,7 +300,7 @@ def test_an_appliance_that_forwards_is_not_the_sender(tmp_path) -> None:
         line("eni-fw", appliance, 443, HOST, 40_000, 19, OUT, HOST, "egress", size=8_990),
     )
     # In and out of it are the same bytes: the larger count is kept, not the sum.
-    assert met(case, *ENDS, *BYTES) == [(HOST, OUT, 443, 700, 9_000, 4)]
+    assert select(case, *ENDS, *BYTES) == [(HOST, OUT, 443, 700, 9_000, 4)]
 
 
 def test_a_load_balancer_that_preserves_the_clients_address(tmp_path) -> None:
@@ -311,13 +313,13 @@ def test_a_load_balancer_that_preserves_the_clients_address(tmp_path) -> None:
         line("eni-a", balancer, 40_000, HOST, 443, 3, OUT, HOST, "ingress", size=700),
         line("eni-a", HOST, 443, balancer, 40_000, 19, HOST, OUT, "egress", size=9_000),
     )
-    assert met(case, *ENDS, "bytes_in", "direction") == [
+    assert select(case, *ENDS, "bytes_in", "direction") == [
         (OUT, HOST, 443, 9_000, "inbound"),
         (OUT, balancer, 443, 9_000, "inbound"),
     ]
 
 
-def test_a_public_address_of_ours_is_known_by_the_inventory_only(tmp_path) -> None:
+def test_an_elastic_ip_is_known_from_the_inventory_only(tmp_path) -> None:
     mine = interface(HOST, "a", Association={"PublicIp": PUBLIC})
     case = make(
         tmp_path,
@@ -326,16 +328,15 @@ def test_a_public_address_of_ours_is_known_by_the_inventory_only(tmp_path) -> No
         line("eni-a", HOST, 22, OUT, 40_000, 19, HOST, OUT, "egress"),
         enis={"NetworkInterfaces": [mine]},
     )
-    assert met(case, *ENDS, "direction") == [(OUT, HOST, 22, "inbound")]
+    assert select(case, *ENDS, "direction") == [(OUT, HOST, 22, "inbound")]
     book = {row["address"]: row for row in case.addresses.to_pyarrow().to_pylist()}
     assert sorted(book) == [HOST, OUT]
     assert book[HOST]["public_addresses"] == [PUBLIC]
-    said = trace(case, HOST)
-    assert said.loc[said["step"] == "interface", "value"].tolist() == ["eni-a"]
+    assert trace(case, HOST).value("interface") == "eni-a"
 
 
 @pytest.mark.parametrize("fields", [V2, V3])
-def test_a_network_acl_knows_no_state_a_security_group_does(tmp_path, fields) -> None:
+def test_network_acls_are_stateless_and_security_groups_stateful(tmp_path, fields) -> None:
     def flags(*words: object) -> tuple[object, ...]:
         return words if fields == V3 else ()
 
@@ -350,13 +351,13 @@ def test_a_network_acl_knows_no_state_a_security_group_does(tmp_path, fields) ->
         line("eni-a", OUT, 40_001, HOST, 23, *flags(2, OUT, HOST), packets=1, size=60,
              action="REJECT"),
     )  # fmt: skip
-    assert met(case, *ENDS, "rejected", "answered", "rejected_records") == [
+    assert select(case, *ENDS, "rejected", "answered", "rejected_records") == [
         (OUT, HOST, 22, True, False, 1),
         (OUT, HOST, 23, True, False, 1),
     ]
 
 
-def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
+def test_rejected_late_packets_are_not_a_scan(tmp_path) -> None:
     records = []
     for n in range(60):  # clients whose last packets come too late, at sixty of our ports
         ends = ("eni-a", f"203.0.113.{n + 1}", 40_000 + n, HOST, 2_000 + n)
@@ -366,16 +367,16 @@ def test_rejects_after_a_close_are_no_scan(tmp_path) -> None:
             line(*ends, 4, ends[1], HOST, at=n + 60, action="REJECT", packets=1, size=40),
         ]
     case = make(tmp_path, V3, *records)
-    assert set(met(case, "rejected", "answered", "rejected_records")) == {(False, True, 1)}
+    assert set(select(case, "rejected", "answered", "rejected_records")) == {(False, True, 1)}
     assert {finding.detector for finding in detect.run(case)} <= {
         "blind-spot"
     }  # that is about the logs
     # Alone, hours after: a straggler still, and no attempt of anybody.
     late = line("eni-a", OUT, 40_000, HOST, 22, 4, OUT, HOST, action="REJECT", packets=1, size=40)
-    assert met(make(tmp_path / "late", V3, late), "rejected") == [(False,)]
+    assert select(make(tmp_path / "late", V3, late), "rejected") == [(False,)]
 
 
-def test_accept_is_not_connected(tmp_path) -> None:
+def test_accepted_is_not_answered(tmp_path) -> None:
     case = make(
         tmp_path,
         V3,
@@ -385,20 +386,20 @@ def test_accept_is_not_connected(tmp_path) -> None:
         line("eni-a", OUT, 40_001, HOST, 23, 2, OUT, HOST, packets=1, size=60),
         line("eni-a", HOST, 23, OUT, 40_001, 4, HOST, OUT, packets=1, size=40),
     )
-    assert met(case, *ENDS, "rejected", "answered", "bytes_in") == [
+    assert select(case, *ENDS, "rejected", "answered", "bytes_in") == [
         (OUT, HOST, 22, False, False, 0),
         (OUT, HOST, 23, False, True, 40),
     ]
 
 
-def test_public_access_that_is_blocked_has_neither_bytes_nor_lost_records(tmp_path) -> None:
+def test_blocked_public_access_has_neither_bytes_nor_gaps(tmp_path) -> None:
     def blocked(n: int) -> str:
         words = (8, "111122223333", "eni-a", f"203.0.113.{n}", HOST, 40_000, 22, 6, "-", "-",
                  T0 + n, T0 + n, "REJECT", "OK", 2, f"203.0.113.{n}", HOST, "BPA")  # fmt: skip
         return " ".join(map(str, words))
 
     case = make(tmp_path, f"{V3} reject-reason", *map(blocked, range(1, 4)))
-    assert met(case, *ENDS, "rejected", "bytes_out", "packets_out", "rejected_records") == [
+    assert select(case, *ENDS, "rejected", "bytes_out", "packets_out", "rejected_records") == [
         (f"203.0.113.{n}", HOST, 22, True, 0, 0, 1) for n in range(1, 4)
     ]
     reasons = case.flows.select("reject_reason", "bytes").to_pyarrow().to_pylist()
@@ -414,13 +415,13 @@ def test_a_ping_and_its_reply_are_one_connection_without_ports(tmp_path) -> None
         line("eni-a", OUT, 0, HOST, 0, 0, OUT, HOST, "ingress", protocol=1, size=420),
         line("eni-b", OUT, 0, PEER, 0, 0, OUT, PEER, "ingress", protocol=1, size=84),
     )
-    assert met(case, *ENDS, "protocol", *BYTES, "answered") == [
+    assert select(case, *ENDS, "protocol", *BYTES, "answered") == [
         (HOST, OUT, 0, 1, 840, 420, 2, True),
         (OUT, PEER, 0, 1, 84, 0, 1, False),
     ]
 
 
-def test_ipv6_has_records_of_its_own_and_no_translation(tmp_path) -> None:
+def test_ipv6_has_its_own_records_without_translation(tmp_path) -> None:
     ours, theirs = "2600:1f18:1::5", "2001:db8::7"
     case = make(
         tmp_path,
@@ -430,7 +431,7 @@ def test_ipv6_has_records_of_its_own_and_no_translation(tmp_path) -> None:
         line("eni-a", ours, 0, "fe80::1", 0, 0, ours, "fe80::1", "egress", "IPv6", protocol=58),
         line("eni-a", HOST, 40_000, OUT, 443, 3, HOST, OUT, "egress", "IPv4"),
     )
-    assert met(case, *ENDS, "protocol", "bytes_in", "direction") == [
+    assert select(case, *ENDS, "protocol", "bytes_in", "direction") == [
         (HOST, OUT, 443, 6, 0, "outbound"),
         (ours, theirs, 443, 6, 9_000, "outbound"),
         (ours, "fe80::1", 0, 58, 0, "internal"),
@@ -443,7 +444,7 @@ def test_several_flow_logs_of_one_interface(tmp_path) -> None:
     refused = line("eni-a", OUT, 40_000, HOST, 22, action="REJECT", packets=1, size=60)
     flagged = line("eni-a", HOST, 40_000, OUT, 443, 3, HOST, OUT, "egress", size=700)
     name = "111122223333_vpcflowlogs_us-east-1_fl-{}_20260901T0000Z_a.log"
-    case = of_files(
+    case = make_from_files(
         tmp_path,
         {
             name.format("0vpc"): f"{V2}\n{ok}\n{reply}\n{refused}",
@@ -453,20 +454,22 @@ def test_several_flow_logs_of_one_interface(tmp_path) -> None:
         },
     )
     assert case.flows.count().execute() == 7  # the evidence stays as it is
-    assert met(case, *ENDS, *BYTES, "rejected", "rejected_records", "initiator_rule") == [
+    assert select(case, *ENDS, *BYTES, "rejected", "rejected_records", "initiator_rule") == [
         (HOST, OUT, 443, 700, 9_000, 2, False, 0, "flags"),
         (OUT, HOST, 22, 60, 0, 1, True, 1, "ports"),
     ]
 
 
-def test_an_accept_log_and_a_reject_log_tell_one_story(tmp_path) -> None:
+def test_an_accept_log_and_a_reject_log_are_joined(tmp_path) -> None:
     # The request in one log, the reply that a network ACL dropped in the other.
     accept = line("eni-a", OUT, 40_000, HOST, 22, packets=1, size=60)
     reject = line("eni-a", HOST, 22, OUT, 40_000, packets=1, size=60, action="REJECT")
-    case = of_files(
+    case = make_from_files(
         tmp_path, {"accept.log": f"{V2}\n{accept}\n", "reject.log": f"{V2}\n{reject}\n"}
     )
-    assert met(case, *ENDS, "rejected", "answered", "records") == [(OUT, HOST, 22, True, False, 2)]
+    assert select(case, *ENDS, "rejected", "answered", "records") == [
+        (OUT, HOST, 22, True, False, 2)
+    ]
 
 
 def test_two_formats_in_one_stream(tmp_path) -> None:
@@ -485,8 +488,8 @@ def test_two_formats_in_one_stream(tmp_path) -> None:
             }
         ]
     }
-    case = of_files(tmp_path, {}, events={"events": events}, settings=settings)
-    assert met(case, *ENDS, *BYTES, "initiator_rule") == [
+    case = make_from_files(tmp_path, {}, events={"events": events}, settings=settings)
+    assert select(case, *ENDS, *BYTES, "initiator_rule") == [
         (HOST, OUT, 80, 500, 0, 1, "ports"),
         (HOST, OUT, 443, 700, 9_000, 2, "flags"),
     ]
@@ -529,10 +532,10 @@ def test_tasks_of_another_account_have_no_ecs_fields(tmp_path) -> None:
         ("pay", None, "c2", "0a1b"),
         (None, None, None, None),
     ]
-    assert met(case, *ENDS) == [(HOST, OUT, 443), (PEER, OUT, 443)]
+    assert select(case, *ENDS) == [(HOST, OUT, 443), (PEER, OUT, 443)]
 
 
-def test_the_next_hop_is_no_end_of_the_connection(tmp_path) -> None:
+def test_the_next_hop_is_not_an_end_of_the_connection(tmp_path) -> None:
     hop = " ".join(f"next-hop-{name}" for name in ("interface-id", "subnet-id", "az-id", "vpc-id"))
     fields = f"{V5} {hop} next-hop-interface-type"
     case = make(
@@ -548,19 +551,19 @@ def test_the_next_hop_is_no_end_of_the_connection(tmp_path) -> None:
         ("eni-nat", "nat_gateway"),
         (None, None),
     ]
-    assert met(case, *ENDS, "interface_id", "intermediate") == [
+    assert select(case, *ENDS, "interface_id", "intermediate") == [
         (HOST, OUT, 443, "eni-a", False),
         (PEER, OUT, 443, "eni-b", False),
     ]
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_runs_of_spaces_part_fields_as_one_space_does(tmp_path, header) -> None:
+def test_repeated_spaces_separate_fields(tmp_path, header) -> None:
     first = line("eni-a", HOST, 40_000, OUT, 443, size=700)
     spaced = line("eni-a", OUT, 443, HOST, 40_000, size=9_000).replace(" 443 ", "  443 ", 1)
     text = "\n".join([*([V2.replace(" ", "  ", 1)] if header else []), first, f"{spaced}  ", ""])
-    case = of_files(tmp_path, {"flows.log": text})
-    assert met(case, *ENDS, *BYTES) == [(HOST, OUT, 443, 700, 9_000, 2)]
+    case = make_from_files(tmp_path, {"flows.log": text})
+    assert select(case, *ENDS, *BYTES) == [(HOST, OUT, 443, 700, 9_000, 2)]
 
 
 def test_account_ids_are_text(tmp_path) -> None:
@@ -576,7 +579,7 @@ def test_account_ids_are_text(tmp_path) -> None:
     assert (book[HOST], book[PEER]) == ("000011112222", None)
 
 
-def test_gzip_as_it_is_delivered_with_a_header_in_every_file(tmp_path) -> None:
+def test_delivered_gzip_files_each_have_a_header(tmp_path) -> None:
     evidence = tmp_path / "evidence"
     evidence.mkdir()
     for n, text in enumerate(
@@ -585,4 +588,4 @@ def test_gzip_as_it_is_delivered_with_a_header_in_every_file(tmp_path) -> None:
         (evidence / f"{n}.log.gz").write_bytes(gzip.compress(f"{V2}\n{text}\n".encode()))
     case = Case.create(tmp_path / "case")
     case.ingest(evidence)
-    assert met(case, *ENDS, "records") == [(HOST, OUT, 443, 2)]
+    assert select(case, *ENDS, "records") == [(HOST, OUT, 443, 2)]
