@@ -55,9 +55,9 @@ def dns(
         rows = dns_names.unresolved_destinations(opened.connections, opened.dns)
         host_column = "host"
     else:
-        rows = opened.dns.order_by("query_time", "srcaddr", "query_name", "evidence_id", "item")
+        rows = opened.dns.order_by("query_time", "srcaddr", "name", "evidence_id", "item")
         host_column = "srcaddr"
-        columns = ["query_time", "srcaddr", "query_name", "query_type", "rcode", "answers"]
+        columns = ["query_time", "srcaddr", "name", "query_type", "rcode", "answers"]
     if host is not None:
         rows = rows.filter(rows[host_column] == common.parse_address(host))
     out.write_table(opened, rows, columns, limit)

@@ -34,7 +34,8 @@ _MAX_RELATED = 8  # related findings of one subject on a terminal
 _SEVERITIES = ("critical", "high", "medium", "low")
 # Columns of prose, whose lines may be broken. An address on two lines cannot be read.
 _PROSE = (
-    "summary description activity changed raw reason detail question file name found remedy value what"
+    "summary description activity changed raw reason detail question file name found remedy value"
+    " what"
 ).split()
 
 

@@ -16,5 +16,6 @@ NODATA = "2 unknown eni-1 - - - - - - - 1788232200 1788232259 - NODATA"
 def run(*arguments: object) -> Result:
     """Run the command; anything but an exit code is an error of the test."""
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-    assert not isinstance(result.exception, Exception) or isinstance(result.exception, SystemExit)
+    if isinstance(result.exception, Exception):
+        raise result.exception
     return result

@@ -26,4 +26,4 @@ def test_json_has_only_the_table(loaded: Path) -> None:
 
 def test_a_folder_without_a_case(tmp_path: Path) -> None:
     result = run("info", tmp_path / "nowhere")
-    assert (result.exit_code, "is no case" in result.stderr) == (2, True)
+    assert (result.exit_code, "is not a case" in result.stderr) == (2, True)

@@ -23,7 +23,7 @@ def test_about_one_address(story_case) -> None:
     assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: the miner: invalid IP address\n")
 
 
-def test_a_case_without_findings(loaded: Path) -> None:
-    result = run("timeline", loaded)
+def test_a_case_without_findings(case: Path) -> None:
+    result = run("timeline", case)
     assert result.exit_code == 0
     assert "no findings; --about ADDRESS" in result.stderr
