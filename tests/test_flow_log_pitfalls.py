@@ -167,7 +167,7 @@ def test_a_zonal_nat_gateway_with_packet_addresses(tmp_path) -> None:
 
 def test_a_zonal_nat_gateway_without_packet_addresses(tmp_path) -> None:
     case = make(tmp_path, V2, *through_nat(packets=False), enis=NAT_ENIS)
-    # What the gateway's clients ask of it, and it of others, is told to be a relay's; not joined.
+    # Connections of clients with the gateway are marked intermediate, and not joined with its own.
     assert select(case, *ENDS, *BYTES, "intermediate", "direction") == [
         (HOST, NAT, 443, 700, 9_000, 2, True, "internal"),
         (HOST, OUT, 443, 700, 9_000, 2, False, "outbound"),

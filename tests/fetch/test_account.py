@@ -154,7 +154,7 @@ def test_guardduty_findings_of_all_detectors_are_fetched(script, case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "said"),
+    ("code", "message", "expected"),
     [
         (
             "AccessDeniedException",
@@ -168,7 +168,7 @@ def test_guardduty_findings_of_all_detectors_are_fetched(script, case) -> None:
         ("SomethingNew", "new\x1b[31m words", "AWS error SomethingNew: new\x1b[31m words"),
     ],
 )
-def test_rejections_name_the_action_or_the_remedy(script, case, code, message, said) -> None:
+def test_rejections_name_the_action_or_the_remedy(script, case, code, message, expected) -> None:
     script.answers = lambda *_: (400, {"__type": code, "message": message})
     wanted = bucket_layout.parse_period("2026-09-01", "2026-09-01T01:00")
     questions = list(aws_account.cloudtrail_requests(account(script.endpoint), "us-east-1", wanted))
@@ -177,7 +177,7 @@ def test_rejections_name_the_action_or_the_remedy(script, case, code, message, s
         text = result.failures[0][1]
     except AwsRequestError as refused:
         text = str(refused)
-    assert said in text
+    assert expected in text
 
 
 def test_a_rejected_request_is_reported_and_the_rest_is_kept(script, case) -> None:
@@ -207,19 +207,19 @@ def test_control_characters_of_a_response_are_escaped(script, case) -> None:
 
 
 def test_connection_errors_name_the_remedy_and_no_secret(case, monkeypatch) -> None:
-    def said(*words: str) -> str:
+    def fetch_error(*words: str) -> str:
         return run("fetch", case.path, "inventory", *words).stderr
 
     monkeypatch.setattr(aws, "Config", lambda **more: _quick(more))
-    away = said("--endpoint-url", "http://user:secret@127.0.0.1:9")
+    away = fetch_error("--endpoint-url", "http://user:secret@127.0.0.1:9")
     assert "cannot reach AWS; check the network, the region and --endpoint-url" in away
     text = (case.path / "custody.jsonl").read_text()
     assert '"endpoint":"http://127.0.0.1:9"' in text
     assert "secret" not in text
-    assert "invalid endpoint" in said("--endpoint-url", "nonsense")
+    assert "invalid endpoint" in fetch_error("--endpoint-url", "nonsense")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "no valid AWS region: give --region" in said()
-    assert "no valid AWS region" in said("--region", "not a region")
+    assert "no valid AWS region: give --region" in fetch_error()
+    assert "no valid AWS region" in fetch_error("--region", "not a region")
 
 
 def _quick(more: dict):

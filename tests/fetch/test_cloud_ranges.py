@@ -56,10 +56,10 @@ def test_the_list_is_stored_under_its_date_of_publication(server, tmp_path) -> N
 
 def test_the_command_prints_the_path_and_a_case_ingests_it(server, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(cloud_ranges, "URL", server.url)
-    said = run("cloud-ranges", "--to", tmp_path)
-    assert said.exit_code == 0
+    result = run("cloud-ranges", "--to", tmp_path)
+    assert result.exit_code == 0
     case = Case.create(tmp_path / "case")
-    case.ingest(Path(said.stdout.strip()))
+    case.ingest(Path(result.stdout.strip()))
     assert case.info()[["kind", "records"]].values.tolist() == [["cloud-ranges", 1]]
 
 
