@@ -100,7 +100,7 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
     period = min(f.first_seen for f in findings), max(f.last_seen for f in findings)
     sentences = [
         f"{host} is the subject of {format_count(len(findings), 'finding')} of high or critical"
-        f" severity, {format_period(*period, seconds=True)}."
+        f" severity from {format_period(*period, seconds=True)}."
     ]
     if summary["principal"]:
         sentences.append(
@@ -118,8 +118,11 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
             f"That principal was created or changed by {summary['principal_created_by']} ({names}),"
             f" from {format_utc(first, seconds=True)} on."
         )
+    sentences += [step.description for step in trace.of("creator baseline")]
     return sentences + [
-        step.description for step in trace.of("creator baseline", "creator activity")
+        f"At {format_utc(step.time, seconds=True)} {step.description}"
+        for step in trace.of("creator activity")
+        if step.time is not None
     ]
 
 
