@@ -1,1 +1,1 @@
-"""What is known of an address: one module per source of knowledge, and the address book."""
+"""What is known of addresses: one module per data source, and the address inventory."""

@@ -206,10 +206,10 @@ def _covered(
     is_ipv6_network = is_ipv6_text(networks)
     found = []
     for family in (False, True):  # apart: an IPv6 network such as ::/1 has no IPv4 addresses
-        mine = np.flatnonzero(is_address & (is_ipv6 == family))
-        theirs = np.flatnonzero((is_ipv6_network == family) & (first != NO_ADDRESS))
-        at, which = find_all(keys[mine], first[theirs], last[theirs])
-        found.append((mine[at], rows[theirs[which]], lengths[theirs[which]]))
+        at_address = np.flatnonzero(is_address & (is_ipv6 == family))
+        at_network = np.flatnonzero((is_ipv6_network == family) & (first != NO_ADDRESS))
+        at, which = find_all(keys[at_address], first[at_network], last[at_network])
+        found.append((at_address[at], rows[at_network[which]], lengths[at_network[which]]))
     at, row, length = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return at, row, length
 

@@ -64,6 +64,13 @@ class _Call:
     request: object
     response: object
 
+    def event(
+        self, kind: EventKind, interface_id: str | None = None, **fields: Any
+    ) -> InterfaceEvent:
+        """A change at the time of the call, unless ``fields`` have another time."""
+        at = fields.pop("at", None) or self.at
+        return InterfaceEvent(kind, at, self.origin, interface_id, **fields)
+
 
 _COLUMNS = (
     *("event_name", "event_time", "instance_ids", "addresses", "request", "response"),
@@ -103,38 +110,30 @@ def _run_instances(call: _Call) -> Iterator[InterfaceEvent]:
         instance_id = text(pick(instance, "instanceId"))
         if instance_id is None:
             continue
-        launched = time(pick(instance, "launchTime")) or call.at
-        tags = requested_tags | describe.read_tags(instance)
+        instance_fields: dict[str, Any] = {
+            "at": time(pick(instance, "launchTime")),
+            "instance_id": instance_id,
+            "tags": requested_tags | describe.read_tags(instance),
+        }
         own_address = address(pick(instance, "privateIpAddress"))
         placement = {name: text(pick(instance, key)) for name, key in _PLACEMENT}
         attached = items(pick(instance, "networkInterfaceSet"))
         attached = [each for each in attached if text(pick(each, "networkInterfaceId"))]
         for number, each in enumerate(attached):
             row = _interface_row(each)
-            ends_with_instance = flag(pick(each, "attachment", "deleteOnTermination"))
-            yield InterfaceEvent(
+            known = {name: value for name, value in row.items() if value is not None}
+            known["ends_with_instance"] = flag(pick(each, "attachment", "deleteOnTermination"))
+            yield call.event(
                 "created",
-                launched,
-                call.origin,
                 row["interface_id"],
-                instance_id,
-                unique([own_address if number == 0 else None, *row["addresses"]]),
-                row["attachment_id"],
-                placement
-                | {name: value for name, value in row.items() if value is not None}
-                | {"ends_with_instance": ends_with_instance},
-                tags,
+                **instance_fields,
+                addresses=unique([own_address if number == 0 else None, *row["addresses"]]),
+                attachment_id=row["attachment_id"],
+                details=placement | known,
             )
         if not attached and own_address:
-            yield InterfaceEvent(
-                "created",
-                launched,
-                call.origin,
-                None,
-                instance_id,
-                [own_address],
-                details=placement,
-                tags=tags,
+            yield call.event(
+                "created", **instance_fields, addresses=[own_address], details=placement
             )
 
 
@@ -142,26 +141,17 @@ def _create_interface(call: _Call) -> Iterator[InterfaceEvent]:
     interface = pick(call.response, "networkInterface")
     if interface_id := text(pick(interface, "networkInterfaceId")):
         row = _interface_row(interface)
-        yield InterfaceEvent(
-            "created",
-            call.at,
-            call.origin,
-            interface_id,
-            addresses=row["addresses"],
-            details=row,
-        )
+        yield call.event("created", interface_id, addresses=row["addresses"], details=row)
 
 
 def _attach_interface(call: _Call) -> Iterator[InterfaceEvent]:
     interface_id = text(pick(call.request, "networkInterfaceId"))
     instance_id = text(pick(call.request, "instanceId"))
     if interface_id and instance_id:
-        yield InterfaceEvent(
+        yield call.event(
             "attached",
-            call.at,
-            call.origin,
             interface_id,
-            instance_id,
+            instance_id=instance_id,
             attachment_id=text(pick(call.response, "attachmentId")),
             # An interface attached to a running instance outlives it, unless that is changed.
             details={"ends_with_instance": False},
@@ -170,31 +160,31 @@ def _attach_interface(call: _Call) -> Iterator[InterfaceEvent]:
 
 def _detach_interface(call: _Call) -> Iterator[InterfaceEvent]:
     if attachment_id := text(pick(call.request, "attachmentId")):
-        yield InterfaceEvent("detached", call.at, call.origin, attachment_id=attachment_id)
+        yield call.event("detached", attachment_id=attachment_id)
 
 
 def _delete_interface(call: _Call) -> Iterator[InterfaceEvent]:
     if interface_id := text(pick(call.request, "networkInterfaceId")):
-        yield InterfaceEvent("deleted", call.at, call.origin, interface_id)
+        yield call.event("deleted", interface_id)
 
 
 def _change_addresses(call: _Call) -> Iterator[InterfaceEvent]:
     interface_id = text(pick(call.request, "networkInterfaceId"))
     if interface_id and call.addresses:
         kind: EventKind = "unassigned" if call.name.startswith("Un") else "assigned"
-        yield InterfaceEvent(kind, call.at, call.origin, interface_id, addresses=call.addresses)
+        yield call.event(kind, interface_id, addresses=call.addresses)
 
 
 def _terminate_instances(call: _Call) -> Iterator[InterfaceEvent]:
     for instance_id in call.instance_ids:
-        yield InterfaceEvent("terminated", call.at, call.origin, instance_id=instance_id)
+        yield call.event("terminated", instance_id=instance_id)
 
 
 def _create_tags(call: _Call) -> Iterator[InterfaceEvent]:
     tags = describe.read_tags({"tagSet": pick(call.request, "tagSet")})
     for resource in items(pick(call.request, "resourcesSet")):
         if resource_id := text(pick(resource, "resourceId")):
-            yield InterfaceEvent("tagged", call.at, call.origin, resource_id, tags=tags)
+            yield call.event("tagged", resource_id, tags=tags)
 
 
 READERS: dict[str, Callable[[_Call], Iterator[InterfaceEvent]]] = {

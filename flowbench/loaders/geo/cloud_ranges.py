@@ -1,7 +1,7 @@
-"""The address ranges that clouds publish: AWS's ip-ranges.json, Google's cloud.json, Fastly's list.
+"""Address ranges that clouds publish: AWS's ip-ranges.json, Google's cloud.json, Fastly's list.
 
-They hold what the cloud used on the day of publication; ranges move between services. Of AWS, only
-services that customers filter by are told apart, and ranges that customers bring are missing.
+They state what the cloud used on the day of publication; ranges move between services. AWS names
+only the services that customers filter by, and leaves out the ranges that customers bring.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TABLE = schema.Table.of(
     "cloud_ranges",
     ("prefix", "string", "network in CIDR form"),
     ("cloud", "string", "aws, google or fastly"),
-    ("service", "string", "the cloud's code for what uses it: S3, EC2, AMAZON (any), …"),
+    ("service", "string", "the cloud's code of the service: S3, EC2, AMAZON (any), …"),
     ("region", "string", "region, or GLOBAL"),
     ("border_group", "string", "network border group, where the cloud names one"),
     ("published", "time", "when the list was published"),
@@ -27,7 +27,7 @@ TABLE = schema.Table.of(
     schema.ITEM,
 )
 
-# Whose list it is can be told by how it calls a prefix; "fastly_prefix" is ours: theirs have none.
+# The name of the prefix identifies the cloud. Fastly's list has none: "fastly_prefix" is added.
 _CLOUDS = {
     "ip_prefix": "aws",
     "ipv6_prefix": "aws",
@@ -40,7 +40,7 @@ _FASTLY = ("addresses", "ipv6_addresses")
 
 
 def matches(value: object) -> list[object] | None:
-    """The ranges in a published list, each with the list's date, or None for anything else."""
+    """Return the ranges in a published list, each with the list's date, or None otherwise."""
     if not isinstance(value, dict):
         return None
     if value.keys() == set(_FASTLY):
@@ -50,15 +50,15 @@ def matches(value: object) -> list[object] | None:
             for prefix in (value[name] if isinstance(value[name], list) else ())
         ]
     lists = [value[name] for name in _LISTS if isinstance(value.get(name), list)]
-    listed = [record for each in lists for record in each]
-    if not any(isinstance(record, dict) and _CLOUDS.keys() & record.keys() for record in listed):
+    records = [record for each in lists for record in each]
+    if not any(isinstance(record, dict) and _CLOUDS.keys() & record.keys() for record in records):
         return None
-    published = {name: value.get(name) for name in ("createDate", "syncToken")}
-    return [published | record if isinstance(record, dict) else record for record in listed]
+    date = {name: value.get(name) for name in ("createDate", "syncToken")}
+    return [date | record if isinstance(record, dict) else record for record in records]
 
 
 def to_row(record: object) -> dict[str, object]:
-    """One range as a row of TABLE. Raises BadRecord without a network."""
+    """Convert one range to a row of TABLE. Raises BadRecord without a network."""
     if not isinstance(record, dict):
         raise BadRecord("not a range: no JSON object")
     name = next((name for name in _CLOUDS if name in record), None)
@@ -67,7 +67,7 @@ def to_row(record: object) -> dict[str, object]:
     try:
         prefix = ipaddress.ip_network(text(record[name]) or "", strict=False)
     except ValueError:
-        raise BadRecord(f"{name} is no network: {abbreviate(record[name])}") from None
+        raise BadRecord(f"{name} is not a network: {abbreviate(record[name])}") from None
     return {
         "prefix": str(prefix),
         "cloud": _CLOUDS[name],
@@ -79,7 +79,7 @@ def to_row(record: object) -> dict[str, object]:
 
 
 def published(record: dict[str, object]) -> datetime | None:
-    """AWS's date (year to second, dashes between, UTC), else the token, which is an epoch."""
+    """Return AWS's date (year to second, with dashes, UTC), else the token, which is an epoch."""
     try:
         return datetime.strptime(str(record.get("createDate")), "%Y-%m-%d-%H-%M-%S").replace(
             tzinfo=UTC

@@ -101,7 +101,7 @@ def _ranges(raw: bytes, metadata: Metadata) -> list[Range]:
             if pointer not in networks:
                 offset = pointer - metadata.node_count + metadata.search_tree_size
                 if not data_start <= offset < len(raw):
-                    raise _DamagedError("its search tree points outside of its data")
+                    raise _DamagedError("its search tree points beyond its data")
                 networks[pointer] = _network(decoder.decode(offset)[0])
             last = first | ((1 << (bits - length)) - 1)
             is_ipv4 = bits == 32 or (last <= _MAX_IPV4 and length >= _IPV4_DEPTH)

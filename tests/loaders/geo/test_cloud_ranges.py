@@ -61,7 +61,7 @@ def test_it_is_loaded_as_evidence_of_no_event(tmp_path) -> None:
     assert (evidence.kind, evidence.first_seen) == ("cloud-ranges", None)
     assert found["cloud_ranges"]["prefix"].to_pylist() == ["198.51.100.0/24"]
     assert [(row["item"], row["reason"]) for row in found["quarantine"].to_pylist()] == [
-        (2, "ip_prefix is no network: 'oops'"),
+        (2, "ip_prefix is not a network: 'oops'"),
         (3, "not a range: no JSON object"),
         (4, "no prefix"),
     ]
@@ -78,5 +78,5 @@ def test_other_json_is_left_to_others(value) -> None:
 
 def test_a_number_is_no_network() -> None:
     for wrong in (7, None, [], "10.0.0.0/99"):
-        with pytest.raises(BadRecord, match="is no network"):
+        with pytest.raises(BadRecord, match="is not a network"):
             cloud_ranges.to_row({"ip_prefix": wrong})

@@ -102,7 +102,7 @@ def test_a_whole_country_database(samples) -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("MaxMind-DB-test-broken-pointers-24", "outside of its data|bad data"),
+        ("MaxMind-DB-test-broken-pointers-24", "beyond its data|bad data"),
         ("MaxMind-DB-test-broken-search-tree-24", "search tree"),
         ("GeoIP2-Anonymous-IP-Test", "without countries or network owners"),
     ],
