@@ -79,16 +79,16 @@ def test_the_order_does_not_depend_on_the_findings_order() -> None:
     assert detect.relate_findings(found).equals(detect.relate_findings(mixed))
 
 
-def test_a_terminal_shows_hosts_and_nothing_that_obeys(capsys) -> None:
+def test_a_terminal_shows_subjects_and_escapes_control_characters(capsys) -> None:
     rows = [example_finding([f"203.0.113.{n}"], summary=f"no {n}\x1b[2J") for n in range(10, 21)]
     found = Findings(rows)
-    output.tell(detect.group_findings(found), detect.relate_findings(found))
+    output.print_groups(found)
     shown = capsys.readouterr().out
     lines = shown.splitlines()
     assert lines[0] == "10.0.0.5  11 high  2026-09-01 00:00 to 2026-09-01 01:00 UTC"
     assert lines[1].startswith("  high 0.50  203.0.113.")
     assert re.fullmatch(r"      no \d+\\x1b\[2J", lines[2].rstrip())
-    assert lines[-1] == "  and 3 more, the gravest high: --format csv has all"
+    assert lines[-1] == "  and 3 more, high or below: --format csv lists all"
     assert "\x1b" not in shown
 
 

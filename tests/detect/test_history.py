@@ -1,4 +1,4 @@
-"""Runs of the detectors are kept in the case, and the next one says what changed."""
+"""The run history: runs are kept in the case, and the next one shows what changed."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def case(tmp_path: Path) -> Case:
     return make_case(tmp_path, connect(HOST, BAD, 443, T0), indicators=LISTED)
 
 
-def contacts(told: str) -> list[tuple[str, str, str]]:
-    rows = [row for row in json.loads(told) if row["detector"] == "contact"]
+def contacts(result: str) -> list[tuple[str, str, str]]:
+    rows = [row for row in json.loads(result) if row["detector"] == "contact"]
     return [(row["change"], row["subject"], row["changed"]) for row in rows]
 
 
 def test_since_last(case: Case) -> None:
     first = run("detect", case.path, "--since-last", "--format", "json")
     assert (first.exit_code, first.stdout) == (0, "[]\n")
-    assert "there is no run before this one to compare with" in first.stderr
+    assert "no earlier run to compare with" in first.stderr
 
     same = run("detect", case.path, "--since-last", "--format", "json")
     assert same.stdout == "[]\n"
@@ -54,14 +54,14 @@ def test_since_last(case: Case) -> None:
 
     again = connect(HOST, BAD, 443, T0 + 3_600, source_port=41_000)
     more(case, "later.log", *again, *connect(OTHER, WORSE, 443, T0 + 3_600))
-    told = run("detect", case.path, "--since-last", "--format", "json")
-    new, changed = contacts(told.stdout)
+    result = run("detect", case.path, "--since-last", "--format", "json")
+    new, changed = contacts(result.stdout)
     assert new == ("new", OTHER, "")
     assert changed[:2] == ("changed", HOST)
     assert "connections 1 -> 2" in changed[2]
-    assert "evidence: 2 files then, 3 now" in told.stderr
-    assert "new evidence: later.log (flow-logs)\n" in told.stderr
-    assert "code" not in told.stderr
+    assert "evidence: 2 files then, 3 now" in result.stderr
+    assert "new evidence: later.log (flow-logs)\n" in result.stderr
+    assert "code" not in result.stderr
 
     shown = run("detect", case.path, "--since-last")
     assert shown.stdout == ""
@@ -72,9 +72,9 @@ def test_a_finding_that_is_gone(case: Case) -> None:
     allow = case.path.parent / "allow.txt"
     allow.write_text(f"# feed: corp\n# kind: allow\n{BAD}\n")
     case.ingest(allow)
-    told = run("detect", case.path, "--since-last", "--format", "json")
-    assert contacts(told.stdout) == [("changed", HOST, "now hidden by corp")]
-    assert "(indicators)" in told.stderr
+    result = run("detect", case.path, "--since-last", "--format", "json")
+    assert contacts(result.stdout) == [("changed", HOST, "now suppressed by corp")]
+    assert "(indicators)" in result.stderr
 
 
 def test_only_some_detectors_are_compared_and_not_kept(case: Case) -> None:
@@ -83,19 +83,19 @@ def test_only_some_detectors_are_compared_and_not_kept(case: Case) -> None:
     case.log.refresh()
     count = len(case.custody)
     more(case, "later.log", *connect(OTHER, WORSE, 443, T0 + 3_600))
-    told = run("detect", case.path, "--since-last", "--only", "contact", "--format", "json")
-    assert contacts(told.stdout) == [("new", OTHER, "")]
-    assert {row["detector"] for row in json.loads(told.stdout)} == {"contact"}
+    result = run("detect", case.path, "--since-last", "--only", "contact", "--format", "json")
+    assert contacts(result.stdout) == [("new", OTHER, "")]
+    assert {row["detector"] for row in json.loads(result.stdout)} == {"contact"}
     assert len(Case.open(case.path).custody) == count + 1  # the load
 
 
-def test_hidden_and_since_exclude_each_other(case: Case) -> None:
-    told = run("detect", case.path, "--since-last", "--show-suppressed")
-    assert told.exit_code == 2
-    assert "--show-suppressed" in told.stderr
+def test_since_last_and_show_suppressed_exclude_each_other(case: Case) -> None:
+    result = run("detect", case.path, "--since-last", "--show-suppressed")
+    assert result.exit_code == 2
+    assert "--show-suppressed" in result.stderr
 
 
-def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
+def test_a_run_is_kept_once_and_read_back_equal(case: Case) -> None:
     assert history.last_run(case) is None
     found = detect.run(case, keep=False)
     assert history.keep(case, found) is True
@@ -103,7 +103,7 @@ def test_a_run_is_kept_once_and_comes_back_as_it_was(case: Case) -> None:
     assert history.keep(Case.open(case.path), found) is False
     kept = history.last_run(Case.open(case.path))
     assert kept is not None
-    assert kept.findings.to_dict("records") == found.to_dict("records")
+    assert kept.findings == found
     assert kept.detectors.keys() == set(detect.plan(case).query("runs")["detector"])
     assert detect.compare(kept.findings, found).empty
     assert [e["action"] for e in case.custody].count("detect") == 1
@@ -125,15 +125,15 @@ def test_what_differs_is_attributed(case: Case, monkeypatch: pytest.MonkeyPatch)
     ]
     code = before.detectors | {"contact": "other", "psychic": "x"}
     code.pop("beacon")
-    other = history.Run(before.time, before.seen, "0.0.1", code, "other", before.findings)
+    other = history.Run(before.time, before.log_length, "0.0.1", code, "other", before.findings)
     case.set_policy("rules: []")
     assert history.differences(case, other)[1:] == [
-        "the segmentation policy is another",
+        "the segmentation policy has changed",
         f"flowbench: 0.0.1 then, {history.__version__} now",
         "detectors that did not run then: beacon, segmentation",
         "detectors that no longer run: psychic",
-        "detectors whose code is another: contact",
-        "the code that detectors share is another",
+        "detectors whose code has changed: contact",
+        "the code that detectors share has changed",
     ]
     monkeypatch.setattr(history, "__version__", "9")
     assert history.keep(case, before.findings) is True  # the same findings by other code
@@ -152,9 +152,9 @@ def test_verify_covers_what_is_kept(case: Case) -> None:
     ]
     with pytest.raises(CaseError, match="were changed since"):
         history.last_run(Case.open(case.path))
-    told = run("detect", case.path, "--since-last")
-    assert told.exit_code == 0
-    assert "nothing to compare with" in told.stderr
+    result = run("detect", case.path, "--since-last")
+    assert result.exit_code == 0
+    assert "nothing to compare with" in result.stderr
     assert path.read_bytes() == data  # the same findings: they are whole again
     path.unlink()
     assert "cannot be read" in run("detect", case.path, "--since-last").stderr
@@ -186,13 +186,13 @@ def test_killed_at_any_instant(case: Case, monkeypatch: pytest.MonkeyPatch, step
 
 def test_a_case_that_cannot_be_written_still_answers(case: Case) -> None:
     (case.path / "findings").write_text("in the way")
-    told = run("detect", case.path, "--format", "json")
-    assert told.exit_code == 0
-    assert "contact" in {row["detector"] for row in json.loads(told.stdout)}
-    assert "this run is not kept: cannot write" in told.stderr
+    result = run("detect", case.path, "--format", "json")
+    assert result.exit_code == 0
+    assert "contact" in {row["detector"] for row in json.loads(result.stdout)}
+    assert "this run is not kept: cannot write" in result.stderr
 
 
-def test_an_entry_that_is_none_is_told(case: Case) -> None:
+def test_an_invalid_entry_is_a_problem(case: Case) -> None:
     case.log.append("detect", runs=[{"file": "x"}], seen=1)
     case.log.append("detect", runs=5, seen="many")
     assert len(Case.open(case.path).log.problems) == 2

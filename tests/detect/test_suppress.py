@@ -1,4 +1,4 @@
-"""What the analyst knows to be harmless is hidden, and said to be hidden, by whom and why."""
+"""Allow lists suppress findings, and the findings state which list did and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def allow(*items: str, feed: str = "corp scanners", more: str = "") -> str:
     return head + "\n".join(items) + "\n"
 
 
-def made(folder: Path, records: Iterable[Record], *lists: str, **given: object) -> Case:
+def case_with(folder: Path, records: Iterable[Record], *lists: str, **given: object) -> Case:
     case = make_case(folder, records, **{"indicators": LISTED} | given)
     for number, text in enumerate(lists):
         path = folder / f"list{number}.txt"
@@ -32,13 +32,13 @@ def made(folder: Path, records: Iterable[Record], *lists: str, **given: object) 
     return case
 
 
-def hidden(case: Case) -> list[tuple[str, str, str]]:
+def suppressed(case: Case) -> list[tuple[str, str, str]]:
     found = detect.run(case)
     assert all(finding.suppressed_by is None for finding in found)
     return sorted((f.subject, f.suppressed_by, f.suppression_reason) for f in found.suppressed)
 
 
-def shown(case: Case) -> list[tuple[str, str]]:
+def reported(case: Case) -> list[tuple[str, str]]:
     found = detect.run(case)
     return sorted((finding.detector, finding.subject) for finding in found)
 
@@ -47,68 +47,68 @@ def both() -> list[Record]:
     return [*connect(HOST, BAD, 443, T0), *connect(OTHER, WORSE, 443, T0)]
 
 
-def test_without_lists_nothing_is_hidden(tmp_path: Path) -> None:
-    case = made(tmp_path, both())
-    assert hidden(case) == []
-    assert shown(case) == [("contact", HOST), ("contact", OTHER)]
+def test_without_allow_lists_nothing_is_suppressed(tmp_path: Path) -> None:
+    case = case_with(tmp_path, both())
+    assert suppressed(case) == []
+    assert reported(case) == [("contact", HOST), ("contact", OTHER)]
 
 
-def test_a_covered_peer_hides_with_list_and_reason(tmp_path: Path) -> None:
+def test_a_listed_peer_suppresses_with_list_and_reason(tmp_path: Path) -> None:
     text = allow(BAD, more="# reason: ticket 7, a sandbox\n")
-    case = made(tmp_path, both(), text)
-    assert hidden(case) == [(HOST, "corp scanners", "ticket 7, a sandbox")]
-    assert shown(case) == [("contact", OTHER)]
+    case = case_with(tmp_path, both(), text)
+    assert suppressed(case) == [(HOST, "corp scanners", "ticket 7, a sandbox")]
+    assert reported(case) == [("contact", OTHER)]
 
 
 def test_a_reason_of_the_line_and_of_a_column(tmp_path: Path) -> None:
     plain = allow(f"{BAD} # our honeypot", more="# reason: general\n")
     table = f"indicator,kind,feed,reason\n{WORSE},allow-list,ours,a test range\n"
-    case = made(tmp_path, both(), plain, table)
-    assert hidden(case) == [
+    case = case_with(tmp_path, both(), plain, table)
+    assert suppressed(case) == [
         (HOST, "corp scanners", "our honeypot"), (OTHER, "ours", "a test range"),
     ]  # fmt: skip
 
 
-def test_a_covered_subject_hides_inside_addresses_too(tmp_path: Path) -> None:
-    case = made(tmp_path, both(), allow("10.0.0.4/31", "2001:db8::/64"))
-    assert hidden(case) == [(HOST, "corp scanners", "")]
+def test_a_listed_subject_suppresses_internal_addresses_too(tmp_path: Path) -> None:
+    case = case_with(tmp_path, both(), allow("10.0.0.4/31", "2001:db8::/64"))
+    assert suppressed(case) == [(HOST, "corp scanners", "")]
     tried = [reject(HOST, f"10.0.7.{n}", 22, T0) for n in range(1, 5)]
     own = [interface(HOST, "a")]
-    case = made(tmp_path / "2", tried, allow(HOST), interfaces=own)
-    assert ("lateral-movement", HOST) not in shown(case)
-    assert (HOST, "corp scanners", "") in hidden(case)
+    case = case_with(tmp_path / "2", tried, allow(HOST), interfaces=own)
+    assert ("lateral-movement", HOST) not in reported(case)
+    assert (HOST, "corp scanners", "") in suppressed(case)
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    case = made(tmp_path, connect("fd00::5", "2001:db8::9", 443, T0), allow("2001:db8::9"))
-    assert [row[0] for row in hidden(case)] == ["fd00::5"]
+    case = case_with(tmp_path, connect("fd00::5", "2001:db8::9", 443, T0), allow("2001:db8::9"))
+    assert [row[0] for row in suppressed(case)] == ["fd00::5"]
 
 
 @pytest.mark.parametrize("whole", ["10.0.0.0/8", "8.0.0.0/5", "10.0.0.0-10.255.255.255"])
-def test_a_registrys_whole_range_says_nothing_of_this_network(tmp_path: Path, whole: str) -> None:
-    """Warning lists hold RFC 1918 whole: loading one must not hide what happens inside."""
-    case = made(tmp_path, both(), allow(whole))
-    assert hidden(case) == []
+def test_the_whole_range_of_a_registry_does_not_match(tmp_path: Path, whole: str) -> None:
+    """Warning lists hold RFC 1918 whole: loading one must not suppress internal findings."""
+    case = case_with(tmp_path, both(), allow(whole))
+    assert suppressed(case) == []
 
 
-def test_every_peer_must_be_covered(tmp_path: Path) -> None:
+def test_every_peer_must_be_listed(tmp_path: Path) -> None:
     noise = [reject(peer, HOST, 22, T0, source_port=41_000) for peer in (BAD, WORSE)]
-    some = made(tmp_path / "1", noise, allow(BAD))
-    assert hidden(some) == []
-    every = made(tmp_path / "2", noise, allow(BAD, feed="a"), allow(WORSE, feed="b"))
-    assert hidden(every) == [(HOST, "a, b", "")]
+    some = case_with(tmp_path / "1", noise, allow(BAD))
+    assert suppressed(some) == []
+    every = case_with(tmp_path / "2", noise, allow(BAD, feed="a"), allow(WORSE, feed="b"))
+    assert suppressed(every) == [(HOST, "a, b", "")]
 
 
-def test_the_more_specific_list_counts(tmp_path: Path) -> None:
+def test_the_more_specific_list_decides(tmp_path: Path) -> None:
     records = both()
-    cloud = made(tmp_path / "1", records, allow("203.0.113.0/24", feed="a cloud's ranges"))
-    assert hidden(cloud) == []
+    cloud = case_with(tmp_path / "1", records, allow("203.0.113.0/24", feed="a cloud's ranges"))
+    assert suppressed(cloud) == []
     wide = "indicator,kind,feed\n203.0.113.0/24,c2,feed\n"
-    alike = made(tmp_path / "2", records, allow("203.0.113.0/24"), indicators=wide)
-    assert [row[0] for row in hidden(alike)] == [HOST]
+    alike = case_with(tmp_path / "2", records, allow("203.0.113.0/24"), indicators=wide)
+    assert [row[0] for row in suppressed(alike)] == [HOST]
 
 
-def test_a_name_excuses_last_and_accuses_first(tmp_path: Path) -> None:
+def test_a_domain_is_least_specific_on_allow_lists_and_most_on_others(tmp_path: Path) -> None:
     def asked(name: str) -> dict[str, object]:
         return {
             "version": "1.100000", "account_id": "1", "region": "us-east-1", "vpc_id": "vpc-1",
@@ -119,25 +119,25 @@ def test_a_name_excuses_last_and_accuses_first(tmp_path: Path) -> None:
 
     names = [asked("good.example."), asked("evil.example.")]
     records = connect(HOST, BAD, 443, T0)
-    by_name = made(
+    by_name = case_with(
         tmp_path / "1", records, allow("good.example"), json_lines=names,
         indicators="indicator,kind,feed\n203.0.113.0/28,c2,feed\n",
     )  # fmt: skip
-    assert hidden(by_name) == []
+    assert suppressed(by_name) == []
     records = connect(HOST, BAD, 443, T0)
-    accused = made(
+    accused = case_with(
         tmp_path / "2", records, allow(BAD), json_lines=names,
         indicators="indicator,kind,feed\nevil.example,c2,feed\n",
     )  # fmt: skip
-    assert hidden(accused) == []
+    assert suppressed(accused) == []
 
 
-def test_another_port_and_another_time_are_not_covered(tmp_path: Path) -> None:
+def test_another_port_or_time_does_not_match(tmp_path: Path) -> None:
     port = f"indicator,kind,port\n{BAD},allow,8443\n{WORSE},allow,443\n"
-    case = made(tmp_path / "1", both(), port)
-    assert [row[0] for row in hidden(case)] == [OTHER]
-    case = made(tmp_path / "2", both(), allow(BAD, more="# valid_until: 2026-08-01\n"))
-    assert hidden(case) == []
+    case = case_with(tmp_path / "1", both(), port)
+    assert [row[0] for row in suppressed(case)] == [OTHER]
+    case = case_with(tmp_path / "2", both(), allow(BAD, more="# valid_until: 2026-08-01\n"))
+    assert suppressed(case) == []
 
 
 def test_a_warning_list_as_misp_prints_it(tmp_path: Path) -> None:
@@ -145,18 +145,18 @@ def test_a_warning_list_as_misp_prints_it(tmp_path: Path) -> None:
         "name": "Known <b>scanners</b>", "version": 1, "type": "cidr", "description": "research",
         "list": [BAD, "10.0.0.0/8"], "matching_attributes": ["ip-src"],
     }  # fmt: skip
-    case = made(tmp_path, both())
+    case = case_with(tmp_path, both())
     (tmp_path / "warning.json").write_text(json.dumps(listed))
     case.ingest(tmp_path / "warning.json")
-    assert hidden(case) == [(HOST, "Known <b>scanners</b>", "research")]
+    assert suppressed(case) == [(HOST, "Known <b>scanners</b>", "research")]
 
 
-def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
+def test_a_finding_that_names_only_some_peers_is_not_suppressed_by_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flowbench.detect.detectors import segmentation
 
-    case = made(tmp_path, [reject(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
+    case = case_with(tmp_path, [reject(f"192.0.2.{n}", HOST, 22, T0) for n in range(1, 9)],
                 allow("192.0.2.0/24"), interfaces=[interface(HOST, "a")])  # fmt: skip
     case.set_policy(
         f"groups: {{a: {{addresses: {HOST}}}}}\nrules: [{{from: external, to: a, verdict: deny}}]"
@@ -169,9 +169,9 @@ def test_a_policys_finding_that_names_some_peers_only_is_not_hidden_by_them(
     assert ([len(finding.peers) for finding in found], len(found.suppressed)) == ([5], 0)
 
 
-def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path) -> None:
+def test_the_command_notes_suppressed_findings_and_shows_them_on_request(tmp_path: Path) -> None:
     text = allow(BAD, more="# reason: \x1b[31mred\n")
-    case = made(tmp_path, both(), text).path
+    case = case_with(tmp_path, both(), text).path
 
     def run(*words: object) -> object:
         return CliRunner().invoke(main, [str(word) for word in words])
@@ -179,12 +179,12 @@ def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path)
     answer = run("detect", case, "--format", "json")
     assert [row["subject"] for row in json.loads(answer.stdout)] == [OTHER]
     assert json.loads(answer.stdout)[0]["suppressed_by"] is None
-    said = [line for line in answer.stderr.splitlines() if "hidden" in line]
-    assert said == [
-        "1 finding hidden by 'corp scanners' (allow list: \\x1b[31mred): --show-suppressed"
+    notes = [line for line in answer.stderr.splitlines() if "suppressed by" in line]
+    assert notes == [
+        "1 finding suppressed by 'corp scanners' (allow list: \\x1b[31mred): --show-suppressed"
     ]
     assert "\x1b" not in answer.stderr
-    assert "1 findings" in answer.stderr
+    assert "1 finding, 1 finding group" in answer.stderr
     everything = json.loads(run("detect", case, "--show-suppressed", "--format", "json").stdout)
     assert sorted((row["subject"], row["suppressed_by"]) for row in everything) == [
         (HOST, "corp scanners"), (OTHER, None),
@@ -193,11 +193,11 @@ def test_the_command_says_what_is_hidden_and_shows_it_when_asked(tmp_path: Path)
     assert run("evidence", case, name).exit_code == 0
 
 
-def test_the_report_counts_what_is_hidden(tmp_path: Path) -> None:
+def test_the_report_counts_suppressed_findings(tmp_path: Path) -> None:
     text = allow(BAD, feed="<script>alert(1)</script>", more="# reason: a <b>sandbox</b>\n")
-    case = made(tmp_path, both(), text)
+    case = case_with(tmp_path, both(), text)
     page = report.write(case, tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "Findings hidden by allow lists" in page
+    assert "<li>1 by the allow list <b>" in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert(1)" not in page
     assert "a <b>sandbox" not in page

@@ -173,7 +173,7 @@ def _beyond_expected(contacts: ibis.Table, baseline: Baseline, factor: float) ->
 
 
 def _select_hosts(rows: pd.DataFrame, much: float, most_low: int) -> set[str]:
-    """Return the hosts to report: all above severity low, and of the others those that sent most."""
+    """Return the hosts to report: all of medium severity, of the others those that sent most."""
     networks = rows.groupby(["host", "network"])[["sent", "received", "matched"]].sum()
     networks["medium"] = (networks["matched"] > 0) | _is_upload(networks, much)
     hosts = networks.groupby("host").agg(sent=("sent", "sum"), medium=("medium", "any"))

@@ -1,4 +1,4 @@
-"""What the logs cannot tell is told once for each kind, and whoever saw to it is named."""
+"""Blind spots: one finding for each kind, and the principal that disabled logging."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def logged(
     lost: Iterable[int] = (),
     window: int = 60,
 ) -> list[Record]:
-    """An interface that is logged: a call each half hour, NODATA in between."""
+    """An interface that is logged: a connection each half hour, NODATA in between."""
     found: list[Record] = []
     for n in range(int(hours * HOUR / window)):
         start = n * window
@@ -84,12 +84,12 @@ def run(case: Case) -> dict[str, dict[str, Any]]:
     return {row["title"]: row for row in found.to_dict("records")}
 
 
-def test_a_whole_log_has_no_blind_spot(tmp_path: Path) -> None:
+def test_complete_logs_have_no_blind_spot(tmp_path: Path) -> None:
     case = make_case(tmp_path, logged(ONE, "eni-a"), interfaces=[interface(ONE, "a")])
     assert run(case) == {}
 
 
-def test_what_aws_left_out_is_one_finding_that_leads_to_its_records(tmp_path: Path) -> None:
+def test_skipped_records_are_one_finding_with_its_records(tmp_path: Path) -> None:
     records = [*logged(ONE, "eni-a", lost=[61, 62, 200]), *logged(TWO, "eni-b", lost=[9])]
     case = make_case(tmp_path, [*records, *logged("10.0.0.7", "eni-c")])
     (row,) = run(case).values()
@@ -106,7 +106,7 @@ def test_what_aws_left_out_is_one_finding_that_leads_to_its_records(tmp_path: Pa
 
 
 @pytest.mark.parametrize("window", [60, 600])
-def test_gaps_of_all_and_of_one(tmp_path: Path, window: int) -> None:
+def test_gaps_of_all_interfaces_and_of_one(tmp_path: Path, window: int) -> None:
     records = [
         *logged(ONE, "eni-a", 24, skip=[(3, 5)], window=window),
         *logged(TWO, "eni-b", 24, skip=[(3, 5), (10, 11)], window=window),
@@ -131,7 +131,7 @@ def test_a_short_pause_and_logs_without_nodata_are_no_gaps(tmp_path: Path) -> No
     assert run(make_case(tmp_path / "busy", busy)) == {}
 
 
-def test_interfaces_that_no_log_shows(tmp_path: Path) -> None:
+def test_interfaces_without_records(tmp_path: Path) -> None:
     listed = [
         interface(ONE, "a", VpcId="vpc-1"), interface("10.0.3.3", "x", VpcId="vpc-1"),
         interface("10.9.0.1", "y", VpcId="vpc-9"), interface("10.9.0.2", "z", VpcId="vpc-9"),
@@ -151,14 +151,14 @@ def ran(instance: str, name: str, address: str, at: float) -> dict[str, Any]:
     return event("RunInstances", at, responseElements={"instancesSet": {"items": [one]}})
 
 
-def test_one_that_was_started_meanwhile_is_medium(tmp_path: Path) -> None:
+def test_an_interface_created_in_the_period_is_medium(tmp_path: Path) -> None:
     started = ran("i-0abcdef01", "eni-0abcdef01", "10.0.8.8", 4 * HOUR)
     (row,) = run(make_case(tmp_path, logged(ONE, "eni-a"), json_lines=[started])).values()
     assert (row["severity"], row["peer"]) == ("medium", "10.0.8.8")
     assert "Created in this period: eni-0abcdef01." in row["summary"]
 
 
-def test_who_lives_on_without_a_record(tmp_path: Path) -> None:
+def test_an_active_instance_without_records(tmp_path: Path) -> None:
     role = {"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/app/i-0abcdef01"}
     mine = interface(TWO, "b", Attachment={"InstanceId": "i-0abcdef01"})
     records = [*logged(ONE, "eni-a", 24), *logged(TWO, "eni-b", 9)]
@@ -175,7 +175,7 @@ def test_who_lives_on_without_a_record(tmp_path: Path) -> None:
     )
 
 
-def test_fields_that_the_logs_lack(tmp_path: Path) -> None:
+def test_missing_fields(tmp_path: Path) -> None:
     (row,) = run(make_case(tmp_path, logged(ONE, "eni-a"), fields=DEFAULT_FORMAT)).values()
     assert row["severity"] == "low"
     assert "no tcp-flags, which tells who opened a TCP connection" in row["summary"]
@@ -183,7 +183,7 @@ def test_fields_that_the_logs_lack(tmp_path: Path) -> None:
     assert "no action" not in row["summary"]
 
 
-def test_a_field_that_some_files_lack() -> None:
+def test_a_field_missing_in_some_files() -> None:
     full = set(FIELDS)
     assert coverage.describe_missing_fields([full, full]) == []
     assert coverage.describe_missing_fields([full, full - {"tcp_flags"}]) == [
@@ -228,7 +228,7 @@ def deleted(at: float, number: int = 0, **more: Any) -> dict[str, Any]:
     return event("DeleteFlowLogs", at, number, requestParameters=asked, **more)
 
 
-def test_flow_logs_deleted_and_then_silence(tmp_path: Path) -> None:
+def test_deleted_flow_logs_and_the_interface_without_records(tmp_path: Path) -> None:
     records = [*logged(ONE, "eni-a", 24), *logged(TWO, "eni-b", 9)]
     case = make_case(tmp_path, records, json_lines=[deleted(9 * HOUR), deleted(9.1 * HOUR, 1)])
     row = run(case)["Flow logging disabled"]
@@ -256,7 +256,7 @@ def test_a_change_of_format_is_low(tmp_path: Path) -> None:
     assert run(case)["Flow logging disabled"]["severity"] == "high"
 
 
-def test_one_that_was_refused_and_other_logs(tmp_path: Path) -> None:
+def test_a_failed_call_and_other_logs(tmp_path: Path) -> None:
     calls = [
         deleted(HOUR, errorCode="Client.UnauthorizedOperation"),
         event("StopLogging", 2 * HOUR),
@@ -273,7 +273,7 @@ def test_one_that_was_refused_and_other_logs(tmp_path: Path) -> None:
     )
 
 
-def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
     name = "<b>x'; DROP TABLE flows --\x1b[31m"
     who = {"type": "IAMUser", "userName": name}
     call = deleted(HOUR, userIdentity=who, sourceIPAddress="=cmd|' /C calc'!A0")

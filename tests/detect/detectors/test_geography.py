@@ -1,4 +1,4 @@
-"""Countries that the policy forbids, and those that nobody used to reach."""
+"""Traffic to prohibited countries, and first traffic to a country."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def found(case: Case) -> list[dict]:
 
 
 @pytest.mark.parametrize("window", [60, 600])
-def test_a_country_that_is_new(tmp_path, window: int) -> None:
+def test_first_traffic_to_a_country(tmp_path, window: int) -> None:
     late = connect(HOST, NORTH, 8443, T0 + 3 * DAY, out=9_000, back=500, window=window)
     case = case_of(tmp_path, *usual(HOST, window=window), *usual(OTHER, window=window), *late)
     (one,) = found(case)
@@ -58,7 +58,7 @@ def test_a_country_that_is_new(tmp_path, window: int) -> None:
     assert len(case.evidence_for(one)) == 2
 
 
-def test_what_was_usual_or_too_short_to_tell_is_silent(tmp_path) -> None:
+def test_usual_countries_and_short_logs_are_not_reported(tmp_path) -> None:
     early = connect(OTHER, NORTH, 8443, T0 + 600, source_port=50_001)
     late = connect(HOST, NORTH, 8443, T0 + 3 * DAY)
     assert found(case_of(tmp_path / "early", *usual(HOST), *early, *late)) == []
@@ -66,7 +66,7 @@ def test_what_was_usual_or_too_short_to_tell_is_silent(tmp_path) -> None:
     assert found(case_of(tmp_path / "short", *usual(HOST, 1), *short)) == []
 
 
-def test_a_country_of_many_hosts_and_what_nobody_answered_are_silent(tmp_path) -> None:
+def test_countries_of_many_hosts_and_unanswered_attempts_are_not_reported(tmp_path) -> None:
     late = [r for h in (HOST, OTHER, THIRD) for r in connect(h, NORTH, 443, T0 + 3 * DAY)]
     rows = detect.registered()["geography"].find(
         case_of(tmp_path / "many", *usual(HOST), *late), few=2
@@ -81,11 +81,11 @@ def visits(host: str, peer: str, at: int) -> list[Record]:
 
 
 def people(host: str) -> list[Record]:
-    """Visits to networks at home where nobody else goes."""
+    """Page visits to networks in the usual country that no other host visits."""
     return [r for n in range(5) for r in visits(host, f"198.18.{n}.9", T0 + 3_600)]
 
 
-def test_who_keeps_coming_upon_countries_hides_nobody_else(tmp_path) -> None:
+def test_a_host_that_often_reaches_countries_does_not_hide_others(tmp_path) -> None:
     second = list(connect(HOST, ISLE, 443, T0 + 40 * 3_600))
     late = list(connect(HOST, NORTH, 443, T0 + 3 * DAY))
     theirs = connect(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
@@ -95,7 +95,7 @@ def test_who_keeps_coming_upon_countries_hides_nobody_else(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("window", [60, 600])
-def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, window: int) -> None:
+def test_page_visits_are_not_reported_and_do_not_hide_other_hosts(tmp_path, window: int) -> None:
     desk = [*usual(HOST, window=window), *people(HOST)]
     seen = visits(HOST, NORTH, T0 + 20 * 3_600)
     assert found(case_of(tmp_path / "desk", *desk, *visits(HOST, NORTH, T0 + 3 * DAY))) == []
@@ -106,7 +106,7 @@ def test_what_people_visit_is_no_news_and_hides_no_step_of_others(tmp_path, wind
     assert [f["subject"] for f in found(case_of(tmp_path / "server", *desk, *server))] == [OTHER]
 
 
-def test_a_country_where_many_go_is_usual(tmp_path) -> None:
+def test_a_country_that_many_hosts_visit_is_usual(tmp_path) -> None:
     desks = [r for h in (HOST, OTHER, THIRD) for r in (*people(h), *visits(h, NORTH, T0 + DAY))]
     late = list(connect(HOST, SIX, 8443, T0 + 3 * DAY))
     run = detect.registered()["geography"].find
@@ -114,7 +114,7 @@ def test_a_country_where_many_go_is_usual(tmp_path) -> None:
     assert run(case, few=2) == []
 
 
-def test_only_so_many_new_countries_are_told(tmp_path) -> None:
+def test_low_findings_are_limited(tmp_path) -> None:
     late = [
         *connect(HOST, NORTH, 443, T0 + 3 * DAY, out=500),
         *connect(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
@@ -124,7 +124,7 @@ def test_only_so_many_new_countries_are_told(tmp_path) -> None:
     assert [one.subject for one in run(case, most_low=1)] == [OTHER]
 
 
-def test_what_the_policy_forbids(tmp_path) -> None:
+def test_countries_that_the_policy_denies(tmp_path) -> None:
     tried = next(iter(connect(OTHER, NORTH, 22, T0 + 900)))
     case = case_of(
         tmp_path,
@@ -135,11 +135,11 @@ def test_what_the_policy_forbids(tmp_path) -> None:
         tried,
         rules="countries: {deny: [KP]}",
     )
-    told = [(f["severity"], f["subject"], sorted(f["peers"])) for f in found(case)]
-    assert told == [("medium", HOST, [SIX, NORTH]), ("low", OTHER, [NORTH])]
+    results = [(f["severity"], f["subject"], sorted(f["peers"])) for f in found(case)]
+    assert results == [("medium", HOST, [SIX, NORTH]), ("low", OTHER, [NORTH])]
 
 
-def test_only_what_the_policy_lets(tmp_path) -> None:
+def test_countries_that_the_policy_does_not_allow(tmp_path) -> None:
     talks = [*usual(HOST, 1), *connect(HOST, ISLE, 443, T0 + 700)]
     case = case_of(tmp_path, *talks, rules="countries: {allow: [CH, NO]}")
     assert [f["peer"] for f in found(case)] == [ISLE]
@@ -148,6 +148,6 @@ def test_only_what_the_policy_lets(tmp_path) -> None:
     assert [both.allows(code) for code in ("CH", "KP", "IS")] == [True, False, False]
 
 
-def test_without_any_countries_there_is_nothing_to_say(tmp_path) -> None:
+def test_without_location_data_there_is_no_finding(tmp_path) -> None:
     case = make_case(tmp_path / "c", connect(HOST, OTHER, 443, T0))
     assert found(case) == []

@@ -1,4 +1,4 @@
-"""Sessions of hours: found, explained away, and told with what they carried."""
+"""Long-lived connections: those that are reported with their volume, and benign ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def found(*given, **more) -> list[dict]:
     ("host", "peer", "window", "fields"),
     [(HOST, PEER, 60, FIELDS), (HOST, PEER, 600, V2), (SIX, "2001:db8:9::1", 60, FIELDS)],
 )
-def test_a_session_of_hours(tmp_path, host, peer, window, fields) -> None:
+def test_a_connection_of_hours(tmp_path, host, peer, window, fields) -> None:
     records = session(6, host=host, peer=peer, window=window)
     case = case_of(tmp_path, *around(), *records, fields=fields)
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
@@ -56,7 +56,7 @@ def test_a_session_of_hours(tmp_path, host, peer, window, fields) -> None:
     assert len(case.evidence_for(one)) == len(records)
 
 
-def test_what_it_carries_and_who_names_it_make_it_graver(tmp_path) -> None:
+def test_uploads_and_indicators_raise_the_severity(tmp_path) -> None:
     carried = session(6, out=60_000_000, back=200_000)
     (one,) = found(tmp_path / "out", *around(), *carried)
     assert (one["severity"], round(one["bytes_out"], -6)) == ("medium", 60_000_000)
@@ -75,7 +75,7 @@ def test_what_it_carries_and_who_names_it_make_it_graver(tmp_path) -> None:
         pytest.param(session(13, port=443, out=100_000, back=900_000), id="waits all night"),
     ],
 )
-def test_a_session_that_no_chat_explains(tmp_path, records: list[Record]) -> None:
+def test_web_sessions_that_are_reported(tmp_path, records: list[Record]) -> None:
     (one,) = found(tmp_path, *around(), *records)
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, PEER)
     named = f"indicator,kind,feed\n{PEER},c2,list\n"
@@ -85,7 +85,7 @@ def test_a_session_that_no_chat_explains(tmp_path, records: list[Record]) -> Non
 
 
 @pytest.mark.parametrize("fields", [FIELDS, V2])
-def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, fields) -> None:
+def test_two_ephemeral_ports_have_a_caveat(tmp_path, fields) -> None:
     records = session(6, port=51_000, out=480_000, back=240_000)
     case = case_of(tmp_path, *around(), *records, fields=fields)
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
@@ -95,7 +95,7 @@ def test_either_end_may_have_opened_what_has_two_ephemeral_ports(tmp_path, field
     assert len(case.evidence_for(one)) == len(records)
 
 
-def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
+def test_a_connection_at_the_end_of_the_logs_may_be_longer(tmp_path) -> None:
     (one,) = found(tmp_path, *session(6, at=0), *around())
     assert "the beginning or end of the logs and may be longer" in one["summary"]
 
@@ -127,11 +127,11 @@ def test_what_reaches_to_the_edge_may_be_longer(tmp_path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_is_harmless(tmp_path, records: list[Record]) -> None:
+def test_benign_connections_are_not_reported(tmp_path, records: list[Record]) -> None:
     assert found(tmp_path, *around(60), *records) == []
 
 
-def test_a_cloud_is_left_out(tmp_path) -> None:
+def test_known_clouds_are_left_out(tmp_path) -> None:
     case = case_of(tmp_path, *around(), *session(6))
     listed = {"createDate": "2026-09-01-00-00-00", "prefixes": [
         {"ip_prefix": "203.0.113.0/24", "service": "EC2", "region": "us-east-1",

@@ -1,4 +1,4 @@
-"""First contacts with networks that nobody here knew, and those that are nothing."""
+"""First contact with rare destinations, and contacts that are not reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def found(*given, **more) -> list[dict]:
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
-def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) -> None:
+def test_a_network_without_earlier_traffic(tmp_path, window: int, fields: list[str]) -> None:
     records = [*usual(window=window), *late(window=window, out=9_000, back=700)]
     case = case_of(tmp_path, *records, fields=fields)
     (one,) = detect.run(case, ["rare-peer"]).to_pandas().to_dict("records")
@@ -55,7 +55,7 @@ def test_a_network_that_nobody_knew(tmp_path, window: int, fields: list[str]) ->
     assert len(case.evidence_for(one)) == 2
 
 
-def test_a_host_has_one_finding_its_weightiest_contact_first(tmp_path) -> None:
+def test_a_host_has_one_finding_with_most_data_first(tmp_path) -> None:
     more = [late(f"198.51.{n}.7", 80 + n, out=1_000 * n) for n in range(1, 7)]
     (one,) = found(tmp_path, *usual(), *[r for each in more for r in each])
     assert "6 external networks" in one["summary"]
@@ -70,7 +70,7 @@ def test_over_ipv6(tmp_path) -> None:
     assert [one["peer"] for one in found(tmp_path, *records)] == ["2001:db8:9:1::1"]
 
 
-def test_bytes_and_lists_make_it_graver(tmp_path) -> None:
+def test_uploads_and_indicators_raise_the_severity(tmp_path) -> None:
     (one,) = found(tmp_path / "much", *usual(), *late(out=20_000_000))
     assert one["severity"] == "medium"
     named = f"indicator,kind,feed\n{NEW},c2,list\n"
@@ -83,20 +83,20 @@ PAGES = {"port": 443, "out": 4_000, "back": 300_000}
 
 
 def sites(host: str = HOST, count: int = 5, hour: int = 3) -> list[Record]:
-    """Visits in the learning span to as many networks where nobody else goes."""
+    """Page visits in the baseline period to networks that no other host visits."""
     own = [f"192.0.{n}.7" if ":" not in host else f"2001:db8:a{n}::7" for n in range(count)]
     return [record for site in own for record in late(site, hour, host, **PAGES)]
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
-def test_people_come_upon_sites_and_servers_do_not(tmp_path, window: int, fields) -> None:
+def test_page_visits_of_browsing_hosts_are_not_reported(tmp_path, window: int, fields) -> None:
     visit = late(window=window, **PAGES)
     quiet = [*usual(window=window), *sites()]
     assert found(tmp_path / "desk", *quiet, *visit, fields=fields) == []
     few = [*usual(window=window), *sites(count=4)]
     (one,) = found(tmp_path / "server", *few, *visit, fields=fields)
     assert (one["subject"], one["peer"]) == (HOST, NEW)
-    shared = [*quiet, *sites(OTHER), *sites(THIRD)]  # what three hosts visit, no person chose
+    shared = [*quiet, *sites(OTHER), *sites(THIRD)]  # what three hosts visit shows no browsing
     assert len(found(tmp_path / "fleet", *shared, *visit, fields=fields)) == 1
 
 
@@ -108,20 +108,20 @@ def test_people_come_upon_sites_and_servers_do_not(tmp_path, window: int, fields
         pytest.param({"port": 443, "out": 900, "back": 5_000}, id="a small answer"),
     ],
 )
-def test_what_is_no_visit_is_told_of_people_too(tmp_path, contact: dict) -> None:
+def test_other_traffic_of_browsing_hosts_is_reported(tmp_path, contact: dict) -> None:
     visit = late("198.51.200.7", 81, **PAGES)
     (one,) = found(tmp_path, *usual(), *sites(), *visit, *late(**contact))
     assert one["peers"] == [NEW]
     assert "Page visits to 1 other new network are left out." in one["caveats"]
 
 
-def test_a_visit_to_a_listed_address_is_told(tmp_path) -> None:
+def test_a_page_visit_to_an_indicator_is_reported(tmp_path) -> None:
     named = f"indicator,kind,feed\n{NEW},c2,list\n"
     (one,) = found(tmp_path, *usual(), *sites(), *late(**PAGES), indicators=named)
     assert (one["severity"], one["peers"]) == ("medium", [NEW])
 
 
-def test_a_visit_over_ipv6(tmp_path) -> None:
+def test_a_page_visit_over_ipv6(tmp_path) -> None:
     records = [*usual(), *usual(SIX), *sites(SIX)]
     visit = late("2001:db8:9:1::1", host=SIX, **PAGES)
     assert found(tmp_path / "visit", *records, *visit) == []
@@ -129,7 +129,7 @@ def test_a_visit_over_ipv6(tmp_path) -> None:
     assert len(found(tmp_path / "small", *records, *small)) == 1
 
 
-def test_habits_of_web_ports_and_of_others_are_counted_apart(tmp_path) -> None:
+def test_web_ports_and_others_have_separate_baselines(tmp_path) -> None:
     small = [r for n in range(30) for r in late(f"198.51.{n}.1", 25 + n * 2, port=443)]
     (one,) = found(tmp_path, *usual(), *small, *late("192.0.2.1", port=22))
     assert (one["peers"], one["service_port"]) == (["192.0.2.1"], 22)
@@ -154,11 +154,11 @@ def test_habits_of_web_ports_and_of_others_are_counted_apart(tmp_path) -> None:
         pytest.param([*usual(OTHER), *late(hour=80), *late(hour=81)], id="a host that is new"),
     ],
 )
-def test_what_is_nothing(tmp_path, records: list[Record]) -> None:
+def test_what_is_not_reported(tmp_path, records: list[Record]) -> None:
     assert found(tmp_path, *records) == []
 
 
-def test_a_cloud_is_left_out(tmp_path) -> None:
+def test_known_clouds_are_left_out(tmp_path) -> None:
     case = case_of(tmp_path, *usual(), *late())
     listed = {"createDate": "2026-09-01-00-00-00", "prefixes": [
         {"ip_prefix": "198.51.100.0/24", "service": "EC2", "region": "us-east-1",
@@ -169,7 +169,7 @@ def test_a_cloud_is_left_out(tmp_path) -> None:
     assert not detect.run(case, ["rare-peer"])
 
 
-def test_only_so_many_low_ones_are_told(tmp_path) -> None:
+def test_low_findings_are_limited(tmp_path) -> None:
     records = [*usual(), *late("198.51.1.1", out=5), *late("198.51.2.1", host=OTHER, out=9)]
     run = detect.registered()["rare-peer"].find
     assert [one.subject for one in run(case_of(tmp_path, *records), most_low=1)] == [OTHER]
