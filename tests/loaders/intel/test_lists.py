@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbench.errors import InputError
-from flowbench.loaders.intel import list_columns
 from flowbench.loaders.intel import lists as indicator_lists
 
 
@@ -264,52 +264,65 @@ def test_any_bytes_are_looked_at_without_a_fault(head: bytes) -> None:
     indicator_lists.matches_head(head)
 
 
-FOREIGN = 'IP Address,"Threat, so called",Expires,confidence\n192.0.2.1,miner,2026-09-30,80\n'
-MAP = ["indicator=ip address,valid_until=Expires", '"kind=Threat, so called"']
+def test_the_real_feeds(samples: Path) -> None:
+    """Items and refused lines of each, as (items, refused, kind)."""
+    found = {}
+    for path in sorted(samples.glob("feeds/**/*")):
+        if path.suffix not in {".txt", ".lst", ".intel"}:
+            continue
+        assert indicator_lists.matches_head(path.read_bytes()[: 64 << 10]), path.name
+        rows, refused = read(path.read_text(), path.stem)
+        assert len({row["kind"] for row in rows}) == 1
+        found[path.relative_to(samples / "feeds").as_posix()] = (
+            len(rows),
+            len(refused),
+            rows[0]["kind"],
+        )
+    assert found == {
+        "criticalpath/abuse-ch-ipblocklist.txt": (7980, 0, "reputation"),
+        "criticalpath/abuse-ch-threatfox-ip.intel": (3493, 0, "malware"),
+        "criticalpath/binarydefense.txt": (2662, 0, "unspecified"),
+        "criticalpath/cobaltstrike_ips.intel": (2087, 0, "c2"),
+        "criticalpath/cobaltstrike_ips.txt": (2087, 0, "c2"),
+        "criticalpath/compromised-ips.txt": (539, 0, "reputation"),
+        "criticalpath/cps_cobaltstrike_ip.txt": (160, 0, "c2"),
+        "criticalpath/drb-ra-verified.txt": (153, 0, "unspecified"),
+        "criticalpath/drb_ra_ip.intel": (153, 0, "c2"),
+        "criticalpath/lockbit_ip.intel": (11, 0, "malware"),
+        "criticalpath/predict.txt": (122, 0, "unspecified"),
+        "criticalpath/rutgers.txt": (1333, 0, "unspecified"),
+        "criticalpath/threatfox.txt": (3483, 0, "malware"),
+        "criticalpath/tor-exit.intel": (3251, 0, "tor"),
+        "criticalpath/tor-exit.txt": (3251, 0, "tor"),
+        "ip-ranges/cloudflare-v4-ip-ranges.txt": (15, 0, "unspecified"),
+        "ip-ranges/cloudflare-v6-ip-ranges.txt": (7, 0, "unspecified"),
+        "ipsum/levels/3.txt": (14217, 0, "unspecified"),
+        "ipsum/levels/4.txt": (5354, 0, "unspecified"),
+        "ipsum/levels/5.txt": (1413, 0, "unspecified"),
+        "ipsum/levels/6.txt": (318, 0, "unspecified"),
+        "ipsum/levels/7.txt": (70, 0, "unspecified"),
+        "ipsum/levels/8.txt": (23, 0, "unspecified"),
+        "maltrail/trails/static/malware/elf_coinminer.txt": (888, 204, "mining"),
+        "maltrail/trails/static/mass_scanner.txt": (19215, 5, "scanner"),
+        "maltrail/trails/static/mass_scanner_cidr.txt": (1106, 0, "scanner"),
+        "maltrail/trails/static/suspicious/crypto_mining.txt": (1185, 0, "mining"),
+        "tor/tor-exit-nodes.lst": (1746, 0, "tor"),
+        "tor/tor-nodes.lst": (8054, 0, "tor"),
+    }
 
 
-def mapped(text: str, words: list[str]) -> list:
-    lines = enumerate(text.split("\n"), 1)
-    return list(indicator_lists.read_lines(lines, "list", dict(list_columns.column_map(words))))
+def test_no_other_sample_is_taken_for_a_list(samples: Path) -> None:
+    taken = [
+        path.name
+        for path in sorted(samples.rglob("*"))
+        if path.is_file() and "feeds" not in path.parts
+        and indicator_lists.matches_head(path.read_bytes()[: 64 << 10])
+    ]  # fmt: skip
+    assert taken == []
 
 
-def test_columns_have_the_names_that_the_user_gives() -> None:
-    (row,) = mapped(FOREIGN, MAP)
-    assert (row["indicator"], row["kind"], row["line"]) == ("192.0.2.1", "mining", 2)
-    assert row["valid_until"] == datetime(2026, 9, 30, 23, 59, 59, 999999, UTC)
-    assert row["confidence"] == 80  # known by its own name
-    columns = dict(list_columns.column_map(MAP))
-    assert list_columns.has_mapped_columns(f"\ufeff# by us\n{FOREIGN}".encode(), columns)
-    assert list_columns.has_mapped_columns(
-        b"\xef\xbb\xbf# IP Address;Expires;Threat, so called\r\n", columns
-    )
-    assert not list_columns.has_mapped_columns(
-        FOREIGN.replace("Expires", "Until").encode(), columns
-    )
-    assert not list_columns.has_mapped_columns(b'"\n\xff,,,\n', columns)
-
-
-def test_a_map_can_say_what_a_name_would_not() -> None:
-    text = "ip,category,type\n192.0.2.1,shop,tor\n"
-    (row,) = mapped(text, ["indicator=ip,kind=type,description=category"])
-    assert (row["kind"], row["description"]) == ("tor", "shop")
-
-
-def test_a_list_without_the_columns_is_read_as_ever() -> None:
-    (row,) = mapped("indicator,kind\n192.0.2.1,tor\n", MAP)
-    assert (row["indicator"], row["kind"]) == ("192.0.2.1", "tor")
-
-
-@pytest.mark.parametrize(
-    ("words", "wrong"),
-    [
-        (["indicator"], "not a map of columns: 'indicator'; give each of indicator, kind"),
-        (["indicator="], "not a map"),
-        (["indicator=a,colour=b"], "'colour=b'"),
-        (["indicator=a,indicator=b"], "'indicator=b'"),
-        (["kind=a"], "lacks the column of the indicator"),
-    ],
-)
-def test_what_is_no_map(words: list[str], wrong: str) -> None:
-    with pytest.raises(InputError, match=wrong):
-        list_columns.column_map(words)
+def test_types_in_a_real_mixed_list(samples: Path) -> None:
+    path = samples / "feeds/maltrail/trails/static/suspicious/crypto_mining.txt"
+    rows, _ = read(path.read_text(), path.stem)
+    assert Counter(row["type"] for row in rows) == {"address": 740, "domain": 445}
+    assert (rows[0]["indicator"], rows[0]["port"], rows[0]["line"]) == ("107.191.47.239", 3333, 9)

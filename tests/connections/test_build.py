@@ -1,0 +1,175 @@
+"""Connections and summaries from flow log records, as they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from flowbench import connections
+from flowbench.schema import DEFAULT_FORMAT
+from tests.connections.conftest import rows
+from tests.traffic import T0, Record, connect, interface, make_case, reject
+
+A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
+
+
+def test_a_connection_in_full(tmp_path) -> None:
+    (row,) = rows(tmp_path, connect(A, OUT, 443, T0 + 10, seconds=150, out=3000, back=9000))
+    assert {k: v for k, v in row.items() if not k.endswith("_seen")} == {
+        "initiator": A,
+        "initiator_port": 40_000,
+        "responder": OUT,
+        "service_port": 443,
+        "protocol": 6,
+        "interface_id": "eni-a",
+        "bytes_out": 3000,
+        "bytes_in": 9000,
+        "packets_out": 15,
+        "packets_in": 15,
+        "records": 6,
+        "rejected": False,
+        "rejected_records": 0,
+        "answered": True,
+        "direction": "outbound",
+        "intermediate": False,
+        "initiator_rule": "flags",
+    }
+    assert row["first_seen"].timestamp() == T0
+    assert row["last_seen"].timestamp() == T0 + 179
+    assert list(row) == connections.TABLE.columns
+
+
+def test_a_client_of_a_nat_gateway_has_its_true_peer(tmp_path) -> None:
+    nat = "10.0.1.1"
+    to_nat = Record(A, nat, 40_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,
+                    pkt_srcaddr=A, pkt_dstaddr=OUT, flow_direction="ingress")  # fmt: skip
+    onward = Record(nat, OUT, 51_000, 443, T0, T0 + 59, interface_id="eni-nat", tcp_flags=3,
+                    pkt_srcaddr=nat, pkt_dstaddr=OUT, flow_direction="egress")  # fmt: skip
+    own = list(connect(A, OUT, 443, T0, out=500, pkt_srcaddr=A, pkt_dstaddr=OUT))
+    found = rows(
+        tmp_path,
+        [*own, to_nat, to_nat.back(), onward, onward.back()],
+        interfaces=[interface(A, "a"), interface(nat, "nat", kind="nat_gateway")],
+    )
+    by_initiator = {row["initiator"]: row for row in found}
+    assert set(by_initiator) == {A, nat}
+    assert by_initiator[A]["responder"] == by_initiator[nat]["responder"] == OUT
+    assert (by_initiator[A]["bytes_out"], by_initiator[A]["intermediate"]) == (500, False)
+    assert by_initiator[nat]["intermediate"] is True
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        # an accepted SYN is only permitted, not answered
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2)], (False, False)),
+        # a security group: one REJECT at the responder, ACCEPT at the initiator's own interface
+        ([reject(A, B, 22, T0)], (True, False)),
+        (
+            [
+                reject(A, B, 22, T0, interface_id="eni-b"),
+                Record(A, B, 40_000, 22, T0, T0 + 59, tcp_flags=2),
+            ],
+            (True, False),
+        ),
+        # a network ACL that drops the reply: ACCEPT out, REJECT back
+        (
+            [
+                Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2),
+                Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=18, action="REJECT"),
+            ],
+            (True, False),
+        ),
+        # late packets of a connection that was closed
+        (
+            [
+                *connect(A, B, 22, T0),
+                Record(A, B, 40_000, 22, T0 + 60, T0 + 70, action="REJECT", tcp_flags=1),
+            ],
+            (False, True),
+        ),
+        # the same, so late that it is a connection of its own: no SYN, so no attempt
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),
+        ([Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=4, action="REJECT")], (False, False)),
+        # without flags in the log, a lone REJECT has to count
+        ([Record(A, B, 40_000, 22, T0, T0 + 5, action="REJECT")], (True, False)),
+        # closed port: RST is accepted back, so it was answered
+        (
+            [
+                Record(A, B, 40_000, 22, T0, T0 + 5, tcp_flags=2),
+                Record(B, A, 22, 40_000, T0, T0 + 5, tcp_flags=4),
+            ],
+            (False, True),
+        ),
+    ],
+)
+def test_rejected_and_answered(tmp_path, records, expected) -> None:
+    (row,) = rows(tmp_path, records)
+    assert (row["initiator"], row["service_port"]) == (A, 22)
+    assert (row["rejected"], row["answered"]) == expected
+
+
+def test_v2_alone_is_enough(tmp_path) -> None:
+    records = [*connect(A, OUT, 443, T0), reject("198.51.100.4", A, 23, T0)]
+    found = rows(tmp_path, records, fields=DEFAULT_FORMAT)
+    assert [(r["initiator"], r["rejected"], r["direction"]) for r in found] == [
+        (A, False, "outbound"),
+        ("198.51.100.4", True, "inbound"),
+    ]
+
+
+def test_summaries(tmp_path) -> None:
+    records = [
+        r for n in range(5) for r in connect(A, OUT, 443, T0 + n * 60, source_port=40_000 + n)
+    ]
+    case = make_case(tmp_path, [*records, reject(A, OUT, 443, T0 + 400, source_port=50_000)])
+    (row,) = case.connection_summaries.to_pyarrow().to_pylist()
+    assert list(row) == connections.SUMMARIES.columns
+    assert (row["connections"], row["answered"], row["rejected"]) == (6, 5, 1)
+    assert (row["bytes_out"], row["bytes_in"]) == (5 * 800 + 60, 15_000)
+    assert row["last_seen"].timestamp() == T0 + 360 + 59
+
+
+def built(case: Any, folder: Path, **options: Any) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of both files, in the order in which they are written."""
+    folder.mkdir()
+    flows, interfaces = case.flows, case.interfaces
+    connections.build_connections(case._connection, flows, interfaces, folder, **options)
+    names = ("connections", "connection_summaries")
+    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in names}
+
+
+def test_the_size_of_parts_changes_the_order_only(tmp_path) -> None:
+    records = [
+        record
+        for n in range(40)
+        for record in connect(f"10.0.0.{n % 7 + 1}", OUT, 443, T0 + n * 60, source_port=40_000 + n)
+    ]
+    case = make_case(tmp_path, records)
+    steps: list[tuple[int, int, str]] = []
+    whole = built(case, tmp_path / "whole", progress=lambda *step: steps.append(step))
+    split = built(case, tmp_path / "split", per_part=10)
+    assert len(list((tmp_path / "split" / "records").iterdir())) > 3
+    for name in ("connections", "connection_summaries"):
+        assert sorted(map(repr, split[name])) == sorted(map(repr, whole[name]))
+    assert whole["connections"] == sorted(
+        whole["connections"],
+        key=lambda row: (row["initiator"], row["service_port"], row["first_seen"]),
+    )
+    assert (steps[0][0], steps[-1]) == (0, (3, 3, ""))
+    assert [done for done, _of, _text in steps] == sorted(done for done, _of, _text in steps)
+
+
+def test_a_shorter_idle_timeout(tmp_path) -> None:
+    records = [record for at in (T0, T0 + 300) for record in connect(A, OUT, 443, at)]
+    case = make_case(tmp_path, records)
+    assert len(built(case, tmp_path / "long")["connections"]) == 1
+    assert len(built(case, tmp_path / "short", idle_timeout=120)["connections"]) == 2
+
+
+def test_no_records_give_empty_files(tmp_path) -> None:
+    case = make_case(tmp_path, [])
+    assert built(case, tmp_path / "empty") == {"connections": [], "connection_summaries": []}

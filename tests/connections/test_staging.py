@@ -1,0 +1,70 @@
+"""Staging: which records are traffic, whose addresses they have, and their parts."""
+
+from __future__ import annotations
+
+from flowbench import engine
+from flowbench.connections.staging import ENDS, stage_records
+from tests.connections.conftest import rows
+from tests.traffic import T0, Record, connect, interface, make_case
+
+A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
+
+
+def test_ipv6(tmp_path) -> None:
+    ours, theirs = "fd00:1::5", "2001:db8::7"
+    (row,) = rows(tmp_path, connect(ours, theirs, 443, T0))
+    assert (row["initiator"], row["responder"], row["direction"]) == (ours, theirs, "outbound")
+
+
+def test_an_interfaces_own_public_address_is_internal(tmp_path) -> None:
+    ours = "2001:db8:1::5"  # IPv6: the records show that it is the interface's own
+    records = [
+        *connect(ours, "2001:db8:2::1", 443, T0, flow_direction="egress"),
+        *connect(ours, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
+    ]
+    assert {row["direction"] for row in rows(tmp_path, records)} == {"outbound"}
+
+
+def test_nodata_and_skipdata_are_no_connections(tmp_path) -> None:
+    silent = Record(None, None, None, None, T0, T0 + 60, protocol=None, packets=None, bytes=None,
+                    action=None, log_status="NODATA")  # fmt: skip
+    assert rows(tmp_path, [silent]) == []
+
+
+def test_ids_are_in_the_order_of_addresses_and_ends_in_one_part(tmp_path) -> None:
+    records = [
+        *connect(A, OUT, 443, T0),
+        *connect(B, OUT, 443, T0, interface_id="eni-b"),
+        *connect(A, B, 22, T0),
+    ]
+    case = make_case(tmp_path, records, interfaces=[interface(A, "a")])
+    backend = case._connection
+    staged = stage_records(backend, case.flows, case.interfaces, tmp_path / "parts", 1)
+    known = staged.addresses.order_by("id").to_pyarrow().to_pylist()
+    assert [row["address"] for row in known] == [A, B, OUT]
+    assert [row["internal"] for row in known] == [True, True, False]
+    assert not any(row["intermediate"] for row in known)
+    points = staged.points.order_by("id").to_pyarrow().to_pylist()
+    assert [row["interface_id"] for row in points] == ["eni-a", "eni-b"]
+    parts_of_ends: dict[tuple[int, ...], set[str]] = {}
+    count = 0
+    for part in staged.parts:
+        for row in engine.read_parquet(backend, part).to_pyarrow().to_pylist():
+            count += 1
+            assert row["low"] < row["high"]
+            assert row["up"] == ((row["low_port"] > 1023) == (row["bytes"] == 800))
+            parts_of_ends.setdefault(tuple(row[end] for end in ENDS), set()).add(part.name)
+    assert count == len(records)
+    assert {len(parts) for parts in parts_of_ends.values()} == {1}
+
+
+def test_a_middlebox_records_two_hops_of_a_packet(tmp_path) -> None:
+    nat = "10.0.1.1"
+    received = Record(A, nat, 40_000, 443, T0, T0 + 59, pkt_srcaddr=A, pkt_dstaddr=OUT)
+    sent = Record(nat, OUT, 40_000, 443, T0, T0 + 59, pkt_srcaddr=A, pkt_dstaddr=OUT)
+    whole = Record(A, OUT, 40_000, 443, T0, T0 + 59, pkt_srcaddr=A, pkt_dstaddr=OUT)
+    case = make_case(tmp_path, [received, sent, whole])
+    backend = case._connection
+    staged = stage_records(backend, case.flows, case.interfaces, tmp_path / "parts", 100)
+    hops = engine.read_parquet(backend, staged.parts[0]).to_pandas()["hop"]
+    assert sorted(hops) == [0, 1, 2]
