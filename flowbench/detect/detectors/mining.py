@@ -33,7 +33,6 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
-import pandas as pd
 import pyarrow as pa
 from ibis import _
 
@@ -79,6 +78,7 @@ _WEIGHTS = {
 _SLOT = 600  # seconds
 _TCP = 6
 _KEYS = ["initiator", "responder", "service_port", "protocol"]
+_SUMS = ["first_seen", "last_seen", "connections", "bytes_out", "bytes_in"]
 
 _Key = tuple[str, str, int, int]
 
@@ -90,12 +90,8 @@ class _Session(NamedTuple):
     responder: str
     service_port: int
     protocol: int
-    connections: int
-    seconds: float  # their durations, summed
-    first_seen: pd.Timestamp
-    last_seen: pd.Timestamp
-    bytes_out: int
-    bytes_in: int
+    seconds: float  # durations of the connections, summed
+    traffic: Traffic
     pool: str | None  # the indicators of the pool that match
 
     @property
@@ -105,12 +101,12 @@ class _Session(NamedTuple):
     @property
     def sent(self) -> float:
         """Bytes sent a minute."""
-        return self.bytes_out / self.seconds * 60
+        return self.traffic.bytes_out / self.seconds * 60
 
     @property
     def received(self) -> float:
         """Bytes received a minute."""
-        return self.bytes_in / self.seconds * 60
+        return self.traffic.bytes_in / self.seconds * 60
 
     @property
     def is_at_pool(self) -> bool:
@@ -192,10 +188,15 @@ def _long_sessions(
             ["subject", "peer", "service_port"]
         )
     }
-    names = _Session._fields[:-1]
     return [
-        _Session._make((*row, pools.get(row[:3])))
-        for row in rows[list(names)].astype(object).itertuples(index=False, name=None)
+        _Session(
+            *(key := (row.initiator, row.responder, int(row.service_port))),
+            int(row.protocol),
+            float(row.seconds),
+            Traffic((key[2],), _TCP, *row[-5:]),
+            pools.get(key),
+        )
+        for row in rows[[*_KEYS, "seconds", *_SUMS]].itertuples(index=False)
     ]
 
 
@@ -277,28 +278,19 @@ def _finding(session: _Session, scores: dict[str, float]) -> Finding:
     unusual = "low" if session.service_port in _LONG_SESSION_PORTS else "medium"
     pool = f" (indicator of a mining pool: {session.pool})" if session.pool else ""
     summary = (
-        f"{session.initiator} kept {format_count(session.connections, 'connection')} to"
+        f"{session.initiator} kept {format_count(session.traffic.connections, 'connection')} to"
         f" {session.responder}{pool} on {label(session.service_port, session.protocol)} open for"
         f" {format_duration(session.seconds)} in total from"
-        f" {format_period(session.first_seen, session.last_seen)}, sending"
+        f" {format_period(*session.traffic[2:4])}, sending"
         f" {format_bytes(session.sent)}/min and receiving {format_bytes(session.received)}/min."
     )
     caveats = "Any quiet session that is kept alive looks like this; the logs hold no payload."
-    if not session.pool:
-        caveats += " No indicator list names the peer."
+    caveats += "" if session.pool else " No indicator list names the peer."
     return make_finding(
         DETECTOR,
         session.initiator,
         [session.responder],
-        Traffic(
-            (session.service_port,),
-            session.protocol,
-            session.first_seen,
-            session.last_seen,
-            session.connections,
-            session.bytes_out,
-            session.bytes_in,
-        ),
+        session.traffic,
         severity="high" if session.is_at_pool else unusual,
         score=_total(scores),
         scores=scores,

@@ -114,7 +114,7 @@ def test_gaps_of_all_interfaces_and_of_one(tmp_path: Path, window: int) -> None:
     found = run(make_case(tmp_path, records))
     why = found["Logging gap"]["summary"]
     assert (
-        "2 gaps without NODATA records: all interfaces from 2026-09-01 02:59 to 2026-09-01 05:00 UTC"
+        "2 gaps without NODATA records: all interfaces from 2026-09-01 02:59 to 2026-09-01 05:00"
         in why
     )
     assert "eni-b (10.0.0.6) from 2026-09-01 09:50 to 2026-09-01 11:00" in why
