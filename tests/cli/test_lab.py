@@ -1,18 +1,27 @@
-"""Tests of flowbench lab, without a browser."""
+"""Tests of flowbench lab."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
-from jupyterlab_server.settings_utils import SchemaHandler  # noqa: F401  # JupyterLab is there
 
 from flowbench.cli import lab as _command  # noqa: F401
 from flowbench.cli.lab import _SETTINGS, copy_notebooks, find_notebooks
 from tests.cli.running import run
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture
@@ -80,3 +89,56 @@ def test_a_folder_that_cannot_be_written(started, tmp_path: Path) -> None:
     result = run("lab", "file")
     assert (result.exit_code, "cannot write" in result.stderr) == (2, True)
     assert started == []
+
+
+@pytest.mark.browser
+def test_jupyterlab_shows_the_folder_and_no_news(tmp_path: Path) -> None:
+    if CHROMIUM is None and not os.environ.get("FLOWBENCH_REQUIRE_BROWSER"):
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    (tmp_path / "work" / "data" / "winterday" / "evidence").mkdir(parents=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "flowbench", "lab", "work", "--no-browser", "--allow-root"]
+    words += [f"--ServerApp.port={port}", "--IdentityProvider.token=t"]
+    environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "c")}
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as server:
+        try:
+            url = f"http://127.0.0.1:{port}/lab?token=t"
+            wait_for(url)
+            with sync_playwright() as player:
+                browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                page = browser.new_page()
+                asked: list[str] = []
+                page.on("request", lambda request: asked.append(request.url))
+                page.goto(url)
+                page.wait_for_selector(".jp-DirListing-item", timeout=120_000)
+                page.wait_for_timeout(3_000)  # a notification comes after the first screen
+                names = page.locator(".jp-DirListing-itemText").all_inner_texts()
+                toasts = page.locator(".Toastify__toast").all_inner_texts()
+                browser.close()
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+    assert {"data", "notebooks"} <= set(names)
+    assert toasts == []
+    own = (f"http://127.0.0.1:{port}/", f"ws://127.0.0.1:{port}/", "data:", "blob:")
+    assert [address for address in asked if not address.startswith(own)] == []
+    assert not [address for address in asked if "/api/news" in address or "/api/update" in address]
+
+
+def wait_for(url: str, seconds: float = 60) -> None:
+    """Wait until a server answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.3)
+        else:
+            return

@@ -10,7 +10,9 @@ from tests.cli.running import run
 def test_the_report_is_in_the_case_by_default(loaded: Path) -> None:
     result = run("report", loaded)
     assert (result.exit_code, Path(result.stdout.strip())) == (0, loaded / "report.html")
-    assert (loaded / "report.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert (
+        (loaded / "report.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    )
 
 
 def test_another_file(loaded: Path, tmp_path: Path) -> None:
