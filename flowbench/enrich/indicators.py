@@ -1,4 +1,4 @@
-"""Which indicators cover which address and when, and which of them are suppressed.
+"""Which indicators cover which address and when, and which cover special-purpose addresses.
 
 An address is covered by an indicator that is the same address, a network that contains it, or a
 domain whose look-up (or that of a name below it) was answered with it, for as long as a host may
@@ -49,13 +49,13 @@ MATCHES = Table.of(
     ("line", "int64", "line in the list"),
 )
 
-SUPPRESSED = Table.of(
-    "suppressed_indicators",
+SPECIAL_PURPOSE_INDICATORS = Table.of(
+    "special_purpose_indicators",
     ("indicator", "string", "an indicator that covers special-purpose addresses seen"),
     ("kind", "string", "its kind in the list"),
     ("feed", "string", "the list that has it"),
     ("addresses", "int64", "number of such addresses seen; none is reported as a match"),
-    ("reason", "string", "why it is suppressed"),
+    ("reason", "string", "why these matches are not reported"),
     ("evidence_id", "string", "evidence id of the list"),
     ("line", "int64", "line in the list"),
 )
@@ -133,24 +133,28 @@ def match_indicators(
     return pa.table(columns).select(MATCHES.columns).cast(MATCHES.arrow)
 
 
-def suppressed_indicators(summaries: ibis.Table, indicators: ibis.Table) -> pa.Table:
+def find_special_purpose_indicators(summaries: ibis.Table, indicators: ibis.Table) -> pa.Table:
     """Find the indicators that would have matched special-purpose addresses seen.
 
-    Returns SUPPRESSED, by feed, list, line and indicator. Allow lists are left out: they accuse
-    nobody.
+    Returns SPECIAL_PURPOSE_INDICATORS, by feed, list, line and indicator. Allow lists
+    are left out: they accuse nobody.
     """
     seen, special = _seen_addresses(summaries)
     listed = _in_list_order(indicators.filter(_.kind != ALLOW))
     _at, rows, _lengths = _covered(seen.filter(pa.array(special))["address"], listed)
     counts = np.bincount(rows, minlength=listed.num_rows)
     hit = np.flatnonzero(counts)
-    suppressed = listed.take(hit).append_column("addresses", pa.array(counts[hit]))
-    suppressed = suppressed.append_column("reason", pa.array([REASON] * len(hit), pa.string()))
-    return suppressed.select(SUPPRESSED.columns).cast(SUPPRESSED.arrow)
+    found = listed.take(hit).append_column("addresses", pa.array(counts[hit]))
+    found = found.append_column("reason", pa.array([REASON] * len(hit), pa.string()))
+    columns = SPECIAL_PURPOSE_INDICATORS.columns
+    return found.select(columns).cast(SPECIAL_PURPOSE_INDICATORS.arrow)
 
 
 def is_in_period(joined: ibis.Table) -> ibis.Value:
-    """Whether a connection lies in the period of the match it is joined with; open ends do."""
+    """Whether a connection overlaps the validity period of its match.
+
+    A missing start or end is unbounded.
+    """
     return (joined.valid_from.isnull() | (joined.last_seen >= joined.valid_from)) & (
         joined.valid_until.isnull() | (joined.first_seen <= joined.valid_until)
     )

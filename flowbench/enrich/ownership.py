@@ -1,21 +1,20 @@
-"""Whether an address is internal, which interface it belongs to, and its neighbourhood.
+"""Whether an address is private, which interface it belongs to, and its neighbourhood.
 
 Three questions about an address are answered here and nowhere else: whether it is private
-(``is_internal``), which interface has it as its own (``own_addresses``), and which other addresses
+(``is_private``), which interface has it as its own (``own_addresses``), and which other addresses
 count as close to it (``neighbourhood``).
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import NamedTuple
 
 import ibis
 from ibis import _
 
 # RFC 1918, 6598 (carrier-grade NAT), 3927 and 4291 (link-local), 1122 (loopback), 4193 (ULA).
-_INTERNAL = (
+_PRIVATE = (
     r"^(10\.|127\.|192\.168\.|169\.254\.|172\.(1[6-9]|2[0-9]|3[01])\."
     r"|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:|::1$)"
 )
@@ -41,22 +40,15 @@ class Scope(NamedTuple):
 SUBNET = Scope(24, 64)
 # One site: the longest prefixes that are routed on the internet (and RFC 6177's former /48).
 SITE = Scope(24, 48)
-# One provider: a /32 is what registries allocate at least for IPv6; a /16 for IPv4.
-PROVIDER = Scope(16, 32)
 
 
-def is_internal(address: ibis.Value) -> ibis.Value:
+def is_private(address: ibis.Value) -> ibis.Value:
     """Whether an address is private, link-local, loopback or carrier-grade NAT, as an expression.
 
-    The documentation networks (192.0.2.0/24 and the like) count as external: training cases use
+    The documentation networks (192.0.2.0/24 and the like) count as public: training cases use
     them for the internet.
     """
-    return address.re_search(_INTERNAL)
-
-
-def is_internal_address(address: str) -> bool:
-    """Whether one address, canonically spelled, is internal in the sense of ``is_internal``."""
-    return re.match(_INTERNAL, address) is not None
+    return address.re_search(_PRIVATE)
 
 
 def neighbourhood(address: str, scope: Scope) -> str:
@@ -78,10 +70,16 @@ def neighbourhood_key(address: ibis.Value, scope: Scope) -> ibis.Value:
     """
     octets, groups = scope.ipv4 // 8, scope.ipv6 // 16
     ipv4 = address.re_extract(rf"^(\d+(?:\.\d+){{{octets - 1}}})(?:\.\d+){{{4 - octets}}}$", 1)
-    # Groups up to a "::", which stands for zeros, are followed by as many zeros as are missing.
-    written = address.re_extract(rf"^((?:[0-9a-f]+:){{0,{groups}}})", 1)
-    ipv6 = (written + "0:" * groups).re_extract(rf"^((?:[0-9a-f]+:){{{groups}}})", 1)
+    ipv6 = _expanded(address).re_extract(rf"^((?:[0-9a-f]+:){{{groups}}})", 1)
     return address.contains(":").ifelse(ipv6, ipv4)
+
+
+def _expanded(address: ibis.Value) -> ibis.Value:
+    """An IPv6 address with all of its eight groups, none of them shortened to a "::"."""
+    text = address.startswith("::").ifelse("0" + address, address)
+    text = text.endswith("::").ifelse(text + "0", text)
+    colons = text.length() - text.replace(":", "").length()  # of x::y as many as written groups
+    return text.replace("::", ibis.literal(":0:0:0:0:0:0:").substr(0, 1 + 2 * (8 - colons)))
 
 
 def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
@@ -114,7 +112,7 @@ def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     totals = f.group_by(keys).aggregate(total=_.count())
     shared = counts.join(totals, keys).filter(_.n >= _.total)
     candidates = ibis.window(group_by=keys)
-    shared = shared.mutate(private=is_internal(shared.address))
+    shared = shared.mutate(private=is_private(shared.address))
     shared = shared.mutate(
         candidates=_.count().over(candidates), privates=_.private.sum().over(candidates)
     )
@@ -169,10 +167,10 @@ def _regional_nat_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.T
     ]
     exchanges = directions[0].union(directions[1]).distinct()
     exchanges = exchanges.mutate(
-        near_internal=is_internal(exchanges.near), far_internal=is_internal(exchanges.far)
+        near_private=is_private(exchanges.near), far_private=is_private(exchanges.far)
     )
-    external = exchanges.filter(~exchanges.near_internal)
-    peers = external.filter(external.far_internal).select("nat", "near").distinct()
+    external = exchanges.filter(~exchanges.near_private)
+    peers = external.filter(external.far_private).select("nat", "near").distinct()
     candidates = external.semi_join(peers.rename(far="near"), ["nat", "far"])
     own = candidates.anti_join(peers, ["nat", "near"])
     return own.select(interface_id=own.nat, address=own.near).distinct()

@@ -12,7 +12,7 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.enrich.ownership import is_internal
+from flowbench.enrich.ownership import is_private
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def services_logged(flows: ibis.Table) -> ibis.Table:
         first="start",
         last="end",
     )
-    return rows.filter(is_internal(rows.host), ~rows.service.re_search(_NO_API))
+    return rows.filter(is_private(rows.host), ~rows.service.re_search(_NO_API))
 
 
 def services_called(api_events: ibis.Table, assignments: pd.DataFrame) -> pd.DataFrame:

@@ -71,7 +71,9 @@ def test_the_name_that_was_asked_last_before_a_connection(case) -> None:
         (HOST, SITE, "second.example", 1, 800),
         (HOST, SITE, "third.example", 1, 800),  # the answer is too old for the third connection
     ]
-    longer = dns_names.resolved_destinations(case.connections, case.dns, lifetime=200_000).to_pandas()
+    longer = dns_names.resolved_destinations(
+        case.connections, case.dns, lifetime=200_000
+    ).to_pandas()
     assert longer["connections"].tolist() == [1, 2]
 
 

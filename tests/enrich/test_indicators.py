@@ -1,4 +1,4 @@
-"""Which indicator covers which address: the same as a plain loop finds, and nobody inside."""
+"""Which indicator covers which address and when: the same as a plain loop finds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from flowbench import connections
 from flowbench.enrich import indicators
 from flowbench.loaders.aws import resolver
 from flowbench.loaders.intel import lists
+from tests.enrich.test_ownership import INTERNAL
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -185,15 +186,20 @@ def test_an_alias_in_the_answer_is_a_name_as_well() -> None:
 def test_who_would_have_been_flagged_is_said() -> None:
     seen = pairs("10.0.0.2", "10.9.0.1", "203.0.113.7", "224.0.0.251", "fd00::9")
     items = listed("10.0.0.0/8", "224.0.0.0/3", "203.0.113.0/24", "172.16.0.0/12", "fc00::/7")
-    found = indicators.suppressed_indicators(seen, items)
-    assert found.column_names == indicators.SUPPRESSED.columns
+    found = indicators.find_special_purpose_indicators(seen, items)
+    assert found.column_names == indicators.SPECIAL_PURPOSE_INDICATORS.columns
     assert [(row["indicator"], row["addresses"], row["line"]) for row in found.to_pylist()] == [
         ("10.0.0.0/8", 3, 1),
         ("224.0.0.0/3", 1, 2),
         ("fc00::/7", 1, 5),
     ]
     assert set(found["reason"].to_pylist()) == {indicators.REASON}
-    assert indicators.suppressed_indicators(seen, listed("10.0.0.0/8", kind="allow")).num_rows == 0
+    assert (
+        indicators.find_special_purpose_indicators(
+            seen, listed("10.0.0.0/8", kind="allow")
+        ).num_rows
+        == 0
+    )
 
 
 def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> None:
@@ -244,32 +250,16 @@ def test_the_same_as_a_plain_loop(addresses, networks, data) -> None:
     expected = {
         (text, net)
         for text in seen
-        if not is_nobodys(text)
+        if not is_special(text)
         for net in networks
         if ipaddress.ip_address(text) in ipaddress.ip_network(net)
     }
     assert set(match(pairs(*seen), listed(*networks))) == expected
 
 
-def is_inside(text: str) -> bool:
-    address = ipaddress.ip_address(text)
-    inside = ["10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "169.254.0.0/16", "172.16.0.0/12",
-              "100.64.0.0/10", "fc00::/7", "fe80::/10", "::1/128"]  # fmt: skip
-    return any(address in ipaddress.ip_network(net) for net in inside)
-
-
-def is_nobodys(text: str) -> bool:
+def is_special(text: str) -> bool:
     address = ipaddress.ip_address(text)
     reserved = ["0.0.0.0/8", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4",
                 "::/127", "ff00::/8"]  # fmt: skip
-    return is_inside(text) or any(address in ipaddress.ip_network(net) for net in reserved)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.ip_addresses().map(str), min_size=1, max_size=30))
-def test_inside_is_what_the_registries_say(addresses) -> None:
-    from flowbench.enrich.ownership import is_internal as engine_says
-
-    table = ibis.memtable({"address": addresses})
-    found = table.select(internal=engine_says(table.address)).to_pyarrow()["internal"].to_pylist()
-    assert found == [is_inside(text) for text in addresses]
+    networks = [ipaddress.ip_network(net) for net in (*INTERNAL, *reserved)]
+    return any(address in network for network in networks)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ipaddress
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbench.enrich.intervals import NetworkIndex, address_keys
+from flowbench.enrich.intervals import (
+    NO_ADDRESS,
+    NetworkIndex,
+    address_keys,
+    find_all,
+    is_ipv6_text,
+    network_bounds,
+)
 
 
 def find(ranges: list[tuple[str, str]], *addresses: str) -> list[int]:
@@ -52,3 +60,39 @@ def test_as_one_would_by_hand(spans) -> None:
         expected.append(min(held)[1] if held else -1)
     ranges = NetworkIndex([spell[first] for first, _ in spans], [spell[last] for _, last in spans])
     assert np.array_equal(ranges.find(address_keys(spell)), expected)
+
+
+def test_bounds_of_addresses_and_networks() -> None:
+    texts = pa.chunked_array(
+        [["10.0.0.0/8", "203.0.113.7"], ["2001:db8::/32", "::1", "nonsense/8", "0.0.0.0/0"]]
+    )
+    first, last, lengths = network_bounds(texts)
+    assert lengths.tolist() == [8, 32, 32, 128, 8, 0]
+    ends = ["10.255.255.255", "203.0.113.7", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "::1"]
+    assert last[:4].tolist() == address_keys(ends).tolist()
+    assert last[5] == address_keys(["255.255.255.255"])[0]
+    assert first[4] == NO_ADDRESS
+    assert is_ipv6_text(texts).tolist() == [False, False, True, True, False, False]
+    empty = network_bounds(pa.chunked_array([[]], pa.string()))
+    assert [len(part) for part in empty] == [0, 0, 0]
+
+
+def test_keys_of_a_column_are_those_of_its_texts() -> None:
+    texts = ["10.0.0.1", "::2", "x", "10.0.0.0"]
+    column = pa.chunked_array([texts[:1], texts[1:]])
+    assert address_keys(column).tolist() == address_keys(texts).tolist()
+    assert len(address_keys([])) == len(address_keys(pa.chunked_array([[]], pa.string()))) == 0
+
+
+@given(st.lists(numbers, max_size=8), st.lists(st.integers(0, 59), max_size=12))
+def test_every_range_of_every_address(spans, wanted) -> None:
+    spell = [str(ipaddress.ip_address(0xFF_FF_FF_00 + n)) for n in range(60)]
+    first = address_keys(spell[start] for start, _ in spans)
+    last = address_keys(spell[start + width] for start, width in spans)
+    at, row = find_all(address_keys(spell[n] for n in wanted), first, last)
+    assert sorted(zip(at.tolist(), row.tolist(), strict=True)) == [
+        (i, j)
+        for i, n in enumerate(wanted)
+        for j, (start, width) in enumerate(spans)
+        if start <= n <= start + width
+    ]

@@ -1,4 +1,4 @@
-"""The address book, and whose address is whose."""
+"""The address inventory: a row for each assignment, tags as columns, and its speed."""
 
 from __future__ import annotations
 
@@ -7,66 +7,16 @@ import time
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
-import pytest
 
 from flowbench.connections import SUMMARIES
-from flowbench.enrich import address_context, assignments, inventory, ownership
+from flowbench.enrich import address_context, assignments, inventory
 from flowbench.enrich.indicators import MATCHES
-from tests.traffic import T0, Record, connect, interface, make_case
+from tests.traffic import T0, connect, interface, make_case
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 
 
-def own(case) -> dict[str, set[str]]:
-    rows = ownership.own_addresses(case.flows, case.interfaces).to_pyarrow().to_pylist()
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row["interface_id"], set()).add(row["address"])
-    return found
-
-
-def test_without_inventory_it_is_the_address_in_all_records(tmp_path) -> None:
-    records = [
-        *connect(A, OUT, 443, T0),
-        *connect(A, B, 22, T0, source_port=40_001),
-        *connect(B, OUT, 443, T0, interface_id="eni-b"),
-        *connect(B, "198.51.100.1", 443, T0, interface_id="eni-b"),
-    ]
-    assert own(make_case(tmp_path, records)) == {"eni-a": {A}, "eni-b": {B}}
-
-
-@pytest.mark.parametrize(
-    ("peer", "direction", "expected"),
-    [(OUT, None, {A}), (B, None, None), (B, "egress", {A}), (B, "ingress", {B})],
-)
-def test_an_interface_with_one_peer_only(tmp_path, peer, direction, expected) -> None:
-    case = make_case(tmp_path, [Record(A, peer, 40_000, 443, T0, T0 + 5, flow_direction=direction)])
-    assert own(case) == ({"eni-a": expected} if expected else {})
-
-
-def test_an_interface_with_an_address_of_each_kind(tmp_path) -> None:
-    six = "2600:1f18:1::5"
-    records = [
-        *connect(A, OUT, 443, T0),
-        *connect(A, B, 443, T0),
-        *connect(six, "2001:db8::1", 443, T0),
-        *connect(six, "2001:db8::2", 443, T0),
-    ]
-    assert own(make_case(tmp_path, records)) == {"eni-a": {A, six}}
-
-
-def test_what_the_inventory_says_goes_first(tmp_path) -> None:
-    listed = interface(
-        A,
-        "a",
-        PrivateIpAddresses=[{"PrivateIpAddress": A}, {"PrivateIpAddress": "10.0.0.6"}],
-        Ipv6Addresses=[{"Ipv6Address": "2001:db8::6"}],
-    )
-    case = make_case(tmp_path, connect(A, OUT, 443, T0), interfaces=[listed])
-    assert own(case) == {"eni-a": {A, "10.0.0.6", "2001:db8::6"}}
-
-
-def test_the_book_says_what_each_address_is(tmp_path) -> None:
+def test_each_address_with_its_assignment_and_indicators(tmp_path) -> None:
     text = f"indicator,kind,feed\n{OUT},c2,one\n203.0.113.0/24,scanner,two\n"
     records = [*connect(A, OUT, 443, T0), *connect(A, B, 22, T0, source_port=40_001)]
     listed = [
@@ -89,7 +39,7 @@ def test_the_book_says_what_each_address_is(tmp_path) -> None:
     assert book["10.9.9.9"]["service"] == "rds"
 
 
-def test_tags_become_columns_as_they_were_written(tmp_path) -> None:
+def test_tags_become_columns(tmp_path) -> None:
     hostile = "=cmd()|<script>"
     tagged = [{"Key": "env", "Value": hostile}, {"Key": "name", "Value": "x"}]
     case = make_case(
