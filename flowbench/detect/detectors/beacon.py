@@ -38,11 +38,11 @@ from ibis import _
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
-from flowbench.detect.traffic import capture_window
+from flowbench.detect.traffic import aggregation_interval
 from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration, format_period
+from flowbench.text import format_bytes, format_count, format_period
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def find(
         shared_by: A peer with so many internal hosts that connect three times or more is a common
             service.
     """
-    window = capture_window(case)
+    window = aggregation_interval(case)
     candidates = _candidates(case, window, fewest, most, shared_by)
     intervals = _regular_intervals(_check_ins(case.connections, candidates), window, regularity)
     regular = intervals.to_pandas()
@@ -237,14 +237,17 @@ def _finding(
     outcome = ("rejected" if rejected == count else "unanswered") if failed else None
     size = format_bytes(float(connections["bytes_out"].median()))
     verb = "attempted" if failed else "opened"
+    aggregation = f"{window / 60:.0f} min"
+    jitter = f"median deviation {pair.deviation:.0f} s"
+    if pair.deviation < window:
+        jitter = f"jitter below the aggregation interval of {aggregation}"
     summary = (
         f"{pair.initiator} {verb} {format_count(count, 'connection')} to {pair.responder} on"
-        f" {label(pair.service_port, pair.protocol)} from {format_period(first, last)}, one every"
-        f" {pair.interval / 60:.1f} min (median deviation {pair.deviation:.0f} s), sending a median"
-        f" of {size} each."
+        f" {label(pair.service_port, pair.protocol)} from {format_period(first, last)}, at a mean"
+        f" interval of {pair.interval / 60:.1f} min ({jitter}), sending a median of {size} each."
     )
     if kinds:
-        summary += f" Indicator lists name the peer as {', '.join(kinds)}."
+        summary += f" Indicator match: {', '.join(kinds)}."
     if failed:
         summary += f" None was answered; {rejected:,} were rejected."
     others = (
@@ -271,8 +274,8 @@ def _finding(
         summary=summary,
         caveats=(
             f"Agents and updaters also connect at regular intervals; {others} to this service"
-            f" repeatedly. Each start is known to {format_duration(window)}; the mean interval is"
-            " not affected."
+            f" repeatedly. Start times are accurate to the aggregation interval ({aggregation}), so"
+            " jitter below that cannot be measured."
         ),
         title=f"Beaconing, {outcome}" if outcome else None,
         technique="T1090.003" if "tor" in kinds else None,

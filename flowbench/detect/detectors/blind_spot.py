@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 DETECTOR = Detector(
     id="blind-spot",
     title="Logging gap",
-    question="Where do the logs show nothing, and did somebody cause that?",
+    question="Where do the logs have gaps, and was logging disabled?",
     technique="T1562.008",
     needs=frozenset({"start", "end"}),
 )
@@ -144,8 +144,8 @@ def _skipped_records(covered: LoggingCoverage) -> Iterator[Finding]:
         summary=f"AWS skipped records in {format_count(int(rows['lost'].sum()), 'capture window')}"
         f" of {format_count(len(rows), 'interface')},"
         f" {format_duration(float(rows['lost_s'].sum()))} in total: {list_some(parts)}.",
-        caveats="The number of skipped records is unknown. AWS skips records under high load, which"
-        " a flood can cause.",
+        caveats="The number of skipped records is unknown. AWS skips records because of an"
+        " internal capacity constraint or an internal error; the record does not say which.",
     )
     selector = replace(
         finding.evidence, interfaces=tuple(rows["interface_id"]), log_status="SKIPDATA"

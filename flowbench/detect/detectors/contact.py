@@ -10,7 +10,7 @@ a reputation list: medium. Anything outside the indicator's validity period: low
 such addresses to internal hosts: low, or medium when answered, since every public address receives
 them.
 
-False positives: shared hosting and CDNs behind one address, an address that changed hands, a list
+False positives: shared hosting and CDNs behind one address, a reassigned address, a list
 that names public resolvers.
 
 Limitations: the content is unknown. An indicator behind a proxy or intermediate device is not seen,
@@ -40,7 +40,7 @@ HIGH_RISK_KINDS = ("tor", "mining", "c2", "malware", "botnet", "ransomware", "ph
 DETECTOR = Detector(
     id="contact",
     title="Indicator match",
-    question="Which hosts communicated with an indicator during its validity period?",
+    question="Which hosts had connections with an address on an indicator list?",
     technique="T1071",
     tables=frozenset({"indicators"}),
 )
@@ -48,7 +48,7 @@ DETECTOR = Detector(
 _TECHNIQUES = {"tor": "T1090.003", "mining": "T1496.001"}
 _TYPE_WEIGHTS = {"address": 1.0, "network": 0.9, "domain": 0.8}
 _OTHER_PORT, _OUT_OF_PERIOD, _UNANSWERED = 0.7, 0.3, 0.6
-_SHARED = "the content of the traffic is not recorded, and an address can be shared or change hands"
+_SHARED = "the content of the traffic is not recorded, and an address can be shared or reassigned"
 
 _KEYS = ["subject", "peer", "service_port", "protocol", "outbound"]
 _INDICATOR = [
@@ -149,9 +149,9 @@ def _outbound(subject: str, peer: str, service: _Service, group: pd.DataFrame) -
     if best["intermediate"]:
         caveats.append("the subject is a NAT gateway: the logs do not show which host connected")
     if not len(valid):
-        caveats.append("no connection is in the validity period of the indicator")
+        caveats.append("all connections are outside the indicator's validity period")
     if not sent:
-        caveats.append("nothing that the subject sent was logged: it may not have connected")
+        caveats.append("no record shows traffic sent by the subject")
     if not len(valid) or not sent:
         severity = "low"
     elif valid["answered_in_period"].any() and set(kinds) & set(HIGH_RISK_KINDS):
@@ -160,7 +160,10 @@ def _outbound(subject: str, peer: str, service: _Service, group: pd.DataFrame) -
         severity = "medium"
     entries = group.drop_duplicates(["indicator", "feed"]).itertuples()
     in_period = int(valid["in_period"].max()) if len(valid) else 0
-    partly = f" Only {in_period:,} of them are in its validity period." * (0 < in_period < count)
+    partly = f" Only {in_period:,} of the connections are in its validity period." * (
+        0 < in_period < count
+    )
+    answered, verb = int(best["answered"]), "opened" if best["answered"] else "attempted"
     port = label(0 if service.port is None else service.port, service.protocol)
     return _finding(
         subject,
@@ -173,10 +176,10 @@ def _outbound(subject: str, peer: str, service: _Service, group: pd.DataFrame) -
         severity,
         best,
         kinds,
-        f"{subject} opened {format_count(count, 'connection')} to {peer} on {port} from"
-        f" {format_period(best['first_seen'], best['last_seen'])}: {int(best['answered']):,} were"
-        f" answered, {int(best['rejected']):,} rejected, {format_bytes(sent)} sent,"
-        f" {format_bytes(best['bytes_in'])} received. The peer is on indicator lists:"
+        f"{subject} {verb} {format_count(count, 'connection')} ({answered:,} answered,"
+        f" {int(best['rejected']):,} rejected) to {peer} on {port} from"
+        f" {format_period(best['first_seen'], best['last_seen'])}: {format_bytes(sent)} sent,"
+        f" {format_bytes(best['bytes_in'])} received. Indicator match:"
         f" {'; '.join(map(_describe, entries))}.{partly}",
         _sentence(caveats),
     )
@@ -189,6 +192,7 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> Finding:
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
     # The bytes are counted from the subject, which is the responder.
     sent, received = int(rows["bytes_in"].sum()), int(rows["bytes_out"].sum())
+    outcome = f"{answered:,} {'was' if answered == 1 else 'were'}" if answered else "None was"
     high_risk = rows["answered_in_period"].any() and kind in HIGH_RISK_KINDS
     return _finding(
         subject,
@@ -197,12 +201,12 @@ def _inbound(subject: str, kind: str, group: pd.DataFrame) -> Finding:
         "medium" if high_risk else "low",
         group.loc[group["score"].idxmax()],
         [kind],
-        f"{format_count(len(peers), 'external address', 'external addresses')} on indicator lists"
-        f" ({list_some(sorted(set(group['feed'])))}) as {kind} attempted"
-        f" {format_count(count, 'connection')} to {subject} on {format_count(len(ports), 'port')}"
-        f" from {format_period(first, last)}; {answered:,} were answered.",
-        "Every public address receives connections from such addresses every day. An answered"
-        " connection is not yet an intrusion.",
+        f"{format_count(len(peers), 'external address', 'external addresses')} listed as {kind}"
+        f" ({list_some(sorted(set(group['feed'])))}) attempted"
+        f" {format_count(count, 'connection')} to {format_count(len(ports), 'port')}"
+        f" of {subject} from {format_period(first, last)}. {outcome} answered.",
+        "Internet-wide scanning of public addresses is common. An answered connection is no"
+        " evidence of compromise by itself.",
     )
 
 
@@ -233,15 +237,15 @@ def _finding(
 
 
 def _describe(row: pd.Series) -> str:
-    """Return what a list says of an indicator: 'pool.example as mining in pools'."""
-    text = f"{row.indicator} as {row.kind} in {row.feed}"
+    """Return an indicator with its list: 'pool.example (category mining, list pools)'."""
+    parts = [f"category {row.kind}", f"list {row.feed}"]
     if _is_other_port(row):
-        text += f" (for port {row.port})"
-    if row.in_period:
-        return text
-    if pd.notna(row.valid_until) and row.first_seen > row.valid_until:
-        return f"{text} (expired {format_date(row.valid_until)})"
-    return f"{text} (valid only from {format_date(row.valid_from)})"
+        parts.append(f"for port {row.port}")
+    if not row.in_period and pd.notna(row.valid_until) and row.first_seen > row.valid_until:
+        parts.append(f"expired {format_date(row.valid_until)}")
+    elif not row.in_period:
+        parts.append(f"valid only from {format_date(row.valid_from)}")
+    return f"{row.indicator} ({', '.join(parts)})"
 
 
 def _is_other_port(row: pd.Series) -> bool:

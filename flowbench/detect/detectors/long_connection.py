@@ -55,7 +55,7 @@ from flowbench.engine import epoch_seconds
 from flowbench.enrich.ownership import SITE, neighbourhood_key
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_duration, format_period
+from flowbench.text import format_bytes, format_count, format_duration, format_period
 
 if TYPE_CHECKING:
     import ibis
@@ -174,24 +174,24 @@ def _finding(row: pd.Series, begin: pd.Timestamp, end: pd.Timestamp) -> Finding:
     hourly = sent / row["total"] * _HOUR
     uploads = sent > received and hourly >= _LITTLE
     duration = format_duration(longest)
-    sessions = (
-        f"{count:,} connections of up to {duration}"
-        if count > 1
-        else (f"a connection of {duration}")
-    )
+    length = f"the longest {duration}" if count > 1 else f"{duration} long"
     summary = (
-        f"{row['host']} kept {sessions} to {row['peer']} on"
-        f" {label(int(row['service_port']), protocol)} open from"
-        f" {format_period(row['first_seen'], row['last_seen'])}, sending {format_bytes(sent)}"
+        f"{row['host']} had {format_count(count, 'connection')} to {row['peer']} on"
+        f" {label(int(row['service_port']), protocol)} from"
+        f" {format_period(row['first_seen'], row['last_seen'])}, {length}, sending"
+        f" {format_bytes(sent)}"
         f" ({format_bytes(hourly)} an hour) and receiving {format_bytes(received)}."
     )
     if matched:
         summary += " The peer is on an indicator list."
     if row["first_seen"] - begin < _EDGE or end - row["last_seen"] < _EDGE:
-        summary += " It reaches the beginning or end of the logs and may be longer."
+        summary += (
+            " A connection extends to the start or end of the logs; its duration is a minimum."
+        )
     caveats = (
-        "Brokers, synchronization, calls and forgotten shells stay open as long. Two sessions on"
-        " one reused source port within ten minutes look like one."
+        "Message brokers, file synchronization, VoIP calls and idle SSH sessions can stay open"
+        " equally long. Two connections that reuse a source port within ten minutes are counted as"
+        " one."
     )
     if row["ambiguous"]:
         caveats += " Both ports are ephemeral and the logs have no TCP flags: either end may have"

@@ -1,4 +1,4 @@
-"""First contact with a rare destination: which hosts reach networks that hardly any host knows?
+"""First contact with a rare destination: which hosts reach networks that few hosts contact?
 
 Question: which external networks had their first connection after the baseline period, from few
 internal hosts only?
@@ -56,7 +56,8 @@ if TYPE_CHECKING:
 DETECTOR = Detector(
     id="rare-peer",
     title="First contact with a rare destination",
-    question="Which hosts reach external networks that hardly any other host knows?",
+    question="Which hosts first contacted, after the baseline period, an external network that few"
+    " other internal hosts contact?",
     technique="T1071",
     needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
@@ -206,8 +207,8 @@ def _finding(host: str, rows: pd.DataFrame, baseline: Baseline, much: float) -> 
         for row in networks.itertuples()
     ]
     caveats = (
-        "Partners, products and people change: new is not malicious. What is usual was learned from"
-        f" the logs before {format_utc(baseline.end)}, benign or not."
+        "A new destination is not evidence of compromise. The baseline is the logs before"
+        f" {format_utc(baseline.end)}; it may contain malicious traffic."
     )
     if sites := int(rows["sites"].fillna(0).iloc[0]):
         caveats += f" Page visits to {format_count(sites, 'other new network')} are left out."

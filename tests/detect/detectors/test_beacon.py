@@ -23,7 +23,7 @@ def test_regular_connections_are_found_with_their_interval(
     case = make_case(tmp_path, periodic(HOST, TOR, 443, minutes * 60, jitter=jitter, hours=24))
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["subject"], row["peer"], row["severity"]) == (HOST, TOR, "medium")
-    period = float(row["summary"].split("one every ")[1].split(" min")[0])
+    period = float(row["summary"].split("interval of ")[1].split(" min")[0])
     assert period == pytest.approx(minutes, abs=max(0.1, 0.02 * minutes))
 
 
@@ -31,7 +31,7 @@ def test_an_indicator_match_is_high(tmp_path: Path) -> None:
     case = make_case(tmp_path, periodic(HOST, TOR, 443, 300), indicators=LIST)
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["severity"], row["technique"]) == ("high", "T1090.003")
-    assert "name the peer as tor" in row["summary"]
+    assert "Indicator match: tor." in row["summary"]
 
 
 def test_a_common_service_is_reported_only_with_an_indicator_match(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_intervals_are_found_in_capture_windows_of_ten_minutes(
 ) -> None:
     records = periodic(HOST, TOR, 443, minutes * 60, jitter=jitter / 2, hours=24, window=600)
     (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    period = float(row["summary"].split("one every ")[1].split(" min")[0])
+    period = float(row["summary"].split("interval of ")[1].split(" min")[0])
     assert period == pytest.approx(minutes, rel=0.03)
 
 
@@ -142,7 +142,7 @@ def test_an_indicator_matches_only_in_its_validity_period(
     case = make_case(tmp_path / "1", periodic(HOST, SAAS, 443, 300), indicators=text)
     (row,) = run(case, "beacon").to_dict("records")
     assert row["severity"] == ("high" if kinds else "medium")
-    assert (f"name the peer as {kinds}" in row["summary"]) == bool(kinds)
+    assert (f"Indicator match: {kinds}" in row["summary"]) == bool(kinds)
     shared = [r for n in range(1, 5) for r in periodic(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
     found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
     assert len(found) == (4 if kinds else 0)  # without a match it is a common service

@@ -13,7 +13,7 @@ def test_contact_in_the_validity_period_is_high_and_names_the_list(tmp_path: Pat
     (row,) = run(case, "contact").to_dict("records")
     assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, TOR)
     assert (row["technique"], row["service_port"], row["connections"]) == ("T1090.003", 443, 1)
-    assert f"{TOR} as tor in exits" in row["summary"]
+    assert f"{TOR} (category tor, list exits)" in row["summary"]
     assert row["score"] == 0.95
 
 
@@ -22,14 +22,14 @@ def test_contact_outside_the_validity_period_is_low(tmp_path: Path) -> None:
     (row,) = run(case, "contact").to_dict("records")
     assert row["severity"] == "low"
     assert "expired 2025-06-01" in row["summary"]
-    assert "No connection is in the validity period of the indicator" in row["caveats"]
+    assert "All connections are outside the indicator's validity period" in row["caveats"]
 
 
 def test_a_subject_that_sent_nothing_is_low(tmp_path: Path) -> None:
     lone = Record(TOR, HOST, 443, 40_000, T0, T0 + 59, packets=1, bytes=40)
     (row,) = run(make_case(tmp_path, [lone], indicators=LIST), "contact").to_dict("records")
     assert row["severity"] == "low"
-    assert "Nothing that the subject sent was logged" in row["caveats"]
+    assert "No record shows traffic sent by the subject" in row["caveats"]
 
 
 def test_only_connections_in_the_validity_period_raise_the_severity(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_only_connections_in_the_validity_period_raise_the_severity(tmp_path: Pa
         records += connect(HOST, TOR, 443, late + n * 900, source_port=41_000 + n)
     (row,) = run(make_case(tmp_path, records, indicators=LIST), "contact").to_dict("records")
     assert row["severity"] == "medium"
-    assert "Only 1 of them are in its validity period" in row["summary"]
+    assert "Only 1 of the connections are in its validity period" in row["summary"]
 
 
 def test_logs_without_protocol_give_the_same_finding(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_inbound_scanners_are_one_low_finding(tmp_path: Path) -> None:
     ]
     (row,) = run(make_case(tmp_path, noise, indicators=LIST), "contact").to_dict("records")
     assert (row["severity"], row["subject"], len(row["peers"])) == ("low", HOST, 60)
-    assert "60 external addresses on indicator lists (noise) as scanner" in row["summary"]
+    assert "60 external addresses listed as scanner (noise)" in row["summary"]
 
 
 def test_private_networks_on_a_list_match_nothing(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_domain_matches_the_address_that_dns_gave(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(HOST, SAAS, 3333, T0), indicators=text, json_lines=[lookup])
     (row,) = run(case, "contact").to_dict("records")
     assert (row["severity"], row["peer"]) == ("high", SAAS)
-    assert "pool.example as mining in names" in row["summary"]
+    assert "pool.example (category mining, list names)" in row["summary"]
 
 
 def test_a_nat_gateway_whose_client_is_logged_has_no_finding(tmp_path: Path) -> None:

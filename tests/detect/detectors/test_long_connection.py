@@ -50,9 +50,10 @@ def test_a_connection_of_hours(tmp_path, host, peer, window, fields) -> None:
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["severity"], one["subject"], one["peer"]) == ("low", host, peer)
     assert (one["service_port"], one["connections"]) == (8443, 1)
-    assert one["summary"].startswith(f"{host} kept a connection of 6.")
-    assert "h to" in one["summary"]
-    assert "beginning or end of the logs" not in one["summary"]
+    assert one["summary"].startswith(f"{host} had 1 connection to")
+    assert ", 6." in one["summary"]
+    assert " h long" in one["summary"]
+    assert "start or end of the logs" not in one["summary"]
     assert len(case.evidence_for(one)) == len(records)
 
 
@@ -97,7 +98,10 @@ def test_two_ephemeral_ports_have_a_caveat(tmp_path, fields) -> None:
 
 def test_a_connection_at_the_end_of_the_logs_may_be_longer(tmp_path) -> None:
     (one,) = found(tmp_path, *session(6, at=0), *around())
-    assert "the beginning or end of the logs and may be longer" in one["summary"]
+    assert (
+        "A connection extends to the start or end of the logs; its duration is a minimum."
+        in one["summary"]
+    )
 
 
 @pytest.mark.parametrize(
