@@ -1,4 +1,4 @@
-"""So that ``python -m flowbench`` is the command."""
+"""Run the command as ``python -m flowbench``."""
 
 from flowbench.cli import main
 
