@@ -77,7 +77,7 @@ def _note_result(result: HuntResult) -> None:
         period = f", {format_period(log.first_seen, log.last_seen)}" if log.records else ""
         common.note(f"  {log.log}: {format_count(log.records, 'record')}{period}")
     _note_unreadable(result.unreadable)
-    for row in result.suppressed.itertuples():
+    for row in result.special_purpose.itertuples():
         common.note(
             f"{escape_controls(row.indicator)} covers"
             f" {format_count(row.addresses, 'address', 'addresses')} of the case and is ignored for"

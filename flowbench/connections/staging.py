@@ -14,7 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.ownership import is_internal, nat_gateways, own_addresses
+from flowbench.enrich.ownership import is_private, nat_gateways, own_addresses
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
 _PRIMES = (1_000_003, 10_007, 101)  # spread addresses that are close over the parts
@@ -95,7 +95,7 @@ def _addresses(records: ibis.Table, own: ibis.Table, intermediates: ibis.Table) 
     return known.select(
         "address",
         id=_numbered("address"),
-        internal=is_internal(known.address) | known.owned.fill_null(False),
+        internal=is_private(known.address) | known.owned.fill_null(False),
         intermediate=known.intermediate.fill_null(False),
     )
 

@@ -18,10 +18,10 @@ import pyarrow as pa
 from ibis import _
 
 from flowbench.enrich.indicators import (
+    find_special_purpose_indicators,
     is_answer_valid,
     is_in_period,
     match_indicators,
-    suppressed_indicators,
 )
 from flowbench.errors import InputError
 from flowbench.io.discover import find_files
@@ -73,14 +73,15 @@ class HuntResult:
         contacts: Rows of CONTACTS, by first contact.
         indicators: The number of indicators in the lists.
         unreadable: The number of lines of the lists that could not be read.
-        suppressed: Indicators that cover special-purpose addresses (enrich.indicators.SUPPRESSED).
+        special_purpose: Indicators that cover special-purpose addresses
+            (enrich.indicators.SPECIAL_PURPOSE_INDICATORS).
         searched: The logs that were searched: log, records, first_seen, last_seen.
     """
 
     contacts: pd.DataFrame
     indicators: int
     unreadable: int
-    suppressed: pd.DataFrame
+    special_purpose: pd.DataFrame
     searched: pd.DataFrame
 
 
@@ -152,7 +153,7 @@ def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> Hunt
         contacts[CONTACTS.columns],
         rows.num_rows,
         unreadable,
-        to_frame(suppressed_indicators(case.connection_summaries, indicators)),
+        to_frame(find_special_purpose_indicators(case.connection_summaries, indicators)),
         _summarize_logs(case),
     )
 

@@ -1,4 +1,4 @@
-"""Country, network, cloud and names of addresses together, and in the case's address book."""
+"""Country, network, cloud and names of addresses together, and in the case's address inventory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAND = "network,country_code,asn,as_name\n203.0.113.0/24,NL,AS64501,<b>Pool</b> 
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder: Path = tmp_path_factory.mktemp("outside") / "incident"
+    folder: Path = tmp_path_factory.mktemp("context") / "incident"
     case = make_incident_case(folder)
     (folder / "clouds.json").write_text(json.dumps(CLOUD))
     (folder / "land-2026-08-15.csv").write_text(LAND)

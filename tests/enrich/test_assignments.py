@@ -37,7 +37,7 @@ def hour(when: datetime | None) -> float | None:
 
 
 def held(case: Case, address: str = A) -> list[tuple[Any, ...]]:
-    """(interface, instance, from, until, known from) of each holder; times in hours after T0."""
+    """(interface, instance, from, until, known from) of each assignment; times in hours after T0."""
     table = case.address_assignments.filter(case.address_assignments.address == address)
     return [
         (
@@ -189,8 +189,8 @@ def test_addresses_given_and_taken(tmp_path: Path) -> None:
 
 
 def test_a_refused_call_changed_nothing(tmp_path: Path) -> None:
-    refused = ended(2, "i-0aaa1111") | {"errorCode": "Client.UnauthorizedOperation"}
-    case = small(tmp_path, [ran(0, "i-0aaa1111", "eni-a"), refused])
+    failed = ended(2, "i-0aaa1111") | {"errorCode": "Client.UnauthorizedOperation"}
+    case = small(tmp_path, [ran(0, "i-0aaa1111", "eni-a"), failed])
     assert held(case) == [("eni-a", "i-0aaa1111", 0, None, "cloudtrail")]
 
 
@@ -341,25 +341,25 @@ STEPS = st.lists(
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(steps=STEPS)
 def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> None:
-    said, listed = [], []
+    events, listed = [], []
     for at, what, who in steps:
         time, names = datetime.fromtimestamp(T0 + at * HOUR, UTC), (f"eni-{who}", f"i-{who}")
         origin = Origin("s", 1, at)
         if what == "run":
-            said.append(InterfaceEvent("created", time, origin, *names, addresses=[A]))
+            events.append(InterfaceEvent("created", time, origin, *names, addresses=[A]))
         elif what == "end":
-            said.append(InterfaceEvent("terminated", time, origin, instance_id=names[1]))
+            events.append(InterfaceEvent("terminated", time, origin, instance_id=names[1]))
         else:
             listed.append(
                 network_interfaces.to_row(stood(names[0], A, instance=names[1]))
                 | {"observed_at": time, "evidence_id": "c", "item": len(listed)}
             )
-    said.sort(key=lambda one: one.at)
+    events.sort(key=lambda one: one.at)
     nothing = Table.of("seen", *((name, "string", "") for name in SEEN)).rows([])
     rows = assignments.build_assignments(
         ibis.memtable(network_interfaces.TABLE.rows(listed)),
         ibis.memtable(instances.TABLE.rows([])),
-        said,
+        events,
         ibis.memtable(nothing),
     ).to_pylist()
     end = datetime.fromtimestamp(T0 + 10**7, UTC)

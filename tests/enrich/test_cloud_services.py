@@ -47,7 +47,7 @@ def case(tmp_path: Path) -> Case:
     return case
 
 
-def told(case: Case, *addresses: str, flows=None) -> dict[str, tuple]:
+def services_of(case: Case, *addresses: str, flows=None) -> dict[str, tuple]:
     rows = cloud_services.find_services(addresses, case.table("cloud_ranges"), flows).to_pylist()
     return {
         row["address"]: (
@@ -60,7 +60,7 @@ def told(case: Case, *addresses: str, flows=None) -> dict[str, tuple]:
 def test_the_telling_service_counts_and_all_are_kept(case) -> None:
     asked = ["198.51.100.200", "198.51.100.1", "192.0.2.5", "192.0.2.99", "2001:db8::1",
              "100.1.2.3", "203.0.113.9", "10.0.0.1"]  # fmt: skip
-    assert told(case, *asked) == {
+    assert services_of(case, *asked) == {
         "198.51.100.200": ("aws", "S3", ["S3", "EC2", "AMAZON"], "eu-west-1"),
         "198.51.100.1": ("aws", "EC2", ["EC2", "AMAZON"], "us-east-1"),
         "192.0.2.5": ("aws", "AMAZON", ["AMAZON"], "GLOBAL"),
@@ -85,10 +85,10 @@ def test_the_logs_own_word(case, tmp_path) -> None:
     )
     logged = Case.create(tmp_path / "logged")
     logged.ingest(tmp_path / "flows.log")
-    assert told(case, "198.51.100.7", "10.0.0.9", flows=logged.flows) == {
+    assert services_of(case, "198.51.100.7", "10.0.0.9", flows=logged.flows) == {
         "198.51.100.7": ("aws", "DYNAMODB", ["DYNAMODB", "EC2", "AMAZON"], "us-east-1"),
     }
-    assert told(logged, "198.51.100.7", flows=logged.flows) == {
+    assert services_of(logged, "198.51.100.7", flows=logged.flows) == {
         "198.51.100.7": ("aws", "DYNAMODB", ["DYNAMODB"], None),
     }
 
@@ -96,7 +96,7 @@ def test_the_logs_own_word(case, tmp_path) -> None:
 def test_what_aws_published(tmp_path, samples) -> None:
     case = Case.create(tmp_path / "case")
     case.ingest(samples / "feeds/ip-ranges/aws-ip-ranges.json")
-    assert told(case, "3.5.140.7", "52.94.5.1", "205.251.249.1", "8.8.8.8") == {
+    assert services_of(case, "3.5.140.7", "52.94.5.1", "205.251.249.1", "8.8.8.8") == {
         "3.5.140.7": ("aws", "S3", ["S3", "EC2", "AMAZON"], "ap-northeast-2"),
         "52.94.5.1": ("aws", "DYNAMODB", ["DYNAMODB", "AMAZON"], "eu-west-1"),
         "205.251.249.1": ("aws", "CLOUDFRONT", ["CLOUDFRONT", "AMAZON"], "GLOBAL"),
@@ -105,7 +105,7 @@ def test_what_aws_published(tmp_path, samples) -> None:
 
 def test_a_case_without_lists_knows_no_cloud(tmp_path) -> None:
     case = Case.create(tmp_path / "case")
-    assert told(case, "198.51.100.200") == {}
+    assert services_of(case, "198.51.100.200") == {}
 
 
 def test_the_list_of_the_day_counts(case) -> None:

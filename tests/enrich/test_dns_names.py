@@ -89,7 +89,7 @@ def test_what_was_reached_without_any_look_up(case) -> None:
         (OTHER, SITE, ["first.example", "late.example", "second.example", "third.example"], 443,
          at(600), 1, 800),
     ]  # fmt: skip
-    # Left out: what began before the host's look-ups are logged, inside hosts, silent hosts.
+    # Left out: connections before the host's first look-up, internal hosts, hosts without look-ups.
 
 
 def test_without_look_ups_nobody_is_judged(tmp_path) -> None:

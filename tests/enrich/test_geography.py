@@ -37,12 +37,12 @@ def test_the_latest_database_that_knows_is_believed(case) -> None:
     old = f"old-2020-01 2020-01-01 [{source['old-2020-01.csv']}]"
     asked = located(case, "81.2.69.142", "81.2.69.1", "10.0.0.7", "10.9.9.9")
     owner = {"asn": 64500, "network_owner": "Old & Sons", "network_source": old}
-    nobody = {"asn": None, "network_owner": None, "network_source": None}
+    no_network = {"asn": None, "network_owner": None, "network_source": None}
     assert asked == {
         "81.2.69.142": {"country": "DE", "country_source": new, **owner},
         "81.2.69.1": {"country": "FR", "country_source": old, **owner},
-        "10.0.0.7": {"country": "AQ", "country_source": new, **nobody},
-        "10.9.9.9": {"country": None, "country_source": None, **nobody},
+        "10.0.0.7": {"country": "AQ", "country_source": new, **no_network},
+        "10.9.9.9": {"country": None, "country_source": None, **no_network},
     }
 
 

@@ -150,7 +150,7 @@ def test_what_holds_in_another_time_is_shown_as_such(since, until, within) -> No
 def test_an_answer_holds_for_a_day_from_the_look_up() -> None:
     names = answers(("pool.example", "203.0.113.7"))
     for begun, within in (
-        (NOON - HOUR, False),  # before anyone was told
+        (NOON - HOUR, False),  # before the first look-up
         (NOON - timedelta(seconds=60), True),  # a record may start a minute early
         (NOON + DAY, True),
         (NOON + DAY + HOUR, False),

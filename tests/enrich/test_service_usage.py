@@ -1,4 +1,4 @@
-"""Which AWS services hosts use, told by names, calls and records."""
+"""Which AWS services hosts use by look-ups, API calls and records."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_apis_are_told_by_their_names() -> None:
         .to_pyarrow()
         .to_pylist()
     )
-    told = {[*SERVICES][int((row["first"] - T0).total_seconds())]: row["service"] for row in rows}
-    assert told == {name: service for name, service in SERVICES.items() if service}
+    found_services = {[*SERVICES][int((row["first"] - T0).total_seconds())]: row["service"] for row in rows}
+    assert found_services == {name: service for name, service in SERVICES.items() if service}
     assert {(row["host"], *row["to"], row["last"] - row["first"]) for row in rows} == {
         (HOST, "203.0.113.50", timedelta(0))
     }

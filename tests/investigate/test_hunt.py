@@ -98,13 +98,14 @@ def test_the_list_is_not_loaded_into_the_case(case, tmp_path) -> None:
     assert {p: p.read_bytes() for p in (case.path / "tables").rglob("*.parquet")} == before
 
 
-def test_allow_lists_are_named_and_private_ranges_suppressed(case, tmp_path) -> None:
+def test_allow_lists_are_named_and_private_ranges_left_out(case, tmp_path) -> None:
     path = listing(
         tmp_path, f"{PEER},c2,f,,", "203.0.113.0/26,allow,our cdn,,", "10.0.0.0/8,c2,f,,"
     )
     result = hunt.hunt(case, [path])
     assert result.contacts[["indicator", "allowed"]].to_numpy().tolist() == [[PEER, "our cdn"]]
-    assert result.suppressed[["indicator", "addresses"]].to_numpy().tolist() == [["10.0.0.0/8", 1]]
+    rows = result.special_purpose[["indicator", "addresses"]]
+    assert rows.to_numpy().tolist() == [["10.0.0.0/8", 1]]
 
 
 def test_what_is_no_list_is_an_error(case, tmp_path) -> None:
