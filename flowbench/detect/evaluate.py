@@ -22,7 +22,7 @@ from flowbench.detect.findings import Findings
 from flowbench.detect.labels import Labels, Pair, read_labels
 from flowbench.detect.plan import plan
 from flowbench.detect.run import run
-from flowbench.detect.traffic import capture_window
+from flowbench.detect.traffic import aggregation_interval
 from flowbench.errors import InputError
 from flowbench.io.discover import find_files
 from flowbench.schema import FLOWS
@@ -74,7 +74,7 @@ def evaluate(
         case = load_case(Path(folder), [*logs, *feeds], leave_out=Path(labels), window=window)
         detectors = plan(case)
         findings = run(case, keep=False)
-        measured_window = capture_window(case)
+        measured_window = aggregation_interval(case)
     runs = detectors["runs"]
     return Evaluation(
         measure(findings.at_least(least), labelled, detectors.loc[runs, "detector"]),

@@ -1,4 +1,4 @@
-"""What several detectors ask of the connection tables: capture window, networks, web browsing."""
+"""Queries that detectors share: the aggregation interval, cloud addresses, web browsing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEB = (80, 443)
 _PAGE = 10_000  # bytes: a page, a picture or a script has more; the answer to a check-in has less
 
 
-def capture_window(case: Case) -> float:
+def aggregation_interval(case: Case) -> float:
     """Return the case's aggregation interval in seconds: 60, or 600 where records are longer.
 
     Known limit: one interval for the whole case, though interfaces may differ.

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from flowbench.detect.traffic import (
+    aggregation_interval,
     browsing_hosts,
-    capture_window,
     is_cloud_address,
     is_consumer,
     is_page_visit,
@@ -20,9 +20,9 @@ HOST, SERVER, SITE = "10.0.0.5", "10.0.0.6", "203.0.113.200"
 
 
 @pytest.mark.parametrize("window", [60, 600])
-def test_the_capture_window_is_that_of_the_records(tmp_path: Path, window: int) -> None:
+def test_the_aggregation_interval_is_that_of_the_records(tmp_path: Path, window: int) -> None:
     case = make_case(tmp_path, connect(HOST, SITE, 443, T0, seconds=7_200, window=window))
-    assert capture_window(case) == window
+    assert aggregation_interval(case) == window
 
 
 @pytest.mark.parametrize(
