@@ -96,7 +96,7 @@ class Case(CaseTables):
 
         Returns:
             A row for each file: file, kind, records, quarantined, outcome ('loaded', 'already
-            there', 'restored', 'not readable').
+            there', 'rebuilt', 'not readable').
 
         Raises:
             InputError: A path does not exist; a format or column map is not valid.

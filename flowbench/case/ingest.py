@@ -231,7 +231,7 @@ class _Ingestion:
                 self.unreadable.append((error.evidence.file, error.reason))
                 continue
             self._supersede(entry, evidence, parts)
-            outcomes += [_outcome(file, "restored") for file in evidence]
+            outcomes += [_outcome(file, "rebuilt") for file in evidence]
         return outcomes
 
     def _supersede(

@@ -104,8 +104,8 @@ def _note_outcomes(case: Case, files: pd.DataFrame) -> None:
     counts = files["outcome"].value_counts()
     if known := int(counts.get("already there", 0)):
         common.note(f"{format_count(known, 'file')} already in the case.")
-    if restored := int(counts.get("restored", 0)):
-        common.note(f"{format_count(restored, 'file')} read again: their tables were damaged.")
+    if rebuilt := int(counts.get("rebuilt", 0)):
+        common.note(f"{format_count(rebuilt, 'file')} read again: their tables were damaged.")
     for name in files.loc[files["outcome"] == "not readable", "file"]:
         common.note(f"not readable: {escape_controls(name)}")
     if len(empty):

@@ -40,7 +40,7 @@ def test_evidence_given_again_rebuilds_its_tables(case, logs, how) -> None:
     assert not case.verify()["ok"].all()
     write_log(logs / "new.log.gz", range(9000, 9010))
     files = case.ingest(logs)
-    assert files["outcome"].value_counts().to_dict() == {"restored": 6, "loaded": 1}
+    assert files["outcome"].value_counts().to_dict() == {"rebuilt": 6, "loaded": 1}
     assert files["records"].sum() == 610
     again = Case.open(case.path)
     assert again.verify()["ok"].all()
@@ -56,7 +56,7 @@ def test_one_file_is_enough_while_the_others_are_where_they_were(case, logs) -> 
     damage(part_of(case), "missing")
     moved = (logs / "3.log.gz").rename(logs.parent / "elsewhere.gz")
     files = case.ingest(moved).set_index("file")["outcome"]
-    assert files.drop("elsewhere.gz").unique().tolist() == ["restored"]
+    assert files.drop("elsewhere.gz").unique().tolist() == ["rebuilt"]
     assert len(rows(case)) == 600
     manifest = case.evidence.set_index("file")["path"]
     assert manifest["3.log.gz"] == str(moved)
@@ -106,7 +106,7 @@ def test_members_of_an_archive_are_rebuilt(case, tmp_path, kind) -> None:
     damage(part_of(case), "missing")
     damage(part_of(case, "api_events"), "changed")
     files = case.ingest(path)
-    assert files["outcome"].tolist() == ["restored"] * 4
+    assert files["outcome"].tolist() == ["rebuilt"] * 4
     assert rows(case) == before
     assert case.evidence.equals(manifest)
     assert case.verify()["ok"].all()
@@ -145,6 +145,6 @@ def test_a_list_is_read_again_with_the_same_columns(case, tmp_path) -> None:
     before = case.indicators.select("indicator", "kind").to_pyarrow().to_pylist()
     assert before == [{"indicator": "192.0.2.1", "kind": "mining"}]
     damage(part_of(case, "indicators"), "missing")
-    assert set(case.ingest(path)["outcome"]) == {"restored"}
+    assert set(case.ingest(path)["outcome"]) == {"rebuilt"}
     assert case.indicators.select("indicator", "kind").to_pyarrow().to_pylist() == before
     assert Case.open(case.path).verify()["ok"].all()
