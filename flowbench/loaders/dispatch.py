@@ -50,7 +50,7 @@ def read_recorded_formats(evidence: Evidence) -> Formats:
         raw = b"".join(evidence.byte_source().chunks())
     except OSError:  # reported when the file is read
         return ()
-    if not json_file.is_json(raw) or b"ogFormat" not in raw:
+    if not json_file.is_json(raw) or b"ogFormat" not in raw:  # LogFormat or logFormat
         return ()
     try:
         return tuple(flow_log_settings.formats(json.loads(raw)))

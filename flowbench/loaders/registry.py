@@ -1,8 +1,9 @@
 """Every kind of evidence, in the order in which a file is offered to them: the first match wins.
 
-The order matters where two kinds would accept the same bytes. The flow log text reader comes first:
-most files are flow logs, and other text is hardly ever mistaken for one. Feeds with formats of
-their own come before the plain and CSV lists of indicators.
+The order holds within each way of reading: binary data, JSON and text (see ``recognition``). It
+matters where two kinds would accept the same bytes. The flow log text reader comes first of the
+text readers: most files are flow logs, and other text is hardly ever mistaken for one. Feeds with
+formats of their own come before the plain and CSV lists of indicators.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ KINDS: tuple[ModuleType, ...] = (
 )
 
 # The readers that ``--kind`` selects for text whose content looks like another kind: the first that
-# recognises the file, else the last. Nothing that is added to KINDS changes what a name means here.
+# recognises the file, else the last. A feed with ``matches_head`` joins ``indicators``; nothing
+# else added to KINDS changes a name.
 FORCED_READERS: dict[str, tuple[ModuleType, ...]] = {
     flow_text.KIND: (flow_csv, flow_text),
     geo_csv.KIND: (geo_csv,),
