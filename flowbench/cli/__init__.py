@@ -1,7 +1,7 @@
 """The command ``flowbench``: parse options, call the library, print the result.
 
 One file per command, named after it. A new command is a new file and a line in COMMANDS, whose
-order is that of the help. Heavy imports wait inside the functions, so that ``--help`` is quick.
+order is that of the help. Heavy imports are deferred to the functions, so that ``--help`` is quick.
 """
 
 from flowbench.cli.addresses import addresses

@@ -80,7 +80,7 @@ def _count_processors() -> int:
 
 
 def _read_memory() -> int | None:
-    """Return the machine's memory in bytes, None where the system does not tell."""
+    """Return the machine's memory in bytes, None where the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

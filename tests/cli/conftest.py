@@ -26,6 +26,6 @@ def loaded(case: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def story_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def incident_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small incident with every kind of evidence."""
-    return make_incident_case(tmp_path_factory.mktemp("story") / "incident").path
+    return make_incident_case(tmp_path_factory.mktemp("incident") / "incident").path

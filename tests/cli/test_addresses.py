@@ -9,42 +9,42 @@ from tests.cli.running import run
 from tests.incident_case import EXIT, HOSTILE, POOL, WEB
 
 
-def test_the_inventory(story_case) -> None:
-    shown = run("addresses", story_case)
+def test_the_inventory(incident_case) -> None:
+    shown = run("addresses", incident_case)
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     header = "address valid_from interface_id service name country network_owner cloud_service"
     assert lines[0].split() == [*header.split(), "names", "kinds"]
     assert any(POOL in line and "eu.pool.example" in line and "mining" in line for line in lines)
-    rows = json.loads(run("addresses", story_case, "--format", "json", "--external").stdout)
+    rows = json.loads(run("addresses", incident_case, "--format", "json", "--external").stdout)
     assert {POOL, EXIT} <= {row["address"] for row in rows}
     assert WEB not in {row["address"] for row in rows}
 
 
-def test_a_terminal_gets_a_limited_number_of_rows(story_case, monkeypatch) -> None:
+def test_a_terminal_gets_a_limited_number_of_rows(incident_case, monkeypatch) -> None:
     monkeypatch.setattr(common, "MAX_TERMINAL_ROWS", 2)
-    shown = run("addresses", story_case)
+    shown = run("addresses", incident_case)
     assert len(shown.stdout.splitlines()) == 3
     assert shown.stderr.startswith("2 of ")
-    assert len(json.loads(run("addresses", story_case, "--format", "json").stdout)) > 2
-    limited = run("addresses", story_case, "--format", "json", "--limit", 1)
+    assert len(json.loads(run("addresses", incident_case, "--format", "json").stdout)) > 2
+    limited = run("addresses", incident_case, "--format", "json", "--limit", 1)
     assert len(json.loads(limited.stdout)) == 1
 
 
-def test_one_address_has_a_line_per_value(story_case) -> None:
-    shown = run("addresses", story_case, POOL, "192.0.2.254")
+def test_one_address_has_a_line_per_value(incident_case) -> None:
+    shown = run("addresses", incident_case, POOL, "192.0.2.254")
     assert shown.stderr.splitlines() == ["192.0.2.254: not in this case"]
     facts = {tuple(line.split()[1:3]) for line in shown.stdout.splitlines()[1:]}
     assert {("names", "eu.pool.example"), ("kinds", "mining"), ("internal", "False")} <= facts
     assert not any(name == "country" for name, *_ in facts)
 
 
-def test_hostile_names_are_escaped(story_case) -> None:
-    shown = run("addresses", story_case, "10.0.0.5").stdout
+def test_hostile_names_are_escaped(incident_case) -> None:
+    shown = run("addresses", incident_case, "10.0.0.5").stdout
     assert "\\x0anext" in shown
     assert HOSTILE not in shown
 
 
-def test_a_malformed_address(story_case) -> None:
-    wrong = run("addresses", story_case, "10.0.0")
+def test_a_malformed_address(incident_case) -> None:
+    wrong = run("addresses", incident_case, "10.0.0")
     assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: 10.0.0: invalid IP address\n")

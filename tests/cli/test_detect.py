@@ -14,17 +14,17 @@ from tests.incident_case import EXIT, HOST, POOL
 
 
 @pytest.fixture
-def allowed(story_case: Path, tmp_path: Path) -> Path:
+def allowed(incident_case: Path, tmp_path: Path) -> Path:
     """A copy of the incident's evidence in a case whose allow list covers the Tor exit."""
     (tmp_path / "allow.txt").write_text(f"# feed: \x1b[31mlab\n# kind: allow\n{EXIT}\n")
     case = tmp_path / "allowed"
     run("new", case)
-    assert run("ingest", case, story_case.parent, tmp_path / "allow.txt").exit_code == 0
+    assert run("ingest", case, incident_case.parent, tmp_path / "allow.txt").exit_code == 0
     return case
 
 
-def test_a_terminal_shows_findings_by_host(story_case: Path) -> None:
-    result = run("detect", story_case)
+def test_a_terminal_shows_findings_by_host(incident_case: Path) -> None:
+    result = run("detect", incident_case)
     assert result.exit_code == 0
     headers = [line for line in result.stdout.splitlines() if line and line[0] != " "]
     assert headers[0].startswith(f"{HOST}  ")
@@ -33,20 +33,20 @@ def test_a_terminal_shows_findings_by_host(story_case: Path) -> None:
     assert result.stderr.splitlines()[-1].endswith(" finding groups")
 
 
-def test_json_has_a_row_per_finding_with_a_map_of_scores(story_case: Path) -> None:
-    rows = json.loads(run("detect", story_case, "--format", "json").stdout)
+def test_json_has_a_row_per_finding_with_a_map_of_scores(incident_case: Path) -> None:
+    rows = json.loads(run("detect", incident_case, "--format", "json").stdout)
     assert {row["detector"] for row in rows} >= {"contact", "mining"}
     assert all(isinstance(row["scores"], dict | list) for row in rows)
-    text = run("detect", story_case, "--format", "csv").stdout
+    text = run("detect", incident_case, "--format", "csv").stdout
     names = next(csv.reader(io.StringIO(text, newline="")))
     assert "scores" not in names
     assert any(name.startswith("score_") for name in names)
 
 
-def test_only_some_detectors(story_case: Path) -> None:
-    rows = json.loads(run("detect", story_case, "--only", "mining", "--format", "json").stdout)
+def test_only_some_detectors(incident_case: Path) -> None:
+    rows = json.loads(run("detect", incident_case, "--only", "mining", "--format", "json").stdout)
     assert {row["detector"] for row in rows} == {"mining"}
-    wrong = run("detect", story_case, "--only", "magic")
+    wrong = run("detect", incident_case, "--only", "magic")
     assert (wrong.exit_code, "magic" in wrong.stderr) == (2, True)
     assert len(wrong.stderr.splitlines()) == 1
 

@@ -54,7 +54,7 @@ def test_a_terminal_shows_long_waits(tmp_path: Path) -> None:
         try:
             while piece := os.read(reader, 65_536):
                 shown += piece
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # Linux: the other end is closed
             pass
         finally:
             os.close(reader)

@@ -9,17 +9,17 @@ from tests.cli.running import run
 from tests.incident_case import EXIT
 
 
-def test_the_order_is_that_of_time(story_case) -> None:
-    rows = json.loads(run("timeline", story_case, "--format", "json").stdout)
+def test_the_order_is_that_of_time(incident_case) -> None:
+    rows = json.loads(run("timeline", incident_case, "--format", "json").stdout)
     assert len(rows) > 5
     assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
 
 
-def test_about_one_address(story_case) -> None:
-    everything = json.loads(run("timeline", story_case, "--format", "json").stdout)
-    about = json.loads(run("timeline", story_case, "--about", EXIT, "--format", "json").stdout)
+def test_about_one_address(incident_case) -> None:
+    everything = json.loads(run("timeline", incident_case, "--format", "json").stdout)
+    about = json.loads(run("timeline", incident_case, "--about", EXIT, "--format", "json").stdout)
     assert len(about) < len(everything)
-    wrong = run("timeline", story_case, "--about", "the miner")
+    wrong = run("timeline", incident_case, "--about", "the miner")
     assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: the miner: invalid IP address\n")
 
 

@@ -8,28 +8,28 @@ from tests.cli.running import run
 from tests.incident_case import HOST, INSTANCE, INTERFACE, ROGUE
 
 
-def test_from_an_address_to_the_principal(story_case) -> None:
-    rows = json.loads(run("trace", story_case, HOST, "--format", "json").stdout)
+def test_from_an_address_to_the_principal(incident_case) -> None:
+    rows = json.loads(run("trace", incident_case, HOST, "--format", "json").stdout)
     values = {row["step"]: row["value"] for row in reversed(rows)}
     assert values["address"] == HOST
     assert values["interface"] == INTERFACE
     assert values["instance"] == INSTANCE
     assert values["principal"] == ROGUE
-    shown = run("trace", story_case, HOST)
+    shown = run("trace", incident_case, HOST)
     assert shown.exit_code == 0
     assert INSTANCE in shown.stdout
 
 
-def test_at_a_time(story_case) -> None:
-    result = run("trace", story_case, HOST, "--at", "2026-09-01T01:00", "--format", "json")
+def test_at_a_time(incident_case) -> None:
+    result = run("trace", incident_case, HOST, "--at", "2026-09-01T01:00", "--format", "json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)[0]["value"] == HOST
-    wrong = run("trace", story_case, HOST, "--at", "yesterday")
+    wrong = run("trace", incident_case, HOST, "--at", "yesterday")
     assert (wrong.exit_code, "yesterday" in wrong.stderr) == (2, True)
 
 
-def test_an_unknown_address_has_gaps(story_case) -> None:
-    rows = json.loads(run("trace", story_case, "10.99.0.1", "--format", "json").stdout)
+def test_an_unknown_address_has_gaps(incident_case) -> None:
+    rows = json.loads(run("trace", incident_case, "10.99.0.1", "--format", "json").stdout)
     assert "gap" in {row["step"] for row in rows}
-    wrong = run("trace", story_case, "i-0aaaa1111")
+    wrong = run("trace", incident_case, "i-0aaaa1111")
     assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: i-0aaaa1111: invalid IP address\n")
