@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from flowbench import __version__
 from flowbench.errors import FlowbenchError, InputError, StoppedError
 from flowbench.text import escape_controls
+from flowbench.version import __version__
 
 if TYPE_CHECKING:
     import ibis

@@ -27,7 +27,7 @@ WINTERDAY = Path("data") / "winterday"  # as in a checkout, under the folder tha
     help="The case; used as it is if it exists.",
 )
 def demo(path: Path) -> None:
-    """Solve a worked example, the Winterday case.
+    """Run the Winterday example case.
 
     Crypto-mining in a bank's development network, from evidence to report. The evidence is
     generated and written to data/winterday in the current folder unless it is there.

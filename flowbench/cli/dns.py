@@ -40,8 +40,8 @@ def dns(
     at most a day before.
 
     With --missing: external addresses that hosts connected to without a query for any name. Only
-    hosts with logged queries are covered. Addresses that no host ever got as an answer come first;
-    for the others a cache on the host, or another resolver, is likely.
+    hosts with logged queries are covered. Addresses that appear in no logged DNS answer are listed
+    first. For the others, the host may have cached the answer or used another resolver.
     """
     from flowbench.enrich import dns_names
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import click
 
-from flowbench import __version__
 from flowbench.cli import common
 from flowbench.text import format_bytes, format_count
+from flowbench.version import __version__
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 MIN_MEMORY = 2e9  # bytes; a load of 50 million records needs about a quarter of it

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Kinds of labels that a detector is made for, besides its own id.
 DETECTOR_KINDS = {
     "beacon": ("c2-beacon", "c2", "beaconing"),
-    "brute-force": ("inbound-attack", "login-brute-force"),
+    "brute-force": ("login-brute-force",),
     "contact": ("c2", "tor"),
     "dns": ("dns-tunnel", "dga"),
     "exfiltration": ("data-exfiltration",),
@@ -69,9 +69,9 @@ def evaluate(
     A label names a pair of addresses, in either direction; an empty dst is any. Pairs without a
     label, and unknown ones, do not count.
 
-    The table has a row per detector. Caught, missed and recall (with Wilson's 95 % interval) are of
-    the malicious pairs of its own kinds; false alarms are the benign and background pairs that it
-    reported; precision is the malicious share, of any kind, of the labelled pairs that it reported.
+    The table has a row per detector. True positives (caught), false negatives (missed) and recall
+    (with Wilson's 95 % interval) are of the malicious pairs of its own kinds; false positives
+    (false_alarms) are the benign and background pairs that it reported; precision is the malicious share, of any kind, of the labelled pairs that it reported.
     The other formats have a row per detector and kind of label.
     """
     from flowbench.detect import evaluate as measures
@@ -111,7 +111,7 @@ def summarize_detectors(table: pd.DataFrame) -> pd.DataFrame:
         own = kinds[is_malicious & kinds["kind"].isin(own_kinds(str(detector)))]
         pairs, caught = int(own["pairs"].sum()), int(own["caught"].sum())
         false_columns = ["false_benign", "false_background"]
-        # Each row of a malicious kind counts all false alarms, each other row those of its kind.
+        # Each row of a malicious kind counts all false positives, each other row those of its kind.
         false = kinds.loc[is_malicious, false_columns].head(1)
         if false.empty:
             false = kinds[false_columns]

@@ -43,7 +43,7 @@ _MAX_FAILURES = 20  # that a terminal shows
     metavar="REGION",
     help="AWS region, or 'all' (repeatable).  [default: the profile's]",
 )
-@click.option("--endpoint-url", metavar="URL", help="Another server with AWS's protocol.")
+@click.option("--endpoint-url", metavar="URL", help="Custom AWS endpoint URL.")
 @click.option(
     "--requester-pays", is_flag=True, help="Pay for downloads from requester-pays buckets."
 )

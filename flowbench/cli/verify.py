@@ -1,4 +1,4 @@
-"""flowbench verify: check a case against its digests."""
+"""flowbench verify: check a case against its recorded hashes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowbench.cli import common
 @common.case_argument
 @common.output_options
 def verify(case: Path, out: common.Output) -> None:
-    """Check CASE against the digests taken at loading.
+    """Check CASE against the SHA-256 hashes recorded at ingest.
 
     Evidence, tables and custody log are read again. Exit code 1 if anything does not match.
     """
