@@ -29,10 +29,10 @@ from ibis import _
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.logins import DATABASES, LOGINS
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration
+from flowbench.text import format_bytes, format_count, format_period, format_utc, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -43,8 +43,8 @@ _PAIR = ["initiator", "responder", "service_port", "direction"]
 
 DETECTOR = Detector(
     id="brute-force",
-    title="Login after login",
-    question="Who opened connection after connection to a login port, short and all alike?",
+    title="Login brute force",
+    question="Which source opened many short, similar connections to a login port?",
     technique="T1110.001",
     needs=frozenset(
         {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "bytes", "start", "end"}
@@ -103,7 +103,7 @@ def _tries(connections: ibis.Table, largest: float) -> ibis.Table:
         c.service_port.isin(list(LOGINS)) | outside, c.direction != "external"
     )
     attempt = (c.bytes_in >= c.floor) & (c.bytes_in <= largest) & (c.bytes_out <= largest)
-    return c.mutate(attempt=attempt, slot=seconds(c.first_seen) // _SLOT)
+    return c.mutate(attempt=attempt, slot=epoch_seconds(c.first_seen) // _SLOT)
 
 
 def _period(slots: pd.DataFrame, fewest: int, share: float) -> dict[str, int]:
@@ -132,7 +132,7 @@ def _sizes(tries: ibis.Table, pairs: pd.DataFrame) -> pd.DataFrame:
     periods = periods.mutate(service_port=periods.service_port.cast("int32"))
     t = tries.join(periods, _PAIR)
     mine = t.attempt & t.slot.between(t.begin, t.until)
-    lasted = seconds(t["last_seen"]) - seconds(t.first_seen)
+    lasted = epoch_seconds(t["last_seen"]) - epoch_seconds(t.first_seen)
     # What came through: after the first attempts, and more than an attempt could be.
     grand = ~t.attempt & (t.slot >= t.begin) & ((t.bytes_in > 20_000) | (lasted >= 2 * _SLOT))
     return to_frame(
@@ -159,25 +159,24 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
     attempts, sessions = int(rows["attempts"].sum()), int(rows["sessions"].sum())
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
     lasted = max((last - first).total_seconds(), 1.0)
-    shown = ", ".join(sorted(peers)[:5]) + (f" and {len(peers) - 5} more" if len(peers) > 5 else "")
-    who = f"{shown} at {subject}" if inbound else f"{subject} at {shown}"
-    why = (
-        f"{who}: {format_count(attempts, 'login attempt')} on {label(port, 6)} within"
-        f" {format_duration(lasted)} ({attempts / lasted * 60:.1f} a minute), all alike (half of"
-        f" them"
-        f" within {format_bytes(float(rows['width'].max()))} of each other around"
-        f" {format_bytes(float(rows['middle'].median()))} of answer)."
+    named = list_some(sorted(peers))
+    source, target = (named, subject) if inbound else (subject, named)
+    summary = (
+        f"{source} made {format_count(attempts, 'login attempt')} on {label(port, 6)} of {target}"
+        f" from {format_period(first, last)} ({attempts / lasted * 60:.1f} a minute), of similar"
+        f" size: half of the answers within {format_bytes(float(rows['width'].max()))} around"
+        f" {format_bytes(float(rows['middle'].median()))}."
     )
     if sessions:
-        why += (
-            f" Then {format_count(sessions, 'session')} that {'was' if sessions == 1 else 'were'}"
-            f" longer or"
-            f" larger, the last at {rows['session_at'].max():%Y-%m-%d %H:%M} UTC: a guess may have"
-            " been right."
+        summary += (
+            f" {format_count(sessions, 'longer or larger session')} followed, the last at"
+            f" {format_utc(rows['session_at'].max())}: a login may have succeeded."
         )
-    caveats = "A tool that logs in for each task, or a job with an expired password, looks alike."
+    caveats = (
+        "A tool that logs in for each task, or a job with an expired password, looks the same."
+    )
     if inbound and not sessions:
-        caveats += " Every login port that is open to the world is tried all day."
+        caveats += " Every login port that is open to the internet gets attempts all day."
     sent, received = int(rows["bytes_out"].sum()), int(rows["bytes_in"].sum())
     volume = (received, sent) if inbound else (sent, received)
     return make_finding(
@@ -187,6 +186,6 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
         Traffic((port,), 6, first, last, attempts, *volume),
         severity="medium" if inbound and not sessions else "high",
         score=min(1.0, 0.6 + attempts / 1_000),
-        summary=why,
+        summary=summary,
         caveats=caveats,
     )

@@ -38,10 +38,10 @@ from ibis import _
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
-from flowbench.engine import seconds
+from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_duration
+from flowbench.text import format_bytes, format_count, format_period
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -56,8 +56,8 @@ _TOGETHER = 3  # hosts that make a backup window
 
 DETECTOR = Detector(
     id="exfiltration",
-    title="Far more sent than usual",
-    question="Which host sent one outside address many times its usual day?",
+    title="Unusual outbound data volume",
+    question="Which host sent one external address many times its usual daily volume?",
     technique="T1048",
     needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
@@ -110,7 +110,7 @@ def find(
         return []
     keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
     parts = left.semi_join(keys, _ENDS)
-    slot = seconds(parts.first_seen) // 600 * 600
+    slot = epoch_seconds(parts.first_seen) // 600 * 600
     slots = parts.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
     ports = parts.filter(parts.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
     times = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
@@ -237,23 +237,20 @@ def _finding(
         label(int(door.service_port), None if pd.isna(door.protocol) else int(door.protocol))
         for door in doors.sort_values(["service_port", "protocol"]).itertuples()
     ]
-    who = "opened by it" if row["opened"] == row["connections"] else "opened from outside, in part"
+    opener = "that it opened" if row["opened"] == row["connections"] else "opened by either"
     if not row["opened"]:
-        who = "opened from outside"
+        opener = "that the peer opened"
     why = (
-        f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(shown[:4])}) within"
-        f" {format_duration((last - first).total_seconds())}, in"
-        f" {format_count(int(row['connections']), 'connection')} {who}, and got"
-        f" {format_bytes(got)} back:"
-        f" {min(times, 9_999):.0f} times what it sends everybody else in a day"
-        f" ({format_bytes(usual)}, on"
-        f" the average of {days:.1f} days)."
+        f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(shown[:4])}) and"
+        f" received {format_bytes(got)} in {format_count(int(row['connections']), 'connection')}"
+        f" {opener}, from {format_period(first, last)}: {min(times, 9_999):.0f} times what it sends"
+        f" all other peers in a day ({format_bytes(usual)}, average of {days:.1f} days)."
     )
     if bad:
-        why += " The destination is on a list of indicators."
+        why += " An indicator list names the destination."
     caveats = "Backups to a new place, migrations and large files for partners look the same."
     if days < 2:
-        caveats += " The logs hold no second day: a job that runs each night cannot be told apart."
+        caveats += " The logs are shorter than two days: a nightly job cannot be distinguished."
     high = bad or (times >= grave and sent >= 1e9)
     one = doors["protocol"].nunique() == 1 and doors["protocol"].notna().all()
     return make_finding(

@@ -1,78 +1,70 @@
-"""Lateral movement: who goes through inside doors that are not its own?
+"""Lateral movement: rejected and new connections between internal hosts.
 
-Question: which inside host was refused at the admin and data ports of its neighbours, or opened
-such doors that nobody like it used to open?
+Question: which internal host was rejected at administration or data services of other internal
+hosts, or opened connections to such services that neither it nor its neighbours used before?
 
-Method: doors are the ports of remote administration and of the AWS data services (enrich.ports).
-Refused and never once answered is a try: a refusal between two hosts that otherwise talk is a
-straggler or a lapse. So is what is refused by one door every hour, on average, from the first hours
-of the logs to the last: a broken setting, not a search. Two services or three targets make a
-pattern. Accepted doors are held against a learning span, as published for new pairs of inside
-hosts: the first half of the logs, a day at least and a week at most. A pair of hosts that first
-talked after it is a new path, unless its like was usual: the host already opened that port to two
-hosts of the target's network (one, if the target is new) or to five hosts anywhere (a bastion, a
-monitor); two of its neighbours went through that same door (one, if the host is new: a group that
-grew); three hosts began to call that door (a service that moved). Networks are /24 and /64,
-whatever the subnets are. A host that is itself new has no past: it counts from three targets on.
-And new must be rare: a host's new doors count when they are more than three times what it, or the
-average host, opened anew in the second half of the learning span, over as long a time. Where hosts
-go through new doors every day, newness says little.
+Method: services are the ports of remote administration and of the AWS data services (enrich.ports).
 
-One new path is low; three targets, or a host that was itself reached through a new admin door
-before, medium; both, or eight targets, high. Refusals tell more: medium, as a pattern high.
+* Rejected: a host was rejected at a service and never answered there. Left out is what one service
+  rejects every hour, on average, from the first two hours of the logs to the last: a wrong setting.
+  Two ports or three targets make a pattern.
+* New: a pair of hosts that first had an answered connection after the baseline period
+  (detect.baseline). Left out are pairs to be expected: the host already used that port at two hosts
+  of the target's subnet (at one, if the target is new) or at five hosts anywhere; two hosts of its
+  own subnet used that service (one, if the host is new); three hosts began to use that service. A
+  host that is itself new counts from three targets on. The new services of a host must be more than
+  three times those that it, or the average host, began to use in the second half of the baseline
+  period, scaled to the length of the logs after it. Subnets are taken as /24 and /64.
 
-Logs of less than a day and a half teach nothing. Then refusals count, and the host that opens admin
-doors of eight others after the first hour (low: a bastion does so too).
+Severity: new connections are low; three targets, or a host that was itself reached by a new
+administration connection before, medium; both, or eight targets, high. Rejected attempts are
+medium, a pattern of them high. In logs of less than a day and a half only rejected attempts count,
+and a host that opens administration connections to eight others after the first hour (low).
 
-Fires falsely: an application deployed before its security group was opened, a vulnerability scanner
-of one's own, a host that was given a new task, monthly work. Cannot see: what went on in the
-learning span already, a path that the host's neighbours use too, tries at an interface without flow
-logs if the refusal is logged nowhere else, SSM sessions (443 to AWS), who knocks at one or two
-doors without pause since before the logs begin.
+False positives: an application deployed before its security group was opened, an authorised
+vulnerability scanner, a host with a new task, monthly work.
+
+Limitations: not detected are paths in use during the baseline period, paths that the host's
+neighbours use too, attempts at an interface without flow logs, SSM sessions (443 to AWS), and
+attempts at one or two services that go on since before the logs begin.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
-import pyarrow as pa
 from ibis import _
 
+from flowbench.detect.baseline import Baseline, find_baseline
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import SEVERITIES, Finding, limit_low, make_finding, sum_traffic
-from flowbench.enrich import ports
+from flowbench.detect.new_connections import find_new_connections
 from flowbench.enrich.inventory import AssignmentLookup
-from flowbench.enrich.ports import label
+from flowbench.enrich.ports import ADMIN_PORTS, DATA_PORTS, label
 from flowbench.schema import to_frame
-from flowbench.text import format_count, format_duration
+from flowbench.text import format_count, format_duration, format_period, format_utc, list_some
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flowbench.case import Case
-
-DOORS = ports.ADMIN_PORTS | ports.DATA_PORTS
-
-_DAY = 86_400
-_HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
-_LAPSE, _BROKEN = 20, 2  # hours of logs at least, doors of a host at most
-_SHOWN = 8  # doors named in a sentence
-_ORDER = ["initiator", "responder", "service_port", "protocol"]
-_COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "rejected", "answered"]
-_COLUMNS += ["bytes_out", "bytes_in"]
-_TITLES = {"new": "New paths to inside doors", "admin": "Many inside doors opened"}
-_KEYS = ["service_port", "protocol"]
-
 
 DETECTOR = Detector(
     id="lateral-movement",
-    title="Refused at inside doors",
-    question="Which inside host tried or newly opened admin and data ports of its neighbours?",
+    title="Rejected internal connection attempts",
+    question="Which internal host was rejected at, or newly used, services of other hosts?",
     technique="T1021",
     needs=frozenset({"srcaddr", "dstaddr", "dstport", "start", "end", "action"}),
 )
+
+SERVICE_PORTS = ADMIN_PORTS | DATA_PORTS
+
+_HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
+_CONSTANT_HOURS, _CONSTANT_SERVICES = 20, 2  # least hours of logs, most services of a host
+_NAMED = 8  # services in a summary
+_ORDER = ["initiator", "responder", "service_port", "protocol"]
+_COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "rejected", "answered"]
+_COLUMNS += ["bytes_out", "bytes_in"]
 
 
 def find(
@@ -85,240 +77,171 @@ def find(
     factor: float = 3,
     most_low: int = 20,
 ) -> list[Finding]:
-    """One finding per inside host, for all it was refused at and all it newly opened.
+    """Return one finding per internal host, for all that rejected it and all that is new.
 
-    ``many_targets`` hosts, or ``many_services`` ports that refused it, make a pattern; ``wide``
-    hosts a spread. ``habit``: hosts to which a port must be opened for that to be a host's trade.
-    ``factor``: how many times more than to be expected new doors must be. ``most_low``: so many
-    findings of severity low are told, those with most targets.
+    Args:
+        case: The case.
+        many_targets: Hosts that make a pattern.
+        many_services: Ports that make a pattern of rejected attempts.
+        wide: Hosts that make new connections severe.
+        habit: Hosts at which a host uses a port in the baseline period as part of its work.
+        factor: How many times more services than expected must be new to a host.
+        most_low: Most findings of severity low: those with most targets.
     """
     p = case.connection_summaries
-    ends = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
-    if pd.isna(ends["first"]):
+    span = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
+    first, last = span["first"], span["last"]
+    if pd.isna(first):
         return []
-    seconds = (ends["last"] - ends["first"]).total_seconds()
-    learned = seconds >= 1.5 * _DAY
-    doors = p.filter(p.direction == "internal", p.service_port.isin(sorted(DOORS)), ~p.intermediate)
-    with case.kept(doors.select(_COLUMNS)) as doors:
-        tried = _rows(doors.filter(doors.rejected > 0, doors.answered == 0))
-        tried = tried[~_lapses(tried, ends["first"], ends["last"])]
-        if learned:
-            lesson = min(7 * _DAY, max(_DAY, seconds / 2))
-            taught_at = ends["first"] + pd.Timedelta(seconds=lesson)
-            opened = _new(p, doors, taught_at, habit)
-            expected = _expected(doors, taught_at, lesson / 2, seconds - lesson)
-            count = opened.groupby("initiator")["responder"].transform("size")
-            opened = opened[count > factor * expected(opened["initiator"])]
-            taught = (
-                f"Usual is what the first {format_duration(lesson)} of the logs show, good or bad."
-            )
-            # What a new host opens has nothing to be held against: only how much it is tells.
-            spread = opened.groupby("initiator")["responder"].transform("nunique") >= many_targets
-            opened = opened[opened["known"] | spread]
+    baseline = find_baseline(first, last)
+    services = p.filter(p.direction == "internal", p.service_port.isin(sorted(SERVICE_PORTS)))
+    with case.materialized(services.filter(~_.intermediate).select(_COLUMNS)) as services:
+        rejected = _rows(services.filter(services.rejected > 0, services.answered == 0))
+        rejected = rejected[~_is_constant(rejected, first, last)]
+        if baseline:
+            new = find_new_connections(p, services, baseline, habit, factor)
+            # A new host has no baseline: only the number of its targets is evidence.
+            spread = new.groupby("initiator")["responder"].transform("nunique") >= many_targets
+            new = new[new["known"] | spread]
         else:
-            hour = ends["first"] + pd.Timedelta(hours=1)
-            admin = doors.service_port.isin(sorted(ports.ADMIN_PORTS))
-            opened = _rows(doors.filter(admin, doors.answered > 0, doors.first_seen >= hour))
-            opened = opened[opened.groupby("initiator")["responder"].transform("nunique") >= wide]
-            taught = (
-                f"The logs span {format_duration(seconds)}, too short to learn which paths are"
-                f" usual: only"
-                " refusals and the number of doors count here."
-            )
-    subjects = sorted({*tried["initiator"], *opened["initiator"]})
+            admin = services.service_port.isin(sorted(ADMIN_PORTS))
+            late = services.first_seen >= first + _HOUR
+            new = _rows(services.filter(admin, services.answered > 0, late))
+            new = new[new.groupby("initiator")["responder"].transform("nunique") >= wide]
+    subjects = sorted({*rejected["initiator"], *new["initiator"]})
     if not subjects:
         return []
-    book = AssignmentLookup(
-        case.address_assignments, pd.concat([tried["responder"], opened["responder"]])
+    targets = pd.concat([rejected["responder"], new["responder"]])
+    assignments = AssignmentLookup(case.address_assignments, targets)
+    note = (
+        f"The baseline is the first {format_duration(baseline.seconds)} of the logs, benign or not."
+        if baseline
+        else f"The logs span {format_duration((last - first).total_seconds())}, too short for a"
+        " baseline: only rejected attempts and the number of services count."
     )
     limits = many_targets, many_services, wide
-    by_host = [dict(list(rows.groupby("initiator"))) for rows in (tried, opened)]
-    found = [
-        _finding(
-            by_host[0].get(subject, tried.iloc[:0]),
-            by_host[1].get(subject, opened.iloc[:0]),
-            _stepped(subject, opened) if learned else None,
-            book,
-            limits,
-            learned,
-            taught,
-        )
-        for subject in subjects
-    ]
+    groups = [(dict(list(rows.groupby("initiator"))), rows.iloc[:0]) for rows in (rejected, new)]
+    found = []
+    for subject in subjects:
+        attempts, opened = (by_host.get(subject, empty) for by_host, empty in groups)
+        reached_by = _find_previous_hop(subject, new) if baseline else None
+        severity = _rate(attempts, opened, reached_by, baseline, limits)
+        found.append(_finding(attempts, opened, reached_by, assignments, severity, note, baseline))
     return limit_low(
-        found,
-        most_low,
-        lambda finding: (-len(finding.peers), finding.subject),
-        "hosts have such paths",
+        found, most_low, lambda f: (-len(f.peers), f.subject), "hosts have such connections"
     )
 
 
-def _rows(pairs: ibis.Table) -> pd.DataFrame:
-    return to_frame(pairs.order_by(_ORDER).to_pyarrow())
+def _rows(summaries: ibis.Table) -> pd.DataFrame:
+    return to_frame(summaries.order_by(_ORDER).to_pyarrow())
 
 
-def _lapses(tried: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
-    """Whether a door refuses one caller hour by hour, all through logs of about a day or more."""
+def _is_constant(rejected: pd.DataFrame, begin: pd.Timestamp, end: pd.Timestamp) -> pd.Series:
+    """Whether a service rejects a host every hour throughout logs of about a day or more."""
     hours = (end - begin) / _HOUR
-    throughout = (tried["first_seen"] - begin <= _EDGE) & (end - tried["last_seen"] <= _EDGE)
-    steady = throughout & (tried["rejected"] >= hours) & (hours >= _LAPSE)
-    return steady & (steady.groupby(tried["initiator"]).transform("sum") <= _BROKEN)
+    throughout = (rejected["first_seen"] - begin <= _EDGE) & (end - rejected["last_seen"] <= _EDGE)
+    constant = throughout & (rejected["rejected"] >= hours) & (hours >= _CONSTANT_HOURS)
+    return constant & (
+        constant.groupby(rejected["initiator"]).transform("sum") <= _CONSTANT_SERVICES
+    )
 
 
-def _new(p: ibis.Table, doors: ibis.Table, learned: pd.Timestamp, habit: int) -> pd.DataFrame:
-    """Doors that opened for the first time after ``learned``, without those that were to expect.
-
-    Columns: those of ``doors`` and known, whether the initiator was seen before. What cuts most
-    goes first, and only what is left is held against the networks at both ends.
-    """
-    opened = doors.filter(doors.answered > 0, doors.protocol.notnull())
-    new = opened.filter(opened.first_seen >= learned)
-    old = opened.filter(opened.first_seen < learned)
-    moved = new.group_by("responder", *_KEYS).having(_.count() >= 3)
-    trade = old.group_by("initiator", *_KEYS).having(_.count() >= habit)
-    few = new.anti_join(moved.aggregate(), ["responder", *_KEYS])
-    few = few.anti_join(trade.aggregate(), ["initiator", *_KEYS])
-    rows = few = few.mutate(near=_network(few.initiator), there=_network(few.responder))
-    for name, end, far, network in (
-        ("in_there", "initiator", "responder", "there"),
-        ("alike", "responder", "initiator", "near"),
-    ):
-        like = old.semi_join(few, [end, *_KEYS])
-        like = like.group_by(end, *_KEYS, **{network: _network(like[far])})
-        rows = rows.left_join(like.aggregate(**{name: _.count()}), [end, network, *_KEYS])
-        rows = rows.drop(*(column for column in rows.columns if column.endswith("_right")))
-    rows = _rows(rows)
-    known = _seen(p, doors, learned, {*rows["initiator"], *rows["responder"]})
-    rows["known"] = rows["initiator"].isin(known)
-    # A target, or a host, that is new itself needs one example of its like, not two.
-    own = rows["in_there"].fillna(0) > rows["responder"].isin(known)
-    groups = rows["alike"].fillna(0) > rows["known"]
-    return rows[~own & ~groups]
-
-
-def _seen(p: ibis.Table, doors: ibis.Table, before: pd.Timestamp, hosts: set[str]) -> set[str]:
-    """Which of these hosts the logs show before that time.
-
-    Nearly all went through some inside door then: only the others are looked for in all pairs.
-    """
-    old, past = (table.filter(table.first_seen < before) for table in (doors, p))
-    calls = past.filter(past.direction.isin(["internal", "outbound"]))
-    called = past.filter(past.direction.isin(["internal", "inbound"]))
-    found: set[str] = set()
-    for ours, theirs in ((old, old), (calls, called)):
-        if left := hosts - found:
-            wanted = ibis.memtable({"host": pa.array(sorted(left), pa.string())})
-            ends = ours.select(host="initiator").union(theirs.select(host="responder"))
-            ends = ends.semi_join(wanted, "host").distinct()
-            found |= set(ends.to_pyarrow()["host"].to_pylist())
-    return found
-
-
-def _expected(
-    doors: ibis.Table, learned: pd.Timestamp, before: float, after: float
-) -> Callable[[pd.Series], pd.Series]:
-    """How many new doors each host would open in ``after`` seconds if it went on as it did.
-
-    That is, as in the ``before`` seconds until ``learned``; no less than the hosts' mean.
-    """
-    answered = doors.filter(doors.answered > 0, doors.first_seen < learned)
-    late = answered.first_seen >= learned - pd.Timedelta(seconds=before)
-    rows = to_frame(answered.group_by("initiator").aggregate(late=late.sum()).to_pyarrow())
-    own = rows.set_index("initiator")["late"].astype(float) * after / before
-    mean = own.mean() if len(own) else 0.0
-    return lambda hosts: hosts.map(own).astype(float).fillna(0.0).clip(lower=mean)
-
-
-def _network(address: ibis.Value) -> ibis.Value:
-    """The /24 or /64 of an address; of an IPv6 one whose first half is shortened, nearly."""
-    return address.re_extract(r"^(\d+\.\d+\.\d+\.|(?:[0-9a-f]*:){4}|.*:)", 1)
-
-
-def _stepped(subject: str, opened: pd.DataFrame) -> pd.Series | None:
-    """The new admin path by which a host was reached before it opened new ones itself."""
-    mine = opened.loc[opened["initiator"] == subject, "first_seen"].min()
-    to_it = opened[
-        (opened["responder"] == subject) & opened["service_port"].isin(ports.ADMIN_PORTS)
-    ]
-    to_it = to_it[to_it["first_seen"] <= mine].sort_values(["first_seen", "initiator"])
+def _find_previous_hop(subject: str, new: pd.DataFrame) -> pd.Series | None:
+    """Return the new administration connection to a host before it opened new ones itself."""
+    first = new.loc[new["initiator"] == subject, "first_seen"].min()
+    to_it = new[(new["responder"] == subject) & new["service_port"].isin(ADMIN_PORTS)]
+    to_it = to_it[to_it["first_seen"] <= first].sort_values(["first_seen", "initiator"])
     return None if to_it.empty else to_it.iloc[0]
 
 
-def _finding(
-    tried: pd.DataFrame,
-    opened: pd.DataFrame,
-    stepped: pd.Series | None,
-    book: AssignmentLookup,
+def _rate(
+    rejected: pd.DataFrame,
+    new: pd.DataFrame,
+    reached_by: pd.Series | None,
+    baseline: Baseline | None,
     limits: tuple[int, int, int],
-    learned: bool,
-    taught: str,
-) -> Finding:
+) -> str:
+    """Return the severity of a host's rejected and new connections."""
     many_targets, many_services, wide = limits
-    both = pd.concat([part for part in (tried, opened) if len(part)])
-    subject = both["initiator"].iloc[0]
-    targets, services = tried["responder"].nunique(), tried["service_port"].nunique()
-    reached, what = opened["responder"].nunique(), "new" if learned else "admin"
-    words, caveats, severities, scores = [], [], ["low"], []
-    if len(tried):
-        severities.append(
-            "high" if targets >= many_targets or services >= many_services else "medium"
-        )
-        scores.append(0.4 + 0.1 * targets + 0.15 * services)
-        words.append(
-            f"{subject} was refused {format_count(int(tried['refused'].sum()), 'time')} at"
-            f" {format_count(len(tried), 'inside door')} within {_within(tried)} and never once"
-            f" answered"
-            f" there: {_doors(tried, book, 'rejected')}."
+    severities = ["low"]
+    if len(rejected):
+        pattern = rejected["responder"].nunique() >= many_targets
+        pattern |= rejected["service_port"].nunique() >= many_services
+        severities.append("high" if pattern else "medium")
+    if baseline and (reached := new["responder"].nunique()) >= many_targets:
+        severities.append("high" if reached >= wide or reached_by is not None else "medium")
+    if reached_by is not None:
+        severities.append("medium")
+    return max(severities, key=SEVERITIES.index)
+
+
+def _finding(
+    rejected: pd.DataFrame,
+    new: pd.DataFrame,
+    reached_by: pd.Series | None,
+    assignments: AssignmentLookup,
+    severity: str,
+    note: str,
+    baseline: Baseline | None,
+) -> Finding:
+    both = pd.concat([part for part in (rejected, new) if len(part)])
+    subject = str(both["initiator"].iloc[0])
+    sentences, caveats, scores = [], [], {}
+    if len(rejected):
+        targets, ports = rejected["responder"].nunique(), rejected["service_port"].nunique()
+        scores["rejected"] = min(1.0, 0.4 + 0.1 * targets + 0.15 * ports)
+        sentences.append(
+            f"{subject} was rejected {format_count(int(rejected['rejected'].sum()), 'time')} at"
+            f" {format_count(len(rejected), 'internal service')} from {_period(rejected)} and"
+            f" never answered there: {_list_services(rejected, assignments, 'rejected')}."
         )
         caveats.append(
-            "A refusal shows the try, not the intent: a new service whose security group is not"
-            " open yet looks the same. The subject's own records of these packets say ACCEPT: its"
-            " side let them out, the other refused them."
+            "A rejection shows the attempt, not the intent: a new service whose security group is"
+            " not open yet looks the same. The subject's own records of these packets may say"
+            " ACCEPT: its side allowed them, the other did not."
         )
-    if len(opened):
-        scores.append(0.2 + 0.1 * reached)
-        words.append(
-            f"{subject} opened {format_count(len(opened), f'{what} inside door')} of"
-            f" {format_count(reached, 'host')} within {_within(opened)}:"
-            f" {_doors(opened, book, 'connections')}."
+    if len(new):
+        reached = new["responder"].nunique()
+        scores["new"] = min(1.0, 0.2 + 0.1 * reached)
+        kind = "new internal service" if baseline else "internal administration service"
+        sentences.append(
+            f"{subject} connected to {format_count(len(new), kind)} of"
+            f" {format_count(reached, 'host')} from {_period(new)}:"
+            f" {_list_services(new, assignments, 'connections')}."
         )
-        caveats.append("Answered is not logged in; a host that was given a new task looks so too.")
-        if learned and reached >= many_targets:
-            severities.append("high" if reached >= wide or stepped is not None else "medium")
-    if stepped is not None:
-        severities.append("medium")
-        words.append(
-            f"It had itself been reached through a new door before, from {stepped['initiator']} on"
-            f" {label(stepped['service_port'], stepped['protocol'])} at"
-            f" {stepped['first_seen']:%Y-%m-%d %H:%M} UTC."
+        caveats.append("An answer is not a login; a host with a new task looks the same.")
+    if reached_by is not None:
+        sentences.append(
+            f"Before, {reached_by['initiator']} connected to it for the first time on"
+            f" {label(reached_by['service_port'], reached_by['protocol'])} at"
+            f" {format_utc(reached_by['first_seen'])}."
         )
+    title = "New internal connections" if baseline else "Many internal administration connections"
     return make_finding(
         DETECTOR,
         subject,
         both["responder"],
         sum_traffic(both),
-        severity=max(severities, key=SEVERITIES.index),
-        score=min(1.0, max(scores)),
-        summary=" ".join(words),
-        caveats=" ".join([*caveats, *([taught] if len(opened) or not learned else [])]),
-        title=None if len(tried) else _TITLES[what],
+        severity=severity,
+        score=max(scores.values()),
+        scores=scores,
+        summary=" ".join(sentences),
+        caveats=" ".join([*caveats, *([note] if len(new) or not baseline else [])]),
+        title=None if len(rejected) else title,
     )
 
 
-def _within(rows: pd.DataFrame) -> str:
-    return format_duration((rows["last_seen"].max() - rows["first_seen"].min()).total_seconds())
+def _period(rows: pd.DataFrame) -> str:
+    return format_period(rows["first_seen"].min(), rows["last_seen"].max())
 
 
-def _doors(rows: pd.DataFrame, book: AssignmentLookup, count: str) -> str:
-    """The doors in words, each with its owner and how often."""
-    told = [
-        f"{_owner(book.at(row['responder'], row['first_seen']))}{row['responder']} on"
-        f" {label(row['service_port'], row['protocol'])} {row[count]}x"
-        for row in rows.head(_SHOWN).to_dict("records")
-    ]
-    return "; ".join(told) + (f"; and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else "")
-
-
-def _owner(known: dict[str, Any] | None) -> str:
-    words = [known[name] for name in ("service", "name") if known[name]] if known else []
-    return f"{words[0].upper()} {' '.join(words[1:])} ".replace("  ", " ") if words else ""
+def _list_services(rows: pd.DataFrame, assignments: AssignmentLookup, count: str) -> str:
+    """Name the services, each with what the inventory knows of its host and a count."""
+    named = []
+    for row in rows.to_dict("records")[:_NAMED]:
+        known = assignments.at(row["responder"], row["first_seen"])
+        words = [(known["service"] or "").upper(), known["name"] or ""] if known else []
+        host = " ".join([*filter(None, words), row["responder"]])
+        named.append(f"{host} on {label(row['service_port'], row['protocol'])} {row[count]}x")
+    named += [""] * (len(rows) - len(named))
+    return list_some(named, _NAMED, separator="; ")

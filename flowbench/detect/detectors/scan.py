@@ -48,8 +48,8 @@ from ibis import _
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.logins import DATABASES, LOGINS
-from flowbench.engine import seconds
-from flowbench.text import format_bytes, format_count, format_duration, list_some
+from flowbench.engine import epoch_seconds
+from flowbench.text import format_bytes, format_count, format_period, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -70,8 +70,8 @@ INTERNET = "internet"  # the subject of what many addresses outside do alike
 
 DETECTOR = Detector(
     id="scan",
-    title="Door after door",
-    question="Who tried many doors that led nowhere?",
+    title="Port scan",
+    question="Which source attempted many services, of which hardly any answered?",
     technique="T1046",
     needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end"}),
 )
@@ -87,9 +87,9 @@ def find(
     that spoke to ``anyone`` addresses outside is open to all; fewer than ``largest`` doors do not
     stand out.
     """
-    with case.kept(_doors(case.connections)) as tried:
+    with case.materialized(_doors(case.connections)) as tried:
         doors = tried.anti_join(_backscatter(tried), ["initiator", "from_port"])
-        with case.kept(_searches(doors, fewest, anyone)) as rows:
+        with case.materialized(_searches(doors, fewest, anyone)) as rows:
             return _told(case, rows, largest, apart)
 
 
@@ -100,7 +100,7 @@ def _doors(connections: ibis.Table) -> ibis.Table:
     c = c.filter((c.protocol == _TCP) | (c.rejected & (c.protocol == _UDP)))
     mute = ~c.answered | ((c.bytes_in <= _HEADERS * c.packets_in) & (c.packets_in <= 3))
     brief = (c.packets_out <= 6) & (c.bytes_out <= _HEADERS * c.packets_out)
-    lasted = seconds(c["last_seen"]) - seconds(c.first_seen)
+    lasted = epoch_seconds(c["last_seen"]) - epoch_seconds(c.first_seen)
     grand = (c.bytes_in > _SESSION_BYTES) | (lasted >= _SESSION_SECONDS)
     doors = c.mutate(failed=mute & brief, grand=grand).group_by("initiator", "direction", *_DOOR)
     return doors.aggregate(
@@ -231,9 +231,7 @@ def _of(rows: ibis.Table, searches: list[dict[str, Any]]) -> ibis.Table:
     return rows.semi_join(ibis.memtable(pa.table(who, types)), list(who))
 
 
-def _together(
-    rows: ibis.Table, groups: dict[int | None, list[dict[str, Any]]]
-) -> list[Finding]:
+def _together(rows: ibis.Table, groups: dict[int | None, list[dict[str, Any]]]) -> list[Finding]:
     """One finding for all sources outside that got nothing, and for each port that let many in."""
     ports = list(groups)
     members = [(one["initiator"], at) for at, port in enumerate(ports) for one in groups[port]]
@@ -256,35 +254,31 @@ def _together(
     ]
 
 
-def _group(
-    port: int | None, searches: list[dict[str, Any]], sums: dict[str, Any]
-) -> Finding:
+def _group(port: int | None, searches: list[dict[str, Any]], sums: dict[str, Any]) -> Finding:
     """One finding for all sources outside that got nothing, or that ``port`` let in."""
     hosts = sums["hosts"]
     busiest = sorted(searches, key=lambda one: (-one["vain"], one["initiator"]))
-    told = list_some(f"{one['initiator']} ({format_count(one['vain'], 'door')})" for one in busiest)
+    named = list_some(f"{one['initiator']} ({one['vain']:,})" for one in busiest)
     why = (
-        f"{format_count(len(searches), 'address', 'addresses')} outside tried"
-        f" {format_count(sums['tried'], 'door')} of {format_count(len(hosts), 'host')} in vain"
-        f" within"
-        f" {_lasted(sums)}"
-        f" ({format_count(sums['vain'], 'door')} source by source: {sums['rejected']:,} rejected,"
-        f" {sums['opened']:,} answered without data)"
+        f"{format_count(len(searches), 'external address', 'external addresses')} attempted"
+        f" {format_count(sums['tried'], 'service')} of {format_count(len(hosts), 'host')} from"
+        f" {_period(sums)} and failed ({sums['vain']:,} pairs of source and service:"
+        f" {sums['rejected']:,} rejected, {sums['opened']:,} answered without data)"
     )
     if port is None:
-        why += ", and none was let in."
+        why += "; none reached a service that answers few."
         if spoke := sum(one["doors"] > one["vain"] for one in searches):
-            why += f" To {spoke:,} a service spoke that many outside use."
-        caveats = "A break-in through a service that is open to all would not show here."
+            why += f" {spoke:,} of them reached a service that many external addresses use."
+        caveats = "A compromise through a service that is open to all would not show here."
     else:
-        why += f", and port {port} let each of them in, as it does few or none else outside."
+        why += f"; port {port} answered each of them, and few or no other external addresses."
         most = sorted(searches, key=lambda one: (-one["bytes_in"], one["initiator"]))
         back = (f"{one['initiator']} ({format_bytes(one['bytes_in'])})" for one in most)
-        why += f" Most was answered to {list_some(back)}."
+        why += f" The largest answers went to {list_some(back)}."
         caveats = "Customers who also try closed ports look alike: see who should reach this port."
-    why += f" Busiest: {told}."
+    why += f" Most failed services: {named}."
     ports = (f"{one} (by {by:,})" for one, by in zip(sums["sought"], sums["by"], strict=True))
-    why += f" Most sought ports: {list_some(ports)}."
+    why += f" Most attempted ports: {list_some(ports)}."
     return make_finding(
         DETECTOR,
         INTERNET,
@@ -295,9 +289,9 @@ def _group(
         score=0.3 if port is None else 0.5,  # below a source that has a finding of its own
         summary=why,
         caveats=f"Every public address is scanned all day. The peers are the sources. {caveats}",
-        title="Internet noise: door after door, from outside"
+        title="Internet background scanning"
         if port is None
-        else f"Door after door, from outside, until {port} opened",
+        else f"Internet background scanning, answered on port {port}",
         technique="T1595.001",
         about="" if port is None else str(port),
     )
@@ -307,7 +301,12 @@ def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[Finding]:
     """A finding for each of these searches."""
     sums = {(one["initiator"], one["internal"]): one for one in searches}
     rows = _of(rows, searches).select(
-        "initiator", "internal", "responder", "service_port", "failed", at=seconds(rows.first_seen)
+        "initiator",
+        "internal",
+        "responder",
+        "service_port",
+        "failed",
+        at=epoch_seconds(rows.first_seen),
     )
     doors = rows.order_by("initiator", "internal").to_pyarrow().to_pylist()
     return [
@@ -317,29 +316,29 @@ def _alone(rows: ibis.Table, searches: list[dict[str, Any]]) -> list[Finding]:
 
 
 def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> Finding:
-    source, inside = sums["initiator"], sums["internal"]
+    source, internal = sums["initiator"], sums["internal"]
     vain = [row for row in rows if row["failed"]]
     tried = sorted({row["service_port"] for row in vain})
     hosts, ports = len({row["responder"] for row in vain}), len(tried)
     quick = _quickest(vain)
     led = sums["doors"] - sums["vain"]
-    severity = "high" if inside else "medium" if sums["let_in"] or quick else "low"
-    shape = "one host's ports" if hosts == 1 else "one port of many hosts" if ports == 1 else "both"
+    severity = "high" if internal else "medium" if sums["let_in"] or quick else "low"
     why = (
-        f"{source} tried {format_count(len(rows), 'door')} ({format_count(hosts, 'host')},"
-        f" {format_count(ports, 'port')}:"
-        f" {list_some(tried, 12)}; {shape}) within {_lasted(sums)}:"
-        f" {len(vain)} led nowhere ({sums['rejected']} rejected, {sums['opened']} answered"
-        f" without data), {led} to a conversation."
+        f"{source} attempted {format_count(len(rows), 'service')} ({format_count(hosts, 'host')},"
+        f" {format_count(ports, 'port')}: {list_some(tried, 12)}) from {_period(sums)}:"
+        f" {len(vain):,} failed ({sums['rejected']:,} rejected, {sums['opened']:,} answered without"
+        f" data), {led:,} answered."
     )
-    if not inside and sums["let_in"]:
-        why += f" Let in at {format_count(sums['let_in'], 'door')} that few or none else outside"
-        why += " come to or where a login held a session."
+    if not internal and sums["let_in"]:
+        why += (
+            f" It reached {format_count(sums['let_in'], 'service')} that few or no other external"
+        )
+        why += " addresses use, or where a login port had a session."
     if quick:
-        why += f" At its quickest {quick}."
-    caveats = "A scanner, a discovery service or a monitor of one's own looks the same."
-    if not inside:
-        caveats = "Every public address is scanned all day: what matters is what it did next."
+        why += f" At most {quick}."
+    caveats = "An authorised scanner, discovery service or monitor looks the same."
+    if not internal:
+        caveats = "Every public address is scanned all day: check what the source did next."
     return make_finding(
         DETECTOR,
         source,
@@ -349,8 +348,8 @@ def _finding(sums: dict[str, Any], rows: list[dict[str, Any]]) -> Finding:
         score=min(1.0, 0.5 + 0.5 * (len(vain) - led) / 50),
         summary=why,
         caveats=caveats,
-        title=None if inside else "Door after door, from outside",
-        technique=None if inside else "T1595.001",
+        title=None if internal else "Port scan from an external address",
+        technique=None if internal else "T1595.001",
     )
 
 
@@ -367,8 +366,8 @@ def _quickest(vain: list[dict[str, Any]]) -> str:
     return f"{count} hosts on one port in 5 min" if count >= _QUICK_HOSTS else ""
 
 
-def _lasted(sums: dict[str, Any]) -> str:
-    return format_duration((sums["last_seen"] - sums["first_seen"]).total_seconds())
+def _period(sums: dict[str, Any]) -> str:
+    return format_period(sums["first_seen"], sums["last_seen"])
 
 
 def _traffic(sums: dict[str, Any]) -> Traffic:

@@ -45,7 +45,7 @@ _COUNTS = ["connections", "rejected", "answered", "sent", "got"]
 
 DETECTOR = Detector(
     id=_ID,
-    title="Against the segmentation policy",
+    title="Segmentation violation",
     question="Which connections does the case's policy forbid?",
     technique="T1021",
     needs=frozenset(REQUIRED_FIELDS),
@@ -155,24 +155,24 @@ def _finding(
     )
     times = format_count(row["connections"], "time")
     if row["tried"]:
-        why = f"{first} tried {times} to reach {second} on {on}, refused every time; {law}."
+        why = f"{first} attempted {times} to connect to {second} on {on}, always rejected; {law}."
     else:
         why = (
-            f"{first} reached {second} {times} on {on}, {row['answered']:,} answered and"
-            f" {row['rejected']:,} refused; {law}."
+            f"{first} connected to {second} {times} on {on}, {row['answered']:,} answered and"
+            f" {row['rejected']:,} rejected; {law}."
         )
     caveats = (
-        "Who opened a connection is inferred from the records; a group holds whom inventory, logs"
-        " and policy name."
+        "The initiator of a connection is inferred; group membership comes from inventory, logs and"
+        " policy."
     )
     if "action" not in judged.case.fields:
-        caveats += " The logs do not say what was refused: all counts as passed."
+        caveats += " The logs do not record the action: all connections count as accepted."
     if row["peers"] > len(peers):
-        caveats += f" Only the {len(peers):,} addresses with most connections lead to records."
+        caveats += f" Only the {len(peers):,} addresses with most connections select records."
     if wide:
-        caveats += " The records are all that passed between these ends on any of these ports."
+        caveats += " The records are all traffic between these addresses on any of these ports."
     if row["of"] > most:
-        caveats += f" {row['of']:,} findings are like this one; the {most:,} largest are told."
+        caveats += f" {row['of']:,} findings are like this one; the {most:,} largest are listed."
     protocols = {protocol for _port, protocol in doors}
     return make_finding(
         DETECTOR,
@@ -191,7 +191,7 @@ def _finding(
         score=1.0 if row["tried"] or row["answered"] else 0.7,
         summary=why,
         caveats=caveats,
-        title="Attempt against the segmentation policy, refused" if row["tried"] else None,
+        title="Segmentation violation attempt, rejected" if row["tried"] else None,
         technique=_TECHNIQUES.get(row["direction"]),
         about=f"{rule.name if rule else DEFAULT}|{row['tried']}|{row['direction']}",
         peers_complete=row["peers"] <= len(peers),

@@ -63,8 +63,8 @@ _CALLS += ["access_key_id", "source_ip", "error_code", "evidence_id", "item"]
 
 DETECTOR = Detector(
     id=_NAME,
-    title="Credentials or services used out of place",
-    question="Are AWS credentials used from elsewhere, or AWS services by hosts without business?",
+    title="Unusual AWS service access",
+    question="Are AWS credentials or services used from or by unexpected hosts?",
     technique="T1078.004",
     needs=frozenset(),
 )
@@ -132,7 +132,7 @@ def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[Finding]:
         inside = strange["source_ip"].isin(set(held["address"]) | _public(held)).all()
         home = own["address"].min() if len(own) else str(instance)
         usual = sorted(set(mine.loc[~mine["source_ip"].isin(strange["source_ip"]), "source_ip"]))
-        where = "outside what the case knows as its own"
+        where = "which the case does not know as its own"
         if elsewhere or inside:
             where = "the NAT gateway of another VPC" if elsewhere else "another host of the case"
         why = (
@@ -140,17 +140,17 @@ def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[Finding]:
             f" {format_count(len(strange), 'time')} from"
             f" {list_some(sorted(set(strange['source_ip'])))},"
             f" {where}: {_told(strange)}. Its other {len(mine) - len(strange)} calls came from"
-            f" {list_some(usual) or 'nowhere'}. {_cited(strange)}"
+            f" {list_some(usual) or 'no other address'}. {_cited(strange)}"
         )
         caveats = "A proxy, or a NAT gateway or address that no inventory lists, looks the same."
         if own.empty:
-            caveats += " Nothing tells which addresses the instance had."
+            caveats += " No evidence gives the addresses of the instance."
         if guessed:
-            caveats += f" {guessed} passes for its way out."
+            caveats += f" {guessed} is assumed to be its egress address."
         severity = "medium" if elsewhere or own.empty else "high"
         found.append(
             _made(
-                "Instance credentials used elsewhere",
+                "AWS credentials used from an unexpected location",
                 severity,
                 home,
                 strange["source_ip"],
@@ -186,12 +186,12 @@ def _two_places(calls: pd.DataFrame) -> list[Finding]:
             for _network_, group in mine.groupby("network", sort=True)
         )
         why = (
-            f"{name}{by} called AWS from {mine['network'].nunique()} networks in turn, changing"
+            f"{name}{by} called AWS from {mine['network'].nunique()} networks alternately, changing"
             f" {len(turns)} times within an hour: {shares}. {_cited(turns)}"
         )
         found.append(
             _made(
-                "One principal in two places",
+                "AWS credentials used from an unexpected location",
                 "medium",
                 str(name),
                 mine["source_ip"],
@@ -247,20 +247,19 @@ def _new_services(case: Case, called: list[pd.DataFrame]) -> list[Finding]:
         power = sorted(set(mine["service"]) & POWER)
         why = (
             f"{host} began to use {format_count(mine['service'].nunique(), 'AWS service')} that"
-            f" neither it"
-            f" nor a neighbour used in the first {format_duration(lesson)}: {told}."
+            f" neither it nor a neighbour used in the first {format_duration(lesson)}: {told}."
         )
         if power:
-            why += f" Among them what gives or guards power: {list_some(power)}."
+            why += f" Services that grant or monitor permissions: {list_some(power)}."
         found.append(
             _made(
-                "AWS services new to a host",
+                "Unusual AWS service access",
                 "medium" if power else "low",
                 str(host),
                 peers.get(host, []),
                 mine.rename(columns={"first": "event_time"}),
                 why,
-                f"A new release may need a new service. Known from: {_known(case)}.",
+                f"A new release may need a new service. Data sources: {_known(case)}.",
                 "services",
                 last=mine["last"].max(),
             )
@@ -313,7 +312,7 @@ def _told(calls: pd.DataFrame) -> str:
         calls["event_name"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
     )
     refused = int(calls["error_code"].notna().sum())
-    return list_some(f"{name} {n}x" for name, n in counts.items()) + f"; {refused} refused"
+    return list_some(f"{name} {n}x" for name, n in counts.items()) + f"; {refused} denied or failed"
 
 
 def _cited(calls: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Login after login is found at any target; playbooks, checks and code over SSH are not."""
+"""Login brute force is detected at any target; playbooks, checks and code over SSH are not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_guessing_from_outside_is_medium(tmp_path: Path) -> None:
     (row,) = run(case, "brute-force").to_dict("records")
     assert (row["subject"], row["peer"], row["severity"]) == (TARGET, OUTSIDE, "medium")
     assert (row["connections"], row["service_port"], row["technique"]) == (60, 22, "T1110.001")
-    assert f"{OUTSIDE} at {TARGET}: 60 login attempts on 22/tcp" in row["summary"]
+    assert f"{OUTSIDE} made 60 login attempts on 22/tcp (ssh) of {TARGET}" in row["summary"]
     assert row["bytes_in"] == 60 * 1_800
 
 
@@ -41,9 +41,7 @@ def test_a_session_that_follows_makes_it_high_and_says_when(tmp_path: Path) -> N
     after = connect(OUTSIDE, TARGET, 22, T0 + 1_300, seconds=2_400, back=90_000, source_port=50_000)
     (row,) = run(make_case(tmp_path, [*guesses(), *after]), "brute-force").to_dict("records")
     assert row["severity"] == "high"
-    assert (
-        "Then 1 session that was longer or larger, the last at 2026-09-01 00:21" in row["summary"]
-    )
+    assert "1 longer or larger session followed, the last at 2026-09-01 00:21" in row["summary"]
 
 
 def test_from_inside_at_several_hosts_it_is_one_high_finding(tmp_path: Path) -> None:

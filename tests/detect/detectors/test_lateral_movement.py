@@ -55,11 +55,11 @@ def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
     records = [*alive(HOST, DB), *ssh(HOST, [DB], 3 * DAY)]
     (row,) = run(make_case(tmp_path, records)).to_dict("records")
     assert (row["severity"], row["subject"], row["peer"]) == ("low", HOST, DB)
-    assert (row["title"], row["service_port"]) == ("New paths to inside doors", 22)
+    assert (row["title"], row["service_port"]) == ("New internal connections", 22)
     assert row["first_seen"] == pd.Timestamp(T0 + 3 * DAY, unit="s", tz="UTC")
-    assert f"{HOST} opened 1 new inside door of 1 host" in row["summary"]
+    assert f"{HOST} connected to 1 new internal service of 1 host" in row["summary"]
     assert f"{DB} on 22/tcp (ssh) 1x" in row["summary"]
-    assert "the first 48.0 h of the logs show" in row["caveats"]
+    assert "the first 48.0 h of the logs," in row["caveats"]
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
@@ -78,13 +78,16 @@ def test_the_more_targets_the_graver(tmp_path: Path, seed: int, *, ip6: bool) ->
     assert row["connections"] == count
 
 
-def test_a_chain_is_told(tmp_path: Path) -> None:
+def test_a_chain_of_connections_is_high(tmp_path: Path) -> None:
     second, hosts = "10.0.4.4", ["10.0.5.1", "10.0.6.1", "10.0.7.1"]
     records = [*alive(HOST, second, *hosts), *ssh(HOST, [second], 3 * DAY)]
     records += ssh(second, hosts, 3 * DAY + HOUR)
     found = run(make_case(tmp_path, records)).set_index("subject")
     assert found["severity"].to_dict() == {second: "high", HOST: "low"}
-    assert f"reached through a new door before, from {HOST} on 22/tcp" in found.loc[second, "why"]
+    assert (
+        f"Before, {HOST} connected to it for the first time on 22/tcp"
+        in found.loc[second, "summary"]
+    )
 
 
 def test_the_same_on_old_logs_with_long_windows(tmp_path: Path) -> None:
@@ -142,19 +145,21 @@ def test_a_new_host_has_no_past_but_may_do_too_much(tmp_path: Path) -> None:
     assert run(case)[["subject", "severity"]].to_numpy().tolist() == [[new, "medium"]]
 
 
-def test_web_ports_outside_and_unanswered_are_no_doors(tmp_path: Path) -> None:
+def test_web_ports_external_and_unanswered_connections_do_not_count(tmp_path: Path) -> None:
     records = [*alive(HOST), *ssh(HOST, [DB], 3 * DAY, 8443), *ssh(HOST, [SAAS], 3 * DAY)]
     mute = [r for r in ssh(HOST, ["10.0.1.1"], 3 * DAY) if r.srcaddr == HOST]
     assert silent(make_case(tmp_path, [*records, *mute]))
 
 
-def test_where_hosts_open_new_doors_all_the_time_newness_says_nothing(tmp_path: Path) -> None:
+def test_hosts_that_always_open_new_connections_are_not_reported(tmp_path: Path) -> None:
     restless = [f"10.8.{n}.7" for n in range(6)]
     records = alive(HOST, *restless)
     for n, host in enumerate(restless):  # one new database every ten hours, each day, the same pace
-        doors = [f"10.9.{n}.{turn}" for turn in range(9)]
+        targets = [f"10.9.{n}.{turn}" for turn in range(9)]
         records += [
-            r for turn, at in enumerate(doors) for r in ssh(host, [at], turn * 10 * HOUR + n, 3306)
+            r
+            for turn, at in enumerate(targets)
+            for r in ssh(host, [at], turn * 10 * HOUR + n, 3306)
         ]
     records += ssh(restless[0], [f"10.8.77.{n}" for n in range(40)], 3.1 * DAY)
     found = run(make_case(tmp_path, records))
@@ -164,39 +169,39 @@ def test_where_hosts_open_new_doors_all_the_time_newness_says_nothing(tmp_path: 
 # ---- too short, too many, refusals too --------------------------------------------------------
 
 
-def test_short_logs_teach_nothing_and_that_is_said(tmp_path: Path) -> None:
+def test_short_logs_have_no_baseline_and_the_caveat_reports_it(tmp_path: Path) -> None:
     day = alive(HOST, days=1)
     assert silent(make_case(tmp_path / "one", [*day, *ssh(HOST, [DB], 20 * HOUR)]))
     hosts = [f"10.0.{n}.1" for n in range(9)]
     (row,) = run(make_case(tmp_path / "many", [*day, *ssh(HOST, hosts, 20 * HOUR)])).to_dict(
         "records"
     )
-    assert (row["severity"], row["title"]) == ("low", "Many inside doors opened")
-    assert "too short to learn which paths are usual" in row["caveats"]
+    assert (row["severity"], row["title"]) == ("low", "Many internal administration connections")
+    assert "too short for a baseline" in row["caveats"]
     early = make_case(
         tmp_path / "early", [*day, *ssh(HOST, hosts[:7], 60), *ssh(HOST, hosts[7:], 7200)]
     )
-    assert silent(early)  # whoever was at it when the logs began has not begun anything
-    knock = make_case(tmp_path / "knock", [*day, reject(HOST, DB, 22, T0 + 9 * HOUR)])
-    (row,) = run(knock).to_dict("records")
-    assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
-    assert "too short to learn" in row["caveats"]
+    assert silent(early)  # in use when the logs begin
+    attempt = make_case(tmp_path / "attempt", [*day, reject(HOST, DB, 22, T0 + 9 * HOUR)])
+    (row,) = run(attempt).to_dict("records")
+    assert (row["severity"], row["title"]) == ("medium", "Rejected internal connection attempts")
+    assert "too short for a baseline" in row["caveats"]
 
 
-def test_refused_here_and_let_in_there_is_one_story(tmp_path: Path) -> None:
+def test_rejected_and_new_connections_are_one_finding(tmp_path: Path) -> None:
     name = "<b>x</b>,\x1b[31m=1+1"
     records = [*alive(HOST, DB), reject(HOST, DB, 3306, T0 + 3 * DAY, interface_id="eni-z")]
     records += ssh(HOST, ["10.0.1.1"], 3 * DAY)
     case = make_case(tmp_path, records, interfaces=[interface(DB, name)])
     (row,) = run(case).to_dict("records")
-    assert (row["severity"], row["title"]) == ("medium", "Refused at inside doors")
+    assert (row["severity"], row["title"]) == ("medium", "Rejected internal connection attempts")
     assert row["peers"].tolist() == ["10.0.1.1", DB]
-    assert "refused 1 time at 1 inside door" in row["summary"]
-    assert "opened 1 new inside door of 1 host" in row["summary"]
+    assert "rejected 1 time at 1 internal service" in row["summary"]
+    assert "connected to 1 new internal service of 1 host" in row["summary"]
     assert pd.isna(row["service_port"])
 
 
-def test_of_many_small_stories_the_largest_are_told(tmp_path: Path) -> None:
+def test_of_many_low_findings_the_largest_are_listed(tmp_path: Path) -> None:
     hosts = [f"10.{n}.0.5" for n in range(1, 6)]
     records = alive(*hosts, *(f"10.{n}.9.1" for n in range(1, 6)))
     records += [r for n, host in enumerate(hosts, 1) for r in ssh(host, [f"10.{n}.9.1"], 3 * DAY)]
@@ -205,26 +210,26 @@ def test_of_many_small_stories_the_largest_are_told(tmp_path: Path) -> None:
     assert len(lateral_movement.find(case)) == 5
     told = lateral_movement.find(case, most_low=2)
     assert [one.subject for one in told] == ["10.1.0.5", "10.5.0.5"]
-    assert "5 hosts have such paths; 2 are listed." in told[0].caveats
+    assert "5 hosts have such connections; 2 are listed." in told[0].caveats
 
 
 @pytest.mark.parametrize(
-    ("doors", "start", "every", "severity"),
+    ("services", "start", "every", "severity"),
     [
-        (1, 0, 900, None),  # a setting that broke long ago
+        (1, 0, 900, None),  # wrong before the logs begin
         (2, 0, 900, None),
-        (3, 0, 900, "high"),  # three doors are a search
+        (3, 0, 900, "high"),  # three services are a pattern
         (1, 30 * HOUR, 900, "medium"),  # it began meanwhile
         (1, 0, 9_000, "medium"),  # now and then
     ],
 )
-def test_a_door_that_refuses_all_day_long_is_a_broken_setting(
-    tmp_path: Path, doors: int, start: int, every: int, severity: str | None
+def test_a_service_that_rejects_all_day_is_a_wrong_setting(
+    tmp_path: Path, services: int, start: int, every: int, severity: str | None
 ) -> None:
-    knocks = [
+    attempts = [
         reject(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
-        for n in range(doors)
+        for n in range(services)
         for at in range(start, 4 * DAY - 60, every)
     ]
-    found = run(make_case(tmp_path, [*alive(HOST, DB), *knocks]))
+    found = run(make_case(tmp_path, [*alive(HOST, DB), *attempts]))
     assert found["severity"].tolist() == ([severity] if severity else [])

@@ -11,16 +11,16 @@ RDS = interface("10.0.1.10", "db", Description="RDSNetworkInterface", RequesterM
 EFS = interface("10.0.1.20", "fs", Description="EFS mount target for fs-0a (fsmt-0b)")
 
 
-def knocks(*doors: tuple[str, int]) -> list[Record]:
+def attempts(*services: tuple[str, int]) -> list[Record]:
     return [
         reject(HOST, address, port, T0 + 60 * n, source_port=40_000 + n, interface_id="eni-z")
-        for n, (address, port) in enumerate(doors)
+        for n, (address, port) in enumerate(services)
     ]
 
 
-def test_refused_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
-    doors = [("10.0.1.10", 3306), ("10.0.1.10", 5432), ("10.0.1.20", 2049)] * 3
-    case = make_case(tmp_path, knocks(*doors), interfaces=[RDS, EFS])
+def test_rejected_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
+    services = [("10.0.1.10", 3306), ("10.0.1.10", 5432), ("10.0.1.20", 2049)] * 3
+    case = make_case(tmp_path, attempts(*services), interfaces=[RDS, EFS])
     (row,) = run(case, "lateral-movement").to_dict("records")
     assert (row["severity"], row["subject"], row["connections"]) == ("high", HOST, 9)
     assert row["peers"].tolist() == ["10.0.1.10", "10.0.1.20"]
@@ -28,8 +28,8 @@ def test_refused_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
     assert "EFS fs 10.0.1.20 on 2049/tcp (nfs) 3x" in row["summary"]
 
 
-def test_one_door_again_and_again_is_a_lapse_not_a_pattern(tmp_path: Path) -> None:
-    case = make_case(tmp_path, knocks(*[("10.0.1.10", 3306)] * 20), interfaces=[RDS])
+def test_one_service_many_times_is_no_pattern(tmp_path: Path) -> None:
+    case = make_case(tmp_path, attempts(*[("10.0.1.10", 3306)] * 20), interfaces=[RDS])
     assert run(case, "lateral-movement")["severity"].tolist() == ["medium"]
 
 
@@ -43,6 +43,6 @@ def test_stragglers_of_accepted_connections_are_silent(tmp_path: Path) -> None:
     assert run(case, "lateral-movement").empty
 
 
-def test_the_internet_knocking_is_not_lateral(tmp_path: Path) -> None:
+def test_attempts_from_the_internet_are_not_lateral(tmp_path: Path) -> None:
     noise = [reject(f"198.18.0.{n}", HOST, 22, T0 + n, source_port=40_000 + n) for n in range(50)]
     assert run(make_case(tmp_path, noise), "lateral-movement").empty

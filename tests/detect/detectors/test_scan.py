@@ -1,4 +1,4 @@
-"""Scans are told from noise, backscatter and broken clients, with flags and without."""
+"""Scans are distinguished from noise, backscatter and broken clients, with flags and without."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.traffic import FIELDS, T0, Record, connect, make_case, reject
 HOST, OUTSIDE = "10.0.0.5", "198.18.3.4"
 
 
-def test_a_door_that_many_tried_is_one(tmp_path: Path) -> None:
+def test_a_service_attempted_by_many_counts_once(tmp_path: Path) -> None:
     tries = [
         reject(f"198.18.7.{source}", HOST, port, T0 + source, source_port=40_000 + port)
         for source in (1, 2, 3)
         for port in range(12)
     ]
     (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
-    assert "3 addresses outside tried 12 doors of 1 host in vain" in row["summary"]
-    assert "(36 doors source by source: 36 rejected" in row["summary"]
+    assert "3 external addresses attempted 12 services of 1 host" in row["summary"]
+    assert "(36 pairs of source and service: 36 rejected" in row["summary"]
 
 
 @pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
@@ -32,25 +32,27 @@ def fields(request: pytest.FixtureRequest) -> list[str]:
     return list(request.param)
 
 
-def knock(source: str, target: str, port: int, n: int, **more: object) -> Record:
+def attempt(source: str, target: str, port: int, n: int, **more: object) -> Record:
     return reject(
         source, target, port, T0 + 20 * n, source_port=40_000 + n,
         interface_id=f"eni-{target}", **more,
     )  # fmt: skip
 
 
-def test_an_inside_host_that_tries_many_hosts_is_high(tmp_path: Path, fields: list[str]) -> None:
-    records = [knock(HOST, f"10.0.1.{n}", 445, n) for n in range(1, 13)]
+def test_an_internal_host_that_attempts_many_hosts_is_high(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    records = [attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(1, 13)]
     (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
     assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
     assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
-    assert "12 doors (12 hosts, 1 port: 445; one port of many hosts)" in row["summary"]
-    assert "12 led nowhere (12 rejected, 0 answered without data), 0 to a conv" in row["summary"]
+    assert "attempted 12 services (12 hosts, 1 port: 445)" in row["summary"]
+    assert "12 failed (12 rejected, 0 answered without data), 0 answered." in row["summary"]
 
 
 def wave(source: str, *, count: int = 8, target: str = HOST, at: int = 0) -> list[Record]:
-    """A source outside that is refused at so many doors of a host."""
-    return [knock(source, target, 1_000 + n, at + n) for n in range(count)]
+    """An external source that a host rejects at so many services."""
+    return [attempt(source, target, 1_000 + n, at + n) for n in range(count)]
 
 
 def reached(source: str, port: int, *, target: str = HOST, **more: object) -> Iterator[Record]:
@@ -60,11 +62,11 @@ def reached(source: str, port: int, *, target: str = HOST, **more: object) -> It
     )
 
 
-def test_outside_scanners_that_got_nothing_are_one_low_finding(
+def test_external_scanners_without_answer_are_one_low_finding(
     tmp_path: Path, fields: list[str]
 ) -> None:
     slow = [
-        replace(knock(OUTSIDE, f"10.0.1.{n}", 23, n), start=T0 + 900 * n, end=T0 + 900 * n + 59)
+        replace(attempt(OUTSIDE, f"10.0.1.{n}", 23, n), start=T0 + 900 * n, end=T0 + 900 * n + 59)
         for n in range(1, 12)
     ]
     quick = [
@@ -79,18 +81,25 @@ def test_outside_scanners_that_got_nothing_are_one_low_finding(
     assert (row["severity"], row["subject"], row["technique"]) == ("low", "internet", "T1595.001")
     assert row["peers"].tolist() == [OUTSIDE, "198.18.9.9"]
     assert row["connections"] == 41
-    assert "2 addresses outside tried 41 doors of 12 hosts in vain within 2.8 h" in row["summary"]
-    assert "(41 doors source by source: 41 rejected, 0 answered without data)" in row["summary"]
-    assert "data), and none was let in." in row["summary"]
-    assert "Busiest: 198.18.9.9 (30 doors), 198.18.3.4 (11 doors)." in row["summary"]
-    assert "Most sought ports: 23 (by 2), 20 (by 1)," in row["summary"]
+    assert (
+        "2 external addresses attempted 41 services of 12 hosts from 2026-09-01 00:"
+        in row["summary"]
+    )
+    assert (
+        "(41 pairs of source and service: 41 rejected, 0 answered without data)" in row["summary"]
+    )
+    assert "data); none reached a service that answers few." in row["summary"]
+    assert "Most failed services: 198.18.9.9 (30), 198.18.3.4 (11)." in row["summary"]
+    assert "Most attempted ports: 23 (by 2), 20 (by 1)," in row["summary"]
     lines = case.evidence_for(row)
     assert len(lines) == 41
     assert set(lines["srcaddr"]) == {OUTSIDE, "198.18.9.9"}
-    assert {(HOST, "198.18.9.9"), ("10.0.1.11", OUTSIDE)} <= set(row.ends())
+    assert {(HOST, "198.18.9.9"), ("10.0.1.11", OUTSIDE)} <= set(
+        detect.run(case, ["scan"])[0].ends()
+    )
 
 
-def test_a_scanner_that_was_let_in_stands_apart_and_above(
+def test_a_scanner_with_an_answer_is_a_finding_of_its_own(
     tmp_path: Path, fields: list[str]
 ) -> None:
     records = [*wave(OUTSIDE), *reached(OUTSIDE, 8_443)]
@@ -99,12 +108,12 @@ def test_a_scanner_that_was_let_in_stands_apart_and_above(
     case = make_case(tmp_path, records, fields=fields)
     first, noise = run(case, "scan").to_dict("records")
     assert (first["subject"], first["severity"]) == (OUTSIDE, "medium")
-    assert "8 led nowhere (8 rejected, 0 answered without data), 1 to a conv" in first["summary"]
-    assert "Let in at 1 door " in first["summary"]
+    assert "8 failed (8 rejected, 0 answered without data), 1 answered." in first["summary"]
+    assert "It reached 1 service that" in first["summary"]
     assert (noise["subject"], len(noise["peers"])) == ("internet", 3)
 
 
-def test_a_site_open_to_all_lets_nobody_in_but_a_login_session_does(tmp_path: Path) -> None:
+def test_a_public_site_does_not_count_but_a_login_session_does(tmp_path: Path) -> None:
     records = [r for port in (22, 443) for n in range(9) for r in reached(f"198.18.7.{n}", port)]
     records += [*wave(OUTSIDE), *reached(OUTSIDE, 443, back=90_000)]
     records += [*wave("198.18.3.5"), *reached("198.18.3.5", 22, back=90_000)]
@@ -116,13 +125,13 @@ def test_a_site_open_to_all_lets_nobody_in_but_a_login_session_does(tmp_path: Pa
     assert found["severity"].to_dict() == {session: "medium", "internet": "low"}
     assert found.loc["internet", "peers"].tolist() == [OUTSIDE, "198.18.3.6"]
     assert (
-        "none was let in. To 2 a service spoke that many outside use."
-        in (found.loc["internet", "why"])
+        "answers few. 2 of them reached a service that many external addresses use."
+        in (found.loc["internet", "summary"])
     )
 
 
 @pytest.mark.parametrize(("sources", "findings"), [(5, 5), (6, 1)])
-def test_more_than_a_few_let_in_at_one_port_are_told_by_the_port(
+def test_more_than_a_few_answered_on_one_port_are_one_finding(
     tmp_path: Path, sources: int, findings: int
 ) -> None:
     names = [f"198.18.3.{n}" for n in range(sources)]
@@ -131,13 +140,13 @@ def test_more_than_a_few_let_in_at_one_port_are_told_by_the_port(
     assert len(found) == findings
     assert set(found["severity"]) == {"medium"}
     if findings == 1:
-        assert found.loc[0, "title"] == "Door after door, from outside, until 6379 opened"
+        assert found.loc[0, "title"] == "Internet background scanning, answered on port 6379"
         assert found.loc[0, "peers"].tolist() == names
-        assert "and port 6379 let each of them in" in found.loc[0, "summary"]
-        assert "Most was answered to 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
+        assert "port 6379 answered each of them" in found.loc[0, "summary"]
+        assert "The largest answers went to 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
 
 
-def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path: Path) -> None:
+def test_an_indicator_match_is_reported_alone_unless_it_is_for_scanning(tmp_path: Path) -> None:
     names = [f"198.18.3.{n}" for n in range(4)]
     listed = f"indicator,kind,feed\n{names[0]},c2,f\n{names[1]},scanner,f\n{names[2]},allow,own\n"
     case = make_case(tmp_path, [r for one in names for r in wave(one)], indicators=listed)
@@ -148,7 +157,7 @@ def test_a_listed_scanner_stands_apart_unless_it_is_listed_for_scanning(tmp_path
     assert kept_back[names[2]] == "own"
 
 
-def test_who_tries_far_more_than_the_others_stands_apart(tmp_path: Path) -> None:
+def test_a_source_with_far_more_attempts_is_reported_alone(tmp_path: Path) -> None:
     records = [r for n in range(5) for r in wave(f"198.18.9.{n}")]
     many = make_case(tmp_path / "a", [*records, *wave(OUTSIDE, count=100)])
     assert run(many, "scan")["subject"].tolist() == [OUTSIDE, "internet"]
@@ -173,8 +182,8 @@ def test_a_new_scanner_changes_the_noise_and_makes_no_other(tmp_path: Path) -> N
     assert "peers +2001:db8:9::9" in row["changed"]
 
 
-def test_an_inside_scanner_is_no_part_of_the_noise(tmp_path: Path) -> None:
-    inside = [knock("10.0.0.7", f"10.0.1.{n}", 445, n) for n in range(9)]
+def test_an_internal_scanner_is_no_background_scanning(tmp_path: Path) -> None:
+    inside = [attempt("10.0.0.7", f"10.0.1.{n}", 445, n) for n in range(9)]
     found = run(make_case(tmp_path, [*wave(OUTSIDE), *inside]), "scan")
     assert found["subject"].tolist() == ["10.0.0.7", "internet"]
     assert found["severity"].tolist() == ["high", "low"]
@@ -192,14 +201,14 @@ def test_resets_and_bare_handshakes_count_as_nothing_found(
             replace(syn.back(packets=1, bytes=40), tcp_flags=4),
         ]
     (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
-    assert "10 led nowhere (0 rejected, 10 answered without data)" in row["summary"]
+    assert "10 failed (0 rejected, 10 answered without data)" in row["summary"]
 
 
 def test_noise_backscatter_and_broken_clients_are_no_scans(
     tmp_path: Path, fields: list[str]
 ) -> None:
     noise = [
-        knock(f"198.18.{n}.7", f"10.0.1.{1 + k}", 22 + k, n, pkt_srcaddr=None)
+        attempt(f"198.18.{n}.7", f"10.0.1.{1 + k}", 22 + k, n, pkt_srcaddr=None)
         for n in range(60)
         for k in range(4)
     ]
@@ -211,12 +220,12 @@ def test_noise_backscatter_and_broken_clients_are_no_scans(
         )
         for n in range(1, 60)
     ]  # fmt: skip
-    broken = [knock(HOST, "10.0.1.1", 6379, n) for n in range(300)]
+    broken = [attempt(HOST, "10.0.1.1", 6379, n) for n in range(300)]
     case = make_case(tmp_path, [*noise, *victim, *broken], fields=fields)
     assert run(case, "scan").empty
 
 
-def test_what_a_busy_host_reached_before_does_not_excuse_it(tmp_path: Path) -> None:
+def test_earlier_answered_services_do_not_offset_failures(tmp_path: Path) -> None:
     usual = [
         record
         for n in range(60)
@@ -236,7 +245,7 @@ def test_a_monitor_with_some_dead_targets_is_no_scanner(tmp_path: Path) -> None:
         if n % 5:
             records += connect(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
         else:
-            records.append(knock(HOST, f"10.0.2.{n}", 9100, n))
+            records.append(attempt(HOST, f"10.0.2.{n}", 9100, n))
     assert run(make_case(tmp_path, records), "scan").empty
 
 

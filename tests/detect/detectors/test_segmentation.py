@@ -69,21 +69,22 @@ def test_a_violation_leads_to_its_lines_and_to_no_others(tmp_path: Path) -> None
     assert (row["service_port"], row["protocol"], row["connections"]) == (22, 6, 1)
     assert (row["bytes_out"], row["bytes_in"], row["technique"]) == (900, 1_000, "T1021")
     assert row["summary"] == (
-        f"{WEB} reached {DB} 1 time on 22/tcp (ssh), 1 answered and 0 refused; the rule 'any must"
-        " not reach db' (line 10 of the policy) forbids it."
+        f"{WEB} connected to {DB} 1 time on 22/tcp (ssh), 1 answered and 0 rejected; the rule 'any"
+        " must not reach db' (line 10 of the policy) forbids it."
     )
     lines = judged.case.evidence_for(row)["line"].tolist()
     assert lines == [4, 5]  # the file's header is line 1
 
 
-def test_a_refused_attempt_is_low_and_no_violation(tmp_path: Path) -> None:
+def test_a_rejected_attempt_is_low_and_no_violation(tmp_path: Path) -> None:
     records = [reject(WEB, DB, 22, T0 + n * 900) for n in range(3)]
     judged = judge(make_case(tmp_path, records, interfaces=OWN), FORBID)
     (row,) = told(judged)
     assert (row["severity"], row["connections"]) == ("low", 3)
-    assert row["title"] == "Attempt against the segmentation policy, refused"
+    assert row["title"] == "Segmentation violation attempt, rejected"
     assert (
-        f"{WEB} tried 3 times to reach {DB} on 22/tcp (ssh), refused every time" in row["summary"]
+        f"{WEB} attempted 3 times to connect to {DB} on 22/tcp (ssh), always rejected"
+        in row["summary"]
     )
     assert states(judged) == [("unused", 0), ("attempted", 3), ("unused", 0)]
 
@@ -94,7 +95,7 @@ def test_what_passed_without_an_answer_is_medium(tmp_path: Path) -> None:
     assert (row["severity"], row["score"]) == ("medium", 0.7)
 
 
-def test_passed_and_refused_are_two_findings(tmp_path: Path) -> None:
+def test_accepted_and_rejected_are_two_findings(tmp_path: Path) -> None:
     other = interface("10.0.1.5", "e", SubnetId="subnet-db")
     records = [*connect(WEB, DB, 22, T0), reject(WEB, "10.0.1.5", 22, T0)]
     judged = judge(make_case(tmp_path, records, interfaces=[*OWN, other]), FORBID)
@@ -149,13 +150,15 @@ def test_ipv6_and_ipv4_are_judged_alike(tmp_path: Path) -> None:
     assert states(judged)[:2] == [("used", 2), ("violated", 2)]
 
 
-def test_from_outside_the_subject_is_who_was_reached(tmp_path: Path) -> None:
+def test_from_an_external_address_the_subject_is_the_responder(tmp_path: Path) -> None:
     records = [r for n in (1, 2) for r in connect(f"192.0.2.{n}", WEB, 22, T0, out=100, back=700)]
     rules = "  - {from: external, to: internal, ports: 22, verdict: deny}"
     (row,) = told(judge(make_case(tmp_path, records, interfaces=OWN), rules))
     assert (row["subject"], list(row["peers"])) == (WEB, ["192.0.2.1", "192.0.2.2"])
     assert (row["bytes_out"], row["bytes_in"], row["technique"]) == (1_400, 200, "T1133")
-    assert row["summary"].startswith(f"192.0.2.1, 192.0.2.2 reached {WEB} 2 times on 22/tcp (ssh)")
+    assert row["summary"].startswith(
+        f"192.0.2.1, 192.0.2.2 connected to {WEB} 2 times on 22/tcp (ssh)"
+    )
 
 
 def test_deny_by_default_speaks_of_the_groups_only(tmp_path: Path) -> None:
@@ -305,7 +308,7 @@ def test_without_verdicts_in_the_logs_all_counts_as_passed(tmp_path: Path) -> No
     case = make_case(tmp_path, [reject(WEB, DB, 22, T0)], interfaces=OWN, fields=fields)
     (row,) = told(judge(case, FORBID))
     assert row["severity"] == "medium"
-    assert "do not say what was refused" in row["caveats"]
+    assert "do not record the action" in row["caveats"]
 
 
 def test_nothing_seen(tmp_path: Path) -> None:

@@ -103,13 +103,13 @@ def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bo
     case = make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=[*own(), *stolen])
     (row,) = run(case)
     assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, thief)
-    assert row["title"] == "Instance credentials used elsewhere"
+    assert row["title"] == "AWS credentials used from an unexpected location"
     assert f"called AWS {count} time" in row["summary"]
     assert (
-        f"from {thief}, outside what the case knows as its own: ListBuckets {count}x"
+        f"from {thief}, which the case does not know as its own: ListBuckets {count}x"
         in row["summary"]
     )
-    assert f"{count} refused. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
+    assert f"{count} denied or failed. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
     assert "in other.jsonl" in row["summary"]
     assert row["first_seen"] == pd.Timestamp(T0 + int(at), unit="s", tz="UTC")
 
@@ -141,7 +141,7 @@ def test_a_way_out_that_nobody_lists(tmp_path: Path) -> None:
     calls.append(call("web/i-0cccc0001", THIEF, 30 * HOUR))
     (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=hosts, json_lines=calls))
     assert (row["subject"], row["peer"]) == ("10.0.0.1", THIEF)
-    assert f"{NAT} passes for its way out" in row["caveats"]
+    assert f"{NAT} is assumed to be its egress address" in row["caveats"]
 
 
 def test_a_thief_who_calls_most_does_not_pass_where_others_show_the_way_out(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_thief_who_calls_most_does_not_pass_where_others_show_the_way_out(tmp_
     (row,) = run(case)
     assert (row["peer"], row["severity"]) == (THIEF, "medium")  # no inventory: nobody knows whose
     assert "called AWS 40 times" in row["summary"]
-    assert f"{exit_} passes for its way out" in row["caveats"]
+    assert f"{exit_} is assumed to be its egress address" in row["caveats"]
 
 
 def test_an_instance_that_nothing_else_knows(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_an_instance_that_nothing_else_knows(tmp_path: Path) -> None:
         )
     )
     assert (row["subject"], row["peer"], row["severity"]) == (MINE, THIEF, "medium")
-    assert "Nothing tells which addresses the instance had" in row["caveats"]
+    assert "No evidence gives the addresses of the instance" in row["caveats"]
 
 
 # ---- in two places ------------------------------------------------------------------------------
@@ -178,9 +178,9 @@ def test_one_principal_in_two_places_at_once(tmp_path: Path, who: str) -> None:
     assert (row["severity"], row["subject"], row["title"]) == (
         "medium",
         who,
-        "One principal in two places",
+        "AWS credentials used from an unexpected location",
     )
-    assert "from 2 networks in turn, changing 3 times within an hour" in row["summary"]
+    assert "from 2 networks alternately, changing 3 times within an hour" in row["summary"]
     assert row["peers"].tolist() == ["198.51.100.4", "198.51.100.9", "203.0.113.4"]
 
 
@@ -198,7 +198,7 @@ def test_who_goes_home_or_has_many_runners_is_silent(tmp_path: Path) -> None:
 # ---- new services -------------------------------------------------------------------------------
 
 
-def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
+def test_a_new_service_that_grants_permissions_is_medium(tmp_path: Path) -> None:
     names = [asked(HOST, "s3.us-east-1.amazonaws.com", n * 6 * HOUR) for n in range(15)]
     names += [asked(HOST, "ssm.us-east-1.amazonaws.com", 3 * DAY)]
     quiet = make_case(tmp_path / "1", alive(HOST), json_lines=names)
@@ -210,7 +210,7 @@ def test_a_host_turns_to_a_service_of_power(tmp_path: Path) -> None:
         "1 AWS service that neither it nor a neighbour used in the first 48.0 h" in row["summary"]
     )
     assert (
-        "iam from 2026-09-04 00:00 on (DNS, 4x). Among them what gives or guards power: iam."
+        "iam from 2026-09-04 00:00 on (DNS, 4x). Services that grant or monitor permissions: iam."
         in row["summary"]
     )
     assert "the case has no CloudTrail" in row["caveats"]

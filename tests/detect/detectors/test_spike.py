@@ -9,7 +9,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.detectors.spike import standing_out
+from flowbench.detect.detectors.spike import find_outliers
 from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, reject
 
 HOST, SIX, SITE, PEER = "10.0.0.5", "2001:db8:1::5", "203.0.113.9", "198.51.100.7"
@@ -47,9 +47,9 @@ def test_an_hour_of_bytes(tmp_path, window: int, fields: list[str]) -> None:
     assert sorted(one["peers"]) == [PEER, SITE]
     assert one["bytes_out"] == 302_000_000
     assert one["summary"] == (
-        "10.0.0.5 sent 302.0 MB out in the hour from 2026-09-02 16:00 UTC, where the median of its"
-        " other hours is 2.0 MB (modified z-score 101). 198.51.100.7 has 99% of it, the most of"
-        " 2 peers."
+        "10.0.0.5 sent 302.0 MB to external addresses in the hour from 2026-09-02 16:00 UTC; the"
+        " median of its other hours is 2.0 MB (modified z-score 101). 198.51.100.7 has 99% of it,"
+        " the largest share among 2 peers."
     )
     case = Case.open(tmp_path / "c" / "case")
     assert len(case.evidence_for(one)) == 4
@@ -72,10 +72,10 @@ def test_calls_and_refusals_are_counted(tmp_path) -> None:
              for n in range(250)]  # fmt: skip
     (one,) = found(tmp_path, *usual(), *calls, *tries)
     assert (
-        "opened 1,101 connections to the outside in the hour from 2026-09-03 02:00"
+        "opened 1,101 connections to external addresses in the hour from 2026-09-03 02:00"
         in one["summary"]
     )
-    assert "was refused 250 times in the hour from 2026-09-02 06:00 UTC" in one["summary"]
+    assert "was rejected 250 times in the hour from 2026-09-02 06:00 UTC" in one["summary"]
     assert len(one["peers"]) == 200  # of 1,350, those with most
 
 
@@ -102,14 +102,17 @@ def test_what_several_hosts_send_to_one_place_is_the_estates(tmp_path) -> None:
     assert one["subject"] == HOST
     elsewhere = connect(HOST, "192.0.2.9", 443, T0 + 40 * HOUR, source_port=51_000, out=150_000_000)
     (one,) = found(tmp_path / "rest", *mine, *pushes(3), *elsewhere)
-    assert "sent 452.0 MB out" in one["summary"]
+    assert "sent 452.0 MB to external addresses" in one["summary"]
 
 
 def test_what_is_the_estates_does_not_hide_what_is_not(tmp_path) -> None:
     fits = [r for h in (5, 21, 33, 39) for r in large(h)]  # four releases, and then a theft
     theft = connect(HOST, "192.0.2.9", 443, T0 + 55 * HOUR, source_port=51_000, out=400_000_000)
     (one,) = found(tmp_path, *usual(), *fits, *theft, *pushes(3))
-    assert "sent 402.0 MB out in the hour from 2026-09-03 07:00 UTC" in one["summary"]
+    assert (
+        "sent 402.0 MB to external addresses in the hour from 2026-09-03 07:00 UTC"
+        in one["summary"]
+    )
     assert sorted(one["peers"]) == ["192.0.2.9", SITE]
     assert one["bytes_out"] == 402_000_000
 
@@ -122,7 +125,7 @@ def test_a_service_that_is_down_refuses_all(tmp_path) -> None:
 
     alone = [*usual(), *tries(HOST, 250), *tries("10.0.0.20", 40)]
     (one,) = found(tmp_path / "alone", *alone)
-    assert "was refused 250 times" in one["summary"]
+    assert "was rejected 250 times" in one["summary"]
     others = [r for n in (21, 22) for r in tries(f"10.0.0.{n}", 40)]
     assert found(tmp_path / "all", *alone, *others) == []
 
@@ -147,12 +150,12 @@ def test_what_an_hour_is_held_against() -> None:
     day = np.array([10] * 8 + [200] * 10 + [10] * 6) * 1e6
     week = np.concatenate([np.tile(day, 5), np.full(48, 10e6)])
     four = np.tile(week, 4) * rng.uniform(0.8, 1.2, 672)
-    assert standing_out(four, 100e6, 10, 5) == []
+    assert find_outliers(four, 100e6, 10, 5) == []
     four[504 + 130] = 900e6  # Saturday morning of the last week
-    (one,) = standing_out(four, 100e6, 10, 5)
-    assert (one.hour, one.held_to) == (634, "the same hour of other weeks")
+    (one,) = find_outliers(four, 100e6, 10, 5)
+    assert (one.hour, one.baseline) == (634, "the same hour of other weeks")
     ten = np.tile(day, 10) * rng.uniform(0.8, 1.2, 240)
     ten[100] = 900e6
-    (one,) = standing_out(ten, 100e6, 3, 3)
-    assert (one.hour, one.held_to) == (100, "the same hour of other days")
-    assert standing_out(np.zeros(100), 100e6, 10, 5) == []
+    (one,) = find_outliers(ten, 100e6, 3, 3)
+    assert (one.hour, one.baseline) == (100, "the same hour of other days")
+    assert find_outliers(np.zeros(100), 100e6, 10, 5) == []
