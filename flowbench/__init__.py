@@ -11,6 +11,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from flowbench.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from flowbench import detect, fetch, plot, report, scenario, segmentation
     from flowbench.case import Case
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
 # this when it is imported; a value that the user has set stays.
 os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
-
-__version__ = "0.1.0"
 
 _MODULES = {
     "attribution": "flowbench.investigate.attribution",

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from flowbench import __version__
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
 from flowbench.case.custody import CustodyLog, Entry, JsonObject
 from flowbench.case.tables import CaseTables
@@ -28,6 +27,7 @@ from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
 from flowbench.text import format_count
+from flowbench.version import __version__
 
 
 class Case(CaseTables):

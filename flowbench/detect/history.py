@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowbench import __version__
 from flowbench.detect.findings import Findings
 from flowbench.detect.plan import plan
 from flowbench.detect.registry import registered
 from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
 from flowbench.text import list_some
+from flowbench.version import __version__
 
 if TYPE_CHECKING:
     from flowbench.case import Case

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from flowbench import __version__
 from flowbench.errors import InputError
+from flowbench.version import __version__
 
 try:
     import boto3

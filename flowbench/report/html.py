@@ -19,7 +19,7 @@ import markupsafe
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from flowbench import __version__, detect, plot
+from flowbench import detect, plot
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, graph, timeline
 from flowbench.io.atomic import write_aside
@@ -30,6 +30,7 @@ from flowbench.report.sources import (
 )
 from flowbench.report.subjects import describe_subject
 from flowbench.text import escape_controls, format_bytes, format_time
+from flowbench.version import __version__
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
