@@ -13,11 +13,14 @@ time, and the duration; weighted 0.4, 0.2, 0.2, 0.2. Flow logs require these dif
   taken, so that intervals of one and a half windows can still be distinguished from chance.
   Regularity is 1 less that coefficient, times the share of intervals near the mean, less 0.5/√n for
   the uncertainty of n intervals.
-* Agents and updaters also connect regularly. What at least ``shared_by`` internal hosts connect to
-  repeatedly is taken for a common service and reported only with an indicator match.
+* Agents and updaters also connect regularly. What at least ``common_service_hosts`` internal
+  hosts connect to repeatedly is taken for a common service and reported only with an indicator
+  match.
+
+Severity: high if the peer matches an indicator and any connection was answered, else medium.
 
 False positives: a licence check, updater or partner interface that one host alone connects to.
-Regular is not malicious: without an indicator match the severity is at most medium.
+Regular is not malicious: without an indicator match the severity is medium.
 
 Limitations: not detected are intervals under one and a half capture windows (they merge into one
 long connection), jitter near the interval itself, a beacon inside one long connection, a command
@@ -87,26 +90,26 @@ class _Pair(NamedTuple):
 def find(
     case: Case,
     *,
-    fewest: int = 10,
-    most: int = 50_000,
-    score: float = 0.7,
-    regularity: float = 0.58,
-    shared_by: int = 4,
+    min_connections: int = 10,
+    max_connections: int = 50_000,
+    min_score: float = 0.7,
+    min_regularity: float = 0.58,
+    common_service_hosts: int = 4,
 ) -> list[Finding]:
     """Return one finding per internal host, external peer and port with regular connections.
 
     Args:
         case: The case.
-        fewest: Least number of connections of a pair that is judged.
-        most: Greatest number of connections of a pair that is judged.
-        score: Least total score (0 to 1) of a finding.
-        regularity: Least regularity (0 to 1) of a finding.
-        shared_by: A peer with so many internal hosts that connect three times or more is a common
-            service.
+        min_connections: Least number of connections of a pair that is judged.
+        max_connections: Greatest number of connections of a pair that is judged.
+        min_score: Least total score (0 to 1) of a finding.
+        min_regularity: Least regularity (0 to 1) of a finding.
+        common_service_hosts: A peer with so many internal hosts that connect three times or more
+            is a common service.
     """
     window = aggregation_interval(case)
-    candidates = _candidates(case, window, fewest, most, shared_by)
-    intervals = _regular_intervals(_check_ins(case.connections, candidates), window, regularity)
+    candidates = _candidates(case, window, min_connections, max_connections, common_service_hosts)
+    intervals = _regular_intervals(_check_ins(case.connections, candidates), window, min_regularity)
     regular = intervals.to_pandas()
     numbers = pa.array(regular["pair"])
     pairs = to_frame(candidates.take(numbers)).merge(regular, on="pair")
@@ -126,24 +129,26 @@ def find(
     found = []
     for pair in _Pair.of(pairs):
         matched = kinds.get((pair.initiator, pair.responder, pair.service_port), [])
-        if pair.host_count >= shared_by and not matched:
+        if pair.host_count >= common_service_hosts and not matched:
             continue
         connections = by_pair[pair.pair]
         scores = {"regularity": pair.regularity} | _score_shape(connections, pair.interval)
-        if (total := sum(_WEIGHTS[name] * part for name, part in scores.items())) >= score:
+        if (total := sum(_WEIGHTS[name] * part for name, part in scores.items())) >= min_score:
             found.append(_finding(pair, connections, total, scores, matched, window))
     return found
 
 
-def _candidates(case: Case, window: float, fewest: int, most: int, shared_by: int) -> pa.Table:
+def _candidates(
+    case: Case, window: float, min_connections: int, max_connections: int, common_service_hosts: int
+) -> pa.Table:
     """Return the numbered pairs with enough connections to a service of few hosts."""
     summaries = case.connection_summaries
     outbound = summaries.filter(summaries.direction == "outbound")
     frequent = outbound.filter(
         ~outbound.intermediate,
-        outbound.connections.between(fewest, most),
+        outbound.connections.between(min_connections, max_connections),
         epoch_seconds(outbound["last_seen"]) - epoch_seconds(outbound.first_seen)
-        >= 1.4 * window * (fewest - 1),
+        >= 1.4 * window * (min_connections - 1),
     )
     for protocol, port in _PERIODIC_SERVICES:
         frequent = frequent.filter(
@@ -154,7 +159,7 @@ def _candidates(case: Case, window: float, fewest: int, most: int, shared_by: in
     hosts = hosts.aggregate(host_count=_.initiator.nunique())
     matches = case.indicator_matches
     matched = matches.filter(matches.in_period.fill_null(True)).address
-    rare = hosts.filter((hosts.host_count < shared_by) | hosts.responder.isin(matched))
+    rare = hosts.filter((hosts.host_count < common_service_hosts) | hosts.responder.isin(matched))
     pairs = frequent.join(rare, service).select(*_KEYS, "host_count")
     number = ibis.row_number().over(ibis.window(order_by=_KEYS))
     return pairs.mutate(pair=number).to_pyarrow()
@@ -234,7 +239,10 @@ def _finding(
     first, last = connections["first_seen"].min(), connections["last_seen"].max()
     count, rejected = len(connections), int(connections["rejected"].sum())
     failed = not connections["answered"].any()
-    outcome = ("rejected" if rejected == count else "unanswered") if failed else None
+    outcome = ("rejected" if rejected == count else "failed") if failed else None
+    opened = format_count(count, "connection")
+    if (check_ins := int(connections["check_in"].sum())) < count:
+        opened += f" in {format_count(check_ins, 'check-in')}"
     size = format_bytes(float(connections["bytes_out"].median()))
     verb = "attempted" if failed else "opened"
     aggregation = f"{window / 60:.0f} min"
@@ -242,7 +250,7 @@ def _finding(
     if pair.deviation < window:
         jitter = f"jitter below the aggregation interval of {aggregation}"
     summary = (
-        f"{pair.initiator} {verb} {format_count(count, 'connection')} to {pair.responder} on"
+        f"{pair.initiator} {verb} {opened} to {pair.responder} on"
         f" {label(pair.service_port, pair.protocol)} from {format_period(first, last)}, at a mean"
         f" interval of {pair.interval / 60:.1f} min ({jitter}), sending a median of {size} each."
     )

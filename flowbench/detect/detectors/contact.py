@@ -3,12 +3,11 @@
 Question: did an internal host exchange packets with the address of an indicator, during the period
 in which the list says that the indicator was valid?
 
-Method: a join of connections with the matches of enrich.indicators; no statistics. Severity follows
-what the connection would mean. An internal host that connects to a Tor relay, a mining pool or a
-command server and is answered: high; unanswered or rejected: medium. A connection to an address on
-a reputation list: medium. Anything outside the indicator's validity period: low. Connections from
-such addresses to internal hosts: low, or medium when answered, since every public address receives
-them.
+Method: a join of connections with the matches of enrich.indicators; no statistics.
+
+Severity, outbound: high if answered in the validity period and of a kind in HIGH_RISK_KINDS; medium
+for others in the period; low out of the period, or if nothing was sent. Inbound: medium if answered
+in the period and of such a kind, else low: every public address receives such connections.
 
 False positives: shared hosting and CDNs behind one address, a reassigned address, a list
 that names public resolvers.

@@ -77,6 +77,25 @@ def test_rejected_beaconing_has_its_own_title(tmp_path: Path) -> None:
     assert (row["title"], row["severity"]) == ("Beaconing, rejected", "medium")
 
 
+def test_unanswered_beaconing_has_its_own_title(tmp_path: Path) -> None:
+    records = [
+        Record(HOST, SAAS, 33_000 + n, 443, T0 + n * 300, T0 + n * 300 + 5) for n in range(100)
+    ]
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    assert (row["title"], row["severity"]) == ("Beaconing, failed", "medium")
+
+
+def test_connections_that_start_together_are_one_check_in(tmp_path: Path) -> None:
+    records = [
+        record
+        for n in range(180)
+        for record in connect(HOST, SAAS, 443, T0 + n // 3 * 600, source_port=33_000 + n)
+    ]
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    assert "opened 180 connections in 60 check-ins to" in row["summary"]
+    assert "interval of 10.0 min" in row["summary"]
+
+
 def test_irregular_connections_are_not_reported(tmp_path: Path) -> None:
     records = [r for n in range(12) for r in irregular(HOST, f"203.0.113.{n}", 420, seed=n)]
     assert run(make_case(tmp_path, records), "beacon").empty
