@@ -56,12 +56,28 @@ TABLE = Table.of(
 )
 
 _LOGGED = (
-    *("vpc_id", "subnet_id", "account_id", "interface_type"),
-    *("instance_tag", "instance_tag_2", "interface_tag", "interface_tag_2"),
+    "vpc_id",
+    "subnet_id",
+    "account_id",
+    "interface_type",
+    "instance_tag",
+    "instance_tag_2",
+    "interface_tag",
+    "interface_tag_2",
 )
 _INVENTORY = (
-    *("interface_id", "instance_id", "attached_at", "attachment_id", "status", "addresses"),
-    *("private_address", "observed_at", "evidence_id", "line", "item", *DETAILS),
+    "interface_id",
+    "instance_id",
+    "attached_at",
+    "attachment_id",
+    "status",
+    "addresses",
+    "private_address",
+    "observed_at",
+    "evidence_id",
+    "line",
+    "item",
+    *DETAILS,
 )
 
 

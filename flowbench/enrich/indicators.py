@@ -67,8 +67,16 @@ REASON = (
 
 _SEEN = ("first_seen", "last_seen")
 _LIST_ORDER = (
-    *("feed", "evidence_id", "line", "indicator", "kind", "port", "valid_from", "valid_until"),
-    *("confidence", "description"),
+    "feed",
+    "evidence_id",
+    "line",
+    "indicator",
+    "kind",
+    "port",
+    "valid_from",
+    "valid_until",
+    "confidence",
+    "description",
 )
 
 

@@ -73,8 +73,15 @@ class _Call:
 
 
 _COLUMNS = (
-    *("event_name", "event_time", "instance_ids", "addresses", "request", "response"),
-    *("evidence_id", "line", "item"),
+    "event_name",
+    "event_time",
+    "instance_ids",
+    "addresses",
+    "request",
+    "response",
+    "evidence_id",
+    "line",
+    "item",
 )
 _PLACEMENT = (("vpc_id", "vpcId"), ("subnet_id", "subnetId"), ("account_id", "ownerId"))
 

@@ -11,8 +11,16 @@ from flowbench.enrich.assignment_sequence import EARLIEST, Assignment
 from flowbench.enrich.interface_events import Origin
 
 DETAILS = (
-    *("interface_type", "description", "service", "vpc_id", "subnet_id", "account_id", "name"),
-    *("tags", "public_addresses", "ends_with_instance"),
+    "interface_type",
+    "description",
+    "service",
+    "vpc_id",
+    "subnet_id",
+    "account_id",
+    "name",
+    "tags",
+    "public_addresses",
+    "ends_with_instance",
 )
 
 Age = tuple[datetime, str, int]  # time of a statement, then evidence id and item

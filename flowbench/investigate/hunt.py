@@ -60,8 +60,15 @@ CONTACTS = Table.of(
 
 _KEY = ["indicator", "kind", "feed"]
 _ORDER = [
-    *("first_seen", "log", *_KEY, "host", "interface_id", "peer"),
-    *("service_port", "protocol", "direction"),
+    "first_seen",
+    "log",
+    *_KEY,
+    "host",
+    "interface_id",
+    "peer",
+    "service_port",
+    "protocol",
+    "direction",
 ]
 
 

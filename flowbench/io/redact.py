@@ -18,11 +18,30 @@ _MAX_DEPTH = 60  # levels that are kept; real requests and responses have about 
 # Ends of the keys whose value is a secret, in letters and digits only. Names that refer to a secret
 # without containing it (secretId, accessKeyId, nextToken, clientToken) are not among them.
 _WORDS = (
-    *("password", "passworddata", "userdata", "plaintext", "privatekey", "keymaterial"),
-    *("secretaccesskey", "secretstring", "secretbinary", "clientsecret", "sharedsecret"),
-    *("sessiontoken", "securitytoken", "accesstoken", "refreshtoken", "idtoken", "identitytoken"),
-    *("authtoken", "authorizationtoken", "bearertoken", "tokenvalue", "tokencode"),
-    *("samlassertion", "presharedkey"),
+    "password",
+    "passworddata",
+    "userdata",
+    "plaintext",
+    "privatekey",
+    "keymaterial",
+    "secretaccesskey",
+    "secretstring",
+    "secretbinary",
+    "clientsecret",
+    "sharedsecret",
+    "sessiontoken",
+    "securitytoken",
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "identitytoken",
+    "authtoken",
+    "authorizationtoken",
+    "bearertoken",
+    "tokenvalue",
+    "tokencode",
+    "samlassertion",
+    "presharedkey",
 )
 _KEY = re.compile(rf"(?:{'|'.join(_WORDS)})$|^token$")
 # The same keys within a text: `"sessionToken": "…"`, `session_token=…`.

@@ -252,7 +252,7 @@ class FlowLogger:
         columns: list[object] = [5, account, host.interface]
         if flow is None:
             columns += ["-"] * 7 + [*times, "-", status, *subnet] + ["-"] * 4
-            columns += [*zone, *("-", "-", "-", "-")]
+            columns += [*zone, "-", "-", "-", "-"]
         else:
             packets, size = _count_packets(size, attempts, flags, packet_bytes)
             columns += [*flow, packets, size, *times, action, status, *subnet, flags, "IPv4"]

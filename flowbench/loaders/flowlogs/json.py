@@ -42,8 +42,13 @@ _ADDRESS = re.compile(r"(?:^|\s)(?:\d+(?:\.\d+){3}|(?=\S*::|(?:\S*?:){4})[0-9a-f
 _ADDRESS_SAMPLE = 4096  # characters of a text in which addresses are looked for
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 _ENDPOINTS = {
-    *("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr"),
-    *("interface_id", "resource_id", "tgw_id"),
+    "srcaddr",
+    "dstaddr",
+    "pkt_srcaddr",
+    "pkt_dstaddr",
+    "interface_id",
+    "resource_id",
+    "tgw_id",
 }
 _TRAFFIC = {"packets", "bytes", "start", "end", "action", "log_status"}
 _TIMES = {"start", "end"}

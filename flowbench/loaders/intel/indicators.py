@@ -52,8 +52,23 @@ _KINDS = tuple(
 )
 LEAST_SPECIFIC = _KINDS[-1][1]
 _NOT_KINDS = {
-    *("address", "network", "domain", "ip", "ipv4", "ipv6", "cidr", "hostname", "host", "url"),
-    *("ip:port", "ip_dst", "ip_src", "ip:dst", "intel::addr", "intel::domain", "intel::subnet"),
+    "address",
+    "network",
+    "domain",
+    "ip",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "hostname",
+    "host",
+    "url",
+    "ip:port",
+    "ip_dst",
+    "ip_src",
+    "ip:dst",
+    "intel::addr",
+    "intel::domain",
+    "intel::subnet",
 }
 NO_VALUE = {"", "-", "none", "null", "n/a", "unknown"}
 _ALLOW_LIST = re.compile(r"allow(ed)?([-_ ]?list(ed)?)?|white[-_ ]?list(ed)?")
