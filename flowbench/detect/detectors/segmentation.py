@@ -1,16 +1,20 @@
-"""Segmentation: does what was seen keep to the policy?
+"""Segmentation: which connections does the case's segmentation policy deny?
 
-Question: which connections does the policy kept with the case (see segmentation.policy) forbid, and
-which of those were tried and refused?
+Question: which connections does the policy kept with the case (see segmentation.policy) deny, and
+which of those were attempted and rejected?
 
-Method: declared groups and rules against what was seen (see flowbench.segmentation): the first rule
-that fits decides, else the policy's default. What passed and was answered is high, what passed
-without an answer medium, what was refused every time an attempt, and low.
+Method: compare the declared groups and rules with the recorded connections (see
+flowbench.segmentation). The first rule that matches decides, else the policy's default.
 
-Fires falsely: a responder taken for the initiator (who opened is an inference); a policy that
-forgot something; an address whose holder the inventory does not know. Cannot see: who a NAT gateway
-spoke for, if its clients' side is not logged; traffic that no flow log covers. Whoever may write
-tags chooses who is in the groups that are made by tags.
+Severity: high if a denied connection was accepted and answered, medium if it was accepted and not
+answered, low for an attempt whose connections were all rejected (action REJECT).
+
+False positives: a responder taken for the initiator (the initiator is an inference), a policy that
+lacks a rule, an address whose assignment the inventory does not have.
+
+Limitations: not detected are the clients behind a NAT gateway if no flow log covers their side, and
+traffic that no flow log covers. Who may write tags decides who is in a group that is defined by
+tags.
 """
 
 from __future__ import annotations
@@ -35,12 +39,13 @@ if TYPE_CHECKING:
 
 _ID = "segmentation"
 _TECHNIQUES = {"inbound": "T1133", "outbound": "T1071"}
-_NAMED = 5  # addresses and ports told in a sentence
-_DOOR = ["service_port", "protocol"]
-_HOST = ["rule", "tried", "direction", "subject"]
-_ONE = [*_HOST, "at_port", "by_protocol"]  # what is one finding
-_TYPES = {"tried": pa.bool_(), "direction": pa.string(), "subject": pa.string()}
-_COUNTS = ["connections", "rejected", "answered", "sent", "got"]
+_MOST_LISTED = 5  # addresses and ports in a summary
+_SERVICE = ["service_port", "protocol"]
+_HOST = ["rule", "all_rejected", "direction", "subject"]
+# What is one finding. A host with many ports has one for all of them: UNKNOWN stands for each.
+_FINDING = [*_HOST, "finding_port", "finding_protocol"]
+_TYPES = {"all_rejected": pa.bool_(), "direction": pa.string(), "subject": pa.string()}
+_SUMS = ["connections", "rejected", "answered", "bytes_out", "bytes_in"]
 
 
 DETECTOR = Detector(
@@ -54,145 +59,196 @@ DETECTOR = Detector(
 
 
 def find(case: Case) -> list[Finding]:
-    """One finding per rule, inside host, port and outcome (passed, or refused every time)."""
-    policy = parse_policy(case.policy or "", "the case's policy")
-    return _against(evaluate(case, policy))
+    """Detect connections that the case's policy denies.
 
-
-def findings(judged: Evaluation) -> Findings:
-    """Return the findings of an evaluated policy; see the detector."""
-    return Findings(_against(judged))
-
-
-def _against(
-    judged: Evaluation, *, most_hosts: int = 500, most_peers: int = 1_000, most_ports: int = 20
-) -> list[Finding]:
-    """The findings.
-
-    ``most_hosts``: so many of each rule and outcome are told, those with most connections.
-    ``most_peers``: so many addresses and ports of a finding lead to records. ``most_ports``: a host
-    with more ports under one rule is one finding for all of them.
+    Returns:
+        One finding per rule, internal host, service and outcome (accepted, or always rejected).
     """
-    if judged.classes["allowed"].all():
+    policy = parse_policy(case.policy or "", "the case's policy")
+    return _build_findings(evaluate(case, policy))
+
+
+def findings(evaluation: Evaluation) -> Findings:
+    """Return the findings of an evaluated policy, as ``find`` does for the case's own."""
+    return Findings(_build_findings(evaluation))
+
+
+def _build_findings(
+    evaluation: Evaluation,
+    *,
+    most_hosts: int = 500,
+    most_peers: int = 1_000,
+    most_ports: int = 20,
+) -> list[Finding]:
+    """Build the findings of an evaluated policy.
+
+    Args:
+        evaluation: The evaluated policy.
+        most_hosts: Most findings of each rule and outcome: those with most connections.
+        most_peers: Most addresses, and most services, of a finding that select its records.
+        most_ports: A host with more services under one rule has one finding for all of them.
+    """
+    if evaluation.classes["allowed"].all():
         return []
-    pairs = _pairs(judged.denied_traffic, most_ports)
-    totals = pairs.group_by(_ONE).aggregate(
-        **{name: _[name].sum().cast("int64") for name in _COUNTS},
+    summaries = _summarize_denied(evaluation.denied_traffic, most_ports)
+    totals = summaries.group_by(_FINDING).aggregate(
+        **{name: _[name].sum().cast("int64") for name in _SUMS},
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
-        peers=_.peer.nunique(),
-        doors=_.doors.max(),
+        peer_count=_.peer.nunique(),
+        service_count=_.service_count.max(),
     )
-    alike = ibis.window(group_by=["rule", "tried"])
-    most = ibis.window(group_by=["rule", "tried"], order_by=[totals.connections.desc(), *_ONE[2:]])
-    totals = totals.mutate(place=ibis.row_number().over(most), of=totals.count().over(alike))
-    rows = to_frame(totals.filter(_.place < most_hosts).order_by(_ONE).to_pyarrow())
-    told = {name: pa.array(rows[name], _TYPES.get(name, pa.int32())) for name in _ONE}
-    shown = pairs.semi_join(ibis.memtable(pa.table(told)), _ONE)
-    peers, doors = (_most(shown, what, most_peers) for what in (["peer"], _DOOR))
+    outcome = ["rule", "all_rejected"]
+    by_size = ibis.window(
+        group_by=outcome, order_by=[totals.connections.desc(), *_FINDING[len(outcome) :]]
+    )
+    totals = totals.mutate(
+        rank=ibis.row_number().over(by_size),
+        similar_count=totals.count().over(ibis.window(group_by=outcome)),
+    )
+    rows = to_frame(totals.filter(_.rank < most_hosts).order_by(_FINDING).to_pyarrow())
+    keys = {name: pa.array(rows[name], _TYPES.get(name, pa.int32())) for name in _FINDING}
+    listed = summaries.semi_join(ibis.memtable(pa.table(keys)), _FINDING)
+    peers = _select_largest(listed, ["peer"], most_peers)
+    services = _select_largest(listed, _SERVICE, most_peers)
     return [
-        _finding(judged, row, peers[key], doors[key], most_hosts)
+        _build_finding(evaluation, row, peers[key], services[key], most_hosts)
         for row in rows.to_dict("records")
-        for key in [tuple(row[name] for name in _ONE)]
+        for key in [tuple(row[name] for name in _FINDING)]
     ]
 
 
-def _pairs(against: ibis.Table, most_ports: int) -> ibis.Table:
-    """Forbidden connections by rule, ends and port, seen from the inside, each with its outcome."""
-    inbound = against.direction == "inbound"
-    seen = against.mutate(
-        subject=inbound.ifelse(against.responder, against.initiator),
-        peer=inbound.ifelse(against.initiator, against.responder),
-        sent=inbound.ifelse(against.bytes_in, against.bytes_out),
-        got=inbound.ifelse(against.bytes_out, against.bytes_in),
+def _summarize_denied(denied: ibis.Table, most_ports: int) -> ibis.Table:
+    """Summarise denied connections by rule, internal host, peer and service.
+
+    Args:
+        denied: ``Evaluation.denied_traffic``.
+        most_ports: See ``_build_findings``.
+
+    Returns:
+        One row each, with the columns of ``_FINDING``, peer, service_port, protocol, ``_SUMS``
+        (bytes_out: sent by the subject), first_seen, last_seen and service_count (of the host,
+        under this rule).
+    """
+    is_inbound = denied.direction == "inbound"
+    ends = denied.mutate(
+        subject=is_inbound.ifelse(denied.responder, denied.initiator),
+        peer=is_inbound.ifelse(denied.initiator, denied.responder),
+        bytes_out=is_inbound.ifelse(denied.bytes_in, denied.bytes_out),
+        bytes_in=is_inbound.ifelse(denied.bytes_out, denied.bytes_in),
     )
-    pairs = seen.group_by("rule", "direction", "subject", "peer", *_DOOR).aggregate(
-        **{name: _[name].sum().cast("int64") for name in _COUNTS},
+    summaries = ends.group_by("rule", "direction", "subject", "peer", *_SERVICE).aggregate(
+        **{name: _[name].sum().cast("int64") for name in _SUMS},
         first_seen=_.first_seen.min(),
         last_seen=_.last_seen.max(),
     )
-    pairs = pairs.mutate(tried=pairs.connections == pairs.rejected)
-    doors = pairs.select(*_HOST, *_DOOR).distinct().group_by(_HOST).aggregate(doors=_.count())
-    pairs = pairs.inner_join(doors, _HOST)
-    few = pairs.doors <= most_ports
-    return pairs.mutate(
-        at_port=few.ifelse(pairs.service_port, UNKNOWN).cast("int32"),
-        by_protocol=few.ifelse(pairs.protocol, UNKNOWN).cast("int32"),
+    summaries = summaries.mutate(all_rejected=summaries.connections == summaries.rejected)
+    services = summaries.select(*_HOST, *_SERVICE).distinct()
+    counts = services.group_by(_HOST).aggregate(service_count=_.count())
+    summaries = summaries.inner_join(counts, _HOST)
+    has_few = summaries.service_count <= most_ports
+    return summaries.mutate(
+        finding_port=has_few.ifelse(summaries.service_port, UNKNOWN).cast("int32"),
+        finding_protocol=has_few.ifelse(summaries.protocol, UNKNOWN).cast("int32"),
     )
 
 
-def _most(pairs: ibis.Table, what: list[str], most: int) -> dict[tuple, list[tuple]]:
-    """Of each finding the ``what`` with most connections, at most so many."""
-    counted = pairs.group_by([*_ONE, *what]).aggregate(n=_.connections.sum())
-    rank = ibis.window(group_by=_ONE, order_by=[counted.n.desc(), *what])
-    kept = counted.mutate(place=ibis.row_number().over(rank)).filter(_.place < most)
-    found: dict[tuple, list[tuple]] = {}
-    for row in kept.order_by(*_ONE, "place").select(*_ONE, *what).to_pyarrow().to_pylist():
-        key = tuple(row[name] for name in _ONE)
-        found.setdefault(key, []).append(tuple(row[name] for name in what))
-    return found
+def _select_largest(
+    summaries: ibis.Table, columns: list[str], most: int
+) -> dict[tuple, list[tuple]]:
+    """Select, for each finding, the values of ``columns`` with most connections, ``most`` each."""
+    sums = summaries.group_by([*_FINDING, *columns]).aggregate(connections=_.connections.sum())
+    by_size = ibis.window(group_by=_FINDING, order_by=[sums.connections.desc(), *columns])
+    largest = sums.mutate(rank=ibis.row_number().over(by_size)).filter(_.rank < most)
+    values: dict[tuple, list[tuple]] = {}
+    ordered = largest.order_by(*_FINDING, "rank").select(*_FINDING, *columns)
+    for row in ordered.to_pyarrow().to_pylist():
+        key = tuple(row[name] for name in _FINDING)
+        values.setdefault(key, []).append(tuple(row[name] for name in columns))
+    return values
 
 
-def _finding(
-    judged: Evaluation, row: dict[str, Any], peers: list[tuple], doors: list[tuple], most: int
+def _build_finding(
+    evaluation: Evaluation,
+    row: dict[str, Any],
+    peers: list[tuple],
+    services: list[tuple],
+    most_hosts: int,
 ) -> Finding:
-    rules = judged.policy.rules
+    """Build one finding of a row of totals, with its largest peers and services."""
+    rules = evaluation.policy.rules
     rule = rules[row["rule"]] if row["rule"] < len(rules) else None
-    names = [peer for (peer,) in peers]
-    whom, on = ", ".join(names[:_NAMED]), ", ".join(service_label(*one) for one in doors[:_NAMED])
-    if row["peers"] > _NAMED:
-        whom = f"{row['peers']:,} addresses ({whom}, …)"
-    wide = row["doors"] > 1 and row["at_port"] == UNKNOWN and len(doors) > 1
-    if wide and row["doors"] > _NAMED:
-        on = f"{row['doors']:,} ports ({on}, …)"
-    first, second = (
-        (whom, row["subject"]) if row["direction"] == "inbound" else (row["subject"], whom)
-    )
-    law = (
+    addresses = [address for (address,) in peers]
+    is_combined = row["service_count"] > 1 and row["finding_port"] == UNKNOWN and len(services) > 1
+    summary = _summarize(
+        row,
+        _list_largest(addresses, row["peer_count"], "addresses"),
+        _list_largest(
+            [service_label(*service) for service in services],
+            row["service_count"] if is_combined else 0,
+            "ports",
+        ),
         f"the rule '{rule.name}' (line {rule.line} of the policy) forbids it"
         if rule
-        else "no rule of the policy allows it"
+        else "no rule of the policy allows it",
     )
-    times = format_count(row["connections"], "time")
-    if row["tried"]:
-        why = f"{first} attempted {times} to connect to {second} on {on}, always rejected; {law}."
-    else:
-        why = (
-            f"{first} connected to {second} {times} on {on}, {row['answered']:,} answered and"
-            f" {row['rejected']:,} rejected; {law}."
-        )
     caveats = (
         "The initiator of a connection is inferred; group membership comes from inventory, logs and"
         " policy."
     )
-    if "action" not in judged.case.fields:
+    if "action" not in evaluation.case.fields:
         caveats += " The logs do not record the action: all connections count as accepted."
-    if row["peers"] > len(peers):
+    if row["peer_count"] > len(peers):
         caveats += f" Only the {len(peers):,} addresses with most connections select records."
-    if wide:
+    if is_combined:
         caveats += " The records are all traffic between these addresses on any of these ports."
-    if row["of"] > most:
-        caveats += f" {row['of']:,} findings are like this one; the {most:,} largest are listed."
-    protocols = {protocol for _port, protocol in doors}
+    if row["similar_count"] > most_hosts:
+        caveats += (
+            f" {row['similar_count']:,} findings are like this one; the {most_hosts:,} largest are"
+            " listed."
+        )
+    protocols = {protocol for _port, protocol in services}
     return make_finding(
         DETECTOR,
         row["subject"],
-        names,
+        addresses,
         Traffic(
-            tuple(port for port, _protocol in doors if port != UNKNOWN),
+            tuple(port for port, _protocol in services if port != UNKNOWN),
             protocols.pop() if len(protocols) == 1 and UNKNOWN not in protocols else None,
             row["first_seen"],
             row["last_seen"],
             row["connections"],
-            row["sent"],
-            row["got"],
+            row["bytes_out"],
+            row["bytes_in"],
         ),
-        severity="low" if row["tried"] else "high" if row["answered"] else "medium",
-        score=1.0 if row["tried"] or row["answered"] else 0.7,
-        summary=why,
+        severity="low" if row["all_rejected"] else "high" if row["answered"] else "medium",
+        score=1.0 if row["all_rejected"] or row["answered"] else 0.7,
+        summary=summary,
         caveats=caveats,
-        title="Segmentation violation attempt, rejected" if row["tried"] else None,
+        title="Segmentation violation attempt, rejected" if row["all_rejected"] else None,
         technique=_TECHNIQUES.get(row["direction"]),
-        about=f"{rule.name if rule else DEFAULT}|{row['tried']}|{row['direction']}",
-        peers_complete=row["peers"] <= len(peers),
+        about=f"{rule.name if rule else DEFAULT}|{row['all_rejected']}|{row['direction']}",
+        peers_complete=row["peer_count"] <= len(peers),
     )
+
+
+def _summarize(row: dict[str, Any], peers: str, services: str, decision: str) -> str:
+    """Write a finding's summary, from the initiator's side."""
+    ends = [row["subject"], peers]
+    initiator, responder = reversed(ends) if row["direction"] == "inbound" else ends
+    times = format_count(row["connections"], "time")
+    if row["all_rejected"]:
+        return (
+            f"{initiator} attempted {times} to connect to {responder} on {services}, always"
+            f" rejected; {decision}."
+        )
+    return (
+        f"{initiator} connected to {responder} {times} on {services}, {row['answered']:,} answered"
+        f" and {row['rejected']:,} rejected; {decision}."
+    )
+
+
+def _list_largest(names: list[str], count: int, noun: str) -> str:
+    """List the first names, and how many there are if there are more than are listed."""
+    listed = ", ".join(names[:_MOST_LISTED])
+    return f"{count:,} {noun} ({listed}, …)" if count > _MOST_LISTED else listed

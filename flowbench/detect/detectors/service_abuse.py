@@ -1,68 +1,83 @@
-"""Service abuse: whose AWS credentials are used from where they do not belong, and for what?
+"""Service abuse: which AWS credentials and services are used by or from unexpected hosts?
 
 Question: are an instance role's credentials used from elsewhere than its instance, are one
-principal's used in two networks at once, and does a host turn to AWS services that are new to it?
+principal's credentials used from two networks at once, and does a host use AWS services that are
+new to it?
 
-Method: three counts.
+Method: three checks. The thresholds are this project's.
 
-* Carried off: CloudTrail names a role session after its instance (role/i-…). Its calls must come
-  from that instance's addresses, or the public ones of the NAT gateways that serve its VPC; that is
-  what GuardDuty's InstanceCredentialExfiltration asks. Where no inventory knows a VPC's way out, an
-  outside address from which three instances' sessions call passes for it, or where there is none,
-  that of most calls of this one, and the caveats say so. High; medium from another VPC's NAT
-  gateway.
-* In two places: a user, or one session of a role that is no instance's, calls from two to four
-  networks (/16, /32), first from the one, then the other and back, an hour apart at most. Medium:
-  nobody travels like that, though a VPN that is switched on and off looks so.
-* New services: what a host uses of AWS, by the names it looks up, by its role's calls, and by the
-  logs' own word (pkt-dst-aws-service), in the second half of the evidence and not in the first, a
-  day at least, where none of its neighbours (/24, /64) used it and fewer than three hosts began to.
-  Agents' services (SSM, logs, metrics, keys) count for nothing. Low; medium for services that give
-  or watch over power (IAM, Organizations, Secrets Manager, the EC2 API, CloudTrail, …).
+* Instance credentials used elsewhere (CloudTrail): a role session named after an instance
+  (role/i-…) calls from another address than the instance's or its VPC's NAT gateways', as
+  GuardDuty's InstanceCredentialExfiltration findings ask. Where the inventory knows no egress
+  address, one is assumed, and the caveats say so (see detect.credential_use).
+* Concurrent use from several networks (CloudTrail): a user, or one session of a role that is no
+  instance's, calls from two to four networks (/16, /32 for IPv6), alternately, with changes from
+  one to another and back within an hour each ("impossible travel").
+* New AWS services: the services that a host uses by its DNS look-ups, its role's API calls and
+  pkt-dst-aws-service in the flow logs, after a baseline period (half of the evidence, at least a
+  day, at most seven), if the host has traffic in that period, no host of its subnet (/24, /64) used
+  the service then, and fewer than three hosts began to. Services of agents (SSM, logs, metrics,
+  keys) are left out.
 
-Fires falsely: an egress proxy that no inventory lists, a new release that needs a new service.
-Cannot see: credentials used on the instance itself by an intruder; data events that no trail
-records (S3 objects); the service behind an address that logs, DNS and CloudTrail do not name; what
-goes to an interface endpoint, without DNS logs.
+Severity: high for instance credentials used elsewhere; medium if all these calls come from another
+VPC's NAT gateway, or no evidence gives the instance's addresses. Medium for concurrent use. Low for
+new services; medium for those that grant or monitor permissions (IAM, Organizations, Secrets
+Manager, the EC2 API, CloudTrail, …).
+
+False positives: an egress proxy that no inventory lists, a VPN that is switched on and off, a new
+release that needs a new service.
+
+Limitations: not detected are credentials that an intruder uses on the instance itself, data events
+that no trail records (S3 objects), AWS services whose addresses neither flow logs, DNS nor
+CloudTrail name, and, without DNS query logs, traffic to interface endpoints.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from flowbench.detect.credential_use import (
+    UnexpectedUse,
+    find_alternating_use,
+    find_unexpected_use,
+    read_assignments,
+    read_calls,
+)
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding
-from flowbench.enrich import service_usage as uses
-from flowbench.schema import to_frame
-from flowbench.text import format_count, format_duration, is_address, list_some
+from flowbench.enrich import service_usage
+from flowbench.enrich.ownership import SUBNET, neighbourhood
+from flowbench.text import format_count, format_duration, list_some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowbench.case import Case
 
-# Services of agents and of every SDK's start: they come and go with updates.
-AGENTS = frozenset(
+# Services of agents and of every SDK's start: their use changes with updates.
+AGENT_SERVICES = frozenset(
     {"ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "sts", "kms", "xray"}
 )
-POWER = frozenset(
+# Services that grant or monitor permissions, or run code with them.
+PERMISSION_SERVICES = frozenset(
     {"iam", "organizations", "sso", "identitystore", "secretsmanager", "ec2", "lambda"}
     | {"cloudtrail", "guardduty", "signin", "securityhub", "config"}
 )
 
-_NAME = "service-abuse"
-_DAY = 86_400
-_HOUR = pd.Timedelta(hours=1)
-_SHOWN = 5
-_CALLS = ["event_time", "event_name", "event_id", "principal_name", "principal_type"]
-_CALLS += ["access_key_id", "source_ip", "error_code", "evidence_id", "item"]
-
+_CREDENTIALS_TITLE = "AWS credentials used from an unexpected location"
+_DAY = 86_400  # seconds
+_LONGEST_CHANGE = pd.Timedelta(hours=1)
+_MOST_LISTED = 5  # services in a summary
+_ORIGINS = {
+    "nat-gateway": "the NAT gateway of another VPC",
+    "internal": "another host of the case",
+    "external": "which the case does not know as its own",
+}
 
 DETECTOR = Detector(
-    id=_NAME,
+    id="service-abuse",
     title="Unusual AWS service access",
     question="Are AWS credentials or services used from or by unexpected hosts?",
     technique="T1078.004",
@@ -71,278 +86,209 @@ DETECTOR = Detector(
 
 
 def find(case: Case, *, most_low: int = 20) -> list[Finding]:
-    """One finding per role session, per principal, and per host with new services.
+    """Detect unexpected use of AWS credentials and services.
 
-    ``most_low``: so many findings of severity low are told, the earliest.
+    Args:
+        case: The case.
+        most_low: Most findings of severity low: the earliest.
+
+    Returns:
+        One finding per instance, per principal's credentials, and per host with new services.
     """
-    found: list[Finding] = []
-    called: list[pd.DataFrame] = []
+    findings: list[Finding] = []
+    usage: list[pd.DataFrame] = []
     if case.has("api_events"):
-        h = case.address_assignments
-        columns = ["address", "instance_id", "service", "vpc_id", "public_addresses"]
-        held = to_frame(h.select(columns).order_by(columns[:4]).to_pyarrow())
-        rows = _calls(case)
-        found += _carried(rows[rows["instance"].notna()], held)
-        found += _two_places(rows[rows["instance"].isna()])
-        called.append(uses.services_called(case.api_events, held))
-    found += _new_services(case, called)
+        assignments = read_assignments(case)
+        calls = read_calls(case)
+        findings += map(_report_unexpected, find_unexpected_use(calls, assignments))
+        others = calls[calls["instance"].isna()]
+        findings += [
+            _report_alternating(credentials, rows, changes)
+            for credentials, rows, changes in find_alternating_use(others, within=_LONGEST_CHANGE)
+        ]
+        usage.append(service_usage.services_called(case.api_events, assignments))
+    findings += _find_new_services(case, usage)
     return limit_low(
-        found, most_low, lambda finding: finding.first_seen, "hosts have such new services"
+        findings, most_low, lambda finding: finding.first_seen, "hosts have such new services"
     )
 
 
-def _calls(case: Case) -> pd.DataFrame:
-    """The calls of role sessions and users, with the instance whose session it is, and the file."""
-    e = case.api_events
-    calls = e.filter(e.principal_type.isin(["AssumedRole", "IAMUser"]), e.source_ip.notnull())
-    order = ["event_time", "event_id", "evidence_id", "item"]
-    rows = to_frame(calls.select(_CALLS).order_by(order).to_pyarrow())
-    rows = rows[rows["source_ip"].map(is_address).astype(bool)]
-    rows["instance"] = rows["principal_name"].str.extract(uses.INSTANCE_SESSION, expand=False)
-    sources = case.evidence[["evidence_id", "file"]].itertuples(index=False)
-    rows["file"] = rows["evidence_id"].map(dict(sources))
-    return rows
-
-
-def _carried(calls: pd.DataFrame, held: pd.DataFrame) -> list[Finding]:
-    """Sessions of instances that call from where their instance is not."""
-    gates = held[held["service"] == "nat-gateway"]
-    shared = calls.groupby("source_ip")["instance"].nunique()
-    found = []
-    for instance, mine in calls.groupby("instance", sort=True):
-        own = held[held["instance_id"] == instance]
-        vpcs = set(own["vpc_id"].dropna())
-        ways = _public(gates[gates["vpc_id"].isin(vpcs)])
-        outs = ways | _public(own)
-        known = set(own["address"]) | outs
-        strange = mine[~mine["source_ip"].isin(known)]
-        guessed = ""
-        if not outs:
-            # Nobody knows its way out: what others take too, or it mostly takes, passes for one.
-            count = strange["source_ip"].map(strange["source_ip"].value_counts())
-            passes = strange["source_ip"].map(shared) >= 3
-            passes = passes if passes.any() else count * 2 > len(mine)
-            passes &= ~strange["source_ip"].isin(set(held["address"]) | _public(held))
-            if passes.any():
-                guessed = list_some(sorted(set(strange.loc[passes, "source_ip"])))
-            strange = strange[~passes]
-        if strange.empty:
-            continue
-        elsewhere = set(strange["source_ip"]) <= _public(gates)
-        inside = strange["source_ip"].isin(set(held["address"]) | _public(held)).all()
-        home = own["address"].min() if len(own) else str(instance)
-        usual = sorted(set(mine.loc[~mine["source_ip"].isin(strange["source_ip"]), "source_ip"]))
-        where = "which the case does not know as its own"
-        if elsewhere or inside:
-            where = "the NAT gateway of another VPC" if elsewhere else "another host of the case"
-        why = (
-            f"The role session {mine['principal_name'].iloc[0]} of {home} called AWS"
-            f" {format_count(len(strange), 'time')} from"
-            f" {list_some(sorted(set(strange['source_ip'])))},"
-            f" {where}: {_told(strange)}. Its other {len(mine) - len(strange)} calls came from"
-            f" {list_some(usual) or 'no other address'}. {_cited(strange)}"
-        )
-        caveats = "A proxy, or a NAT gateway or address that no inventory lists, looks the same."
-        if own.empty:
-            caveats += " No evidence gives the addresses of the instance."
-        if guessed:
-            caveats += f" {guessed} is assumed to be its egress address."
-        severity = "medium" if elsewhere or own.empty else "high"
-        found.append(
-            _made(
-                "AWS credentials used from an unexpected location",
-                severity,
-                home,
-                strange["source_ip"],
-                strange,
-                why,
-                caveats,
-                f"carried|{instance}",
-            )
-        )
-    return found
-
-
-def _two_places(calls: pd.DataFrame) -> list[Finding]:
-    """Principals that call from one network, another, and the first again, within hours."""
-    user = calls["principal_type"] == "IAMUser"
-    calls = calls.assign(
-        who=calls["principal_name"].where(user, calls["access_key_id"]),
-        network=calls["source_ip"].map(_network),
+def _report_unexpected(use: UnexpectedUse) -> Finding:
+    """Report calls of an instance's session that do not come from the instance."""
+    sources = sorted(set(use.calls["source_ip"]))
+    expected = list_some(sorted(set(use.expected["source_ip"])))
+    session = pd.concat([use.calls, use.expected])["principal_name"].sort_index().iloc[0]
+    summary = (
+        f"The role session {session} of {use.host} called AWS"
+        f" {format_count(len(use.calls), 'time')} from {list_some(sources)},"
+        f" {_ORIGINS[use.origin]}: {_list_calls(use.calls)}. Its other {len(use.expected)} calls"
+        f" came from {expected or 'no other address'}. {_cite_first(use.calls)}"
     )
-    found = []
-    for who, mine in calls.dropna(subset=["who", "network"]).groupby("who", sort=True):
-        if not 2 <= mine["network"].nunique() <= 4:
-            continue
-        moved = mine["network"] != mine["network"].shift()
-        near = mine["event_time"].diff() <= _HOUR
-        turns = mine[moved & near]
-        if len(turns) < 2:
-            continue
-        name = mine["principal_name"].iloc[0]
-        by = "" if name == who else f" ({who})"
-        shares = "; ".join(
-            f"{list_some(sorted(set(group['source_ip'])))} {len(group)}x"
-            for _network_, group in mine.groupby("network", sort=True)
-        )
-        why = (
-            f"{name}{by} called AWS from {mine['network'].nunique()} networks alternately, changing"
-            f" {len(turns)} times within an hour: {shares}. {_cited(turns)}"
-        )
-        found.append(
-            _made(
-                "AWS credentials used from an unexpected location",
-                "medium",
-                str(name),
-                mine["source_ip"],
-                mine,
-                why,
-                "A VPN that is switched on and off, or a program of the same user elsewhere, looks"
-                " the same.",
-                f"places|{who}",
-            )
-        )
-    return found
+    caveats = "A proxy, or a NAT gateway or address that no inventory lists, looks the same."
+    if not use.has_addresses:
+        caveats += " No evidence gives the addresses of the instance."
+    if use.assumed_egress:
+        caveats += f" {list_some(use.assumed_egress)} is assumed to be its egress address."
+    is_uncertain = use.origin == "nat-gateway" or not use.has_addresses
+    return _make_finding(
+        use.host,
+        sources,
+        use.calls["event_time"],
+        title=_CREDENTIALS_TITLE,
+        severity="medium" if is_uncertain else "high",
+        summary=summary,
+        caveats=caveats,
+        about=f"carried|{use.instance}",
+    )
 
 
-def _new_services(case: Case, called: list[pd.DataFrame]) -> list[Finding]:
-    """Hosts that turn to AWS services which neither they nor their like used before.
+def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataFrame) -> Finding:
+    """Report credentials (user name or access key ID) that are used from networks alternately."""
+    principal = str(calls["principal_name"].iloc[0])
+    key = "" if principal == credentials else f" ({credentials})"
+    shares = "; ".join(
+        f"{list_some(sorted(set(group['source_ip'])))} {len(group)}x"
+        for _network, group in calls.groupby("network", sort=True)
+    )
+    summary = (
+        f"{principal}{key} called AWS from {calls['network'].nunique()} networks alternately,"
+        f" changing {len(changes)} times within an hour: {shares}. {_cite_first(changes)}"
+    )
+    return _make_finding(
+        principal,
+        calls["source_ip"],
+        calls["event_time"],
+        title=_CREDENTIALS_TITLE,
+        severity="medium",
+        summary=summary,
+        caveats="A VPN that is switched on and off, or a program of the same user elsewhere, looks"
+        " the same.",
+        about=f"places|{credentials}",
+    )
 
-    ``called`` is what CloudTrail tells of that, if there is any (see ``used.called``).
+
+def _find_new_services(case: Case, usage: list[pd.DataFrame]) -> list[Finding]:
+    """Detect hosts that use AWS services which neither they nor their subnet used before.
+
+    ``usage`` is the usage by API calls, if there are any (see ``service_usage.services_called``).
     """
     sources = {}
     if case.has("dns"):
-        sources["DNS"] = uses.services_looked_up(case.dns)
+        sources["DNS"] = service_usage.services_looked_up(case.dns)
     if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = uses.services_logged(case.flows)
-    parts = called + [uses.summarize_usage(table, how) for how, table in sources.items()]
-    if not any(map(len, parts)):
+        sources["flow logs"] = service_usage.services_logged(case.flows)
+    usage = usage + [service_usage.summarize_usage(table, how) for how, table in sources.items()]
+    baseline = _baseline_period(case) if any(map(len, usage)) else None
+    if baseline is None:
         return []
-    used, p = pd.concat(parts, ignore_index=True), case.connection_summaries
-    ends = p.aggregate(first=p.first_seen.min(), last=p.last_seen.max()).to_pandas().iloc[0]
-    if pd.isna(ends["first"]):
-        return []
-    seconds = (ends["last"] - ends["first"]).total_seconds()
-    if seconds < 1.5 * _DAY:
-        return []
-    lesson = min(7 * _DAY, max(_DAY, seconds / 2))
-    learned = ends["first"] + pd.Timedelta(seconds=lesson)
-    used = used[~used["service"].isin(AGENTS)]
-    used = used.assign(near=used["host"].map(_neighbours))
-    before = used[used["first"] < learned]
-    usual = set(before[["near", "service"]].itertuples(index=False, name=None))
-    new = [key not in usual for key in used[["near", "service"]].itertuples(index=False, name=None)]
-    used = used[pd.Series(new, index=used.index, dtype=bool)]
-    used = used[used.groupby("service")["host"].transform("nunique") < 3]
-    old = p.filter(p.first_seen < learned, p.initiator.isin(sorted(set(used["host"]))))
-    alive = set(old.select("initiator").distinct().to_pandas()["initiator"])
-    used = used[used["host"].isin(alive)]
-    peers = uses.service_addresses(sources.values(), used) if len(used) else {}
-    found = []
-    for host, mine in used.groupby("host", sort=True):
-        told = "; ".join(
+    start, end = baseline
+    length = format_duration((end - start).total_seconds())
+    new = _select_new_usage(case, pd.concat(usage, ignore_index=True), end)
+    addresses = service_usage.service_addresses(sources.values(), new) if len(new) else {}
+    findings = []
+    for host, rows in new.groupby("host", sort=True):
+        listed = "; ".join(
             f"{row['service']} from {row['first']:%Y-%m-%d %H:%M} on ({row['how']}, {row['n']}x)"
-            for row in mine.sort_values(["first", "service", "how"]).head(_SHOWN).to_dict("records")
+            for row in rows.sort_values(["first", "service", "how"])
+            .head(_MOST_LISTED)
+            .to_dict("records")
         )
-        power = sorted(set(mine["service"]) & POWER)
-        why = (
-            f"{host} began to use {format_count(mine['service'].nunique(), 'AWS service')} that"
-            f" neither it nor a neighbour used in the first {format_duration(lesson)}: {told}."
+        summary = (
+            f"{host} began to use {format_count(rows['service'].nunique(), 'AWS service')} that"
+            f" neither it nor a neighbour used in the first {length}: {listed}."
         )
-        if power:
-            why += f" Services that grant or monitor permissions: {list_some(power)}."
-        found.append(
-            _made(
-                "Unusual AWS service access",
-                "medium" if power else "low",
+        permissions = sorted(set(rows["service"]) & PERMISSION_SERVICES)
+        if permissions:
+            summary += f" Services that grant or monitor permissions: {list_some(permissions)}."
+        findings.append(
+            _make_finding(
                 str(host),
-                peers.get(host, []),
-                mine.rename(columns={"first": "event_time"}),
-                why,
-                f"A new release may need a new service. Data sources: {_known(case)}.",
-                "services",
-                last=mine["last"].max(),
+                addresses.get(host, []),
+                pd.concat([rows["first"], rows["last"]]),
+                title=DETECTOR.title,
+                severity="medium" if permissions else "low",
+                summary=summary,
+                caveats="A new release may need a new service. Data sources:"
+                f" {_list_data_sources(case)}.",
+                about="services",
             )
         )
-    return found
+    return findings
 
 
-def _known(case: Case) -> str:
-    """Which of the three sources the case has."""
-    there = {
+def _baseline_period(case: Case) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the baseline period; None for evidence of less than one and a half days."""
+    c = case.connection_summaries
+    period = c.aggregate(first=c.first_seen.min(), last=c.last_seen.max()).to_pandas().iloc[0]
+    start, end = period["first"], period["last"]
+    if pd.isna(start) or (seconds := (end - start).total_seconds()) < 1.5 * _DAY:
+        return None
+    return start, start + pd.Timedelta(seconds=min(7 * _DAY, max(_DAY, seconds / 2)))
+
+
+def _select_new_usage(case: Case, usage: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
+    """Select the usage (``service_usage.summarize_usage``) that is new after the baseline's end."""
+    c = case.connection_summaries
+    usage = usage[~usage["service"].isin(AGENT_SERVICES)]
+    subnets = usage["host"].map(lambda host: neighbourhood(host, SUBNET))
+    keys = subnets + " " + usage["service"]
+    usage = usage[~keys.isin(set(keys[usage["first"] < end]))]
+    usage = usage[usage.groupby("service")["host"].transform("nunique") < 3]
+    early = c.filter(c.first_seen < end, c.initiator.isin(sorted(set(usage["host"]))))
+    known_hosts = set(early.select("initiator").distinct().to_pandas()["initiator"])
+    return usage[usage["host"].isin(known_hosts)]
+
+
+def _list_data_sources(case: Case) -> str:
+    """List which of the three data sources the case has, and which it lacks."""
+    is_present = {
         "DNS query logs": case.has("dns"),
         "CloudTrail": case.has("api_events"),
         "pkt-dst-aws-service": "pkt_dst_aws_service" in case.fields,
     }
-    have = ", ".join(name for name, has in there.items() if has)
-    lack = ", ".join(name for name, has in there.items() if not has)
-    return have + (f"; the case has no {lack}" if lack else "")
+    present = ", ".join(name for name, present in is_present.items() if present)
+    missing = ", ".join(name for name, present in is_present.items() if not present)
+    return present + (f"; the case has no {missing}" if missing else "")
 
 
-def _made(
-    title: str,
-    severity: str,
+def _make_finding(
     subject: str,
     peers: Iterable[str],
-    rows: pd.DataFrame,
-    why: str,
+    times: pd.Series,
+    *,
+    title: str,
+    severity: str,
+    summary: str,
     caveats: str,
     about: str,
-    *,
-    last: pd.Timestamp | None = None,
 ) -> Finding:
-    last = rows["event_time"].max() if last is None else last
+    """Make a finding of API calls or look-ups, which has times but no traffic of its own."""
     return make_finding(
         DETECTOR,
         subject,
         peers,
-        Traffic((), None, rows["event_time"].min(), last),
+        Traffic((), None, times.min(), times.max()),
         severity=severity,
         score={"high": 0.9, "medium": 0.6, "low": 0.3}[severity],
-        summary=why,
+        summary=summary,
         caveats=caveats,
         title=title,
         about=about,
     )
 
 
-def _told(calls: pd.DataFrame) -> str:
-    """The calls of most use first, and how many were refused."""
-    counts = (
-        calls["event_name"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    )
-    refused = int(calls["error_code"].notna().sum())
-    return list_some(f"{name} {n}x" for name, n in counts.items()) + f"; {refused} denied or failed"
+def _list_calls(calls: pd.DataFrame) -> str:
+    """List the API calls, the most frequent first, and how many were denied or failed."""
+    counts = calls["event_name"].value_counts().sort_index()
+    counts = counts.sort_values(ascending=False, kind="stable")
+    failed = int(calls["error_code"].notna().sum())
+    return list_some(f"{name} {n}x" for name, n in counts.items()) + f"; {failed} denied or failed"
 
 
-def _cited(calls: pd.DataFrame) -> str:
+def _cite_first(calls: pd.DataFrame) -> str:
+    """Cite the first call with its event ID, time and evidence file."""
     first = calls.iloc[0]
     return (
         f"The first: event {first['event_id'] or 'without id'} at"
         f" {first['event_time']:%Y-%m-%d %H:%M:%S} UTC, in {first['file']}."
     )
-
-
-def _public(held: pd.DataFrame) -> set[str]:
-    lists = held["public_addresses"]
-    return {one for addresses in lists if addresses is not None for one in addresses}
-
-
-def _network(text: str) -> str | None:
-    """The /16 or /32 of an address that lies outside; None for a private one."""
-    address = ipaddress.ip_address(text)
-    if any(address in private for private in _PRIVATE):
-        return None
-    return str(ipaddress.ip_network((text, 16 if address.version == 4 else 32), strict=False))
-
-
-def _neighbours(text: str) -> str:
-    """The /24 or /64 of an address."""
-    address = ipaddress.ip_address(text)
-    return str(ipaddress.ip_network((text, 24 if address.version == 4 else 64), strict=False))
-
-
-_PRIVATE = [
-    ipaddress.ip_network(net)
-    for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-]

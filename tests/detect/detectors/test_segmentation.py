@@ -1,4 +1,4 @@
-"""A policy against what was seen: violations with their lines, attempts, rules nobody used."""
+"""Policy against recorded connections: violations with their lines, attempts, unused rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.detectors.segmentation import _against, findings
+from flowbench.detect.detectors.segmentation import _build_findings, findings
 from flowbench.errors import MissingFieldError
 from flowbench.segmentation import evaluate, parse_policy
 from flowbench.segmentation.evaluation import Evaluation
@@ -38,7 +38,7 @@ def judge(case: Case, rules: str, *, default: str = "allow", groups: str = GROUP
     return evaluate(case, parse_policy(text, "p"))
 
 
-def told(judged: Evaluation) -> list[dict[str, Any]]:
+def report(judged: Evaluation) -> list[dict[str, Any]]:
     found = findings(judged).to_pandas()
     assert list(found.columns) == detect.FINDINGS.columns
     assert found["finding_id"].is_unique
@@ -64,7 +64,7 @@ def test_a_violation_leads_to_its_lines_and_to_no_others(tmp_path: Path) -> None
         *connect(WEB, WORLD, 22, T0 + 600),
     ]
     judged = judge(make_case(tmp_path, records, interfaces=OWN), FORBID)
-    (row,) = told(judged)
+    (row,) = report(judged)
     assert (row["severity"], row["subject"], row["peer"]) == ("high", WEB, DB)
     assert (row["service_port"], row["protocol"], row["connections"]) == (22, 6, 1)
     assert (row["bytes_out"], row["bytes_in"], row["technique"]) == (900, 1_000, "T1021")
@@ -79,7 +79,7 @@ def test_a_violation_leads_to_its_lines_and_to_no_others(tmp_path: Path) -> None
 def test_a_rejected_attempt_is_low_and_no_violation(tmp_path: Path) -> None:
     records = [reject(WEB, DB, 22, T0 + n * 900) for n in range(3)]
     judged = judge(make_case(tmp_path, records, interfaces=OWN), FORBID)
-    (row,) = told(judged)
+    (row,) = report(judged)
     assert (row["severity"], row["connections"]) == ("low", 3)
     assert row["title"] == "Segmentation violation attempt, rejected"
     assert (
@@ -89,9 +89,9 @@ def test_a_rejected_attempt_is_low_and_no_violation(tmp_path: Path) -> None:
     assert states(judged) == [("unused", 0), ("attempted", 3), ("unused", 0)]
 
 
-def test_what_passed_without_an_answer_is_medium(tmp_path: Path) -> None:
+def test_accepted_without_an_answer_is_medium(tmp_path: Path) -> None:
     lone = Record(WEB, DB, 40_000, 22, T0, T0 + 59, tcp_flags=2)
-    (row,) = told(judge(make_case(tmp_path, [lone], interfaces=OWN), FORBID))
+    (row,) = report(judge(make_case(tmp_path, [lone], interfaces=OWN), FORBID))
     assert (row["severity"], row["score"]) == ("medium", 0.7)
 
 
@@ -99,7 +99,7 @@ def test_accepted_and_rejected_are_two_findings(tmp_path: Path) -> None:
     other = interface("10.0.1.5", "e", SubnetId="subnet-db")
     records = [*connect(WEB, DB, 22, T0), reject(WEB, "10.0.1.5", 22, T0)]
     judged = judge(make_case(tmp_path, records, interfaces=[*OWN, other]), FORBID)
-    assert [(r["severity"], r["peer"]) for r in told(judged)] == [
+    assert [(r["severity"], r["peer"]) for r in report(judged)] == [
         ("high", DB), ("low", "10.0.1.5"),
     ]  # fmt: skip
 
@@ -133,7 +133,7 @@ def test_ports_and_protocols(tmp_path: Path) -> None:
         *connect(WEB, DB, 8_050, T0 + 1_800, protocol=17, tcp_flags=None),
     ]
     rules = "  - {from: web, to: db, ports: 8000-8100, protocols: tcp, verdict: deny}"
-    found = told(judge(make_case(tmp_path, records, interfaces=OWN), rules))
+    found = report(judge(make_case(tmp_path, records, interfaces=OWN), rules))
     assert sorted(row["service_port"] for row in found) == [8_000, 8_100]
 
 
@@ -144,7 +144,7 @@ def test_ipv6_and_ipv4_are_judged_alike(tmp_path: Path) -> None:
         make_case(tmp_path, records, interfaces=OWN),
         "  - {from: web, to: office, verdict: allow}\n  - {from: web, to: external, verdict: deny}",
     )
-    assert [(r["subject"], r["peer"], r["technique"]) for r in told(judged)] == [
+    assert [(r["subject"], r["peer"], r["technique"]) for r in report(judged)] == [
         (WEB, "203.0.113.99", "T1071"), (WEB6, "2001:db8:2::9", "T1071"),
     ]  # fmt: skip
     assert states(judged)[:2] == [("used", 2), ("violated", 2)]
@@ -153,7 +153,7 @@ def test_ipv6_and_ipv4_are_judged_alike(tmp_path: Path) -> None:
 def test_from_an_external_address_the_subject_is_the_responder(tmp_path: Path) -> None:
     records = [r for n in (1, 2) for r in connect(f"192.0.2.{n}", WEB, 22, T0, out=100, back=700)]
     rules = "  - {from: external, to: internal, ports: 22, verdict: deny}"
-    (row,) = told(judge(make_case(tmp_path, records, interfaces=OWN), rules))
+    (row,) = report(judge(make_case(tmp_path, records, interfaces=OWN), rules))
     assert (row["subject"], list(row["peers"])) == (WEB, ["192.0.2.1", "192.0.2.2"])
     assert (row["bytes_out"], row["bytes_in"], row["technique"]) == (1_400, 200, "T1133")
     assert row["summary"].startswith(
@@ -170,7 +170,7 @@ def test_deny_by_default_speaks_of_the_groups_only(tmp_path: Path) -> None:
     ]
     case = make_case(tmp_path, records, interfaces=[*OWN, stranger])
     judged = judge(case, "  - {from: web, to: db, verdict: allow}", default="deny")
-    (row,) = told(judged)
+    (row,) = report(judged)
     assert (row["subject"], row["peer"]) == ("10.0.7.7", DB)
     assert row["summary"].endswith("no rule of the policy allows it.")
     assert states(judged) == [("used", 1), ("violated", 1)]
@@ -183,7 +183,7 @@ def test_the_nat_gateway_is_not_judged_for_its_client(tmp_path: Path) -> None:
         make_case(tmp_path, records, interfaces=OWN),
         "  - {from: all, to: external, verdict: deny}", groups=groups,
     )  # fmt: skip
-    assert [row["subject"] for row in told(judged)] == [WEB]
+    assert [row["subject"] for row in report(judged)] == [WEB]
 
 
 def test_an_address_given_anew_is_judged_by_who_held_it(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_an_address_given_anew_is_judged_by_who_held_it(tmp_path: Path) -> None:
     case = make_case(tmp_path, records, interfaces=OWN[1:2], json_lines=lines)
     judged = judge(case, FORBID)
     assert judged.membership.changing == ["10.0.0.8"]
-    (row,) = told(judged)
+    (row,) = report(judged)
     assert row["connections"] == 1
     assert row["first_seen"] == pd.Timestamp("2026-09-01 08:00Z")
     assert states(judged)[:2] == [("used", 1), ("violated", 1)]
@@ -226,8 +226,8 @@ def test_many_ports_are_one_finding_and_much_is_cut_with_a_word(tmp_path: Path) 
     records += [reject(f"192.0.2.{n}", WEB, 23, T0) for n in range(1, 9)]
     rules = FORBID + "\n  - {from: external, to: web, verdict: deny}"
     judged = judge(make_case(tmp_path, records, interfaces=OWN), rules)
-    scan, telnet = sorted(_against(judged, most_peers=5), key=lambda row: row.subject != WEB or
-                          row.service_port is not None)  # fmt: skip
+    found = _build_findings(judged, most_peers=5)
+    scan, telnet = sorted(found, key=lambda f: f.subject != WEB or f.service_port is not None)
     assert (scan.service_port, scan.connections) == (None, 30)
     assert "on 30 ports (1000/tcp, " in scan.summary
     assert "on any of these ports" in scan.caveats
@@ -236,7 +236,7 @@ def test_many_ports_are_one_finding_and_much_is_cut_with_a_word(tmp_path: Path) 
     assert "Only the 5 addresses" in telnet.caveats
     whole = findings(judged).to_pandas()
     assert len(judged.case.evidence_for(whole[whole["service_port"].isna()].iloc[0])) == 30
-    cut = _against(judge(judged.case, rules), most_hosts=1)
+    cut = _build_findings(judge(judged.case, rules), most_hosts=1)
     assert len(cut) == 2  # one of each rule and outcome
 
 
@@ -303,10 +303,10 @@ def test_a_log_without_ports_is_not_judged(tmp_path: Path) -> None:
     assert reason == "not run: needs dstport, protocol"
 
 
-def test_without_verdicts_in_the_logs_all_counts_as_passed(tmp_path: Path) -> None:
+def test_without_actions_in_the_logs_all_counts_as_accepted(tmp_path: Path) -> None:
     fields = ["srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "bytes"]
     case = make_case(tmp_path, [reject(WEB, DB, 22, T0)], interfaces=OWN, fields=fields)
-    (row,) = told(judge(case, FORBID))
+    (row,) = report(judge(case, FORBID))
     assert row["severity"] == "medium"
     assert "do not record the action" in row["caveats"]
 
@@ -316,7 +316,7 @@ def test_nothing_seen(tmp_path: Path) -> None:
     case = make_case(tmp_path, [silent])
     assert case.connection_summaries.count().execute() == 0
     judged = judge(case, FORBID)
-    assert told(judged) == []
+    assert report(judged) == []
     assert len(judged.cells()) == 0
     assert states(judged) == [("unused", 0), ("compliant", 0), ("unused", 0)]
 
@@ -326,5 +326,5 @@ def test_a_hostile_policy_name_stays_text(tmp_path: Path) -> None:
     name = "'; DROP TABLE pairs; -- <script>"
     groups = GROUPS + f"  {json.dumps(name)}: {{addresses: {WEB}}}\n"
     rules = f"  - {{from: {json.dumps(name)}, to: db, verdict: deny, name: {json.dumps(name)}}}"
-    (row,) = told(judge(case, rules, groups=groups))
+    (row,) = report(judge(case, rules, groups=groups))
     assert name in row["summary"]

@@ -1,4 +1,4 @@
-"""Credentials and services out of place are found; what an estate does by itself stays silent."""
+"""Unexpected use of credentials and services is found; ordinary use is not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from flowbench.case import Case
 from tests.traffic import T0, Record, connect, interface, make_case
 
 HOUR, DAY = 3_600, 86_400
-HOST, OTHER, SAAS, THIEF = "10.0.0.5", "10.0.7.6", "203.0.113.200", "198.51.100.66"
-NAT, NAT2, MINE, HIS = "203.0.113.10", "203.0.113.20", "i-0aaaa1111", "i-0bbbb2222"
+HOST, OTHER, SAAS, EXTERNAL = "10.0.0.5", "10.0.7.6", "203.0.113.200", "198.51.100.66"
+NAT, NAT2, INSTANCE, OTHER_INSTANCE = "203.0.113.10", "203.0.113.20", "i-0aaaa1111", "i-0bbbb2222"
 ACCOUNT = "arn:aws:sts::111122223333:assumed-role/"
 
 
@@ -23,14 +23,16 @@ def attached(address: str, name: str, instance: str, **more: Any) -> dict[str, A
     return interface(address, name, VpcId="vpc-1", Attachment={"InstanceId": instance}, **more)
 
 
-def gate(address: str, name: str, public: str, vpc: str) -> dict[str, Any]:
+def gateway(address: str, name: str, public: str, vpc: str) -> dict[str, Any]:
     return interface(address, name, kind="nat_gateway", VpcId=vpc, Association={"PublicIp": public})
 
 
-ESTATE = [
-    attached(HOST, "a", MINE), attached(OTHER, "b", HIS, Association={"PublicIp": "203.0.113.30"}),
-    gate("10.0.9.1", "n", NAT, "vpc-1"), gate("10.5.9.1", "m", NAT2, "vpc-2"),
-]  # fmt: skip
+INTERFACES = [
+    attached(HOST, "a", INSTANCE),
+    attached(OTHER, "b", OTHER_INSTANCE, Association={"PublicIp": "203.0.113.30"}),
+    gateway("10.0.9.1", "n", NAT, "vpc-1"),
+    gateway("10.5.9.1", "m", NAT2, "vpc-2"),
+]
 
 
 def call(
@@ -58,7 +60,7 @@ def call(
     } | more  # fmt: skip
 
 
-def asked(host: str, name: str, at: float, answer: str = SAAS) -> dict[str, Any]:
+def look_up(host: str, name: str, at: float, answer: str = SAAS) -> dict[str, Any]:
     return {
         "version": "1.100000", "account_id": "1", "region": "us-east-1", "vpc_id": "vpc-1",
         "query_timestamp": pd.Timestamp(T0 + at, unit="s").strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -84,29 +86,38 @@ def run(case: Case) -> list[dict[str, Any]]:
 
 def own(count: int = 6) -> list[dict[str, Any]]:
     """Ordinary calls of the instance: from its NAT gateway, and by an endpoint."""
-    return [call(f"web/{MINE}", NAT if n % 2 else HOST, n * HOUR, number=n) for n in range(count)]
+    return [
+        call(f"web/{INSTANCE}", NAT if n % 2 else HOST, n * HOUR, number=n) for n in range(count)
+    ]
 
 
-# ---- carried off --------------------------------------------------------------------------------
+# ---- instance credentials used elsewhere ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [21, 22, 23])
 @pytest.mark.parametrize("ip6", [False, True])
 def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bool) -> None:
     chance = random.Random(seed)
-    thief = f"2001:db8:{chance.randrange(9)}::{chance.randrange(1, 99)}" if ip6 else THIEF
+    external = f"2001:db8:{chance.randrange(9)}::{chance.randrange(1, 99)}" if ip6 else EXTERNAL
     at, count = chance.uniform(1, 90) * HOUR, chance.randrange(1, 9)
     stolen = [
-        call(f"web/{MINE}", thief, at + n * 60, "ListBuckets", number=n, errorCode="AccessDenied")
+        call(
+            f"web/{INSTANCE}",
+            external,
+            at + n * 60,
+            "ListBuckets",
+            number=n,
+            errorCode="AccessDenied",
+        )
         for n in range(count)
     ]
-    case = make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=[*own(), *stolen])
+    case = make_case(tmp_path, alive(HOST), interfaces=INTERFACES, json_lines=[*own(), *stolen])
     (row,) = run(case)
-    assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, thief)
+    assert (row["severity"], row["subject"], row["peer"]) == ("high", HOST, external)
     assert row["title"] == "AWS credentials used from an unexpected location"
     assert f"called AWS {count} time" in row["summary"]
     assert (
-        f"from {thief}, which the case does not know as its own: ListBuckets {count}x"
+        f"from {external}, which the case does not know as its own: ListBuckets {count}x"
         in row["summary"]
     )
     assert f"{count} denied or failed. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
@@ -114,64 +125,69 @@ def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bo
     assert row["first_seen"] == pd.Timestamp(T0 + int(at), unit="s", tz="UTC")
 
 
-def test_used_by_a_neighbour_is_high_and_by_another_gate_medium(tmp_path: Path) -> None:
-    beside = [*own(), call(f"web/{MINE}", OTHER, HOUR, number=9)]
-    (row,) = run(make_case(tmp_path / "1", alive(HOST), interfaces=ESTATE, json_lines=beside))
+def test_use_by_another_host_is_high_and_by_another_gateway_medium(tmp_path: Path) -> None:
+    beside = [*own(), call(f"web/{INSTANCE}", OTHER, HOUR, number=9)]
+    (row,) = run(make_case(tmp_path / "1", alive(HOST), interfaces=INTERFACES, json_lines=beside))
     assert (row["severity"], row["peer"]) == ("high", OTHER)
     assert "another host of the case" in row["summary"]
-    beyond = [*own(), call(f"web/{MINE}", NAT2, HOUR, number=9)]
-    (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=ESTATE, json_lines=beyond))
+    beyond = [*own(), call(f"web/{INSTANCE}", NAT2, HOUR, number=9)]
+    (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=INTERFACES, json_lines=beyond))
     assert row["severity"] == "medium"
     assert "the NAT gateway of another VPC" in row["summary"]
 
 
-def test_its_own_places_and_services_that_call_for_it_are_silent(tmp_path: Path) -> None:
-    calls = [*own(), call(f"b/{HIS}", "203.0.113.30", HOUR), call(f"b/{HIS}", OTHER, 2 * HOUR)]
-    calls += [call(f"web/{MINE}", "ec2.amazonaws.com", HOUR, number=7)]
-    calls += [call(f"web/{MINE}", "AWS Internal", HOUR, number=8)]
-    assert run(make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=calls)) == []
+def test_expected_addresses_and_aws_services_are_silent(tmp_path: Path) -> None:
+    calls = [
+        *own(),
+        call(f"b/{OTHER_INSTANCE}", "203.0.113.30", HOUR),
+        call(f"b/{OTHER_INSTANCE}", OTHER, 2 * HOUR),
+    ]
+    calls += [call(f"web/{INSTANCE}", "ec2.amazonaws.com", HOUR, number=7)]
+    calls += [call(f"web/{INSTANCE}", "AWS Internal", HOUR, number=8)]
+    assert run(make_case(tmp_path, alive(HOST), interfaces=INTERFACES, json_lines=calls)) == []
 
 
-def test_a_way_out_that_nobody_lists(tmp_path: Path) -> None:
+def test_an_egress_address_that_no_inventory_lists(tmp_path: Path) -> None:
     hosts = [attached(f"10.0.0.{n}", f"h{n}", f"i-0cccc000{n}") for n in range(3)]
     calls = [
         call(f"web/i-0cccc000{n}", NAT, n * HOUR + m, number=m) for n in range(3) for m in range(3)
     ]
     assert run(make_case(tmp_path / "1", alive(HOST), interfaces=hosts, json_lines=calls)) == []
-    calls.append(call("web/i-0cccc0001", THIEF, 30 * HOUR))
+    calls.append(call("web/i-0cccc0001", EXTERNAL, 30 * HOUR))
     (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=hosts, json_lines=calls))
-    assert (row["subject"], row["peer"]) == ("10.0.0.1", THIEF)
+    assert (row["subject"], row["peer"]) == ("10.0.0.1", EXTERNAL)
     assert f"{NAT} is assumed to be its egress address" in row["caveats"]
 
 
-def test_a_thief_who_calls_most_does_not_pass_where_others_show_the_way_out(tmp_path: Path) -> None:
-    exit_ = "203.0.113.99"
-    others = [call(f"app/i-0{n}", exit_, n * HOUR, number=50 + n) for n in range(3)]
-    mine = [call(f"web/{MINE}", exit_, n * HOUR, number=n) for n in range(4)]
-    stolen = [call(f"web/{MINE}", THIEF, 5 * HOUR + n, number=60 + n) for n in range(40)]
+def test_most_calls_make_no_egress_address_where_other_instances_show_it(tmp_path: Path) -> None:
+    egress = "203.0.113.99"
+    others = [call(f"app/i-0{n}", egress, n * HOUR, number=50 + n) for n in range(3)]
+    mine = [call(f"web/{INSTANCE}", egress, n * HOUR, number=n) for n in range(4)]
+    stolen = [call(f"web/{INSTANCE}", EXTERNAL, 5 * HOUR + n, number=60 + n) for n in range(40)]
     case = make_case(tmp_path, alive(HOST), json_lines=[*others, *mine, *stolen])
     (row,) = run(case)
-    assert (row["peer"], row["severity"]) == (THIEF, "medium")  # no inventory: nobody knows whose
+    # Without an inventory the instance's addresses are unknown.
+    assert (row["peer"], row["severity"]) == (EXTERNAL, "medium")
     assert "called AWS 40 times" in row["summary"]
-    assert f"{exit_} is assumed to be its egress address" in row["caveats"]
+    assert f"{egress} is assumed to be its egress address" in row["caveats"]
 
 
-def test_an_instance_that_nothing_else_knows(tmp_path: Path) -> None:
-    calls = [*own(), call(f"web/{MINE}", THIEF, HOUR, number=9)]
+def test_an_instance_without_known_addresses(tmp_path: Path) -> None:
+    calls = [*own(), call(f"web/{INSTANCE}", EXTERNAL, HOUR, number=9)]
     (row,) = run(
         make_case(
             tmp_path, alive(HOST), json_lines=[c for c in calls if c["sourceIPAddress"] != HOST]
         )
     )
-    assert (row["subject"], row["peer"], row["severity"]) == (MINE, THIEF, "medium")
+    assert (row["subject"], row["peer"], row["severity"]) == (INSTANCE, EXTERNAL, "medium")
     assert "No evidence gives the addresses of the instance" in row["caveats"]
 
 
-# ---- in two places ------------------------------------------------------------------------------
+# ---- concurrent use from several networks --------------------------------------------------------
 
 
 @pytest.mark.parametrize("who", ["alice", "admin/alice"])
-def test_one_principal_in_two_places_at_once(tmp_path: Path, who: str) -> None:
+def test_one_principal_alternates_between_networks(tmp_path: Path, who: str) -> None:
     turns = ["198.51.100.4", "203.0.113.4", "198.51.100.9", "203.0.113.4"]
     calls = [call(who, source, 9 * HOUR + n * 900) for n, source in enumerate(turns)]
     (row,) = run(make_case(tmp_path, alive(HOST), json_lines=calls))
@@ -184,7 +200,7 @@ def test_one_principal_in_two_places_at_once(tmp_path: Path, who: str) -> None:
     assert row["peers"].tolist() == ["198.51.100.4", "198.51.100.9", "203.0.113.4"]
 
 
-def test_who_goes_home_or_has_many_runners_is_silent(tmp_path: Path) -> None:
+def test_a_move_and_many_runners_are_silent(tmp_path: Path) -> None:
     home = [call("alice", "198.51.100.4", n * HOUR) for n in range(8)]
     home += [call("alice", "203.0.113.4", n * HOUR) for n in range(12, 20)]
     home += [call("alice", "198.51.100.4", n * HOUR) for n in range(24, 30)]
@@ -195,15 +211,15 @@ def test_who_goes_home_or_has_many_runners_is_silent(tmp_path: Path) -> None:
     assert run(make_case(tmp_path, alive(HOST), json_lines=calls)) == []
 
 
-# ---- new services -------------------------------------------------------------------------------
+# ---- new services --------------------------------------------------------------------------------
 
 
 def test_a_new_service_that_grants_permissions_is_medium(tmp_path: Path) -> None:
-    names = [asked(HOST, "s3.us-east-1.amazonaws.com", n * 6 * HOUR) for n in range(15)]
-    names += [asked(HOST, "ssm.us-east-1.amazonaws.com", 3 * DAY)]
+    names = [look_up(HOST, "s3.us-east-1.amazonaws.com", n * 6 * HOUR) for n in range(15)]
+    names += [look_up(HOST, "ssm.us-east-1.amazonaws.com", 3 * DAY)]
     quiet = make_case(tmp_path / "1", alive(HOST), json_lines=names)
     assert run(quiet) == []
-    names += [asked(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
+    names += [look_up(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
     (row,) = run(make_case(tmp_path / "2", alive(HOST), json_lines=names))
     assert (row["severity"], row["subject"], row["peer"]) == ("medium", HOST, SAAS)
     assert (
@@ -216,11 +232,11 @@ def test_a_new_service_that_grants_permissions_is_medium(tmp_path: Path) -> None
     assert "the case has no CloudTrail" in row["caveats"]
 
 
-def test_the_logs_own_word_and_the_roles_calls(tmp_path: Path) -> None:
+def test_services_by_flow_logs_and_by_the_roles_calls(tmp_path: Path) -> None:
     records = [*alive(HOST), *connect(HOST, "203.0.113.77", 443, T0 + 3 * DAY)]
-    asks = call(f"web/{MINE}", NAT, 3 * DAY, "ListRoles", service="organizations")
+    asks = call(f"web/{INSTANCE}", NAT, 3 * DAY, "ListRoles", service="organizations")
     named = [Serviced(**vars(record)) for record in records]
-    case = make_case(tmp_path, named, interfaces=ESTATE, json_lines=[asks])
+    case = make_case(tmp_path, named, interfaces=INTERFACES, json_lines=[asks])
     (row,) = run(case)
     assert (row["severity"], row["peer"]) == ("medium", "203.0.113.77")
     assert "dynamodb from 2026-09-04 00:00 on (flow logs, 1x)" in row["summary"]
@@ -236,24 +252,24 @@ class Serviced(Record):
         return "DYNAMODB" if self.dstaddr == "203.0.113.77" else None
 
 
-def test_what_the_like_do_and_what_all_begin_is_silent(tmp_path: Path) -> None:
+def test_what_neighbours_use_and_what_many_begin_is_silent(tmp_path: Path) -> None:
     near, hosts = "10.0.0.9", [HOST, "10.0.1.5", "10.0.2.5"]
-    names = [asked(near, "secretsmanager.us-east-1.amazonaws.com", HOUR)]
-    names += [asked(HOST, "secretsmanager.us-east-1.amazonaws.com", 3 * DAY)]
-    names += [asked(host, "sqs.us-east-1.amazonaws.com", 3 * DAY) for host in hosts]
-    names += [asked("10.0.44.5", "iam.amazonaws.com", 3 * DAY)]  # a new host
-    names += [asked(HOST, "ec2-1-2-3-4.compute-1.amazonaws.com", 3 * DAY)]
-    names += [asked(HOST, "iam.amazonaws.com.evil.example", 3 * DAY)]
+    names = [look_up(near, "secretsmanager.us-east-1.amazonaws.com", HOUR)]
+    names += [look_up(HOST, "secretsmanager.us-east-1.amazonaws.com", 3 * DAY)]
+    names += [look_up(host, "sqs.us-east-1.amazonaws.com", 3 * DAY) for host in hosts]
+    names += [look_up("10.0.44.5", "iam.amazonaws.com", 3 * DAY)]  # a new host
+    names += [look_up(HOST, "ec2-1-2-3-4.compute-1.amazonaws.com", 3 * DAY)]
+    names += [look_up(HOST, "iam.amazonaws.com.evil.example", 3 * DAY)]
     assert run(make_case(tmp_path, alive(near, *hosts), json_lines=names)) == []
 
 
-def test_what_attackers_wrote_is_only_text(tmp_path: Path) -> None:
+def test_text_of_attackers_is_only_text(tmp_path: Path) -> None:
     strange = [
         call("<script>/x'; --\x1b[31m", "10.0.0.300", HOUR),
         call("x", "::ffff:1.2.3.4%eth0", 2),
     ]
-    strange += [call(f"web/{MINE}", THIEF, HOUR, "=cmd|'/C calc'!A0<b>"), *own()]
-    (row,) = run(make_case(tmp_path, alive(HOST), interfaces=ESTATE, json_lines=strange))
+    strange += [call(f"web/{INSTANCE}", EXTERNAL, HOUR, "=cmd|'/C calc'!A0<b>"), *own()]
+    (row,) = run(make_case(tmp_path, alive(HOST), interfaces=INTERFACES, json_lines=strange))
     assert "=cmd|'/C calc'!A0<b> 1x" in row["summary"]
 
 
