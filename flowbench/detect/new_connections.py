@@ -16,7 +16,7 @@ _SERVICE = ["responder", *_KEYS]
 
 
 def find_new_connections(
-    p: ibis.Table, services: ibis.Table, baseline: Baseline, habit: int, factor: float
+    p: ibis.Table, services: ibis.Table, baseline: Baseline, baseline_hosts: int, factor: float
 ) -> pd.DataFrame:
     """Return the new connections of hosts that have more of them than the baseline lets expect.
 
@@ -24,14 +24,14 @@ def find_new_connections(
         p: The connection summaries of a case.
         services: Those of internal services, with the columns of a finding's traffic.
         baseline: The baseline period.
-        habit: Hosts at which a host uses a port in the baseline period as part of its work.
+        baseline_hosts: Hosts at which a port, used in the baseline period, is usual for a host.
         factor: How many times more services than expected must be new to a host.
 
     Returns:
         The columns of ``services`` and known, whether the initiator was seen in the baseline
         period; ordered by initiator and service.
     """
-    new = _new_connections(p, services, baseline.end, habit)
+    new = _new_connections(p, services, baseline.end, baseline_hosts)
     old = services.filter(services.answered > 0, services.first_seen < baseline.end)
     late = (old.first_seen >= baseline.middle).sum()
     counts = to_frame(old.group_by("initiator").aggregate(late=late).to_pyarrow())
@@ -42,7 +42,7 @@ def find_new_connections(
 
 
 def _new_connections(
-    p: ibis.Table, services: ibis.Table, until: pd.Timestamp, habit: int
+    p: ibis.Table, services: ibis.Table, until: pd.Timestamp, baseline_hosts: int
 ) -> pd.DataFrame:
     """Return services first used after ``until`` (end of the baseline), unless to be expected.
 
@@ -53,7 +53,7 @@ def _new_connections(
     new = answered.filter(answered.first_seen >= until)
     old = answered.filter(answered.first_seen < until)
     moved = new.group_by(_SERVICE).having(_.count() >= 3)
-    usual = old.group_by("initiator", *_KEYS).having(_.count() >= habit)
+    usual = old.group_by("initiator", *_KEYS).having(_.count() >= baseline_hosts)
     few = new.anti_join(moved.aggregate(), _SERVICE)
     few = few.anti_join(usual.aggregate(), ["initiator", *_KEYS])
     table = few = few.mutate(

@@ -1,21 +1,25 @@
-"""Brute force: who tries to log in again and again?
+"""Login brute force: which source attempts to log in again and again?
 
-Question: which source opened connection after connection to a login port, short and all alike?
+Question: which source opened many short connections of similar size to a login port?
 
-Method: a login that fails is a short exchange of nearly the same size each time, and guessing needs
-many (SSH Compromise Detection using NetFlow: Hofstede et al., 2014: many flows with few, near
-constant packets to one port). Attempts are answered TCP connections to a login port that moved more
-than a probe (a handshake, a banner) and less than ``largest`` each way. A pair counts when it made
-``fewest`` attempts within an hour, hardly anything else in that time, and the middle half of the
-attempts' sizes lies within ``alike`` of their median.
+Method: a failed login is a short exchange of nearly the same size each time, and guessing needs
+many of them (SSH Compromise Detection using NetFlow: Hofstede et al., 2014: many flows with few,
+near constant packets to one port). Login attempts are established TCP connections to a login port
+that carried more than a probe (a handshake, a banner) and less than ``largest`` each way. A pair of
+source and target counts when it made ``fewest`` attempts within an hour, hardly any other
+connection in that time, and the interquartile range of the attempts' sizes is at most ``similar``
+of their median.
 
-Severity: high from inside; from outside medium, for every open login port gets this; high when a
-longer or larger session from the same source follows, which may be the guess that was right.
+Severity: high from an internal source. From an external source medium, since every login port that
+is open to the internet gets attempts; high when a longer or larger session from the same source
+follows, which may be a successful login.
 
-Fires falsely: deployment tools that log in for each task with like results, monitoring that logs
-in, a job with an expired password. Cannot see: guessing shared out among many sources (each is
-judged alone), slower than ``fewest`` an hour, inside a protocol's one connection, or on web forms;
-a refused attempt is a scan's matter.
+False positives: deployment tools that log in for each task with similar results, monitoring that
+logs in, a job with an expired password.
+
+Limitations: not detected are attempts distributed among many sources (each is judged alone), fewer
+than ``fewest`` an hour, inside one connection of the protocol, or on web forms. A rejected or
+unanswered attempt belongs to the detector scan.
 """
 
 from __future__ import annotations
@@ -57,30 +61,34 @@ def find(
     *,
     fewest: int = 30,
     largest: float = 10_000,
-    alike: float = 0.5,
+    similar: float = 0.5,
     share: float = 0.8,
 ) -> list[Finding]:
-    """One finding per inside address (or outside target of one) and login port.
+    """Return one finding per internal target, or internal source, and login port.
 
-    ``fewest``: attempts in an hour. ``largest``: bytes of an attempt each way. ``alike``: the
-    middle half's width, as a share of the median. ``share``: of all connections of the pair in
-    those hours, the least that are attempts.
+    Args:
+        case: The case.
+        fewest: Least login attempts in an hour.
+        largest: Most bytes of an attempt, each way.
+        similar: Most interquartile range of the attempts' sizes, as a share of their median.
+        share: Least share of attempts among all connections of the pair in those hours.
     """
-    tries = _tries(case.connections, largest)
-    slots = tries.group_by(*_PAIR, "slot").aggregate(tries=_.count(where=_.attempt), all=_.count())
+    logins = _login_connections(case.connections, largest)
+    slots = logins.group_by(*_PAIR, "slot").aggregate(
+        attempts=_.count(where=_.is_attempt), connections=_.count()
+    )
     # An hour is six slots: a pair that never has a sixth of ``fewest`` in one cannot qualify.
-    busy = slots.filter(slots.tries * 6 >= fewest).select(_PAIR).distinct()
+    busy = slots.filter(slots.attempts * 6 >= fewest).select(_PAIR).distinct()
     hours = to_frame(slots.semi_join(busy, _PAIR).order_by(*_PAIR, "slot").to_pyarrow())
-    found = [
+    periods = [
         dict(zip(_PAIR, key, strict=True)) | period
         for key, group in hours.groupby(_PAIR, sort=True)
         if (period := _period(group, fewest, share))
     ]
-    if not found:
+    if not periods:
         return []
-    pairs = pd.DataFrame(found)
-    sizes = _sizes(tries, pairs)
-    sizes = sizes[sizes["width"] <= alike * sizes["middle"]]
+    sizes = _summarize_sizes(logins, pd.DataFrame(periods))
+    sizes = sizes[sizes["range"] <= similar * sizes["median"]]
     sizes["subject"] = sizes["responder"].where(sizes["direction"] == "inbound", sizes["initiator"])
     return [
         _finding(str(subject), int(port), str(direction), group)
@@ -90,25 +98,29 @@ def find(
     ]
 
 
-def _tries(connections: ibis.Table, largest: float) -> ibis.Table:
-    """Answered connections to login ports; whether each is an attempt, and its ten minutes."""
+def _login_connections(connections: ibis.Table, largest: float) -> ibis.Table:
+    """Return the established connections to login ports.
+
+    Added columns: ``is_attempt``, whether the size is that of a login attempt, and ``slot``, the
+    ten minutes since the epoch in which it began.
+    """
     c = connections.filter(
         ~connections.intermediate, connections.protocol == 6, connections.answered
     )
     floor = ibis.cases(
         *((c.service_port == port, least) for port, least in (LOGINS | DATABASES).items())
     )
-    outside = (c.direction == "inbound") & c.service_port.isin(list(DATABASES))
+    external = (c.direction == "inbound") & c.service_port.isin(list(DATABASES))
     c = c.mutate(floor=floor).filter(
-        c.service_port.isin(list(LOGINS)) | outside, c.direction != "external"
+        c.service_port.isin(list(LOGINS)) | external, c.direction != "external"
     )
-    attempt = (c.bytes_in >= c.floor) & (c.bytes_in <= largest) & (c.bytes_out <= largest)
-    return c.mutate(attempt=attempt, slot=epoch_seconds(c.first_seen) // _SLOT)
+    is_attempt = (c.bytes_in >= c.floor) & (c.bytes_in <= largest) & (c.bytes_out <= largest)
+    return c.mutate(is_attempt=is_attempt, slot=epoch_seconds(c.first_seen) // _SLOT)
 
 
 def _period(slots: pd.DataFrame, fewest: int, share: float) -> dict[str, int]:
-    """First and last slot of the hours with ``fewest`` attempts each; {} if there are none."""
-    counts = pd.Series(slots["tries"].to_numpy(), index=slots["slot"].to_numpy())
+    """Return the first and last slot of the hours with ``fewest`` attempts; {} without such."""
+    counts = pd.Series(slots["attempts"].to_numpy(), index=slots["slot"].to_numpy())
     whole = counts.reindex(
         range(int(counts.index.min()), int(counts.index.max()) + 7), fill_value=0
     )
@@ -116,37 +128,39 @@ def _period(slots: pd.DataFrame, fewest: int, share: float) -> dict[str, int]:
     ends = ends[ends >= fewest]
     if ends.empty:
         return {}
-    # A slot without attempts at either end is none of it.
-    tried = counts[(counts > 0) & (counts.index > ends.index[0] - 6)]
-    tried = tried[tried.index <= ends.index[-1]]
-    begin, until = int(tried.index[0]), int(tried.index[-1])
-    inside = slots[slots["slot"].between(begin, until)]
-    if inside["tries"].sum() < share * inside["all"].sum():
+    # Slots without attempts at either end do not belong to the period.
+    attempted = counts[(counts > 0) & (counts.index > ends.index[0] - 6)]
+    attempted = attempted[attempted.index <= ends.index[-1]]
+    begin, until = int(attempted.index[0]), int(attempted.index[-1])
+    within = slots[slots["slot"].between(begin, until)]
+    if within["attempts"].sum() < share * within["connections"].sum():
         return {}
     return {"begin": begin, "until": until}
 
 
-def _sizes(tries: ibis.Table, pairs: pd.DataFrame) -> pd.DataFrame:
-    """A row per pair: its attempts, their sizes, and the grandest session that came after some."""
+def _summarize_sizes(logins: ibis.Table, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per pair: its attempts, their sizes, and the sessions that followed them."""
     periods = ibis.memtable(pairs.astype(dict.fromkeys(_PAIR, "object")).to_dict("list"))
     periods = periods.mutate(service_port=periods.service_port.cast("int32"))
-    t = tries.join(periods, _PAIR)
-    mine = t.attempt & t.slot.between(t.begin, t.until)
-    lasted = epoch_seconds(t["last_seen"]) - epoch_seconds(t.first_seen)
-    # What came through: after the first attempts, and more than an attempt could be.
-    grand = ~t.attempt & (t.slot >= t.begin) & ((t.bytes_in > 20_000) | (lasted >= 2 * _SLOT))
+    t = logins.join(periods, _PAIR)
+    counted = t.is_attempt & t.slot.between(t.begin, t.until)
+    seconds = epoch_seconds(t["last_seen"]) - epoch_seconds(t.first_seen)
+    # A session after the first attempts that is larger or longer than an attempt can be.
+    is_session = (t.slot >= t.begin) & ((t.bytes_in > 20_000) | (seconds >= 2 * _SLOT))
+    is_session &= ~t.is_attempt
     return to_frame(
         t.group_by(_PAIR)
         .aggregate(
-            attempts=_.count(where=mine),
-            middle=_.bytes_in.quantile(0.5, where=mine),
-            width=_.bytes_in.quantile(0.75, where=mine) - _.bytes_in.quantile(0.25, where=mine),
-            bytes_out=_.bytes_out.sum(where=mine).cast("int64"),
-            bytes_in=_.bytes_in.sum(where=mine).cast("int64"),
-            first_seen=_.first_seen.min(where=mine),
-            last_seen=_.last_seen.max(where=mine),
-            sessions=_.count(where=grand),
-            session_at=_.first_seen.max(where=grand),
+            attempts=_.count(where=counted),
+            median=_.bytes_in.quantile(0.5, where=counted),
+            range=_.bytes_in.quantile(0.75, where=counted)
+            - _.bytes_in.quantile(0.25, where=counted),
+            bytes_out=_.bytes_out.sum(where=counted).cast("int64"),
+            bytes_in=_.bytes_in.sum(where=counted).cast("int64"),
+            first_seen=_.first_seen.min(where=counted),
+            last_seen=_.last_seen.max(where=counted),
+            sessions=_.count(where=is_session),
+            session_at=_.first_seen.max(where=is_session),
         )
         .order_by(_PAIR)
         .to_pyarrow()
@@ -158,14 +172,14 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
     peers = rows["initiator" if inbound else "responder"]
     attempts, sessions = int(rows["attempts"].sum()), int(rows["sessions"].sum())
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
-    lasted = max((last - first).total_seconds(), 1.0)
-    named = list_some(sorted(peers))
-    source, target = (named, subject) if inbound else (subject, named)
+    seconds = max((last - first).total_seconds(), 1.0)
+    peer_names = list_some(sorted(peers))
+    source, target = (peer_names, subject) if inbound else (subject, peer_names)
     summary = (
         f"{source} made {format_count(attempts, 'login attempt')} on {label(port, 6)} of {target}"
-        f" from {format_period(first, last)} ({attempts / lasted * 60:.1f} a minute), of similar"
-        f" size: half of the answers within {format_bytes(float(rows['width'].max()))} around"
-        f" {format_bytes(float(rows['middle'].median()))}."
+        f" from {format_period(first, last)} ({attempts / seconds * 60:.1f} a minute), of similar"
+        f" size: half of the answers within {format_bytes(float(rows['range'].max()))} around"
+        f" {format_bytes(float(rows['median'].median()))}."
     )
     if sessions:
         summary += (

@@ -1,29 +1,31 @@
-"""Exfiltration: where did far more go out than a host's days are used to?
+"""Unusual outbound data volume: which host sent far more to an address than on its usual days?
 
-Question: which inside host sent one outside address many times what it sends to all others on a
-usual day?
+Question: which internal host sent one external address many times what it sends to all others on
+an average day?
 
-Method: volume against the host's own habit. Bytes that left are counted whoever opened the
-connection (a thief may fetch as well as send). A destination is a candidate when it got ``factor``
-times what the host sent everybody else on an average day of these logs, at least ``least`` bytes,
-and nearly all of the exchange (the producer-consumer ratio (out - in)/(out + in), Bullard and
-Gerth, is ``one_way`` or more), and when no more than ``shared_by`` hosts send it such amounts. The
-others' bytes are the habit (without what goes to other such destinations), and not the days before,
-so that a theft spread over all the days of the logs is seen too.
+Method: the volume is compared with the host's own baseline. Bytes that left are counted whoever
+opened the connection (an attacker may fetch as well as send). A destination is a candidate when it
+received ``factor`` times what the host sent all other peers on an average day of these logs, at
+least ``least`` bytes, and nearly all of the exchange (the producer-consumer ratio (out - in)/(out +
+in), Bullard and Gerth, is at least ``one_way``), and when at most ``shared_by`` hosts send it such
+amounts. The baseline is what the other peers got (without what went to other such destinations),
+not the days before, so that a theft spread over all days of the logs is detected too.
 
-Left out is what is a habit itself: what comes each day at the same hour in like amounts from the
-first day on (a backup, an export), what flows hour by hour all the time (logs, metrics), and a few
-files now and then, each of the size of an attachment (``lump``). Logs of less than two days show no
-habit; there a transfer is taken for a backup when it runs in the estate's backup window: at an hour
-at which three other hosts at least feed a place that is common to them, with as much each.
+Left out is what is itself usual: similar amounts each day at the same hour from the first day on (a
+backup, an export), a flow in nearly all hours (logs, metrics), and a few files now and then, each
+of the size of an attachment (``attachment``). Logs of less than two days do not show what is usual;
+there a transfer is taken for a backup when it runs in the backup window of the monitored network:
+at an hour at which at least three other hosts send as much each to a common destination.
 
-Severity: medium; high for a listed destination, or from ``grave`` times a usual day and 1 GB on.
+Severity: medium; high with an indicator match, or from ``high_factor`` average days and 1 GB on.
 
-Fires falsely: the first backup to a new place, or a lone one in logs of one day; a migration; one
-large file sent to a partner by a host that is quiet otherwise. Cannot see: less than ``factor``
-usual days, a few pieces of the size of an attachment, a theft shared out over many addresses or
-many hosts, one on the clock since before the logs begin, one that hides in a service that several
-hosts feed, and in logs of one day one that keeps to the hour and the size of the others' backups.
+False positives: the first backup to a new destination, or a single one in logs of one day; a
+migration; one large file sent to a partner by a host that sends little otherwise.
+
+Limitations: not detected are less than ``factor`` average days, a few transfers of the size of an
+attachment, a theft distributed over many addresses or many hosts, one on a schedule since before
+the logs begin, one through a service that several hosts send to, and in logs of one day one at the
+hour and of the size of the others' backups.
 """
 
 from __future__ import annotations
@@ -48,10 +50,10 @@ if TYPE_CHECKING:
 
 _DAY = 86_400
 _ENDS = ["host", "peer"]
-_SILENCE = 1_800  # seconds
-_TELLING = 2  # days of logs in which a habit can show
-_WINDOW = pd.Timedelta(minutes=30)
-_TOGETHER = 3  # hosts that make a backup window
+_PAUSE = 1_800  # seconds
+_BASELINE_DAYS = 2  # least days of logs that can show a schedule
+_BACKUP_WINDOW = pd.Timedelta(minutes=30)
+_BACKUP_HOSTS = 3  # hosts that make a backup window
 
 
 DETECTOR = Detector(
@@ -70,25 +72,30 @@ def find(
     least: float = 10e6,
     one_way: float = 0.8,
     shared_by: int = 2,
-    lump: float = 20e6,
-    grave: float = 10,
+    attachment: float = 20e6,
+    high_factor: float = 10,
 ) -> list[Finding]:
-    """One finding per inside host and outside address.
+    """Return one finding per internal host and external address.
 
-    ``factor`` and ``grave``: usual days. ``least``: bytes. ``one_way``: least producer-consumer
-    ratio, -1 to 1. ``shared_by``: the most hosts that send a tenth of ``least`` to a destination
-    that is nobody's common one. ``lump``: bytes; what goes out a few times, and less of it in any
-    hour, is a person's files, not a theft (the usual limit of an attachment is 20 to 25 MB).
+    Args:
+        case: The case.
+        factor: Average days of the host's other traffic that a destination must have received.
+        least: Least bytes sent.
+        one_way: Least producer-consumer ratio, -1 to 1.
+        shared_by: Most hosts that send a tenth of ``least`` to a destination that is not common.
+        attachment: Bytes. A few transfers, each of less, are a person's files, not a theft (the
+            usual limit of an attachment is 20 to 25 MB).
+        high_factor: Average days from which the severity is high.
     """
     begin, end = case.span
     if begin is None or end is None:
         return []
     days = max(1.0, (end - begin).total_seconds() / _DAY)
-    left = _left(case.connections.mutate(connections=ibis.literal(1, "int64")))
-    by_peer = _left(case.connection_summaries).group_by(_ENDS)
+    transfers = _outbound_bytes(case.connections.mutate(connections=ibis.literal(1, "int64")))
+    by_peer = _outbound_bytes(case.connection_summaries).group_by(_ENDS)
     by_peer = by_peer.aggregate(
         sent=_.sent.sum().cast("int64"),
-        got=_.got.sum().cast("int64"),
+        received=_.received.sum().cast("int64"),
         connections=_.connections.sum().cast("int64"),
         opened=_.opened.sum().cast("int64"),
         first_seen=_.first_seen.min(),
@@ -97,177 +104,185 @@ def find(
     hosts = by_peer.group_by("host").aggregate(all=_.sent.sum().cast("int64"))
     senders = by_peer.filter(by_peer.sent >= least / 10).group_by("peer")
     senders = senders.aggregate(senders=_.host.nunique()).filter(_.senders <= shared_by)
-    much = by_peer.filter(
-        by_peer.sent >= least, by_peer.sent - by_peer.got >= one_way * (by_peer.sent + by_peer.got)
-    )
-    much = much.join(hosts, "host").semi_join(senders, "peer")
-    own = much.group_by("host").aggregate(aside=_.sent.sum().cast("int64"))
-    much = much.join(own, "host")
-    # At best, all that the host sent to places of its own alone is no habit: see below.
-    able = much.filter(much.sent * days >= factor * (much["all"] - much.aside))
-    rows = to_frame(able.order_by(_ENDS).to_pyarrow())
+    large = _large_transfers(by_peer, least, one_way)
+    large = large.join(hosts, "host").semi_join(senders, "peer")
+    candidates = large.group_by("host").aggregate(candidates=_.sent.sum().cast("int64"))
+    large = large.join(candidates, "host")
+    # At most, nothing that the host sent to candidates belongs to its baseline: see below.
+    possible = large.filter(large.sent * days >= factor * (large["all"] - large.candidates))
+    rows = to_frame(possible.order_by(_ENDS).to_pyarrow())
     if rows.empty:
         return []
     keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
-    parts = left.semi_join(keys, _ENDS)
-    slot = epoch_seconds(parts.first_seen) // 600 * 600
-    slots = parts.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
-    ports = parts.filter(parts.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
-    times = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
-    doors = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
-    habit = [
-        scheduled(mine := times[ends], begin.timestamp(), days)
-        or steady(mine, days)
-        or now_and_then(mine, min(lump, factor * (row["all"] - row["sent"]) / days))
+    transfers = transfers.semi_join(keys, _ENDS)
+    slot = epoch_seconds(transfers.first_seen) // 600 * 600
+    slots = transfers.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
+    ports = transfers.filter(_.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
+    slots_by_pair = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
+    services = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
+    usual = [
+        is_scheduled(pair_slots := slots_by_pair[ends], begin.timestamp(), days)
+        or is_steady(pair_slots, days)
+        or is_occasional(pair_slots, min(attachment, factor * (row["all"] - row["sent"]) / days))
         for row in rows.to_dict("records")
         for ends in [(row["host"], row["peer"])]
     ]
-    rows = rows[~np.array(habit)]
-    if days < _TELLING:
-        rows = rows[~in_backup_window(rows, _fed_together(by_peer, least, one_way, shared_by))]
-    # Two thefts from one host are not each other's habit.
-    odd = rows.groupby("host")["sent"].transform("sum")
-    rows = rows.assign(usual=(rows["all"] - odd) / days)
-    rows = rows[rows["sent"] >= factor * rows["usual"]]
-    lists = match_peers(case, rows["peer"])
-    bad = set(lists[["subject", "peer"]].itertuples(index=False, name=None))
+    rows = rows[~np.array(usual)]
+    if days < _BASELINE_DAYS:
+        common = _transfers_to_common(by_peer, least, one_way, shared_by)
+        rows = rows[~is_in_backup_window(rows, common)]
+    # Two thefts from one host do not belong to each other's baseline.
+    unusual = rows.groupby("host")["sent"].transform("sum")
+    rows = rows.assign(baseline=(rows["all"] - unusual) / days)
+    rows = rows[rows["sent"] >= factor * rows["baseline"]]
+    matches = match_peers(case, rows["peer"])
+    matched = set(matches[["subject", "peer"]].itertuples(index=False, name=None))
     return [
-        _finding(row, doors[ends], days, ends in bad, grave)
+        _finding(row, services[ends], days, ends in matched, high_factor)
         for row in rows.to_dict("records")
         for ends in [(row["host"], row["peer"])]
     ]
 
 
-def now_and_then(slots: pd.DataFrame, lump: float) -> bool:
-    """Whether bytes are those of a few files: under ten times ten minutes, no sitting of ``lump``.
+def is_occasional(slots: pd.DataFrame, attachment: float) -> bool:
+    """Return whether the bytes are those of a few files.
 
-    A sitting ends with half an hour of silence. ``slots``: epoch seconds (slot) in order and bytes
+    They are when they were sent in less than ten slots of ten minutes, and less than ``attachment``
+    bytes without a pause of half an hour. ``slots``: epoch seconds (slot), in order, and bytes
     (sent).
     """
-    sitting = (slots["slot"].diff().fillna(0) > _SILENCE).cumsum()
-    return bool(len(slots) < 10 and slots.groupby(sitting)["sent"].sum().max() < lump)
+    transfer = (slots["slot"].diff().fillna(0) > _PAUSE).cumsum()
+    return bool(len(slots) < 10 and slots.groupby(transfer)["sent"].sum().max() < attachment)
 
 
-def in_backup_window(rows: pd.DataFrame, fed: pd.DataFrame) -> np.ndarray:
-    """Which transfers are like those of three other hosts, or more, to a place common to them.
+def is_in_backup_window(rows: pd.DataFrame, common: pd.DataFrame) -> np.ndarray:
+    """Return which transfers are similar to those of three other hosts to a common destination.
 
-    Like: begun within half an hour of them, no more bytes, and not over twice as long. ``rows``
-    and ``fed``: host, peer, sent (bytes), first_seen, last_seen.
+    Similar transfers begin within half an hour of it, send at least as much and last at least half
+    as long. ``rows`` and ``common``: host, peer, sent (bytes), first_seen, last_seen.
     """
-    found = []
+    is_backup = []
     for row in rows.itertuples():
-        others = fed[(fed["host"] != row.host) & (fed["peer"] != row.peer)]
-        near = others[(others["first_seen"] - row.first_seen).abs() <= _WINDOW]
-        length = row.last_seen - row.first_seen
-        lasted = near["last_seen"] - near["first_seen"]
-        near = near[(near["sent"] >= row.sent) & (lasted * 2 >= length)]
-        found.append(bool((near.groupby("peer")["host"].nunique() >= _TOGETHER).any()))
-    return np.array(found, bool)
+        others = common[(common["host"] != row.host) & (common["peer"] != row.peer)]
+        others = others[(others["first_seen"] - row.first_seen).abs() <= _BACKUP_WINDOW]
+        durations = others["last_seen"] - others["first_seen"]
+        is_long = durations * 2 >= row.last_seen - row.first_seen
+        similar = others[(others["sent"] >= row.sent) & is_long]
+        is_backup.append(bool((similar.groupby("peer")["host"].nunique() >= _BACKUP_HOSTS).any()))
+    return np.array(is_backup, bool)
 
 
-def scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
-    """Whether bytes come by the clock: each day of the logs, at one hour, in like amounts.
+def is_scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
+    """Return whether similar amounts are sent each day of the logs at the same hour.
 
-    ``slots``: epoch seconds (slot) and bytes (sent). ``begin``: the logs' first moment. A day is
-    counted from the quietest hour, so that midnight parts nothing. Needs two days at least.
+    ``slots``: epoch seconds (slot) and bytes (sent). ``begin``: start of the logs, epoch seconds. A
+    day begins in the quietest half of the clock, so that no transfer is split at midnight. False
+    for less than two days.
     """
     hours = np.bincount(slots["slot"] % _DAY // 3_600, slots["sent"].astype(float), minlength=24)
-    quiet = [hours.take(range(h, h + 12), mode="wrap").sum() for h in range(24)]
-    turn = int(np.argmin(quiet)) + 6  # the middle of the emptiest half of the clock
-    moment = slots["slot"] - turn * 3_600
+    half_days = [hours.take(range(h, h + 12), mode="wrap").sum() for h in range(24)]
+    day_start = int(np.argmin(half_days)) + 6  # the middle of the quietest half of the clock
+    shifted = slots["slot"] - day_start * 3_600
     daily = (
-        slots.assign(weighed=(moment % _DAY).astype(float) * slots["sent"], day=moment // _DAY)
-        .groupby("day")[["sent", "weighed"]]
+        slots.assign(weighted=(shifted % _DAY).astype(float) * slots["sent"], day=shifted // _DAY)
+        .groupby("day")[["sent", "weighted"]]
         .sum()
     )
     daily = daily[daily["sent"] >= 0.02 * slots["sent"].sum()]
     if len(daily) < 2 or len(daily) < days - 1.1:
         return False
-    at = daily["weighed"] / daily["sent"]
+    mean_time = daily["weighted"] / daily["sent"]  # seconds since the start of the day
     spread = np.average(
-        np.abs((moment % _DAY) - np.average(moment % _DAY, weights=slots["sent"])),
+        np.abs((shifted % _DAY) - np.average(shifted % _DAY, weights=slots["sent"])),
         weights=slots["sent"],
     )
-    alike = daily["sent"].max() <= 2 * daily["sent"].min()
-    early = slots["slot"].min() - begin < 1.1 * _DAY
-    return bool(at.max() - at.min() <= 3_600 and spread <= 3_600 and alike and early)
+    is_similar = daily["sent"].max() <= 2 * daily["sent"].min()
+    is_early = slots["slot"].min() - begin < 1.1 * _DAY
+    same_hour = mean_time.max() - mean_time.min() <= 3_600 and spread <= 3_600
+    return bool(same_hour and is_similar and is_early)
 
 
-def steady(slots: pd.DataFrame, days: float) -> bool:
-    """Whether bytes flow hour by hour: in three quarters of all hours, and never in one lump."""
+def is_steady(slots: pd.DataFrame, days: float) -> bool:
+    """Return whether bytes are sent in three quarters of all hours, without a burst."""
     hourly = slots.groupby(slots["slot"] // 3_600)["sent"].sum()
     return bool(len(hourly) >= 18 * days and hourly.max() <= 5 * hourly.median())
 
 
-def _fed_together(
+def _large_transfers(by_peer: ibis.Table, least: float, one_way: float) -> ibis.Table:
+    """Return the pairs of host and peer with at least so many bytes and such a ratio."""
+    total, difference = by_peer.sent + by_peer.received, by_peer.sent - by_peer.received
+    return by_peer.filter(by_peer.sent >= least, difference >= one_way * total)
+
+
+def _transfers_to_common(
     by_peer: ibis.Table, least: float, one_way: float, shared_by: int
 ) -> pd.DataFrame:
-    """What hosts sent, much and one way, to places that several of them feed."""
-    much = by_peer.filter(
-        by_peer.sent >= least, by_peer.sent - by_peer.got >= one_way * (by_peer.sent + by_peer.got)
-    )
-    common = much.group_by("peer").aggregate(n=_.host.nunique()).filter(_.n > shared_by)
+    """Return the large transfers to destinations that several hosts send as much to."""
+    large = _large_transfers(by_peer, least, one_way)
+    common = large.group_by("peer").aggregate(n=_.host.nunique()).filter(_.n > shared_by)
     columns = ["host", "peer", "sent", "first_seen", "last_seen"]
-    return to_frame(much.semi_join(common, "peer").select(columns).order_by(columns).to_pyarrow())
+    return to_frame(large.semi_join(common, "peer").select(columns).order_by(columns).to_pyarrow())
 
 
-def _left(c: ibis.Table) -> ibis.Table:
-    """What left for whom, by connection (with ``connections`` as 1) or pair, whoever opened it."""
+def _outbound_bytes(c: ibis.Table) -> ibis.Table:
+    """Return the bytes that internal hosts sent to external peers, whoever opened the connection.
+
+    ``c``: connection summaries, or connections with a column ``connections`` of 1.
+    """
     c = c.filter(~c.intermediate)
-    both = ("first_seen", "last_seen", "service_port", "protocol", "connections")
-    out, inn = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
-    sent = out.select(
-        *both, host=out.initiator, peer=out.responder, sent=out.bytes_out, got=out.bytes_in,
-        opened=out.connections,
-    )  # fmt: skip
-    fetched = inn.select(
-        *both, host=inn.responder, peer=inn.initiator, sent=inn.bytes_in, got=inn.bytes_out,
-        opened=ibis.literal(0, "int64"),
-    )  # fmt: skip
-    return sent.union(fetched)
+    columns = ("first_seen", "last_seen", "service_port", "protocol", "connections")
+    outbound, inbound = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
+    return outbound.select(
+        *columns, host=outbound.initiator, peer=outbound.responder, sent=outbound.bytes_out,
+        received=outbound.bytes_in, opened=outbound.connections,
+    ).union(inbound.select(
+        *columns, host=inbound.responder, peer=inbound.initiator, sent=inbound.bytes_in,
+        received=inbound.bytes_out, opened=ibis.literal(0, "int64"),
+    ))  # fmt: skip
 
 
 def _finding(
-    row: dict[str, Any], doors: pd.DataFrame, days: float, bad: bool, grave: float
+    row: dict[str, Any], services: pd.DataFrame, days: float, matched: bool, high_factor: float
 ) -> Finding:
-    sent, got, usual = row["sent"], row["got"], row["usual"]
-    times = sent / max(usual, 1.0)
+    sent, received, baseline = row["sent"], row["received"], row["baseline"]
+    times = sent / max(baseline, 1.0)
     first, last = row["first_seen"], row["last_seen"]
-    shown = [
-        label(int(door.service_port), None if pd.isna(door.protocol) else int(door.protocol))
-        for door in doors.sort_values(["service_port", "protocol"]).itertuples()
+    labels = [
+        label(int(item.service_port), None if pd.isna(item.protocol) else int(item.protocol))
+        for item in services.sort_values(["service_port", "protocol"]).itertuples()
     ]
     opener = "that it opened" if row["opened"] == row["connections"] else "opened by either"
     if not row["opened"]:
         opener = "that the peer opened"
-    why = (
-        f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(shown[:4])}) and"
-        f" received {format_bytes(got)} in {format_count(int(row['connections']), 'connection')}"
-        f" {opener}, from {format_period(first, last)}: {min(times, 9_999):.0f} times what it sends"
-        f" all other peers in a day ({format_bytes(usual)}, average of {days:.1f} days)."
+    summary = (
+        f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(labels[:4])}) and"
+        f" received {format_bytes(received)} in"
+        f" {format_count(int(row['connections']), 'connection')} {opener}, from"
+        f" {format_period(first, last)}: {min(times, 9_999):.0f} times what it sends"
+        f" all other peers in a day ({format_bytes(baseline)}, average of {days:.1f} days)."
     )
-    if bad:
-        why += " An indicator list names the destination."
+    if matched:
+        summary += " An indicator list names the destination."
     caveats = "Backups to a new place, migrations and large files for partners look the same."
     if days < 2:
         caveats += " The logs are shorter than two days: a nightly job cannot be distinguished."
-    high = bad or (times >= grave and sent >= 1e9)
-    one = doors["protocol"].nunique() == 1 and doors["protocol"].notna().all()
+    is_high = matched or (times >= high_factor and sent >= 1e9)
+    is_single = services["protocol"].nunique() == 1 and services["protocol"].notna().all()
     return make_finding(
         DETECTOR,
         row["host"],
         [row["peer"]],
         Traffic(
-            tuple(doors["service_port"]),
-            int(doors["protocol"].iloc[0]) if one else None,
+            tuple(services["service_port"]),
+            int(services["protocol"].iloc[0]) if is_single else None,
             first,
             last,
             row["connections"],
             sent,
-            got,
+            received,
         ),
-        severity="high" if high else "medium",
+        severity="high" if is_high else "medium",
         score=min(1.0, 0.5 + 0.25 * np.log10(max(times, 1.0))),
-        summary=why,
+        summary=summary,
         caveats=caveats,
     )

@@ -73,7 +73,7 @@ def find(
     many_targets: int = 3,
     many_services: int = 2,
     wide: int = 8,
-    habit: int = 5,
+    baseline_hosts: int = 5,
     factor: float = 3,
     most_low: int = 20,
 ) -> list[Finding]:
@@ -84,7 +84,7 @@ def find(
         many_targets: Hosts that make a pattern.
         many_services: Ports that make a pattern of rejected attempts.
         wide: Hosts that make new connections severe.
-        habit: Hosts at which a host uses a port in the baseline period as part of its work.
+        baseline_hosts: Hosts at which a port, used in the baseline period, is usual for a host.
         factor: How many times more services than expected must be new to a host.
         most_low: Most findings of severity low: those with most targets.
     """
@@ -99,7 +99,7 @@ def find(
         rejected = _rows(services.filter(services.rejected > 0, services.answered == 0))
         rejected = rejected[~_is_constant(rejected, first, last)]
         if baseline:
-            new = find_new_connections(p, services, baseline, habit, factor)
+            new = find_new_connections(p, services, baseline, baseline_hosts, factor)
             # A new host has no baseline: only the number of its targets is evidence.
             spread = new.groupby("initiator")["responder"].transform("nunique") >= many_targets
             new = new[new["known"] | spread]

@@ -69,12 +69,8 @@ POOL_PORTS = frozenset(
 _LONG_SESSION_PORTS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)
 
 _WEIGHTS = {
-    "duration": 0.15,
-    "throughput": 0.2,
-    "symmetry": 0.2,
-    "steadiness": 0.25,
-    "destination": 0.2,
-}
+    "duration": 0.15, "throughput": 0.2, "symmetry": 0.2, "steadiness": 0.25, "destination": 0.2,
+}  # fmt: skip
 _SLOT = 600  # seconds
 _TCP = 6
 _KEYS = ["initiator", "responder", "service_port", "protocol"]
@@ -92,7 +88,7 @@ class _Session(NamedTuple):
     protocol: int
     seconds: float  # durations of the connections, summed
     traffic: Traffic
-    pool: str | None  # the indicators of the pool that match
+    pool: str | None  # the other names of the pool in matching indicators, and their lists
 
     @property
     def key(self) -> _Key:
@@ -157,13 +153,8 @@ def _long_sessions(
     """Return the sessions whose packets carry data, at a rate that may score."""
     c = case.connections
     seconds = epoch_seconds(c["last_seen"]) - epoch_seconds(c.first_seen)
-    long = c.mutate(seconds=seconds).filter(
-        c.direction == "outbound",
-        ~c.intermediate,
-        c.protocol == _TCP,
-        c.answered,
-        seconds >= shortest,
-    )
+    outbound_tcp = (c.direction == "outbound") & (c.protocol == _TCP) & ~c.intermediate
+    long = c.mutate(seconds=seconds).filter(outbound_tcp, c.answered, seconds >= shortest)
     sums = long.group_by(_KEYS).aggregate(
         connections=_.count(),
         seconds=_.seconds.sum(),
@@ -183,7 +174,12 @@ def _long_sessions(
     rows = to_frame(sums.order_by(_KEYS).to_pyarrow())
     matches = match_peers(case, rows["responder"])
     pools = {
-        key: ", ".join(sorted(set(group["indicator"])))
+        key: ", ".join(
+            [
+                *sorted(set(group["indicator"]) - {str(key[1])}),
+                *(f"list {feed}" for feed in sorted(set(group["feed"]))),
+            ]
+        )
         for key, group in matches[matches["kind"] == "mining"].groupby(
             ["subject", "peer", "service_port"]
         )
@@ -262,7 +258,7 @@ def _variation(flows: ibis.Table, sessions: Iterable[_Session]) -> dict[_Key, fl
     slots = slots.mutate(first=slots.slot.min().over(ends), last=slots.slot.max().over(ends))
     inner = slots.filter((slots.slot > slots["first"]) & (slots.slot < slots["last"]))
     sums = inner.group_by(_KEYS).aggregate(
-        count=inner.count(), total=inner["sum"].sum(), squares=(inner["sum"] ** 2).sum()
+        count=_.count(), total=_["sum"].sum(), squares=(_["sum"] ** 2).sum()
     )
     variation = {}
     for row in sums.join(wanted, _KEYS).to_pandas().itertuples():
@@ -276,15 +272,19 @@ def _variation(flows: ibis.Table, sessions: Iterable[_Session]) -> dict[_Key, fl
 
 def _finding(session: _Session, scores: dict[str, float]) -> Finding:
     unusual = "low" if session.service_port in _LONG_SESSION_PORTS else "medium"
-    pool = f" (indicator of a mining pool: {session.pool})" if session.pool else ""
     summary = (
         f"{session.initiator} kept {format_count(session.traffic.connections, 'connection')} to"
-        f" {session.responder}{pool} on {label(session.service_port, session.protocol)} open for"
+        f" {session.responder} on {label(session.service_port, session.protocol)} open for"
         f" {format_duration(session.seconds)} in total from"
         f" {format_period(*session.traffic[2:4])}, sending"
         f" {format_bytes(session.sent)}/min and receiving {format_bytes(session.received)}/min."
     )
-    caveats = "Any quiet session that is kept alive looks like this; the logs hold no payload."
+    if session.pool:
+        summary += f" Indicator match: mining pool ({session.pool})."
+    caveats = (
+        "Flow logs have no payload. Other long-lived connections with little traffic (message"
+        " queue, remote session) can have the same traffic pattern."
+    )
     caveats += "" if session.pool else " No indicator list names the peer."
     return make_finding(
         DETECTOR,

@@ -162,11 +162,7 @@ def find_outliers(series: np.ndarray, floor: float, least: float, factor: float)
 
 
 def _measure_hosts(connections: ibis.Table) -> ibis.Table:
-    """Return the measures of each connection from the view of its internal host.
-
-    Columns: bytes sent to and received from external addresses, connections opened to them (0 or
-    1), and rejected connection attempts.
-    """
+    """Return the measures of each connection (external bytes, opened, rejected) of a host."""
     c = connections.filter(~connections.intermediate, connections.direction != "external")
     inbound = c.filter(c.direction == "inbound")
     initiated = c.filter(c.direction != "inbound")
@@ -208,7 +204,7 @@ def _sum_by_peer(measures: ibis.Table, spikes: dict[str, _Spikes], first: int) -
         rejected=_.rejected.sum().cast("int64"),
         count=_.count(),
         first_seen=_.first_seen.min(),
-        last_seen=_.last_seen.max(),
+        last_seen=_.first_seen.max(),
     )
     return to_frame(summed.order_by(keys).to_pyarrow())
 

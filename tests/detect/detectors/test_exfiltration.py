@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flowbench.detect.detectors.exfiltration import scheduled
+from flowbench.detect.detectors.exfiltration import is_scheduled
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.common import run
 from tests.traffic import T0, Record, connect, make_case
@@ -140,4 +140,4 @@ def test_the_nightly_job_the_shared_place_and_the_usual_are_silent(tmp_path: Pat
 )
 def test_what_comes_by_the_clock(hours: list[float], sizes: list[int], by_the_clock: bool) -> None:
     slots = pd.DataFrame({"slot": [int(T0 + h * HOUR) for h in hours], "sent": sizes})
-    assert scheduled(slots, T0, 3 if max(hours) > 40 else 2) is by_the_clock
+    assert is_scheduled(slots, T0, 3 if max(hours) > 40 else 2) is by_the_clock

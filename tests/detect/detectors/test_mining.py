@@ -27,14 +27,14 @@ def test_a_steady_session_with_little_data_on_a_pool_port(tmp_path: Path) -> Non
 def test_an_indicator_match_on_a_web_port(tmp_path: Path) -> None:
     (row,) = run(make_case(tmp_path, mined(port=443), indicators=LIST), "mining").to_dict("records")
     assert row["severity"] == "high"
-    assert f"(indicator of a mining pool: {POOL})" in row["summary"]
+    assert "Indicator match: mining pool (list pools)." in row["summary"]
 
 
 def test_an_indicator_matches_only_in_its_validity_period(tmp_path: Path) -> None:
     text = f"indicator,kind,feed,valid_until\n{POOL},mining,list,2026-08-31\n"
     found = run(make_case(tmp_path, mined(port=443), indicators=text), "mining")
     assert set(found["severity"]) <= {"low"}
-    assert not found["summary"].str.contains("indicator of").any()
+    assert not found["summary"].str.contains("Indicator match").any()
 
 
 def test_records_with_and_without_packet_addresses_are_one_session(tmp_path: Path) -> None:
