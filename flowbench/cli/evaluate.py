@@ -71,8 +71,9 @@ def evaluate(
 
     The table has a row per detector. True positives (caught), false negatives (missed) and recall
     (with Wilson's 95 % interval) are of the malicious pairs of its own kinds; false positives
-    (false_alarms) are the benign and background pairs that it reported; precision is the malicious share, of any kind, of the labelled pairs that it reported.
-    The other formats have a row per detector and kind of label.
+    (false_alarms) are the benign and background pairs that it reported; precision is the malicious
+    share, of any kind, of the labelled pairs that it reported. The other formats have a row per
+    detector and kind of label.
     """
     from flowbench.detect import evaluate as measures
 
