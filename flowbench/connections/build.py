@@ -17,6 +17,7 @@ from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 RECORDS_PER_PART = 4_000_000  # about a gigabyte of memory
 
 _SUMMARY_KEY = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
+_KEPT = ["first_seen", "last_seen", "records", "rejected_records", "initiator_rule"]
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
 
 
@@ -117,11 +118,7 @@ def _with_roles(rows: ibis.Table, staged: Staged) -> ibis.Table:
         else_="external",
     )
     return j.select(
-        "first_seen",
-        "last_seen",
-        "records",
-        "rejected_records",
-        "initiator_rule",
+        *_KEPT,
         initiator=initiator,
         initiator_port=initiator_port,
         responder=responder,

@@ -17,6 +17,7 @@ from flowbench import engine
 from flowbench.enrich.ownership import is_private, nat_gateways, own_addresses
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
+_KEPT = ("hop", "rejected", "flags", "start", "end", "packets", "bytes", "protocol")
 _PRIMES = (1_000_003, 10_007, 101)  # spread addresses that are close over the parts
 
 
@@ -110,14 +111,7 @@ def _encoded(
     r = r.join(points.select("point", point_id="id"), "point")
     up = (r.src_id < r.dst_id) | ((r.src_id == r.dst_id) & (r.srcport <= r.dstport))
     r = r.select(
-        "hop",
-        "rejected",
-        "flags",
-        "start",
-        "end",
-        "packets",
-        "bytes",
-        "protocol",
+        *_KEPT,
         point=r.point_id,
         up=up,
         low=up.ifelse(r.src_id, r.dst_id),

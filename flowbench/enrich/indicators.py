@@ -65,6 +65,7 @@ REASON = (
     " has its own such addresses"
 )
 
+_SPECIAL = [ipaddress.ip_network(text) for text in SPECIAL_PURPOSE]
 _SEEN = ("first_seen", "last_seen")
 _LIST_ORDER = (
     "feed",
@@ -186,17 +187,17 @@ def _seen_addresses(summaries: ibis.Table) -> tuple[pa.Table, np.ndarray]:
     both = both.filter(both.address.notnull()).group_by("address")
     seen = both.aggregate(first_seen=_.first_seen.min(), last_seen=_.last_seen.max())
     table = seen.order_by("address").to_pyarrow()
-    networks = [ipaddress.ip_network(text) for text in SPECIAL_PURPOSE]
-    index = NetworkIndex([str(n[0]) for n in networks], [str(n[-1]) for n in networks])
-    return table, index.find(address_keys(table["address"])) >= 0
+    index = NetworkIndex([str(n[0]) for n in _SPECIAL], [str(n[-1]) for n in _SPECIAL])
+    at = index.find(address_keys(table["address"]))
+    has_ipv6 = np.array([network.version == 6 for network in _SPECIAL])
+    return table, (at >= 0) & (has_ipv6[at] == is_ipv6_text(table["address"]))
 
 
 def _special_purpose_networks(listed: pa.Table) -> np.ndarray:
     """The rows whose network contains a special-purpose range whole."""
-    networks = [ipaddress.ip_network(text) for text in SPECIAL_PURPOSE]
-    starts = pa.chunked_array([[str(network.network_address) for network in networks]])
+    starts = pa.chunked_array([[str(network.network_address) for network in _SPECIAL]])
     at, rows, lengths = _covered(starts, listed)
-    own_lengths = np.array([network.prefixlen for network in networks])
+    own_lengths = np.array([network.prefixlen for network in _SPECIAL])
     return np.unique(rows[lengths <= own_lengths[at]])
 
 

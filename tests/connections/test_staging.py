@@ -11,16 +11,20 @@ A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 
 
 def test_ipv6(tmp_path) -> None:
-    ours, theirs = "fd00:1::5", "2001:db8::7"
-    (row,) = rows(tmp_path, connect(ours, theirs, 443, T0))
-    assert (row["initiator"], row["responder"], row["direction"]) == (ours, theirs, "outbound")
+    internal, external = "fd00:1::5", "2001:db8::7"
+    (row,) = rows(tmp_path, connect(internal, external, 443, T0))
+    assert (row["initiator"], row["responder"], row["direction"]) == (
+        internal,
+        external,
+        "outbound",
+    )
 
 
 def test_an_interfaces_own_public_address_is_internal(tmp_path) -> None:
-    ours = "2001:db8:1::5"  # IPv6: the records show that it is the interface's own
+    internal = "2001:db8:1::5"  # IPv6: the records show that it is the interface's own
     records = [
-        *connect(ours, "2001:db8:2::1", 443, T0, flow_direction="egress"),
-        *connect(ours, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
+        *connect(internal, "2001:db8:2::1", 443, T0, flow_direction="egress"),
+        *connect(internal, "2001:db8:2::2", 443, T0, source_port=40_001, flow_direction="egress"),
     ]
     assert {row["direction"] for row in rows(tmp_path, records)} == {"outbound"}
 

@@ -38,7 +38,7 @@ def row(case: Case, address: str) -> dict:
     return rows[0]
 
 
-def test_the_address_book_knows_what_is_outside(case) -> None:
+def test_the_inventory_has_the_context_of_external_addresses(case) -> None:
     source = case.evidence.set_index("file")["evidence_id"]
     pool = row(case, POOL)
     assert {name: pool[name] for name in address_context.TABLE.columns if name != "names"} == {
@@ -60,7 +60,7 @@ def test_the_address_book_knows_what_is_outside(case) -> None:
     assert pool["kinds"] == ["mining"]
 
 
-def test_what_nobody_knows_is_null(case) -> None:
+def test_missing_context_is_null(case) -> None:
     exit_ = row(case, EXIT)
     nothing = set(address_context.TABLE.columns) - {"address", "name_count"}
     assert {exit_[name] for name in nothing} == {None}
@@ -68,7 +68,7 @@ def test_what_nobody_knows_is_null(case) -> None:
     assert row(case, HOST)["country"] is None
 
 
-def test_every_row_of_an_address_gets_what_is_known_of_it(case) -> None:
+def test_every_row_of_an_address_has_its_context(case) -> None:
     book = pa.table({"address": [POOL, HOST, POOL], "row": [1, 2, 3]})
     rows = address_context.add_context(
         book, ranges=case.table("geography"), clouds=case.table("cloud_ranges"), dns=case.dns
@@ -79,7 +79,7 @@ def test_every_row_of_an_address_gets_what_is_known_of_it(case) -> None:
     assert rows.column_names == ["address", "row", *address_context.TABLE.columns[1:]]
 
 
-def test_the_book_has_the_columns_it_declares(case) -> None:
+def test_the_inventory_has_its_declared_columns(case) -> None:
     book = case.addresses
     assert list(book.columns) == [*inventory.TABLE.columns, *address_context.TABLE.columns[1:]]
     listed = book.address.to_pyarrow().to_pylist()

@@ -37,7 +37,7 @@ def hour(when: datetime | None) -> float | None:
 
 
 def held(case: Case, address: str = A) -> list[tuple[Any, ...]]:
-    """(interface, instance, from, until, known from) of each assignment; times in hours after T0."""
+    """Interface, instance, from, until, known from; times in hours after T0."""
     table = case.address_assignments.filter(case.address_assignments.address == address)
     return [
         (
@@ -97,7 +97,7 @@ def test_one_address_three_instances_in_turn(tmp_path: Path) -> None:
     assert [hour(row["valid_until"]) for row in rows] == [3, 5, None]
 
 
-def test_an_address_that_never_changes_hands_has_one_row(tmp_path: Path) -> None:
+def test_an_address_with_one_assignment_has_one_row(tmp_path: Path) -> None:
     listed = [interface(A, "a", Attachment=attached("i-0aaa1111", -1))]
     records = connect(A, OUT, 443, T0)
     case = small(tmp_path, [ran(-1, "i-0aaa1111", "eni-a")], listed, records=records)
@@ -129,7 +129,7 @@ def test_the_logs_name_instances_and_their_vpc(tmp_path: Path) -> None:
     assert row["service"] == "ec2"
 
 
-def test_tags_and_type_that_the_logs_carry(tmp_path: Path) -> None:
+def test_tags_and_type_in_the_logs(tmp_path: Path) -> None:
     fields = f"{V3} instance-tag interface-tag-2 interface-type"
     tail = "vpc-1 subnet-1 -"
     lines = [fields] + [
@@ -170,7 +170,7 @@ def test_an_interface_that_moves_from_instance_to_instance(tmp_path: Path) -> No
     ]
 
 
-def test_addresses_given_and_taken(tmp_path: Path) -> None:
+def test_addresses_assigned_and_unassigned(tmp_path: Path) -> None:
     more = "10.0.0.77"
     asked = {"networkInterfaceId": "eni-a",
              "privateIpAddressesSet": {"items": [{"privateIpAddress": more}]}}  # fmt: skip
@@ -188,19 +188,19 @@ def test_addresses_given_and_taken(tmp_path: Path) -> None:
     assert held(case) == [("eni-a", "i-0aaa1111", 0, None, "cloudtrail")]
 
 
-def test_a_refused_call_changed_nothing(tmp_path: Path) -> None:
+def test_a_failed_call_changes_nothing(tmp_path: Path) -> None:
     failed = ended(2, "i-0aaa1111") | {"errorCode": "Client.UnauthorizedOperation"}
     case = small(tmp_path, [ran(0, "i-0aaa1111", "eni-a"), failed])
     assert held(case) == [("eni-a", "i-0aaa1111", 0, None, "cloudtrail")]
 
 
-def test_stopping_takes_no_private_address(tmp_path: Path) -> None:
+def test_a_stopped_instance_keeps_its_private_address(tmp_path: Path) -> None:
     stopped = event("StopInstances", 2, {"instancesSet": {"items": [{"instanceId": "i-0aaa1111"}]}})
     case = small(tmp_path, [ran(0, "i-0aaa1111", "eni-a"), stopped])
     assert held(case) == [("eni-a", "i-0aaa1111", 0, None, "cloudtrail")]
 
 
-def test_overlapping_networks_of_two_vpcs_are_no_change_of_hands(tmp_path: Path) -> None:
+def test_overlapping_networks_of_two_vpcs_are_kept_apart(tmp_path: Path) -> None:
     listed = [
         interface(A, "a", VpcId="vpc-1", Attachment=attached("i-1", 1)),
         interface(A, "b", VpcId="vpc-2", Attachment=attached("i-2", 3)),
@@ -230,7 +230,7 @@ def stood(eni: str, *addresses: str, instance: str | None = None, **more: Any) -
     return {"networkInterfaceId": eni, "privateIpAddresses": listed, "attachment": own} | more
 
 
-def test_aws_config_tells_of_changes_and_deletion(tmp_path: Path) -> None:
+def test_aws_config_has_changes_and_deletion(tmp_path: Path) -> None:
     items = [
         config(1, "eni-a", stood("eni-a", A, "10.0.0.6", instance="i-1")),
         config(3, "eni-a", stood("eni-a", A, instance="i-2")),
@@ -246,7 +246,7 @@ def test_aws_config_tells_of_changes_and_deletion(tmp_path: Path) -> None:
     assert held(case, "10.0.0.6") == [("eni-a", "i-1", None, 3, "inventory")]
 
 
-def test_the_newest_word_on_an_interface_counts_and_none_is_lost(tmp_path: Path) -> None:
+def test_the_newest_details_of_an_interface_are_kept(tmp_path: Path) -> None:
     old, new = interface(A, "a"), interface(A, "a")
     old |= {"Attachment": attached("i-1", 1), "SubnetId": "subnet-1", "VpcId": "vpc-1",
             "TagSet": [{"Key": "Name", "Value": "old"}]}  # fmt: skip
@@ -265,7 +265,7 @@ def test_the_newest_word_on_an_interface_counts_and_none_is_lost(tmp_path: Path)
     assert (row["name"], row["subnet_id"], row["vpc_id"]) == ("new", "subnet-1", "vpc-1")
 
 
-def test_what_only_the_instance_carries(tmp_path: Path) -> None:
+def test_details_that_only_the_instance_has(tmp_path: Path) -> None:
     instance = {
         "InstanceId": "i-1", "ImageId": "ami-1", "State": {"Name": "running"},
         "Tags": [{"Key": "Name", "Value": "web"}, {"Key": "env", "Value": "prod"}],
@@ -288,7 +288,7 @@ def test_what_only_the_instance_carries(tmp_path: Path) -> None:
     assert (row["instance_id"], row["valid_from"]) == ("i-1", datetime.fromtimestamp(T0, UTC))
 
 
-def test_an_instance_that_the_inventory_calls_terminated(tmp_path: Path) -> None:
+def test_an_instance_that_is_terminated_in_the_inventory(tmp_path: Path) -> None:
     gone = {
         "InstanceId": "i-0aaa1111", "ImageId": "ami-1", "State": {"Name": "terminated"},
         "StateTransitionReason": "User initiated (2026-09-01 02:00:00 GMT)",
@@ -323,7 +323,7 @@ def test_tags_from_the_calls_that_gave_them(tmp_path: Path) -> None:
      {"networkInterface": []}, {"networkInterface": {"networkInterfaceId": "eni-1",
                                                      "privateIpAddressesSet": {"item": [1]}}}],
 )  # fmt: skip
-def test_broken_calls_say_nothing_and_stop_nothing(tmp_path: Path, response: Any) -> None:
+def test_broken_calls_are_left_out(tmp_path: Path, response: Any) -> None:
     events = [
         event(name, n, request={"networkInterfaceId": {"a": 1}, "resourcesSet": "x", "tagSet": 1},
               response=response)
@@ -340,7 +340,7 @@ STEPS = st.lists(
 
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(steps=STEPS)
-def test_of_one_vpc_never_two_at_a_time(steps: list[tuple[int, str, int]]) -> None:
+def test_one_vpc_has_one_assignment_at_a_time(steps: list[tuple[int, str, int]]) -> None:
     events, listed = [], []
     for at, what, who in steps:
         time, names = datetime.fromtimestamp(T0 + at * HOUR, UTC), (f"eni-{who}", f"i-{who}")
@@ -395,10 +395,10 @@ def row(since: int | None, until: int | None) -> dict[str, Any]:
         ([(0, 10), (90, None)], None, (90, None)),
     ],
 )
-def test_who_held_it_at_a_time(spans: list[Any], at: int | None, expected: Any) -> None:
+def test_the_assignment_at_a_time(spans: list[Any], at: int | None, expected: Any) -> None:
     time = None if at is None else datetime.fromtimestamp(T0 + at, UTC)
     assert assignment_at([row(*span) for span in spans], time)["is"] == expected
 
 
-def test_nobody_held_it() -> None:
+def test_no_assignment() -> None:
     assert assignment_at([], None) is None

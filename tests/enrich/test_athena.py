@@ -19,7 +19,7 @@ def listed(*rows: dict[str, Any]) -> pa.Table:
     return TABLE.rows({"type": "address", "kind": "c2"} | row for row in rows)
 
 
-def test_it_parses_and_asks_for_every_address() -> None:
+def test_the_query_parses_and_has_every_address() -> None:
     text = athena.build_query(
         listed(
             {"indicator": "203.0.113.7", "port": 443},
@@ -46,19 +46,19 @@ def test_it_parses_and_asks_for_every_address() -> None:
 
 
 @pytest.mark.parametrize("table", ["", "a b", "a;b", 'a"b', "a.b.c.d", "a'--", "1a"])
-def test_a_table_by_no_name(table: str) -> None:
+def test_table_names_that_are_rejected(table: str) -> None:
     with pytest.raises(InputError, match="not a table name"):
         athena.build_query(listed({"indicator": "203.0.113.7"}), table)
 
 
-def test_nothing_but_what_is_an_address_gets_in() -> None:
+def test_only_addresses_get_into_the_query() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         athena.build_query(listed({"indicator": "x') OR 1=1 --"}), "t")
     with pytest.raises(InputError, match="no address or network"):
         athena.build_query(listed({"indicator": "evil.example", "type": "domain"}), "t")
 
 
-def test_more_than_athena_takes() -> None:
+def test_more_indicators_than_athena_accepts() -> None:
     many = ({"indicator": f"203.{n >> 8}.{n & 255}.1"} for n in range(5000))
     with pytest.raises(InputError, match="split the list"):
         athena.build_query(listed(*many), "t")

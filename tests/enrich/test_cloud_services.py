@@ -57,7 +57,7 @@ def services_of(case: Case, *addresses: str, flows=None) -> dict[str, tuple]:
     }  # fmt: skip
 
 
-def test_the_telling_service_counts_and_all_are_kept(case) -> None:
+def test_the_specific_service_is_first_and_all_are_kept(case) -> None:
     asked = ["198.51.100.200", "198.51.100.1", "192.0.2.5", "192.0.2.99", "2001:db8::1",
              "100.1.2.3", "203.0.113.9", "10.0.0.1"]  # fmt: skip
     assert services_of(case, *asked) == {
@@ -76,7 +76,7 @@ def test_the_list_is_named(case) -> None:
     assert row["cloud_source"] == f"aws ranges 2026-09-01 [{source}]"
 
 
-def test_the_logs_own_word(case, tmp_path) -> None:
+def test_services_in_flow_logs(case, tmp_path) -> None:
     (tmp_path / "flows.log").write_text(
         "interface-id srcaddr dstaddr srcport dstport protocol start end pkt-srcaddr pkt-dstaddr"
         " pkt-src-aws-service pkt-dst-aws-service action log-status\n"
@@ -103,12 +103,12 @@ def test_what_aws_published(tmp_path, samples) -> None:
     }
 
 
-def test_a_case_without_lists_knows_no_cloud(tmp_path) -> None:
+def test_a_case_without_lists_has_no_cloud(tmp_path) -> None:
     case = Case.create(tmp_path / "case")
     assert services_of(case, "198.51.100.200") == {}
 
 
-def test_the_list_of_the_day_counts(case) -> None:
+def test_the_list_that_was_current_is_used(case) -> None:
     def at(day: str) -> list[str]:
         when = pd.Timestamp(day, tz="UTC")
         asked = ["198.51.100.200", "203.0.113.5"]

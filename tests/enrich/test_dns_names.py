@@ -63,7 +63,7 @@ def test_the_names_of_an_address(case) -> None:
     assert {row["address"] for row in found} == {SITE}
 
 
-def test_the_name_that_was_asked_last_before_a_connection(case) -> None:
+def test_the_last_look_up_before_a_connection(case) -> None:
     found = to_frame(dns_names.resolved_destinations(case.connections, case.dns).to_pyarrow())
     assert list(found.columns) == dns_names.RESOLVED.columns
     rows = found[["host", "address", "name", "connections", "bytes_out"]].to_records(index=False)
@@ -77,7 +77,7 @@ def test_the_name_that_was_asked_last_before_a_connection(case) -> None:
     assert longer["connections"].tolist() == [1, 2]
 
 
-def test_what_was_reached_without_any_look_up(case) -> None:
+def test_destinations_without_a_look_up(case) -> None:
     found = to_frame(dns_names.unresolved_destinations(case.connections, case.dns).to_pyarrow())
     assert list(found.columns) == dns_names.UNRESOLVED.columns
     rows = [
@@ -92,7 +92,7 @@ def test_what_was_reached_without_any_look_up(case) -> None:
     # Left out: connections before the host's first look-up, internal hosts, hosts without look-ups.
 
 
-def test_without_look_ups_nobody_is_judged(tmp_path) -> None:
+def test_hosts_without_look_ups_are_left_out(tmp_path) -> None:
     case = make_case(tmp_path / "c", connect(HOST, SITE, 443, T0))
     for table in (
         dns_names.resolved_names(case.dns),
@@ -102,7 +102,7 @@ def test_without_look_ups_nobody_is_judged(tmp_path) -> None:
         assert table.count().execute() == 0
 
 
-def test_at_winterday_only_the_relay_was_reached_without_a_name(winterday, answers) -> None:
+def test_winterday_has_one_destination_without_a_name(winterday, answers) -> None:
     found = dns_names.unresolved_destinations(winterday.connections, winterday.dns).to_pandas()
     nameless = found[found["names"].str.len() == 0]
     assert nameless[["host", "address", "service_port"]].values.tolist() == [

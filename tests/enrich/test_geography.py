@@ -31,7 +31,7 @@ def case(tmp_path: Path) -> Case:
     return case
 
 
-def test_the_latest_database_that_knows_is_believed(case) -> None:
+def test_the_latest_database_with_an_answer_is_used(case) -> None:
     source = dict(zip(case.evidence["file"], case.evidence["evidence_id"], strict=True))
     new = f"new-2026-02-03 2026-02-03 [{source['new-2026-02-03.csv']}]"
     old = f"old-2020-01 2020-01-01 [{source['old-2020-01.csv']}]"
@@ -54,7 +54,7 @@ def test_the_order_of_loading_changes_nothing(case, tmp_path) -> None:
     assert located(other, *asked) == located(case, *asked)
 
 
-def test_without_a_database_the_registries_tell(tmp_path) -> None:
+def test_without_a_database_the_registries_are_used(tmp_path) -> None:
     case = Case.create(tmp_path / "case")
     asked = located(case, "81.2.69.142", "2001:218::1", "10.0.0.1", "203.0.113.5", "not one")
     assert [row["country"] for row in asked.values()] == ["GB", "JP", None, None, None]

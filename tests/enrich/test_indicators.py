@@ -107,7 +107,7 @@ def test_special_purpose_addresses_match_no_list(address) -> None:
     assert match(pairs(address), listed("0.0.0.0/1", "128.0.0.0/1", "::/0", address)) == []
 
 
-def test_names_match_what_they_resolved_to_and_what_stands_below_them() -> None:
+def test_domains_match_their_answers_and_those_of_subdomains() -> None:
     seen = pairs("203.0.113.7", "203.0.113.8", "203.0.113.9")
     names = answers(
         ("pool.example", "203.0.113.7"),
@@ -120,7 +120,7 @@ def test_names_match_what_they_resolved_to_and_what_stands_below_them() -> None:
     ]
 
 
-def test_periods_confidence_and_ports_come_along() -> None:
+def test_confidence_port_and_description_are_kept() -> None:
     items = listed("203.0.113.7", confidence=80, port=443, description="<b>")
     (row,) = indicators.match_indicators(pairs("203.0.113.7"), items, answers()).to_pylist()
     assert (row["confidence"], row["port"], row["description"]) == (80, 443, "<b>")
@@ -138,7 +138,7 @@ def test_periods_confidence_and_ports_come_along() -> None:
         (NOON + 12 * HOUR, NOON + DAY, True),
     ],
 )
-def test_what_holds_in_another_time_is_shown_as_such(since, until, within) -> None:
+def test_matches_outside_of_the_period_are_marked(since, until, within) -> None:
     times = [(NOON, NOON + HOUR), (NOON + DAY, NOON + DAY + HOUR)]
     items = listed("203.0.113.7", valid_from=since, valid_until=until)
     (row,) = indicators.match_indicators(
@@ -147,7 +147,7 @@ def test_what_holds_in_another_time_is_shown_as_such(since, until, within) -> No
     assert row["in_period"] is within
 
 
-def test_an_answer_holds_for_a_day_from_the_look_up() -> None:
+def test_an_answer_is_valid_for_a_day() -> None:
     names = answers(("pool.example", "203.0.113.7"))
     for begun, within in (
         (NOON - HOUR, False),  # before the first look-up
@@ -163,7 +163,7 @@ def test_an_answer_holds_for_a_day_from_the_look_up() -> None:
         assert (row["resolved_from"], row["resolved_until"]) == (NOON, NOON + DAY)
 
 
-def test_answers_that_follow_each_other_hold_without_a_break() -> None:
+def test_overlapping_answers_are_one_period() -> None:
     times = (NOON, NOON + HOUR, NOON + 20 * HOUR, NOON + 5 * DAY)
     names = answers(("a.pool.example", "203.0.113.7"), at=times[0])
     for at in times[1:]:
@@ -176,14 +176,14 @@ def test_answers_that_follow_each_other_hold_without_a_break() -> None:
     ]
 
 
-def test_an_alias_in_the_answer_is_a_name_as_well() -> None:
+def test_an_alias_in_the_answer_is_a_name_too() -> None:
     names = answers(("cdn.example", "203.0.113.7"), canonical_names=["a.evil.example"])
     assert match(pairs("203.0.113.7"), listed("evil.example"), names) == [
         ("203.0.113.7", "evil.example")
     ]
 
 
-def test_who_would_have_been_flagged_is_said() -> None:
+def test_suppressed_indicators_are_listed() -> None:
     seen = pairs("10.0.0.2", "10.9.0.1", "203.0.113.7", "224.0.0.251", "fd00::9")
     items = listed("10.0.0.0/8", "224.0.0.0/3", "203.0.113.0/24", "172.16.0.0/12", "fc00::/7")
     found = indicators.find_special_purpose_indicators(seen, items)
@@ -202,7 +202,7 @@ def test_who_would_have_been_flagged_is_said() -> None:
     )
 
 
-def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> None:
+def test_internal_matches_without_whole_special_purpose_ranges() -> None:
     seen = pairs("10.0.0.7", "192.168.1.1", "fd00::7", "203.0.113.7")
     items = listed(
         "10.0.0.0/8", "10.0.0.0/9", "10.0.0.7", "192.168.0.0/16", "0.0.0.0/1", "fc00::/6",
@@ -218,7 +218,15 @@ def test_asked_for_lists_reach_inside_but_not_those_of_whole_registries() -> Non
     ]
 
 
-def test_what_is_no_address_matches_nothing() -> None:
+def test_a_mapped_address_is_an_ipv6_one() -> None:
+    items = listed("::/1", "10.0.0.0/8", "::ffff:a00:0/104")
+    assert match(pairs("::ffff:a00:7"), items) == [
+        ("::ffff:a00:7", "::ffff:a00:0/104"),
+        ("::ffff:a00:7", "::/1"),
+    ]
+
+
+def test_text_that_is_no_address_matches_nothing() -> None:
     assert match(pairs("203.0.113.7", "nonsense", "1:2:x"), listed("0.0.0.0/1", "128.0.0.0/1")) == [
         ("203.0.113.7", "128.0.0.0/1")
     ]

@@ -21,13 +21,13 @@ def test_names(port, protocol, name) -> None:
     assert ports.service_name(port, protocol) == name
 
 
-def test_doors_that_matter() -> None:
+def test_ports_of_sensitive_services() -> None:
     assert {3306, 5432, 5439, 2049, 6379, 9098, 27017} <= ports.DATA_PORTS
     assert {22, 3389, 5985, 445} <= ports.ADMIN_PORTS
     assert not {80, 443, 8080, 53} & (ports.DATA_PORTS | ports.ADMIN_PORTS)
 
 
-def test_what_the_rest_of_flowbench_knows_has_a_name() -> None:
+def test_every_port_used_elsewhere_has_a_name() -> None:
     assert {
         port for port in ports.DATA_PORTS | ports.ADMIN_PORTS if ports.service_name(port, 6) is None
     } == set()
@@ -45,7 +45,7 @@ def test_every_entry_is_one_port_and_one_word() -> None:
     assert all(word == word.lower() and word.isascii() for word in known.values())
 
 
-def test_as_a_sentence_says_it() -> None:
+def test_labels() -> None:
     assert label(3306, 6) == "3306/tcp (mysql)"
     assert label(40_000, 17) == "40000/udp"
     assert label(0, 1) == "icmp"

@@ -39,7 +39,7 @@ SERVICES = {
 }
 
 
-def test_apis_are_told_by_their_names() -> None:
+def test_apis_are_recognised_by_their_names() -> None:
     columns = {
         "srcaddr": [HOST] * len(SERVICES),
         "name": [*SERVICES],
@@ -52,14 +52,16 @@ def test_apis_are_told_by_their_names() -> None:
         .to_pyarrow()
         .to_pylist()
     )
-    found_services = {[*SERVICES][int((row["first"] - T0).total_seconds())]: row["service"] for row in rows}
+    found_services = {
+        [*SERVICES][int((row["first"] - T0).total_seconds())]: row["service"] for row in rows
+    }
     assert found_services == {name: service for name, service in SERVICES.items() if service}
     assert {(row["host"], *row["to"], row["last"] - row["first"]) for row in rows} == {
         (HOST, "203.0.113.50", timedelta(0))
     }
 
 
-def test_calls_of_an_instance_are_its_hosts() -> None:
+def test_calls_of_an_instance_belong_to_its_host() -> None:
     calls = pa.table(
         {
             "principal_name": ["web/i-0a", "web/i-0a", "web/i-0gone", "alice"],

@@ -51,7 +51,7 @@ def test_what_google_and_fastly_publish(samples) -> None:
     )  # fmt: skip
 
 
-def test_it_is_loaded_as_evidence_of_no_event(tmp_path) -> None:
+def test_it_is_evidence_without_event_times(tmp_path) -> None:
     value = {"createDate": "2026-09-01-00-00-00", "prefixes": [
         {"ip_prefix": "198.51.100.7/24", "service": "S3", "region": "us-east-1"},
         {"ip_prefix": "oops", "service": "S3"}, "what", {"region": "x"}]}  # fmt: skip
@@ -72,7 +72,7 @@ def test_it_is_loaded_as_evidence_of_no_event(tmp_path) -> None:
     [[], {}, {"prefixes": []}, {"prefixes": ["10.0.0.0/8"]}, {"prefixes": [{"cidr": "x"}]},
      {"addresses": []}, 5, None, {"ipv6_prefixes": {}}],
 )  # fmt: skip
-def test_other_json_is_left_to_others(value) -> None:
+def test_other_json_is_left_to_other_kinds(value) -> None:
     assert cloud_ranges.matches(value) is None
 
 

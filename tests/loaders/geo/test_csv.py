@@ -129,7 +129,7 @@ def test_a_layout(tmp_path, text, expected) -> None:
     assert plain(rows).schema == TABLE.arrow
 
 
-def test_neighbours_of_which_the_same_is_said_are_one(tmp_path) -> None:
+def test_adjacent_ranges_with_the_same_statement_are_joined(tmp_path) -> None:
     text = "1.0.0.0/25,AU\n1.0.0.128/25,AU\n1.0.1.0/24,CN\n1.0.3.0/24,CN\n1.0.4.0/24,CN\n"
     rows, _, _ = read(tmp_path, text)
     assert ranges(rows) == [
@@ -168,7 +168,7 @@ def test_a_list_of_a_cloud_that_is_a_geofeed(tmp_path, samples) -> None:
     assert ranges(rows)[0] == ("5.101.96.0", "5.101.107.255", "NL", None, None, 1)
 
 
-def test_what_is_wrong_is_kept_with_its_line(tmp_path) -> None:
+def test_bad_lines_are_rejected_with_their_number(tmp_path) -> None:
     good = "".join(f"1.0.{n}.0,1.0.{n}.255,{'AU' if n % 2 else 'CN'}\n" for n in range(20))
     text = good + "1.2.3.4,oops,AU\n1.9.0.9,1.9.0.0,AU\n1.8.0.0,1.8.0.255,Australia\n"
     rows, bad, _ = read(tmp_path, text)
@@ -183,7 +183,7 @@ def test_what_is_wrong_is_kept_with_its_line(tmp_path) -> None:
     assert (bad[0]["line"], "displaced" in bad[0]["reason"]) == (4, True)
 
 
-def test_blocks_that_name_countries_by_number_say_what_to_load(tmp_path) -> None:
+def test_countries_by_number_are_rejected_with_the_remedy(tmp_path) -> None:
     text = "network,geoname_id,registered_country_geoname_id\n1.0.0.0/24,2077456,2077456\n"
     rows, bad, kind = read(tmp_path, text)
     assert (rows.num_rows, kind, len(bad)) == (0, "geography", 1)
@@ -201,12 +201,12 @@ def test_blocks_that_name_countries_by_number_say_what_to_load(tmp_path) -> None
         "2 123 eni-0a 198.51.100.23 10.0.1.10 51544 22 6 18 3120 1788232200 1788232259 ACCEPT OK\n",
     ],
 )
-def test_other_lists_are_left_to_others(text) -> None:
+def test_other_lists_are_left_to_other_kinds(text) -> None:
     assert geo_csv.matches_head(text.encode()) is False or text.startswith("1,2,3")
 
 
 @given(st.text() | st.text('0123456789.,:/\tAUS"-\n', max_size=200))
-def test_any_text_is_survived(text) -> None:
+def test_any_text_is_read_or_rejected(text) -> None:
     geo_csv.matches_head(text.encode("utf-8", "replace"))
     for found in geo_csv.read_lines(enumerate(text.split("\n"), 1), "x"):
         assert isinstance(found, dict) or found[2]

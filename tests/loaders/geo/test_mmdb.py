@@ -24,7 +24,7 @@ from flowbench.loaders.geo.ranges import UNKNOWN, as_number, country_code
 from tests.loaders.geo.test_csv import read
 
 
-def said(rows: pa.Table, address: str) -> tuple[str | None, int | None, str | None] | None:
+def statement(rows: pa.Table, address: str) -> tuple[str | None, int | None, str | None] | None:
     """What the ranges say of an address."""
     wanted = ipaddress.ip_address(address)
     for row in rows.to_pylist():
@@ -55,7 +55,7 @@ def test_known_answers(tmp_path, samples, name, address, known) -> None:
         tmp_path, gzip.compress((samples / f"geo/maxmind-test/{name}.mmdb").read_bytes())
     )
     assert (kind, bad) == ("geography", [])
-    assert said(rows, address) == known
+    assert statement(rows, address) == known
     assert set(rows["database"].to_pylist()) == {name.removesuffix("-Test")}
     assert set(rows["published"].to_pylist()) == {datetime(2026, 2, 4, 22, 49, 29, tzinfo=UTC)}
 
@@ -82,8 +82,8 @@ def test_every_address_is_in_the_range_of_its_record(samples, name) -> None:
             expected = mmdb._network(database.get(network[-1]))
             assert mmdb._network(record) == expected
             at = bisect.bisect_right(starts, (bits, first)) - 1
-            inside = at >= 0 and found[at].bits == bits and found[at].last >= int(network[-1])
-            assert (found[at].network if inside else UNKNOWN) == expected
+            is_covered = at >= 0 and found[at].bits == bits and found[at].last >= int(network[-1])
+            assert (found[at].network if is_covered else UNKNOWN) == expected
     for before, after in itertools.pairwise(found):
         assert not after.continues(before)
 
@@ -107,7 +107,7 @@ def test_a_whole_country_database(samples) -> None:
         ("GeoIP2-Anonymous-IP-Test", "without countries or network owners"),
     ],
 )
-def test_what_cannot_be_used_says_so(tmp_path, samples, name, reason) -> None:
+def test_unusable_databases_are_rejected_with_the_reason(tmp_path, samples, name, reason) -> None:
     rows, bad, kind = read(tmp_path, (samples / f"geo/maxmind-test/{name}.mmdb").read_bytes())
     assert (rows.num_rows, kind, len(bad)) == (0, "geography", 1)
     assert pa.compute.any(
@@ -115,7 +115,7 @@ def test_what_cannot_be_used_says_so(tmp_path, samples, name, reason) -> None:
     ).as_py(), bad[0]["reason"]
 
 
-def test_a_database_cut_short_never_loads_by_half(tmp_path, samples) -> None:
+def test_a_truncated_database_is_rejected_whole(tmp_path, samples) -> None:
     raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
     end = raw.rfind(mmdb.TRAILER_MAGIC)
     for cut in (raw[:9_000] + raw[end:], raw[: end + 40], raw[end:]):
@@ -178,9 +178,9 @@ def test_networks_that_the_makers_reader_cannot_iterate(tmp_path, samples) -> No
     assert (1 << 32, 96) in {leaf[:2] for leaf in mmdb._leaves(records, 128)}
 
 
-def test_any_damage_is_survived_and_told(samples) -> None:
+def test_any_damage_is_read_or_rejected(samples) -> None:
     raw = (samples / "geo/maxmind-test/GeoLite2-Country-Test.mmdb").read_bytes()
-    chance, told = random.Random(7), 0
+    chance, rejected = random.Random(7), 0
     for _ in range(60):
         broken = bytearray(raw)
         for _ in range(2):
@@ -188,8 +188,8 @@ def test_any_damage_is_survived_and_told(samples) -> None:
         file = File("x.mmdb", "geography", None)
         rows = list(mmdb.read(file, io.BytesIO(bytes(broken))))
         assert rows or file.quarantine_rows
-        told += bool(file.quarantine_rows)
-    assert 10 < told < 60
+        rejected += bool(file.quarantine_rows)
+    assert 10 < rejected < 60
 
 
 def test_other_binaries_are_still_unknown(tmp_path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowbench.loaders.intel import abusech_csv
 
 
-def test_a_csv_of_abuse_ch_is_known_however_few_addresses_it_holds(load) -> None:
+def test_recognised_with_few_addresses_among_hashes(load) -> None:
     head = (
         "# ThreatFox IOCs: recent, see also the Feodo blocklist\r\n"
         '# "first_seen_utc","ioc_id","ioc_value","ioc_type","threat_type","malware_printable",'
@@ -20,7 +20,7 @@ def test_a_csv_of_abuse_ch_is_known_however_few_addresses_it_holds(load) -> None
     assert reasons == ["not an address, network, range or domain"] * 9
 
 
-def test_urlhaus_names_pages_and_bare_addresses(load) -> None:
+def test_urlhaus_pages_and_addresses(load) -> None:
     head = "# id,dateadded,url,url_status,last_online,threat,tags,urlhaus_link,reporter\n"
     line = '"1","2026-09-01 03:04:05","http://{}/a","online","","malware_download","elf","","r"\n'
     rows, reasons = load(head + line.format("a.example") * 3 + line.format("192.0.2.70:8080"))
@@ -30,7 +30,7 @@ def test_urlhaus_names_pages_and_bare_addresses(load) -> None:
     assert {reason.partition(":")[0] for reason in reasons} == {"a page on a site"}
 
 
-def test_feodo_in_csv_with_its_header_bare(load) -> None:
+def test_feodo_with_a_header_that_is_no_comment(load) -> None:
     rows, _ = load(
         "###\n# Feodo Tracker Botnet C2 IP Blocklist\n###\n"
         '"first_seen_utc","dst_ip","dst_port","c2_status","last_online","malware"\n'

@@ -56,7 +56,7 @@ JSONS = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(JSONS)
-def test_any_json_is_read_or_refused(value) -> None:
+def test_any_json_is_read_or_rejected(value) -> None:
     formats = [
         kind for kind in registry.KINDS if kind.__name__.startswith("flowbench.loaders.intel.")
     ]
@@ -71,7 +71,7 @@ def test_any_json_is_read_or_refused(value) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200), st.lists(st.text(max_size=60), max_size=5))
-def test_any_text_is_read_or_refused(head, lines) -> None:
+def test_any_text_is_read_or_rejected(head, lines) -> None:
     for kind in registry.KINDS:
         if kind.__name__.startswith("flowbench.loaders.intel.") and hasattr(kind, "matches_head"):
             kind.matches_head(head)
@@ -98,7 +98,7 @@ def test_the_real_feeds_in_json(samples: Path) -> None:
     assert len(load_file(reports / "apt1.json")[0]) == 7
 
 
-def test_a_list_whose_name_is_a_number_is_called_by_its_folders(tmp_path: Path) -> None:
+def test_a_list_with_a_number_as_its_name_is_named_after_its_folders(tmp_path: Path) -> None:
     (tmp_path / "3.txt").write_text("192.0.2.1\n")
     evidence = dispatch.Evidence.of(tmp_path / "3.txt", "ipsum/levels/3.txt")
     ((_, table),) = list(dispatch.read(evidence))

@@ -1,4 +1,4 @@
-"""Indicator lists: what they are told by, every way to write an item, what they say of it."""
+"""Indicator lists: how they are recognised, every form of an item, and their settings."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from flowbench.loaders.intel import lists as indicator_lists
 
 
 def read(text: str, label: str = "list") -> tuple[list[dict], list[tuple[int, str, str]]]:
-    """The rows and the refused lines of a list."""
+    """The rows and the rejected lines of a list."""
     found = list(indicator_lists.read_lines(enumerate(text.split("\n"), 1), label))
-    refused = [each for each in found if isinstance(each, tuple)]
+    rejected = [each for each in found if isinstance(each, tuple)]
     table = indicator_lists.TABLE.rows(each for each in found if isinstance(each, dict))
-    return table.to_pylist(), refused
+    return table.to_pylist(), rejected
 
 
 def only(text: str, label: str = "list") -> dict:
-    rows, refused = read(text, label)
-    assert (len(rows), refused) == (1, [])
+    rows, rejected = read(text, label)
+    assert (len(rows), rejected) == (1, [])
     return {name: value for name, value in rows[0].items() if value is not None}
 
 
 def test_a_line_gives_all_its_networks_or_goes_to_quarantine() -> None:
-    rows, refused = read("192.0.2.0-192.0.2.2\n\t\nnonsense \ud800\n")
+    rows, rejected = read("192.0.2.0-192.0.2.2\n\t\nnonsense \ud800\n")
     assert [(row["indicator"], row["line"]) for row in rows] == [
         ("192.0.2.0/31", 1),
         ("192.0.2.2", 1),
     ]
-    assert refused == [(3, "nonsense \ud800", "not an address, network, range or domain")]
+    assert rejected == [(3, "nonsense \ud800", "not an address, network, range or domain")]
 
 
-def test_comments_set_what_holds_for_the_whole_list() -> None:
+def test_settings_in_comments() -> None:
     text = """\ufeff# feed: Winter watch
 ; kind: Tor
 // confidence: 90
@@ -59,10 +59,10 @@ def test_comments_set_what_holds_for_the_whole_list() -> None:
 
 
 @pytest.mark.parametrize("word", ["allow", "Allowed", "allow-list", "ALLOWLIST", "white list"])
-def test_a_list_that_allows_says_why(word: str) -> None:
+def test_an_allow_list_with_its_reason(word: str) -> None:
     text = f"# kind: {word}\n# reason: our scanners\n192.0.2.1\n192.0.2.2\n192.0.2.3 # the old one"
-    rows, refused = read(text)
-    assert refused == []
+    rows, rejected = read(text)
+    assert rejected == []
     assert [(row["kind"], row["description"]) for row in rows] == [
         ("allow", "our scanners"),
         ("allow", "our scanners"),
@@ -73,34 +73,34 @@ def test_a_list_that_allows_says_why(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["white", "benign", "disallow", "not allowed", "allowance"])
-def test_no_other_word_makes_a_list_allow(word: str) -> None:
+def test_only_the_setting_makes_an_allow_list(word: str) -> None:
     assert only(f"# kind: {word}\n192.0.2.1")["kind"] != "allow"
-    # Block lists talk of being let go: only what a list states itself counts.
+    # Comments of block lists describe removal: only what a list states itself counts.
     assert only(f"# {word} allow 24 h for removal\n192.0.2.1", "allow_list")["kind"] != "allow"
 
 
-def test_settings_hold_from_where_they_stand() -> None:
+def test_settings_apply_from_their_line_on() -> None:
     rows, _ = read("# kind: c2\n192.0.2.1\n# kind: mining\n# feed: b\n192.0.2.2")
     assert [(row["kind"], row["feed"]) for row in rows] == [("c2", "list"), ("mining", "b")]
 
 
-def test_bare_addresses_are_read_as_any_other_line_is() -> None:
+def test_bare_addresses_are_read_as_other_lines() -> None:
     lines = ["192.0.2.1", "192.0.2.2", "192.0.2.300", "192.0.02.1", "192.0.2.3 # x", "192.0.2.4"]
-    rows, refused = read("# kind: c2\n" + "\n".join([*lines, "# kind: tor", *lines[:2]]))
+    rows, rejected = read("# kind: c2\n" + "\n".join([*lines, "# kind: tor", *lines[:2]]))
     slowly = [read(f"# kind: {kind}\n{line}")[0][0] | {"line": None} for kind, line in (
         ("c2", lines[0]), ("c2", lines[1]), ("c2", lines[4]), ("c2", lines[5]),
         ("tor", lines[0]), ("tor", lines[1]),
     )]  # fmt: skip
     assert [row | {"line": None} for row in rows] == slowly
     assert [row["line"] for row in rows] == [2, 3, 6, 7, 9, 10]
-    assert [line for line, _, _ in refused] == [4, 5]
+    assert [line for line, _, _ in rejected] == [4, 5]
 
 
 @pytest.mark.parametrize("setting", ["valid_until: soon", "confidence: very", "confidence: 101"])
-def test_a_setting_that_cannot_be_understood_is_said(setting: str) -> None:
-    rows, refused = read(f"# {setting}\n192.0.2.1")
+def test_a_setting_that_cannot_be_understood_is_rejected(setting: str) -> None:
+    rows, rejected = read(f"# {setting}\n192.0.2.1")
     name, _, value = setting.partition(": ")
-    assert refused == [(1, f"# {setting}", f"{name} of the list cannot be understood: {value!r}")]
+    assert rejected == [(1, f"# {setting}", f"{name} of the list cannot be understood: {value!r}")]
     assert rows[0]["valid_until"] is rows[0]["confidence"] is None
 
 
@@ -126,7 +126,7 @@ def test_a_setting_that_cannot_be_understood_is_said(setting: str) -> None:
         ("tor", "kind: unspecified", "unspecified"),
     ],
 )
-def test_the_kind_is_told_by_words(label: str, comment: str, kind: str) -> None:
+def test_the_kind_by_words_of_label_and_comments(label: str, comment: str, kind: str) -> None:
     assert only(f"# {comment}\n192.0.2.1", label)["kind"] == kind
 
 
@@ -136,8 +136,8 @@ Confidence,Kind,"Valid_Until",indicator,Feed,valid_from,comment,Port
 80,mining,2026-09-02,192.0.2.55,Pools,2026-08-01T00:00:00Z,"a pool, busy",3333
 ,Tor,,Evil.Example,,,,
 """
-    rows, refused = read(text, "own")
-    assert refused == []
+    rows, rejected = read(text, "own")
+    assert rejected == []
     assert rows[0] == {
         "indicator": "192.0.2.55",
         "type": "address",
@@ -208,9 +208,9 @@ def test_csv_of_known_feeds(text: str, expected: dict) -> None:
 
 def test_csv_lines_that_cannot_be_used() -> None:
     text = 'indicator,kind,first_seen\n192.0.2.1,tor\nnonsense,tor,\n192.0.2.2,tor,once\n"192.0.2.3'
-    rows, refused = read(text)
+    rows, rejected = read(text)
     assert rows == []
-    assert [(line, reason) for line, _, reason in refused] == [
+    assert [(line, reason) for line, _, reason in rejected] == [
         (2, "not 3 columns as in the header"),
         (3, "not an address, network, range or domain"),
         (4, "valid_from is not a time: 'once'"),
@@ -243,7 +243,7 @@ def test_what_is_no_list(text: str) -> None:
     assert not indicator_lists.matches_head(text.encode())
 
 
-def test_recognition_stands_one_bad_line_in_five_and_a_cut_last_one() -> None:
+def test_recognition_allows_one_bad_line_in_five_and_a_cut_last_line() -> None:
     assert indicator_lists.matches_head(b"192.0.2.1\n" * 4 + b"prose\n")
     assert indicator_lists.matches_head((b"192.0.2.100\n" * 6000)[: 64 << 10])
     assert indicator_lists.matches_head(b"\xef\xbb\xbf192.0.2.1")
@@ -254,28 +254,28 @@ def test_recognition_stands_one_bad_line_in_five_and_a_cut_last_one() -> None:
 @given(st.lists(st.one_of(st.text(max_size=40), st.sampled_from(
     ["indicator,kind", "# ip,feed", "192.0.2.1", "a.example,tor", '"', "# kind:", "1-2", "[.]:1"]
 )), max_size=6))  # fmt: skip
-def test_any_text_is_read_or_refused(lines: list[str]) -> None:
+def test_any_text_is_read_or_rejected(lines: list[str]) -> None:
     read("\n".join(lines))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_looked_at_without_a_fault(head: bytes) -> None:
+def test_any_bytes_can_be_checked(head: bytes) -> None:
     indicator_lists.matches_head(head)
 
 
 def test_the_real_feeds(samples: Path) -> None:
-    """Items and refused lines of each, as (items, refused, kind)."""
+    """Items and rejected lines of each, as (items, rejected, kind)."""
     found = {}
     for path in sorted(samples.glob("feeds/**/*")):
         if path.suffix not in {".txt", ".lst", ".intel"}:
             continue
         assert indicator_lists.matches_head(path.read_bytes()[: 64 << 10]), path.name
-        rows, refused = read(path.read_text(), path.stem)
+        rows, rejected = read(path.read_text(), path.stem)
         assert len({row["kind"] for row in rows}) == 1
         found[path.relative_to(samples / "feeds").as_posix()] = (
             len(rows),
-            len(refused),
+            len(rejected),
             rows[0]["kind"],
         )
     assert found == {

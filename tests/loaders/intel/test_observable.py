@@ -52,12 +52,12 @@ from flowbench.loaders.intel.observable import Observable
          {"port": 3333, "description": "stratum+tcp://pool.example:3333"}),
     ],
 )  # fmt: skip
-def test_ways_to_write_an_item(line: str, indicator: str, kind_of: str, more: dict) -> None:
+def test_forms_of_an_item(line: str, indicator: str, kind_of: str, more: dict) -> None:
     meant = Observable(indicator, kind_of, more.get("port"), more.get("description"))
     assert observable.in_line(line) == [meant]
 
 
-def test_a_range_becomes_the_networks_that_make_it() -> None:
+def test_a_range_becomes_networks() -> None:
     assert observable.in_line("192.0.2.1-192.0.2.6") == [
         Observable("192.0.2.1", "address"),
         Observable("192.0.2.2/31", "network"),
@@ -96,7 +96,7 @@ def test_a_range_becomes_the_networks_that_make_it() -> None:
         ("192.0.2.1\ud800", "not an address"),
     ],
 )
-def test_what_no_item_can_be_read_from(line: str, reason: str) -> None:
+def test_text_without_an_item(line: str, reason: str) -> None:
     found = observable.in_line(line)
     assert isinstance(found, str)
     assert found.startswith(reason)

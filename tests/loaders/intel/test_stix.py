@@ -77,14 +77,14 @@ def test_stix_patterns(load, pattern, expected) -> None:
         ("", "not a STIX pattern"),
     ],
 )
-def test_stix_that_cannot_be_looked_up(load, pattern, reason) -> None:
+def test_stix_patterns_that_cannot_be_matched(load, pattern, reason) -> None:
     rows, reasons = load(stix(pattern))
     assert rows == []
     assert len(reasons) == 1
     assert reasons[0].startswith(reason)
 
 
-def test_stix_observables_count_where_nothing_else_is_said(load) -> None:
+def test_stix_observables_without_indicators(load) -> None:
     observed = {"type": "ipv4-addr", "id": "ipv4-addr--" + MADE_BY[10:], "value": "192.0.2.9"}
     assert [row["indicator"] for row in load([observed])[0]] == ["192.0.2.9"]
     assert [row["indicator"] for row in load({"more": False, "objects": [observed]})[0]] == [
