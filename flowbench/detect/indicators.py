@@ -15,20 +15,20 @@ from flowbench.schema import to_frame
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_COLUMNS = ["subject", "peer", "service_port", "kind", "indicator"]
+_COLUMNS = ["subject", "peer", "service_port", "kind", "indicator", "feed"]
 _PERIODS = ["valid_from", "valid_until", "resolved_from", "resolved_until"]
 
 
 def match_peers(case: Case, peers: Iterable[str]) -> pd.DataFrame:
     """Return the indicator matches of external addresses at the time of their connections.
 
-    Columns: subject, peer, service_port, kind, indicator; each combination once, in that order. A
-    connection outside an indicator's validity period, or after the DNS answer that led from a
-    domain to the address expired, does not count.
+    Columns: subject, peer, service_port, kind, indicator, feed; each combination once, in that
+    order. A connection outside an indicator's validity period, or after the DNS answer that led
+    from a domain to the address expired, does not count.
     """
     wanted = ibis.memtable({"peer": pa.array(sorted(set(peers)), pa.string())})
     matches = case.indicator_matches.rename(peer="address").semi_join(wanted, "peer")
-    matched = matches.select("peer", "kind", "indicator", *_PERIODS).to_pyarrow()
+    matched = matches.select("peer", "kind", "indicator", "feed", *_PERIODS).to_pyarrow()
     if not matched.num_rows:
         return pd.DataFrame(columns=_COLUMNS)
     # Without any period every connection counts, and the summaries, which are fewer, suffice.

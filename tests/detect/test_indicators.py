@@ -12,7 +12,7 @@ from tests.traffic import T0, connect, make_case
 
 HOST, OTHER, C2, CLEAN = "10.0.0.5", "10.0.0.6", "198.51.100.9", "203.0.113.200"
 LIST = f"indicator,kind,feed\n{C2},c2,a\n{C2},c2,b\n198.51.100.0/24,scanner,c\n"
-COLUMNS = ["subject", "peer", "service_port", "kind", "indicator"]
+COLUMNS = ["subject", "peer", "service_port", "kind", "indicator", "feed"]
 
 
 def test_each_combination_is_given_once_in_order(tmp_path: Path) -> None:
@@ -20,10 +20,12 @@ def test_each_combination_is_given_once_in_order(tmp_path: Path) -> None:
     matches = match_peers(make_case(tmp_path, records, indicators=LIST), [C2, CLEAN, C2])
     assert list(matches.columns) == COLUMNS
     assert matches.to_numpy().tolist() == [
-        [HOST, C2, 8443, "c2", C2],
-        [HOST, C2, 8443, "scanner", "198.51.100.0/24"],
-        [OTHER, C2, 443, "c2", C2],
-        [OTHER, C2, 443, "scanner", "198.51.100.0/24"],
+        [HOST, C2, 8443, "c2", C2, "a"],
+        [HOST, C2, 8443, "c2", C2, "b"],
+        [HOST, C2, 8443, "scanner", "198.51.100.0/24", "c"],
+        [OTHER, C2, 443, "c2", C2, "a"],
+        [OTHER, C2, 443, "c2", C2, "b"],
+        [OTHER, C2, 443, "scanner", "198.51.100.0/24", "c"],
     ]
 
 
