@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,6 +46,7 @@ class ApiEvent(NamedTuple):
     evidence_id: str
     line: int
     item: int | None
+    request: str | None = None  # JSON; of UpdateAccessKey only
 
     @property
     def caller(self) -> str:
@@ -55,15 +57,28 @@ class ApiEvent(NamedTuple):
         """State in a sentence who called what, on which resources, from where, and the outcome."""
         resources = [*(self.instance_ids or ()), *(self.interface_ids or ())]
         target = f" on {', '.join(resources[:_MOST_RESOURCES])}" if resources else ""
+        if self.request:
+            target += _describe_key(self.request)
         if self.target_user:
             target += f" for user {self.target_user}"
         outcome = f": failed ({self.error_code})" if self.error_code else ""
         return f"{self.caller} called {self.event_name}{target} from {self.source_ip}{outcome}."
 
 
+def _describe_key(request: str) -> str:
+    """Return the access key and status that an UpdateAccessKey request sets."""
+    if not isinstance(parameters := json.loads(request), dict):
+        return ""
+    parts = [("access key", "accessKeyId"), ("status", "status")]
+    known = [f"{label} {parameters[name]}" for label, name in parts if parameters.get(name)]
+    return f" ({', '.join(known)})" if known else ""
+
+
 def read_events(events: ibis.Table) -> list[ApiEvent]:
     """Read API events (rows of Case.api_events) in order of time."""
     ordered = events.order_by("event_time", "event_id", "evidence_id", "item")
+    is_update = ordered.event_name == "UpdateAccessKey"
+    ordered = ordered.mutate(request=is_update.ifelse(ordered.request, None))
     rows = ordered.select(*ApiEvent._fields).to_pyarrow().to_pylist()
     return [ApiEvent(**row) for row in rows]
 

@@ -94,7 +94,7 @@ class _TraceBuilder:
 
     def __init__(self, case: Case, address: str) -> None:
         self.case, self.address = case, address
-        self.steps = [Step("address", f"Address {address} is traced.", address)]
+        self.steps = [Step("address", f"Address traced: {address}.", address)]
         self._assignments: list[Assignment] = []  # all of the address
         self._files = dict(case.evidence[["evidence_id", "file"]].itertuples(index=False))
 
@@ -152,7 +152,8 @@ class _TraceBuilder:
             text = f"The interface was attached to instance {instance}."
             self._add("instance", text, instance, **fields)
         elif service and service != "ec2":
-            self._add("gap", "No instance is attached: the interface belongs to an AWS service.")
+            text = f"The inventory lists no instance for this interface; its type is {service}."
+            self._add("gap", text)
         else:
             self._add("gap", "The evidence names no instance that the interface was attached to.")
 
@@ -197,9 +198,16 @@ class _TraceBuilder:
             return None
         if assignment is None:
             self._add_unlisted_interface(found, event)
-        text = f"{event.event_name} created it at {format_utc(event.event_time, seconds=True)}."
+        at = format_utc(event.event_time, seconds=True)
+        text = f"{event.event_name} created {self._created_resource(event)} at {at}."
         self._add_event("creation", text, event.event_id, event)
         return event
+
+    def _created_resource(self, event: ApiEvent) -> str:
+        """Return the instance that a call launched or the interface that it created."""
+        step = "instance" if event.event_name == "RunInstances" else "interface"
+        traced = [each.value for each in self.steps if each.step == step and each.value]
+        return traced[0] if traced else f"the {step} of {self.address}"
 
     def _add_missing_creation(self, assignment: Assignment | None) -> None:
         resource = self.address
@@ -213,8 +221,9 @@ class _TraceBuilder:
             return
         self._add(
             "gap",
-            f"No RunInstances or CreateNetworkInterface event names {resource}: the CloudTrail"
-            f" evidence ({format_period(row['first'], row['last'])}) does not cover its creation.",
+            "No RunInstances or CreateNetworkInterface event in the CloudTrail evidence"
+            f" ({format_period(row['first'], row['last'])}) names {resource}; its creator is"
+            " unknown.",
         )
 
     def _add_unlisted_interface(self, found: list[ApiEvent], event: ApiEvent) -> None:
@@ -264,9 +273,9 @@ class _TraceBuilder:
         if elsewhere:
             others = sorted({str(event.source_ip) for event in elsewhere})
             text = (
-                f"Of {origins[0].caller}'s {len(calls)} calls {len(calls) - len(elsewhere)} came"
-                f" from {', '.join(addresses)}; the other {len(elsewhere)} came from"
-                f" {list_some(others)}."
+                f"{len(calls) - len(elsewhere)} of the {len(calls)} API calls by"
+                f" {origins[0].caller} came from {', '.join(addresses)}; the other {len(elsewhere)}"
+                f" came from {list_some(others)}."
             )
             self._add_event("creator baseline", text, None, elsewhere[0], time=None)
         if len(calls) < 2 * len(elsewhere):  # an unusual address: all that was done from it matters

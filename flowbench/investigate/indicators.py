@@ -16,6 +16,7 @@ from flowbench.schema import Table
 if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import Findings
+    from flowbench.investigate.trace import Trace
 
 INDICATORS = Table.of(
     "iocs",
@@ -28,14 +29,14 @@ INDICATORS = Table.of(
     ("reference", "string", "finding id, event id, or the kind of log that shows it"),
 )
 
-# Steps of a trace that establish indicators: their type and role.
+# Steps of a trace that establish indicators: their type, and their role with names to fill in.
 _TRACED = {
     "interface": ("interface", "interface of the host"),
     "instance": ("instance", "instance of the host"),
-    "principal": ("principal", "created the instance or interface"),
-    "access key": ("access key", "signed the call that created it"),
-    "source address": ("address", "source of the call that created it"),
-    "created by": ("principal", "created or changed the principal that created it"),
+    "principal": ("principal", "principal that {created}"),
+    "access key": ("access key", "access key that {created}"),
+    "source address": ("address", "source address of the call that {created}"),
+    "created by": ("principal", "principal that created or changed {principal}"),
 }
 
 
@@ -130,7 +131,9 @@ def _subject_signs(case: Case, traced: SubjectTrace) -> Iterator[Sign]:
     yield Sign("address", subject, "internal host concerned", *period, subject, "findings")
     cited = trace.event_ids("creation", "created by", "creator activity", "principal activity")
     events = read_events(case.api_events.filter(case.api_events.event_id.isin(cited)))
-    for kind, (indicator_type, role) in _TRACED.items():
+    names = _names(trace)
+    for kind, (indicator_type, template) in _TRACED.items():
+        role = template.format_map(names)
         for step in trace.of(kind):
             if step.value is None:
                 continue
@@ -143,12 +146,24 @@ def _subject_signs(case: Case, traced: SubjectTrace) -> Iterator[Sign]:
                 reference = "inventory" if step.file is not None else "flow logs"
             first, last = _first_and_last(times)
             yield Sign(indicator_type, step.value, role, first, last, subject, reference)
-    role = "signed the calls that created or changed that principal"
+    role = "access key used to create or change {principal}".format_map(names)
     origins = set(trace.event_ids("created by"))
     for event in events:
         if event.event_id in origins and event.access_key_id:
             time, reference = event.event_time, f"event {event.event_id}"
             yield Sign("access key", event.access_key_id, role, time, time, subject, reference)
+
+
+def _names(trace: Trace) -> dict[str, str]:
+    """Return what was created, with its verb, and the name of the principal that created it."""
+    instance, interface = trace.value("instance"), trace.value("interface")
+    launched = any(s.description.startswith("RunInstances ") for s in trace.of("creation"))
+    if launched:
+        created = f"launched {instance or f'the instance of {trace.address}'}"
+    else:
+        created = f"created {interface or f'the interface of {trace.address}'}"
+    principal = (trace.value("principal") or "the principal").rpartition("/")[2]
+    return {"created": created, "principal": principal}
 
 
 def _first_and_last(times: Iterable[datetime]) -> tuple[datetime | None, datetime | None]:

@@ -20,6 +20,7 @@ from tests.incident_case import (
     INSTANCE,
     KEY,
     ROGUE,
+    api_event,
     make_api_events,
     make_incident_case,
 )
@@ -51,6 +52,17 @@ def test_descriptions(case: Case) -> None:
     unknown = many._replace(principal_name=None, principal_arn=None, principal_type=None)
     assert unknown.caller == "unknown"
     assert by_id(case, "e6").describe().endswith(f"from {CALLER}: failed (AccessDenied).")
+
+
+def test_the_key_and_status_of_an_updated_access_key_are_named(tmp_path: Path) -> None:
+    request = {"userName": "eve", "accessKeyId": "AKIA1", "status": "Inactive"}
+    event = api_event("u1", "UpdateAccessKey", T0, arn=ROGUE, request=request)
+    (read,) = read_events(
+        make_case(tmp_path, connect(HOST, "10.0.0.9", 443, T0), json_lines=[event]).api_events
+    )
+    assert read.describe().startswith(
+        "eve called UpdateAccessKey (access key AKIA1, status Inactive) for user eve from "
+    )
 
 
 def test_origins_are_the_calls_of_others(case: Case) -> None:

@@ -89,8 +89,10 @@ def test_descriptions_of_steps(case: Case) -> None:
     assert text[1] == (
         f"{HOST} was assigned to {INTERFACE} (ec2) in subnet-1, vpc-1 (Name tag: {HOSTILE})."
     )
-    assert text[3] == "RunInstances created it at 2026-08-31 23:01:00 UTC."
-    assert text[9] == f"Of ada's 3 calls 2 came from {CALLER}; the other 1 came from {OFFICE}."
+    assert text[3] == f"RunInstances created {INSTANCE} at 2026-08-31 23:01:00 UTC."
+    assert text[9] == (
+        f"2 of the 3 API calls by ada came from {CALLER}; the other 1 came from {OFFICE}."
+    )
     assert text[11] == (
         f"eve called RunInstances from {CALLER}: failed (Client.VcpuLimitExceeded)."
     )
@@ -109,7 +111,7 @@ def test_creator_activity_from_an_unusual_address_is_listed(tmp_path: Path) -> N
         small(tmp_path, [login, *usual, *make_api_events()], make_inventory()), HOST
     )
     assert steps(trace, "creator activity") == [("creator activity", "ConsoleLogin", "m1")]
-    assert "Of ada's 9 calls 3 came from" in trace.of("creator baseline")[0].description
+    assert "3 of the 9 API calls by ada came from" in trace.of("creator baseline")[0].description
 
 
 def test_creator_activity_from_the_usual_address_is_routine(tmp_path: Path) -> None:
@@ -130,23 +132,23 @@ def test_an_unknown_address(case: Case) -> None:
     trace = attribution.trace(case, "10.9.9.9")
     assert trace.gaps == [
         "No inventory lists an interface with 10.9.9.9.",
-        "No RunInstances or CreateNetworkInterface event names 10.9.9.9: the CloudTrail evidence"
-        " (2026-08-31 15:00 to 2026-09-01 07:00 UTC) does not cover its creation.",
+        "No RunInstances or CreateNetworkInterface event in the CloudTrail evidence"
+        " (2026-08-31 15:00 to 2026-09-01 07:00 UTC) names 10.9.9.9; its creator is unknown.",
     ]
     assert set(trace.summary().values()) == {"10.9.9.9", None}
 
 
 def test_the_interface_of_an_aws_service_has_no_instance(case: Case) -> None:
     found = attribution.trace(case, DATABASE).gaps
-    assert found[0] == "No instance is attached: the interface belongs to an AWS service."
-    assert "event names eni-db: the CloudTrail evidence" in found[1]
+    assert found[0] == "The inventory lists no instance for this interface; its type is rds."
+    assert "names eni-db; its creator is unknown" in found[1]
 
 
 def test_an_instance_whose_creation_is_not_covered(tmp_path: Path) -> None:
     events = [event for event in make_api_events() if event["eventID"] != "e5"]
     trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert steps(trace)[-1][0] == "gap"
-    assert f"event names {INSTANCE}: the CloudTrail evidence" in trace.gaps[0]
+    assert f"names {INSTANCE}; its creator is unknown" in trace.gaps[0]
     # A failed RunInstances created nothing.
     assert "e4" not in {step.event_id for step in trace.steps}
 

@@ -58,7 +58,7 @@ def test_indicators_of_subjects_and_peers(case: Case) -> None:
     assert pool["subject"] == HOST
     assert set(found["subject"]) == {HOST}
     key = found[found["indicator"] == KEY].iloc[0]
-    assert (key["role"], key["reference"]) == ("signed the call that created it", "event e5")
+    assert (key["role"], key["reference"]) == (f"access key that launched {INSTANCE}", "event e5")
 
 
 def test_internal_peers_are_no_indicators(tmp_path: Path) -> None:
