@@ -119,7 +119,7 @@ def test_the_trace_ends_at_the_rogue_user_and_cites_events(winterday, answers) -
 def test_the_timeline_has_all_data_sources_in_order(winterday, winterday_findings, answers) -> None:
     events = timeline.build(winterday, findings=winterday_findings)
     assert events["time"].is_monotonic_increasing
-    assert set(events["data_source"]) == {"findings", "CloudTrail", "GuardDuty", "DNS"}
+    assert set(events["data_source"]) == {"flowbench", "CloudTrail", "GuardDuty", "DNS"}
     assert list(events.columns) == timeline.TABLE.columns
     calls = events.query("data_source == 'CloudTrail'")
     assert answers["run_instances_event"] in set(calls["reference"])

@@ -14,7 +14,7 @@ from flowbench.investigate.api_events import read_events
 from flowbench.investigate.dns_answers import find_resolutions
 from flowbench.investigate.indicators import INDICATORS, collect_indicators
 from flowbench.schema import ITEM, ORIGIN, Table
-from flowbench.text import format_count, is_address
+from flowbench.text import is_address
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -27,7 +27,7 @@ TABLE = Table.of(
     "timeline",
     ("time", "time", "when it happened or began"),
     ("end", "time", "when it ended; null for a moment"),
-    ("data_source", "string", "findings, CloudTrail, GuardDuty, DNS or notes"),
+    ("data_source", "string", "flowbench (findings), CloudTrail, GuardDuty, DNS or notes"),
     ("severity", "string", "of a finding or an alert"),
     ("activity", "string", "what happened, in one sentence"),
     ("subject", "string", "the internal address or principal concerned"),
@@ -100,7 +100,7 @@ def _finding_events(findings: Findings) -> Iterator[Event]:
     for finding in findings:
         yield Event(
             finding.first_seen,
-            "findings",
+            "flowbench",
             f"{finding.title}: {finding.summary}",
             finding.subject,
             end=finding.last_seen,
@@ -152,12 +152,12 @@ def _alert_events(
         alerts = alerts.filter(selected.fill_null(False))
     for alert in alerts.order_by("first_seen", "alert_id").to_pyarrow().to_pylist():
         peer = alert["remote_address"] or alert["domain"]
-        target = f" with {peer}" if peer else ""
-        count = f", {format_count(alert['count'], 'time')}" if alert["count"] else ""
+        target = f" ({peer})" if peer else ""
+        count = f", count {alert['count']:,}" if alert["count"] else ""
         yield Event(
             alert["first_seen"] or alert["created_at"] or alert["updated_at"],
             "GuardDuty",
-            f"GuardDuty: {alert['type']}{target}{count}.",
+            f"GuardDuty reported {alert['type']}{target}{count}.",
             alert["local_address"] or subject_of.get(alert["instance_id"]),
             end=alert["last_seen"],
             severity=alert["severity_label"],

@@ -12,13 +12,13 @@ from flowbench.text import format_count, format_time, format_utc
 
 # Data source (as in timeline.TABLE), label of its lane, and colour.
 _LANES = {
-    "findings": ("findings", theme.INK),
+    "flowbench": ("findings", theme.INK),
     "GuardDuty": ("GuardDuty findings", theme.BLUE),
     "CloudTrail": ("API events", theme.GREEN),
     "DNS": ("DNS queries", theme.ORANGE),
     "notes": ("notes", theme.GREY),
 }
-_WITH_PERIODS = ("findings", "GuardDuty")
+_WITH_PERIODS = ("flowbench", "GuardDuty")
 _MOST_MARKS = 2_000  # that can be distinguished in a lane
 _MOST_ROWS = 20  # periods of a lane that get a row of their own
 _LABEL = 42  # characters of a row's label
@@ -99,9 +99,10 @@ def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
 
 def _row_label(activity: str, data_source: str) -> str:
     """The part of an activity that fits beside a row: a finding's title, or a GuardDuty type."""
-    text, _, rest = activity.partition(": ")
+    text = activity.partition(": ")[0]
     if data_source == "GuardDuty":
-        text = rest.split(" with ")[0].split(", ")[0].partition(":")[2]
+        reported = activity.removeprefix("GuardDuty reported ").removesuffix(".")
+        text = reported.split(" (")[0].split(", ")[0].partition(":")[2]
     return theme.shorten(text, _LABEL)
 
 

@@ -103,20 +103,26 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
         f" severity from {format_period(*period, seconds=True)}."
     ]
     if summary["principal"]:
+        call = trace.of("creation")[0].description.partition(" ")[0]
+        created = f"Interface {summary['interface'] or f'of {trace.address}'} was created"
+        if call == "RunInstances":
+            created = f"Instance {summary['instance'] or f'of {trace.address}'} was launched"
         sentences.append(
-            f"{summary['principal']} created it at {_utc(summary['created_at'])} UTC with access"
-            f" key {summary['access_key'] or 'unknown'} from"
-            f" {summary['source_address'] or 'an unknown address'}."
+            f"{created} at {_utc(summary['created_at'])} UTC ({call}) by {summary['principal']},"
+            f" access key {summary['access_key'] or 'unknown'}, source address"
+            f" {summary['source_address'] or 'unknown'}."
         )
     if origins := [step for step in trace.of("created by") if step.value is not None]:
         table = case.api_events
         ids = [step.event_id for step in origins if step.event_id is not None]
         calls = table.filter(table.event_id.isin(ids)).order_by("event_time")
-        names = ", ".join(dict.fromkeys(calls.event_name.to_pyarrow().to_pylist()))
+        *names, last = dict.fromkeys(calls.event_name.to_pyarrow().to_pylist())
+        called = f"{', '.join(names)} and {last}" if names else last
         first = min(step.time for step in origins if step.time is not None)
         sentences.append(
-            f"That principal was created or changed by {summary['principal_created_by']} ({names}),"
-            f" from {format_utc(first, seconds=True)} on."
+            f"{summary['principal_created_by']} called {called} for"
+            f" {(summary['principal'] or 'this principal').rpartition('/')[2]}, first at"
+            f" {format_utc(first, seconds=True)}."
         )
     sentences += [step.description for step in trace.of("creator baseline")]
     return sentences + [

@@ -51,9 +51,9 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
     assert list(zip(events["data_source"], references, strict=True)) == [
         *(("CloudTrail", ref) for ref in ("e1", "e2", "e3", "e4", "e5", "e6")),
         ("DNS", None),
-        *(("findings", ref) for ref in at_once),
+        *(("flowbench", ref) for ref in at_once),
         ("GuardDuty", "a1"),
-        *(("findings", ref) for ref in later),
+        *(("flowbench", ref) for ref in later),
         ("CloudTrail", "e8"),
     ]
 
@@ -64,12 +64,14 @@ def test_activities_and_references(case: Case, findings: Findings) -> None:
     assert dns["activity"] == f"{HOST} resolved eu.pool.example to {POOL} (3 queries)."
     assert (dns["time"], dns["end"], dns["line"]) == (at(0), at(4 * HOUR), 1)
     (alert,) = events[events["data_source"] == "GuardDuty"].to_dict("records")
-    assert alert["activity"] == f"GuardDuty: CryptoCurrency:EC2/BitcoinTool.B with {POOL}, 4 times."
+    assert alert["activity"] == (
+        f"GuardDuty reported CryptoCurrency:EC2/BitcoinTool.B ({POOL}), count 4."
+    )
     assert (alert["severity"], alert["subject"], alert["peer"]) == ("high", HOST, POOL)
     stop = events[events["reference"] == "e8"].iloc[0]
     assert stop["activity"] == f"bob called StopInstances on {INSTANCE} from {OFFICE}."
     assert (stop["principal"], stop["subject"]) == ("bob", HOST)
-    cited = events[events["data_source"] != "findings"]
+    cited = events[events["data_source"] != "flowbench"]
     assert cited[["evidence_id", "line"]].notna().all().all()
     mining = events[events["activity"].str.startswith("Crypto-mining traffic: ")].iloc[0]
     assert mining["end"] == at(6 * HOUR - 241)
@@ -116,7 +118,7 @@ def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
     case = make_case(tmp_path, records)
     found = detect.run(case)
     assert {finding.severity for finding in found} == {"medium"}
-    assert list(timeline.build(case, findings=found)["data_source"]) == ["findings"]
+    assert list(timeline.build(case, findings=found)["data_source"]) == ["flowbench"]
     assert timeline.collect_indicators(case, found).empty
 
 

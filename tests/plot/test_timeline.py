@@ -33,11 +33,11 @@ EVENTS = TABLE.frame(
     [
         event(0, "CloudTrail", "eve called RunInstances from 192.0.2.1."),
         event(1, "CloudTrail", "eve called RunInstances from 192.0.2.1: failed (AccessDenied)."),
-        event(5, "findings", "Beaconing: 10.0.0.5 opened 72", end=300, severity="high"),
+        event(5, "flowbench", "Beaconing: 10.0.0.5 opened 72", end=300, severity="high"),
         event(
             7,
             "GuardDuty",
-            "GuardDuty: CryptoCurrency:EC2/BitcoinTool.B with 192.0.2.1, 4 times.",
+            "GuardDuty reported CryptoCurrency:EC2/BitcoinTool.B (192.0.2.1), count 4.",
             end=90,
             severity="critical",
         ),
@@ -90,7 +90,7 @@ def test_events_beyond_the_limit_are_counted() -> None:
 
 def test_many_findings_share_a_row() -> None:
     many = TABLE.frame(
-        [event(n, "findings", f"kind {n}: summary", n + 60, "low") for n in range(300)]
+        [event(n, "flowbench", f"kind {n}: summary", n + 60, "low") for n in range(300)]
     )
     figure = plot.timeline(many)
     assert len(figure.layout.yaxis.ticktext) == 21
@@ -101,7 +101,7 @@ def test_many_findings_share_a_row() -> None:
 def test_the_most_severe_findings_have_a_row_each() -> None:
     many = TABLE.frame(
         [
-            event(n, "findings", f"kind {n}: summary", n + 60, "high" if n > 290 else "low")
+            event(n, "flowbench", f"kind {n}: summary", n + 60, "high" if n > 290 else "low")
             for n in range(300)
         ]
     )

@@ -80,9 +80,9 @@ def test_the_summary_is_in_order_of_time(page: Page) -> None:
     for part in (
         f"Instance {INSTANCE} (interface {INTERFACE}, address {HOST}) is the subject of 4 findings",
         "2026-09-01 00:00:00 to 2026-09-01 05:56:59 UTC",
-        f"{ROGUE} created it at 2026-08-31 23:01:00 UTC",
-        f"from {CALLER}",
-        f"created or changed by {CREATOR} (CreateUser, CreateAccessKey)",
+        f"Instance {INSTANCE} was launched at 2026-08-31 23:01:00 UTC (RunInstances) by {ROGUE}",
+        f"source address {CALLER}",
+        f"{CREATOR} called CreateUser and CreateAccessKey for {ROGUE.rpartition('/')[2]}, first at",
         EXIT,
         POOL,
         "Also detected: Indicator match",
