@@ -34,7 +34,7 @@ def recognised(
     [
         (f"{HEADER}\n{LINE}\n", "flow-logs", {"flows": 1}),
         (LINE, "flow-logs", {"flows": 1}),
-        (gzip.compress(LINE.encode()), "flow-logs", {"flows": 1}),
+        (gzip.compress(LINE.encode(), mtime=0), "flow-logs", {"flows": 1}),
         ("srcaddr,dstaddr,bytes\n10.0.0.1,10.0.0.2,7\n", "flow-logs", {"flows": 1}),
         ("192.0.2.1\n192.0.2.0/24\n", "indicators", {"indicators": 2}),
         (json.dumps({"message": LINE}), "flow-logs", {"flows": 1}),
