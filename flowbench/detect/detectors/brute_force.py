@@ -176,9 +176,10 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
     peer_names = list_some(sorted(peers))
     source, target = (peer_names, subject) if inbound else (subject, peer_names)
     summary = (
-        f"{source} made {format_count(attempts, 'login attempt')} on {label(port, 6)} of {target}"
-        f" from {format_period(first, last)} ({attempts / seconds * 60:.1f} a minute), of similar"
-        f" size: half of the answers within {format_bytes(float(rows['range'].max()))} around"
+        f"{source} opened {format_count(attempts, 'short connection')} to {target} on"
+        f" {label(port, 6)} from {format_period(first, last)} ({attempts / seconds * 60:.1f} per"
+        " minute), consistent with login attempts. Half of the answers are within"
+        f" {format_bytes(float(rows['range'].max()))} around"
         f" {format_bytes(float(rows['median'].median()))}."
     )
     if sessions:
@@ -187,7 +188,8 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
             f" {format_utc(rows['session_at'].max())}: a login may have succeeded."
         )
     caveats = (
-        "A tool that logs in for each task, or a job with an expired password, looks the same."
+        "A tool that logs in for each task, or a job with an expired password, can have the same"
+        " traffic pattern."
     )
     if inbound and not sessions:
         caveats += " Every login port that is open to the internet gets attempts all day."

@@ -251,19 +251,22 @@ def _finding(
         label(int(item.service_port), None if pd.isna(item.protocol) else int(item.protocol))
         for item in services.sort_values(["service_port", "protocol"]).itertuples()
     ]
-    opener = "that it opened" if row["opened"] == row["connections"] else "opened by either"
+    opener = "" if row["opened"] == row["connections"] else " (some initiated by the peer)"
     if not row["opened"]:
-        opener = "that the peer opened"
+        opener = " (initiated by the peer)"
     summary = (
         f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(labels[:4])}) and"
         f" received {format_bytes(received)} in"
-        f" {format_count(int(row['connections']), 'connection')} {opener}, from"
-        f" {format_period(first, last)}: {min(times, 9_999):.0f} times what it sends"
-        f" all other peers in a day ({format_bytes(baseline)}, average of {days:.1f} days)."
+        f" {format_count(int(row['connections']), 'connection')}{opener} from"
+        f" {format_period(first, last)}, {min(times, 9_999):.0f} times its daily average to all"
+        f" other external addresses ({format_bytes(baseline)}, {days:.1f} days)."
     )
     if matched:
         summary += " An indicator list names the destination."
-    caveats = "Backups to a new place, migrations and large files for partners look the same."
+    caveats = (
+        "Backups to a new destination, migrations and file transfers to partners have the same"
+        " traffic pattern."
+    )
     if days < 2:
         caveats += " The logs are shorter than two days: a nightly job cannot be distinguished."
     is_high = matched or (times >= high_factor and sent >= 1e9)

@@ -71,7 +71,7 @@ _Spikes = dict[str, list[Hour]]  # a host's, by measure
 DETECTOR = Detector(
     id="spike",
     title="Traffic spike",
-    question="Which host had far more traffic or rejections in an hour than usual?",
+    question="In which hours did volume, connections or rejections exceed the baseline?",
     technique="T1030",
     needs=frozenset({"srcaddr", "dstaddr", "bytes", "start", "end"}),
 )
@@ -269,10 +269,10 @@ def _finding(host: str, spikes: _Spikes, rows: pd.DataFrame, first: int) -> Find
         ),
         severity="medium" if large else "low",
         score=0.3 + 0.4 * min(1.0, max(hour.score for _name, hour in hours) / 100),
-        summary=f"{host} {sentence}. {share.index[0]} has {share.iloc[0]:.0%} of it, the largest"
-        f" share among {format_count(len(share), 'peer')}.",
-        caveats="Releases, restores and load tests look the same. A connection counts in the hour"
-        " in which it began.",
+        summary=f"{host} {sentence}. {share.iloc[0]:.0%} of this was with {share.index[0]} (of"
+        f" {format_count(len(share), 'peer')}).",
+        caveats="Releases, restores and load tests have the same traffic pattern. A connection"
+        " counts in the hour in which it began.",
         peers_complete=len(share) <= _MAX_PEERS,
     )
 
@@ -288,9 +288,11 @@ def _describe(name: str, hours: list[Hour], first: int) -> str:
     activity = {
         "sent": f"sent {amount} to external addresses",
         "opened": f"opened {amount} connections to external addresses",
-        "rejected": f"was rejected {amount} times",
+        "rejected": f"had {amount} connections rejected",
     }[name]
-    more = f" (and as an outlier in {format_count(len(hours) - 1, 'other hour')})"
+    others = len(hours) - 1
+    more = f"; {format_count(others, 'other hour')} {'is' if others == 1 else 'are'} also"
+    more += " an outlier" if others == 1 else " outliers"
     return (
         f"{activity} in the hour from {format_utc(begin)}; the median of {top.baseline} is {median}"
         f" (modified z-score {min(top.score, 9_999):.0f})"

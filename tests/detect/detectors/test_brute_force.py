@@ -33,7 +33,7 @@ def test_guessing_from_outside_is_medium(tmp_path: Path) -> None:
     (row,) = run(case, "brute-force").to_dict("records")
     assert (row["subject"], row["peer"], row["severity"]) == (TARGET, OUTSIDE, "medium")
     assert (row["connections"], row["service_port"], row["technique"]) == (60, 22, "T1110.001")
-    assert f"{OUTSIDE} made 60 login attempts on 22/tcp (ssh) of {TARGET}" in row["summary"]
+    assert f"{OUTSIDE} opened 60 short connections to {TARGET} on 22/tcp (ssh)" in row["summary"]
     assert row["bytes_in"] == 60 * 1_800
 
 
