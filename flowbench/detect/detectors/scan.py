@@ -165,23 +165,28 @@ def _group_finding(
     names = list_some(f"{c['initiator']} ({c['failed_count']:,})" for c in by_failed)
     summary = (
         f"{format_count(len(candidates), 'external address', 'external addresses')} attempted"
-        f" {format_count(sums['distinct_services'], 'service')} of"
-        f" {format_count(len(hosts), 'host')} from {_period(sums)} and failed"
-        f" ({sums['failed_count']:,} pairs of source and service: {sums['rejected_count']:,}"
-        f" rejected, {sums['empty_count']:,} answered without data)"
+        f" connections to {format_count(sums['distinct_services'], 'service')} on"
+        f" {format_count(len(hosts), 'host')} from {_period(sums)}:"
+        f" {format_count(sums['failed_count'], 'pair')} of source and service failed"
+        f" ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without data)."
     )
     if port is None:
-        summary += "; none reached a service that answers few."
+        summary += " None got an answer from a service with few external clients."
         if reached := sum(c["service_count"] > c["failed_count"] for c in candidates):
-            summary += f" {reached:,} of them reached a service that many external addresses use."
+            summary += (
+                f" {reached:,} of them got an answer from a service with many external clients."
+            )
         caveats = "A compromise through a service that is open to all would not show here."
     else:
-        summary += f"; port {port} answered each of them, and few or no other external addresses."
+        summary += f" Port {port} answered each of them, and few or no other external addresses."
         by_answer = sorted(candidates, key=lambda c: (-c["bytes_in"], c["initiator"]))
         answers = (f"{c['initiator']} ({format_bytes(c['bytes_in'])})" for c in by_answer)
         summary += f" The largest answers went to {list_some(answers)}."
-        caveats = "Customers who also try closed ports look alike: see who should reach this port."
-    summary += f" Most failed services: {names}."
+        caveats = (
+            "Legitimate clients that also attempt closed ports have the same traffic pattern; check"
+            f" who is authorised to use port {port}."
+        )
+    summary += f" Sources with the most failed attempts: {names}."
     counts = zip(sums["attempted_ports"], sums["port_sources"], strict=True)
     ports = (f"{attempted} (by {sources:,})" for attempted, sources in counts)
     summary += f" Most attempted ports: {list_some(ports)}."
@@ -195,7 +200,8 @@ def _group_finding(
         severity="low" if port is None else "medium",
         score=0.3 if port is None else 0.5,  # below a source that has a finding of its own
         summary=summary,
-        caveats=f"Every public address is scanned all day. The peers are the sources. {caveats}",
+        caveats="Internet-wide scanning of public addresses is common. The peers are the sources."
+        f" {caveats}",
         title=title if port is None else f"{title}, answered on port {port}",
         technique="T1595.001",
         about="" if port is None else str(port),
@@ -238,9 +244,13 @@ def _separate_finding(sums: dict[str, Any], attempts: list[dict[str, Any]]) -> F
         )
     if fastest:
         summary += f" At most {fastest}."
-    caveats = "An authorised scanner, discovery service or monitor looks the same."
+    caveats = (
+        "An authorised scanner, discovery service or monitor can have the same traffic pattern."
+    )
     if not internal:
-        caveats = "Every public address is scanned all day: check what the source did next."
+        caveats = (
+            "Internet-wide scanning of public addresses is common: check what the source did next."
+        )
     return make_finding(
         DETECTOR,
         source,

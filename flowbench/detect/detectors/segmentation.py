@@ -197,7 +197,10 @@ def _build_finding(
         " policy."
     )
     if "action" not in evaluation.case.fields:
-        caveats += " The logs do not record the action: all connections count as accepted."
+        caveats += (
+            " The flow log format lacks `action`: whether these connections were accepted is"
+            " unknown; they are evaluated as accepted."
+        )
     if row["peer_count"] > len(peers):
         caveats += f" Only the {len(peers):,} addresses with most connections select records."
     if is_combined:

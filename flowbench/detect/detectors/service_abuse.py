@@ -72,8 +72,8 @@ _LONGEST_CHANGE = pd.Timedelta(hours=1)
 _MOST_LISTED = 5  # services in a summary
 _ORIGINS = {
     "nat-gateway": "the NAT gateway of another VPC",
-    "internal": "another host of the case",
-    "external": "which the case does not know as its own",
+    "internal": "another internal host",
+    "external": "which is not in the address inventory",
 }
 
 DETECTOR = Detector(
@@ -124,7 +124,9 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
         f" {_ORIGINS[use.origin]}: {_list_calls(use.calls)}. Its other {len(use.expected)} calls"
         f" came from {expected or 'no other address'}. {_cite_first(use.calls)}"
     )
-    caveats = "A proxy, or a NAT gateway or address that no inventory lists, looks the same."
+    caveats = (
+        "A proxy, or a NAT gateway or address that no inventory lists, causes the same records."
+    )
     if not use.has_addresses:
         caveats += " No evidence gives the addresses of the instance."
     if use.assumed_egress:
@@ -161,8 +163,8 @@ def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataF
         title=_CREDENTIALS_TITLE,
         severity="medium",
         summary=summary,
-        caveats="A VPN that is switched on and off, or a program of the same user elsewhere, looks"
-        " the same.",
+        caveats="A VPN that is switched on and off, or a program of the same user elsewhere, causes"
+        " the same records.",
         about=f"places|{credentials}",
     )
 
@@ -194,8 +196,8 @@ def _find_new_services(case: Case, usage: list[pd.DataFrame]) -> list[Finding]:
             .to_dict("records")
         )
         summary = (
-            f"{host} began to use {format_count(rows['service'].nunique(), 'AWS service')} that"
-            f" neither it nor a neighbour used in the first {length}: {listed}."
+            f"{host} first accessed {format_count(rows['service'].nunique(), 'AWS service')} that"
+            f" no host in its peer group used in the first {length}: {listed}."
         )
         permissions = sorted(set(rows["service"]) & PERMISSION_SERVICES)
         if permissions:

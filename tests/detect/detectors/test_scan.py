@@ -23,8 +23,8 @@ def test_a_service_attempted_by_many_counts_once(tmp_path: Path) -> None:
         for port in range(12)
     ]
     (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
-    assert "3 external addresses attempted 12 services of 1 host" in row["summary"]
-    assert "(36 pairs of source and service: 36 rejected" in row["summary"]
+    assert "3 external addresses attempted connections to 12 services on 1 host" in row["summary"]
+    assert ": 36 pairs of source and service failed (36 rejected" in row["summary"]
 
 
 @pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
@@ -82,14 +82,17 @@ def test_external_scanners_without_answer_are_one_low_finding(
     assert row["peers"].tolist() == [OUTSIDE, "198.18.9.9"]
     assert row["connections"] == 41
     assert (
-        "2 external addresses attempted 41 services of 12 hosts from 2026-09-01 00:"
+        "2 external addresses attempted connections to 41 services on 12 hosts from 2026-09-01 00:"
         in row["summary"]
     )
     assert (
-        "(41 pairs of source and service: 41 rejected, 0 answered without data)" in row["summary"]
+        "41 pairs of source and service failed (41 rejected, 0 answered without data)"
+        in row["summary"]
     )
-    assert "data); none reached a service that answers few." in row["summary"]
-    assert "Most failed services: 198.18.9.9 (30), 198.18.3.4 (11)." in row["summary"]
+    assert "data). None got an answer from a service with few external clients." in row["summary"]
+    assert (
+        "Sources with the most failed attempts: 198.18.9.9 (30), 198.18.3.4 (11)." in row["summary"]
+    )
     assert "Most attempted ports: 23 (by 2), 20 (by 1)," in row["summary"]
     lines = case.evidence_for(row)
     assert len(lines) == 41
@@ -125,7 +128,7 @@ def test_a_public_site_does_not_count_but_a_login_session_does(tmp_path: Path) -
     assert found["severity"].to_dict() == {session: "medium", "internet": "low"}
     assert found.loc["internet", "peers"].tolist() == [OUTSIDE, "198.18.3.6"]
     assert (
-        "answers few. 2 of them reached a service that many external addresses use."
+        "2 of them got an answer from a service with many external clients."
         in (found.loc["internet", "summary"])
     )
 
@@ -142,7 +145,7 @@ def test_more_than_a_few_answered_on_one_port_are_one_finding(
     if findings == 1:
         assert found.loc[0, "title"] == "Internet background scanning, answered on port 6379"
         assert found.loc[0, "peers"].tolist() == names
-        assert "port 6379 answered each of them" in found.loc[0, "summary"]
+        assert "Port 6379 answered each of them" in found.loc[0, "summary"]
         assert "The largest answers went to 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
 
 

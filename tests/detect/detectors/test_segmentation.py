@@ -308,7 +308,7 @@ def test_without_actions_in_the_logs_all_counts_as_accepted(tmp_path: Path) -> N
     case = make_case(tmp_path, [reject(WEB, DB, 22, T0)], interfaces=OWN, fields=fields)
     (row,) = report(judge(case, FORBID))
     assert row["severity"] == "medium"
-    assert "do not record the action" in row["caveats"]
+    assert "The flow log format lacks `action`" in row["caveats"]
 
 
 def test_nothing_seen(tmp_path: Path) -> None:

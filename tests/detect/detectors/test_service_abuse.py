@@ -117,7 +117,7 @@ def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bo
     assert row["title"] == "AWS credentials used from an unexpected location"
     assert f"called AWS {count} time" in row["summary"]
     assert (
-        f"from {external}, which the case does not know as its own: ListBuckets {count}x"
+        f"from {external}, which is not in the address inventory: ListBuckets {count}x"
         in row["summary"]
     )
     assert f"{count} denied or failed. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
@@ -129,7 +129,7 @@ def test_use_by_another_host_is_high_and_by_another_gateway_medium(tmp_path: Pat
     beside = [*own(), call(f"web/{INSTANCE}", OTHER, HOUR, number=9)]
     (row,) = run(make_case(tmp_path / "1", alive(HOST), interfaces=INTERFACES, json_lines=beside))
     assert (row["severity"], row["peer"]) == ("high", OTHER)
-    assert "another host of the case" in row["summary"]
+    assert "another internal host" in row["summary"]
     beyond = [*own(), call(f"web/{INSTANCE}", NAT2, HOUR, number=9)]
     (row,) = run(make_case(tmp_path / "2", alive(HOST), interfaces=INTERFACES, json_lines=beyond))
     assert row["severity"] == "medium"
@@ -222,9 +222,7 @@ def test_a_new_service_that_grants_permissions_is_medium(tmp_path: Path) -> None
     names += [look_up(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
     (row,) = run(make_case(tmp_path / "2", alive(HOST), json_lines=names))
     assert (row["severity"], row["subject"], row["peer"]) == ("medium", HOST, SAAS)
-    assert (
-        "1 AWS service that neither it nor a neighbour used in the first 48.0 h" in row["summary"]
-    )
+    assert "1 AWS service that no host in its peer group used in the first 48.0 h" in row["summary"]
     assert (
         "iam from 2026-09-04 00:00 on (DNS, 4x). Services that grant or monitor permissions: iam."
         in row["summary"]
