@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 DETECTOR = Detector(
     id="lateral-movement",
     title="Rejected internal connection attempts",
-    question="Which internal host was rejected at, or newly used, services of other hosts?",
+    question="Which internal hosts had connections to other internal services rejected, or opened"
+    " connections to services that they had not used before?",
     technique="T1021",
     needs=frozenset({"srcaddr", "dstaddr", "dstport", "start", "end", "action"}),
 )
@@ -62,6 +63,13 @@ SERVICE_PORTS = ADMIN_PORTS | DATA_PORTS
 _HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
 _CONSTANT_HOURS, _CONSTANT_SERVICES = 20, 2  # least hours of logs, most services of a host
 _NAMED = 8  # services in a summary
+_SERVICE_NAMES = {  # as AWS writes them; up to four letters are an abbreviation
+    "elasticache": "ElastiCache",
+    "glue": "Glue",
+    "lambda": "Lambda",
+    "opensearch": "OpenSearch",
+    "redshift": "Redshift",
+}
 _ORDER = ["initiator", "responder", "service_port", "protocol"]
 _COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "rejected", "answered"]
 _COLUMNS += ["bytes_out", "bytes_in"]
@@ -191,14 +199,14 @@ def _finding(
         targets, ports = rejected["responder"].nunique(), rejected["service_port"].nunique()
         scores["rejected"] = min(1.0, 0.4 + 0.1 * targets + 0.15 * ports)
         sentences.append(
-            f"{subject} was rejected {format_count(int(rejected['rejected'].sum()), 'time')} at"
-            f" {format_count(len(rejected), 'internal service')} from {_period(rejected)} and"
-            f" never answered there: {_list_services(rejected, assignments, 'rejected')}."
+            f"{subject} attempted {format_count(int(rejected['connections'].sum()), 'connection')}"
+            f" to {format_count(len(rejected), 'internal service')} from {_period(rejected)}."
+            f" {_describe_outcome(rejected)}: {_list_services(rejected, assignments, 'attempt')}."
         )
         caveats.append(
-            "A rejection shows the attempt, not the intent: a new service whose security group is"
-            " not open yet looks the same. The subject's own records of these packets may say"
-            " ACCEPT: its side allowed them, the other did not."
+            "REJECT does not say which control denied the traffic, or whether a packet arrived"
+            " late. A misconfigured application or a missing security group rule causes the same"
+            " records. The initiator's interface may record ACCEPT for the same packets."
         )
     if len(new):
         reached = new["responder"].nunique()
@@ -207,9 +215,11 @@ def _finding(
         sentences.append(
             f"{subject} connected to {format_count(len(new), kind)} of"
             f" {format_count(reached, 'host')} from {_period(new)}:"
-            f" {_list_services(new, assignments, 'connections')}."
+            f" {_list_services(new, assignments, 'connection')}."
         )
-        caveats.append("An answer is not a login; a host with a new task looks the same.")
+        caveats.append(
+            "An answer is not a login; a host with a new task can have the same traffic pattern."
+        )
     if reached_by is not None:
         sentences.append(
             f"Before, {reached_by['initiator']} connected to it for the first time on"
@@ -235,13 +245,23 @@ def _period(rows: pd.DataFrame) -> str:
     return format_period(rows["first_seen"].min(), rows["last_seen"].max())
 
 
-def _list_services(rows: pd.DataFrame, assignments: AssignmentLookup, count: str) -> str:
-    """Name the services, each with what the inventory knows of its host and a count."""
+def _describe_outcome(rejected: pd.DataFrame) -> str:
+    """Return how many of the attempts were rejected; none was answered."""
+    count, total = int(rejected["rejected"].sum()), int(rejected["connections"].sum())
+    if count == total:
+        return "All were rejected" if total > 1 else "It was rejected"
+    return f"{count:,} {'was' if count == 1 else 'were'} rejected, none was answered"
+
+
+def _list_services(rows: pd.DataFrame, assignments: AssignmentLookup, noun: str) -> str:
+    """Name the services, each with what the inventory knows of its host and its connections."""
     named = []
     for row in rows.to_dict("records")[:_NAMED]:
-        known = assignments.at(row["responder"], row["first_seen"])
-        words = [(known["service"] or "").upper(), known["name"] or ""] if known else []
-        host = " ".join([*filter(None, words), row["responder"]])
-        named.append(f"{host} on {label(row['service_port'], row['protocol'])} {row[count]}x")
+        known = assignments.at(row["responder"], row["first_seen"]) or {}
+        service = known.get("service") or ""
+        service = _SERVICE_NAMES.get(service, service.upper() if len(service) <= 4 else service)
+        host = " ".join(filter(None, [service, known.get("name"), row["responder"]]))
+        port = label(row["service_port"], row["protocol"])
+        named.append(f"{host} {port}: {format_count(row['connections'], noun)}")
     named += [""] * (len(rows) - len(named))
     return list_some(named, _NAMED, separator="; ")

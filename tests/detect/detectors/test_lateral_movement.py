@@ -58,7 +58,7 @@ def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
     assert (row["title"], row["service_port"]) == ("New internal connections", 22)
     assert row["first_seen"] == pd.Timestamp(T0 + 3 * DAY, unit="s", tz="UTC")
     assert f"{HOST} connected to 1 new internal service of 1 host" in row["summary"]
-    assert f"{DB} on 22/tcp (ssh) 1x" in row["summary"]
+    assert f"{DB} 22/tcp (ssh): 1 connection" in row["summary"]
     assert "the first 48.0 h of the logs," in row["caveats"]
 
 
@@ -196,7 +196,7 @@ def test_rejected_and_new_connections_are_one_finding(tmp_path: Path) -> None:
     (row,) = run(case).to_dict("records")
     assert (row["severity"], row["title"]) == ("medium", "Rejected internal connection attempts")
     assert row["peers"].tolist() == ["10.0.1.1", DB]
-    assert "rejected 1 time at 1 internal service" in row["summary"]
+    assert f"{HOST} attempted 1 connection to 1 internal service" in row["summary"]
     assert "connected to 1 new internal service of 1 host" in row["summary"]
     assert pd.isna(row["service_port"])
 

@@ -24,8 +24,8 @@ def test_rejected_at_rds_and_efs_is_one_high_finding(tmp_path: Path) -> None:
     (row,) = run(case, "lateral-movement").to_dict("records")
     assert (row["severity"], row["subject"], row["connections"]) == ("high", HOST, 9)
     assert row["peers"].tolist() == ["10.0.1.10", "10.0.1.20"]
-    assert "RDS db 10.0.1.10 on 3306/tcp (mysql) 3x" in row["summary"]
-    assert "EFS fs 10.0.1.20 on 2049/tcp (nfs) 3x" in row["summary"]
+    assert "All were rejected: RDS db 10.0.1.10 3306/tcp (mysql): 3 attempts" in row["summary"]
+    assert "EFS fs 10.0.1.20 2049/tcp (nfs): 3 attempts" in row["summary"]
 
 
 def test_one_service_many_times_is_no_pattern(tmp_path: Path) -> None:
