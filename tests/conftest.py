@@ -20,6 +20,25 @@ ROOT = Path(__file__).parents[1]
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+MARKS = {  # of tests that use these fixtures
+    "browser": {"page", "winterday_run"},
+    "service": {"moto", "s3_root", "bucket"},
+    "slow": {"samples", "winterday", "winterday_findings"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the fixtures they use and by their measured duration (tests/slow_tests.txt)."""
+    listed = (ROOT / "tests" / "slow_tests.txt").read_text(encoding="utf-8").splitlines()
+    slow = {line for line in listed if not line.startswith("#")}
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for mark, names in MARKS.items():
+            if fixtures & names:
+                item.add_marker(mark)
+        if item.nodeid.partition("[")[0] in slow:
+            item.add_marker("slow")
+
 
 @pytest.fixture(scope="session")
 def samples() -> Path:

@@ -288,3 +288,15 @@ def test_pins_contain_no_hosts_or_files() -> None:
     pins = [line for line in pins if not line.startswith("#")]
     assert len(pins) > 50
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in pins)
+
+
+def test_slow_tests_are_tests_that_exist() -> None:
+    lines = (ROOT / "tests" / "slow_tests.txt").read_text(encoding="utf-8").splitlines()
+    gone = []
+    for line in lines:
+        if not line.startswith("#"):
+            path, _, name = line.partition("::")
+            text = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).is_file() else ""
+            if f"def {name.rpartition('::')[2]}(" not in text:
+                gone.append(line)
+    assert not gone, "\n".join(gone)
