@@ -54,7 +54,6 @@ def segmentation(
     if a connection violates the policy.
     """
     from flowbench.cli import output
-    from flowbench.detect import Findings
     from flowbench.detect.detectors.segmentation import findings
     from flowbench.segmentation import evaluate, parse_policy, read_policy_text
 
@@ -65,7 +64,7 @@ def segmentation(
     evaluation = evaluate(opened, parse_policy(text, str(policy or "the policy of the case")))
     if keep and policy is not None:
         opened.set_policy(text)
-    violations, rules = Findings(findings(evaluation)), evaluation.rule_results()
+    violations, rules = findings(evaluation), evaluation.rule_results()
     groups = evaluation.cells()
     columns = _COLUMNS[show].split()
     if show != "violations":

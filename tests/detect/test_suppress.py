@@ -163,8 +163,8 @@ def test_a_finding_that_names_only_some_peers_is_not_suppressed_by_them(
     )
     (one,) = detect.run(case).all
     assert (one.detector, one.suppressed_by) == ("segmentation", "corp scanners")
-    whole = segmentation._against
-    monkeypatch.setattr(segmentation, "_against", lambda judged: whole(judged, most_peers=5))
+    build = segmentation._build_findings
+    monkeypatch.setattr(segmentation, "_build_findings", lambda e: build(e, most_peers=5))
     found = detect.run(case)
     assert ([len(finding.peers) for finding in found], len(found.suppressed)) == ([5], 0)
 
