@@ -71,8 +71,7 @@ def _note_hosts_covered(case: Case) -> None:
     is_outbound = (summaries.direction == "outbound") & ~summaries.intermediate
     hosts = summaries.filter(is_outbound).select(host=summaries.initiator).distinct()
     covered = hosts.semi_join(case.dns.select(host=case.dns.srcaddr).distinct(), "host")
-    total = format_count(hosts.count().execute(), "internal host")
-    common.note(
-        f"covered: {covered.count().execute():,} of {total} with outbound connections;"
-        " the others have no logged queries"
-    )
+    count, total = (table.count().execute() for table in (covered, hosts))
+    rest = "; the others have no logged queries" if count < total else ""
+    internal = format_count(total, "internal host")
+    common.note(f"covered: {count:,} of {internal} with outbound connections{rest}")
