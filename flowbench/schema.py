@@ -7,12 +7,10 @@ the Amazon VPC User Guide (field tables as of October 2026).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -102,78 +100,6 @@ def record_key(columns: Iterable[str]) -> list[str]:
     """
     present = set(columns)
     return [name for name in ("evidence_id", "line", "item") if name in present]
-
-
-@dataclass(frozen=True)
-class EvidenceSelector:
-    """The flow records that support a finding; ``Case.evidence_for`` reads them.
-
-    It selects records between the subject (or one of ``targets``) and a peer, in either direction,
-    on one of the ports, that overlap the period; with ``interfaces``, by interface and status.
-    """
-
-    subject: str  # an address; or a name that stands for many: a principal, 'internet'
-    peers: tuple[str, ...] = ()
-    ports: tuple[int, ...] = ()  # source or destination ports; empty selects every port
-    protocol: int | None = None  # IANA number; None selects every protocol
-    first_seen: datetime | None = None  # records that end before it are left out
-    last_seen: datetime | None = None  # records that start after it are left out
-    targets: tuple[str, ...] = ()  # the addresses that a subject which is no address stands for
-    interfaces: tuple[str, ...] = ()  # ids (eni-…)
-    log_status: str | None = None  # 'OK', 'NODATA' or 'SKIPDATA'; with interfaces only
-
-    def to_json(self) -> str:
-        """Return the selector as it stands in the column ``evidence`` of findings."""
-        first, last = self.first_seen, self.last_seen
-        selector: dict[str, object] = {"subject": self.subject, "peers": self.peers}
-        selector |= {"ports": self.ports, "protocol": self.protocol}
-        selector |= {"from": first.isoformat() if first else None}
-        selector |= {"until": last.isoformat() if last else None}
-        if self.targets:
-            selector |= {"targets": self.targets}
-        if self.interfaces:
-            selector |= {"interfaces": self.interfaces, "status": self.log_status}
-        return json.dumps(selector)
-
-    @classmethod
-    def from_json(cls, text: str) -> EvidenceSelector:
-        """Read what ``to_json`` wrote. Raises InputError for anything else."""
-        try:
-            selector = json.loads(text)
-            return cls(
-                subject=_typed(selector["subject"], str),
-                peers=_all_of(selector["peers"], str),
-                ports=_all_of(selector["ports"], int),
-                protocol=_typed(selector.get("protocol"), int, optional=True),
-                first_seen=_time(selector.get("from")),
-                last_seen=_time(selector.get("until")),
-                targets=_all_of(selector.get("targets", []), str),
-                interfaces=_all_of(selector.get("interfaces", []), str),
-                log_status=_typed(selector.get("status"), str, optional=True),
-            )
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise InputError(
-                "not the evidence of a finding: give a finding that detect.run returned, or its id"
-            ) from error
-
-
-def _typed(value: Any, kind: type, *, optional: bool = False) -> Any:
-    if (value is None and optional) or (isinstance(value, kind) and not isinstance(value, bool)):
-        return value
-    raise TypeError
-
-
-def _all_of(values: object, kind: type) -> tuple[Any, ...]:
-    if not isinstance(values, list):
-        raise TypeError
-    return tuple(_typed(value, kind) for value in values)
-
-
-def _time(text: str | None) -> datetime | None:
-    moment = datetime.fromisoformat(text) if text is not None else None
-    if moment is not None and moment.tzinfo is None:
-        raise ValueError
-    return moment
 
 
 _VPC: tuple[Field, ...] = tuple(

@@ -180,20 +180,24 @@ class Case(CaseTables):
         return query.run_sql(text, self._sql_tables(), cache.spill_folder(self.path))
 
     def evidence_for(self, finding: object) -> pd.DataFrame:
-        """Return the flow records that support a finding, each with its file and line.
+        """Return the records that support a finding, each with its kind, file and line.
+
+        These are flow records, API events or DNS queries, whatever the finding rests on.
 
         Args:
             finding: A finding, a row of a table of findings, the id of a finding that the case
                 keeps, or an EvidenceSelector.
 
         Returns:
-            The columns of ``flows``, and ``file``; ordered by start, evidence_id and line.
+            The columns of ``flows``, ``api_events`` or ``dns`` (of several where the finding rests
+            on several), ``kind`` ('flow-logs', 'cloudtrail', 'dns') and ``file``; each kind ordered
+            by time, evidence_id, line and item.
 
         Raises:
             InputError: ``finding`` is none of these.
         """
         selector = provenance.resolve_selector(self.path, self.log, finding)
-        return provenance.select_records(self.flows, self.evidence, selector)
+        return provenance.select_evidence(selector, self.table, self.evidence)
 
     def connections_of(self, subject: str, peer: str | None = None) -> pd.DataFrame:
         """Return the connections of an address, with one peer or all, by time."""

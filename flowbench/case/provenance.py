@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from flowbench.case import custody
 from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
-from flowbench.schema import EvidenceSelector, record_key, to_frame
+from flowbench.schema import record_key, to_frame
+from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
 
 
 def resolve_selector(case: Path, log: custody.CustodyLog, finding: object) -> EvidenceSelector:
@@ -67,19 +68,40 @@ def _read_run(path: Path, sha256: str) -> pa.Table:
         ) from error
 
 
-def select_records(
-    flows: ibis.Table, evidence: pd.DataFrame, selector: EvidenceSelector
+def select_evidence(
+    selector: EvidenceSelector, table: Callable[[str], ibis.Table], manifest: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the flow records that a selector chooses, each with its file and line.
+    """Return the records that a selector chooses, each with its kind, file and line.
 
     Args:
-        flows: The flow records of the case.
-        evidence: Its manifest.
         selector: What to choose.
+        table: Gives a table of the case by name.
+        manifest: The evidence files of the case.
 
     Returns:
-        The columns of ``flows`` and ``file``; ordered by start, evidence_id, line (and item).
+        The columns of ``flows``, ``api_events`` or ``dns``, with ``kind`` (that of the evidence:
+        'flow-logs', 'cloudtrail', 'dns') and ``file``; flow records first, each kind by time,
+        evidence_id, line and item. With several kinds the columns of all of them, where what a
+        kind lacks is missing.
     """
+    chosen = []
+    if selector.flows or not (selector.api_events or selector.dns):
+        chosen.append(("flow-logs", "start", _select_flows(table("flows"), selector)))
+    if selector.api_events:
+        events = _select_api_events(table("api_events"), selector.api_events)
+        chosen.append(("cloudtrail", "event_time", events))
+    if selector.dns:
+        chosen.append(("dns", "query_time", _select_dns(table("dns"), selector.dns)))
+    frames = []
+    for kind, time, rows in chosen:
+        ordered = rows.order_by(time, *record_key(rows.columns))
+        frames.append(to_frame(ordered.to_pyarrow()).assign(kind=kind))
+    records = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    files: dict[Any, Any] = dict(zip(manifest["evidence_id"], manifest["file"], strict=True))
+    return records.assign(file=records["evidence_id"].map(files))
+
+
+def _select_flows(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Table:
     conditions = [_between(flows, selector)]
     if selector.interfaces:
         conditions = [
@@ -94,10 +116,7 @@ def select_records(
         conditions.append(flows["end"] >= pd.Timestamp(selector.first_seen))
     if selector.last_seen:
         conditions.append(flows.start <= pd.Timestamp(selector.last_seen))
-    ordered = flows.filter(*conditions).order_by("start", *record_key(flows.columns))
-    records = to_frame(ordered.to_pyarrow())
-    files: dict[Any, Any] = dict(zip(evidence["evidence_id"], evidence["file"], strict=True))
-    return records.assign(file=records["evidence_id"].map(files))
+    return flows.filter(*conditions)
 
 
 def _between(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Value:
@@ -111,3 +130,38 @@ def _between(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Value:
         )
 
     return has_ends(sources, destinations) | has_ends(destinations, sources)
+
+
+def _select_api_events(events: ibis.Table, selector: ApiEventSelector) -> ibis.Table:
+    by_column = {
+        "event_id": selector.event_ids,
+        "event_name": selector.event_names,
+        "source_ip": selector.source_ips,
+        "access_key_id": selector.access_key_ids,
+    }
+    conditions = [events[name].isin(values) for name, values in by_column.items() if values]
+    if selector.principals:
+        names, arns = events.principal_name, events.principal_arn
+        conditions.append(names.isin(selector.principals) | arns.isin(selector.principals))
+    return events.filter(*conditions, *_in_period(events.event_time, selector))
+
+
+def _select_dns(queries: ibis.Table, selector: DnsSelector) -> ibis.Table:
+    by_column = {"query_type": selector.query_types, "rcode": selector.rcodes}
+    conditions = [queries[name].isin(values) for name, values in by_column.items() if values]
+    if selector.domains:
+        under = [queries.name.endswith(f".{domain}") for domain in selector.domains]
+        conditions.append(ibis.or_(queries.name.isin(selector.domains), *under))
+    if selector.clients:
+        clients = selector.clients
+        conditions.append(queries.srcaddr.isin(clients) | queries.instance_id.isin(clients))
+    return queries.filter(*conditions, *_in_period(queries.query_time, selector))
+
+
+def _in_period(time: ibis.Value, selector: ApiEventSelector | DnsSelector) -> list[ibis.Value]:
+    conditions = []
+    if selector.first_seen:
+        conditions.append(time >= pd.Timestamp(selector.first_seen))
+    if selector.last_seen:
+        conditions.append(time <= pd.Timestamp(selector.last_seen))
+    return conditions

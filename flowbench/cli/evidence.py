@@ -1,4 +1,4 @@
-"""flowbench evidence: the records that support a finding."""
+"""flowbench evidence: the flow records, API events and DNS queries that support a finding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from flowbench.cli import common
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count
 
-_COLUMNS = "start srcaddr srcport dstaddr dstport protocol bytes action file line".split()
+# By kind of evidence: what one record is called, and the columns that a terminal shows.
+_KINDS = {
+    "flow-logs": (
+        "flow record",
+        "start srcaddr srcport dstaddr dstport protocol bytes action file line",
+    ),
+    "cloudtrail": (
+        "API event",
+        "event_time event_name principal_name source_ip error_code event_id file line item",
+    ),
+    "dns": ("DNS query", "query_time srcaddr name query_type rcode answers file line item"),
+}
 
 
 @click.command()
@@ -20,7 +31,8 @@ _COLUMNS = "start srcaddr srcport dstaddr dstport protocol bytes action file lin
 def evidence(case: Path, finding: str, out: common.Output) -> None:
     """List the records that support a FINDING of CASE.
 
-    Each has its file and line. FINDING is a finding id, as `flowbench detect CASE` prints it, or
+    They are flow records, API events or DNS queries, each with its file and line (and item, where a
+    line holds several). FINDING is a finding id, as `flowbench detect CASE` prints it, or
     its start.
     """
     from flowbench import detect
@@ -38,5 +50,14 @@ def evidence(case: Path, finding: str, out: common.Output) -> None:
         f"{chosen[0].finding_id} ({chosen[0].severity}): {escape_controls(chosen[0].summary)}"
     )
     records = opened.evidence_for(chosen[0])
-    out.write(records, _COLUMNS)
-    common.note(format_count(len(records), "record"))
+    if not out.is_terminal:
+        out.write(records)
+    counts = []
+    for kind, (noun, columns) in _KINDS.items():
+        rows = records[records["kind"] == kind]
+        if not len(rows):
+            continue
+        counts.append(format_count(len(rows), noun, "DNS queries" if kind == "dns" else None))
+        if out.is_terminal:
+            out.write(rows, [name for name in columns.split() if name in rows])
+    common.note(", ".join(counts) or "no records")

@@ -12,7 +12,8 @@ import pandas as pd
 
 from flowbench.detect import display
 from flowbench.detect.detector import Detector
-from flowbench.schema import EvidenceSelector, Table
+from flowbench.schema import Table
+from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
 
 SEVERITIES = ("low", "medium", "high", "critical")
 
@@ -163,6 +164,9 @@ def make_finding(  # noqa: PLR0913  # the fields of a finding
     about: str = "",
     targets: Iterable[str] = (),
     peers_complete: bool = True,
+    api_events: ApiEventSelector | None = None,
+    dns: DnsSelector | None = None,
+    flows: bool | None = None,
 ) -> Finding:
     """Make a finding of ``detector``, with its id and the selector of its supporting records.
 
@@ -182,6 +186,10 @@ def make_finding(  # noqa: PLR0913  # the fields of a finding
         targets: The internal addresses that the peers communicated with, where the subject stands
             for many. The id depends on neither peers nor ports then, since these come and go.
         peers_complete: Whether ``peers`` are all of them.
+        api_events: The API events that support the finding.
+        dns: The DNS queries that support it.
+        flows: Whether flow records between subject and peers support it too; by default they do
+            where neither API events nor DNS queries are given.
     """
     peers, ports = sorted(set(peers)), sorted({int(port) for port in traffic.ports})
     protocol = None if traffic.protocol is None else int(traffic.protocol)
@@ -219,6 +227,9 @@ def make_finding(  # noqa: PLR0913  # the fields of a finding
             first_seen=traffic.first_seen,
             last_seen=traffic.last_seen,
             targets=targets,
+            flows=api_events is None and dns is None if flows is None else flows,
+            api_events=api_events,
+            dns=dns,
         ),
         peers_complete=peers_complete,
     )

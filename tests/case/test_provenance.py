@@ -17,7 +17,7 @@ import pytest
 
 from flowbench.case import Case
 from flowbench.errors import CaseError, InputError
-from flowbench.schema import EvidenceSelector
+from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
 from tests.case.conftest import HEADER, record
 
 
@@ -136,3 +136,105 @@ def test_interfaces_select_by_status_and_not_by_address(case, tmp_path) -> None:
     case.ingest(tmp_path / "a.log")
     selector = EvidenceSelector("flow logs", interfaces=("eni-0a",), log_status="SKIPDATA")
     assert case.evidence_for(selector)["line"].tolist() == [2]
+
+
+def api_event(number: int, **fields: object) -> dict[str, object]:
+    identity = {"type": "IAMUser", "userName": "mira", "arn": "arn:aws:iam::1:user/mira"}
+    return {
+        "eventVersion": "1.08",
+        "eventID": f"e-{number}",
+        "eventName": "CreateUser",
+        "eventTime": f"2026-09-01T03:{number:02d}:00Z",
+        "eventSource": "iam.amazonaws.com",
+        "awsRegion": "us-east-1",
+        "userIdentity": identity | {"accessKeyId": "AKIAEXAMPLE"},
+        "sourceIPAddress": "198.51.100.7",
+    } | fields
+
+
+def query(number: int, name: str, **fields: object) -> dict[str, object]:
+    return {
+        "query_timestamp": f"2026-09-01T03:{number:02d}:00Z",
+        "query_name": f"{name}.",
+        "query_type": "A",
+        "query_class": "IN",
+        "rcode": "NOERROR",
+        "srcaddr": "10.0.1.10",
+        "srcids": {"instance": "i-0aaaa1111"},
+    } | fields
+
+
+@pytest.fixture
+def mixed(case, logs, tmp_path) -> Case:
+    """Flow logs, API events (several records in one line) and DNS queries."""
+    events = [
+        api_event(3, eventName="UpdateFunctionCode20150331v2", sourceIPAddress="2001:db8::7"),
+        api_event(1),
+        api_event(2, userIdentity={"type": "Root", "arn": "arn:aws:iam::1:root"}),
+    ]
+    (tmp_path / "trail.json").write_text(json.dumps({"Records": events}))
+    queries = [
+        query(1, "a.pool.example"),
+        query(2, "POOL.example", rcode="NXDOMAIN", query_type="TXT"),
+        query(3, "carpool.example", srcaddr="2001:db8::10", srcids={}),
+    ]
+    (tmp_path / "dns.log").write_text("".join(json.dumps(row) + "\n" for row in queries))
+    case.ingest(logs, tmp_path / "trail.json", tmp_path / "dns.log")
+    return case
+
+
+def during(first: int, last: int) -> dict[str, datetime]:
+    times = (datetime(2026, 9, 1, 3, minute, tzinfo=UTC) for minute in (first, last))
+    return dict(zip(("first_seen", "last_seen"), times, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("selector", "items"),
+    [
+        (ApiEventSelector(event_ids=("e-1", "e-3", "unknown")), [2, 1]),
+        (ApiEventSelector(principals=("mira",)), [2, 1]),
+        (ApiEventSelector(principals=("arn:aws:iam::1:root", "mira")), [2, 3, 1]),
+        (ApiEventSelector(principals=("mira",), event_names=("CreateUser",)), [2]),
+        (ApiEventSelector(source_ips=("2001:db8::7",)), [1]),
+        (ApiEventSelector(access_key_ids=("AKIAEXAMPLE",), **during(2, 3)), [1]),
+        (ApiEventSelector(principals=("root", "mira"), **during(1, 2)), [2, 3]),
+        (ApiEventSelector(principals=("' OR 1=1 --",)), []),
+    ],
+)
+def test_api_events_have_file_line_and_item(mixed, selector, items) -> None:
+    rows = mixed.evidence_for(EvidenceSelector("mira", flows=False, api_events=selector))
+    assert rows["item"].tolist() == items
+    assert set(rows["kind"]) <= {"cloudtrail"}
+    assert set(rows["file"]) <= {"trail.json"}
+    assert set(rows["line"]) <= {1}
+
+
+@pytest.mark.parametrize(
+    ("selector", "lines"),
+    [
+        (DnsSelector(domains=("pool.example",)), [1, 2]),
+        (DnsSelector(domains=("a.pool.example", "carpool.example")), [1, 3]),
+        (DnsSelector(domains=("example",), clients=("2001:db8::10",)), [3]),
+        (DnsSelector(clients=("i-0aaaa1111",), rcodes=("NXDOMAIN",)), [2]),
+        (DnsSelector(query_types=("A",), **during(2, 3)), [3]),
+        (DnsSelector(domains=("%",)), []),
+    ],
+)
+def test_dns_queries_have_file_and_line(mixed, selector, lines) -> None:
+    rows = mixed.evidence_for(EvidenceSelector("10.0.1.10", flows=False, dns=selector))
+    assert rows["line"].tolist() == lines
+    assert (set(rows["kind"]), set(rows["file"])) <= ({"dns"}, {"dns.log"})
+
+
+def test_a_finding_may_rest_on_several_kinds(mixed) -> None:
+    chosen = replace(
+        SELECTOR,
+        api_events=ApiEventSelector(source_ips=SELECTOR.peers),
+        dns=DnsSelector(domains=("pool.example",)),
+    )
+    rows = mixed.evidence_for(SimpleNamespace(evidence=chosen.to_json()))
+    assert rows["kind"].tolist() == ["flow-logs"] * 3 + ["cloudtrail"] * 2 + ["dns"] * 2
+    assert rows["start"].isna().tolist() == [False] * 3 + [True] * 4
+    assert rows["event_id"].tolist()[3:5] == ["e-1", "e-2"]
+    assert rows["name"].tolist()[5:] == ["a.pool.example", "pool.example"]
+    assert rows.index.tolist() == list(range(7))

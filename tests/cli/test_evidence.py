@@ -57,7 +57,7 @@ def test_the_records_of_a_finding(winterday: Case, winterday_findings) -> None:
     )
     header, count = result.stderr.splitlines()
     assert header.startswith(f"{finding.finding_id} ({finding.severity}): {finding.summary[:40]}")
-    assert count == f"{len(rows):,} records"
+    assert count == f"{len(rows):,} flow records"
 
 
 @pytest.mark.parametrize("start", ["magic-123", "", "contact-zzzz"])
