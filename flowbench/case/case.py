@@ -171,7 +171,8 @@ class Case(CaseTables):
 
         ``case.sql("SELECT dstport, sum(bytes) FROM flows GROUP BY ALL")``; the dialect is DuckDB's.
         The tables are those of loaders.registry, connections, connection_summaries, addresses,
-        address_assignments, indicator_matches and allow_list_matches. Times are UTC.
+        address_assignments, indicator_matches, allow_list_matches and principal_addresses. Times
+        are UTC.
 
         Raises:
             InputError: It is not one SELECT statement, or cannot be run. It cannot read files or

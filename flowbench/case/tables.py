@@ -23,7 +23,14 @@ from flowbench import engine
 from flowbench.case import cache
 from flowbench.case.custody import CustodyLog
 from flowbench.case.query import ParquetTable
-from flowbench.enrich import address_context, assignments, indicators, interface_events, inventory
+from flowbench.enrich import (
+    address_context,
+    assignments,
+    indicators,
+    interface_events,
+    inventory,
+    principals,
+)
 from flowbench.errors import CaseError, InputError
 from flowbench.loaders import registry
 from flowbench.loaders.intel.indicators import ALLOW
@@ -31,7 +38,13 @@ from flowbench.schema import to_frame
 
 _FOLDER = "tables"
 _CACHED = ("connections", "connection_summaries")
-_COMPUTED = ("addresses", "address_assignments", "indicator_matches", "allow_list_matches")
+_COMPUTED = (
+    "addresses",
+    "address_assignments",
+    "indicator_matches",
+    "allow_list_matches",
+    "principal_addresses",
+)
 
 # Tables of which the latest of several rows with the same key counts: (key, time).
 _LATEST = {"api_events": ("event_id", "event_time"), "alerts": ("alert_id", "updated_at")}
@@ -123,6 +136,12 @@ class CaseTables:
     def allow_list_matches(self) -> ibis.Table:
         """Which allow lists cover which address, internal ones too (indicators.MATCHES)."""
         return self._match(self.indicators.filter(self.indicators.kind == ALLOW), internal=True)
+
+    @cached_property
+    def principal_addresses(self) -> ibis.Table:
+        """Addresses of API callers that are ends of connections too (enrich.principals.TABLE)."""
+        rows = principals.principal_addresses(self.connection_summaries, self.api_events)
+        return engine.register(self._connection, rows)
 
     @cached_property
     def address_assignments(self) -> ibis.Table:
