@@ -15,6 +15,9 @@ from flowbench.schema import to_frame
 if TYPE_CHECKING:
     from flowbench.case import Case
 
+# Kinds of indicators that no business host has a reason to connect to.
+HIGH_RISK_KINDS = ("tor", "mining", "c2", "malware", "botnet", "ransomware", "phishing")
+
 _COLUMNS = ["subject", "peer", "service_port", "kind", "indicator", "feed"]
 _PERIODS = ["valid_from", "valid_until", "resolved_from", "resolved_until"]
 

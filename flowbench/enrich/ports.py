@@ -55,6 +55,14 @@ DATA_PORTS = frozenset(
     {1433, 1521, 3306, 5432, 50000, 445, 988, 2049, 5985, 5439, 6379, 6380, 11211, 27017}
     | {8182, 8111, 9111, 9142, 9092, 9094, 9096, 9098, 9194, 9196, 9198, 5671, 61617, 8883, 9200}
 )
+# Ports of public pools, web ports left out: the public configurations of supportxmr, hashvault,
+# nanopool, MoneroOcean and NiceHash miners.
+POOL_PORTS = frozenset(
+    {3333, 4444, 5555, 6666, 7777, 8888, 9999, 14433, 14444, 45560, 45700, 20128}
+    | set(range(3334, 3341))
+    | set(range(10300, 10344))
+    | {10001, 10002, 10004, 10008, 10016, 10032, 10064, 10128}
+)
 # TCP ports of remote administration, by people and by programs.
 ADMIN_PORTS = frozenset({22, 23, 135, 139, 445, 3389, 5900, 5985, 5986})
 

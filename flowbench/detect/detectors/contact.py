@@ -25,6 +25,7 @@ from ibis import _
 
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.indicators import HIGH_RISK_KINDS
 from flowbench.enrich.indicators import is_answer_valid, is_in_period
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -32,9 +33,6 @@ from flowbench.text import format_bytes, format_count, format_date, format_perio
 
 if TYPE_CHECKING:
     from flowbench.case import Case
-
-# Kinds of indicators that no business host has a reason to connect to.
-HIGH_RISK_KINDS = ("tor", "mining", "c2", "malware", "botnet", "ransomware", "phishing")
 
 DETECTOR = Detector(
     id="contact",

@@ -40,7 +40,7 @@ from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
 from flowbench.engine import epoch_seconds
-from flowbench.enrich.ports import label
+from flowbench.enrich.ports import POOL_PORTS, label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count, format_duration, format_period
 
@@ -57,14 +57,6 @@ DETECTOR = Detector(
     ),
 )
 
-# Ports of public pools, web ports left out: the public configurations of supportxmr, hashvault,
-# nanopool, MoneroOcean and NiceHash miners.
-POOL_PORTS = frozenset(
-    {3333, 4444, 5555, 6666, 7777, 8888, 9999, 14433, 14444, 45560, 45700, 20128}
-    | set(range(3334, 3341))
-    | set(range(10300, 10344))
-    | {10001, 10002, 10004, 10008, 10016, 10032, 10064, 10128}
-)
 # Ports where long sessions are common: shells, web, push notifications, chat.
 _LONG_SESSION_PORTS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)
 
