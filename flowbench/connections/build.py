@@ -110,6 +110,8 @@ def _with_roles(rows: ibis.Table, staged: Staged) -> ibis.Table:
     first_out, _first_in = sides("first_up", "first_down")
     _accepted_out, answered = sides("accepted_up", "accepted_down")
     own_point, _other = sides("point_low", "point_high")
+    syn_out, syn_in = sides("syn_up", "syn_down")
+    has_flags = syn_out | syn_in | j.syn_ack_up | j.syn_ack_down | j.midstream_up | j.midstream_down
     initiator_internal, responder_internal = sides("low_internal", "high_internal")
     direction = ibis.cases(
         (initiator_internal & responder_internal, "internal"),
@@ -132,6 +134,7 @@ def _with_roles(rows: ibis.Table, staged: Staged) -> ibis.Table:
         # A rejected reply (network ACL) counts too, if there was something to reply to.
         rejected=~answered & (rejecting_out | (rejecting_in & first_out.notnull())),
         answered=answered,
+        syn_sent=has_flags.ifelse(syn_out, ibis.null("bool")),
         direction=direction,
         intermediate=j.low_intermediate | j.high_intermediate,
     )

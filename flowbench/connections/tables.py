@@ -28,6 +28,7 @@ TABLE = Table.of(
     ("rejected", "bool", "the initiator was rejected and nothing was accepted in return"),
     ("rejected_records", "int64", "number of records with REJECT, of either direction"),
     ("answered", "bool", "a record from the responder was accepted"),
+    ("syn_sent", "bool", "a SYN of the initiator was recorded; null without TCP flags"),
     ("direction", "string", "inbound, outbound, internal or external (neither end is internal)"),
     ("intermediate", "bool", "one end is a NAT gateway; its clients have rows of their own"),
     (

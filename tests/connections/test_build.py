@@ -33,6 +33,7 @@ def test_a_connection_in_full(tmp_path) -> None:
         "rejected": False,
         "rejected_records": 0,
         "answered": True,
+        "syn_sent": True,
         "direction": "outbound",
         "intermediate": False,
         "initiator_rule": "flags",
@@ -173,3 +174,21 @@ def test_a_shorter_idle_timeout(tmp_path) -> None:
 def test_no_records_give_empty_files(tmp_path) -> None:
     case = make_case(tmp_path, [])
     assert built(case, tmp_path / "empty") == {"connections": [], "connection_summaries": []}
+
+
+def test_whether_the_initiator_sent_a_syn(tmp_path) -> None:
+    def one(at: int, flags: int | None, back: int | None = None) -> list[Record]:
+        sent = Record(A, OUT, 40_000 + at, 443, T0 + at, T0 + at + 5, tcp_flags=flags)
+        return [sent] if back is None else [sent, sent.back(tcp_flags=back)]
+
+    backscatter = Record(OUT, A, 443, 40_050, T0 + 50, T0 + 55, tcp_flags=18)
+    udp = Record(A, OUT, 40_060, 443, T0 + 60, T0 + 65, protocol=17, tcp_flags=0)
+    records = [
+        *(r for at, flags in ((0, 2), (10, 1), (20, None)) for r in one(at, flags)),
+        *one(30, 3, 19),
+        *one(40, 4, 18),  # a reset in reply to a SYN-ACK that nothing asked for
+        *(backscatter, udp),
+    ]
+    found = {row["initiator_port"]: row["syn_sent"] for row in rows(tmp_path, records)}
+    expected = {0: True, 10: False, 20: None, 30: True, 40: False, 50: False, 60: None}
+    assert found == {40_000 + at: value for at, value in expected.items()}

@@ -8,7 +8,8 @@ from flowbench.connections.tables import SUMMARIES, TABLE
 def test_summaries_have_the_columns_of_connections() -> None:
     assert set(SUMMARIES.columns) - set(TABLE.columns) == {"connections"}
     own = set(TABLE.columns) - set(SUMMARIES.columns)
-    assert own == {"initiator_port", "interface_id", "rejected_records", "initiator_rule"}
+    alone = {"initiator_port", "interface_id", "rejected_records", "syn_sent", "initiator_rule"}
+    assert own == alone
 
 
 def test_flags_of_a_connection_are_counts_in_a_summary() -> None:
