@@ -11,9 +11,11 @@ from flowbench.loaders.values import address, domain, items, pick, text
 
 KIND = "dns"
 
+_ADDRESSES = {"A", "AAAA"}
+
 
 def _addresses(record: object) -> list[str]:
-    data = (address(pick(each, "rdata")) for each in _answers(record, {"A", "AAAA"}))
+    data = (address(pick(each, "rdata")) for each in _answers(record, _ADDRESSES))
     return [value for value in data if value]
 
 
@@ -22,13 +24,19 @@ def _canonical_names(record: object) -> list[str]:
     return [value for value in data if value]
 
 
+def _text_length(record: object) -> int:
+    others = [each for each in items(pick(record, "answers")) if _type(each) not in _ADDRESSES]
+    return sum(len(text(pick(each, "rdata")) or "") for each in others)
+
+
 def _answers(record: object, types: set[str]) -> list[object]:
-    """Return the answers of some record types, which AWS spells ``Type`` or ``answer_type``."""
-    return [
-        each
-        for each in items(pick(record, "answers"))
-        if (text(pick(each, "type")) or text(pick(each, "answer_type"))) in types
-    ]
+    """Return the answers of some record types."""
+    return [each for each in items(pick(record, "answers")) if _type(each) in types]
+
+
+def _type(answer: object) -> str | None:
+    """Return the record type of an answer, which AWS spells ``Type`` or ``answer_type``."""
+    return text(pick(answer, "type")) or text(pick(answer, "answer_type"))
 
 
 TABLE = record_table(
@@ -46,6 +54,13 @@ TABLE = record_table(
     Column("rcode", "rcode", "NOERROR, NXDOMAIN, SERVFAIL, …"),
     Column("answers", "@", "addresses in the answer (A and AAAA)", "strings", _addresses),
     Column("canonical_names", "@", "names in the answer (CNAME)", "strings", _canonical_names),
+    Column(
+        "text_length",
+        "@",
+        "characters in the answers that are no addresses (TXT, NULL, CNAME, MX, …)",
+        "int64",
+        _text_length,
+    ),
     Column("srcaddr", "srcaddr", "address of the host that made the query", convert=address),
     Column("srcport", "srcport", "its port", "int32"),
     Column(

@@ -42,6 +42,7 @@ def test_values_of_a_query() -> None:
         "rcode": "NOERROR",
         "answers": ["192.0.2.55", "2001:db8::55"],
         "canonical_names": ["eu.pool.example.net"],
+        "text_length": len("Eu.Pool.example.net." + "v=spf1 -all"),
         "srcaddr": "10.0.9.9",
         "srcport": 43210,
         "instance_id": "i-0ffffeee",
@@ -64,7 +65,17 @@ def test_documented_spelling_of_answers() -> None:
 @pytest.mark.parametrize("answers", [None, "192.0.2.1", 5, [None, [], {}, {"Type": "A"}], {}])
 def test_malformed_answers_are_left_out(answers: object) -> None:
     row = resolver.to_row(QUERY | {"answers": answers})
-    assert (row["answers"], row["canonical_names"]) == ([], [])
+    assert (row["answers"], row["canonical_names"], row["text_length"]) == ([], [], 0)
+
+
+def test_text_answers_are_measured_in_either_spelling() -> None:
+    answers = [
+        {"Rdata": "a" * 200, "Type": "TXT"},
+        {"rdata": "b" * 50, "answer_type": "NULL"},
+        {"rdata": "192.0.2.7", "answer_type": "A"},
+        {"rdata": 7, "answer_type": "MX"},
+    ]
+    assert resolver.to_row(QUERY | {"answers": answers})["text_length"] == 251
 
 
 @pytest.mark.parametrize(
