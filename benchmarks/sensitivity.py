@@ -24,11 +24,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flowbench.case import Case
-from flowbench.cli.evaluate import own_kinds
 from flowbench.detect import registered
 from flowbench.detect.evaluate import measure
 from flowbench.detect.findings import Findings
-from flowbench.detect.labels import Labels, read_labels
+from flowbench.detect.labels import ANY, Labels, is_own_kind, read_labels
 from flowbench.detect.plan import missing_input
 from flowbench.detect.suppress import suppress
 
@@ -147,8 +146,8 @@ def figures(detector: str, evidence: Evidence, changed: dict[str, Any]) -> str:
     found = registered()[detector].find(evidence.case, **changed)
     findings = Findings.separate(suppress(evidence.case, found))
     measured = measure(findings, evidence.labels, [detector])
-    malicious = measured[measured["pairs"] > 0]
-    own = malicious[malicious["kind"].isin(own_kinds(detector))]
+    malicious = measured[(measured["pairs"] > 0) & (measured["detector"] != ANY)]
+    own = malicious[[is_own_kind(detector, kind) for kind in malicious["kind"]]]
     parts = [f"{row.caught}/{row.pairs} {row.kind}" for row in own.itertuples()]
     counted = malicious.head(1) if len(malicious) else measured
     false = int(counted[["false_benign", "false_background"]].to_numpy().sum())

@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.text import list_some
+from flowbench.text import format_count, list_some
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Kinds of labels that a detector is made for, besides its own id.
-DETECTOR_KINDS = {
-    "beacon": ("c2-beacon", "c2", "beaconing"),
-    "brute-force": ("login-brute-force",),
-    "contact": ("c2", "tor"),
-    "dns": ("dns-tunnel", "dga"),
-    "exfiltration": ("data-exfiltration",),
-    "mining": ("web-mining", "crypto-mining"),
-    "scan": ("port-scan", "icmp-sweep", "host-sweep", "scan-inbound", "scan-inside"),
-}
 _Z = 1.959964  # standard normal quantile of a 95 % interval
 
 
@@ -55,6 +45,11 @@ _Z = 1.959964  # standard normal quantile of a 95 % interval
     show_default=True,
     help="The lowest severity that counts.",
 )
+@click.option(
+    "--errors",
+    is_flag=True,
+    help="List each false negative of a detector's own kinds and each false positive instead.",
+)
 @common.output_options
 def evaluate(
     logs: tuple[Path, ...],
@@ -62,30 +57,34 @@ def evaluate(
     window: str | None,
     feeds: tuple[Path, ...],
     least: str,
+    errors: bool,
     out: common.Output,
 ) -> None:
     """Measure the detectors on labelled LOGS.
 
     A label names a pair of addresses, in either direction; an empty dst is any. Pairs without a
-    label, and unknown ones, do not count.
+    label, unknown ones, and those without a record do not count.
 
-    The table has a row per detector. True positives (caught), false negatives (missed) and recall
-    (with Wilson's 95 % interval) are of the malicious pairs of its own kinds; false positives
-    (false_alarms) are the benign and background pairs that it reported; precision is the malicious
-    share, of any kind, of the labelled pairs that it reported. The other formats have a row per
-    detector and kind of label.
+    The table has a row per detector, and one for any of them. True positives (caught), false
+    negatives (missed) and recall (with Wilson's 95 % interval) are of the malicious pairs of its
+    own kinds; false positives (false_benign, false_background) are the benign and background pairs
+    that it reported; precision is the malicious share, of any kind, of the labelled pairs that it
+    reported. The other formats have a row per detector and kind of label.
     """
     from flowbench.detect import evaluate as measures
 
     result = measures.evaluate(
         logs, labels, window=int(window) if window else None, feeds=feeds, least=least
     )
-    if not out.is_terminal:
+    if errors:
+        out.write(result.errors)
+    elif not out.is_terminal:
         out.write(result.table)
     else:
-        summary = summarize_detectors(result.table)
-        out.write(summary)
+        out.write(summarize_detectors(result.table))
         _note_kinds_without_detector(result.table)
+    if result.absent:
+        common.note(f"not counted: {format_count(result.absent, 'labelled pair')} without a record")
     for detector, reason in result.not_run.items():
         common.note(f"{detector}: {reason}")
     source = "of the logs" if window is None else "merged"
@@ -102,43 +101,43 @@ def summarize_detectors(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns detector, kinds, pairs, caught, missed, recall, recall_95 (Wilson's interval as
-        text), false_alarms, precision. Values that nothing defines are null.
+        text), false_benign, false_background, precision. Values that nothing defines are null.
     """
     import pandas as pd
+
+    from flowbench.detect.labels import ANY, is_own_kind
 
     rows = []
     for detector, kinds in table.groupby("detector", sort=True):
         is_malicious = kinds["pairs"] > 0
-        own = kinds[is_malicious & kinds["kind"].isin(own_kinds(str(detector)))]
+        is_own = kinds["kind"].map(lambda kind, name=str(detector): is_own_kind(name, kind))
+        own = kinds[is_malicious & is_own]
         pairs, caught = int(own["pairs"].sum()), int(own["caught"].sum())
         false_columns = ["false_benign", "false_background"]
         # Each row of a malicious kind counts all false positives, each other row those of its kind.
         false = kinds.loc[is_malicious, false_columns].head(1)
         if false.empty:
             false = kinds[false_columns]
-        false_alarms = int(false.to_numpy().sum())
-        reported = int(kinds["caught"].sum()) + false_alarms
+        benign, background = (int(false[name].sum()) for name in false_columns)
+        true = int(kinds["caught"].sum())
+        reported = true + benign + background
         low, high = wilson_interval(caught, pairs)
         rows.append(
             {
                 "detector": detector,
-                "kinds": ", ".join(own["kind"]),
+                "kinds": "all" if detector == ANY else ", ".join(own["kind"]),
                 "pairs": pairs,
                 "caught": caught,
                 "missed": pairs - caught,
                 "recall": caught / pairs if pairs else None,
                 "recall_95": f"{low:.2f} to {high:.2f}" if pairs else None,
-                "false_alarms": false_alarms,
-                "precision": (reported - false_alarms) / reported if reported else None,
+                "false_benign": benign,
+                "false_background": background,
+                "precision": true / reported if reported else None,
             }
         )
     frame = pd.DataFrame(rows)
     return frame.astype({"recall": "float64", "precision": "float64"}) if rows else frame
-
-
-def own_kinds(detector: str) -> tuple[str, ...]:
-    """Return the kinds of labels that a detector is made for."""
-    return (detector, *DETECTOR_KINDS.get(detector, ()))
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -157,7 +156,10 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def _note_kinds_without_detector(table: pd.DataFrame) -> None:
-    known = {kind for detector in table["detector"].unique() for kind in own_kinds(detector)}
-    malicious = table[table["pairs"] > 0]
-    if others := sorted(set(malicious["kind"]) - known):
+    from flowbench.detect.labels import ANY, is_own_kind
+
+    detectors = set(table["detector"]) - {ANY}
+    malicious = set(table.loc[table["pairs"] > 0, "kind"])
+    others = [k for k in sorted(malicious) if not any(is_own_kind(d, k) for d in detectors)]
+    if others:
         common.note(f"malicious kinds that no detector is made for: {list_some(others)}")

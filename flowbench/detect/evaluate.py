@@ -1,12 +1,12 @@
 """Measure the detectors: compare their findings with labelled pairs of addresses.
 
-Findings of any severity count unless ``least`` asks for more severe ones. Pairs without a label, or
-labelled unknown, do not count.
+Findings of any severity count unless ``least`` asks for more severe ones. Pairs without a label,
+labelled unknown, or without a record do not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from flowbench import engine
 from flowbench.case import Case
 from flowbench.detect.findings import Findings
-from flowbench.detect.labels import Labels, Pair, read_labels
+from flowbench.detect.labels import ANY, Labels, Pair, is_own_kind, read_labels
 from flowbench.detect.plan import plan
 from flowbench.detect.run import run
 from flowbench.detect.traffic import aggregation_interval
@@ -29,6 +29,8 @@ from flowbench.schema import FLOWS
 
 COLUMNS = ["detector", "kind", "pairs", "caught", "recall"]
 COLUMNS += ["benign_pairs", "false_benign", "background_pairs", "false_background"]
+ERROR_COLUMNS = ["detector", "error", "kind", "src", "dst"]
+MISSED, FALSE_ALARM = "missed", "false alarm"
 
 
 @dataclass
@@ -37,15 +39,19 @@ class Evaluation:
 
     Attributes:
         table: The measures (COLUMNS); see ``measure``.
+        errors: Each missed pair and each false alarm (ERROR_COLUMNS); see ``list_errors``.
         window: Aggregation interval of the records, in seconds.
         not_run: Detectors that did not run, with the reason.
         findings: What the detectors found.
+        absent: Labelled pairs without a record, which are not counted.
     """
 
     table: pd.DataFrame
+    errors: pd.DataFrame
     window: float
     not_run: dict[str, str]
     findings: Findings
+    absent: int
 
 
 def evaluate(
@@ -75,13 +81,30 @@ def evaluate(
         detectors = plan(case)
         findings = run(case, keep=False)
         measured_window = aggregation_interval(case)
+        present = labelled.keep(recorded_pairs(case))
     runs = detectors["runs"]
+    counted, names = findings.at_least(least), list(detectors.loc[runs, "detector"])
     return Evaluation(
-        measure(findings.at_least(least), labelled, detectors.loc[runs, "detector"]),
+        measure(counted, present, names),
+        list_errors(counted, present, names),
         measured_window,
         dict(detectors.loc[~runs, ["detector", "reason"]].itertuples(index=False)),
         findings,
+        labelled.count() - present.count(),
     )
+
+
+def recorded_pairs(case: Case) -> set[Pair]:
+    """Return the pairs of addresses that the flow records name, and ('', a) for each address a."""
+    f = case.flows
+    ends = [f.select(a=f.srcaddr, b=f.dstaddr)]
+    if {"pkt_srcaddr", "pkt_dstaddr"} <= case.fields:
+        ends += [f.select(a=f.pkt_srcaddr, b=f.pkt_dstaddr)]
+    pairs = ibis.union(*ends, distinct=True) if len(ends) > 1 else ends[0].distinct()
+    rows = pairs.filter(pairs.a.notnull(), pairs.b.notnull()).to_pyarrow()
+    columns = rows["a"].to_pylist(), rows["b"].to_pylist()
+    found = {(min(a, b), max(a, b)) for a, b in zip(*columns, strict=True)}
+    return found | {("", address) for pair in found for address in pair}
 
 
 def load_case(
@@ -147,7 +170,7 @@ def merge_windows(flows: ibis.Table, window: int, fields: Iterable[str]) -> ibis
 
 
 def measure(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
-    """Return a row (COLUMNS) for each detector and each kind of label.
+    """Return a row (COLUMNS) for each detector and each kind of label, and rows for ANY of them.
 
     The row of a malicious kind has the number of its pairs, how many of them a finding of the
     detector names, and their share (null without pairs); then the number of all benign and
@@ -155,14 +178,13 @@ def measure(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.
     malicious counts the benign and background pairs of that kind only.
     """
     malicious = labels.kinds["malicious"]
-    known = {pair for pairs in malicious.values() for pair in pairs}
+    known = labels.pairs("malicious")
     others = sorted(
         {kind for label in ("benign", "background") for kind in labels.kinds[label]}
         - set(malicious)
     )
     rows = []
-    for detector in sorted(detectors):
-        reported = _ReportedPairs(findings.of(detector), known)
+    for detector, reported in _reported(findings, known, detectors):
         false = {
             label: {
                 kind: reported.false_alarms(pairs) for kind, pairs in labels.kinds[label].items()
@@ -171,7 +193,7 @@ def measure(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.
         }
         for kind in [*sorted(malicious), *others]:
             pairs = malicious.get(kind, set())
-            caught = reported.count(pairs)
+            caught = len(pairs - reported.missed(pairs))
             row: dict[str, Any] = {
                 "detector": detector,
                 "kind": kind,
@@ -188,11 +210,47 @@ def measure(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.
     return pd.DataFrame(rows, columns=COLUMNS).astype({"recall": "float64"})
 
 
+def list_errors(findings: Findings, labels: Labels, detectors: Iterable[str]) -> pd.DataFrame:
+    """Return a row (ERROR_COLUMNS) for each error of each detector.
+
+    Errors are the pairs of its own kinds that it missed, and its false alarms. A label of every
+    pair of an address has no ``dst``.
+    """
+    rows = []
+    for detector, reported in _reported(findings, labels.pairs("malicious"), detectors):
+        for label, by_kind in labels.kinds.items():
+            for kind, pairs in by_kind.items():
+                missed = label == "malicious"
+                if missed and not is_own_kind(detector, kind):
+                    continue
+                wrong = reported.missed(pairs) if missed else reported.false_alarms(pairs)
+                error = MISSED if missed else FALSE_ALARM
+                rows += [(detector, error, kind, *((a, b) if a else (b, ""))) for a, b in wrong]
+    return pd.DataFrame(sorted(rows), columns=ERROR_COLUMNS)
+
+
+def _reported(
+    findings: Findings, malicious: set[Pair], detectors: Iterable[str]
+) -> Iterator[tuple[str, _ReportedPairs]]:
+    """Yield the pairs that each detector reports, and those of ANY of them."""
+    names = sorted(detectors)
+    for name in names:
+        yield name, _ReportedPairs(findings.of(name), malicious)
+    if names:
+        yield ANY, _ReportedPairs(findings.of(*names), malicious)
+
+
 class _ReportedPairs:
-    """The pairs of addresses that one detector's findings name."""
+    """The pairs of addresses that findings name.
+
+    An address that a case has twice carries a zone (10.0.0.10%vpc-1, as in RFC 4007); it counts
+    for the address without the zone too, since labels seldom have one.
+    """
 
     def __init__(self, findings: Findings, malicious: set[Pair]) -> None:
-        self.pairs = {(min(ends), max(ends)) for finding in findings for ends in finding.ends()}
+        ends = {pair for finding in findings for pair in finding.ends()}
+        ends |= {(_without_zone(a), _without_zone(b)) for a, b in ends}
+        self.pairs = {(min(pair), max(pair)) for pair in ends}
         self.addresses = {address for pair in self.pairs for address in pair}
         # An address that only malicious pairs name (the target of a scan) is no false alarm.
         other = [
@@ -202,12 +260,18 @@ class _ReportedPairs:
         ]
         self.other_addresses = {address for pair in other for address in pair}
 
-    def count(self, pairs: set[Pair]) -> int:
-        """Count those of some pairs that are reported."""
-        return sum((a, b) in self.pairs if a else b in self.addresses for a, b in pairs)
+    def missed(self, pairs: set[Pair]) -> set[Pair]:
+        """Return those of some malicious pairs that are not reported."""
+        return {
+            (a, b) for a, b in pairs if not ((a, b) in self.pairs if a else b in self.addresses)
+        }
 
     def false_alarms(self, pairs: set[Pair]) -> set[Pair]:
         """Return those of some pairs that are not malicious which are reported."""
         return {
             (a, b) for a, b in pairs if ((a, b) in self.pairs if a else b in self.other_addresses)
         }
+
+
+def _without_zone(address: str) -> str:
+    return address.partition("%")[0]

@@ -19,6 +19,19 @@ from flowbench.errors import InputError
 LABELS = ("malicious", "benign", "background", "unknown")
 Pair = tuple[str, str]  # two addresses in the order of their text; ('', a) is every pair of a
 
+# Kinds of labels that a detector is made for, besides its own id and those that begin with it
+# (scan-inbound).
+DETECTOR_KINDS = {
+    "beacon": ("c2-beacon", "c2", "beaconing", "campaign"),
+    "brute-force": ("login-brute-force",),
+    "contact": ("c2", "tor"),
+    "dns": ("dga",),
+    "exfiltration": ("data-exfiltration",),
+    "mining": ("web-mining", "crypto-mining"),
+    "scan": ("port-scan", "icmp-sweep", "host-sweep", "inbound-attack"),
+}
+ANY = "any"  # in place of a detector's id: all of them together
+
 _COLUMNS = ("src", "dst", "label", "kind")
 
 
@@ -37,6 +50,27 @@ class Labels:
     def pairs(self, label: str) -> set[Pair]:
         """Return all pairs of a label."""
         return set().union(*self.kinds[label].values())
+
+    def count(self) -> int:
+        """Return the number of labelled pairs."""
+        return len(set().union(*map(self.pairs, self.kinds)))
+
+    def keep(self, pairs: set[Pair]) -> Labels:
+        """Return the labels of these pairs only; kinds without a pair are left out."""
+        kinds = {
+            label: {kind: kept for kind, own in by_kind.items() if (kept := own & pairs)}
+            for label, by_kind in self.kinds.items()
+        }
+        return Labels(kinds)
+
+
+def is_own_kind(detector: str, kind: str) -> bool:
+    """Whether a detector is made for a kind of label; every kind is one of ANY's."""
+    return (
+        detector in (ANY, kind)
+        or kind in DETECTOR_KINDS.get(detector, ())
+        or kind.startswith(f"{detector}-")
+    )
 
 
 def read_labels(path: str | Path) -> Labels:

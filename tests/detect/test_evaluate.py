@@ -10,7 +10,15 @@ import pytest
 
 from flowbench.case import Case
 from flowbench.detect import Findings
-from flowbench.detect.evaluate import COLUMNS, evaluate, load_case, measure, merge_windows
+from flowbench.detect.evaluate import (
+    COLUMNS,
+    evaluate,
+    list_errors,
+    load_case,
+    measure,
+    merge_windows,
+    recorded_pairs,
+)
 from flowbench.detect.labels import read_labels
 from flowbench.errors import InputError
 from flowbench.schema import DEFAULT_FORMAT, to_frame
@@ -31,7 +39,8 @@ def found(*rows: tuple[str, str, list[str]]) -> Findings:
 def rated(folder: Path, findings: Findings, *rows: str) -> dict[str, dict]:
     table = measure(findings, read_labels(write_labels(folder, *rows)), ["beacon"])
     assert list(table.columns) == COLUMNS
-    return table.set_index("kind").to_dict("index")
+    assert set(table["detector"]) == {"beacon", "any"}
+    return table[table["detector"] == "beacon"].set_index("kind").to_dict("index")
 
 
 def test_caught_missed_and_false_alarms_are_counted(tmp_path: Path) -> None:
@@ -83,6 +92,55 @@ def test_the_target_of_a_malicious_pair_is_no_false_alarm(tmp_path: Path) -> Non
     assert rows["scan"]["false_benign"] == 0
 
 
+def test_any_detector_counts_together(tmp_path: Path) -> None:
+    findings = found(("beacon", HOST, [C2]), ("scan", "10.0.0.6", [SITE, "10.0.0.9"]))
+    rows = [f"{HOST},{C2},malicious,c2", f"10.0.0.6,{SITE},malicious,c2",
+            "10.0.0.6,10.0.0.9,benign,web"]  # fmt: skip
+    labels = read_labels(write_labels(tmp_path, *rows))
+    table = measure(findings, labels, ["scan", "beacon"]).set_index(["detector", "kind"])
+    assert table["caught"].to_dict() == {
+        ("any", "c2"): 2, ("any", "web"): 0, ("beacon", "c2"): 1, ("beacon", "web"): 0,
+        ("scan", "c2"): 1, ("scan", "web"): 0,
+    }  # fmt: skip
+    assert table["false_benign"].unstack("detector").loc["c2"].to_dict() == {
+        "any": 1, "beacon": 0, "scan": 1,
+    }  # fmt: skip
+    errors = [tuple(row) for row in list_errors(findings, labels, ["scan", "beacon"]).to_numpy()]
+    assert errors == [
+        ("any", "false alarm", "web", "10.0.0.6", "10.0.0.9"),
+        ("beacon", "missed", "c2", "10.0.0.6", SITE),
+        ("scan", "false alarm", "web", "10.0.0.6", "10.0.0.9"),
+    ]
+
+
+@pytest.mark.parametrize("subject", [HOST, f"{HOST}%vpc-0aaaaaaaaaaaaaaa1"])
+def test_a_zone_is_no_part_of_a_labelled_address(tmp_path: Path, subject: str) -> None:
+    rows = rated(tmp_path, found(("beacon", subject, [C2])), f"{HOST},{C2},malicious,beacon")
+    assert rows["beacon"]["caught"] == 1
+
+
+def test_pairs_are_those_of_records_and_of_packets(tmp_path: Path) -> None:
+    nat = "10.0.9.9"
+    records = [
+        *connect(HOST, C2, 443, T0),
+        Record(nat, SITE, 1, 443, T0, T0 + 59, pkt_srcaddr=HOST, pkt_dstaddr=SITE),
+    ]
+    fields = [*DEFAULT_FORMAT, "pkt_srcaddr", "pkt_dstaddr"]
+    pairs = recorded_pairs(make_case(tmp_path, records, fields=fields))
+    assert {pair for pair in pairs if pair[0]} == {(HOST, C2), (nat, SITE), (HOST, SITE)}
+    assert {b for a, b in pairs if not a} == {HOST, C2, nat, SITE}
+    plain = recorded_pairs(make_case(tmp_path / "v2", records, fields=DEFAULT_FORMAT))
+    assert {pair for pair in plain if pair[0]} == {(HOST, C2), (nat, SITE)}
+
+
+def test_pairs_without_a_record_do_not_count(tmp_path: Path) -> None:
+    logs = beacon(tmp_path)
+    path = write_labels(logs, f"{HOST},{C2},malicious,beacon", f"10.0.0.6,{C2},malicious,beacon")
+    result = evaluate([logs], path)
+    row = result.table.set_index(["detector", "kind"]).loc[("any", "beacon")]
+    assert (result.absent, row["pairs"]) == (1, 1)
+
+
 def test_malicious_outweighs_benign_for_the_same_pair(tmp_path: Path) -> None:
     rows = rated(
         tmp_path,
@@ -117,6 +175,7 @@ def beacon(folder: Path) -> Path:
         for n in range(300)
         for record in connect(HOST, C2, 443, T0 + 300 * n, source_port=33_000 + n)
     ]
+    records += connect(HOST, SITE, 443, T0)
     make_case(folder, records, fields=DEFAULT_FORMAT)
     return folder / "evidence"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flowbench.detect.labels import read_labels
+from flowbench.detect import registered
+from flowbench.detect.labels import ANY, DETECTOR_KINDS, is_own_kind, read_labels
 from flowbench.errors import InputError
 
 HOST, C2 = "10.0.0.5", "198.51.100.9"
@@ -60,3 +61,37 @@ def test_a_pair_has_its_worst_label(tmp_path: Path) -> None:
     assert kinds["malicious"] == {"c2": {(HOST, C2)}}
     assert kinds["benign"] == {"browsing": set()}
     assert kinds["background"] == {"x": {("", HOST)}}
+
+
+def test_pairs_are_kept_and_counted(tmp_path: Path) -> None:
+    rows = [f"{HOST},{C2},malicious,c2", f"10.0.0.6,{C2},malicious,c2", f"{C2},,benign,server"]
+    labels = read_labels(write_labels(tmp_path, *rows, f"10.0.0.7,{C2},background,noise"))
+    assert labels.count() == 4
+    kept = labels.keep({(HOST, C2), ("", C2)})
+    assert kept.kinds == {
+        "malicious": {"c2": {(HOST, C2)}},
+        "benign": {"server": {("", C2)}},
+        "background": {},
+    }
+    assert (kept.count(), labels.count()) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("detector", "kind", "own"),
+    [
+        ("scan", "port-scan", True),
+        ("scan", "scan-inbound", True),
+        ("scan", "scanner", False),
+        ("beacon", "campaign", True),
+        ("beacon", "mining", False),
+        ("rare-peer", "rare-peer", True),
+        (ANY, "magic", True),
+    ],
+)
+def test_kinds_that_a_detector_is_made_for(detector: str, kind: str, own: bool) -> None:
+    assert is_own_kind(detector, kind) is own
+
+
+def test_kinds_belong_to_detectors_that_exist() -> None:
+    planned = {"dns"}
+    assert set(DETECTOR_KINDS) - planned <= set(registered())
