@@ -23,6 +23,7 @@ CUSTOMER_ENDPOINTS = frozenset(
     {"elb", "compute", "compute-1", "rds", "cache", "es", "redshift", "docdb", "efs", "fsx", "vpce"}
 )
 INSTANCE_SESSION = r"/(m?i-[0-9a-zA-Z]+)$"  # session of an instance's role, in the principal's name
+SERVICE_CALLED = r"^([a-z0-9-]+)\."  # in the event source: iam.amazonaws.com
 
 _API = r"([a-z0-9-]+?)(?:[.-][a-z]{2}(?:-[a-z]+)+-\d)?\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
 _NO_API = (
@@ -37,7 +38,12 @@ def services_looked_up(dns: ibis.Table) -> ibis.Table:
     bare = d.name.re_extract(f"^{_API}", 1)
     rows = d.filter(service != "", ~service.isin(sorted(CUSTOMER_ENDPOINTS)) | (bare == service))
     return rows.select(
-        host="srcaddr", service=service, to="answers", first="query_time", last="query_time"
+        "name",
+        host="srcaddr",
+        service=service,
+        to="answers",
+        first="query_time",
+        last="query_time",
     )
 
 
@@ -67,7 +73,7 @@ def services_called(api_events: ibis.Table, assignments: pd.DataFrame) -> pd.Dat
     """
     e = api_events
     e = e.mutate(host=e.principal_name.re_extract(INSTANCE_SESSION, 1)).filter(_.host != "")
-    e = e.mutate(service=e.event_source.re_extract(r"^([a-z0-9-]+)\.", 1))
+    e = e.mutate(service=e.event_source.re_extract(SERVICE_CALLED, 1))
     rows = e.select("host", "service", first="event_time", last="event_time")
     usage = summarize_usage(rows, "CloudTrail")
     hosts = assignments.dropna(subset=["instance_id"]).groupby("instance_id")["address"].min()

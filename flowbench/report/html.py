@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +53,17 @@ class FindingSection:
         finding: The finding.
         record_count: The number of its supporting flow log records; 0 if they are not shown.
         records: The first of these, rows of Case.evidence_for.
-        files: The evidence files of ``records``, by evidence id.
+        event_count: The number of its supporting API events and DNS queries.
+        events: The first of these: rows of Case.evidence_for, with ``time``.
+        files: The evidence files of ``records`` and ``events``, by evidence id.
     """
 
     finding: Finding
-    record_count: int
-    records: list[dict[str, Any]]
-    files: dict[str, str]
+    record_count: int = 0
+    records: Sequence[dict[str, Any]] = ()
+    event_count: int = 0
+    events: Sequence[dict[str, Any]] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(case: Case, path: str | Path, findings: Findings | None = None) -> Path:
@@ -113,7 +117,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
         "network": plot.network(communication),
         "indicators": timeline.collect_indicators(case, findings).to_dict("records"),
         "findings": [
-            _cite_records(case, finding) if number < _MOST_CITED else _without_records(finding)
+            _cite_records(case, finding) if number < _MOST_CITED else FindingSection(finding)
             for number, finding in enumerate(findings)
         ],
         "suppressed": Counter(
@@ -138,14 +142,21 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
 
 
 def _cite_records(case: Case, finding: Finding) -> FindingSection:
-    records = case.evidence_for(finding)
-    first = records.head(_MOST_RECORDS)
-    files = dict(first[["evidence_id", "file"]].itertuples(index=False))
-    return FindingSection(finding, len(records), first.to_dict("records"), files)
-
-
-def _without_records(finding: Finding) -> FindingSection:
-    return FindingSection(finding, 0, [], {})
+    rows = case.evidence_for(finding)
+    is_flow = rows["kind"] == "flow-logs"
+    records, events = rows[is_flow].head(_MOST_RECORDS), rows[~is_flow].head(_MOST_RECORDS)
+    cited = pd.concat([records, events])
+    return FindingSection(
+        finding,
+        int(is_flow.sum()),
+        records.to_dict("records"),
+        int((~is_flow).sum()),
+        [
+            row | {"time": row["event_time" if row["kind"] == "cloudtrail" else "query_time"]}
+            for row in events.to_dict("records")
+        ],
+        dict(cited[["evidence_id", "file"]].itertuples(index=False)),
+    )
 
 
 class _FigureRenderer:

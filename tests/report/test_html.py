@@ -23,6 +23,7 @@ from tests.incident_case import (
     INTERFACE,
     POOL,
     ROGUE,
+    api_event,
     make_api_events,
     make_incident_case,
     make_inventory,
@@ -115,6 +116,18 @@ def test_findings_cite_their_records(case: Case, page: Page) -> None:
     assert f"{flows['evidence_id']}:" in text
     assert f"{HOST} 50000 {DATABASE} 3306 6 1 60 2 REJECT" in text
     assert re.search(r"lateral-movement-\w+, score 0\.\d\d, ATT&CK T\d+", text)
+
+
+def test_findings_cite_their_api_events(tmp_path: Path) -> None:
+    sources = ["198.51.100.4", "203.0.113.4"] * 3
+    events = [
+        api_event(f"e-{n}", "ListBuckets", T0 + 60 * n, ip=source, error="AccessDenied")
+        for n, source in enumerate(sources)
+    ]
+    made = make_case(tmp_path, [], json_lines=events)
+    text = Page(report.write(made, tmp_path / "report.html")).text("findings")
+    assert "Supporting API events and DNS queries: 6. The first 5:" in text
+    assert "2026-09-01 00:00:00 eve ListBuckets 198.51.100.4 AccessDenied e-0" in text
 
 
 def test_steps_cite_event_file_and_record(case: Case, page: Page) -> None:

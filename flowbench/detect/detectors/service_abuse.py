@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from flowbench.detect.api_calls import cite_first, count_names, select_events
 from flowbench.detect.credential_use import (
     UnexpectedUse,
     find_alternating_use,
@@ -47,8 +48,8 @@ from flowbench.detect.credential_use import (
 )
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding
-from flowbench.enrich import service_usage
-from flowbench.enrich.ownership import SUBNET, neighbourhood
+from flowbench.detect.new_services import NewServices, find_new_services
+from flowbench.selector import ApiEventSelector, DnsSelector
 from flowbench.text import format_count, format_duration, list_some
 
 if TYPE_CHECKING:
@@ -56,10 +57,6 @@ if TYPE_CHECKING:
 
     from flowbench.case import Case
 
-# Services of agents and of every SDK's start: their use changes with updates.
-AGENT_SERVICES = frozenset(
-    {"ssm", "ssmmessages", "ec2messages", "logs", "monitoring", "sts", "kms", "xray"}
-)
 # Services that grant or monitor permissions, or run code with them.
 PERMISSION_SERVICES = frozenset(
     {"iam", "organizations", "sso", "identitystore", "secretsmanager", "ec2", "lambda"}
@@ -67,7 +64,6 @@ PERMISSION_SERVICES = frozenset(
 )
 
 _CREDENTIALS_TITLE = "AWS credentials used from an unexpected location"
-_DAY = 86_400  # seconds
 _LONGEST_CHANGE = pd.Timedelta(hours=1)
 _MOST_LISTED = 5  # services in a summary
 _ORIGINS = {
@@ -96,7 +92,7 @@ def find(case: Case, *, most_low: int = 20) -> list[Finding]:
         One finding per instance, per principal's credentials, and per host with new services.
     """
     findings: list[Finding] = []
-    usage: list[pd.DataFrame] = []
+    assignments = None
     if case.has("api_events"):
         assignments = read_assignments(case)
         calls = read_calls(case)
@@ -106,8 +102,7 @@ def find(case: Case, *, most_low: int = 20) -> list[Finding]:
             _report_alternating(credentials, rows, changes)
             for credentials, rows, changes in find_alternating_use(others, within=_LONGEST_CHANGE)
         ]
-        usage.append(service_usage.services_called(case.api_events, assignments))
-    findings += _find_new_services(case, usage)
+    findings += [_report_services(case, new) for new in find_new_services(case, assignments)]
     return limit_low(
         findings, most_low, lambda finding: finding.first_seen, "hosts have such new services"
     )
@@ -118,11 +113,13 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
     sources = sorted(set(use.calls["source_ip"]))
     expected = list_some(sorted(set(use.expected["source_ip"])))
     session = pd.concat([use.calls, use.expected])["principal_name"].sort_index().iloc[0]
+    failed = int(use.calls["error_code"].notna().sum())
     summary = (
         f"The role session {session} of {use.host} called AWS"
         f" {format_count(len(use.calls), 'time')} from {list_some(sources)},"
-        f" {_ORIGINS[use.origin]}: {_list_calls(use.calls)}. Its other {len(use.expected)} calls"
-        f" came from {expected or 'no other address'}. {_cite_first(use.calls)}"
+        f" {_ORIGINS[use.origin]}: {count_names(use.calls)}; {failed} denied or failed."
+        f" Its other {len(use.expected)} calls came from {expected or 'no other address'}."
+        f" {cite_first(use.calls)}"
     )
     caveats = (
         "A proxy, or a NAT gateway or address that no inventory lists, causes the same records."
@@ -141,6 +138,7 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
         summary=summary,
         caveats=caveats,
         about=f"carried|{use.instance}",
+        api_events=select_events(use.calls),
     )
 
 
@@ -154,7 +152,7 @@ def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataF
     )
     summary = (
         f"{principal}{key} called AWS from {calls['network'].nunique()} networks alternately,"
-        f" changing {len(changes)} times within an hour: {shares}. {_cite_first(changes)}"
+        f" changing {len(changes)} times within an hour: {shares}. {cite_first(changes)}"
     )
     return _make_finding(
         principal,
@@ -166,79 +164,37 @@ def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataF
         caveats="A VPN that is switched on and off, or a program of the same user elsewhere, causes"
         " the same records.",
         about=f"places|{credentials}",
+        api_events=select_events(calls),
     )
 
 
-def _find_new_services(case: Case, usage: list[pd.DataFrame]) -> list[Finding]:
-    """Detect hosts that use AWS services which neither they nor their subnet used before.
-
-    ``usage`` is the usage by API calls, if there are any (see ``service_usage.services_called``).
-    """
-    sources = {}
-    if case.has("dns"):
-        sources["DNS"] = service_usage.services_looked_up(case.dns)
-    if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = service_usage.services_logged(case.flows)
-    usage = usage + [service_usage.summarize_usage(table, how) for how, table in sources.items()]
-    baseline = _baseline_period(case) if any(map(len, usage)) else None
-    if baseline is None:
-        return []
-    start, end = baseline
-    length = format_duration((end - start).total_seconds())
-    new = _select_new_usage(case, pd.concat(usage, ignore_index=True), end)
-    addresses = service_usage.service_addresses(sources.values(), new) if len(new) else {}
-    findings = []
-    for host, rows in new.groupby("host", sort=True):
-        listed = "; ".join(
-            f"{row['service']} from {row['first']:%Y-%m-%d %H:%M} on ({row['how']}, {row['n']}x)"
-            for row in rows.sort_values(["first", "service", "how"])
-            .head(_MOST_LISTED)
-            .to_dict("records")
-        )
-        summary = (
-            f"{host} first accessed {format_count(rows['service'].nunique(), 'AWS service')} that"
-            f" no host in its peer group used in the first {length}: {listed}."
-        )
-        permissions = sorted(set(rows["service"]) & PERMISSION_SERVICES)
-        if permissions:
-            summary += f" Services that grant or monitor permissions: {list_some(permissions)}."
-        findings.append(
-            _make_finding(
-                str(host),
-                addresses.get(host, []),
-                pd.concat([rows["first"], rows["last"]]),
-                title=DETECTOR.title,
-                severity="medium" if permissions else "low",
-                summary=summary,
-                caveats="A new release may need a new service. Data sources:"
-                f" {_list_data_sources(case)}.",
-                about="services",
-            )
-        )
-    return findings
-
-
-def _baseline_period(case: Case) -> tuple[pd.Timestamp, pd.Timestamp] | None:
-    """Return the baseline period; None for evidence of less than one and a half days."""
-    c = case.connection_summaries
-    period = c.aggregate(first=c.first_seen.min(), last=c.last_seen.max()).to_pandas().iloc[0]
-    start, end = period["first"], period["last"]
-    if pd.isna(start) or (seconds := (end - start).total_seconds()) < 1.5 * _DAY:
-        return None
-    return start, start + pd.Timedelta(seconds=min(7 * _DAY, max(_DAY, seconds / 2)))
-
-
-def _select_new_usage(case: Case, usage: pd.DataFrame, end: pd.Timestamp) -> pd.DataFrame:
-    """Select the usage (``service_usage.summarize_usage``) that is new after the baseline's end."""
-    c = case.connection_summaries
-    usage = usage[~usage["service"].isin(AGENT_SERVICES)]
-    subnets = usage["host"].map(lambda host: neighbourhood(host, SUBNET))
-    keys = subnets + " " + usage["service"]
-    usage = usage[~keys.isin(set(keys[usage["first"] < end]))]
-    usage = usage[usage.groupby("service")["host"].transform("nunique") < 3]
-    early = c.filter(c.first_seen < end, c.initiator.isin(sorted(set(usage["host"]))))
-    known_hosts = set(early.select("initiator").distinct().to_pandas()["initiator"])
-    return usage[usage["host"].isin(known_hosts)]
+def _report_services(case: Case, new: NewServices) -> Finding:
+    """Report a host with AWS services that are new to it and its peer group."""
+    listed = "; ".join(
+        f"{row['service']} from {row['first']:%Y-%m-%d %H:%M} on ({row['how']}, {row['n']}x)"
+        for row in new.usage.head(_MOST_LISTED).to_dict("records")
+    )
+    count = format_count(new.usage["service"].nunique(), "AWS service")
+    summary = (
+        f"{new.host} first accessed {count} that no host in its peer group used in the first"
+        f" {format_duration(new.baseline)}: {listed}."
+    )
+    permissions = sorted(set(new.usage["service"]) & PERMISSION_SERVICES)
+    if permissions:
+        summary += f" Services that grant or monitor permissions: {list_some(permissions)}."
+    return _make_finding(
+        new.host,
+        new.addresses,
+        pd.concat([new.usage["first"], new.usage["last"]]),
+        title=DETECTOR.title,
+        severity="medium" if permissions else "low",
+        summary=summary,
+        caveats=f"A new release may need a new service. Data sources: {_list_data_sources(case)}.",
+        about="services",
+        api_events=new.api_events,
+        dns=new.dns,
+        flows=True,
+    )
 
 
 def _list_data_sources(case: Case) -> str:
@@ -253,7 +209,7 @@ def _list_data_sources(case: Case) -> str:
     return present + (f"; the case has no {missing}" if missing else "")
 
 
-def _make_finding(
+def _make_finding(  # noqa: PLR0913  # the fields of a finding
     subject: str,
     peers: Iterable[str],
     times: pd.Series,
@@ -263,6 +219,9 @@ def _make_finding(
     summary: str,
     caveats: str,
     about: str,
+    api_events: ApiEventSelector | None,
+    dns: DnsSelector | None = None,
+    flows: bool = False,
 ) -> Finding:
     """Make a finding of API calls or look-ups, which has times but no traffic of its own."""
     return make_finding(
@@ -276,21 +235,7 @@ def _make_finding(
         caveats=caveats,
         title=title,
         about=about,
-    )
-
-
-def _list_calls(calls: pd.DataFrame) -> str:
-    """List the API calls, the most frequent first, and how many were denied or failed."""
-    counts = calls["event_name"].value_counts().sort_index()
-    counts = counts.sort_values(ascending=False, kind="stable")
-    failed = int(calls["error_code"].notna().sum())
-    return list_some(f"{name} {n}x" for name, n in counts.items()) + f"; {failed} denied or failed"
-
-
-def _cite_first(calls: pd.DataFrame) -> str:
-    """Cite the first call with its event ID, time and evidence file."""
-    first = calls.iloc[0]
-    return (
-        f"The first: event {first['event_id'] or 'without id'} at"
-        f" {first['event_time']:%Y-%m-%d %H:%M:%S} UTC, in {first['file']}."
+        api_events=api_events,
+        dns=dns,
+        flows=flows,
     )

@@ -123,6 +123,10 @@ def test_credentials_used_outside_are_high(tmp_path: Path, seed: int, *, ip6: bo
     assert f"{count} denied or failed. Its other 6 calls came from {HOST}, {NAT}" in row["summary"]
     assert "in other.jsonl" in row["summary"]
     assert row["first_seen"] == pd.Timestamp(T0 + int(at), unit="s", tz="UTC")
+    events = case.evidence_for(row)
+    assert events["source_ip"].tolist() == [external] * count
+    assert events["item"].tolist() == list(range(7, 7 + count))
+    assert set(events["file"]) == {"other.jsonl"}
 
 
 def test_use_by_another_host_is_high_and_by_another_gateway_medium(tmp_path: Path) -> None:
@@ -190,7 +194,8 @@ def test_an_instance_without_known_addresses(tmp_path: Path) -> None:
 def test_one_principal_alternates_between_networks(tmp_path: Path, who: str) -> None:
     turns = ["198.51.100.4", "203.0.113.4", "198.51.100.9", "203.0.113.4"]
     calls = [call(who, source, 9 * HOUR + n * 900) for n, source in enumerate(turns)]
-    (row,) = run(make_case(tmp_path, alive(HOST), json_lines=calls))
+    case = make_case(tmp_path, alive(HOST), json_lines=calls)
+    (row,) = run(case)
     assert (row["severity"], row["subject"], row["title"]) == (
         "medium",
         who,
@@ -198,6 +203,7 @@ def test_one_principal_alternates_between_networks(tmp_path: Path, who: str) -> 
     )
     assert "from 2 networks alternately, changing 3 times within an hour" in row["summary"]
     assert row["peers"].tolist() == ["198.51.100.4", "198.51.100.9", "203.0.113.4"]
+    assert case.evidence_for(row)["source_ip"].tolist() == turns
 
 
 def test_a_move_and_many_runners_are_silent(tmp_path: Path) -> None:
@@ -220,7 +226,10 @@ def test_a_new_service_that_grants_permissions_is_medium(tmp_path: Path) -> None
     quiet = make_case(tmp_path / "1", alive(HOST), json_lines=names)
     assert run(quiet) == []
     names += [look_up(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(4)]
-    (row,) = run(make_case(tmp_path / "2", alive(HOST), json_lines=names))
+    case = make_case(tmp_path / "2", alive(HOST), json_lines=names)
+    (row,) = run(case)
+    looked_up = case.evidence_for(row).query("kind == 'dns'")
+    assert looked_up["name"].tolist() == ["iam.amazonaws.com"] * 4
     assert (row["severity"], row["subject"], row["peer"]) == ("medium", HOST, SAAS)
     assert "1 AWS service that no host in its peer group used in the first 48.0 h" in row["summary"]
     assert (
@@ -239,7 +248,7 @@ def test_services_by_flow_logs_and_by_the_roles_calls(tmp_path: Path) -> None:
     assert (row["severity"], row["peer"]) == ("medium", "203.0.113.77")
     assert "dynamodb from 2026-09-04 00:00 on (flow logs, 1x)" in row["summary"]
     assert "organizations from 2026-09-04 00:00 on (CloudTrail, 1x)" in row["summary"]
-    assert len(case.evidence_for(row)) == 2
+    assert case.evidence_for(row)["kind"].tolist() == ["flow-logs"] * 2 + ["cloudtrail"]
 
 
 class Serviced(Record):
