@@ -6,10 +6,10 @@ direction. Internal traffic is logged at both ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ V2 = (
 )
 V5 = f"{V2} tcp-flags flow-direction"
 ANSWERED, REJECTED, UNANSWERED = 0, 1, 2  # rejected: by the responder's security group
+BACKSCATTER, REJECTED_BACKSCATTER = 3, 4  # a SYN-ACK to a host that sent nothing
 
 _COLUMNS = {
     "src": "int32",
@@ -39,6 +40,13 @@ _COLUMNS = {
     "state": "int8",
     "kind": "int32",
 }
+
+
+class Vpc(NamedTuple):
+    """A VPC and the account that it belongs to."""
+
+    account: int
+    vpc: str
 
 
 def interface(host: int) -> str:
@@ -93,7 +101,7 @@ class Traffic:
             protocol: IANA protocol number.
             packet: Bytes of a packet, out and back.
             message_rate: Messages per minute (Poisson) that carry the bytes; 0 for an even stream.
-            state: ANSWERED, REJECTED or UNANSWERED.
+            state: ANSWERED, REJECTED, UNANSWERED, BACKSCATTER or REJECTED_BACKSCATTER.
             sport: Source ports; random ones by default.
         """
         start = np.atleast_1d(np.asarray(start, float))
@@ -148,6 +156,7 @@ def write(
     window_times: bool,
     files: int = 4,
     gaps: Sequence[tuple[int, float, float]] = (),
+    vpcs: Mapping[int, Vpc] | None = None,
 ) -> int:
     """Write flow log files and return the number of records.
 
@@ -162,6 +171,7 @@ def write(
             their first and last packet.
         files: The number of files.
         gaps: Hosts without records, each with the start and the end of its gap.
+        vpcs: The VPC of each host, for networks of several; with flags, records have vpc-id then.
     """
     c = traffic.columns()
     internal = np.asarray(traffic.internal)
@@ -201,11 +211,18 @@ def write(
         "action": pa.array(["ACCEPT", "REJECT"]).take(pa.array(r["rejected"][order].astype(int))),
         "log-status": pa.array(["OK"]).take(pa.array(np.zeros(len(order), int))),
     }
+    header = V5 if flags else V2
     if flags:
         columns["tcp-flags"] = r["flags"][order]
         ways = pa.array(["ingress", "egress"])
         columns["flow-direction"] = ways.take(pa.array((r["src"] == r["at"])[order].astype(int)))
-    _write_files(pa.table(columns), folder, V5 if flags else V2, files)
+    if vpcs is not None:
+        places = [vpcs.get(n, Vpc(ACCOUNT, "-")) for n in range(len(internal))]
+        columns["account-id"] = np.array([p.account for p in places])[r["at"][order]]
+        if flags:
+            header += " vpc-id"
+            columns["vpc-id"] = pa.array([p.vpc for p in places]).take(pa.array(r["at"][order]))
+    _write_files(pa.table(columns), folder, header, files)
     return len(order)
 
 
@@ -240,7 +257,8 @@ def _endpoint_records(
     answered = t["state"] == ANSWERED
     tcp = t["protocol"] == 6
     opening, closing = turn == 0, turn == count[index] - 1
-    rejected = (t["state"] == REJECTED) & (end == "dst")
+    rejected = np.isin(t["state"], (REJECTED, REJECTED_BACKSCATTER)) & (end == "dst")
+    first_flags = np.where(t["state"] >= BACKSCATTER, 18, 2)
     rows = []
     for direction in ("bytes_out", "bytes_in"):
         source, target = ("src", "dst") if direction == "bytes_out" else ("dst", "src")
@@ -251,7 +269,7 @@ def _endpoint_records(
         packet = t["packet_out" if direction == "bytes_out" else "packet_in"]
         packets = np.where(size > 0, np.ceil(size / packet), 0)
         size = np.where(packets > 0, np.maximum(size, 40), 0)
-        syn = np.where(opening, 2 if direction == "bytes_out" else 18, 0)
+        syn = np.where(opening, first_flags if direction == "bytes_out" else 18, 0)
         rows.append(
             {
                 "at": t[end],

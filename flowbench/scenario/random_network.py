@@ -26,7 +26,7 @@ class RandomNetwork:
     app: list[int] = field(default_factory=list)
     data: list[int] = field(default_factory=list)
     workstations: list[int] = field(default_factory=list)  # of developers
-    _external_count: int = 0
+    external_count: int = 0
 
     @property
     def span(self) -> int:
@@ -43,8 +43,8 @@ class RandomNetwork:
 
     def external_address(self) -> int:
         """Return a new external address."""
-        self._external_count += 1
-        number = self._external_count * 7919 % 65_536
+        self.external_count += 1
+        number = self.external_count * 7919 % 65_536
         return self.traffic.address(
             f"{self.settings.external_prefix}.{number // 256}.{number % 256}"
         )
@@ -71,14 +71,22 @@ class RandomNetwork:
         return typical * self.rng.lognormal(0, spread, count)
 
 
-def add_hosts(network: RandomNetwork) -> None:
-    """Add hosts: four of administration, and the rest web, application, data or workstation."""
-    count = network.draw_count(network.settings.hosts)
-    numbers = network.rng.choice(250 * 8, count + 4, replace=False)
-    for number in numbers:
-        name = f"{network.settings.internal_prefix}.{number // 250}.{4 + number % 250}"
-        network.hosts.append(network.traffic.address(name, internal=True))
+def add_hosts(network: RandomNetwork, like: RandomNetwork | None = None) -> None:
+    """Add hosts: four of administration, and the rest web, application, data or workstation.
+
+    With ``like`` they have the addresses of that network's hosts, as in overlapping VPCs.
+    """
+    if like is not None:
+        names = [like.traffic.addresses[host] for host in like.hosts]
+        network.external_count = like.external_count  # external addresses are not repeated
+    else:
+        count = network.draw_count(network.settings.hosts)
+        numbers = network.rng.choice(250 * 8, count + 4, replace=False)
+        prefix = network.settings.internal_prefix
+        names = [f"{prefix}.{number // 250}.{4 + number % 250}" for number in numbers]
+    network.hosts += [network.traffic.address(name, internal=True) for name in names]
     shares = np.cumsum([0.2, 0.25, 0.15, 0.4])
+    count = len(names) - 4
     for i, host in enumerate(network.hosts[4:]):
         role = int(np.searchsorted(shares, i / count, side="right"))
         (network.web, network.app, network.data, network.workstations)[min(role, 3)].append(host)

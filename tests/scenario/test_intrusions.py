@@ -1,0 +1,149 @@
+"""Generated intrusions: deterministic bytes, three forms of network, complete labels."""
+
+from __future__ import annotations
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flowbench.scenario import intrusions
+from tests.scenario.test_incidents import labels
+
+SEEDS = {"private": 0, "public": 4, "overlapping": 5}  # the last two have flags
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {}
+    for form, seed in SEEDS.items():
+        made[form] = tmp_path_factory.mktemp(form)
+        intrusions.write(made[form], seed, window=600)
+    return made
+
+
+@cache
+def records(folder: Path) -> pd.DataFrame:
+    paths = sorted(folder.glob("*.log"))
+    return pd.concat([pd.read_csv(path, sep=" ", engine="pyarrow") for path in paths])
+
+
+def planted(folder: Path) -> list[dict[str, Any]]:
+    answers = json.loads((folder / "answers.json").read_text())
+    return list(answers["planted"])
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, folders: dict[str, Path]) -> None:
+    count = intrusions.write(tmp_path, SEEDS["public"], window=600)
+    for path in folders["public"].iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    assert json.loads((tmp_path / "answers.json").read_text())["flow_records"] == count > 100_000
+
+
+@pytest.mark.parametrize("form", SEEDS)
+def test_every_record_has_a_label_and_every_fact_records(
+    folders: dict[str, Path], form: str
+) -> None:
+    frame = records(folders[form])
+    known = {(row["src"], row["dst"]) for row in labels(folders[form])}
+    pairs = frame[["srcaddr", "dstaddr"]].drop_duplicates()
+    ends = set(pairs.itertuples(index=False, name=None))
+    assert {(a, b) for a, b in ends if (a, b) not in known and (b, a) not in known} == set()
+    facts = planted(folders[form])
+    kinds = {fact["kind"] for fact in facts}
+    assert kinds - {"beacon-twin"} == {
+        "campaign", "beacon-fast", "beacon-slow", "beacon-varied", "beacon-one-port",
+        "beacon-internal", "remote-access", "mining",
+    }  # fmt: skip
+    assert ("beacon-twin" in kinds) == (form == "overlapping")
+    for fact in facts:
+        (peer,) = fact["dst"]
+        own = frame[frame["interface-id"] == fact["interface"]]
+        sent = own[(own["srcaddr"] == fact["src"]) & (own["dstaddr"] == peer)]
+        sent = sent[sent["dstport"] == fact["port"]]
+        assert len(sent) > 0, fact
+        if fact["kind"] not in ("remote-access", "mining", "beacon-fast", "beacon-one-port"):
+            assert sent["srcport"].nunique() == pytest.approx(fact["check_ins"], rel=0.2)
+
+
+def test_a_campaign_calls_an_address_that_nobody_called_before(folders: dict[str, Path]) -> None:
+    facts = [fact for fact in planted(folders["private"]) if fact["kind"] == "campaign"]
+    (peer,) = {peer for fact in facts for peer in fact["dst"]}
+    assert len({fact["src"] for fact in facts}) == len(facts) == 10
+    frame = records(folders["private"])
+    called = frame[frame["dstaddr"] == peer]
+    assert set(called["srcaddr"]) == {fact["src"] for fact in facts}
+    span = frame["end"].max() - frame["start"].min()
+    assert called["start"].min() - frame["start"].min() > 0.25 * span
+
+
+def test_an_operator_logs_in_before_the_host_mines(folders: dict[str, Path]) -> None:
+    facts = {fact["kind"]: fact for fact in planted(folders["public"])}
+    session, mining = facts["remote-access"], facts["mining"]
+    assert session["dst"] == [mining["src"]]
+    frame = records(folders["public"])
+    inbound = frame[(frame["srcaddr"] == session["src"]) & (frame["dstport"] == session["port"])]
+    answered = frame[(frame["dstaddr"] == session["src"])]
+    mined = frame[(frame["srcaddr"] == mining["src"]) & (frame["dstaddr"] == mining["dst"][0])]
+    assert len(answered) > 0
+    assert inbound["end"].max() < mined["start"].max()
+    assert inbound["start"].min() < mined["start"].min()
+
+
+def test_sizes_are_varied_or_nearly_equal(folders: dict[str, Path]) -> None:
+    frame, facts = records(folders["private"]), planted(folders["private"])
+    ratio = {}
+    for fact in facts:
+        if fact["kind"] in ("beacon-varied", "campaign"):
+            sent = frame[(frame["srcaddr"] == fact["src"]) & (frame["dstaddr"] == fact["dst"][0])]
+            per_check_in = sent.groupby("srcport")["bytes"].sum()
+            ratio[fact["kind"]] = per_check_in.quantile(0.95) / per_check_in.quantile(0.05)
+    assert ratio["campaign"] < 1.1
+    assert ratio["beacon-varied"] > 10
+
+
+def test_a_public_network_has_public_addresses(folders: dict[str, Path]) -> None:
+    frame = records(folders["public"])
+    assert {"tcp-flags", "flow-direction"} <= set(frame)
+    own = frame.loc[frame["flow-direction"] == "egress", "srcaddr"]
+    assert own.str.startswith("198.19.").all()
+
+
+def test_overlapping_vpcs_share_addresses_and_nothing_else(folders: dict[str, Path]) -> None:
+    frame = records(folders["overlapping"])
+    own = frame.loc[frame["flow-direction"] == "egress"]
+    hosts = own.groupby("srcaddr")[["interface-id", "vpc-id", "account-id"]].nunique()
+    shared = hosts[hosts["interface-id"] == 2]
+    assert len(shared) >= 20
+    assert (shared == 2).all(axis=None)
+    assert (own.groupby("interface-id")[["vpc-id", "account-id"]].nunique() == 1).all(axis=None)
+    twins = [fact for fact in planted(folders["overlapping"]) if fact["kind"] == "beacon-twin"]
+    assert len({fact["interface"] for fact in twins}) == 2
+    assert len({fact["src"] for fact in twins}) == 1
+
+
+def test_backscatter_has_only_its_second_packet(folders: dict[str, Path]) -> None:
+    frame = records(folders["public"])
+    with (folders["public"] / "labels.csv").open() as lines:
+        rows = [row for row in csv.DictReader(lines) if row["kind"] == "backscatter"]
+    assert {row["label"] for row in rows} == {"benign"}
+    sources = {row["src"] for row in rows}
+    stray = frame[frame["srcaddr"].isin(sources)]
+    assert set(stray["tcp-flags"]) == {18}
+    assert set(stray["action"]) == {"ACCEPT", "REJECT"}
+    assert not frame["dstaddr"].isin(sources).any()
+
+
+@pytest.mark.parametrize(("seed", "version", "window_times"), [(3, 5, False), (6, 2, True)])
+def test_seeds_choose_the_fields_and_the_times(
+    tmp_path: Path, seed: int, version: int, window_times: bool
+) -> None:
+    intrusions.write(tmp_path, seed, settings="judged", window=600)
+    frame: pd.DataFrame = records(tmp_path)
+    assert set(frame["version"]) == {version}
+    assert (np.unique(frame["end"] - frame["start"]) == [599]).all() == window_times
