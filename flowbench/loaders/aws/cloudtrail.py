@@ -140,6 +140,7 @@ TABLE = record_table(
     Column("error_message", "errorMessage", "why it failed", convert=_scrubbed),
     Column("read_only", "readOnly", "whether the call only reads", "bool"),
     Column("event_type", "eventType", "AwsApiCall, AwsServiceEvent, …"),
+    Column("mfa_used", "additionalEventData.MFAUsed", "Yes or No; of ConsoleLogin only"),
     Column(
         "instance_ids", "mentions[]", "instances in request and response", "strings", _instance_id
     ),
@@ -208,7 +209,10 @@ def _normalize(record: object) -> dict[str, object]:
     arns = [text(pick(each, "ARN")) or text(pick(each, "arn")) for each in resources]
     mentions = [mention for content in contents.values() for mention in _mentions(content)]
     mentions += [("", name) for name in unique([*names, *arns])]
-    return event | contents | {"mentions": mentions}
+    # Athena and Lake give the JSON text of an object.
+    additional = event.get("additionalEventData")
+    additional = parse_json(additional) if isinstance(additional, str) else additional
+    return event | contents | {"mentions": mentions, "additionalEventData": additional}
 
 
 def _unwrap(record: dict[str, object]) -> dict[str, object]:

@@ -192,6 +192,22 @@ def test_parameters_as_json_text() -> None:
 
 
 @pytest.mark.parametrize(
+    ("additional", "expected"),
+    [
+        ({"LoginTo": "https://console.example", "MFAUsed": "No"}, "No"),
+        ({"MFAUsed": "Yes"}, "Yes"),
+        ('{"MFAUsed": "No"}', "No"),  # as Athena and Lake give it
+        ({"mFAUsed": None}, None),
+        ("No", None),
+        (None, None),
+    ],
+)
+def test_whether_a_sign_in_used_mfa(additional: object, expected: str | None) -> None:
+    row = cloudtrail.to_row(EVENT | {"additionalEventData": additional})
+    assert row["mfa_used"] == expected
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         ("2022-02-08 09:23:37+11:00", datetime(2022, 2, 7, 22, 23, 37, tzinfo=UTC)),
