@@ -34,6 +34,8 @@ from flowbench.connections.initiator import initiator_rules, with_ownership
 from flowbench.connections.sessions import join_records
 from flowbench.connections.staging import stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT
+from flowbench.enrich.monitored_network import Inventory
+from flowbench.enrich.own_addresses import own_addresses
 from flowbench.scenario.daily_traffic import DailyTraffic
 from flowbench.scenario.network import Network, build
 from flowbench.scenario.traffic import FIELDS, Connection, FlowLogger
@@ -162,7 +164,9 @@ def with_both_ends(
         case = Case.create(root / "case")
         case.ingest(root / "flows.log")
         backend = case._connection
-        staged = stage_records(backend, case.flows, case.interfaces, root / "parts", 10**9)
+        inventory = Inventory(case.interfaces)
+        own = own_addresses(backend, case.flows, inventory.interfaces)
+        staged = stage_records(backend, case.flows, inventory, own, root / "parts", 10**9)
         records = engine.read_parquet(backend, staged.parts[0])
         with join_records(backend, records, staged.own, IDLE_TIMEOUT) as joint:
             rows = with_ownership(joint, staged.addresses)

@@ -18,7 +18,7 @@ import ibis
 
 from flowbench import connections, engine
 from flowbench.case import custody
-from flowbench.enrich import assignments, ownership
+from flowbench.enrich import assignments, intervals, monitored_network, own_addresses, ownership
 from flowbench.errors import CaseError
 from flowbench.io import atomic
 from flowbench.loaders import registry
@@ -104,10 +104,11 @@ def _build(
         return engine.scan(connection, registry.tables()[name], parts)
 
     try:
-        connections.build_connections(
-            connection, table("flows"), table("interfaces"), folder, progress=progress
-        )
-        sightings = assignments.find_sightings(table("flows"), table("interfaces"))
+        flows = table("flows")
+        inventory = monitored_network.Inventory(*map(table, monitored_network.Inventory._fields))
+        own = own_addresses.own_addresses(connection, flows, inventory.interfaces)
+        connections.build_connections(connection, flows, inventory, own, folder, progress=progress)
+        sightings = assignments.find_sightings(flows, own)
         schema = sightings.schema().to_pyarrow()
         engine.write_parquet(connection, [sightings], folder / "sightings.parquet", schema)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
@@ -123,7 +124,8 @@ def _build(
 
 def _key(log: custody.CustodyLog) -> str:
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
-    code += [Path(ownership.__file__), Path(assignments.__file__)]
+    used = (assignments, intervals, monitored_network, own_addresses, ownership)
+    code += [Path(str(module.__file__)) for module in used]
     hashes = [part["sha256"] for part in log.parts] + [atomic.sha256_file(path) for path in code]
     return atomic.sha256_bytes("".join(hashes).encode())[:16]
 

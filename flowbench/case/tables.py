@@ -148,9 +148,8 @@ class CaseTables:
         """Which interface and instance had which address when (enrich.assignments.TABLE)."""
         sightings = engine.read_parquet(self._connection, self._cache_folder / "sightings.parquet")
         events = interface_events.read_events(self.api_events) if self.has("api_events") else []
-        rows = assignments.build_assignments(
-            self.interfaces, self.table("instances"), events, sightings
-        )
+        tables = (self.interfaces, self.table("instances"), self.table("elastic_ips"))
+        rows = assignments.build_assignments(*tables, events, sightings)
         return engine.register(self._connection, rows)
 
     @cached_property

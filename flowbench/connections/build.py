@@ -13,6 +13,7 @@ from flowbench.connections.initiator import choose_initiator, with_ownership
 from flowbench.connections.sessions import join_records
 from flowbench.connections.staging import Staged, stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
+from flowbench.enrich.monitored_network import Inventory
 
 RECORDS_PER_PART = 4_000_000  # about a gigabyte of memory
 
@@ -21,10 +22,11 @@ _KEPT = ["first_seen", "last_seen", "records", "rejected_records", "initiator_ru
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
 
 
-def build_connections(
+def build_connections(  # what it reads, where it writes, and two limits
     connection: Backend,
     flows: ibis.Table,
-    interfaces: ibis.Table,
+    inventory: Inventory,
+    own: ibis.Table,
     folder: Path,
     *,
     idle_timeout: int = IDLE_TIMEOUT,
@@ -38,15 +40,15 @@ def build_connections(
     Args:
         connection: A DuckDB connection to work with.
         flows: Flow log records (schema.FLOWS).
-        interfaces: The inventory (loaders.aws.interfaces.TABLE, may be empty), for the addresses of
-            interfaces; the addresses of other interfaces are learned from the records.
+        inventory: The inventory (its tables may be empty).
+        own: The own addresses of interfaces (enrich.own_addresses).
         folder: Where both files and intermediate results are written.
         idle_timeout: Seconds without a record after which a new connection starts.
         per_part: Number of records that are processed at a time.
         progress: Called with (steps done, number of steps, description of the next step).
     """
     progress(0, 1, "sorting flow log records by their ends")
-    staged = stage_records(connection, flows, interfaces, folder / "records", per_part)
+    staged = stage_records(connection, flows, inventory, own, folder / "records", per_part)
     partial: list[ibis.Table] = []
     steps = len(staged.parts) + 2
 

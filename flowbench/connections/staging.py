@@ -14,7 +14,9 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.ownership import is_private, nat_gateways, own_addresses
+from flowbench.enrich.monitored_network import Inventory, internal_addresses
+from flowbench.enrich.own_addresses import nat_gateways
+from flowbench.enrich.ownership import is_private
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
 _KEPT = ("hop", "rejected", "flags", "start", "end", "packets", "bytes", "protocol")
@@ -31,18 +33,33 @@ class Staged:
     own: ibis.Table  # point, address: ids, which address belongs to which observation point
 
 
-def stage_records(
-    connection: Backend, flows: ibis.Table, interfaces: ibis.Table, folder: Path, per_part: int
+def stage_records(  # what a record is judged by
+    connection: Backend,
+    flows: ibis.Table,
+    inventory: Inventory,
+    own: ibis.Table,
+    folder: Path,
+    per_part: int,
 ) -> Staged:
     """Write the records of traffic into ``folder``, about ``per_part`` of them in each part.
 
     Columns of a part: ENDS (addresses as ids), point, hop, up (whether it went from the low end to
     the high one), rejected, flags, start, end, packets, bytes.
+
+    Args:
+        connection: Where the tables of Staged are kept.
+        flows: Flow log records (schema.FLOWS).
+        inventory: The inventory.
+        own: The result of own_addresses for these records and the inventory's interfaces.
+        folder: Where the parts are written.
+        per_part: Number of records.
     """
     records = _records(flows)
-    own = engine.materialize(connection, own_addresses(flows, interfaces))
-    intermediates = own.semi_join(nat_gateways(flows, interfaces), "interface_id")
-    addresses = engine.materialize(connection, _addresses(records, own, intermediates))
+    intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
+    seen = records.select(address="src").union(records.select(address="dst")).distinct()
+    seen = engine.materialize(connection, seen)
+    internal = internal_addresses(connection, seen, own, inventory)
+    addresses = engine.materialize(connection, _addresses(seen, internal, intermediates))
     points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
     points = engine.materialize(connection, points.mutate(id=_numbered("point")))
     own_ids = engine.materialize(
@@ -86,10 +103,9 @@ def _records(flows: ibis.Table) -> ibis.Table:
     )
 
 
-def _addresses(records: ibis.Table, own: ibis.Table, intermediates: ibis.Table) -> ibis.Table:
+def _addresses(seen: ibis.Table, internal: ibis.Table, intermediates: ibis.Table) -> ibis.Table:
     """Every address with its id, and whether it is internal or an intermediate device's."""
-    seen = records.select(address="src").union(records.select(address="dst")).distinct()
-    owned = own.select("address").distinct().mutate(owned=True)
+    owned = internal.select("address").mutate(owned=True)
     intermediates = intermediates.select("address").distinct().mutate(intermediate=True)
     known = seen.left_join(owned, "address").drop("address_right")
     known = known.left_join(intermediates, "address").drop("address_right")

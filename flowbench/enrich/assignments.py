@@ -29,16 +29,17 @@ import ibis
 import pyarrow as pa
 from ibis import _
 
+from flowbench.enrich import public_addresses
 from flowbench.enrich.assignment_sequence import EARLIEST, Assignment, in_sequence
 from flowbench.enrich.interface_events import InterfaceEvent, Origin
 from flowbench.enrich.interface_history import DETAILS, History, Interface, Sighting
-from flowbench.enrich.ownership import is_regional_nat, own_addresses
+from flowbench.enrich.own_addresses import is_regional_nat
 from flowbench.loaders.aws import interfaces as network_interfaces
 from flowbench.schema import ITEM, ORIGIN, Table
 
 TABLE = Table.of(
     "address_assignments",
-    ("address", "string", "a private IPv4 or an IPv6 address"),
+    ("address", "string", "an interface's own address, or a public one that maps to none of them"),
     ("interface_id", "string", "the interface that it was assigned to"),
     ("instance_id", "string", "the instance that the interface was attached to"),
     ("service", "string", "the AWS service of the interface: ec2, rds, nat-gateway, …"),
@@ -47,7 +48,7 @@ TABLE = Table.of(
     ("vpc_id", "string", "its VPC"),
     ("subnet_id", "string", "its subnet"),
     ("account_id", "string", "the account that owned the interface"),
-    ("public_addresses", "strings", "public addresses that mapped to it"),
+    ("public_addresses", "strings", "public addresses that map to it"),
     ("valid_from", "time", "start of the assignment; null: before the evidence"),
     ("valid_until", "time", "end of the assignment; null: open"),
     ("known_from", "string", "data source: inventory, cloudtrail, or logs"),
@@ -81,12 +82,16 @@ _INVENTORY = (
 )
 
 
-def find_sightings(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
+def find_sightings(flows: ibis.Table, own: ibis.Table) -> ibis.Table:
     """Find the interfaces in flow log records, as an expression.
+
+    Args:
+        flows: Flow log records (schema.FLOWS).
+        own: The own addresses of interfaces (own_addresses).
 
     Returns:
         A row per interface and instance: interface_id, instance_id, first_seen, last_seen, the
-        columns _LOGGED, addresses (see ownership.own_addresses). A regional NAT gateway, which has
+        columns _LOGGED, addresses (its own). A regional NAT gateway, which has
         no interface, has its resource id as interface_id.
     """
     f = flows
@@ -101,7 +106,6 @@ def find_sightings(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
     seen = f.group_by("interface_id", "instance_id").aggregate(
         first_seen=f.start.min(), last_seen=f["end"].max(), **logged
     )
-    own = own_addresses(flows, interfaces)
     addresses = own.group_by("interface_id").aggregate(
         addresses=own.address.collect(order_by=own.address)
     )
@@ -113,6 +117,7 @@ def find_sightings(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
 def build_assignments(
     interfaces: ibis.Table,
     instances: ibis.Table,
+    elastic_ips: ibis.Table,
     events: list[InterfaceEvent],
     sightings: ibis.Table,
 ) -> pa.Table:
@@ -121,6 +126,7 @@ def build_assignments(
     Args:
         interfaces: The inventory of interfaces (loaders.aws.interfaces.TABLE).
         instances: The inventory of instances (loaders.aws.instances.TABLE).
+        elastic_ips: The inventory of Elastic IPs (loaders.aws.elastic_ips.TABLE).
         events: The result of interface_events.read_events.
         sightings: The result of find_sightings.
 
@@ -132,6 +138,8 @@ def build_assignments(
     _add_events(history, events)
     _add_sightings(history, sightings)
     _add_instances(history, instances, events)
+    public_addresses.add_elastic_ips(history, elastic_ips)
+    public_addresses.add_instances(history, instances)
     by_address: dict[str, list[Assignment]] = defaultdict(list)
     for interface in history.interfaces.values():
         for each in interface.assignments(history):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from flowbench.enrich.assignment_sequence import EARLIEST, Assignment
@@ -20,6 +21,7 @@ DETAILS = (
     "name",
     "tags",
     "public_addresses",
+    "mapped_addresses",
     "ends_with_instance",
 )
 
@@ -51,6 +53,7 @@ class Interface:
     id: str | None
     details: list[tuple[Age, Mapping[str, object]]] = field(default_factory=list)
     addresses: dict[str, list[datetime | None]] = field(default_factory=dict)  # start, end
+    elastic_ips: dict[str, str | None] = field(default_factory=dict)  # with the private address
     attached: list[Sighting] = field(default_factory=list)
     detached: list[datetime] = field(default_factory=list)
     created_at: datetime | None = None
@@ -169,6 +172,7 @@ class Interface:
     def assignments(self, history: History) -> Iterator[Assignment]:
         """Its assignments, not yet compared with those of other interfaces."""
         details = self.merged_details()
+        public_addresses = self._public_addresses(details)
         own_tags = dict(details["tags"] or ())
         for period in self.periods(history):
             instance = period.instance_id
@@ -193,7 +197,7 @@ class Interface:
                     vpc_id=details["vpc_id"],
                     subnet_id=details["subnet_id"],
                     account_id=details["account_id"],
-                    public_addresses=details["public_addresses"] or [],
+                    public_addresses=public_addresses.get(address, []),
                     valid_from=start,
                     valid_until=end,
                     known_from=data_source,
@@ -203,6 +207,17 @@ class Interface:
                     undated=self.undated,
                     listed_at=self.listed_at,
                 )
+
+    def _public_addresses(self, details: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The public addresses that map to each of its addresses; to the first, if unknown."""
+        pairs = zip_longest(details["public_addresses"] or (), details["mapped_addresses"] or ())
+        first = next(iter(self.addresses), None)
+        found: dict[str, list[str]] = {}
+        for public, private in (dict(pairs) | self.elastic_ips).items():
+            target = private if private in self.addresses else first
+            if target is not None and target != public:
+                found.setdefault(target, []).append(public)
+        return found
 
     def _origin(self, instance: str | None) -> tuple[str, Origin]:
         """The most reliable data source for an attachment, and the place in it."""

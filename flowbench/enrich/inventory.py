@@ -15,7 +15,7 @@ from flowbench.schema import Table
 TABLE = Table.of(
     "addresses",
     ("address", "string", "the address"),
-    ("internal", "bool", "private, or an interface's own"),
+    ("internal", "bool", "whether it belongs to the monitored network"),
     ("interface_id", "string", "the interface that it is assigned to"),
     ("instance_id", "string", "the instance that the interface is attached to"),
     ("service", "string", "the AWS service of the interface: ec2, rds, efs, nat-gateway, …"),
@@ -24,7 +24,8 @@ TABLE = Table.of(
     ("vpc_id", "string", "its VPC"),
     ("subnet_id", "string", "its subnet"),
     ("account_id", "string", "the account that owns the interface"),
-    ("public_addresses", "strings", "public addresses that map to it; never in flow logs"),
+    ("public_addresses", "strings", "public addresses that map to it"),
+    ("private_address", "string", "of a public address: the private one that it maps to"),
     ("valid_from", "time", "start of the assignment; null: before the evidence"),
     ("valid_until", "time", "end of the assignment, the next one has its own row; null: open"),
     ("known_from", "string", "data source: inventory, cloudtrail, or logs (from flow records)"),
@@ -56,7 +57,7 @@ def build_inventory(
         for end, direction in (("initiator", "outbound"), ("responder", "inbound"))
     ]
     seen = ends[0].union(ends[1]).group_by("address").aggregate(seen_internal=_.internal.any())
-    assigned = assignments.select(*(n for n in assignments.columns if n in TABLE.columns))
+    assigned = _with_public_addresses(assignments)
     rows = seen.outer_join(assigned.mutate(assigned=True), "address")
     rows = rows.mutate(address=ibis.coalesce(rows.address, rows.address_right)).drop(
         "address_right"
@@ -73,6 +74,19 @@ def build_inventory(
     return rows.select(*TABLE.columns).order_by(_in_time(rows))
 
 
+def _with_public_addresses(assignments: ibis.Table) -> ibis.Table:
+    """The assignments, and a row for each public address of one, in the columns of TABLE."""
+    columns = [name for name in assignments.columns if name in TABLE.columns]
+    private = assignments.select(*columns, private_address=ibis.null("string"))
+    public = assignments.select(
+        *(name for name in columns if name not in ("address", "public_addresses")),
+        private_address="address",
+        address=assignments.public_addresses.unnest(),
+        public_addresses=ibis.literal([], type="array<string>"),
+    )
+    return private.union(public.select(private.columns))
+
+
 def with_tags(inventory: ibis.Table, tags: Iterable[str]) -> ibis.Table:
     """Add a column with the value of each tag; null where an address lacks it.
 
@@ -84,11 +98,12 @@ def with_tags(inventory: ibis.Table, tags: Iterable[str]) -> ibis.Table:
 
 
 class AssignmentLookup:
-    """The assignments of some addresses, for questions about each at some time."""
+    """The assignments of some addresses, public ones too, for questions about each at some time."""
 
     def __init__(self, assignments: ibis.Table, addresses: Iterable[str]) -> None:
         wanted = ibis.memtable({"wanted": pa.array(sorted(set(addresses)), pa.string())})
-        rows = assignments.semi_join(wanted, assignments.address == wanted.wanted)
+        rows = _with_public_addresses(assignments)
+        rows = rows.semi_join(wanted, rows.address == wanted.wanted)
         self._rows: dict[str, list[Assignment]] = {}
         for row in rows.order_by(_in_time(rows)).to_pyarrow().to_pylist():
             self._rows.setdefault(row["address"], []).append(row)

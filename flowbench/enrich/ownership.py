@@ -11,7 +11,6 @@ import ipaddress
 from typing import NamedTuple
 
 import ibis
-from ibis import _
 
 # RFC 1918, 6598 (carrier-grade NAT), 3927 and 4291 (link-local), 1122 (loopback), 4193 (ULA).
 _PRIVATE = (
@@ -91,97 +90,3 @@ def _expanded(address: ibis.Value) -> ibis.Value:
     text = text.endswith("::").ifelse(text + "0", text)
     colons = text.length() - text.replace(":", "").length()  # of x::y as many as written groups
     return text.replace("::", ibis.literal(":0:0:0:0:0:0:").substr(0, 1 + 2 * (8 - colons)))
-
-
-def own_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
-    """Match interfaces with their own addresses: (interface_id, address), one row each.
-
-    The inventory decides for the interfaces that it lists. For others the records do: every record
-    of an interface has the interface's own address on one side, the side that flow-direction names
-    where it is logged, else the address that all records of the interface share (of IPv4 or IPv6,
-    each apart). Regional NAT gateways have no interface: they appear under their resource id, with
-    their public addresses.
-
-    Known limit: where all records of an interface have the same two addresses, the private one is
-    taken as its own, or none if both are private.
-    """
-    listed = interfaces.select("interface_id", address=interfaces.addresses.unnest()).union(
-        interfaces.select("interface_id", address=interfaces.private_address)
-    )
-    listed = listed.filter(_.address.notnull(), _.interface_id.notnull()).distinct()
-    f = flows.filter(flows.srcaddr.notnull(), flows.interface_id.notnull())
-    f = f.anti_join(interfaces.select("interface_id").distinct(), "interface_id")
-    f = f.mutate(is_ipv6=f.srcaddr.contains(":"))  # an interface may have addresses of both kinds
-    sides = [
-        f.filter(f.flow_direction.isnull() | (f.flow_direction == direction)).select(
-            "interface_id", "is_ipv6", address=f[column]
-        )
-        for direction, column in (("egress", "srcaddr"), ("ingress", "dstaddr"))
-    ]
-    keys = ["interface_id", "is_ipv6"]
-    counts = sides[0].union(sides[1]).group_by(*keys, "address").aggregate(n=_.count())
-    totals = f.group_by(keys).aggregate(total=_.count())
-    shared = counts.join(totals, keys).filter(_.n >= _.total)
-    candidates = ibis.window(group_by=keys)
-    shared = shared.mutate(private=is_private(shared.address))
-    shared = shared.mutate(
-        candidates=_.count().over(candidates), privates=_.private.sum().over(candidates)
-    )
-    # A public IPv4 address is never an interface's own in flow logs; an IPv6 one is.
-    possible = shared.private | shared.is_ipv6
-    learned = shared.filter(possible, (_.candidates == 1) | (_.private & (_.privates == 1)))
-    own = listed.union(learned.select("interface_id", "address"))
-    if (regional := _regional_nat_addresses(flows, interfaces)) is not None:
-        own = own.union(regional)
-    return own.distinct()
-
-
-def nat_gateways(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table:
-    """NAT gateways by the interface_id that ``own_addresses`` gives them, one row each.
-
-    From the inventory, from records that carry the interface's type (v11), and all regional ones.
-    """
-    found = interfaces.filter(interfaces.service == "nat-gateway").select("interface_id")
-    if "interface_type" in flows.columns:
-        typed = flows.filter(flows.interface_type == "nat_gateway").select("interface_id")
-        found = found.union(typed)
-    if (regional := is_regional_nat(flows)) is not None:
-        found = found.union(flows.filter(regional).select(interface_id=_.resource_id))
-    return found.filter(_.interface_id.notnull()).distinct()
-
-
-def is_regional_nat(flows: ibis.Table) -> ibis.Value | None:
-    """Whether a record is of a regional NAT gateway, which has an id, but no interface.
-
-    None where no evidence has the field for it (resource-id, v9).
-    """
-    if "resource_id" not in flows.columns:
-        return None
-    return flows.interface_id.isnull() & flows.resource_id.startswith("nat-").fill_null(False)
-
-
-def _regional_nat_addresses(flows: ibis.Table, interfaces: ibis.Table) -> ibis.Table | None:
-    """The public addresses of regional NAT gateways, as ``own_addresses``, from their records.
-
-    They record each exchange twice: client and peer, then their own address and the same peer. So
-    of two public addresses the gateway's is the one that exchanges with a peer of its clients and
-    is no such peer itself; the source of an inbound scan exchanges with no peer.
-    """
-    regional = is_regional_nat(flows)
-    if regional is None:
-        return None
-    f = flows.filter(regional, flows.srcaddr.notnull(), flows.dstaddr.notnull())
-    f = f.anti_join(interfaces, f.resource_id == interfaces.interface_id)
-    directions = [
-        f.select(nat=f.resource_id, near=f[near], far=f[far])
-        for near, far in (("srcaddr", "dstaddr"), ("dstaddr", "srcaddr"))
-    ]
-    exchanges = directions[0].union(directions[1]).distinct()
-    exchanges = exchanges.mutate(
-        near_private=is_private(exchanges.near), far_private=is_private(exchanges.far)
-    )
-    external = exchanges.filter(~exchanges.near_private)
-    peers = external.filter(external.far_private).select("nat", "near").distinct()
-    candidates = external.semi_join(peers.rename(far="near"), ["nat", "far"])
-    own = candidates.anti_join(peers, ["nat", "near"])
-    return own.select(interface_id=own.nat, address=own.near).distinct()

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from flowbench.loaders.aws import (
     cloudtrail,
+    elastic_ips,
     flow_log_settings,
     guardduty,
     instances,
@@ -75,6 +76,7 @@ KINDS: tuple[ModuleType, ...] = (
     geo_csv,
     guardduty,
     lists,
+    elastic_ips,
     instances,
     interfaces,
     mmdb,

@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowbench import connections
+from flowbench.enrich.monitored_network import Inventory
+from flowbench.enrich.own_addresses import own_addresses
 from flowbench.schema import DEFAULT_FORMAT
 from tests.connections.conftest import rows
 from tests.traffic import T0, Record, connect, interface, make_case, reject
@@ -137,8 +139,9 @@ def test_summaries(tmp_path) -> None:
 def built(case: Any, folder: Path, **options: Any) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of both files, in the order in which they are written."""
     folder.mkdir()
-    flows, interfaces = case.flows, case.interfaces
-    connections.build_connections(case._connection, flows, interfaces, folder, **options)
+    backend, flows, inventory = case._connection, case.flows, Inventory(case.interfaces)
+    own = own_addresses(backend, flows, inventory.interfaces)
+    connections.build_connections(backend, flows, inventory, own, folder, **options)
     names = ("connections", "connection_summaries")
     return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in names}
 
@@ -165,7 +168,11 @@ def test_the_size_of_parts_changes_the_order_only(tmp_path) -> None:
 
 
 def test_a_shorter_idle_timeout(tmp_path) -> None:
-    records = [record for at in (T0, T0 + 300) for record in connect(A, OUT, 443, at)]
+    records = [
+        record
+        for at in (T0, T0 + 300)
+        for record in connect(A, OUT, 443, at, tcp_flags=None)
+    ]
     case = make_case(tmp_path, records)
     assert len(built(case, tmp_path / "long")["connections"]) == 1
     assert len(built(case, tmp_path / "short", idle_timeout=120)["connections"]) == 2

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flowbench import engine
-from flowbench.connections.staging import ENDS, stage_records
-from tests.connections.conftest import rows
+from flowbench.connections.staging import ENDS
+from tests.connections.conftest import rows, stage
 from tests.traffic import T0, Record, connect, interface, make_case
 
 A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
@@ -43,7 +43,7 @@ def test_ids_are_in_the_order_of_addresses_and_ends_in_one_part(tmp_path) -> Non
     ]
     case = make_case(tmp_path, records, interfaces=[interface(A, "a")])
     backend = case._connection
-    staged = stage_records(backend, case.flows, case.interfaces, tmp_path / "parts", 1)
+    staged = stage(case, tmp_path / "parts", 1)
     known = staged.addresses.order_by("id").to_pyarrow().to_pylist()
     assert [row["address"] for row in known] == [A, B, OUT]
     assert [row["internal"] for row in known] == [True, True, False]
@@ -69,6 +69,6 @@ def test_a_middlebox_records_two_hops_of_a_packet(tmp_path) -> None:
     whole = Record(A, OUT, 40_000, 443, T0, T0 + 59, pkt_srcaddr=A, pkt_dstaddr=OUT)
     case = make_case(tmp_path, [received, sent, whole])
     backend = case._connection
-    staged = stage_records(backend, case.flows, case.interfaces, tmp_path / "parts", 100)
+    staged = stage(case, tmp_path / "parts", 100)
     hops = engine.read_parquet(backend, staged.parts[0]).to_pandas()["hop"]
     assert sorted(hops) == [0, 1, 2]

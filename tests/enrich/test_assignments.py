@@ -18,7 +18,7 @@ from flowbench.enrich import assignments, interface_events
 from flowbench.enrich.assignment_sequence import EARLIEST
 from flowbench.enrich.interface_events import InterfaceEvent, Origin
 from flowbench.enrich.inventory import assignment_at
-from flowbench.loaders.aws import instances
+from flowbench.loaders.aws import elastic_ips, instances
 from flowbench.loaders.aws import interfaces as network_interfaces
 from flowbench.schema import Table
 from tests.incident_case import api_event, format_time, started
@@ -359,6 +359,7 @@ def test_one_vpc_has_one_assignment_at_a_time(steps: list[tuple[int, str, int]])
     rows = assignments.build_assignments(
         ibis.memtable(network_interfaces.TABLE.rows(listed)),
         ibis.memtable(instances.TABLE.rows([])),
+        ibis.memtable(elastic_ips.TABLE.rows([])),
         events,
         ibis.memtable(nothing),
     ).to_pylist()

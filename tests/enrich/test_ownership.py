@@ -1,4 +1,4 @@
-"""Private addresses, interfaces' own addresses, and neighbourhoods."""
+"""Private addresses and neighbourhoods."""
 
 from __future__ import annotations
 
@@ -11,84 +11,10 @@ from hypothesis import strategies as st
 
 from flowbench.enrich import ownership
 from flowbench.enrich.ownership import SITE, SUBNET, Scope
-from tests.traffic import T0, Record, connect, interface, make_case
 
 PROVIDER = Scope(16, 32)
-A, B, OUT = "10.0.0.5", "10.0.0.9", "203.0.113.7"
 INTERNAL = ("10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16", "169.254.0.0/16", "172.16.0.0/12",
             "100.64.0.0/10", "fc00::/7", "fe80::/10", "::1/128")  # fmt: skip
-
-
-def own(case) -> dict[str, set[str]]:
-    rows = ownership.own_addresses(case.flows, case.interfaces).to_pyarrow().to_pylist()
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        found.setdefault(row["interface_id"], set()).add(row["address"])
-    return found
-
-
-def test_without_inventory_it_is_the_address_in_all_records(tmp_path) -> None:
-    records = [
-        *connect(A, OUT, 443, T0),
-        *connect(A, B, 22, T0, source_port=40_001),
-        *connect(B, OUT, 443, T0, interface_id="eni-b"),
-        *connect(B, "198.51.100.1", 443, T0, interface_id="eni-b"),
-    ]
-    assert own(make_case(tmp_path, records)) == {"eni-a": {A}, "eni-b": {B}}
-
-
-@pytest.mark.parametrize(
-    ("peer", "direction", "expected"),
-    [(OUT, None, {A}), (B, None, None), (B, "egress", {A}), (B, "ingress", {B})],
-)
-def test_an_interface_with_one_peer_only(tmp_path, peer, direction, expected) -> None:
-    case = make_case(tmp_path, [Record(A, peer, 40_000, 443, T0, T0 + 5, flow_direction=direction)])
-    assert own(case) == ({"eni-a": expected} if expected else {})
-
-
-def test_an_interface_with_an_address_of_each_kind(tmp_path) -> None:
-    six = "2600:1f18:1::5"
-    records = [
-        *connect(A, OUT, 443, T0),
-        *connect(A, B, 443, T0),
-        *connect(six, "2001:db8::1", 443, T0),
-        *connect(six, "2001:db8::2", 443, T0),
-    ]
-    assert own(make_case(tmp_path, records)) == {"eni-a": {A, six}}
-
-
-def test_the_inventory_goes_first(tmp_path) -> None:
-    listed = interface(
-        A,
-        "a",
-        PrivateIpAddresses=[{"PrivateIpAddress": A}, {"PrivateIpAddress": "10.0.0.6"}],
-        Ipv6Addresses=[{"Ipv6Address": "2001:db8::6"}],
-    )
-    case = make_case(tmp_path, connect(A, OUT, 443, T0), interfaces=[listed])
-    assert own(case) == {"eni-a": {A, "10.0.0.6", "2001:db8::6"}}
-
-
-NAT = "nat-0123"
-
-
-def through_nat(client: str, gateway: str, peer: str, port: int = 443) -> list[Record]:
-    """Return what a regional NAT gateway records of an exchange: before and after translation."""
-    before = Record(client, peer, 40_000, port, T0, T0 + 59, interface_id=None)
-    after = Record(gateway, peer, 50_000, port, T0, T0 + 59, interface_id=None)
-    return [before, before.back(), after, after.back()]
-
-
-def test_a_regional_nat_gateway_has_its_public_addresses(tmp_path) -> None:
-    gateway, scanner = "198.51.100.4", "192.0.2.66"
-    inbound = Record(scanner, gateway, 40_000, 22, T0, T0 + 59, interface_id=None)
-    records = [*through_nat(A, gateway, OUT), inbound]
-    case = make_case(tmp_path, records)
-    flows = case.flows.mutate(resource_id=ibis.literal(NAT))
-    own = ownership.own_addresses(flows, case.interfaces).to_pyarrow().to_pylist()
-    assert own == [{"interface_id": NAT, "address": gateway}]
-    gateways = ownership.nat_gateways(flows, case.interfaces).to_pyarrow().to_pylist()
-    assert gateways == [{"interface_id": NAT}]
-    assert ownership.is_regional_nat(case.flows.drop("interface_id").select("srcaddr")) is None
 
 
 def is_private(text: str) -> bool:

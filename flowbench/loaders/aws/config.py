@@ -15,6 +15,7 @@ from typing import Any
 from flowbench.io.redact import redact
 from flowbench.loaders.aws import (
     describe,
+    elastic_ips,
     flow_log_settings,
     instances,
     nat_gateways,
@@ -167,6 +168,7 @@ EXTRA_TABLES: tuple[tuple[Table, Callable[[object], list[Row]]], ...] = (
     ),
     (subnets.TABLE, _rows_of("Subnet", "subnetId", subnets.to_row)),
     (vpcs.TABLE, _rows_of("VPC", "vpcId", vpcs.to_row)),
+    (elastic_ips.TABLE, _rows_of("EIP", "allocationId", elastic_ips.rows_of_config)),
     (security_groups.TABLE, _rows_of("SecurityGroup", "groupId", security_groups.to_row)),
     (flow_log_settings.TABLE, _rows_of("FlowLog", "flowLogId", flow_log_settings.to_row)),
 )

@@ -11,7 +11,7 @@ import re
 
 from flowbench.loaders.aws import describe
 from flowbench.loaders.aws.record import Column, record_table
-from flowbench.loaders.values import address, items, pick, text, unique
+from flowbench.loaders.values import address, items, pick, text
 
 KIND = "inventory"
 
@@ -105,14 +105,15 @@ def identify_service(record: object) -> str | None:
     return principal.removesuffix(".amazonaws.com") or None
 
 
-def _public_addresses(record: object) -> list[str]:
-    private_addresses = items(pick(record, "privateIpAddresses"))
-    associations = [pick(each, "association") for each in (record, *private_addresses)]
-    return unique(
-        address(pick(association, key))
-        for association in associations
-        for key in ("publicIp", "carrierIp")
-    )
+def _public_mappings(record: object) -> dict[str, str | None]:
+    """Each public address with the private one that it maps to."""
+    mappings: dict[str, str | None] = {}
+    for each in (*items(pick(record, "privateIpAddresses")), record):
+        private = address(pick(each, "privateIpAddress"))
+        for key in ("publicIp", "carrierIp"):
+            if (public := address(pick(each, "association", key))) is not None:
+                mappings[public] = mappings.get(public) or private
+    return mappings
 
 
 def _groups(record: object, key: str) -> list[str | None]:
@@ -139,7 +140,20 @@ TABLE = record_table(
     Column("availability_zone", "AvailabilityZone", "zone name"),
     Column("private_address", _ADDRESSES, "primary IPv4, else first IPv6", convert=address),
     Column("addresses", _ADDRESSES, "all of them, the primary first", "strings", address),
-    Column("public_addresses", "@", "public IPv4", "strings", _public_addresses),
+    Column(
+        "public_addresses",
+        "@",
+        "public IPv4",
+        "strings",
+        lambda record: [*_public_mappings(record)],
+    ),
+    Column(
+        "mapped_addresses",
+        "@",
+        "the private address that each of public_addresses maps to, in the same order",
+        "strings",
+        lambda record: [*_public_mappings(record).values()],
+    ),
     Column("instance_id", "Attachment.InstanceId", "instance it is attached to, where visible"),
     Column("attached_at", "Attachment.AttachTime", "when it was attached", "time"),
     Column("attachment_id", "Attachment.AttachmentId", "eni-attach-…, ela-attach-…"),

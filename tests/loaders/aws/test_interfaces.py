@@ -62,6 +62,7 @@ def test_values_of_a_recorded_nat_gateway(recorded: list[dict]) -> None:
         "private_address": "10.146.96.24",
         "addresses": ["10.146.96.24"],
         "public_addresses": ["3.216.70.200"],
+        "mapped_addresses": ["10.146.96.24"],
         "instance_id": None,
         "attached_at": None,
         "attachment_id": "ela-attach-5cfc2360",
@@ -109,6 +110,7 @@ def test_addresses_groups_and_tags() -> None:
     (row,) = interfaces.TABLE.rows([interfaces.to_row(INTERFACE)]).to_pylist()
     assert row["addresses"] == ["10.0.9.9", "10.0.9.10", "2001:db8::1"]
     assert row["public_addresses"] == ["203.0.113.77", "203.0.113.78"]
+    assert row["mapped_addresses"] == ["10.0.9.9", "10.0.9.10"]
     assert (row["private_address"], row["instance_id"]) == ("10.0.9.9", "i-0ffff")
     assert row["attached_at"] == datetime(2026, 9, 1, 3, 10, 4, tzinfo=UTC)
     assert row["security_groups"] == ["sg-1", "sg-2"]

@@ -43,6 +43,7 @@ def test_zonal_gateway_is_its_interface() -> None:
         "private_address": "10.0.9.1",
         "addresses": ["10.0.9.1", "10.0.9.2"],
         "public_addresses": ["198.51.100.7", "198.51.100.8"],
+        "mapped_addresses": ["10.0.9.1", "10.0.9.2"],
         "name": "egress",
         "tags": [("Name", "egress")],
     }
