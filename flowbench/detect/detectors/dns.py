@@ -1,0 +1,240 @@
+"""DNS: which hosts tunnel, look up generated or listed domains, or use external DNS servers?
+
+Question: does a host move data in DNS, look for its command server by generated names, ask for a
+domain of an indicator list, or evade the resolver that is logged?
+
+Method: five checks, each where its logs are. Of Resolver query logs alone:
+
+* DNS tunnelling (detect.dns_tunnelling): a bound on the information that a client sends to a domain
+  in names, or receives in answers, in a day (Paxson et al. 2013).
+* Algorithmically generated domains (detect.generated_domains): many registered domains in an hour
+  that do not exist (Antonakakis et al. 2012).
+* Indicator domain resolved (detect.listed_domains): a listed domain was asked for and no connection
+  with its address was logged. With a connection it is the contact detector's.
+
+Of flow logs alone (detect.dns_servers):
+
+* Unusual volume over DNS: a host exchanges more with an external address on port 53 than queries
+  and answers have, by volume and mean message.
+* External DNS resolver used: a host uses a resolver other than Amazon's on ports 53 and 853, or a
+  known one over HTTPS, that is no shared service (detect.sharing). Internal DNS servers may.
+
+They correspond to GuardDuty's Trojan:EC2/DNSDataExfiltration, Trojan:EC2/DGADomainRequest,
+Impact:EC2/MaliciousDomainRequest and C&CActivity.B!DNS, and DefenseEvasion:EC2/UnusualDNSResolver,
+UnusualDoTActivity and UnusualDoHActivity. The thresholds are this project's where no source is
+named.
+
+Severity: tunnelling high where half of the queries are of types that carry data or from ten times
+the bound on, else medium; low for domains that several hosts ask in that way since before (detect.
+sharing), or that answer with a block list's codes. Generated domains high where most look random,
+else medium. Listed domains high for high-risk kinds that were answered while no flow record shows
+the host, medium where its flow records show no connection, low if nothing was answered. Volume high
+from ten times the least volume on, else medium. External resolvers low.
+
+False positives: reputation services and telemetry that are not known (enrich.domain_names), link
+checkers and crawlers of expired domains, a network's own top-level domain, DNSSEC validation by
+each host, software that comes with a resolver of its own.
+
+Limitations: a client behind an internal DNS server is not seen, its server is. Not detected are
+less than the bound a day (a check-in every ten minutes with names of a few characters), a few
+generated domains an hour, DNS over HTTPS to an address that is not known as a resolver, and with
+DNS Firewall the generated domains that it blocked.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from flowbench.detect.detector import Detector
+from flowbench.detect.dns_servers import (
+    is_unusual_volume,
+    read_dns_traffic,
+    report_resolvers,
+    report_volume,
+)
+from flowbench.detect.dns_tunnelling import TEXT_FACTOR, find_tunnels
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.generated_domains import find_generated
+from flowbench.detect.indicators import HIGH_RISK_KINDS
+from flowbench.detect.listed_domains import find_listed
+from flowbench.enrich.domain_names import shorten_name
+from flowbench.selector import DnsSelector
+from flowbench.text import format_bytes, format_count, format_period, list_some
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+DETECTOR = Detector(
+    id="dns",
+    title="DNS tunnelling",
+    question="Which hosts tunnel over DNS, or look up generated or listed domains?",
+    technique="T1071.004",
+    needs=frozenset(),
+)
+FLOW_FIELDS = frozenset({"srcaddr", "dstaddr", "dstport", "protocol", "bytes", "packets"})
+
+_FACTOR = 10  # times the bound from which severity is high
+_UNKNOWN_CONFIDENCE = 70  # of a list that gives none, as in the contact detector
+
+
+def find(
+    case: Case,
+    *,
+    daily_bytes: int = 4_000,
+    hourly_domains: int = 10,
+    share: float = 0.5,
+    servers: int = 20,
+    sent: float = 1e6,
+    query: float = 90,
+    received: float = 5e6,
+    answer: float = 400,
+) -> list[Finding]:
+    """Detect tunnels, generated and listed domains, and external DNS servers.
+
+    Args:
+        case: The case.
+        daily_bytes: Least bytes of information in the names of a client, domain and day; or a tenth
+            of the characters in its answers, addresses excepted.
+        hourly_domains: Least registered domains of a client and hour that do not exist.
+        share: Least share of them among its domains of the hour, or of them that look random.
+        servers: Number of external DNS servers from which a host is a recursive resolver.
+        sent: Least bytes from a host to an address on port 53, with
+        query: Least mean of a message sent, in bytes without headers; or
+        received: Least bytes from that address to the host over UDP, with
+        answer: Least mean of a message received, in bytes without headers.
+
+    Returns:
+        One finding per client and domain that is a tunnel or listed, per client of generated
+        domains, per host and address with unusual volume, and per host of external resolvers.
+    """
+    findings: list[Finding] = []
+    if case.has("dns"):
+        tunnels = find_tunnels(case, daily_bytes=daily_bytes)
+        findings += [_report_tunnel(row, daily_bytes) for row in tunnels.to_dict("records")]
+        generated = find_generated(case, hourly_domains=hourly_domains, share=share)
+        findings += [_report_generated(row, share) for row in generated.to_dict("records")]
+        if case.has("indicators"):
+            findings += map(_report_listed, find_listed(case).to_dict("records"))
+    if case.has("flows") and case.fields >= FLOW_FIELDS:
+        traffic = read_dns_traffic(case, servers=servers)
+        unusual = is_unusual_volume(
+            traffic, sent=sent, query=query, received=received, answer=answer
+        )
+        findings += [
+            report_volume(DETECTOR, rows, sent=sent, received=received)
+            for _ends, rows in traffic[unusual].groupby(["host", "peer"], sort=True)
+        ]
+        findings += report_resolvers(DETECTOR, case, traffic[~unusual])
+    return findings
+
+
+def _report_tunnel(row: dict[str, Any], daily_bytes: int) -> Finding:
+    host, domain = str(row["host"]), str(row["domain"])
+    times = max(row["information"], row["daily_text"] / TEXT_FACTOR) / daily_bytes
+    length, text = f"{row['name_length']:.0f}", row["text"]
+    summary = (
+        f"{host} queried {format_count(row['names'], 'name')} below {shorten_name(domain)} that no"
+        f" other host queried ({format_count(row['queries'], 'query', 'queries')},"
+        f" {row['data_share']:.0%} for TXT and other data types; {length} characters on average)"
+        f" from {format_period(row['first_seen'], row['last_seen'])}. The names hold up to"
+        f" {format_bytes(row['information'])} of information in a day, the answers"
+        f" {text:,} characters of text in all."
+    )
+    caveats = "Telemetry, licence checks and reputation services encode data in names too."
+    if row["shared"]:
+        caveats += " Several hosts query names of their own below this domain since before."
+    if row["block_list"]:
+        caveats += " The answers are codes of a block list (127.0.0.0/8)."
+    is_high = row["data_share"] >= 0.5 or times >= _FACTOR
+    is_low = row["shared"] or row["block_list"]
+    scores = {
+        "volume": min(1.0, 0.5 + 0.25 * math.log10(max(times, 1.0))),
+        "uniqueness": row["names"] / row["queries"],
+        "record_types": row["data_share"],
+    }
+    return _make_finding(
+        row,
+        severity="low" if is_low else "high" if is_high else "medium",
+        score=0.6 * scores["volume"] + 0.2 * scores["uniqueness"] + 0.2 * scores["record_types"],
+        scores=scores,
+        summary=summary,
+        caveats=caveats,
+        about=f"tunnel|{domain}",
+        dns={"domains": (domain,)},
+    )
+
+
+def _report_generated(row: dict[str, Any], share: float) -> Finding:
+    hours = format_count(row["hours"], "hour")
+    summary = (
+        f"{row['host']} queried {format_count(row['domains'], 'registered domain')} that do not"
+        f" exist (NXDOMAIN; {format_count(row['queries'], 'query', 'queries')} in {hours}) from"
+        f" {format_period(row['first_seen'], row['last_seen'])}, up to {row['most']:,} in an hour:"
+        f" {list_some(map(shorten_name, row['examples']), 3)}. Of these {row['random_share']:.0%}"
+        " look random."
+    )
+    if row["resolved"]:
+        shown = list_some(map(shorten_name, row["resolved"]), 3)
+        summary += f" Random-looking domains that exist, in the same hours: {shown}."
+    scores = {name: row[name] for name in ("missing_share", "random_share")}
+    return _make_finding(
+        row,
+        severity="high" if row["random_share"] >= share else "medium",
+        score=0.4 + 0.3 * scores["missing_share"] + 0.3 * scores["random_share"],
+        scores=scores,
+        summary=summary,
+        caveats="Link checkers, crawlers, mail servers and software with expired domains cause the"
+        " same queries.",
+        title="Algorithmically generated domains",
+        technique="T1568.002",
+        about="generated",
+        dns={"rcodes": ("NXDOMAIN",)},
+    )
+
+
+def _report_listed(row: dict[str, Any]) -> Finding:
+    host, domain, kinds = str(row["host"]), str(row["domain"]), ", ".join(row["kinds"])
+    answered, blocked = row["answered"], row["blocked"]
+    if not answered:
+        severity = "low"
+    elif row["is_logged"] or not set(row["kinds"]) & set(HIGH_RISK_KINDS):
+        severity = "medium"
+    else:
+        severity = "high"
+    others = [name for name in row["names"] if name != domain]
+    names = f" (as {list_some(map(shorten_name, others), 3)})" if others else ""
+    is_blocked = f", {blocked:,} blocked by DNS Firewall" if blocked else ""
+    summary = (
+        f"{host} queried {shorten_name(domain)}{names} {format_count(row['queries'], 'time')}"
+        f" ({answered:,} answered with an address{is_blocked}) from"
+        f" {format_period(row['first_seen'], row['last_seen'])}. Indicator match: category"
+        f" {shorten_name(kinds)}, list {shorten_name(list_some(row['feeds']))}. No connection with"
+        " an address of the answers is in the flow logs."
+    )
+    if row["is_logged"]:
+        caveats = "The host may have used a proxy or an address that it had from elsewhere."
+    else:
+        caveats = "No flow record shows the host: whether it connected is not known."
+    confidence = row["confidence"]
+    confidence = _UNKNOWN_CONFIDENCE if pd.isna(confidence) else int(confidence)
+    return _make_finding(
+        row,
+        severity=severity,
+        score=confidence / 100 * (0.8 if answered else 0.5),
+        scores={"confidence": confidence / 100},
+        summary=summary,
+        caveats=caveats,
+        title="Indicator domain resolved",
+        about=f"listed|{domain}",
+        dns={"domains": tuple(row["names"])},
+    )
+
+
+def _make_finding(row: dict[str, Any], *, dns: dict[str, Any], **fields: Any) -> Finding:
+    """Make a finding of DNS queries of a client: it has times, but no traffic of its own."""
+    host, first, last = str(row["host"]), row["first_seen"], row["last_seen"]
+    selector = DnsSelector(clients=(host,), first_seen=first, last_seen=last, **dns)
+    return make_finding(DETECTOR, host, [], Traffic((), None, first, last), dns=selector, **fields)
