@@ -1,24 +1,30 @@
-"""Detection quality on generated incidents that the detectors were not tuned on.
+"""Detection quality on generated scenarios that the detectors were not tuned on, and on captures.
 
     python benchmarks/detection.py --seeds 20
-    python benchmarks/detection.py --seeds 20 --unusual
+    python benchmarks/detection.py --seeds 20 --scenario intrusions
+    python benchmarks/detection.py --public FOLDER
 
-For each seed and capture window it generates a labelled incident (flowbench.scenario.incidents),
-ingests it into a temporary case, runs the detectors, and compares their findings with the labels.
-It prints one table and writes nothing. ``--details`` adds every miss and every false finding.
-``--settings development`` is for tuning; ``judged``, the default, for evaluation. ``--anomalies``
-measures the detectors that use a baseline (flowbench.scenario.anomalies), and ``--settings
-lookalike`` their limits.
+For each seed and capture window it generates a labelled scenario (flowbench.scenario), ingests it
+into a temporary case, runs the detectors, and compares their findings with the labels. It prints
+tables and writes nothing. ``--details`` adds every miss and every false finding. ``--settings
+development`` is for tuning; ``judged``, the default, for evaluation.
 
-An incident is detected when its detector's findings name its source with at least half of its
-targets. A finding is true when it names a pair with malicious activity, and false otherwise; one
-about several sources counts once for each. Activity without targets (a spike, a gap) is detected by
-a finding of its detector about its source, which is then true.
+``--scenario incidents`` has beacons, miners, scans and the like; ``anomalies`` the changes that
+detectors with a baseline look for, and with ``--settings lookalike`` their limits; ``intrusions`` a
+campaign, beacons of every interval and size, and an operator's session amid ordinary periodic
+traffic, in networks with private, public and overlapping ranges. ``--public`` prints the tables of
+labelled captures below a folder instead: see labelled.py.
+
+Activity is detected when its detector's findings name its source with at least half of its targets.
+A finding is true when it names a pair with malicious activity, and false otherwise; one about
+several sources counts once for each. Activity without targets (a spike, a gap) is detected by a
+finding of its detector about its source, which is then true.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -27,10 +33,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+import labelled
+
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect.labels import read_labels
-from flowbench.scenario import anomalies, anomaly_settings, incident_settings, incidents
+from flowbench.detect.finding import SEVERITIES, Finding
+from flowbench.detect.labels import Labels, read_labels
+from flowbench.scenario import anomaly_settings, incident_settings, incidents, intrusion_settings
 
 INCIDENTS = {
     "beacon": ["beacon"],
@@ -39,124 +48,247 @@ INCIDENTS = {
     "scan": ["scan-internal", "scan-inbound"],
     "brute-force": ["brute-force"],
 }
+BEACONS = ["fast", "slow", "varied", "one-port", "internal", "twin"]
+INTRUSIONS = {
+    "beacon": ["campaign", *(f"beacon-{name}" for name in BEACONS)],
+    "mining": ["mining"],
+    "remote-access": ["remote-access"],
+    "dns": ["dns-tunnel", "dga"],
+    # Without activity of their own: what they report is other malicious activity, or false.
+    **{
+        name: []
+        for name in ("scan", "brute-force", "exfiltration", "lateral-movement", "rare-peer",
+                     "spike", "long-connection")
+    },
+}  # fmt: skip
 ANOMALIES = {
     name: [name]
     for name in ("lateral-movement", "rare-peer", "geography", "spike", "long-connection",
                  "service-abuse", "blind-spot")
 }  # fmt: skip
+SCENARIOS: dict[str, tuple[dict[str, list[str]], dict[str, Any]]] = {
+    "incidents": (INCIDENTS, incident_settings.SETTINGS),
+    "anomalies": (ANOMALIES, anomaly_settings.SETTINGS),
+    "intrusions": (INTRUSIONS, intrusion_settings.SETTINGS),
+}
 GAP = "Logging gap"
 ANSWERS = {"answers.json", "labels.csv"}  # not evidence
 MIN_INTERVAL = 15  # minutes: shorter intervals are not detectable in windows of 600 s
 
 
 def main() -> None:
-    """Read the arguments, measure, print the table."""
+    """Read the arguments, measure, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--seeds", type=int, default=20, help="how many incidents; 20")
+    parser.add_argument("--seeds", type=int, default=20, help="how many scenarios; 20")
     parser.add_argument("--first", type=int, default=0, help="the first seed; 0")
-    parser.add_argument("--settings", choices=sorted(anomaly_settings.SETTINGS), default="judged")
-    parser.add_argument("--anomalies", action="store_true", help="the detectors with a baseline")
+    parser.add_argument("--scenario", choices=SCENARIOS, default="incidents")
+    parser.add_argument("--settings", default="judged")
     parser.add_argument("--windows", type=int, nargs="+", default=list(incidents.WINDOWS))
     parser.add_argument("--details", action="store_true", help="print misses and false findings")
     parser.add_argument(
         "--keep", type=Path, help="keep the cases in this folder and use them again"
     )
+    parser.add_argument("--public", type=Path, help="folder of labelled captures to measure")
     arguments = parser.parse_args()
-    if not arguments.anomalies and arguments.settings not in incident_settings.SETTINGS:
-        parser.error(f"{arguments.settings} is for --anomalies only")
-    detectors = ANOMALIES if arguments.anomalies else INCIDENTS
-    counts: Counter[tuple[Any, ...]] = Counter()
-    details: list[str] = []
+    if arguments.public:
+        labelled.print_tables(arguments.public, details=arguments.details)
+        return
+    detectors, settings = SCENARIOS[arguments.scenario]
+    if arguments.settings not in settings:
+        parser.error(f"{arguments.scenario} has the settings {', '.join(settings)}")
     begun = perf_counter()
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        for window in arguments.windows:
-            with TemporaryDirectory(prefix="flowbench-") as scratch:
-                name = f"{arguments.settings}-{seed}-{window}{'-anomalies' * arguments.anomalies}"
-                folder = (arguments.keep or Path(scratch)) / name
-                make = anomalies.write if arguments.anomalies else incidents.write
-                if not (folder / "logs" / "answers.json").exists():
-                    make(folder / "logs", seed, settings=arguments.settings, window=window)
-                details += measure(folder, detectors, counts)
+    counts, details = measure_seeds(arguments, detectors)
     if arguments.details:
         print("\n".join(details), end="\n\n")
     for line in table(counts, arguments.windows, detectors):
         print(line)
+    for line in ordinary_table(counts, detectors):
+        print(line)
     spent = perf_counter() - begun
     print(
-        f"\n{arguments.seeds} seeds ({arguments.settings}), {spent / arguments.seeds:.0f} s a seed"
+        f"\n{arguments.seeds} seeds ({arguments.scenario}, {arguments.settings}),"
+        f" {spent / arguments.seeds:.0f} s a seed"
     )
+
+
+def measure_seeds(
+    arguments: argparse.Namespace, detectors: dict[str, list[str]]
+) -> tuple[Counter[tuple[Any, ...]], list[str]]:
+    """Generate and measure the scenarios; return the counts, and misses and false findings."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    details: list[str] = []
+    generator = importlib.import_module(f"flowbench.scenario.{arguments.scenario}")
+    for seed in range(arguments.first, arguments.first + arguments.seeds):
+        for window in arguments.windows:
+            with TemporaryDirectory(prefix="flowbench-") as scratch:
+                name = f"{arguments.scenario}-{arguments.settings}-{seed}-{window}"
+                folder = (arguments.keep or Path(scratch)) / name
+                if not (folder / "logs" / "answers.json").exists():
+                    generator.write(
+                        folder / "logs", seed, settings=arguments.settings, window=window
+                    )
+                details += measure(folder, detectors, counts)
+    return counts, details
 
 
 def measure(
     folder: Path, detectors: dict[str, list[str]], counts: Counter[tuple[Any, ...]]
 ) -> Iterator[str]:
-    """Measure one incident: add to the counts, and yield misses and false findings."""
+    """Measure one scenario: add to the counts, and yield misses and false findings."""
     logs = folder / "logs"
     if not (folder / "case" / "case.json").exists():
         evidence = sorted(path for path in logs.iterdir() if path.name not in ANSWERS)
         Case.create(folder / "case").ingest(*evidence)
     answers = json.loads((logs / "answers.json").read_text(encoding="utf-8"))
-    planted, seed, window = answers["planted"], answers["seed"], answers["window"]
-    malicious = read_labels(logs / "labels.csv").pairs("malicious")
-    found = detect.run(Case.open(folder / "case"), only=[*detectors])
-    # Gaps are the only planted blind spots; the others are true and not counted.
-    found = [f for f in found if f.detector != "blind-spot" or f.title == GAP]
+    planted, window = answers["planted"], answers["window"]
+    where = f"seed {answers['seed']}, {window} s"
+    labels = read_labels(logs / "labels.csv")
+    known = [name for name in detectors if name in detect.registered()]
+    found = detect.run(Case.open(folder / "case"), only=known)
     for detector, kinds in detectors.items():
-        own = [finding for finding in found if finding.detector == detector]
-        sources = {f["src"] for f in planted if f["kind"] in kinds and not f["dst"]}
-        true_pairs = {
-            tuple(sorted((f["src"], peer))) for f in planted for peer in f["dst"]
-        } | malicious
-        named = {pair for finding in own for pair in finding.ends()}
-        for fact in (fact for fact in planted if fact["kind"] in kinds):
-            names = [fact["kind"]]
-            if detector == "beacon" and fact["minutes"] >= MIN_INTERVAL:
-                names.append(f"beacon of {MIN_INTERVAL} min or more")
-            about = any(fact["src"] in f"{row.subject} {row.summary}" for row in own)
-            detected = _is_detected(named, fact) if fact["dst"] else about
-            for name in names:
-                counts["planted", detector, name, window] += 1
-                counts["detected", detector, name, window] += detected
-            if not detected:
-                yield f"missed: seed {seed}, {window} s: {_describe(fact)}"
-        for row in own:
-            about = any(source in f"{row.subject} {row.summary}" for source in sources)
-            is_true: dict[str, bool] = {}  # each source of a finding counts
-            for end, peer in row.ends():
-                source = row.subject if end == row.subject else peer
-                true = about or (min(end, peer), max(end, peer)) in true_pairs
-                is_true[source] = is_true.get(source, False) or true
-            is_true = is_true or {row.subject: about}
-            counts["true", detector, window] += sum(is_true.values())
-            counts["false", detector, window] += len(is_true) - sum(is_true.values())
-            if not all(is_true.values()):
-                yield f"false: seed {seed}, {window} s: {detector}, {row.severity}: {row.summary}"
+        # Gaps are the only planted blind spots; the others are true and not counted.
+        own = [f for f in found.of(detector) if detector != "blind-spot" or f.title == GAP]
+        facts = [fact for fact in planted if fact["kind"] in kinds]
+        for fact in count_detected(detector, own, facts, counts, window):
+            yield f"missed: {where}: {_describe(fact)}"
+        sources = {fact["src"] for fact in facts if not fact["dst"]}
+        true_pairs = {_pair(f["src"], peer) for f in planted for peer in f["dst"]}
+        true_pairs |= labels.pairs("malicious")
+        for row in count_false(detector, own, true_pairs, sources, counts, window):
+            yield f"false: {where}: {detector}, {row.severity}: {row.summary}"
+        count_ordinary(detector, own, labels, true_pairs, counts)
+
+
+def count_detected(
+    detector: str,
+    own: list[Finding],
+    facts: list[dict[str, Any]],
+    counts: Counter[tuple[Any, ...]],
+    window: int,
+) -> Iterator[dict[str, Any]]:
+    """Count the planted activity and what of it a detector's findings name; yield the rest."""
+    named = {pair for finding in own for pair in finding.ends()}
+    for fact in facts:
+        names = [fact["kind"]]
+        if detector == "beacon" and fact.get("minutes", 0) >= MIN_INTERVAL:
+            names.append(f"beacon of {MIN_INTERVAL} min or more")
+        about = any(fact["src"] in f"{row.subject} {row.summary}" for row in own)
+        detected = _is_detected(named, fact) if fact["dst"] else about
+        for name in names:
+            counts["planted", detector, name, window] += 1
+            counts["detected", detector, name, window] += detected
+        if not detected:
+            yield fact
+
+
+def count_false(
+    detector: str,
+    own: list[Finding],
+    true_pairs: set[tuple[str, str]],
+    sources: set[str],
+    counts: Counter[tuple[Any, ...]],
+    window: int,
+) -> Iterator[Finding]:
+    """Count true and false findings, each source of a finding apart; yield those with a false one.
+
+    Args:
+        detector: Its id.
+        own: Its findings.
+        true_pairs: Pairs of addresses with malicious activity.
+        sources: Sources of activity without targets.
+        counts: Counts of what is true, false, and false at medium or above.
+        window: Seconds.
+    """
+    for row in own:
+        about = any(source in f"{row.subject} {row.summary}" for source in sources)
+        is_true: dict[str, bool] = {}
+        for end, peer in row.ends():
+            source = row.subject if end == row.subject else peer
+            is_true[source] = is_true.get(source, False) or about or _pair(end, peer) in true_pairs
+        is_true = is_true or {row.subject: about}
+        false = len(is_true) - sum(is_true.values())
+        counts["true", detector, window] += sum(is_true.values())
+        counts["false", detector, window] += false
+        if SEVERITIES.index(row.severity) >= SEVERITIES.index("medium"):
+            counts["false and medium", detector, window] += false
+        if false:
+            yield row
+
+
+def count_ordinary(
+    detector: str,
+    own: list[Finding],
+    labels: Labels,
+    true_pairs: set[tuple[str, str]],
+    counts: Counter[tuple[Any, ...]],
+) -> None:
+    """Count the ordinary pairs of each kind, and those that a detector's findings name."""
+    named = {_pair(*ends) for finding in own for ends in finding.ends()} - true_pairs
+    for label in ("benign", "background"):
+        for kind, pairs in labels.kinds[label].items():
+            counts["ordinary", kind, detector] += len(pairs)
+            counts["named", kind, detector] += len(pairs & named)
 
 
 def table(
     counts: Counter[tuple[Any, ...]], windows: list[int], detectors: dict[str, list[str]]
 ) -> Iterator[str]:
     """Yield the figures as a Markdown table."""
-    yield "| window | detector | activity | count | detected | recall | findings | precision |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield (
+        "| window | detector | activity | count | detected | recall | findings | precision"
+        " | false, medium or above |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
     for window in windows:
         for detector, kinds in detectors.items():
-            names = [*kinds, *([f"beacon of {MIN_INTERVAL} min or more"] * (detector == "beacon"))]
+            names = [*kinds, *([f"beacon of {MIN_INTERVAL} min or more"] * ("beacon" in kinds))]
             true, false = counts["true", detector, window], counts["false", detector, window]
-            for name in names:
+            for name in names or ["–"]:
                 planted = counts["planted", detector, name, window]
                 detected = counts["detected", detector, name, window]
+                recall = f"{detected / planted:.3f}" if planted else "–"
+                precision = f"{true / (true + false):.3f}" if true + false else "–"
                 yield (
-                    f"| {window} s | {detector} | {name} | {planted} | {detected} |"
-                    f" {detected / max(planted, 1):.3f} | {true + false} |"
-                    f" {true / max(true + false, 1):.3f} |"
+                    f"| {window} s | {detector} | {name} | {planted} | {detected} | {recall}"
+                    f" | {true + false} | {precision}"
+                    f" | {counts['false and medium', detector, window]} |"
                 )
+
+
+def ordinary_table(
+    counts: Counter[tuple[Any, ...]], detectors: dict[str, list[str]]
+) -> Iterator[str]:
+    """Yield a Markdown table of the ordinary pairs that detectors named, of all windows."""
+    kinds = sorted({key[1] for key in counts if key[0] == "ordinary"})
+    named = [k for k in kinds if any(counts["named", k, d] for d in detectors)]
+    columns = [d for d in detectors if any(counts["named", kind, d] for kind in named)]
+    if not named:
+        yield "\nNo ordinary pair is in a finding."
+        return
+    yield f"\n| ordinary pairs in findings | pairs | {' | '.join(columns)} |"
+    yield "|---|---|" + "---|" * len(columns)
+    for kind in named:
+        pairs = max(counts["ordinary", kind, detector] for detector in detectors)
+        cells = (str(counts["named", kind, detector]) for detector in columns)
+        yield f"| {kind} | {pairs} | {' | '.join(cells)} |"
+    silent = ", ".join(kind for kind in kinds if kind not in named)
+    yield f"\nIn no finding: {silent}."
 
 
 def _is_detected(named: set[tuple[str, str]], fact: dict[str, Any]) -> bool:
     source = fact["src"]
-    reached = sum((source, dst) in named or (dst, source) in named for dst in fact["dst"])
+    plain = {_pair(*ends) for ends in named}
+    reached = sum(_pair(source, dst) in plain for dst in fact["dst"])
+    if fact["kind"].endswith("-twin"):  # two hosts with one address: each needs its own finding
+        apart = {ends for ends in named if _pair(*ends) == _pair(source, fact["dst"][0])}
+        return len(apart) >= 2
     return reached * 2 >= len(fact["dst"])
+
+
+def _pair(a: str, b: str) -> tuple[str, str]:
+    """Return two addresses in order, without the zones of addresses that a case has twice."""
+    a, b = a.partition("%")[0], b.partition("%")[0]
+    return min(a, b), max(a, b)
 
 
 def _describe(fact: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@
 Every numeric parameter of the detector's ``find`` is raised and lowered by a fifth, one at a time;
 ``--by`` takes other shares. A share or a score stays at most 1, and a count moves by at least one.
 The evidence is every folder below FOLDER with labels.csv, and generated scenarios (``--seeds``, of
-``--scenario`` incidents, anomalies or traffic-kinds), each in both capture windows.
+``--scenario`` incidents, anomalies or intrusions), each in both capture windows.
 
 A column is one set of evidence: pairs detected of the detector's own kinds, and, after the sign +,
 benign and background pairs that it reported. ``--keep`` keeps the cases for the next run.
@@ -23,6 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import labelled
+
 from flowbench.case import Case
 from flowbench.detect import registered
 from flowbench.detect.evaluate import measure
@@ -31,7 +33,6 @@ from flowbench.detect.labels import ANY, Labels, is_own_kind, read_labels
 from flowbench.detect.plan import missing_input
 from flowbench.detect.suppress import suppress
 
-NOT_EVIDENCE = {"labels.csv", "answers.json", "hosts.csv"}
 WINDOWS = (60, 600)
 
 
@@ -60,7 +61,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="flowbench-") as scratch:
         cases = arguments.keep or Path(scratch)
-        evidence = [load(folder, cases) for folder in labelled_folders(arguments.labelled)]
+        evidence = [
+            load(folder, cases) for root in arguments.labelled for folder in labelled.folders(root)
+        ]
         for scenario in arguments.scenario:
             for seed in range(arguments.first, arguments.first + arguments.seeds):
                 for window in arguments.windows:
@@ -75,12 +78,6 @@ def main() -> None:
             print()
 
 
-def labelled_folders(roots: list[Path]) -> Iterator[Path]:
-    """Yield the folders with labels.csv below some folders, in order."""
-    for root in roots:
-        yield from sorted(path.parent for path in root.rglob("labels.csv"))
-
-
 def generate(folder: Path, scenario: str, seed: int, settings: str, window: int) -> None:
     """Write a scenario's evidence, unless the folder has it."""
     if not (folder / "answers.json").exists():
@@ -93,8 +90,7 @@ def load(folder: Path, cases: Path, *, name: str | None = None) -> Evidence:
     name = name or f"{folder.parent.name}/{folder.name}"
     path = cases / f"case-{name.replace('/', '-').replace(' ', '-')}"
     if not (path / "case.json").exists():
-        files = sorted(p for p in folder.iterdir() if p.is_file() and p.name not in NOT_EVIDENCE)
-        Case.create(path).ingest(*files)
+        Case.create(path).ingest(*labelled.evidence(folder))
     return Evidence(name, Case.open(path), read_labels(folder / "labels.csv"))
 
 
