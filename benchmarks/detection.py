@@ -41,6 +41,7 @@ from flowbench.detect.finding import SEVERITIES, Finding
 from flowbench.detect.labels import Labels, read_labels
 from flowbench.scenario import anomaly_settings, incident_settings, incidents, intrusion_settings
 
+Counts = Counter[tuple[Any, ...]]  # by what is counted, detector, kind, window
 INCIDENTS = {
     "beacon": ["beacon"],
     "mining": ["mining"],
@@ -49,18 +50,18 @@ INCIDENTS = {
     "brute-force": ["brute-force"],
 }
 BEACONS = ["fast", "slow", "varied", "one-port", "internal", "twin"]
-INTRUSIONS = {
+WITHOUT_ACTIVITY = (
+    "scan brute-force exfiltration lateral-movement rare-peer spike long-connection service-abuse"
+).split()
+INTRUSIONS: dict[str, list[str]] = {
     "beacon": ["campaign", *(f"beacon-{name}" for name in BEACONS)],
     "mining": ["mining"],
     "remote-access": ["remote-access"],
     "dns": ["dns-tunnel", "dga"],
+    "api-abuse": ["api-abuse"],
     # Without activity of their own: what they report is other malicious activity, or false.
-    **{
-        name: []
-        for name in ("scan", "brute-force", "exfiltration", "lateral-movement", "rare-peer",
-                     "spike", "long-connection")
-    },
-}  # fmt: skip
+    **{name: [] for name in WITHOUT_ACTIVITY},
+}
 ANOMALIES = {
     name: [name]
     for name in ("lateral-movement", "rare-peer", "geography", "spike", "long-connection",
@@ -113,9 +114,9 @@ def main() -> None:
 
 def measure_seeds(
     arguments: argparse.Namespace, detectors: dict[str, list[str]]
-) -> tuple[Counter[tuple[Any, ...]], list[str]]:
+) -> tuple[Counts, list[str]]:
     """Generate and measure the scenarios; return the counts, and misses and false findings."""
-    counts: Counter[tuple[Any, ...]] = Counter()
+    counts: Counts = Counter()
     details: list[str] = []
     generator = importlib.import_module(f"flowbench.scenario.{arguments.scenario}")
     for seed in range(arguments.first, arguments.first + arguments.seeds):
@@ -131,9 +132,7 @@ def measure_seeds(
     return counts, details
 
 
-def measure(
-    folder: Path, detectors: dict[str, list[str]], counts: Counter[tuple[Any, ...]]
-) -> Iterator[str]:
+def measure(folder: Path, detectors: dict[str, list[str]], counts: Counts) -> Iterator[str]:
     """Measure one scenario: add to the counts, and yield misses and false findings."""
     logs = folder / "logs"
     if not (folder / "case" / "case.json").exists():
@@ -163,7 +162,7 @@ def count_detected(
     detector: str,
     own: list[Finding],
     facts: list[dict[str, Any]],
-    counts: Counter[tuple[Any, ...]],
+    counts: Counts,
     window: int,
 ) -> Iterator[dict[str, Any]]:
     """Count the planted activity and what of it a detector's findings name; yield the rest."""
@@ -186,7 +185,7 @@ def count_false(
     own: list[Finding],
     true_pairs: set[tuple[str, str]],
     sources: set[str],
-    counts: Counter[tuple[Any, ...]],
+    counts: Counts,
     window: int,
 ) -> Iterator[Finding]:
     """Count true and false findings, each source of a finding apart; yield those with a false one.
@@ -220,7 +219,7 @@ def count_ordinary(
     own: list[Finding],
     labels: Labels,
     true_pairs: set[tuple[str, str]],
-    counts: Counter[tuple[Any, ...]],
+    counts: Counts,
 ) -> None:
     """Count the ordinary pairs of each kind, and those that a detector's findings name."""
     named = {_pair(*ends) for finding in own for ends in finding.ends()} - true_pairs
@@ -230,9 +229,7 @@ def count_ordinary(
             counts["named", kind, detector] += len(pairs & named)
 
 
-def table(
-    counts: Counter[tuple[Any, ...]], windows: list[int], detectors: dict[str, list[str]]
-) -> Iterator[str]:
+def table(counts: Counts, windows: list[int], detectors: dict[str, list[str]]) -> Iterator[str]:
     """Yield the figures as a Markdown table."""
     yield (
         "| window | detector | activity | count | detected | recall | findings | precision"
@@ -255,9 +252,7 @@ def table(
                 )
 
 
-def ordinary_table(
-    counts: Counter[tuple[Any, ...]], detectors: dict[str, list[str]]
-) -> Iterator[str]:
+def ordinary_table(counts: Counts, detectors: dict[str, list[str]]) -> Iterator[str]:
     """Yield a Markdown table of the ordinary pairs that detectors named, of all windows."""
     kinds = sorted({key[1] for key in counts if key[0] == "ordinary"})
     named = [k for k in kinds if any(counts["named", k, d] for d in detectors)]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowbench.scenario import bulk, incidents
+from flowbench.scenario import bulk, incidents, intrusion_evidence
 from flowbench.scenario.background import add_background
 from flowbench.scenario.bulk import Traffic, Vpc
 from flowbench.scenario.intrusion_settings import SETTINGS, IntrusionSettings
@@ -127,6 +127,7 @@ def write(out: Path, seed: int, *, settings: str = "development", window: int = 
         vpcs=vpcs,
     )
     incidents.write_labels(scenario.traffic, facts, out / "labels.csv")
+    facts += _write_evidence(scenario, out, (seed, sorted(SETTINGS).index(settings)), facts)
     answers = {
         "scenario": f"intrusions, {settings}",
         "seed": seed,
@@ -138,6 +139,23 @@ def write(out: Path, seed: int, *, settings: str = "development", window: int = 
     }
     (out / "answers.json").write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
     return records
+
+
+def _write_evidence(
+    scenario: IntrusionScenario, out: Path, seed: tuple[int, int], facts: list[JsonObject]
+) -> list[JsonObject]:
+    """Write DNS queries and API events, and return their facts."""
+    network = scenario.network
+    log = intrusion_evidence.DnsLog(network, _VPCS[0].vpc, seed)
+    intrusion_evidence.add_ordinary_queries(log)
+    tunnel, bot = log.rng.choice(scenario.free_hosts, 2, replace=False)
+    tunnel_fact = intrusion_evidence.add_tunnel(log, int(tunnel), scenario.settings.tunnel_queries)
+    bot_fact = intrusion_evidence.add_generated_domains(log, int(bot))
+    log.write(out / "dns.jsonl")
+    session = next(fact for fact in facts if fact["kind"] == "remote-access")
+    operator, began = session["src"], float(session["began"])
+    api_fact = intrusion_evidence.write_api_events(out, network, operator, began, seed)
+    return [tunnel_fact, bot_fact, api_fact]
 
 
 def _build(seed: int, name: str) -> IntrusionScenario:
@@ -224,7 +242,8 @@ def _operator(scenario: IntrusionScenario) -> Iterator[JsonObject]:
         message_rate=12,
         packet=(110, 240),
     )
-    yield scenario.fact("remote-access", source, [host], port=port, minutes=round(minutes))
+    shown = {"port": port, "minutes": round(minutes), "began": int(begin)}
+    yield scenario.fact("remote-access", source, [host], **shown)
     hours, rate = network.draw((5, 12)), network.draw((150, 800))
     begin += minutes * 60 + rng.uniform(60, 1_200)
     port = int(rng.choice(settings.mining_ports))
