@@ -111,9 +111,12 @@ def _plain(case: object, scratch: Path, name: str) -> int:
     scratch.mkdir(exist_ok=True)
     connection = duckdb.connect(config={"temp_directory": str(scratch / "spill")})
     connection.execute("SET memory_limit = '6GB'")
-    for table in ("flows", "indicators"):
+    for table in ("flows", "indicators", "api_events", "dns"):
         parts = [str(p) for p in sorted((case.path / "tables" / table).glob("*.parquet"))]
-        connection.read_parquet(parts, union_by_name=True).create_view(table)
+        if parts:
+            connection.read_parquet(parts, union_by_name=True).create_view(table)
+        else:
+            connection.register(table, getattr(case, table).to_pyarrow())
     if name != "connections":
         for table in ("connections", "connection_summaries"):
             connection.read_parquet(str(case._cache_folder / f"{table}.parquet")).create_view(table)

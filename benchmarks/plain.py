@@ -1,8 +1,8 @@
 """Plain SQL for each step and detector, as a lower limit of its time.
 
-The queries read the tables flows, indicators, connections and connection_summaries (geography one
-more). They ignore intermediate devices, duplicates, gaps and validity periods: they are references
-for time, not for results. A new detector gets a query here, under its id.
+The queries read the tables flows, indicators, api_events, dns, connections and connection_summaries
+(geography one more). They ignore intermediate devices, duplicates, gaps and validity periods: they
+are references for time, not for results. A new detector gets a query here, under its id.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import iptocc
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from benchmarks.plain_logs import API_ABUSE, DNS, REMOTE_ACCESS
 
 CONNECTIONS = """
 SELECT least(srcaddr, dstaddr) AS low, greatest(srcaddr, dstaddr) AS high,
@@ -43,16 +45,32 @@ GROUP BY ALL ORDER BY ALL
 """
 
 BEACON = """
-WITH starts AS (
-  SELECT DISTINCT initiator, responder, service_port, protocol, epoch(first_seen) AS began
-  FROM connections WHERE direction = 'outbound'),
+WITH interval AS (
+  SELECT greatest(1, mode(epoch("end") - epoch(start))::BIGINT + 1) AS seconds
+  FROM (SELECT start, "end" FROM flows LIMIT 100000)),
+starts AS (
+  SELECT initiator, responder, service_port, protocol, bytes_out,
+         epoch(first_seen)::BIGINT // seconds AS slot
+  FROM connections, interval
+  WHERE direction IN ('outbound', 'internal') AND NOT intermediate AND packets_out > 0),
+pairs AS (
+  SELECT initiator, responder, service_port, protocol, count(*) AS connections,
+         max(slot) - min(slot) + 1 AS slots, median(bytes_out) AS middle
+  FROM starts GROUP BY ALL HAVING count(*) >= 8),
+counts AS (
+  SELECT initiator, responder, service_port, protocol, slot, count(*) AS count,
+         count(*) FILTER (WHERE bytes_out BETWEEN 0.9 * middle AND 1.1 * middle) AS near
+  FROM starts JOIN pairs USING (initiator, responder, service_port, protocol) GROUP BY ALL),
 gaps AS (
-  SELECT *, began - lag(began) OVER (
-    PARTITION BY initiator, responder, service_port, protocol ORDER BY began) AS gap FROM starts)
-SELECT initiator, responder, service_port, protocol, count(*) AS connections,
-       avg(gap) AS period, stddev(gap) / avg(gap) AS jitter
-FROM gaps GROUP BY ALL HAVING count(*) >= 8 AND avg(gap) >= 120 AND stddev(gap) / avg(gap) < 0.2
-ORDER BY jitter
+  SELECT *, slot - lag(slot) OVER (
+    PARTITION BY initiator, responder, service_port, protocol ORDER BY slot) AS gap FROM counts)
+SELECT initiator, responder, service_port, protocol, any_value(connections) AS connections,
+       sum(near) / any_value(connections) AS equal, any_value(connections / slots) AS rate,
+       sqrt(greatest(0, sum(count * count) / any_value(slots) - rate ** 2)) AS deviation,
+       stddev(gap) / avg(gap) AS jitter
+FROM gaps JOIN pairs USING (initiator, responder, service_port, protocol)
+GROUP BY initiator, responder, service_port, protocol
+HAVING equal >= 0.5 AND (deviation <= 0.5 * rate OR jitter <= 0.5) ORDER BY ALL
 """
 
 MINING = """
@@ -117,11 +135,11 @@ FROM flows WHERE pkt_dst_aws_service IS NOT NULL AND action = 'ACCEPT' GROUP BY 
 SCAN = """
 WITH services AS (
   SELECT initiator, direction, responder, service_port, protocol, min(first_seen) AS first_seen,
-         bool_and((NOT answered OR (bytes_in <= 80 * packets_in AND packets_in <= 3))
-                  AND packets_out <= 6 AND bytes_out <= 80 * packets_out) AS failed
+         bool_and((NOT answered OR protocol IN (1, 58)
+                   OR (bytes_in <= 80 * packets_in AND packets_in <= 3))
+                  AND packets_out BETWEEN 1 AND 6 AND bytes_out <= 80 * packets_out) AS failed
   FROM connections
-  WHERE NOT intermediate AND direction <> 'external'
-    AND (protocol = 6 OR (protocol = 17 AND rejected))
+  WHERE NOT intermediate AND direction <> 'external' AND protocol IN (1, 6, 17, 58)
   GROUP BY ALL)
 SELECT initiator, direction, count(*) FILTER (WHERE failed) AS failed, count(*) AS services,
        count(DISTINCT responder) AS hosts, min(first_seen) AS first_seen
@@ -255,4 +273,7 @@ QUERIES = {
     "rare-peer": RARE_PEER,
     "long-connection": LONG_CONNECTION,
     "geography": GEOGRAPHY,
+    "remote-access": REMOTE_ACCESS,
+    "dns": DNS,
+    "api-abuse": API_ABUSE,
 }

@@ -1,13 +1,15 @@
 """A large case of generated traffic, the same each time, for measuring time and memory.
 
-It has no raw files: records are drawn with numpy and written into a case's tables, as an ingest
-would. Its shape is realistic: a few hosts and peers have most of the traffic, two records per
-connection and window, four between two logged interfaces, changing source ports, three days,
-windows of 60 s, rejected scans from external addresses, and some activity for detectors to find.
+Flow records have no raw files: they are drawn with numpy and written into a case's tables, as an
+ingest would; DNS queries and API events, few beside them, are ingested. The shape is realistic: a
+few hosts and peers have most of the traffic, two records per connection and window, four between
+two logged interfaces, changing source ports, three days, windows of 60 s, rejected scans from
+external addresses, and some activity for detectors to find.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import pyarrow.compute as pc
 
 from flowbench.case import Case
 from flowbench.case import parts as table_parts
+from flowbench.scenario import cloudtrail
+from flowbench.scenario.writer import format_time
 from flowbench.schema import FLOWS
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
@@ -24,6 +28,8 @@ DAYS = 3
 SLICES = 288  # of time, drawn one by one to limit memory
 HOSTS = 2_000
 WINDOW = 60
+QUERIES, EVENTS = 200_000, 50_000
+CALLS = ("DescribeInstances", "GetCallerIdentity", "AssumeRole", "CreateAccessKey")
 
 _SERVICES = np.array([443, 80, 53, 22, 3306, 5432, 6379, 8080, 8443, 9092, 2049, 389, 25, 20_005])
 _WEIGHTS = np.array([40, 8, 8, 3, 6, 8, 6, 8, 5, 2, 2, 1, 1, 2]) / 100
@@ -50,7 +56,8 @@ def make(folder: Path, records: int) -> Case:
     ]
     feed = folder.with_suffix(".csv")
     feed.write_text("indicator,kind,feed\n" + "\n".join(sorted(set(indicators))) + "\n")
-    case.ingest(feed)
+    queries = _write_queries(folder.with_suffix(".dns.jsonl"), ends, rng)
+    case.ingest(feed, queries, _write_events(folder.with_suffix(".cloudtrail.json"), ends, rng))
     return Case.open(folder)
 
 
@@ -86,6 +93,52 @@ class _Ends:
         self.weight = 1 / np.arange(1, pairs + 1) ** 0.8
         self.weight /= self.weight.sum()
         self.cumulated = np.cumsum(self.weight)
+
+
+def _write_queries(path: Path, ends: _Ends, rng: np.random.Generator) -> Path:
+    """Write DNS queries of all hosts, one in 200 of them in a tunnel of the first host."""
+    hosts, sites = rng.integers(0, HOSTS, QUERIES), rng.integers(0, 3_000, QUERIES)
+    times = FIRST + np.sort(rng.uniform(0, DAYS * 86_400, QUERIES))
+    hosts[::200] = 0
+    shared = {
+        "version": "1.100000",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "vpc_id": "vpc-1",
+        "query_type": "A",
+        "query_class": "IN",
+        "srcport": "40000",
+        "transport": "UDP",
+    }
+    with path.open("w", encoding="ascii") as file:
+        for i, (host, site, time) in enumerate(zip(hosts, sites, times, strict=True)):
+            name = f"www{site % 7}.site{site}.example."
+            if i % 200 == 0:
+                name = f"{rng.bytes(25).hex()}.tunnel.example."
+            answers = [{"Rdata": "192.0.2.7", "Type": "A", "Class": "IN"}] if site % 50 else []
+            row = {
+                "query_timestamp": format_time(time),
+                "query_name": name,
+                "rcode": "NOERROR" if answers else "NXDOMAIN",
+                "answers": answers,
+                "srcaddr": str(ends.hosts[host]),
+                "srcids": {"instance": f"i-{host:017x}"},
+            }
+            file.write(json.dumps(shared | row) + "\n")
+    return path
+
+
+def _write_events(path: Path, ends: _Ends, rng: np.random.Generator) -> Path:
+    """Write API events of forty users, each with an external address, and some from TOR."""
+    names = rng.choice(CALLS, EVENTS, p=[0.5, 0.3, 0.199, 0.001])
+    times = FIRST + np.sort(rng.uniform(0, DAYS * 86_400, EVENTS))
+    records = []
+    for i, (time, name) in enumerate(zip(times, names, strict=True)):
+        user, address = cloudtrail.user(f"user{i % 40}"), str(ends.external[i % 40])
+        address = TOR if i % 5_000 == 0 else address
+        records.append(cloudtrail.event(time, user, "ec2", str(name), address, "aws-cli"))
+    path.write_text(json.dumps({"Records": records}), encoding="ascii")
+    return path
 
 
 def _power(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
