@@ -6,8 +6,8 @@
 
 ``freeze`` writes one line per finding with its key: detector, subject, peers, ports, protocol,
 period, severity and score; wording is not part of it. It runs the detectors on the Winterday
-evidence, on ten generated scenarios (five of ``incidents``, five of ``anomalies``), and with
-``--labelled`` on each folder below DIR that has flow logs (``flow.log.gz``) and ``enis.json``.
+evidence, on thirteen generated scenarios (five of ``incidents``, five of ``anomalies``, three of
+``intrusions``), and with ``--labelled`` on each folder below DIR that has flow logs (``flow.log.gz``) and ``enis.json``.
 ``--checkout`` imports flowbench from another checkout; ``--scenarios`` keeps the generated evidence
 in a folder, so that both runs read the same files. ``compare`` prints what only one file has and
 exits with 1 if there is anything.
@@ -29,6 +29,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 ANSWERS = ("answers.json", "labels.csv")
 INCIDENTS = ((60, 60), (61, 60), (62, 60), (63, 600), (64, 600))  # seed, capture window in seconds
+SCENARIOS = {"incidents": INCIDENTS, "anomalies": INCIDENTS, "intrusions": INCIDENTS[2:]}
 FIELDS = (
     "detector", "subject", "peers", "service_port", "protocol", "first_seen", "last_seen",
     "severity", "score", "connections", "bytes_out", "bytes_in",
@@ -69,8 +70,8 @@ def evidence_sets(labelled: Path | None, scenarios: Path) -> Iterator[tuple[str,
         files = [path, *path.parent.glob("enis.json")]
         name = path.parent.relative_to(labelled).as_posix()
         yield name, lambda files=files: files
-    for module in ("incidents", "anomalies"):
-        for seed, window in INCIDENTS:
+    for module, seeds in SCENARIOS.items():
+        for seed, window in seeds:
             folder = scenarios / f"{module}-{seed}-{window}"
             yield folder.name, lambda f=folder, m=module, s=seed, w=window: generate(f, m, s, w)
 
@@ -81,6 +82,9 @@ def generate(folder: Path, module: str, seed: int, window: int) -> list[Path]:
         try:
             maker = importlib.import_module(f"flowbench.scenario.{module}")
         except ModuleNotFoundError:  # an older checkout
+            if module == "intrusions":
+                remedy = "freeze the newer one first, both with --scenarios"
+                raise SystemExit(f"this checkout cannot generate {module}: {remedy}") from None
             maker = importlib.import_module("flowbench.scenario.novelties")
         maker.write(folder, seed, settings="judged", window=window)
     return sorted(path for path in folder.iterdir() if path.name not in ANSWERS)
