@@ -7,10 +7,10 @@
 ``freeze`` writes one line per finding with its key: detector, subject, peers, ports, protocol,
 period, severity and score; wording is not part of it. It runs the detectors on the Winterday
 evidence, on thirteen generated scenarios (five of ``incidents``, five of ``anomalies``, three of
-``intrusions``), and with ``--labelled`` on each folder below DIR that has flow logs (``flow.log.gz``) and ``enis.json``.
-``--checkout`` imports flowbench from another checkout; ``--scenarios`` keeps the generated evidence
-in a folder, so that both runs read the same files. ``compare`` prints what only one file has and
-exits with 1 if there is anything.
+``intrusions``), and with ``--labelled`` on each folder below DIR that has flow logs
+(``flow.log.gz``) and ``enis.json``. ``--checkout`` imports flowbench from another checkout;
+``--scenarios`` keeps the generated evidence in a folder, so that both runs read the same files.
+``compare`` prints what only one file has and exits with 1 if there is anything.
 """
 
 from __future__ import annotations
