@@ -42,6 +42,7 @@ class UnexpectedUse:
         calls: The unexpected calls (``read_calls``), in order of time.
         expected: The instance's other calls.
         assumed_egress: Source addresses that are assumed to be its egress, without an inventory.
+        users: IAM users that call from the same addresses as the unexpected calls, one for each.
         origin: Where all unexpected calls come from: NAT gateways (of other VPCs), internal
             addresses of the case, or, for one call at least, neither.
     """
@@ -52,6 +53,7 @@ class UnexpectedUse:
     calls: pd.DataFrame
     expected: pd.DataFrame
     assumed_egress: list[str]
+    users: list[str]
     origin: Literal["nat-gateway", "internal", "external"]
 
 
@@ -90,7 +92,8 @@ def find_unexpected_use(calls: pd.DataFrame, assignments: pd.DataFrame) -> Itera
     Expected are the instance's addresses, private and public, and the public addresses of its VPC's
     NAT gateways. Where the inventory knows no public address of either, an address from which
     sessions of three instances call is assumed to be the egress address, or without any, the one
-    that most of this instance's calls come from. An address of the case is never assumed so.
+    that most of this instance's calls come from, unless a user calls from it too: an instance and a
+    person's computer do not share an address. An address of the case is never assumed so.
 
     Args:
         calls: Rows of ``read_calls``; those without an instance are ignored.
@@ -100,6 +103,7 @@ def find_unexpected_use(calls: pd.DataFrame, assignments: pd.DataFrame) -> Itera
     gateway_addresses = public_addresses(gateways)
     internal = set(assignments["address"]) | public_addresses(assignments)
     instance_count = calls.groupby("source_ip")["instance"].nunique()
+    users = calls[calls["principal_type"] == "IAMUser"].groupby("source_ip")["principal_name"].min()
     for instance, rows in calls.groupby("instance", sort=True):
         own = assignments[assignments["instance_id"] == instance]
         vpcs = set(own["vpc_id"].dropna())
@@ -111,6 +115,7 @@ def find_unexpected_use(calls: pd.DataFrame, assignments: pd.DataFrame) -> Itera
             is_egress = sources.map(instance_count) >= _SHARED_BY
             if not is_egress.any():
                 is_egress = sources.map(sources.value_counts()) * 2 > len(rows)
+                is_egress &= ~sources.isin(users.index)
             is_egress &= ~sources.isin(internal)
             assumed = sorted(set(sources[is_egress]))
             unexpected = unexpected[~is_egress]
@@ -124,6 +129,7 @@ def find_unexpected_use(calls: pd.DataFrame, assignments: pd.DataFrame) -> Itera
             calls=unexpected,
             expected=rows[~rows["source_ip"].isin(addresses)],
             assumed_egress=assumed,
+            users=sorted(set(users[users.index.isin(addresses)])),
             origin="nat-gateway"
             if addresses <= gateway_addresses
             else "internal"

@@ -1,4 +1,4 @@
-"""API events that disable logging, and what the flow logs show afterwards."""
+"""Logging that API events ended, and what the logs of a case no longer show since then."""
 
 from __future__ import annotations
 
@@ -9,49 +9,70 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.schema import to_frame
+from flowbench.detect.api_calls import read_events
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-# API event -> the logging that it disables (ATT&CK T1562.008)
-DISABLING_EVENTS = {
-    "DeleteFlowLogs": "flow logging",
-    "DeleteLogGroup": "a log group",
-    "DeleteLogStream": "a log stream",
-    "StopLogging": "CloudTrail logging",
-    "DeleteTrail": "CloudTrail logging",
-    "DeleteDetector": "GuardDuty",
-    "DisassociateResolverQueryLogConfig": "DNS query logging",
-    "DeleteResolverQueryLogConfig": "DNS query logging",
-}
 
-_CREATING_EVENT = "CreateFlowLogs"
-_NEAR = pd.Timedelta(hours=1)
+FLOW_LOGGING = "flow logging"
+
+
+@dataclass(frozen=True)
+class LogKind:
+    """A kind of log: which API events end it, and which begin or resume it."""
+
+    name: str  # of the logs, the subject of a finding
+    logging: str
+    ended_by: frozenset[str]
+    begun_by: frozenset[str]
+
+
+LOG_KINDS = (
+    LogKind(
+        "flow logs",
+        FLOW_LOGGING,
+        frozenset({"DeleteFlowLogs"}),
+        frozenset({"CreateFlowLogs"}),
+    ),
+    LogKind(
+        "CloudTrail",
+        "CloudTrail logging",
+        frozenset({"StopLogging", "DeleteTrail"}),
+        frozenset({"StartLogging", "CreateTrail"}),
+    ),
+    LogKind(
+        "DNS query logs",
+        "DNS query logging",
+        frozenset({"DeleteResolverQueryLogConfig", "DisassociateResolverQueryLogConfig"}),
+        frozenset({"CreateResolverQueryLogConfig", "AssociateResolverQueryLogConfig"}),
+    ),
+)
+
+_NEAR = pd.Timedelta(hours=1)  # between the two calls of a change of format
 _MARGIN = pd.Timedelta(minutes=10)
-_COLUMNS = ["event_time", "event_name", "event_id", "principal_name", "principal_arn"]
-_COLUMNS += ["source_ip", "error_code", "request", "evidence_id", "item"]
+_COLUMNS = ["event_time", "event_name", "event_id", "principal_name", "source_ip", "error_code"]
+_COLUMNS += ["request", "evidence_id", "item"]
 
 
 @dataclass(frozen=True)
 class LoggingChange:
-    """The events of one name by which one principal disabled logging, or failed to.
+    """The events that ended one kind of logging, and what followed.
 
     Attributes:
-        principal: The name of the principal, or its ARN.
-        event_name: One of DISABLING_EVENTS.
-        failed: Whether AWS returned an error.
-        events: The API events, ordered by time, with the ``file`` that holds each.
-        created: When the same principal created a flow log within an hour; None otherwise.
+        kind: The kind of log.
+        events: The API events that ended it, in order of time, with the ``file`` of each.
+        resumed: When it was begun again: within the hour before the first of these events, or
+            later; None if it was not.
         silent: Interfaces without a record from then on.
+        is_unknown: Whether the case has no flow logs that could show them.
     """
 
-    principal: str
-    event_name: str
-    failed: bool
+    kind: LogKind
     events: pd.DataFrame
-    created: pd.Timestamp | None
-    silent: tuple[str, ...]
+    resumed: pd.Timestamp | None
+    silent: tuple[str, ...] = ()
+    is_unknown: bool = False
 
     @property
     def flow_log_ids(self) -> list[str]:
@@ -59,46 +80,46 @@ class LoggingChange:
         requests = self.events["request"].dropna()
         return sorted({name for text in requests for name in re.findall(r"\bfl-\w+", text)})
 
+    @property
+    def is_change(self) -> bool:
+        """Whether a flow log was created within an hour, as for a change of format."""
+        if self.kind.logging != FLOW_LOGGING or self.resumed is None:
+            return False
+        return self.resumed <= self.events["event_time"].max() + _NEAR
+
 
 def find_logging_changes(
-    case: Case, interfaces: pd.DataFrame, end: pd.Timestamp
+    case: Case, interfaces: pd.DataFrame | None, end: pd.Timestamp | None
 ) -> Iterator[LoggingChange]:
-    """Yield the logging changes that CloudTrail recorded, by principal, event and outcome.
+    """Yield the kinds of logging that API events ended. Failed calls end nothing.
 
     Args:
         case: The case.
-        interfaces: The interfaces with the time of their ``last`` record.
-        end: When the logs end.
+        interfaces: The interfaces with the time of their ``last`` record; None without flow logs.
+        end: When the flow logs end.
     """
-    events = _read_events(case)
-    is_creation = events["event_name"] == _CREATING_EVENT
-    creations = events[is_creation & ~events["failed"]]
-    groups = events[~is_creation].groupby(["principal", "event_name", "failed"])
-    for (principal, name, failed), group in groups:
-        first, last = group["event_time"].min(), group["event_time"].max()
-        created = creations.loc[creations["principal"] == principal, "event_time"]
-        created = created[created.between(first - _NEAR, last + _NEAR)]
-        stopped = interfaces["last"].between(first - _MARGIN, last + 2 * _MARGIN)
-        silent = interfaces[stopped & (interfaces["last"] < end - _MARGIN)]
-        yield LoggingChange(
-            str(principal),
-            str(name),
-            bool(failed),
-            group,
-            created.iloc[0] if name == "DeleteFlowLogs" and len(created) else None,
-            tuple(silent["interface_id"]),
-        )
-
-
-def _read_events(case: Case) -> pd.DataFrame:
+    names = frozenset().union(*(kind.ended_by | kind.begun_by for kind in LOG_KINDS))
     e = case.api_events
-    events = e.filter(e.event_name.isin([*DISABLING_EVENTS, _CREATING_EVENT])).select(_COLUMNS)
-    order = ["event_time", "event_id", "evidence_id", "item"]
-    rows = to_frame(events.order_by(order).to_pyarrow())
-    names = rows["principal_name"].fillna(rows["principal_arn"]).fillna("unknown")
-    files = dict(case.evidence[["evidence_id", "file"]].itertuples(index=False))
-    return rows.assign(
-        principal=names,
-        failed=rows["error_code"].notna(),
-        file=rows["evidence_id"].map(files),
-    )
+    wanted = e.filter(e.event_name.isin(sorted(names)), e.error_code.isnull())
+    rows = read_events(case, wanted.select(_COLUMNS))
+    for kind in LOG_KINDS:
+        events = rows[rows["event_name"].isin(kind.ended_by)]
+        if events.empty:
+            continue
+        times = rows.loc[rows["event_name"].isin(kind.begun_by), "event_time"]
+        resumed = times[times >= events["event_time"].min() - _NEAR]
+        silent: tuple[str, ...] = ()
+        if kind.logging == FLOW_LOGGING and interfaces is not None:
+            silent = _silent_since(events, interfaces, end)
+        since = resumed.min() if len(resumed) else None
+        yield LoggingChange(kind, events, since, silent, is_unknown=interfaces is None)
+
+
+def _silent_since(
+    events: pd.DataFrame, interfaces: pd.DataFrame, end: pd.Timestamp | None
+) -> tuple[str, ...]:
+    first, last = events["event_time"].min(), events["event_time"].max()
+    stopped = interfaces["last"].between(first - _MARGIN, last + 2 * _MARGIN)
+    if end is not None:
+        stopped &= interfaces["last"] < end - _MARGIN
+    return tuple(interfaces.loc[stopped, "interface_id"])

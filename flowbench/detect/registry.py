@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flowbench.detect.detector import Detector
 from flowbench.detect.detectors import (
+    api_abuse,
     beacon,
     blind_spot,
     brute_force,
@@ -38,6 +39,7 @@ class DetectorModule(Protocol):
 
 
 MODULES: tuple[DetectorModule, ...] = (
+    api_abuse,
     beacon,
     blind_spot,
     brute_force,

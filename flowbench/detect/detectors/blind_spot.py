@@ -16,9 +16,11 @@ Method: counting, no statistics. One finding for each kind of blind spot:
 * What the flow logs were not configured to record: fields, accepted or rejected traffic only,
   aggregation intervals of ten minutes, failed deliveries (recorded describe-flow-logs answers, and
   the records themselves).
-* Logging that was disabled (CloudTrail; ATT&CK T1562.008): high, with the interfaces that have no
-  record afterwards; medium if the call failed; low if the same principal created a flow log within
-  an hour, as for a change of format.
+* Logging that API events ended (CloudTrail; ATT&CK T1562.008): flow logs, DNS query logs, trails.
+  Medium, with the interfaces that have no record afterwards; low if a flow log was created within
+  an hour, as for a change of format, or if every interface has records afterwards. One finding for
+  each kind of log, also where the case has no flow logs. Who made the calls, and calls that failed,
+  are reported by api-abuse.
 
 False positives: evidence that was collected for some interfaces only, on purpose; filtered exports;
 infrastructure code that deletes flow logs with their VPC.
@@ -36,13 +38,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from flowbench.case import coverage
+from flowbench.detect.api_calls import count_names, select_events
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
-from flowbench.detect.logging_changes import (
-    DISABLING_EVENTS,
-    LoggingChange,
-    find_logging_changes,
-)
+from flowbench.detect.logging_changes import LoggingChange, find_logging_changes
 from flowbench.detect.logging_coverage import (
     MARGIN,
     LoggingCoverage,
@@ -50,6 +49,7 @@ from flowbench.detect.logging_coverage import (
     find_unlogged_interfaces,
     read_coverage,
 )
+from flowbench.selector import ApiEventSelector
 from flowbench.text import (
     format_count,
     format_duration,
@@ -68,7 +68,7 @@ DETECTOR = Detector(
     title="Logging gap",
     question="Where do the logs have gaps, and was logging disabled?",
     technique="T1562.008",
-    needs=frozenset({"start", "end"}),
+    needs=frozenset(),
 )
 SUBJECT = "flow logs"  # of findings that concern no single host
 NEVER_LOGGED = (
@@ -80,21 +80,18 @@ _VPCS = 5  # in a summary
 
 
 def find(case: Case) -> list[Finding]:
-    """Return one finding per kind of blind spot; of disabled logging one per principal and call."""
-    if (covered := read_coverage(case)) is None:
-        return []
-    found = [
-        *_skipped_records(covered),
-        *_gaps(case, covered),
-        *_unlogged_interfaces(covered),
-        *_silent_interfaces(case, covered),
-        *_limited_configuration(case, covered),
-        *(
-            _logging_change(change)
-            for change in find_logging_changes(case, covered.interfaces, covered.end)
-        ),
-    ]
-    if found:
+    """Return one finding per kind of blind spot."""
+    covered = read_coverage(case)
+    found: list[Finding] = []
+    if covered is not None:
+        found += _skipped_records(covered)
+        found += _gaps(case, covered)
+        found += _unlogged_interfaces(covered)
+        found += _silent_interfaces(case, covered)
+        found += _limited_configuration(case, covered)
+    interfaces, end = (None, None) if covered is None else (covered.interfaces, covered.end)
+    found += [_ended_logging(change) for change in find_logging_changes(case, interfaces, end)]
+    if found and covered is not None:
         found[0] = found[0].add_caveat(NEVER_LOGGED)
     return found
 
@@ -109,6 +106,7 @@ def _finding(
     summary: str,
     caveats: str,
     subject: str = SUBJECT,
+    api_events: ApiEventSelector | None = None,
 ) -> Finding:
     return make_finding(
         DETECTOR,
@@ -121,6 +119,7 @@ def _finding(
         summary=summary,
         caveats=caveats,
         about=about,
+        api_events=api_events,
     )
 
 
@@ -256,43 +255,37 @@ def _limited_configuration(case: Case, covered: LoggingCoverage) -> Iterator[Fin
     )
 
 
-def _logging_change(change: LoggingChange) -> Finding:
-    events, logging = change.events, DISABLING_EVENTS[change.event_name]
+def _ended_logging(change: LoggingChange) -> Finding:
+    events, kind = change.events, change.kind
+    times = events["event_time"]
     flow_logs = f" of {list_some(change.flow_log_ids)}" if change.flow_log_ids else ""
-    times = list_some(dict.fromkeys(map(format_time, events["event_time"])))
+    callers = list_some(sorted(set(events["principal_name"].fillna("unknown"))))
     cited = list_some(
         f"{row.event_id or 'without id'} in {row.file}" for row in events.itertuples()
     )
     summary = (
-        f"{change.principal} {'attempted to disable' if change.failed else 'disabled'} {logging}"
-        f" with {change.event_name}{flow_logs} from"
-        f" {list_some(sorted(set(events['source_ip'].dropna())))} at {times} UTC (event {cited})."
+        f"{count_names(events)}{flow_logs} by {callers} at"
+        f" {list_some(dict.fromkeys(map(format_time, times)))} UTC ended {kind.logging}"
+        f" (event {cited})."
     )
-    if change.failed:
-        summary += f" The call failed: {list_some(sorted(set(events['error_code'])))}."
-    elif change.event_name == "DeleteFlowLogs":
-        names = f": {list_some(change.silent)}" if change.silent else ""
+    if change.silent:
         count = format_count(len(change.silent), "interface")
-        summary += f" {count} left no record afterwards{names}."
-    if change.created is not None:
-        summary += f" The same principal called CreateFlowLogs at {format_utc(change.created)}."
-    caveats = (
-        "Infrastructure code that removes a VPC deletes its flow logs too. Earlier records remain."
-    )
-    if change.created is not None:
-        caveats = "A change of format deletes and creates a flow log: compare the fields recorded."
-    logging = logging[0].upper() + logging[1:]
-    title = f"{logging} {'disabled' if change.created is None else 'changed'}"
-    severity = "high" if change.created is None else "low"
-    if change.failed:
-        title, severity = f"{title}, failed", "medium"
+        summary += f" {count} left no record afterwards: {list_some(change.silent)}."
+    caveats = "Another log may record the same. Earlier records remain."
+    if change.resumed is not None:
+        summary += f" It began again at {format_utc(change.resumed)}."
+    if change.is_change:
+        caveats = "A change of format deletes and creates a log: compare the fields recorded."
+    logging = kind.logging[0].upper() + kind.logging[1:]
+    is_visible = bool(change.silent) or kind.name != SUBJECT or change.is_unknown
     return _finding(
-        f"{change.event_name}|{change.failed}",
-        (events["event_time"].min(), events["event_time"].max()),
-        [address for address in events["source_ip"].dropna() if is_address(address)],
-        title=title,
-        severity=severity,
+        f"ended|{kind.logging}",
+        (times.min(), times.max()),
+        [address for address in set(events["source_ip"].dropna()) if is_address(address)],
+        title=f"{logging} {'changed' if change.is_change else 'disabled'}",
+        severity="medium" if is_visible and not change.is_change else "low",
         summary=summary,
         caveats=caveats,
-        subject=change.principal,
+        subject=kind.name,
+        api_events=select_events(events),
     )

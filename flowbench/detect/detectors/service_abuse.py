@@ -29,7 +29,8 @@ release that needs a new service.
 
 Limitations: not detected are credentials that an intruder uses on the instance itself, data events
 that no trail records (S3 objects), AWS services whose addresses neither flow logs, DNS nor
-CloudTrail name, and, without DNS query logs, traffic to interface endpoints.
+CloudTrail name, and, without DNS query logs, traffic to interface endpoints. What credentials are
+used for, from wherever, is asked by api-abuse.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
         f" Its other {len(use.expected)} calls came from {expected or 'no other address'}."
         f" {cite_first(use.calls)}"
     )
+    if use.users:
+        summary += f" The user {list_some(use.users)} calls from there too."
     caveats = (
         "A proxy, or a NAT gateway or address that no inventory lists, causes the same records."
     )

@@ -187,6 +187,20 @@ def test_an_instance_without_known_addresses(tmp_path: Path) -> None:
     assert "No evidence gives the addresses of the instance" in row["caveats"]
 
 
+@pytest.mark.parametrize("source", [EXTERNAL, "2001:db8::66"])
+def test_an_address_of_a_user_is_no_egress_address(tmp_path: Path, source: str) -> None:
+    """CloudTrail alone: all calls of the instance's session come from where a user works."""
+    session = [call(f"web/{INSTANCE}", source, HOUR + n, "DescribeInstances") for n in range(3)]
+    user = [call("mallory", source, HOUR - 30, "SendCommand", service="ssm")]
+    case = make_case(tmp_path / "1", [], json_lines=[*session, *user])
+    (row,) = run(case)
+    assert (row["subject"], row["peer"], row["severity"]) == (INSTANCE, source, "medium")
+    assert "The user mallory calls from there too." in row["summary"]
+    assert len(case.evidence_for(row)) == 3
+    elsewhere = [call("mallory", "203.0.113.77", HOUR)]
+    assert run(make_case(tmp_path / "2", [], json_lines=[*session, *elsewhere])) == []
+
+
 # ---- concurrent use from several networks --------------------------------------------------------
 
 
