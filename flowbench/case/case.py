@@ -17,16 +17,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import ibis
 import pandas as pd
 
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
 from flowbench.case.custody import CustodyLog, Entry, JsonObject
 from flowbench.case.tables import CaseTables
+from flowbench.connections.zones import hosts_of
+from flowbench.errors import InputError
 from flowbench.io import atomic
 from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
-from flowbench.text import format_count
+from flowbench.text import format_count, list_some
 from flowbench.version import __version__
 
 
@@ -198,11 +201,29 @@ class Case(CaseTables):
             InputError: ``finding`` is none of these.
         """
         selector = provenance.resolve_selector(self.path, self.log, finding)
-        return provenance.select_evidence(selector, self.table, self.evidence)
+
+        def table(name: str) -> ibis.Table:
+            return self.dns if name == "dns" else self.table(name)
+
+        return provenance.select_evidence(selector, table, self.evidence)
+
+    def check_host(self, address: str) -> str:
+        """Return an address that one host of the case has at most.
+
+        Raises InputError where several have it: each is named by the address and a zone.
+        """
+        if len(hosts := hosts_of(address, self.address_zones)) > 1:
+            raise InputError(
+                f"{len(hosts)} hosts have the address {address}: give one of {list_some(hosts)}"
+            )
+        return address
 
     def connections_of(self, subject: str, peer: str | None = None) -> pd.DataFrame:
-        """Return the connections of an address, with one peer or all, by time."""
-        c = self.connections
+        """Return the connections of an address, with one peer or all, by time.
+
+        Raises InputError where several hosts have the address (see ``check_host``).
+        """
+        subject, c = self.check_host(subject), self.connections
         selected = (c.initiator == subject) | (c.responder == subject)
         if peer is not None:
             selected &= (c.initiator == peer) | (c.responder == peer)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowbench.case import custody
+from flowbench.connections.zones import is_host
 from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
 from flowbench.schema import record_key, to_frame
@@ -86,7 +87,8 @@ def select_evidence(
     """
     chosen = []
     if selector.flows or not (selector.api_events or selector.dns):
-        chosen.append(("flow-logs", "start", _select_flows(table("flows"), selector)))
+        records = _select_flows(table("flows"), selector, table("address_zones"))
+        chosen.append(("flow-logs", "start", records))
     if selector.api_events:
         events = _select_api_events(table("api_events"), selector.api_events)
         chosen.append(("cloudtrail", "event_time", events))
@@ -101,8 +103,8 @@ def select_evidence(
     return records.assign(file=records["evidence_id"].map(files))
 
 
-def _select_flows(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Table:
-    conditions = [_between(flows, selector)]
+def _select_flows(flows: ibis.Table, selector: EvidenceSelector, zones: ibis.Table) -> ibis.Table:
+    conditions = [_between(flows, selector, zones)]
     if selector.interfaces:
         conditions = [
             flows.interface_id.isin(selector.interfaces),
@@ -119,14 +121,14 @@ def _select_flows(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Table:
     return flows.filter(*conditions)
 
 
-def _between(flows: ibis.Table, selector: EvidenceSelector) -> ibis.Value:
+def _between(flows: ibis.Table, selector: EvidenceSelector, zones: ibis.Table) -> ibis.Value:
     """Whether a record runs between subject and peers, by its own or its packet's addresses."""
     sources, destinations = ["srcaddr", "pkt_srcaddr"], ["dstaddr", "pkt_dstaddr"]
     subjects = selector.targets or (selector.subject,)
 
     def has_ends(from_columns: list[str], to_columns: list[str]) -> ibis.Value:
-        return ibis.or_(*(flows[name].isin(subjects) for name in from_columns)) & ibis.or_(
-            *(flows[name].isin(selector.peers) for name in to_columns)
+        return is_host(flows, from_columns, subjects, zones) & is_host(
+            flows, to_columns, selector.peers, zones
         )
 
     return has_ends(sources, destinations) | has_ends(destinations, sources)
@@ -155,7 +157,8 @@ def _select_dns(queries: ibis.Table, selector: DnsSelector) -> ibis.Table:
     if selector.clients:
         clients = selector.clients
         conditions.append(queries.srcaddr.isin(clients) | queries.instance_id.isin(clients))
-    return queries.filter(*conditions, *_in_period(queries.query_time, selector))
+    found = queries.filter(*conditions, *_in_period(queries.query_time, selector))
+    return found.mutate(srcaddr=found.srcaddr.re_replace("%.*", ""))  # as the record has it
 
 
 def _in_period(time: ibis.Value, selector: ApiEventSelector | DnsSelector) -> list[ibis.Value]:

@@ -23,6 +23,7 @@ from flowbench import engine
 from flowbench.case import cache
 from flowbench.case.custody import CustodyLog
 from flowbench.case.query import ParquetTable
+from flowbench.connections import zones
 from flowbench.enrich import (
     address_context,
     assignments,
@@ -37,7 +38,7 @@ from flowbench.loaders.intel.indicators import ALLOW
 from flowbench.schema import to_frame
 
 _FOLDER = "tables"
-_CACHED = ("connections", "connection_summaries")
+_CACHED = ("connections", "connection_summaries", "address_zones")
 _COMPUTED = (
     "addresses",
     "address_assignments",
@@ -104,8 +105,14 @@ class CaseTables:
 
     @cached_property
     def dns(self) -> ibis.Table:
-        """DNS queries from Resolver query logs (loaders.aws.resolver.TABLE)."""
-        return self.table("dns")
+        """DNS queries from Resolver query logs (loaders.aws.resolver.TABLE).
+
+        ``srcaddr`` has a zone where several hosts have the address, as in ``connections``.
+        """
+        dns = self.table("dns")
+        if self.has("dns") and self.has("flows") and self.address_zones.count().execute():
+            return zones.with_dns_zones(dns, self.address_zones)
+        return dns
 
     @cached_property
     def indicators(self) -> ibis.Table:
@@ -126,6 +133,11 @@ class CaseTables:
     def connection_summaries(self) -> ibis.Table:
         """Connections summed by initiator, responder, service port and protocol."""
         return self.table("connection_summaries")
+
+    @cached_property
+    def address_zones(self) -> ibis.Table:
+        """Which host is meant where several have one address (connections.zones.TABLE)."""
+        return self.table("address_zones")
 
     @cached_property
     def indicator_matches(self) -> ibis.Table:
@@ -149,7 +161,7 @@ class CaseTables:
         sightings = engine.read_parquet(self._connection, self._cache_folder / "sightings.parquet")
         events = interface_events.read_events(self.api_events) if self.has("api_events") else []
         tables = (self.interfaces, self.table("instances"), self.table("elastic_ips"))
-        rows = assignments.build_assignments(*tables, events, sightings)
+        rows = assignments.build_assignments(*tables, events, sightings, self.address_zones)
         return engine.register(self._connection, rows)
 
     @cached_property

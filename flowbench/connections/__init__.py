@@ -8,6 +8,7 @@ Method (the cases are those of AWS's flow log limitations page):
 
 * The ends are the packet's own addresses (pkt-srcaddr, pkt-dstaddr) where the log has them, so that
   a client of a NAT or transit gateway has its true peer.
+* An address that is assigned to hosts of several VPCs or accounts has a zone (zones).
 * The same record from overlapping flow logs counts once, also when one log has fewer fields.
 * Traffic between two logged interfaces is recorded at both, and twice by a middlebox: bytes and
   packets of a direction are those of the observation point that recorded most, never the sum.

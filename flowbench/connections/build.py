@@ -9,6 +9,7 @@ import ibis
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
+from flowbench.connections import zones
 from flowbench.connections.initiator import choose_initiator, with_ownership
 from flowbench.connections.sessions import join_records
 from flowbench.connections.staging import Staged, stage_records
@@ -33,7 +34,7 @@ def build_connections(  # what it reads, where it writes, and two limits
     per_part: int = RECORDS_PER_PART,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
-    """Write connections.parquet (TABLE) and connection_summaries.parquet (SUMMARIES).
+    """Write connections (TABLE), connection_summaries (SUMMARIES) and address_zones (.parquet).
 
     Rows are ordered by part, then by initiator, responder, port and time.
 
@@ -49,6 +50,8 @@ def build_connections(  # what it reads, where it writes, and two limits
     """
     progress(0, 1, "sorting flow log records by their ends")
     staged = stage_records(connection, flows, inventory, own, folder / "records", per_part)
+    zone_file = folder / f"{zones.TABLE.name}.parquet"
+    engine.write_parquet(connection, [staged.zones], zone_file, zones.TABLE.arrow)
     partial: list[ibis.Table] = []
     steps = len(staged.parts) + 2
 

@@ -14,6 +14,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
+from flowbench.connections.zones import find_zones, observation_point, with_zones
 from flowbench.enrich.monitored_network import Inventory, internal_addresses
 from flowbench.enrich.own_addresses import nat_gateways
 from flowbench.enrich.ownership import is_private
@@ -31,6 +32,7 @@ class Staged:
     addresses: ibis.Table  # id (in the order of the addresses), address, internal, intermediate
     points: ibis.Table  # observation points: id (in the order of the names), interface_id
     own: ibis.Table  # point, address: ids, which address belongs to which observation point
+    zones: ibis.Table  # which host is meant at which point (zones.TABLE), where several have one
 
 
 def stage_records(  # what a record is judged by
@@ -55,6 +57,10 @@ def stage_records(  # what a record is judged by
         per_part: Number of records.
     """
     records = _records(flows)
+    zones = find_zones(connection, records, own, inventory.interfaces)
+    if zones.count().execute():
+        records = with_zones(records, zones, "point", "src", "dst")
+        own = engine.materialize(connection, with_zones(own, zones, "interface_id", "address"))
     intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
     seen = records.select(address="src").union(records.select(address="dst")).distinct()
     seen = engine.materialize(connection, seen)
@@ -72,26 +78,26 @@ def stage_records(  # what a record is judged by
     encoded = _encoded(records, addresses, points, count)
     engine.write_partitions(connection, encoded, folder, "part")
     parts = [folder / f"part={number}" for number in range(count)]
-    return Staged([part for part in parts if part.exists()], addresses, points, own_ids)
+    return Staged([part for part in parts if part.exists()], addresses, points, own_ids, zones)
 
 
 def _records(flows: ibis.Table) -> ibis.Table:
     """Records of traffic, with the packet's own addresses as their ends.
 
-    ``point`` is the observation point: the interface, or the regional NAT gateway (resource-id) or
-    transit gateway attachment that takes its place. ``hop`` distinguishes what a middlebox records
+    ``point`` is the observation point (see zones). ``hop`` distinguishes what a middlebox records
     of the same packet before and after it forwards it.
     """
     f = flows.filter(flows.srcaddr.notnull(), flows.dstaddr.notnull(), flows.start.notnull())
-    points = [f[n] for n in ("interface_id", "resource_id", "tgw_attachment_id") if n in f.columns]
     src, dst = ibis.coalesce(f.pkt_srcaddr, f.srcaddr), ibis.coalesce(f.pkt_dstaddr, f.dstaddr)
     return f.select(
         "interface_id",
+        "vpc_id",
+        "account_id",
         "start",
         "end",
         src=src,
         dst=dst,
-        point=ibis.coalesce(*points, ""),
+        point=observation_point(f),
         hop=((src != f.srcaddr).cast("int8") + (dst != f.dstaddr).cast("int8") * 2).cast("int8"),
         srcport=f.srcport.fill_null(0),
         dstport=f.dstport.fill_null(0),

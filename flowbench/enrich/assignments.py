@@ -120,6 +120,7 @@ def build_assignments(
     elastic_ips: ibis.Table,
     events: list[InterfaceEvent],
     sightings: ibis.Table,
+    zones: ibis.Table,
 ) -> pa.Table:
     """Put all statements about addresses in order.
 
@@ -129,6 +130,7 @@ def build_assignments(
         elastic_ips: The inventory of Elastic IPs (loaders.aws.elastic_ips.TABLE).
         events: The result of interface_events.read_events.
         sightings: The result of find_sightings.
+        zones: Which hosts have an address in common (connections.zones.TABLE).
 
     Returns:
         TABLE, ordered by address, valid_from, interface_id and instance_id.
@@ -141,11 +143,22 @@ def build_assignments(
     public_addresses.add_elastic_ips(history, elastic_ips)
     public_addresses.add_instances(history, instances)
     by_address: dict[str, list[Assignment]] = defaultdict(list)
+    hosts = _read_hosts(zones)
     for interface in history.interfaces.values():
         for each in interface.assignments(history):
+            # An interface without records is the host in its VPC.
+            for place in (each.interface_id, each.vpc_id):
+                each.address = hosts.get((each.address, place), each.address)
             by_address[each.address].append(each)
     assignments = [each for group in by_address.values() for each in in_sequence(group)]
     return TABLE.rows(each.to_row() for each in sorted(assignments, key=_order))
+
+
+def _read_hosts(zones: ibis.Table) -> dict[tuple[str, str | None], str]:
+    """Which host an address is, by interface and by VPC."""
+    own = zones.filter(zones.own).to_pyarrow().to_pylist()
+    hosts = {(row["address"], row["vpc_id"]): row["host"] for row in own if row["vpc_id"]}
+    return hosts | {(row["address"], row["interface_id"]): row["host"] for row in own}
 
 
 def _order(each: Assignment) -> tuple[str, datetime, str, str]:

@@ -24,7 +24,7 @@ _CHUNK = 100_000  # texts that are Python objects at a time: what bounds the mem
 
 
 def address_keys(addresses: Iterable[str] | pa.ChunkedArray) -> np.ndarray:
-    """Convert addresses to keys; a text that is no address gets NO_ADDRESS."""
+    """Convert addresses, with or without a zone, to keys; any other text gets NO_ADDRESS."""
     chunks: Iterable[Iterable[str]] = [addresses]
     if isinstance(addresses, pa.ChunkedArray):
         starts = range(0, len(addresses), _CHUNK)
@@ -104,7 +104,8 @@ def _key(text: str) -> bytes:
     try:
         return _pack_ipv6(text) if ":" in text else _IPV4_PREFIX + _pack_ipv4(text)
     except (OSError, ValueError):
-        return NO_ADDRESS
+        address, percent, _zone = text.partition("%")
+        return _key(address) if percent else NO_ADDRESS
 
 
 _pack_ipv4 = partial(socket.inet_pton, socket.AF_INET)

@@ -1,8 +1,8 @@
-"""Whether an address is private, which interface it belongs to, and its neighbourhood.
+"""Whether an address is private, and its neighbourhood.
 
-Three questions about an address are answered here and nowhere else: whether it is private
-(``is_private``), which interface has it as its own (``own_addresses``), and which other addresses
-count as close to it (``neighbourhood``).
+Two questions about an address are answered here and nowhere else: whether it is private
+(``is_private``), and which other addresses count as close to it (``neighbourhood``). Which
+interface has it is in own_addresses, whether it is internal in monitored_network.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ipaddress
 from typing import NamedTuple
 
 import ibis
+
+from flowbench.text import split_zone
 
 # RFC 1918, 6598 (carrier-grade NAT), 3927 and 4291 (link-local), 1122 (loopback), 4193 (ULA).
 _PRIVATE = (
@@ -63,6 +65,7 @@ def is_private(address: ibis.Value) -> ibis.Value:
 
 def neighbourhood(address: str, scope: Scope) -> str:
     """The network of an address in a scope, in CIDR form. Raises ValueError for no address."""
+    address, _zone = split_zone(address)
     bits = scope.ipv6 if ":" in address else scope.ipv4
     return str(ipaddress.ip_network(f"{address}/{bits}", strict=False))
 
@@ -71,7 +74,7 @@ def neighbourhood_key(address: ibis.Value, scope: Scope) -> ibis.Value:
     """A text that addresses have in common if and only if their neighbourhood is the same.
 
     Args:
-        address: A string expression of canonically spelled addresses.
+        address: A string expression of canonically spelled addresses, with or without a zone.
         scope: How far a neighbourhood extends.
 
     Returns:
@@ -79,7 +82,8 @@ def neighbourhood_key(address: ibis.Value, scope: Scope) -> ibis.Value:
         empty text for IPv4 text that is no address.
     """
     octets, groups = scope.ipv4 // 8, scope.ipv6 // 16
-    ipv4 = address.re_extract(rf"^(\d+(?:\.\d+){{{octets - 1}}})(?:\.\d+){{{4 - octets}}}$", 1)
+    network, host = rf"\d+(?:\.\d+){{{octets - 1}}}", rf"(?:\.\d+){{{4 - octets}}}"
+    ipv4 = address.re_extract(rf"^({network}){host}(?:%.*)?$", 1)
     ipv6 = _expanded(address).re_extract(rf"^((?:[0-9a-f]+:){{{groups}}})", 1)
     return address.contains(":").ifelse(ipv6, ipv4)
 

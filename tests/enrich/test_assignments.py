@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from flowbench.case import Case
+from flowbench.connections import zones
 from flowbench.enrich import assignments, interface_events
 from flowbench.enrich.assignment_sequence import EARLIEST
 from flowbench.enrich.interface_events import InterfaceEvent, Origin
@@ -362,6 +363,7 @@ def test_one_vpc_has_one_assignment_at_a_time(steps: list[tuple[int, str, int]])
         ibis.memtable(elastic_ips.TABLE.rows([])),
         events,
         ibis.memtable(nothing),
+        ibis.memtable(zones.TABLE.rows([])),
     ).to_pylist()
     end = datetime.fromtimestamp(T0 + 10**7, UTC)
     spans = [(row["valid_from"] or EARLIEST, row["valid_until"] or end) for row in rows]
