@@ -1,4 +1,19 @@
-"""Records between the same two ends joined into connections, each byte counted once."""
+"""Records between the same two ends joined into connections, each byte counted once.
+
+A new connection of the same ends starts
+
+* after an idle timeout without records. That of UDP is the one after which AWS's connection
+  tracking forgets a UDP stream (EC2 API, ConnectionTrackingConfiguration: udpStreamTimeout);
+* with a record that has a SYN of the initiator, if an earlier record since the start of the
+  connection has FIN or RST, or if nothing was recorded for longer than a host waits between two
+  SYNs of one attempt. Thus a SYN that is retransmitted into the next capture window and a
+  handshake across the edge of two windows stay in one connection.
+
+Limits: without flags only idle time separates connections. Windows of 600 s follow each other
+without idle time, so UDP packets and TCP connections without flags every few minutes between the
+same ends are one connection there. A record that has the end of one connection and the start of the
+next belongs to one of them.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +27,12 @@ from ibis.backends.duckdb import Backend
 from flowbench import engine
 from flowbench.connections.staging import ENDS
 
-_SYN, _ACK = 2, 16
+UDP_IDLE_TIMEOUT = 180  # seconds
+SYN_TIMEOUT = 60  # seconds; Linux, macOS and Windows wait at most 32 s before they send a SYN again
+
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+_UDP = 17
+_POINT = ["point", "hop"]
 _RECORD = [*ENDS, "point", "hop", "up", "rejected", "start", "end", "packets", "bytes"]
 # Facts of a record as bits that an aggregate can combine; times 32 for records of the high end.
 _ACCEPTED, _REJECTING, _SYNS, _SYN_ACKS, _MIDSTREAM = 1, 2, 4, 8, 16
@@ -41,15 +61,23 @@ def join_records(
     whole = engine.materialize(
         connection, _summed(once.mutate(session=ibis.literal(0, "int64")), own)
     )
-    is_long = (
-        engine.epoch_seconds(whole.latest) - engine.epoch_seconds(whole.first_seen)
-    ) > idle_timeout
     # Sorting every record is what costs, and most ends have one short connection: only those whose
-    # records span more than the timeout are searched for gaps.
-    long = once.semi_join(whole.filter(is_long), ENDS)
-    split = _summed(_with_session(long, idle_timeout), own)
-    yield _with_facts(whole.filter(~is_long).union(split))
+    # records span more than the timeout, or have a SYN after the first, may have several.
+    span = engine.epoch_seconds(whole.latest) - engine.epoch_seconds(whole.first_seen)
+    may_split = (span > _timeout(whole.protocol, idle_timeout)) | whole.reopened
+    split = _summed(_with_session(once.semi_join(whole.filter(may_split), ENDS), idle_timeout), own)
+    yield _with_facts(whole.filter(~may_split).union(split))
     engine.drop(connection, once, whole)
+
+
+def _timeout(protocol: ibis.Value, idle_timeout: int) -> ibis.Value:
+    """Seconds without a record after which a connection of a protocol has ended."""
+    return (protocol == _UDP).ifelse(min(idle_timeout, UDP_IDLE_TIMEOUT), idle_timeout)
+
+
+def _opens(r: ibis.Table) -> ibis.Value:
+    """Whether a record has a SYN without ACK: that of an initiator."""
+    return ((r.flags & (_SYN | _ACK)) == _SYN).fill_null(False)
 
 
 def _once(records: ibis.Table) -> ibis.Table:
@@ -58,17 +86,62 @@ def _once(records: ibis.Table) -> ibis.Table:
 
 
 def _with_session(records: ibis.Table, idle_timeout: int) -> ibis.Table:
-    """Number the sessions of the same two ends, which gaps of more than the timeout separate."""
+    """Number the connections of the same two ends as ``session``."""
+    starts = _starts(records, idle_timeout)
+    # A record with a SYN may begin before the SYN, in the window of another observation point, but
+    # it ends after it. Any other record belongs to the connection in which it begins.
+    has_syn = ((records.flags & _SYN) == _SYN).fill_null(False)
+    records = records.mutate(time=has_syn.ifelse(records["end"], records.start))
+    times = records.select(*ENDS, "time", begins=ibis.literal(0, "int64"))
+    times = times.union(starts.mutate(begins=ibis.literal(1, "int64")))
+    times = times.group_by([*ENDS, "time"]).aggregate(begins=_.begins.max())
+    so_far = ibis.cumulative_window(group_by=ENDS, order_by="time")
+    times = times.mutate(session=times.begins.sum().over(so_far).cast("int64"))
+    keys = [*ENDS, "time"]
+    return records.join(times.select(*keys, "session"), keys).drop("time")
+
+
+def _starts(records: ibis.Table, idle_timeout: int) -> ibis.Table:
+    """The times at which another connection of the same two ends starts: ENDS, time."""
+    pauses = _after_pauses(records, idle_timeout)
+    lead = records.semi_join(_leads(records), [*ENDS, *_POINT])
+    syns = lead.filter(_opens(lead)).select(*ENDS, time="start", start=False, close=False)
+    closes = lead.filter((lead.flags & (_FIN | _RST)) > 0)
+    events = pauses.select(*ENDS, "time", start=True, close=False).union(
+        syns, closes.select(*ENDS, time="end", start=False, close=True)
+    )
+    # All SYNs of a connection begin before any of its FINs and RSTs end.
+    events = events.group_by([*ENDS, "time", "close"]).aggregate(start=_.start.any())
+    in_order = ibis.window(group_by=ENDS, order_by=["time", "close"])
+    events = events.mutate(closed=events.close.lag().over(in_order).fill_null(False))
+    return events.filter(~events.close & (events.closed | events.start)).select(*ENDS, "time")
+
+
+def _after_pauses(records: ibis.Table, idle_timeout: int) -> ibis.Table:
+    """The starts of records after too long a time without a record of any observation point."""
     # By start, not by record: records of one start belong together, whichever is sorted first.
-    slots = records.group_by([*ENDS, "start"]).aggregate(until=_["end"].max())
+    slots = records.group_by([*ENDS, "start"]).aggregate(
+        until=_["end"].max(), opens=_opens(records).any()
+    )
     earlier = ibis.window(group_by=ENDS, order_by="start", preceding=(None, 1), following=None)
     slots = slots.mutate(previous=slots.until.max().over(earlier))
     gap = engine.epoch_seconds(slots.start) - engine.epoch_seconds(slots.previous)
-    slots = slots.mutate(is_new=(gap > idle_timeout).fill_null(False).cast("int64"))
-    so_far = ibis.cumulative_window(group_by=ENDS, order_by="start")
-    slots = slots.mutate(session=slots.is_new.sum().over(so_far).cast("int64"))
-    keys = [*ENDS, "start"]
-    return records.join(slots.select(*keys, "session"), keys)
+    timeout = slots.opens.ifelse(
+        min(idle_timeout, SYN_TIMEOUT), _timeout(slots.protocol, idle_timeout)
+    )
+    return slots.filter(gap > timeout).select(*ENDS, time="start")
+
+
+def _leads(records: ibis.Table) -> ibis.Table:
+    """The observation point of each two ends that has most SYNs: ENDS, point, hop.
+
+    Only its flags separate connections: the windows of points overlap, and a connection that one
+    has closed is still open in a window of another.
+    """
+    counts = records.filter(_opens(records)).group_by([*ENDS, *_POINT]).aggregate(count=_.count())
+    order = ibis.window(group_by=ENDS, order_by=[counts["count"].desc(), *_POINT])
+    ranked = counts.mutate(rank=ibis.row_number().over(order))
+    return ranked.filter(ranked["rank"] == 0).select(*ENDS, *_POINT)
 
 
 def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
@@ -78,6 +151,7 @@ def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
         first_seen=r.start.min(),
         latest=r.start.max(),
         last_seen=r["end"].max(),
+        last_syn=r.start.max(where=_opens(r)),
         records=r.count(),
         rejected_records=r.rejected.cast("int64").sum(),
         bytes_up=r.bytes.sum(where=r.up).fill_null(0),
@@ -96,6 +170,7 @@ def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
         first_seen=s.first_seen.min(),
         latest=s.latest.max(),
         last_seen=s.last_seen.max(),
+        reopened=(s.last_syn > s.first_seen).any().fill_null(False),
         records=s.records.sum(),
         rejected_records=s.rejected_records.sum(),
         **{
@@ -144,4 +219,4 @@ def _with_facts(c: ibis.Table) -> ibis.Table:
         for name, bit in bits.items()
         for direction, scale in (("up", 1), ("down", _FROM_HIGH))
     }
-    return c.mutate(**columns).drop("facts", "latest")
+    return c.mutate(**columns).drop("facts", "latest", "reopened")

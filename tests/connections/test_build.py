@@ -169,9 +169,7 @@ def test_the_size_of_parts_changes_the_order_only(tmp_path) -> None:
 
 def test_a_shorter_idle_timeout(tmp_path) -> None:
     records = [
-        record
-        for at in (T0, T0 + 300)
-        for record in connect(A, OUT, 443, at, tcp_flags=None)
+        record for at in (T0, T0 + 300) for record in connect(A, OUT, 443, at, tcp_flags=None)
     ]
     case = make_case(tmp_path, records)
     assert len(built(case, tmp_path / "long")["connections"]) == 1
