@@ -30,8 +30,8 @@ Method (the cases are those of AWS's flow log limitations page):
   same SYN at the initiator's interface has ACCEPT.
 
 Known limits: start and end of a window differ from those of the packets by up to a minute (ten on
-instances that are not Nitro); without flags, two connections that use the same source port
-within the idle timeout count as one; without flags, a service on an unusual port may be taken for the client, and so may
+instances that are not Nitro); without flags, two connections that use the same source port within
+the idle timeout count as one, a service on an unusual port may be taken for the client, and so may
 the target of a scan from a service's port; bytes count twice where two flow logs of an interface
 have windows of different length.
 """
