@@ -59,6 +59,8 @@ def detect(
 
 def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
     """Note suppressed findings, detectors that did not run, and how many findings there are."""
+    from flowbench.detect import group_findings
+
     suppressed = findings.suppressed.to_pandas().fillna({"suppression_reason": ""})
     for (lists, reason), rows in suppressed.groupby(["suppressed_by", "suppression_reason"]):
         because = f": {escape_controls(reason)}" if reason else ""
@@ -68,7 +70,7 @@ def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
         )
     for row in plan[~plan["runs"]].itertuples():
         common.note(f"{row.detector}: {row.reason}")
-    groups = format_count(len({finding.subject for finding in findings}), "finding group")
+    groups = format_count(len(group_findings(findings)), "finding group")
     common.note(f"{format_count(len(findings), 'finding')}, {groups}")
 
 

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbench.errors import InputError
-from flowbench.text import escape_controls, escape_formula, format_count, format_period
+from flowbench.text import (
+    escape_controls,
+    escape_formula,
+    format_count,
+    format_period,
+    list_some,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +104,8 @@ def print_groups(findings: Findings) -> None:
         counts = [f"{group[name]:,} {name}" for name in _SEVERITIES if group[name]]
         period = format_period(group["first_seen"], group["last_seen"])
         header = f"{escape_controls(group['subject'])}  {', '.join(counts)}  {period}"
+        if len(hosts := group["hosts"]) > 1:
+            header += f"  {len(hosts)} hosts: {escape_controls(list_some(hosts))}"
         console.print(Text(header, style="bold"))
         rows = related[group["subject"]].to_dict("records")
         for row in rows[:_MAX_RELATED]:
@@ -116,6 +124,7 @@ def _format_related(row: Mapping[str, Any]) -> str:
     parts = [
         f"{row['severity']} {row['score']:.2f}",
         format_count(len(peers), "peer") if len(peers) > 1 else "".join(peers),
+        format_count(len(row["hosts"]), "host") if len(row["hosts"]) > 1 else "",
         f"{row['title']} ({', '.join(row['finding_ids'])})",  # ids for `flowbench evidence`
         format_period(row["first_seen"], row["last_seen"]),
     ]

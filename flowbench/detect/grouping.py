@@ -1,4 +1,9 @@
-"""Findings grouped by subject, and by subject and peers."""
+"""Findings grouped by subject, and by subject and peers.
+
+A group is about one host or principal, or about several hosts with one external address: where the
+same detector has findings about one peer for three hosts or more, the findings about that peer
+form a group of their own, whose subject is the peer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,9 @@ import pandas as pd
 from flowbench.detect.finding import SEVERITIES, Finding
 from flowbench.detect.findings import Findings
 from flowbench.schema import Table
+
+_CAMPAIGN = 3  # subjects with findings about one peer that form a group
+_OUTBOUND = ("beacon", "contact", "exfiltration", "mining")  # the subject is a host, not the peer
 
 _SHARED = (
     ("severity", "string", "of the most severe finding"),
@@ -23,6 +31,7 @@ _SHARED = (
 FINDING_GROUPS = Table.of(
     "finding_groups",
     ("subject", "string", "the address or principal that the findings concern"),
+    ("hosts", "strings", "the subjects of its findings: several where they have a peer in common"),
     *_SHARED,
     *((name, "int64", f"findings of {name} severity") for name in reversed(SEVERITIES)),
     ("related", "int64", "number of rows of RELATED_FINDINGS"),
@@ -33,6 +42,7 @@ RELATED_FINDINGS = Table.of(
     ("subject", "string", "the address or principal that the findings concern"),
     ("peer", "string", "the other address; null when there are several"),
     ("peers", "strings", "every other address"),
+    ("hosts", "strings", "the subjects of its findings"),
     *_SHARED,
     ("title", "string", "the title of each detector's findings, the most severe first"),
     ("summary", "string", "of the most severe finding"),
@@ -41,41 +51,52 @@ RELATED_FINDINGS = Table.of(
 
 
 def group_findings(findings: Findings) -> pd.DataFrame:
-    """Return one row for each subject (FINDING_GROUPS), in the order of its most severe finding."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(finding.subject, []).append(finding)
+    """Return one row for each group (FINDING_GROUPS), in the order of its most severe finding."""
     return FINDING_GROUPS.frame(
         _summarize(group)
         | {"subject": subject, "related": len({_peers_key(finding) for finding in group})}
         | {name: sum(finding.severity == name for finding in group) for name in SEVERITIES}
-        for subject, group in groups.items()
+        for subject, group in _groups(findings).items()
     )
 
 
 def relate_findings(findings: Findings) -> pd.DataFrame:
-    """Return one row for the findings about one subject and the same peers (RELATED_FINDINGS).
+    """Return one row for the findings of one group about the same peers (RELATED_FINDINGS).
 
-    In the order of ``group_findings``, within a subject the most severe first.
+    In the order of ``group_findings``, within a group the most severe first.
     """
-    groups: dict[tuple[str, tuple[str, ...]], list[Finding]] = {}
-    rank: dict[str, int] = {}
+    rows = []
+    for subject, group in _groups(findings).items():
+        related: dict[tuple[str, ...], list[Finding]] = {}
+        for finding in group:
+            related.setdefault(_peers_key(finding), []).append(finding)
+        rows += [
+            _summarize(same)
+            | {
+                "subject": subject,
+                "peer": same[0].peer,
+                "peers": list(same[0].peers),
+                "title": " + ".join(dict.fromkeys(finding.title for finding in same)),
+                "summary": same[0].summary,
+                "finding_ids": [finding.finding_id for finding in same],
+            }
+            for same in related.values()
+        ]
+    return RELATED_FINDINGS.frame(rows)
+
+
+def _groups(findings: Findings) -> dict[str, list[Finding]]:
+    """Return the findings of each group by its subject, the most severe first."""
+    subjects: dict[tuple[str, str], set[str]] = {}
     for finding in findings:
-        rank.setdefault(finding.subject, len(rank))
-        groups.setdefault((finding.subject, _peers_key(finding)), []).append(finding)
-    ordered = sorted(groups.values(), key=lambda group: rank[group[0].subject])  # stable
-    return RELATED_FINDINGS.frame(
-        _summarize(group)
-        | {
-            "subject": group[0].subject,
-            "peer": group[0].peer,
-            "peers": list(group[0].peers),
-            "title": " + ".join(dict.fromkeys(finding.title for finding in group)),
-            "summary": group[0].summary,
-            "finding_ids": [finding.finding_id for finding in group],
-        }
-        for group in ordered
-    )
+        if finding.peer is not None and finding.detector in _OUTBOUND:
+            subjects.setdefault((finding.detector, finding.peer), set()).add(finding.subject)
+    common = {peer for (_detector, peer), hosts in subjects.items() if len(hosts) >= _CAMPAIGN}
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        subject = finding.peer if finding.peer in common else None
+        groups.setdefault(subject or finding.subject, []).append(finding)
+    return groups
 
 
 def _peers_key(finding: Finding) -> tuple[str, ...]:
@@ -88,6 +109,7 @@ def _summarize(group: Sequence[Finding]) -> dict[str, Any]:
         "severity": group[0].severity,
         "score": group[0].score,
         "findings": len(group),
+        "hosts": list(dict.fromkeys(finding.subject for finding in group)),
         "detectors": list(dict.fromkeys(finding.detector for finding in group)),
         "first_seen": min(finding.first_seen for finding in group),
         "last_seen": max(finding.last_seen for finding in group),

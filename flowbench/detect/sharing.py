@@ -22,13 +22,26 @@ if TYPE_CHECKING:
 KEYS = ["responder", "service_port", "protocol"]
 
 _MIN_HOSTS = 4
-_BASELINE_SHARE = 0.25  # of the logs
-_BASELINE_LOGS = pd.Timedelta(days=1)  # shorter logs show no baseline
+_QUARTER = 0.25
+_LONG_LOGS = pd.Timedelta(hours=20)  # shorter logs show no baseline
 _LARGE_NETWORK = 100  # hosts with outbound connections
 _LARGE_PART = 0.5
 _MIN_CONNECTIONS = 3  # of a host that uses a service; scans and typing errors have fewer
 # Codes of AWS, and names of clouds, whose addresses customers rent: anybody's machine.
 _RENTED = {"EC2", "AMAZON", "GOOGLE CLOUD"}
+
+
+def baseline_ends(case: Case) -> tuple[pd.Timestamp, pd.Timestamp] | None:
+    """Return the end of the first quarter of the logs and the begin of the last (UTC).
+
+    What was there in both is established. None for logs of less than 20 hours, which do not show
+    what is.
+    """
+    begin, end = case.span
+    if begin is None or end is None or end - begin < _LONG_LOGS:
+        return None
+    quarter = (end - begin) * _QUARTER
+    return begin + quarter, end - quarter
 
 
 def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
@@ -37,8 +50,8 @@ def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
     A service is shared when ``min_hosts`` internal hosts opened three or more connections to it,
     and one of these holds, the first of which is the reason:
 
-    * ``baseline``: so many hosts used it in the first quarter of the logs already, where these are
-      a day or longer;
+    * ``baseline``: so many hosts used it in the first quarter of the logs already, and so many
+      still in the last, where the logs are about a day or longer;
     * ``network``: half of the monitored network uses it, in a network of at least 100 hosts;
     * ``cloud``: a list of cloud ranges, or the records, name a service of a cloud at its address.
       Addresses that a cloud rents to customers (EC2) do not count.
@@ -54,21 +67,24 @@ def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
     """
     s = case.connection_summaries
     outbound = s.filter(s.direction == "outbound", ~s.intermediate)
-    begin, end = case.span
-    early: ibis.Value = ibis.literal(False)
-    if begin is not None and end is not None and end - begin >= _BASELINE_LOGS:
-        early = outbound.first_seen <= begin + (end - begin) * _BASELINE_SHARE
-    used = outbound.filter(outbound.connections >= _MIN_CONNECTIONS).mutate(early=early)
+    ends = baseline_ends(case)
+    early, late = (
+        (ibis.literal(False), ibis.literal(False))
+        if ends is None
+        else (outbound.first_seen <= ends[0], outbound["last_seen"] >= ends[1])
+    )
+    used = outbound.filter(outbound.connections >= _MIN_CONNECTIONS).mutate(early=early, late=late)
     services = used.group_by(KEYS).aggregate(
-        host_count=_.initiator.nunique(), early_hosts=_.initiator.nunique(where=_.early)
+        host_count=_.initiator.nunique(),
+        early_hosts=_.initiator.nunique(where=_.early),
+        late_hosts=_.initiator.nunique(where=_.late),
     )
     services = services.filter(services.host_count >= min_hosts)
     hosts = outbound.initiator.nunique().as_scalar()
     is_large = (hosts >= _LARGE_NETWORK) & (services.host_count >= _LARGE_PART * hosts)
+    is_established = (services.early_hosts >= min_hosts) & (services.late_hosts >= min_hosts)
     services = services.mutate(
-        reason=ibis.cases(
-            (services.early_hosts >= min_hosts, "baseline"), (is_large, "network"), else_=None
-        )
+        reason=ibis.cases((is_established, "baseline"), (is_large, "network"), else_=None)
     )
     rows = to_frame(services.order_by(KEYS).to_pyarrow())
     cloud = rows["reason"].isna() & rows["responder"].isin(_cloud_services(case, rows["responder"]))

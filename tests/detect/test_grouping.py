@@ -105,3 +105,41 @@ def test_detect_prints_groups_and_files_hold_rows(tmp_path: Path) -> None:
     assert "2 findings, 2 finding groups" in groups.stderr
     flat = CliRunner().invoke(main, ["detect", str(case.path), "--format", "json"])
     assert [list(row) for row in json.loads(flat.stdout)] == [detect.FINDINGS.columns] * 2
+
+
+def test_hosts_with_one_external_address_form_a_group() -> None:
+    hosts = [f"10.0.0.{n}" for n in range(20, 24)]
+    beacons = [
+        replace(example_finding([PEER], subject=host), detector="beacon", title="Beaconing")
+        for host in hosts
+    ]
+    own = example_finding(["203.0.113.9"], subject=hosts[0], severity="medium")
+    groups = detect.group_findings(Findings([*beacons, own])).to_dict("records")
+    assert [(row["subject"], list(row["hosts"]), row["findings"]) for row in groups] == [
+        (PEER, hosts, 4),
+        (hosts[0], hosts[:1], 1),
+    ]
+    (related, _other) = detect.relate_findings(Findings([*beacons, own])).to_dict("records")
+    assert (related["subject"], list(related["hosts"])) == (PEER, hosts)
+    assert len(detect.group_findings(Findings(beacons[:2]))) == 2  # two are no campaign
+
+
+def test_sources_that_scan_one_host_are_no_group() -> None:
+    scans = [
+        replace(example_finding([HOST], subject=f"203.0.113.{n}"), detector="scan")
+        for n in range(4)
+    ]
+    assert len(detect.group_findings(Findings(scans))) == 4
+
+
+def test_a_terminal_names_the_hosts_of_a_campaign(capsys) -> None:
+    output.print_groups(
+        Findings(
+            replace(example_finding([PEER], subject=f"10.0.0.{n}"), detector="beacon")
+            for n in range(20, 27)
+        )
+    )
+    header, line = capsys.readouterr().out.splitlines()[:2]
+    assert header.startswith(f"{PEER}  7 high  2026-09-01 00:00 to 2026-09-01 01:00 UTC  7 hosts: ")
+    assert header.endswith("10.0.0.24 and 2 more")
+    assert "7 hosts" in line

@@ -6,14 +6,11 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import ibis
-import numpy as np
 import pytest
 
-from flowbench.detect.detectors import beacon
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.common import HOST, HOUR, LIST, SAAS, TOR, irregular, periodic, run
-from tests.traffic import T0, Record, connect, make_case, reject
+from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 
 @pytest.mark.parametrize(("minutes", "jitter"), [(5, 0.05), (3, 0.3), (17, 0.2), (60, 0.1)])
@@ -34,8 +31,17 @@ def test_an_indicator_match_is_high(tmp_path: Path) -> None:
     assert "Indicator match: tor." in row["summary"]
 
 
-def test_a_common_service_is_reported_only_with_an_indicator_match(tmp_path: Path) -> None:
-    records = [r for n in range(1, 5) for r in periodic(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
+def fleet(hosts: int, **fields: object) -> list[Record]:
+    """Hosts that call one address every five minutes."""
+    return [
+        record
+        for n in range(1, hosts + 1)
+        for record in periodic(f"10.0.0.{n}", SAAS, 443, 300, seed=n, **fields)
+    ]
+
+
+def test_an_established_service_is_reported_only_with_an_indicator_match(tmp_path: Path) -> None:
+    records = fleet(4, hours=24)
     assert run(make_case(tmp_path / "1", records), "beacon").empty
     listed = f"indicator,kind,feed\n{SAAS},c2,list\n"
     found = run(make_case(tmp_path / "2", records, indicators=listed), "beacon")
@@ -43,10 +49,23 @@ def test_a_common_service_is_reported_only_with_an_indicator_match(tmp_path: Pat
     assert "4 internal hosts connect to this service repeatedly" in found["caveats"][0]
 
 
-def test_a_service_of_three_hosts_is_reported(tmp_path: Path) -> None:
-    records = [r for n in range(1, 4) for r in periodic(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
+@pytest.mark.parametrize(
+    ("hosts", "severity"), [(1, "medium"), (3, "medium"), (4, "high"), (10, "high"), (40, "high")]
+)
+def test_more_hosts_never_hide_a_new_destination(tmp_path: Path, hosts: int, severity: str) -> None:
+    found = run(make_case(tmp_path, fleet(hosts)), "beacon")
+    assert found["severity"].tolist() == [severity] * hosts
+    assert f"{hosts} internal hosts check in with this service." in found["summary"][0] or (
+        severity == "medium"
+    )
+
+
+def test_a_campaign_that_begins_later_is_not_excused_by_its_number(tmp_path: Path) -> None:
+    day = 86_400
+    later = [replace(r, start=r.start + day, end=r.end + day) for r in fleet(10)]
+    records = [*irregular("10.0.0.99", "198.51.100.7", 900, hours=40), *later]
     found = run(make_case(tmp_path, records), "beacon")
-    assert found["severity"].tolist() == ["medium"] * 3
+    assert found["severity"].tolist() == ["high"] * 10
 
 
 @pytest.mark.parametrize(("minutes", "jitter"), [(15, 0.3), (22, 0.25), (60, 0.1)])
@@ -67,7 +86,11 @@ def test_random_intervals_are_not_regular(tmp_path: Path, window: int) -> None:
         while at < 24 * HOUR:
             at += chooser.expovariate(1 / (120 + 60 * n))
             peer, port = f"203.0.113.{n}", 33_000 + len(records) % 28_000
-            records += connect(HOST, peer, 443, T0 + int(at), source_port=port, window=window)
+            size = chooser.randrange(200, 90_000)
+            start = T0 + int(at)
+            records += connect(
+                HOST, peer, 443, start, source_port=port, window=window, out=size, back=2 * size
+            )
     assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
 
 
@@ -108,49 +131,9 @@ def test_one_long_connection_is_no_beaconing(tmp_path: Path) -> None:
 def test_ntp_and_internal_health_checks_are_not_reported(tmp_path: Path) -> None:
     records = [
         *periodic(HOST, "203.0.113.123", 123, 1024, protocol=17, tcp_flags=None),
-        *periodic("10.0.0.1", HOST, 8080, 180),
+        *(r for n in (5, 6) for r in periodic("10.0.0.1", f"10.0.0.{n}", 8080, 180)),
     ]
     assert run(make_case(tmp_path, records), "beacon").empty
-
-
-def test_the_engine_gives_the_same_figures_as_numpy(tmp_path: Path) -> None:
-    chance = random.Random(7)
-    records: list[Record] = []
-    truth: dict[str, list[float]] = {}
-    for pair in range(40):  # from exact intervals to random ones
-        at, blur, starts = T0 + 60 * pair, 15 * pair, []
-        for n in range(24):
-            at += 600 + chance.randint(-blur, blur)
-            starts.append(at - at % 60)  # as the capture window records it
-            records += connect(HOST, f"203.0.113.{pair + 1}", 443, at, source_port=40_000 + n)
-        gaps = np.diff(np.unique(starts)).astype(float)
-        usual = gaps[gaps <= 2.5 * np.median(gaps)].mean()
-        near = gaps[np.abs(gaps - usual) <= 0.75 * usual]
-        variation = np.sqrt(max(0.0, near.var() - 60**2 / 6)) / near.mean()
-        regularity = len(near) / len(gaps) * max(0.0, 1 - variation) - 0.5 / np.sqrt(len(gaps))
-        spread = np.median(np.abs(gaps - np.median(gaps)))
-        low, middle, high = np.quantile(gaps, [0.25, 0.5, 0.75])
-        if high - low - 60 <= 0.7 * middle:
-            truth[f"203.0.113.{pair + 1}"] = [regularity, near.mean(), spread]
-    case = make_case(tmp_path, records)
-    pairs = case.connection_summaries.mutate(
-        pair=ibis.row_number().over(ibis.window(order_by="responder"))
-    )
-    numbered = pairs.to_pyarrow()
-    for least in (0.5, 0.7, 0.8):
-        found = beacon._regular_intervals(
-            beacon._check_ins(case.connections, numbered), 60, least
-        ).to_pandas()
-        peers = dict(numbered.select(["pair", "responder"]).to_pandas().itertuples(index=False))
-        counted = {
-            peers[row.pair]: [row.regularity, row.interval, row.deviation]
-            for row in found.itertuples()
-        }
-        expected = {peer: parts for peer, parts in truth.items() if parts[0] >= least}
-        assert 0 < len(expected) < 40
-        assert counted.keys() == expected.keys()
-        for peer, parts in expected.items():
-            assert counted[peer] == pytest.approx(parts)
 
 
 @pytest.mark.parametrize(("until", "kinds"), [("2026-08-31", ""), ("2026-09-30", "c2")])
@@ -162,9 +145,9 @@ def test_an_indicator_matches_only_in_its_validity_period(
     (row,) = run(case, "beacon").to_dict("records")
     assert row["severity"] == ("high" if kinds else "medium")
     assert (f"Indicator match: {kinds}" in row["summary"]) == bool(kinds)
-    shared = [r for n in range(1, 5) for r in periodic(f"10.0.0.{n}", SAAS, 443, 300, seed=n)]
+    shared = fleet(4, hours=24)
     found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
-    assert len(found) == (4 if kinds else 0)  # without a match it is a common service
+    assert len(found) == (4 if kinds else 0)  # without a match it is an established service
 
 
 def test_the_match_is_of_the_host_that_connected_in_the_validity_period(tmp_path: Path) -> None:
@@ -179,3 +162,143 @@ def test_the_match_is_of_the_host_that_connected_in_the_validity_period(tmp_path
 def test_beacon_on_v2_records_alone(tmp_path: Path) -> None:
     case = make_case(tmp_path, periodic(HOST, TOR, 443, 300), fields=DEFAULT_FORMAT)
     assert len(run(case, "beacon")) == 1
+
+
+def check_ins(
+    host: str,
+    peer: str,
+    port: int,
+    interval: float,
+    *,
+    window: int = 60,
+    hours: float = 12,
+    sizes: tuple[int, int] = (620, 620),
+    jitter: float = 0.0,
+    **fields: object,
+) -> list[Record]:
+    """Connections at an interval (s), in capture windows, with sizes drawn between two."""
+    chooser, records, at, n = random.Random(7), [], 0.0, 0
+    while at < hours * HOUR:
+        size = chooser.randint(*sizes)
+        start = T0 + int(max(0.0, at + chooser.uniform(-jitter, jitter) * interval))
+        records += connect(
+            host, peer, port, start, source_port=32_768 + n * 97 % 28_000, window=window,
+            seconds=0, out=size, back=size * 2 // 3, **fields,
+        )  # fmt: skip
+        at, n = at + interval, n + 1
+    return records
+
+
+def interval_of(row: dict[str, object]) -> float:
+    """The interval that a summary states, in seconds."""
+    number, unit = str(row["summary"]).split("interval of ")[1].split()[:2]
+    return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
+
+
+@pytest.mark.parametrize("fields", [None, DEFAULT_FORMAT])
+@pytest.mark.parametrize(
+    ("interval", "window", "hours", "peer", "port"),
+    [
+        (60, 60, 12, SAAS, 8080),
+        (20, 60, 2, SAAS, 443),
+        (5, 60, 1, "2001:db8:7::9", 4444),
+        (300, 600, 12, SAAS, 8080),
+        (600, 600, 12, "2001:db8:7::9", 443),
+        (120, 600, 6, SAAS, 53),
+        (2, 600, 0.5, SAAS, 8443),
+    ],
+)
+def test_check_ins_in_every_window_are_found(
+    tmp_path: Path, interval: float, window: int, hours: float, peer: str, port: int, fields
+) -> None:
+    host = "2001:db8:1::5" if ":" in peer else HOST
+    records = check_ins(host, peer, port, interval, window=window, hours=hours)
+    interfaces = [interface(host, "a", Ipv6Addresses=[{"Ipv6Address": host}])]
+    more = {} if fields is None else {"fields": fields}
+    case = make_case(tmp_path, records, interfaces=interfaces if ":" in peer else None, **more)
+    (row,) = run(case, "beacon").to_dict("records")
+    assert (row["subject"], row["peer"], row["service_port"]) == (host, peer, port)
+    assert interval_of(row) == pytest.approx(interval, rel=0.2)
+    assert row["severity"] == "medium"
+
+
+@pytest.mark.parametrize(("interval", "window", "jitter"), [(60, 60, 0.0), (300, 600, 0.3)])
+def test_a_steady_count_is_found_whatever_the_sizes(
+    tmp_path: Path, interval: float, window: int, jitter: float
+) -> None:
+    records = check_ins(
+        HOST, SAAS, 443, interval, window=window, sizes=(300, 15_000), jitter=jitter
+    )
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    assert row["severity"] == "low"  # only the timing is regular
+    assert interval_of(row) == pytest.approx(interval, rel=0.05)
+    assert dict(row["scores"])["steady_count"] > 0.65
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_browsing_is_not_reported(tmp_path: Path, window: int) -> None:
+    chooser, records = random.Random(11), []
+    for n in range(20):
+        at = 0.0
+        while at < 8 * HOUR:
+            at += chooser.expovariate(1 / 400)
+            for k in range(chooser.randint(1, 9)):  # a page and what it loads
+                records += connect(
+                    HOST, f"203.0.113.{n}", 443, T0 + int(at) + k, window=window,
+                    source_port=33_000 + len(records) % 28_000,
+                    out=chooser.randint(400, 4_000), back=chooser.randint(2_000, 400_000),
+                )  # fmt: skip
+    assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
+
+
+@pytest.mark.parametrize(("port", "interval"), [(8443, 60), (50_050, 300)])
+def test_beaconing_between_internal_hosts_is_low(
+    tmp_path: Path, port: int, interval: float
+) -> None:
+    (row,) = run(
+        make_case(tmp_path, check_ins(HOST, "10.0.7.7", port, interval)), "beacon"
+    ).to_dict("records")
+    assert (row["peer"], row["severity"]) == ("10.0.7.7", "low")
+    assert "Health checks" in row["caveats"]
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_internal_services_and_hubs_are_not_beaconing(tmp_path: Path, window: int) -> None:
+    pools = [("10.0.0.5", "10.0.9.1", 5432), ("10.0.0.5", "10.0.9.2", 6379)]
+    monitoring = [("10.0.0.9", f"10.0.1.{n}", 9256) for n in range(1, 6)]
+    agents = [(f"10.0.2.{n}", "10.0.9.3", 4505) for n in range(1, 4)]
+    records = [
+        record
+        for n, (host, peer, port) in enumerate([*pools, *monitoring, *agents])
+        for record in check_ins(host, peer, port, 30, window=window, hours=3, interface_id=f"e{n}")
+    ]
+    assert run(make_case(tmp_path, records), "beacon").empty
+
+
+def test_health_checks_of_a_load_balancer_are_not_beaconing(tmp_path: Path) -> None:
+    balancer = interface("10.0.0.8", "b", Description="ELB app/shop/0123456789abcdef")
+    records = check_ins("10.0.0.8", "10.0.1.1", 8080, 30, hours=3)
+    assert run(make_case(tmp_path, records, interfaces=[balancer]), "beacon").empty
+
+
+def test_an_internal_service_of_the_whole_log_is_established(tmp_path: Path) -> None:
+    records = check_ins(HOST, "10.0.7.7", 8443, 300, hours=30)
+    assert run(make_case(tmp_path / "1", records), "beacon").empty
+    late = [r for r in records if r.start > T0 + 12 * HOUR]
+    late += irregular(HOST, "198.51.100.7", 900, hours=30)
+    assert len(run(make_case(tmp_path / "2", late), "beacon")) == 1
+
+
+@pytest.mark.parametrize(("count", "reported"), [(20, False), (60, True)])
+def test_few_check_ins_are_not_judged(tmp_path: Path, count: int, reported: bool) -> None:
+    records = check_ins(HOST, SAAS, 443, 60, hours=(count - 0.5) / 60)
+    assert len(run(make_case(tmp_path, records), "beacon")) == reported
+
+
+def test_pings_are_not_beaconing(tmp_path: Path) -> None:
+    records = [
+        r
+        for n in range(100)
+        for r in connect(SAAS, HOST, 0, T0 + n * 300, source_port=0, protocol=1, tcp_flags=None)
+    ]
+    assert run(make_case(tmp_path, records), "beacon").empty
