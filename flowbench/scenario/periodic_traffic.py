@@ -44,6 +44,13 @@ def add_periodic_traffic(network: RandomNetwork, settings: IntrusionSettings) ->
         source(network, settings)
 
 
+def _deployed(network: RandomNetwork) -> float:
+    """Return when software was deployed: before the logs begin, or in three of ten cases later."""
+    if network.rng.random() < 0.7:
+        return network.first
+    return network.first + network.rng.uniform(0.2, 0.7) * network.span
+
+
 def _internal_checks(network: RandomNetwork, settings: IntrusionSettings) -> None:
     """Health checks of one or two callers, several in each capture window, all of one size."""
     for caller in network.pick(network.app + network.web, network.draw_count((1, 2))):
@@ -52,9 +59,10 @@ def _internal_checks(network: RandomNetwork, settings: IntrusionSettings) -> Non
             int(network.rng.choice([8080, 8443, 3000])),
         )
         sent, received = network.draw((200, 900)), network.draw((150, 700))
-        others = [host for host in network.hosts[4:] if host != caller]
+        others, since = [host for host in network.hosts[4:] if host != caller], _deployed(network)
         for target in network.pick(others, network.draw_count(settings.check_targets)):
             at = network.periodic_times(interval, 0.01)
+            at = at[at >= since]
             network.traffic.add(
                 "internal-check", caller, target, port, at, sent, received, seconds=0.1
             )
@@ -92,8 +100,10 @@ def _internal_agents(network: RandomNetwork, settings: IntrusionSettings) -> Non
         )
         interval, jitter = network.draw(settings.agent_seconds), network.draw((0, 0.1))
         size, port = network.draw((300, 4_000)), int(network.rng.choice([8089, 9997, 24224, 5044]))
+        since = _deployed(network)
         for host in hosts:
             at = network.periodic_times(interval, jitter)
+            at = at[at >= since]
             network.traffic.add(
                 "internal-agent", host, collector, port, at, network.sizes(size, len(at), 0.03), 400
             )
@@ -107,7 +117,8 @@ def _connection_pools(network: RandomNetwork, settings: IntrusionSettings) -> No
             network.draw_count(settings.pool_sizes),
             network.draw(settings.pool_minutes),
         )
-        begins = np.repeat(network.periodic_times(minutes * 60, 0.01), count)
+        opened = network.periodic_times(minutes * 60, 0.01)
+        begins = np.repeat(opened[opened >= _deployed(network)], count)
         at = np.sort(begins + network.rng.uniform(0, 2, len(begins)))
         network.traffic.add(
             "connection-pool",
@@ -127,6 +138,7 @@ def _cron_jobs(network: RandomNetwork, settings: IntrusionSettings) -> None:
         (server,) = network.pick([other for other in network.data if other != host])
         minutes = int(network.rng.choice(settings.cron_minutes))
         at = network.first + np.arange(0, network.span, minutes * 60) + 1.0
+        at = at[at >= _deployed(network)]
         at += network.rng.uniform(0, 1.5, len(at))
         size = network.draw((500, 20_000))
         network.traffic.add("cron", host, server, 8000, at, network.sizes(size, len(at), 0.01), 900)
