@@ -1,0 +1,200 @@
+"""Remote access: which external addresses hold administrative sessions with internal hosts?
+
+Question: from which external address did somebody log in to an internal host over SSH, RDP, WinRM,
+VNC or Telnet, and does anything else point to an intruder?
+
+Method: sessions as enrich.admin_sessions defines them: answered connections to an administration
+port that are longer or larger than a failed login (SSHCure's limits, OpenSSH's LoginGraceTime).
+The same place says what belongs to ``scan`` and ``brute-force``. A session from outside is normal
+for many hosts (ATT&CK T1133 says so of external remote services), so severity needs a ground; these
+are what other data sources and the host's own traffic can tell:
+
+* ``api_calls``: principals called the AWS API from the same address (enrich.principals). Medium;
+  high if one of them made no call in the first quarter of at least a day of API events.
+* ``indicator``: a list names the address at the time. High for HIGH_RISK_KINDS, else medium.
+* ``failures``: in the 24 h before its first session the address opened at least
+  ``min_failures`` connections like failed logins. High. Ten are thirty passwords at ssh's three
+  for each connection: Zeek's limit for password guessing.
+* ``afterwards``: within ``hours_after`` of a session the host first connected to a mining pool's
+  port or to an address of a high-risk indicator (high), or, if it was seen for a day before, to a
+  port that it had not used before, except those of web, DNS, NTP and SSH (medium).
+
+Severity: low without a ground, and that of the most severe ground with one; critical if another
+ground stands beside a high one.
+
+The usual is grouped, in one low finding for each host: networks (/24, /48 for IPv6) that held
+sessions on ``regular_days`` days, from the first quarter of the logs on; and services that
+``public_networks`` external networks log in to, such as an SFTP server. For the former neither API
+calls nor what the host did afterwards is a ground, for the latter what it did afterwards is none.
+Of the other findings without a ground, the ``most_low`` with most sessions are kept. A corporate
+network on an allow list is suppressed.
+
+False positives: an administrator's or contractor's first session from a new address; who also
+calls the API from there has severity medium. A tarpit that keeps guessers waiting.
+
+Limitations: a login is inferred, not recorded; a session with few commands is as small as a failed
+login and is not detected. Not seen are sessions through SSM Session Manager (the host opens them),
+a VPN or a load balancer that hides the client, and services on other ports. An intruder who was
+active from the first day on is usual. Within one capture window the order of events is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from flowbench.detect import remote_sources
+from flowbench.detect.detector import Detector
+from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding, sum_traffic
+from flowbench.detect.remote_grounds import (
+    Ground,
+    collect_evidence,
+    combine_severity,
+    find_grounds,
+    first_quarter,
+)
+from flowbench.enrich.admin_sessions import MOST_LOGIN_PACKETS, mark_sessions
+from flowbench.enrich.ports import label
+from flowbench.selector import ApiEventSelector
+from flowbench.text import format_bytes, format_count, format_period, list_some
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
+
+DETECTOR = Detector(
+    id="remote-access",
+    title="Remote access from an external address",
+    question="Which external addresses hold administrative sessions with internal hosts?",
+    technique="T1133",
+    needs=frozenset(
+        {"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "start", "end"}
+    ),
+)
+
+_SCORES = {"low": 0.4, "medium": 0.6, "high": 0.8, "critical": 0.95}
+_SHORT = "The logs are shorter than a day: which addresses are usual is unknown."
+
+
+def find(
+    case: Case,
+    *,
+    ports: Collection[int] = tuple(MOST_LOGIN_PACKETS),
+    packet_factor: float = 1.0,
+    grace_time: float = 120,
+    min_failures: int = 10,
+    hours_after: float = 6,
+    regular_days: int = 3,
+    public_networks: int = 20,
+    most_low: int = 20,
+) -> list[Finding]:
+    """Return one finding per internal host and external address, the usual ones grouped by host.
+
+    Args:
+        case: The case.
+        ports: TCP ports of remote administration.
+        packet_factor: Factor of the most packets of a failed login (MOST_LOGIN_PACKETS).
+        grace_time: Seconds after which a server ends a connection without a login.
+        min_failures: Least connections like failed logins before the first session.
+        hours_after: Hours after a session in which the host's new contacts count.
+        regular_days: Least days on which a network's sessions make it usual.
+        public_networks: Least external networks whose sessions make a service public.
+        most_low: Most findings of single sources without a ground.
+    """
+    marked = mark_sessions(
+        case.connections,
+        ports=ports,
+        packet_factor=packet_factor,
+        grace_time=grace_time,
+    )
+    quarter = first_quarter(*case.span)
+    with case.materialized(marked) as logins:
+        sessions = logins.filter(logins.is_session)
+        sources = remote_sources.read_sources(sessions, quarter)
+        if sources.empty:
+            return []
+        sources["is_regular"] = sources["is_early"] & (sources["days"] >= regular_days)
+        networks = sources.groupby(["host", "service_port"])["network"].transform("nunique")
+        sources["is_public"] = networks >= public_networks
+        evidence = collect_evidence(case, logins, sources, hours_after)
+    single, usual = [], []
+    for _source, rows in sources.groupby(["host", "peer"], sort=True):
+        found = find_grounds(rows, evidence, min_failures=min_failures, hours_after=hours_after)
+        grounds = list(found)
+        if grounds or not (rows["is_regular"] | rows["is_public"]).all():
+            single.append(_report_source(rows, grounds, is_short=quarter is None))
+        else:
+            usual.append(rows)
+    grouped = pd.concat(usual).groupby("host", sort=True) if usual else ()
+    return [
+        *limit_low(single, most_low, lambda f: -f.connections, "external addresses held sessions"),
+        *(_report_usual(str(host), rows) for host, rows in grouped),
+    ]
+
+
+def _report_source(rows: pd.DataFrame, grounds: list[Ground], *, is_short: bool) -> Finding:
+    """Report the sessions of one external address with one host."""
+    host, peer = str(rows["host"].iloc[0]), str(rows["peer"].iloc[0])
+    severity = combine_severity(grounds)
+    traffic = _traffic(rows)
+    summary = f"{peer} held {_describe(rows)} with {host} from {_period_and_volume(rows)}."
+    caveats = (
+        "That a login succeeded is inferred from packets and duration. An administrator's own"
+        " address looks the same."
+    )
+    if any(ground.name == "afterwards" for ground in grounds):
+        caveats += " What the host did afterwards need not have the session as its cause."
+    is_caller = any(ground.name == "api_calls" for ground in grounds)
+    return make_finding(
+        DETECTOR,
+        host,
+        [peer],
+        traffic,
+        severity=severity,
+        score=_SCORES[severity],
+        scores={ground.name: _SCORES[ground.severity] for ground in grounds},
+        summary=" ".join([summary, *(ground.sentence for ground in grounds)]),
+        caveats=f"{caveats} {_SHORT}" if is_short else caveats,
+        api_events=ApiEventSelector(source_ips=(peer,)) if is_caller else None,
+        flows=True,
+    )
+
+
+def _report_usual(host: str, rows: pd.DataFrame) -> Finding:
+    """Report the usual sessions of a host in one finding."""
+    peers = list(dict.fromkeys(rows["peer"]))
+    addresses = format_count(len(peers), "external address", "external addresses")
+    kind = "regularly used" if rows["is_regular"].all() else "publicly used"
+    return make_finding(
+        DETECTOR,
+        host,
+        peers,
+        _traffic(rows),
+        severity="low",
+        score=0.2,
+        summary=f"{addresses} ({list_some(peers)}) held {_describe(rows)} with {host} from"
+        f" {_period_and_volume(rows)}. The access is {kind}.",
+        caveats="Stolen credentials used from a usual network look the same.",
+        about="usual",
+    )
+
+
+def _traffic(rows: pd.DataFrame) -> Traffic:
+    return sum_traffic(
+        rows, connections="sessions", bytes_out="bytes_to_peer", bytes_in="bytes_from_peer"
+    )
+
+
+def _describe(rows: pd.DataFrame) -> str:
+    """'3 administrative sessions on 22/tcp (ssh)'."""
+    ports = list_some(label(port, 6) for port in sorted(set(rows["service_port"])))
+    return f"{format_count(int(rows['sessions'].sum()), 'administrative session')} on {ports}"
+
+
+def _period_and_volume(rows: pd.DataFrame) -> str:
+    sent, received = int(rows["bytes_from_peer"].sum()), int(rows["bytes_to_peer"].sum())
+    return (
+        f"{format_period(rows['first_seen'].min(), rows['last_seen'].max())}"
+        f" ({format_bytes(sent)} to the host, {format_bytes(received)} from it)"
+    )

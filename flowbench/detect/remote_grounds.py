@@ -1,0 +1,160 @@
+"""What raises the severity of an external address's administrative sessions, ground by ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+from ibis import _
+
+from flowbench.detect import remote_sources
+from flowbench.detect.indicators import HIGH_RISK_KINDS
+from flowbench.enrich.ports import label
+from flowbench.text import escape_controls, format_count, format_period, format_utc, list_some
+
+if TYPE_CHECKING:
+    import ibis
+
+    from flowbench.case import Case
+
+HOURS_BEFORE = 24  # before a source's first session, in which failed logins count
+HISTORY = 24  # hours that a host must have been seen before a session, for a port to be new to it
+
+_DAY = pd.Timedelta(days=1)
+_MEANING = {
+    "indicator": "on an indicator list",
+    "pool port": "a port of mining pools",
+    "new port": "a port new to the host",
+}
+
+
+class Ground(NamedTuple):
+    """What raises the severity of a source's sessions: its name, severity and sentence."""
+
+    name: str
+    severity: str
+    sentence: str
+
+
+class Evidence(NamedTuple):
+    """What is known of the sources beside their sessions, by (host, peer) or by peer."""
+
+    calls: Mapping[str, pd.DataFrame]
+    indicators: Mapping[tuple[str, str], pd.DataFrame]
+    failures: Mapping[tuple[str, str], int]
+    contacts: Mapping[tuple[str, str], pd.DataFrame]
+
+
+def first_quarter(begin: pd.Timestamp | None, end: pd.Timestamp | None) -> pd.Timestamp | None:
+    """Return the end of the first quarter of a period; None if that is shorter than a day."""
+    if begin is None or end is None or pd.isna(begin) or pd.isna(end) or end - begin < _DAY:
+        return None
+    return begin + (end - begin) / 4
+
+
+def collect_evidence(
+    case: Case, logins: ibis.Table, sources: pd.DataFrame, hours_after: float
+) -> Evidence:
+    """Ask what else is known of all sources.
+
+    Args:
+        case: The case.
+        logins: Connections to administration ports (admin_sessions.mark_sessions).
+        sources: Rows of ``remote_sources.read_sources``, with is_regular and is_public.
+        hours_after: Hours after a session in which the host's new contacts count.
+    """
+    unusual = sources[~sources["is_regular"]]
+    e = case.api_events
+    events = e.aggregate(begin=_.event_time.min(), end=_.event_time.max()).to_pyarrow()
+    (period,) = events.to_pylist()
+    quarter = first_quarter(pd.Timestamp(period["begin"]), pd.Timestamp(period["end"]))
+    return Evidence(
+        calls=remote_sources.find_calls(case, unusual, quarter),
+        indicators=remote_sources.find_indicators(case, sources),
+        failures=remote_sources.count_failures(
+            logins.filter(~logins.is_session), sources, HOURS_BEFORE
+        ),
+        contacts=remote_sources.find_new_contacts(
+            case,
+            logins.filter(logins.is_session),
+            unusual[~unusual["is_public"]],
+            hours=hours_after,
+            history=HISTORY,
+        ),
+    )
+
+
+def find_grounds(
+    rows: pd.DataFrame, evidence: Evidence, *, min_failures: int, hours_after: float
+) -> Iterator[Ground]:
+    """Yield what raises the severity of one source.
+
+    Args:
+        rows: Its rows of ``remote_sources.read_sources``.
+        evidence: What ``collect_evidence`` returned.
+        min_failures: Least connections like failed logins.
+        hours_after: As for ``collect_evidence``.
+    """
+    host, peer = str(rows["host"].iloc[0]), str(rows["peer"].iloc[0])
+    calls = None if rows["is_regular"].all() else evidence.calls.get(peer)
+    if calls is not None:
+        yield Ground(
+            "api_calls", "high" if calls["is_new"].any() else "medium", _state_calls(calls)
+        )
+    matches = evidence.indicators.get((host, peer))
+    if matches is not None:
+        kinds, feeds = (sorted(set(matches[name])) for name in ("kind", "feed"))
+        yield Ground(
+            "indicator",
+            "high" if set(kinds) & set(HIGH_RISK_KINDS) else "medium",
+            f"The address is on an indicator list ({list_some(feeds)}; category"
+            f" {list_some(kinds)}).",
+        )
+    failures = evidence.failures.get((host, peer), 0)
+    if failures >= min_failures:
+        yield Ground(
+            "failures",
+            "high",
+            f"In the {HOURS_BEFORE} h before, the address opened"
+            f" {format_count(failures, 'connection')} like failed logins.",
+        )
+    contacts = evidence.contacts.get((host, peer))
+    if contacts is not None:
+        severe = contacts[contacts["ground"] != "new port"]
+        stated = severe if len(severe) else contacts
+        yield Ground(
+            "afterwards",
+            "high" if len(severe) else "medium",
+            _state_contacts(host, stated, hours_after),
+        )
+
+
+def combine_severity(grounds: list[Ground]) -> str:
+    """Return the severity of sessions with these grounds: critical for two with a high one."""
+    found = {ground.severity for ground in grounds}
+    if "high" in found:
+        return "critical" if len(grounds) > 1 else "high"
+    return "medium" if grounds else "low"
+
+
+def _state_calls(calls: pd.DataFrame) -> str:
+    """State who called the AWS API from an address, and when."""
+    names = calls["principal_name"].fillna(calls["principal_arn"]).fillna("an unknown principal")
+    callers = list_some(dict.fromkeys(map(escape_controls, names)))
+    count, failed = int(calls["calls"].sum()), int(calls["failed_calls"].sum())
+    period = format_period(calls["first_call"].min(), calls["last_call"].max())
+    outcome = f"; {failed:,} failed or were denied" if failed else ""
+    made = format_count(count, "API call")
+    return f"From the same address {callers} made {made}, {period}{outcome}."
+
+
+def _state_contacts(host: str, contacts: pd.DataFrame, hours_after: float) -> str:
+    """State what a host first connected to after a session."""
+    described = [
+        f"{row.responder} on {label(row.service_port, row.protocol)} ({_MEANING[row.ground]})"
+        f" at {format_utc(row.at)}"
+        for row in contacts.itertuples()
+    ]
+    named = list_some(described, 3, separator="; ")
+    return f"Within {hours_after:g} h {host} first connected to {named}."
