@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.text import format_utc
+from flowbench.text import format_utc, split_zone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,8 @@ def addresses(
 ) -> None:
     """List the address inventory of CASE.
 
-    With ADDRESS: all that is known of it.
+    With ADDRESS: all that is known of it. Several hosts of one address have a zone
+    (10.0.0.5%vpc-0a1).
 
     Assignments to interfaces come from the inventory, CloudTrail and the logs; country and network
     owner from the databases loaded as evidence (.mmdb, CSV), else from the registries' allocations;
@@ -42,7 +43,9 @@ def addresses(
     wanted = [common.parse_address(text) for text in addresses]
     inventory = opened.addresses
     if wanted:
-        inventory = inventory.filter(inventory.address.isin(wanted))
+        inventory = inventory.mutate(bare=inventory.address.re_replace("%.*", ""))
+        is_wanted = inventory.address.isin(wanted) | inventory.bare.isin(wanted)
+        inventory = inventory.filter(is_wanted).drop("bare")
     if external:
         inventory = inventory.filter(~inventory.internal)
     rows = inventory.order_by("address", inventory.valid_from.asc(nulls_first=True), "interface_id")
@@ -50,7 +53,8 @@ def addresses(
         out.write(_transpose(rows.to_pyarrow().to_pylist()))
     else:
         out.write_table(opened, rows, _COLUMNS, limit)
-    known = set(inventory.address.to_pyarrow().to_pylist()) if wanted else set()
+    names = inventory.address.to_pyarrow().to_pylist() if wanted else []
+    known = {*names, *(split_zone(name)[0] for name in names)}
     for address in wanted:
         if address not in known:
             common.note(f"{address}: not in this case")

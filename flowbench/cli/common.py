@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from flowbench.errors import FlowbenchError, InputError, StoppedError
-from flowbench.text import escape_controls
+from flowbench.text import escape_controls, split_zone
 from flowbench.version import __version__
 
 if TYPE_CHECKING:
@@ -209,8 +209,12 @@ def open_case(path: Path) -> Case:
 
 
 def parse_address(text: str) -> str:
-    """Return an address as the logs spell it. Raises InputError for anything else."""
+    """Return an address as the case spells it, with its zone. Raises InputError for other text."""
+    address, zone = split_zone(text)
     try:
-        return str(ipaddress.ip_address(text))
+        parsed = str(ipaddress.ip_address(address))
     except ValueError:
-        raise InputError(f"{text}: invalid IP address") from None
+        parsed = ""
+    if not parsed or zone == "":
+        raise InputError(f"{text}: invalid IP address")
+    return parsed if zone is None else f"{parsed}%{zone}"

@@ -43,6 +43,8 @@ def detect(
     plan = detectors.plan(opened)
     before = _last_run(opened) if since_last else None
     findings = detectors.run(opened, only=list(only) or None)
+    for warning in findings.warnings:
+        common.note(f"warning: {escape_controls(warning)}")
     if since_last:
         _write_changes(opened, before, findings, only, out)
     elif show_suppressed:

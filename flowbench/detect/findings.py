@@ -24,6 +24,7 @@ class Findings(Sequence[Finding]):
     Attributes:
         kept: Whether the run that gave them is kept in the case.
         not_kept_reason: Why it is not kept; empty otherwise.
+        warnings: What to know before the findings are read: sentences.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Findings(Sequence[Finding]):
         self._suppressed = tuple(sort_findings(suppressed))
         self.kept = kept
         self.not_kept_reason = not_kept_reason
+        self.warnings: tuple[str, ...] = ()
 
     @classmethod
     def separate(cls, findings: Iterable[Finding]) -> Findings:
@@ -126,7 +128,10 @@ class Findings(Sequence[Finding]):
         return f"<{display.describe(self)}>"
 
     def _repr_html_(self) -> str:
-        return display.findings_to_html([f.to_row() for f in self], display.describe(self))
+        caption = " ".join(
+            (display.describe(self), *(f"Warning: {text}" for text in self.warnings))
+        )
+        return display.findings_to_html([f.to_row() for f in self], caption)
 
     def _both(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
         return self._items, self._suppressed

@@ -10,7 +10,9 @@ from flowbench.detect.finding import Finding
 from flowbench.detect.findings import Findings
 from flowbench.detect.plan import missing_input
 from flowbench.detect.registry import registered
+from flowbench.detect.shared_addresses import describe_hosts
 from flowbench.detect.suppress import suppress
+from flowbench.detect.unknown_ends import warn_of_unknown_ends
 from flowbench.errors import CaseError, InputError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> 
 
     Findings that allow lists suppress are in ``suppressed`` of the result. A run of all detectors
     is kept in the case (see ``history``); where the case cannot be written it is not, and
-    ``kept`` and ``not_kept_reason`` of the result say so.
+    ``kept`` and ``not_kept_reason`` of the result say so. ``warnings`` of the result say what to
+    know before the findings are read.
 
     Args:
         case: The case.
@@ -44,7 +47,8 @@ def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> 
     for number, module in enumerate(modules):
         case.progress(number, len(modules), f"detector {module.DETECTOR.id}")
         found += module.find(case)
-    findings = Findings.separate(suppress(case, found))
+    findings = Findings.separate(describe_hosts(case, suppress(case, found)))
+    findings.warnings = tuple(warn_of_unknown_ends(case))
     case.progress(len(modules), len(modules), "")
     if not keep:
         findings.not_kept_reason = "not asked for"

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ibis import _
 
 from flowbench.schema import Table
+from flowbench.text import format_time
 
 TABLE = Table.of(
     "addresses",
@@ -72,6 +73,18 @@ def build_inventory(
         kinds=ibis.coalesce(rows.kinds, ibis.literal([], type="array<string>")),
     )
     return rows.select(*TABLE.columns).order_by(_in_time(rows))
+
+
+def describe_assignment(assignment: Assignment) -> str:
+    """Name the interface, instance and period of an assignment in words."""
+    start, end = assignment["valid_from"], assignment["valid_until"]
+    words = [
+        assignment["interface_id"] or "an unnamed interface",
+        f"({assignment['instance_id']})" if assignment["instance_id"] else "",
+        f"from {format_time(start)}" if start else "",
+        f"until {format_time(end)}" if end else "",
+    ]
+    return " ".join(filter(None, words))
 
 
 def _with_public_addresses(assignments: ibis.Table) -> ibis.Table:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from flowbench.detect import Findings
-from flowbench.enrich.inventory import AssignmentLookup, assignment_at
+from flowbench.enrich.inventory import AssignmentLookup, assignment_at, describe_assignment
 from flowbench.errors import InputError
 from flowbench.investigate.api_events import (
     ApiEvent,
@@ -25,7 +25,13 @@ from flowbench.investigate.api_events import (
     read_events,
 )
 from flowbench.investigate.trace import Step, Trace
-from flowbench.text import format_period, format_time, format_utc, is_address, list_some
+from flowbench.text import (
+    format_period,
+    format_utc,
+    is_address,
+    list_some,
+    split_zone,
+)
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -48,7 +54,7 @@ def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> Trace:
 
     Args:
         case: The case.
-        address: An IPv4 or IPv6 address.
+        address: An IPv4 or IPv6 address, with a zone where several hosts have it.
         at: The time (UTC) whose assignment of the address is meant, for instance that of a finding;
             without it, the time of the address's last record.
 
@@ -56,10 +62,11 @@ def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> Trace:
         The steps (see trace.STEPS), in that order; a step that the evidence does not show is a gap.
 
     Raises:
-        InputError: ``address`` is not an address.
+        InputError: ``address`` is not an address, or several hosts have it.
     """
     if not is_address(address):
         raise InputError(f"{address!r} is not an IPv4 or IPv6 address")
+    case.check_host(address)
     builder = _TraceBuilder(case, address)
     assignment = builder.add_assignment(at)
     creation = builder.add_creation(assignment)
@@ -163,14 +170,17 @@ class _TraceBuilder:
         if event is not None:
             text = f"{event.event_name} assigned {self.address} to {interface}"
         else:
-            text = f"{self.address} was assigned to {interface} in {assignment['subnet_id']},"
+            address = self.address
+            if address != assignment["address"]:
+                address = f"{address} maps to {assignment['address']}, which"
+            text = f"{address} was assigned to {interface} in {assignment['subnet_id']},"
             text += f" {assignment['vpc_id']}"
             if assignment["known_from"] == "logs":
                 text += " (known from flow log records)"
             else:
                 text += f" (Name tag: {assignment['name'] or 'none'})"
         others = dict.fromkeys(
-            _describe_assignment(other)
+            describe_assignment(other)
             for other in self._assignments
             if other["interface_id"] != assignment["interface_id"]
         )
@@ -180,7 +190,7 @@ class _TraceBuilder:
         """Add the successful call that created the instance, or else the interface."""
         events = self.case.api_events
         if assignment is None:
-            selected = events.addresses.contains(self.address)
+            selected = events.addresses.contains(split_zone(self.address)[0])
         else:
             selected = events.interface_ids.contains(assignment["interface_id"] or "")
             if assignment["instance_id"]:
@@ -283,15 +293,3 @@ class _TraceBuilder:
             for event in calls:
                 if event.source_ip in addresses and event.event_id not in cited:
                     self._add_event("creator activity", event.describe(), event.event_name, event)
-
-
-def _describe_assignment(assignment: Assignment) -> str:
-    """Another interface that the address was assigned to, and when."""
-    start, end = assignment["valid_from"], assignment["valid_until"]
-    words = [
-        assignment["interface_id"] or "an unnamed interface",
-        f"({assignment['instance_id']})" if assignment["instance_id"] else "",
-        f"from {format_time(start)}" if start else "",
-        f"until {format_time(end)}" if end else "",
-    ]
-    return " ".join(filter(None, words))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from flowbench.investigate.api_events import read_events
 from flowbench.investigate.dns_answers import find_resolutions
 from flowbench.investigate.indicators import INDICATORS, collect_indicators
 from flowbench.schema import ITEM, ORIGIN, Table
-from flowbench.text import is_address
+from flowbench.text import is_address, split_zone
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -69,7 +69,12 @@ def build(case: Case, about: str | None = None, findings: Findings | None = None
 
     Returns:
         Rows of TABLE, ordered by time.
+
+    Raises:
+        InputError: Several hosts have the address.
     """
+    if about is not None:
+        case.check_host(about)
     if findings is None:
         findings = detect.run(case, keep=False)
     if about is None:
@@ -148,6 +153,8 @@ def _alert_events(
     alerts = case.alerts
     if subjects:
         selected = alerts.local_address.isin(list(subjects))
+        # An alert without its instance may be about any host with the address.
+        selected |= alerts.instance_id.isnull() & alerts.local_address.isin(_shared(subjects))
         selected |= alerts.instance_id.isin(list(subject_of))
         alerts = alerts.filter(selected.fill_null(False))
     for alert in alerts.order_by("first_seen", "alert_id").to_pyarrow().to_pylist():
@@ -158,7 +165,7 @@ def _alert_events(
             alert["first_seen"] or alert["created_at"] or alert["updated_at"],
             "GuardDuty",
             f"GuardDuty reported {alert['type']}{target}{count}.",
-            alert["local_address"] or subject_of.get(alert["instance_id"]),
+            _subject(alert, subject_of),
             end=alert["last_seen"],
             severity=alert["severity_label"],
             peer=peer,
@@ -167,6 +174,20 @@ def _alert_events(
             line=alert["line"],
             item=alert["item"],
         )
+
+
+def _shared(subjects: Iterable[str]) -> list[str]:
+    """The addresses of the subjects that share theirs with other hosts."""
+    return sorted({split_zone(subject)[0] for subject in subjects if "%" in subject})
+
+
+def _subject(alert: Mapping[str, Any], subject_of: Mapping[str | None, str]) -> str | None:
+    """The subject that an alert is about: the traced host of its instance, if it has one."""
+    traced: str | None = subject_of.get(alert["instance_id"])
+    address: str | None = alert["local_address"]
+    if address is None or (traced and split_zone(traced)[0] == address):
+        return traced
+    return address
 
 
 def _dns_events(case: Case, hosts: Collection[str], peers: Collection[str]) -> Iterator[Event]:

@@ -1,0 +1,46 @@
+"""Findings about hosts that share their address name VPC, account and interface."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import ibis
+import pytest
+
+from flowbench.connections.zones import TABLE
+from flowbench.detect.shared_addresses import describe_hosts
+from tests.detect.examples import example_finding
+
+A = "10.0.0.5"
+
+
+def zone(host: str, interface: str, vpc: str | None, account: str | None) -> dict[str, object]:
+    own = {"address": A, "own": True, "vpc_id": vpc, "account_id": account}
+    return own | {"host": f"{A}%{host}", "interface_id": interface}
+
+
+ZONES = [
+    zone("vpc-1", "eni-a", "vpc-1", "111111111111"),
+    zone("vpc-1", "eni-b", "vpc-1", "111111111111"),
+    zone("eni-c", "eni-c", None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("subject", "peer", "expected"),
+    [
+        (f"{A}%vpc-1", "203.0.113.7", f"{A}%vpc-1 is {A} in VPC vpc-1, account 111111111111"
+         " (eni-a, eni-b)"),
+        ("10.9.9.9", f"{A}%eni-c", f"{A}%eni-c is {A} in a VPC that no record names (eni-c)"),
+        (A, "203.0.113.7", None),
+    ],
+)  # fmt: skip
+def test_hosts_with_a_zone_are_described(subject, peer, expected) -> None:
+    case = SimpleNamespace(address_zones=ibis.memtable(TABLE.rows(ZONES)))
+    finding = example_finding([peer], subject=subject)
+    (described,) = describe_hosts(case, [finding])
+    if expected is None:
+        assert described == finding
+    else:
+        text = f"Several hosts have the same address: {expected}."
+        assert described.caveats == f"{finding.caveats} {text}"
