@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _ICMP = (1, 58)  # the records do not show who pinged whom
 _PERIODIC_SERVICES = ((17, 123), (17, 53))  # protocol and port of NTP and DNS
 # Internal services whose clients reconnect all day: data, directories, names, time, logs, metrics.
-_INTERNAL_SERVICES = sorted(DATA_PORTS | {53, 88, 123, 161, 389, 514, 636, 3268, 8125, 9090, 9100})
+# Of the data ports SMB is judged: implants talk over it.
+_INTERNAL_SERVICES = sorted(
+    (DATA_PORTS - {445}) | {53, 88, 123, 161, 389, 514, 636, 3268, 8125, 9090, 9100}
+)
 _LOAD_BALANCERS = ("alb", "nlb", "gwlb", "elb")  # they check the health of their targets
 _SERVICE = ["responder", "service_port", "protocol"]
 _CLIENT = ["initiator", "service_port", "protocol"]
