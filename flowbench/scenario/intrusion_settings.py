@@ -39,6 +39,7 @@ class IntrusionSettings:
     pool_sizes: Range  # connections of a pool
     pool_minutes: Range  # after which a pool opens its connections again
     cron_minutes: tuple[int, ...]
+    fleet: Range  # short-lived workers of one kind
     worker_hours: Range  # lifetime of a short-lived worker
     worker_bytes: Range  # sent each minute to each collector
     backscatter: Range  # addresses whose replies a host receives, which sent nothing
@@ -74,6 +75,7 @@ DEVELOPMENT = IntrusionSettings(
     pool_sizes=(3, 10),
     pool_minutes=(5, 30),
     cron_minutes=(5, 15, 60),
+    fleet=(4, 8),
     worker_hours=(2, 20),
     worker_bytes=(20_000, 200_000),
     backscatter=(8, 40),
@@ -103,6 +105,7 @@ JUDGED = replace(
     pool_sizes=(3, 20),
     pool_minutes=(2, 60),
     cron_minutes=(1, 5, 10, 20, 30, 60),
+    fleet=(3, 12),
     worker_hours=(1, 30),
     worker_bytes=(5_000, 1_000_000),
     backscatter=(5, 80),

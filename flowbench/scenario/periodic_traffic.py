@@ -23,6 +23,7 @@ KINDS = (
     "cron",
     "heartbeat",
     "short-lived-worker",
+    "lone-worker",
     "office-session",
     "backscatter",
 )
@@ -164,26 +165,33 @@ def _heartbeats(network: RandomNetwork, _settings: IntrusionSettings) -> None:
 
 
 def _short_lived_workers(network: RandomNetwork, settings: IntrusionSettings) -> None:
-    """Instances that exist for some hours of the log and send the same amount each minute."""
-    for number in network.rng.choice(200, 4, replace=False):
-        name = f"{network.settings.internal_prefix}.{9 + number // 100}.{4 + number}"
-        worker = network.traffic.address(name, internal=True)
-        hours = min(network.draw(settings.worker_hours), network.span / HOUR - 4)
-        begin = network.first + network.rng.uniform(2 * HOUR, network.span - (hours + 1) * HOUR)
+    """Instances that exist for some hours of the log and send the same amount each minute.
+
+    A fleet of like instances with the same collectors, launched throughout the logs, and one
+    instance that has no like.
+    """
+    numbers = network.rng.choice(200, 1 + network.draw_count(settings.fleet), replace=False)
+    for kind, own in (("lone-worker", numbers[:1]), ("short-lived-worker", numbers[1:])):
         size = float(np.exp(network.rng.uniform(*np.log(settings.worker_bytes))))
-        for _ in range(network.draw_count((1, 3))):
-            at = np.arange(begin, begin + hours * HOUR, 60) + network.rng.uniform(0, 30)
-            network.traffic.add(
-                "short-lived-worker",
-                worker,
-                network.external_address(),
-                443,
-                at,
-                network.sizes(size, len(at), 0.05),
-                900,
-                seconds=3,
-                packet=(1_400, 60),
-            )
+        collectors = [network.external_address() for _ in range(network.draw_count((1, 3)))]
+        for number in own:
+            name = f"{network.settings.internal_prefix}.{9 + number // 100}.{4 + number}"
+            worker = network.traffic.address(name, internal=True)
+            hours = min(network.draw(settings.worker_hours), network.span / HOUR - 4)
+            begin = network.first + network.rng.uniform(0, network.span - (hours + 1) * HOUR)
+            for collector in collectors:
+                at = np.arange(begin, begin + hours * HOUR, 60) + network.rng.uniform(0, 30)
+                network.traffic.add(
+                    kind,
+                    worker,
+                    collector,
+                    443,
+                    at,
+                    network.sizes(size, len(at), 0.05),
+                    900,
+                    seconds=3,
+                    packet=(1_400, 60),
+                )
 
 
 def _office_sessions(network: RandomNetwork, _settings: IntrusionSettings) -> None:

@@ -64,15 +64,22 @@ def test_pools_open_their_connections_together(network: RandomNetwork) -> None:
         assert (gaps < 2).sum() >= (gaps > 60).sum() >= 10
 
 
-def test_workers_live_for_some_hours_of_the_log(network: RandomNetwork) -> None:
-    c = columns(network, "short-lived-worker")
+@pytest.mark.parametrize(("kind", "least"), [("short-lived-worker", 4), ("lone-worker", 1)])
+def test_workers_live_for_some_hours_of_the_log(
+    network: RandomNetwork, kind: str, least: int
+) -> None:
+    c = columns(network, kind)
     every = network.traffic.columns()
-    for worker in np.unique(c["src"]):
+    workers = np.unique(c["src"])
+    assert len(workers) >= least
+    for worker in workers:
         lived = every["start"][(every["src"] == worker) | (every["dst"] == worker)]
         assert HOUR < np.ptp(lived) <= DEVELOPMENT.worker_hours[1] * HOUR
-        assert lived.min() > FIRST + HOUR
         sent = c["bytes_out"][c["src"] == worker]
         assert np.std(sent) < 0.1 * np.mean(sent)
+        # Like instances send the same to the same collectors.
+        assert np.mean(sent) == pytest.approx(np.mean(c["bytes_out"]), rel=0.02)
+        assert set(c["dst"][c["src"] == worker]) == set(c["dst"])
 
 
 def test_backscatter_comes_from_outside_and_gets_no_answer(network: RandomNetwork) -> None:
