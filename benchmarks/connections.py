@@ -38,7 +38,8 @@ from flowbench.enrich.monitored_network import Inventory
 from flowbench.enrich.own_addresses import own_addresses
 from flowbench.scenario.daily_traffic import DailyTraffic
 from flowbench.scenario.network import Network, build
-from flowbench.scenario.traffic import FIELDS, Connection, FlowLogger
+from flowbench.scenario.record_format import FIELDS
+from flowbench.scenario.traffic import Connection, FlowLogger
 from flowbench.scenario.winterday import _incident
 from flowbench.scenario.winterday_facts import FIRST, LAST, MINER
 from flowbench.schema import DEFAULT_FORMAT

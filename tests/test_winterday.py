@@ -17,7 +17,7 @@ def test_all_evidence_is_read(winterday) -> None:
     assert kinds == {
         "cloudtrail": 461,
         "dns": 1967,
-        "flow-logs": 130_426,
+        "flow-logs": 130_395,
         "guardduty": 6,
         "indicators": 28,
         "inventory": 42,
@@ -35,6 +35,7 @@ def test_every_planted_activity_is_detected(winterday_findings, answers) -> None
         ("contact", miner, tor["address"], tor["port"]),
         ("mining", miner, pool["address"], pool["port"]),
         ("beacon", miner, tor["address"], tor["port"]),
+        ("remote-access", miner, answers["session"]["address"], answers["session"]["port"]),
     } <= found
     (lateral,) = severe.of("lateral-movement")
     assert lateral.subject == miner
@@ -51,7 +52,20 @@ def test_no_benign_host_has_a_severe_finding(winterday_findings, answers) -> Non
     assert medium <= set(answers["suspicious_but_benign"])
 
 
-@pytest.mark.parametrize("name", ["pool", "tor"])
+def test_the_operators_session_is_critical_and_the_offices_are_low(
+    winterday_findings, answers
+) -> None:
+    severity = {f.peer: f for f in winterday_findings.of("remote-access")}
+    operator = severity.pop(answers["session"]["address"])
+    assert (operator.severity, operator.subject) == ("critical", answers["address"])
+    assert f"{answers['user']['created_by']}, {answers['user']['name']} made" in operator.summary
+    assert list(operator.scores) == ["api_calls", "afterwards"]
+    (office,) = severity.values()
+    assert (office.severity, office.connections) == ("low", 15)
+    assert office.subject in answers["suspicious_but_benign"]
+
+
+@pytest.mark.parametrize("name", ["pool", "tor", "session"])
 def test_first_and_last_times_are_accurate_to_a_window(winterday_findings, answers, name) -> None:
     planted = answers[name]
     found = [f for f in winterday_findings if f.peer == planted["address"]]

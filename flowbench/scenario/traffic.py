@@ -1,8 +1,9 @@
 """Flow log records of simulated connections, as the interfaces on the path would log them.
 
-Each interface has its own capture windows, 58 to 61 seconds long, and one record per window,
-direction and 5-tuple. Internal traffic is logged at both ends; traffic through a NAT gateway at the
-client, and twice each way at the gateway, with the packet addresses that the gateway knows.
+Each interface has its own capture windows, 58 to 61 seconds long (598 to 601 with an aggregation
+interval of ten minutes), and one record per window, direction and 5-tuple. Internal traffic is
+logged at both ends; traffic through a NAT gateway at the client, and twice each way at the gateway,
+with the packet addresses that the gateway knows.
 """
 
 from __future__ import annotations
@@ -13,14 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowbench.scenario.network import ACCOUNT, REGION, Host, Network
-
-# Version 5, in the order of AWS's table.
-FIELDS = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes "
-    "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr "
-    "pkt-dstaddr region az-id sublocation-type sublocation-id pkt-src-aws-service "
-    "pkt-dst-aws-service flow-direction traffic-path"
-)
+from flowbench.scenario.record_format import FIELD_COUNTS, count_packets
 
 FIN, SYN, RST, SYN_ACK = 1, 2, 4, 18
 TCP = 6
@@ -87,9 +81,21 @@ class WindowPart(NamedTuple):
 class FlowLogger:
     """Turns connections into records, interface by interface."""
 
-    def __init__(self, network: Network, first: int) -> None:
+    def __init__(
+        self, network: Network, first: int, *, version: int = 5, interval: int = 60
+    ) -> None:
+        """Log from ``first`` on.
+
+        Args:
+            network: The network.
+            first: Epoch seconds.
+            version: Of the records, one of record_format.FIELD_COUNTS.
+            interval: The aggregation interval, one of record_format.INTERVALS.
+        """
         self.network = network
         self.first = first
+        self.version = version
+        self.interval = interval
         self._ports: dict[str, int] = {}
 
     def source_port(self, address: str) -> int:
@@ -101,13 +107,21 @@ class FlowLogger:
 
     def window(self, interface: str, time: float) -> int:
         """Return the number of an interface's capture window at a time."""
-        return int((time - self.first - _hash(interface) % 60) // 60)
+        return int((time - self._window_start(interface, 0)) // self.interval)
 
     def bounds(self, interface: str, window: int) -> tuple[int, int]:
-        """Return start and end of a window: 58 to 61 seconds, without overlap."""
-        start = self.first + _hash(interface) % 60 + 60 * window
+        """Return start and end of a window, without overlap: 58 to 61 seconds, or 598 to 601."""
+        start = self._window_start(interface, window)
         chance, following = _hash(interface, window), _hash(interface, window + 1)
-        return start + chance % 2, start + 60 + following % 2 - chance // 2 % 2
+        return start + chance % 2, start + self.interval + following % 2 - chance // 2 % 2
+
+    def next_window(self, interface: str, time: float) -> int:
+        """Return when the first window begins that does not begin before a time."""
+        start = self._window_start(interface, self.window(interface, time))
+        return start if start >= time else start + self.interval
+
+    def _window_start(self, interface: str, window: int) -> int:
+        return self.first + _hash(interface) % self.interval + self.interval * window
 
     def records(self, connection: Connection) -> Iterator[Record]:
         """Yield the records of all interfaces on a connection's path."""
@@ -249,17 +263,18 @@ class FlowLogger:
         account = "unknown" if host.role == "endpoint" and _hash(host.name) % 2 else ACCOUNT
         subnet = (host.vpc_id, host.subnet.id, host.instance or "-")
         zone = (REGION, f"use1-az{1 + 'ab'.index(host.subnet.zone)}", "-", "-")
-        columns: list[object] = [5, account, host.interface]
+        columns: list[object] = [self.version, account, host.interface]
         if flow is None:
             columns += ["-"] * 7 + [*times, "-", status, *subnet] + ["-"] * 4
             columns += [*zone, "-", "-", "-", "-"]
         else:
-            packets, size = _count_packets(size, attempts, flags, packet_bytes)
+            packets, size = count_packets(size, attempts, flags, packet_bytes)
             columns += [*flow, packets, size, *times, action, status, *subnet, flags, "IPv4"]
             columns += [*(packet_addresses or flow[:2]), *zone, src_service, dst_service]
             path = self._traffic_path(host, flow.dst, internal=internal) if egress else "-"
             columns += ["egress" if egress else "ingress", path]
-        return Record(times[1], " ".join(map(str, columns)))
+        text = " ".join(map(str, columns[: FIELD_COUNTS[self.version]]))
+        return Record(times[1], text)
 
     def _traffic_path(self, host: Host, destination: str, *, internal: bool) -> int:
         """Return AWS's number for the path of egress traffic."""
@@ -275,16 +290,6 @@ def _tcp_flags(connection: Connection, part: WindowPart) -> tuple[int, int]:
         return 0, 0
     end = FIN * part.is_last
     return SYN * part.is_first | end, SYN_ACK * part.is_first | end
-
-
-def _count_packets(size: int, attempts: int, flags: int, packet_bytes: int) -> tuple[int, int]:
-    """Return packets and bytes of a record, from its bytes or its attempts to connect."""
-    if attempts:
-        return attempts, 60 * attempts
-    size = max(size, 40)  # a packet without data
-    # SYN and FIN are packets without data; no packet is smaller than its headers.
-    control_packets = 2 * (flags in (3, 19)) + bool(flags)
-    return min(size // packet_bytes + 1 + control_packets, max(1, size // 40)), size
 
 
 def _hash(*words: object) -> int:

@@ -1,7 +1,8 @@
 """The Winterday scenario: a mining instance in a bank's dev network, and the daily traffic.
 
 Day 1, evening: an attacker with a developer's leaked key creates an IAM user and an access key.
-Day 2, night: that user lists resources, launches a large instance in dev, and mines. The instance
+Day 2, night: that user lists resources, launches a large instance in dev and logs in to it by SSH
+from the address of its API calls. Twenty minutes after the login the instance begins to mine. It
 beacons to a Tor exit every few minutes and attempts connections to databases and file shares, which
 are rejected. Day 3, afternoon: the security team stops the instance.
 """
@@ -36,6 +37,8 @@ from flowbench.scenario.winterday_facts import (
     ROGUE_KEY,
     ROGUE_USER,
     SEED,
+    SESSION_PORT,
+    SESSION_START,
     TOR,
     TOR_PORT,
     USER_CREATED,
@@ -43,12 +46,19 @@ from flowbench.scenario.winterday_facts import (
 from flowbench.scenario.writer import format_time
 
 
-def write(out: Path, seed: int = SEED) -> None:
-    """Write ``out``/evidence, and the answers apart from it in ``out``/answers.json."""
+def write(out: Path, seed: int = SEED, *, version: int = 5, window: int = 60) -> None:
+    """Write ``out``/evidence, and the answers apart from it in ``out``/answers.json.
+
+    Args:
+        out: A folder.
+        seed: Of all random choices.
+        version: Version of the flow log records, one of record_format.FIELD_COUNTS.
+        window: Aggregation interval in seconds, one of record_format.INTERVALS.
+    """
     seed_text = f"winterday/{seed}"
     initial_network = build()
     network = Network([*initial_network.hosts, MINER])
-    logger = FlowLogger(network, FIRST)
+    logger = FlowLogger(network, FIRST, version=version, interval=window)
     daily = DailyTraffic(initial_network, logger, FIRST, LAST, seed_text)
     rng = random.Random(f"{seed_text}/story")  # the name is part of the seed
     incident = list(_incident(network, logger, rng))
@@ -56,7 +66,7 @@ def write(out: Path, seed: int = SEED) -> None:
     records = [record for connection in connections for record in logger.records(connection)]
     records += _empty_records(network, logger, records, random.Random(f"{seed_text}/quiet"))
     root = out / "evidence"
-    count = writer.write_flow_logs(root, records, seed_text)
+    count = writer.write_flow_logs(root, records, seed_text, version=version)
     writer.write_cloudtrail(root, events(network, random.Random(f"{seed_text}/api")))
     pool_lookups = evidence.pool_lookup_times(incident)
     findings = evidence.guardduty_findings(network, connections, pool_lookups)
@@ -82,9 +92,9 @@ def _incident(network: Network, logger: FlowLogger, rng: random.Random) -> Itera
     yield Connection(
         ATTACKER,
         MINER.address,
-        22,
+        SESSION_PORT,
         51_514,
-        INSTANCE_STARTED + 240,
+        SESSION_START,
         700,
         42_000,
         190_000,
@@ -99,7 +109,7 @@ def _incident(network: Network, logger: FlowLogger, rng: random.Random) -> Itera
         yield Connection(
             source, MINER.address, port, 40_000 + rng.randrange(900), at, rejected=True
         )
-    at = float(MINING_START)
+    at, clock = float(MINING_START), FlowLogger(network, FIRST)
     while at < INSTANCE_STOPPED:  # the pool disconnects its clients a few times a day
         length = min(rng.uniform(3.5, 7) * HOUR, INSTANCE_STOPPED - at)
         minutes = length / 60
@@ -112,7 +122,7 @@ def _incident(network: Network, logger: FlowLogger, rng: random.Random) -> Itera
             bytes_in=int(minutes * 530),
             packet_bytes=130,
         )
-        at += length + rng.uniform(8, 25)
+        at = clock.next_window(MINER.interface, at + length + rng.uniform(8, 25)) + 1
     scheduled = float(BEACON_START)
     while scheduled < INSTANCE_STOPPED:
         at = scheduled + rng.uniform(-15, 15)
@@ -182,6 +192,7 @@ def _answers(
     mining = [x for x in incident if x.responder == POOL]
     beacon = [x for x in incident if x.responder == TOR]
     rejected = [x for x in incident if x.rejected and x.initiator == MINER.address]
+    sessions = [x for x in incident if x.initiator == ATTACKER]
     launch = next(
         event
         for event in events(network, random.Random(0))
@@ -217,6 +228,11 @@ def _answers(
             ],
             **summarize(rejected),
         },
+        "session": {
+            "address": ATTACKER,
+            "port": SESSION_PORT,
+            **summarize(sessions),
+        },
         "user": {
             "name": ROGUE_USER,
             "arn": f"arn:aws:iam::{ACCOUNT}:user/{ROGUE_USER}",
@@ -235,10 +251,17 @@ def _answers(
             ].address: "the only client of a licence server, every 30 minutes",
             network["prod-batch-1"].address: "has a session open all day",
             network["dev-devbox-4"].address: "is rejected by a cache that moved",
+            network["dev-bastion-1"].address: "has SSH sessions from the office every day",
             network["dev-ci-1"].address: "polls an endpoint every minute",
             SERVICES["cdn.widgets.example.com"]: "was a C2 indicator until 2025-09-30",
         },
         "labels": [
+            {
+                "src": ATTACKER,
+                "dst": MINER.address,
+                "label": "malicious",
+                "kind": "remote-access",
+            },
             {"src": MINER.address, "dst": POOL, "label": "malicious", "kind": "mining"},
             {"src": MINER.address, "dst": TOR, "label": "malicious", "kind": "beacon"},
             *(

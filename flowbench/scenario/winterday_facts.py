@@ -33,6 +33,9 @@ MINER = Host(
 
 USER_CREATED = FIRST + 19 * HOUR + 12 * 60 + 9
 INSTANCE_STARTED = FIRST + DAY + 2 * HOUR + 5 * 60 + 12
-MINING_START = INSTANCE_STARTED + 16 * 60
-BEACON_START = INSTANCE_STARTED + 21 * 60
+# The pool's name is looked up two seconds before. The session begins a second after a capture
+# window of the instance, so that no record of the pool begins before its look-up.
+MINING_START = INSTANCE_STARTED + 25 * 60 + 2
+SESSION_START, SESSION_PORT = MINING_START - 20 * 60, 22
+BEACON_START = MINING_START + 5 * 60
 INSTANCE_STOPPED = FIRST + 2 * DAY + 16 * HOUR + 41 * 60 + 30

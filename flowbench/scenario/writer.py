@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flowbench.scenario.network import ACCOUNT, REGION, JsonObject, make_id
-from flowbench.scenario.traffic import FIELDS, Record
+from flowbench.scenario.record_format import FIELD_COUNTS, FIELDS
+from flowbench.scenario.traffic import Record
 
 SLOT = 7_200  # seconds of records in a flow log file; AWS writes every five minutes
 
@@ -47,11 +48,12 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_flow_logs(root: Path, records: Iterable[Record], seed: str) -> int:
-    """Write records in the S3 layout, two hours per file and slightly out of order.
+def write_flow_logs(root: Path, records: Iterable[Record], seed: str, *, version: int = 5) -> int:
+    """Write records of a version in the S3 layout, two hours per file and slightly out of order.
 
     One in 400 records is late: in the file of the next slot. Returns the number of records.
     """
+    header = " ".join(FIELDS.split(" ")[: FIELD_COUNTS[version]])
     chance = random.Random(f"{seed}/delivery")
     slots: dict[int, list[str]] = {}
     for record in sorted(records, key=lambda record: (record.end, record.text)):
@@ -70,7 +72,7 @@ def write_flow_logs(root: Path, records: Iterable[Record], seed: str) -> int:
         time = format_time(at, "%Y%m%dT%H%MZ")
         name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}_{digits}.log.gz"
         folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{format_time(at, '%Y/%m/%d')}"
-        write_gzip(folder / name, "\n".join([FIELDS, *texts, ""]))
+        write_gzip(folder / name, "\n".join([header, *texts, ""]))
     return count
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowbench.scenario.network import Network, build
-from flowbench.scenario.traffic import FIELDS, Connection, FlowLogger, Record
+from flowbench.scenario.record_format import FIELDS
+from flowbench.scenario.traffic import Connection, FlowLogger, Record
 
 START = 1_788_220_800
 
@@ -98,3 +99,34 @@ def test_source_ports_are_ephemeral_and_differ(network) -> None:
     ports = [logger.source_port("10.0.0.1") for _ in range(100)]
     assert len(set(ports)) == 100
     assert all(32_768 <= port <= 61_000 for port in ports)
+
+
+@pytest.mark.parametrize("interval", [60, 600])
+def test_windows_have_the_length_of_the_aggregation_interval(network, interval: int) -> None:
+    logger, web = FlowLogger(network, START, interval=interval), network["prod-web-1"]
+    for number in range(50):
+        start, end = logger.bounds(web.interface, number)
+        assert interval - 2 <= end - start <= interval + 1
+        assert end <= logger.bounds(web.interface, number + 1)[0]
+        assert logger.window(web.interface, start) == number
+
+
+def test_the_next_window_begins_at_a_time_or_later(network) -> None:
+    logger, web = FlowLogger(network, START, interval=600), network["prod-web-1"]
+    for time in (START + 5_000.5, START + 5_999, START + 7_201):
+        start = logger.next_window(web.interface, time)
+        assert time <= start < time + 600
+        number = logger.window(web.interface, start)
+        assert logger.bounds(web.interface, number)[0] - start in (0, 1)
+        assert logger.next_window(web.interface, start) == start
+
+
+@pytest.mark.parametrize(("version", "count"), [(2, 14), (3, 21), (4, 25), (5, 29)])
+def test_records_have_the_fields_of_their_version(network, version: int, count: int) -> None:
+    logger = FlowLogger(network, START, version=version)
+    web = network["prod-web-1"]
+    sent = Connection(web.address, "203.0.113.9", 443, 40_000, START + 60)
+    for record in [*logger.records(sent), logger.empty_record(web, 3)]:
+        columns = record.text.split(" ")
+        assert len(columns) == count
+        assert columns[0] == str(version)

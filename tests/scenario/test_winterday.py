@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flowbench import scenario
+from flowbench.schema import DEFAULT_FORMAT
 from tests.scenario.conftest import DATA, content, queries
 
 MADE_WITH_ZLIB = "1.2.13"  # another zlib may compress the same content to other bytes
@@ -45,6 +46,18 @@ def test_another_seed_has_the_same_incident_in_other_traffic(tmp_path, answers) 
     other = json.loads((tmp_path / "other" / "answers.json").read_text())
     assert other["flow_records"] != answers["flow_records"]
     assert other["user"] == answers["user"]
+
+
+def test_windows_of_ten_minutes_have_the_same_incident(tmp_path, answers) -> None:
+    scenario.write("winterday", tmp_path / "v2", version=2, window=600)
+    other = json.loads((tmp_path / "v2" / "answers.json").read_text())
+    assert other.pop("flow_records") < answers["flow_records"]
+    assert other == {name: value for name, value in answers.items() if name != "flow_records"}
+    path = next((tmp_path / "v2").glob("evidence/AWSLogs/*/vpcflowlogs/**/*.gz"))
+    header, *lines = content(path).decode().splitlines()
+    assert tuple(header.replace("-", "_").split(" ")) == DEFAULT_FORMAT
+    lengths = {int(end) - int(start) for start, end in (ln.split(" ")[10:12] for ln in lines)}
+    assert lengths == {598, 599, 600, 601}
 
 
 def test_the_data_is_small_and_has_no_answers_in_the_evidence() -> None:

@@ -6,7 +6,8 @@ import gzip
 import json
 
 from flowbench.scenario import writer
-from flowbench.scenario.traffic import FIELDS, Record
+from flowbench.scenario.record_format import FIELDS
+from flowbench.scenario.traffic import Record
 
 START = 1_788_220_800
 
