@@ -33,15 +33,18 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+import detection_tables
 import labelled
+from detection_tables import Counts
 
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.finding import SEVERITIES, Finding
+from flowbench.detect.findings import Findings
+from flowbench.detect.grouping import group_findings
 from flowbench.detect.labels import Labels, read_labels
 from flowbench.scenario import anomaly_settings, incident_settings, incidents, intrusion_settings
 
-Counts = Counter[tuple[Any, ...]]  # by what is counted, detector, kind, window
 INCIDENTS = {
     "beacon": ["beacon"],
     "mining": ["mining"],
@@ -72,7 +75,7 @@ SCENARIOS: dict[str, tuple[dict[str, list[str]], dict[str, Any]]] = {
     "anomalies": (ANOMALIES, anomaly_settings.SETTINGS),
     "intrusions": (INTRUSIONS, intrusion_settings.SETTINGS),
 }
-GAP = "Logging gap"
+GAP, ONE_GROUP = "Logging gap", "campaign in one finding group"
 ANSWERS = {"answers.json", "labels.csv"}  # not evidence
 MIN_INTERVAL = 15  # minutes: shorter intervals are not detectable in windows of 600 s
 
@@ -101,9 +104,10 @@ def main() -> None:
     counts, details = measure_seeds(arguments, detectors)
     if arguments.details:
         print("\n".join(details), end="\n\n")
-    for line in table(counts, arguments.windows, detectors):
+    extra = [f"beacon of {MIN_INTERVAL} min or more", ONE_GROUP]
+    for line in detection_tables.table(counts, arguments.windows, detectors, extra):
         print(line)
-    for line in ordinary_table(counts, detectors):
+    for line in detection_tables.ordinary_table(counts, detectors):
         print(line)
     spent = perf_counter() - begun
     print(
@@ -144,6 +148,7 @@ def measure(folder: Path, detectors: dict[str, list[str]], counts: Counts) -> It
     labels = read_labels(logs / "labels.csv")
     known = [name for name in detectors if name in detect.registered()]
     found = detect.run(Case.open(folder / "case"), only=known)
+    count_groups(found, planted, counts, window)
     for detector, kinds in detectors.items():
         # Gaps are the only planted blind spots; the others are true and not counted.
         own = [f for f in found.of(detector) if detector != "blind-spot" or f.title == GAP]
@@ -229,45 +234,19 @@ def count_ordinary(
             counts["named", kind, detector] += len(pairs & named)
 
 
-def table(counts: Counts, windows: list[int], detectors: dict[str, list[str]]) -> Iterator[str]:
-    """Yield the figures as a Markdown table."""
-    yield (
-        "| window | detector | activity | count | detected | recall | findings | precision"
-        " | false, medium or above |"
-    )
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for window in windows:
-        for detector, kinds in detectors.items():
-            names = [*kinds, *([f"beacon of {MIN_INTERVAL} min or more"] * ("beacon" in kinds))]
-            true, false = counts["true", detector, window], counts["false", detector, window]
-            for name in names or ["–"]:
-                planted = counts["planted", detector, name, window]
-                detected = counts["detected", detector, name, window]
-                recall = f"{detected / planted:.3f}" if planted else "–"
-                precision = f"{true / (true + false):.3f}" if true + false else "–"
-                yield (
-                    f"| {window} s | {detector} | {name} | {planted} | {detected} | {recall}"
-                    f" | {true + false} | {precision}"
-                    f" | {counts['false and medium', detector, window]} |"
-                )
-
-
-def ordinary_table(counts: Counts, detectors: dict[str, list[str]]) -> Iterator[str]:
-    """Yield a Markdown table of the ordinary pairs that detectors named, of all windows."""
-    kinds = sorted({key[1] for key in counts if key[0] == "ordinary"})
-    named = [k for k in kinds if any(counts["named", k, d] for d in detectors)]
-    columns = [d for d in detectors if any(counts["named", kind, d] for kind in named)]
-    if not named:
-        yield "\nNo ordinary pair is in a finding."
+def count_groups(
+    found: Findings, planted: list[dict[str, Any]], counts: Counts, window: int
+) -> None:
+    """Count campaigns, and those of which one finding group names at least half of the hosts."""
+    campaign = [fact for fact in planted if fact["kind"] == "campaign"]
+    if not campaign:
         return
-    yield f"\n| ordinary pairs in findings | pairs | {' | '.join(columns)} |"
-    yield "|---|---|" + "---|" * len(columns)
-    for kind in named:
-        pairs = max(counts["ordinary", kind, detector] for detector in detectors)
-        cells = (str(counts["named", kind, detector]) for detector in columns)
-        yield f"| {kind} | {pairs} | {' | '.join(cells)} |"
-    silent = ", ".join(kind for kind in kinds if kind not in named)
-    yield f"\nIn no finding: {silent}."
+    bots = {fact["src"] for fact in campaign}
+    groups = group_findings(found)
+    hosts = [{host.partition("%")[0] for host in names} for names in groups["hosts"]]
+    grouped = any(len(bots & names) * 2 >= len(bots) for names in hosts)
+    counts["planted", "beacon", ONE_GROUP, window] += 1
+    counts["detected", "beacon", ONE_GROUP, window] += grouped
 
 
 def _is_detected(named: set[tuple[str, str]], fact: dict[str, Any]) -> bool:
