@@ -61,6 +61,11 @@ def count_names(calls: pd.DataFrame) -> str:
     return list_some(f"{name} {n}x" for name, n in counts.items())
 
 
+def name_calls(calls: pd.DataFrame) -> str:
+    """Name the API call, or list several with their counts."""
+    return str(calls["event_name"].iloc[0]) if len(calls) == 1 else count_names(calls)
+
+
 def cite_first(calls: pd.DataFrame) -> str:
     """Cite the first call with its event id, time and evidence file."""
     first = calls.iloc[0]

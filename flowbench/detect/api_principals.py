@@ -153,11 +153,12 @@ def _read_creations(
     keys: dict[str, Creation] = {}
     for row in rows.to_dict("records"):
         user, key, creator = row["target_user"], row["new_access_key_id"], row["principal_name"]
+        account = row["account_id"] if isinstance(row["account_id"], str) else ""
         if not isinstance(user, str) or user == creator:
             continue
         if row["event_name"] == "CreateUser":
             creation = Creation("The user", row["event_time"], str(creator))
-            users[str(row["account_id"]), user] = creation
+            users[account, user] = creation
         elif isinstance(key, str):
             keys[key] = Creation(f"The access key {key}", row["event_time"], str(creator))
     return users, keys

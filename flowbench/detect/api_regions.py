@@ -54,6 +54,7 @@ def find_new_regions(case: Case, principals: Principals) -> Iterator[NewRegion]:
     e = case.api_events
     service = e.event_source.re_extract(r"^([a-z0-9-]+)\.", 1)
     regional = e.filter(e.aws_region.notnull(), ~service.isin(sorted(_GLOBAL)))
+    regional = regional.mutate(account_id=regional.account_id.coalesce(""))
     firsts = regional.group_by("account_id", "aws_region").aggregate(
         first=regional.event_time.min()
     )

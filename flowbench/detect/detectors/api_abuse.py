@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.api_calls import cite_first, count_names, select_events
+from flowbench.detect.api_calls import cite_first, name_calls, select_events
 from flowbench.detect.api_matches import RuleMatch, match_rules, read_calls
 from flowbench.detect.api_principals import read_principals
 from flowbench.detect.api_regions import NewRegion, find_new_regions
@@ -134,9 +134,8 @@ def _state_calls(principal: str, calls: pd.DataFrame) -> str:
     """State who called what, from where and when."""
     first, last = (format_time(calls["event_time"].agg(end)) for end in ("min", "max"))
     when = f"at {first} UTC" if first == last else f"between {first} and {last} UTC"
-    what = count_names(calls) if len(calls) > 1 else calls["event_name"].iloc[0]
     sources = list_some(sorted(set(calls["source_ip"].dropna()))) or "an unknown address"
-    return escape_controls(f"{principal} called {what} from {sources} {when}")
+    return f"{principal} called {name_calls(calls)} from {sources} {when}"
 
 
 def _state_failures(calls: pd.DataFrame) -> str:
@@ -146,7 +145,7 @@ def _state_failures(calls: pd.DataFrame) -> str:
         return cited
     codes = list_some(sorted(set(failed["error_code"].dropna())))
     share = "All" if len(failed) == len(calls) else f"{len(failed):,} of {len(calls):,}"
-    return f" {share} failed{f' ({escape_controls(codes)})' if codes else ''}.{cited}"
+    return f" {share} failed{f' ({codes})' if codes else ''}.{cited}"
 
 
 def _make_finding(
@@ -170,7 +169,7 @@ def _make_finding(
         severity=severity,
         score=_SCORES[severity],
         scores=scores,
-        summary=summary,
+        summary=escape_controls(summary),
         caveats=caveats,
         title=escape_controls(title),
         technique=technique,

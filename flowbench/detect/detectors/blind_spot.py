@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from flowbench.case import coverage
-from flowbench.detect.api_calls import count_names, select_events
+from flowbench.detect.api_calls import name_calls, select_events
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.logging_changes import LoggingChange, find_logging_changes
@@ -264,7 +264,7 @@ def _ended_logging(change: LoggingChange) -> Finding:
         f"{row.event_id or 'without id'} in {row.file}" for row in events.itertuples()
     )
     summary = (
-        f"{count_names(events)}{flow_logs} by {callers} at"
+        f"{name_calls(events)}{flow_logs} by {callers} at"
         f" {list_some(dict.fromkeys(map(format_time, times)))} UTC ended {kind.logging}"
         f" (event {cited})."
     )

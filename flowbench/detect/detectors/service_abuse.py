@@ -115,11 +115,13 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
     expected = list_some(sorted(set(use.expected["source_ip"])))
     session = pd.concat([use.calls, use.expected])["principal_name"].sort_index().iloc[0]
     failed = int(use.calls["error_code"].notna().sum())
+    others = f"Its other {len(use.expected)} calls came from {expected}."
+    if use.expected.empty:
+        others = "It made no other calls."
     summary = (
         f"The role session {session} of {use.host} called AWS"
         f" {format_count(len(use.calls), 'time')} from {list_some(sources)},"
-        f" {_ORIGINS[use.origin]}: {count_names(use.calls)}; {failed} denied or failed."
-        f" Its other {len(use.expected)} calls came from {expected or 'no other address'}."
+        f" {_ORIGINS[use.origin]}: {count_names(use.calls)}; {failed} denied or failed. {others}"
         f" {cite_first(use.calls)}"
     )
     if use.users:

@@ -1,0 +1,152 @@
+"""Which calls match which rule; counts within an hour, the baseline, automation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from flowbench.detect.api_matches import RULES, RuleMatch, match_rules
+from flowbench.detect.api_principals import Caller, Creation, Principals
+
+ACCOUNT = "111122223333"
+START = pd.Timestamp("2026-09-01", tz="UTC")
+
+
+def event(
+    name: str,
+    request: object = None,
+    at: float = 0,
+    *,
+    who: str = "mira",
+    kind: str = "IAMUser",
+    service: str = "iam",
+    source: str = "198.51.100.7",
+    **columns: Any,
+) -> dict[str, Any]:
+    """Return a row of ``read_calls``; ``at`` in hours."""
+    time = START + pd.Timedelta(hours=at)
+    return {
+        "event_time": time,
+        "event_name": name,
+        "base_name": name,
+        "event_source": f"{service}.amazonaws.com",
+        "event_id": f"{name}-{at}-{who}",
+        "account_id": ACCOUNT,
+        "principal_type": kind,
+        "principal_name": who,
+        "access_key_id": "AKIAEXAMPLE",
+        "source_ip": source,
+        "error_code": None,
+        "mfa_used": None,
+        "request": None if request is None else json.dumps(request),
+        "failed": False,
+    } | columns
+
+
+def match(rows: list[dict[str, Any]], principals: Principals | None = None) -> list[RuleMatch]:
+    rows = sorted(rows, key=lambda row: row["event_time"])
+    return list(match_rules(pd.DataFrame(rows), principals or Principals()))
+
+
+def ids(rows: list[dict[str, Any]], principals: Principals | None = None) -> list[str]:
+    return sorted(found.rule.id for found in match(rows, principals))
+
+
+def secret(number: int, at: float, **more: Any) -> dict[str, Any]:
+    request = {"secretId": f"secret-{number}"}
+    return event("GetSecretValue", request, at, service="secretsmanager", **more)
+
+
+def baseline(*callers: tuple[str, bool]) -> Principals:
+    """Return a baseline of two and a half days in which all called from one network."""
+    networks = {Caller(ACCOUNT, *caller): {"198.51.0.0/16"} for caller in callers}
+    return Principals(START + pd.Timedelta(days=2.5), networks, {ACCOUNT: {"198.51.0.0/16"}})
+
+
+@pytest.mark.parametrize(
+    ("count", "per_hour", "found"),
+    [(9, 60, False), (10, 60, True), (10, 8, False), (40, 12, True), (40, 8, False)],
+)
+def test_different_things_within_an_hour_count(count: int, per_hour: int, found: bool) -> None:
+    rows = [secret(n, n / per_hour) for n in range(count)]
+    matches = match(rows)
+    assert [each.rule.id for each in matches] == (["secrets"] if found else [])
+    if found:
+        assert len(matches[0].calls) == count
+        assert matches[0].most_in_an_hour == min(count, per_hour + 1)
+
+
+def test_the_same_thing_counts_once_and_principals_are_apart() -> None:
+    assert ids([secret(1, n / 60) for n in range(50)]) == []
+    assert ids([secret(n, 0, who=f"user-{n % 2}") for n in range(18)]) == []
+    roles = [secret(n, 0, who=f"app/run-{n}", kind="AssumedRole") for n in range(12)]
+    (found,) = match(roles)
+    assert (found.caller.name, found.caller.is_person) == ("app", False)
+
+
+def test_calls_without_names_count_each() -> None:
+    rows = [event("GetPasswordData", None, n / 60, service="ec2") for n in range(5)]
+    assert ids(rows) == ["windows-passwords"]
+    assert ids(rows[:4]) == []
+
+
+def test_calls_of_services_and_programs_are_ordinary_where_the_rule_says_so() -> None:
+    request = {"instanceIds": ["i-1"]}
+    person = event("SendCommand", request, service="ssm")
+    assert ids([person]) == ["run-command"]
+    assert ids([person | {"source_ip": "cloudformation.amazonaws.com"}]) == []
+    assert ids([person | {"principal_type": "AssumedRole", "principal_name": "ci/build"}]) == []
+    assert ids([person | {"event_source": "iot.amazonaws.com"}]) == []
+
+
+def test_some_rules_hold_for_new_principals_only() -> None:
+    rule = {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "203.0.113.9/32"}
+    row = event("AuthorizeSecurityGroupIngress", rule, 1, service="ec2")
+    assert ids([row]) == []
+    users = {(ACCOUNT, "mira"): Creation("The user", START, "eve")}
+    (found,) = match([row], Principals(users=users))
+    assert (found.rule.id, found.why_new[:23]) == ("open-port-to-few", "The user was created by")
+
+
+@pytest.mark.parametrize(
+    ("hours", "later", "found"),
+    [
+        ((0, 30), {}, []),  # two days of the baseline
+        ((0, 3), {}, ["create-user"]),  # one day
+        ((0, 30), {"source": "203.0.113.7"}, ["create-user"]),  # from elsewhere
+        ((), {}, ["create-user"]),
+    ],
+)
+def test_what_was_done_on_days_of_the_baseline_is_ordinary(
+    hours: tuple[float, ...], later: dict[str, Any], found: list[str]
+) -> None:
+    rows = [event("CreateUser", {"userName": f"u{at}"}, at) for at in hours]
+    rows += [event("CreateUser", {"userName": "new"}, 100, **later)]
+    assert ids(rows, baseline(("mira", True))) == found
+
+
+def test_ordinary_calls_of_high_severity_stay_as_low() -> None:
+    rows = [event("StopLogging", {"name": "t"}, at, service="cloudtrail") for at in (0, 30, 100)]
+    (found,) = match(rows, baseline(("mira", True)))
+    assert (found.is_ordinary, len(found.calls)) == (True, 3)
+
+
+def test_a_multiple_of_what_is_ordinary_is_not() -> None:
+    usual = [secret(n, day * 24 + n / 60) for day in range(5) for n in range(11)]
+    assert ids(usual, baseline(("mira", True))) == []
+    many = [secret(n, 110 + n / 120) for n in range(40)]
+    assert ids([*usual, *many], baseline(("mira", True))) == ["secrets"]
+
+
+@pytest.mark.parametrize("request_", ["{", "[1]", '"text"', None, "[" * 100_000])
+def test_requests_that_are_no_objects(request_: str | None) -> None:
+    row = event("AttachUserPolicy") | {"request": request_}
+    assert ids([row]) == ["user-policy"]
+
+
+def test_rules_have_ids_of_their_own() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(rule.benign.endswith(".") for rule in RULES)
