@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tests.detect.detectors.common import HOST, HOUR, LIST, POOL, SAAS, periodic, run
-from tests.traffic import T0, Record, connect, make_case
+import pytest
+
+from flowbench.schema import DEFAULT_FORMAT
+from tests.detect.detectors.common import HOST, HOUR, LIST, POOL, SAAS, run
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
 
 def mined(peer: str = POOL, port: int = 3333, host: str = HOST) -> list[Record]:
@@ -51,10 +54,9 @@ def test_a_session_on_443_without_an_indicator_is_low(tmp_path: Path) -> None:
     assert set(run(make_case(tmp_path, mined(SAAS, 443)), "mining")["severity"]) <= {"low"}
 
 
-def test_bulk_transfers_and_short_connections_are_not_reported(tmp_path: Path) -> None:
+def test_bulk_transfers_are_not_reported(tmp_path: Path) -> None:
     bulk = connect(HOST, SAAS, 3333, T0, seconds=4 * HOUR, out=9_000_000_000, back=40_000_000)
-    short = periodic(HOST, "203.0.113.4", 3333, 900)
-    assert run(make_case(tmp_path, [*bulk, *short]), "mining").empty
+    assert run(make_case(tmp_path, bulk), "mining").empty
 
 
 def test_a_session_that_carries_no_data_is_not_reported(tmp_path: Path) -> None:
@@ -62,10 +64,105 @@ def test_a_session_that_carries_no_data_is_not_reported(tmp_path: Path) -> None:
     assert run(make_case(tmp_path, alive), "mining").empty
 
 
-def test_a_common_service_on_a_web_port_is_not_reported(tmp_path: Path) -> None:
-    alone = run(make_case(tmp_path / "1", mined(SAAS, 8000)), "mining")
-    assert alone["severity"].tolist() == ["medium"]  # a port without known use
+def test_many_hosts_at_one_service_excuse_nothing_unless_they_always_were_there(
+    tmp_path: Path,
+) -> None:
     many = [r for n in range(1, 5) for r in mined(SAAS, 8000, f"10.0.0.{n}")]
-    assert run(make_case(tmp_path / "2", many), "mining").empty
-    pool = [r for n in range(1, 5) for r in mined(SAAS, 3333, f"10.0.0.{n}")]
-    assert run(make_case(tmp_path / "3", pool), "mining")["severity"].tolist() == ["high"] * 4
+    found = run(make_case(tmp_path / "8 hours", many), "mining")
+    assert found["severity"].tolist() == ["medium"] * 4  # a port without known use
+    daily = [
+        replace(record, start=record.start + n * 8 * HOUR, end=record.end + n * 8 * HOUR,
+                srcport=record.srcport + (n if record.srcport > 9000 else 0),
+                dstport=record.dstport + (n if record.dstport > 9000 else 0))
+        for n in range(3)
+        for record in many
+    ]  # fmt: skip
+    assert run(make_case(tmp_path / "24 hours", daily), "mining").empty
+
+
+def test_where_the_port_says_nothing_sessions_of_hours_are_asked_for(tmp_path: Path) -> None:
+    kinds = [
+        # port, minutes, bytes received a minute (350 are sent), severity
+        (443, 40, 420, None),
+        (443, 100, 420, None),
+        (80, 40, 420, None),
+        (8000, 60, 420, None),
+        (443, 300, 1_060, None),  # three times as much received: a consumer
+        (443, 180, 420, "low"),
+        (8000, 180, 420, "medium"),
+        (3333, 60, 420, "high"),
+    ]
+    records = [
+        record
+        for n, (port, minutes, back, _severity) in enumerate(kinds)
+        for record in connect(
+            f"10.0.0.{n}", SAAS, port, T0, seconds=minutes * 60, out=minutes * 350,
+            back=minutes * back,
+        )
+    ]  # fmt: skip
+    found = run(make_case(tmp_path, records), "mining").set_index("subject")["severity"].to_dict()
+    expected = {f"10.0.0.{n}": severity for n, (*_, severity) in enumerate(kinds) if severity}
+    assert found == expected
+
+
+def short(
+    peer: str = POOL, port: int = 3333, count: int = 4, host: str = HOST, **more: object
+) -> list[Record]:
+    """Connections of ten seconds, a minute apart."""
+    fields = {"seconds": 10, "out": 700, "back": 1_500} | more
+    return [
+        record
+        for n in range(count)
+        for record in connect(host, peer, port, T0 + 60 * n, source_port=41_000 + n, **fields)
+    ]
+
+
+@pytest.mark.parametrize("fields", [FIELDS, DEFAULT_FORMAT], ids=["v5", "v2 at 600 s"])
+def test_short_connections_to_a_pools_port_are_low(tmp_path: Path, fields: list[str]) -> None:
+    window = 60 if fields is FIELDS else 600
+    ports = {POOL: 3333, "203.0.113.51": 4444, "203.0.113.52": 14444, "203.0.113.53": 10128}
+    records = [r for peer, port in ports.items() for r in short(peer, port, window=window)]
+    host6, pool6 = "2001:db8::5", "2001:db8:9::7"
+    records += short(pool6, 3333, host=host6, out=900, window=window)
+    own = interface(HOST, "a") | {"Ipv6Addresses": [{"Ipv6Address": host6}]}
+    case = make_case(tmp_path, records, fields=fields, interfaces=[own])
+    found = run(case, "mining")
+    assert set(found["severity"]) == {"low"}
+    assert dict(zip(found["peer"], found["service_port"], strict=True)) == ports | {pool6: 3333}
+    row = found[found["peer"] == POOL].iloc[0]
+    assert f"{HOST} opened 4 connections to {POOL} on 3333/tcp (stratum)" in row["summary"]
+    assert "sending 2.8 kB and receiving 6.0 kB. Mining pools use this port." in row["summary"]
+    assert "too short to show whether the host mines" in row["caveats"]
+    assert len(case.evidence_for(row)) == 8
+
+
+def test_short_connections_to_a_listed_pool_are_medium_on_any_port(tmp_path: Path) -> None:
+    case = make_case(tmp_path, short(port=443), indicators=LIST)
+    (row,) = run(case, "mining").to_dict("records")
+    assert row["severity"] == "medium"
+    assert "Indicator match: mining pool (list pools)." in row["summary"]
+
+
+def test_other_short_connections_are_not_reported(tmp_path: Path) -> None:
+    hosts = {name: f"10.0.0.{n}" for n, name in enumerate(
+        "web single empty page upload unanswered rejected internal p2p miner".split()
+    )}  # fmt: skip
+    records = [
+        *short(SAAS, 443, host=hosts["web"]),
+        *short(count=1, host=hosts["single"]),
+        *short(out=300, back=300, host=hosts["empty"]),
+        *short(out=900, back=40_000, host=hosts["page"]),
+        *short(out=90_000, back=900, host=hosts["upload"]),
+        *(r for r in short(host=hosts["unanswered"]) if r.srcport != 3333),
+        *(replace(r, action="REJECT") for r in short(host=hosts["rejected"]) if r.srcport != 3333),
+        *short("10.0.7.7", host=hosts["internal"]),
+        *short(host=hosts["p2p"]),
+        *(r for n in range(25) for r in short(f"198.51.100.{n}", 5000 + n, 1, host=hosts["p2p"])),
+        *short(host=hosts["miner"]),
+    ]
+    assert run(make_case(tmp_path, records), "mining")["subject"].tolist() == [hosts["miner"]]
+
+
+def test_a_long_session_and_short_ones_are_one_finding(tmp_path: Path) -> None:
+    case = make_case(tmp_path, [*mined(), *short()])
+    assert run(case, "mining")["severity"].tolist() == ["high"]
