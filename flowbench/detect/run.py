@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from flowbench.detect import history
 from flowbench.detect.finding import Finding
 from flowbench.detect.findings import Findings
+from flowbench.detect.host_caveats import describe_hosts
 from flowbench.detect.plan import missing_input
 from flowbench.detect.registry import registered
-from flowbench.detect.shared_addresses import describe_hosts
 from flowbench.detect.suppress import suppress
 from flowbench.detect.unknown_ends import warn_of_unknown_ends
 from flowbench.errors import CaseError, InputError

@@ -65,6 +65,7 @@ def test_the_sums_are_those_of_sha256sum(case, logs) -> None:
     (folder,) = (case.path / "cache").glob("connections-*")
     lines = (folder / "SHA256SUMS").read_text().splitlines()
     assert [line.split("  ")[1] for line in lines] == [
+        "address_zones.parquet",
         "connection_summaries.parquet",
         "connections.parquet",
         "sightings.parquet",

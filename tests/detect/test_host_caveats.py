@@ -1,4 +1,4 @@
-"""Findings about hosts that share their address name VPC, account and interface."""
+"""Findings name the hosts that share an address, and own public addresses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import ibis
 import pytest
 
 from flowbench.connections.zones import TABLE
-from flowbench.detect.shared_addresses import describe_hosts
+from flowbench.detect.host_caveats import describe_hosts
 from tests.detect.examples import example_finding
+from tests.traffic import T0, connect, interface, make_case
 
 A = "10.0.0.5"
 
@@ -36,7 +37,8 @@ ZONES = [
     ],
 )  # fmt: skip
 def test_hosts_with_a_zone_are_described(subject, peer, expected) -> None:
-    case = SimpleNamespace(address_zones=ibis.memtable(TABLE.rows(ZONES)))
+    zones = ibis.memtable(TABLE.rows(ZONES))
+    case = SimpleNamespace(address_zones=zones, has=lambda _table: False)
     finding = example_finding([peer], subject=subject)
     (described,) = describe_hosts(case, [finding])
     if expected is None:
@@ -44,3 +46,20 @@ def test_hosts_with_a_zone_are_described(subject, peer, expected) -> None:
     else:
         text = f"Several hosts have the same address: {expected}."
         assert described.caveats == f"{finding.caveats} {text}"
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("192.0.2.44", " In the monitored network, 192.0.2.44 is a public address of eni-b"
+         " (10.0.2.9, i-b)."),
+        ("192.0.2.45", ""),
+        ("10.0.2.9", ""),
+    ],
+)  # fmt: skip
+def test_own_public_addresses_are_named(tmp_path, peer, expected) -> None:
+    association = {"Association": {"PublicIp": "192.0.2.44"}, "Attachment": {"InstanceId": "i-b"}}
+    listed = [interface("10.0.2.9", "b", **association)]
+    case = make_case(tmp_path, connect(A, peer, 443, T0), interfaces=listed)
+    (described,) = describe_hosts(case, [example_finding([peer], subject=A, caveats="One.")])
+    assert described.caveats == f"One.{expected}"
