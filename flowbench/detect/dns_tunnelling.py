@@ -71,7 +71,10 @@ def find_tunnels(case: Case, *, daily_bytes: int) -> pd.DataFrame:
         baseline period already), block_list (whether the answers are codes of a block list).
     """
     least_text = TEXT_FACTOR * daily_bytes
-    with case.materialized(_own_names(dns_clients(case.dns))) as names:
+    known = sorted(OPERATOR_DOMAINS | REPUTATION_DOMAINS)
+    with case.materialized(_own_names(dns_clients(case.dns))) as own:
+        names = own.filter(own.domain != own.name, ~own.domain.isin(known))
+        names = names.mutate(length=names.name.length() - names.domain.length())
         bound = names.group_by(*_PAIR).aggregate(length=_.length.sum(), text=_.text.sum())
         bound = bound.filter((bound.length >= daily_bytes) | (bound.text >= least_text))
         pairs = bound.select(_PAIR).order_by(_PAIR).to_pyarrow()
@@ -114,17 +117,15 @@ def _own_names(dns: ibis.Table) -> ibis.Table:
     """Return the names that one client alone asked, with counts of its queries."""
     by_name = dns.filter(is_public_name(dns.name)).group_by("name").aggregate(
         host=_.host.min(),
-        hosts=_.host.nunique(),
+        other=_.host.max(),
         first_seen=_.query_time.min(),
         last_seen=_.query_time.max(),
         queries=_.count(),
-        data_queries=_.count(where=_.query_type.isin(DATA_TYPES)),
+        data_queries=_.query_type.isin(DATA_TYPES).sum(),
         text=_.text_length.fill_null(0).max(),
     )  # fmt: skip
-    by_name = by_name.filter(by_name.hosts == 1).mutate(domain=registered_domain(by_name.name))
-    known = sorted(OPERATOR_DOMAINS | REPUTATION_DOMAINS)
-    by_name = by_name.filter(by_name.domain != by_name.name, ~by_name.domain.isin(known))
-    return by_name.mutate(length=by_name.name.length() - by_name.domain.length()).drop("hosts")
+    by_name = by_name.filter(by_name.host == by_name.other).drop("other")
+    return by_name.mutate(domain=registered_domain(by_name.name))
 
 
 def _read_names(names: ibis.Table, pairs: pa.Table) -> pd.DataFrame:

@@ -59,16 +59,14 @@ def find_generated(case: Case, *, hourly_domains: int, share: float) -> pd.DataF
         A row for each client, ordered by host: host, first_seen, last_seen, queries (for domains
         that do not exist, in the hours that qualify), domains (their number), most (domains of the
         hour with most), missing_share and random_share (of that hour), hours (that qualify),
-        examples (domains, in order of time), resolved (random-looking domains that do exist, in the
-        same hours).
+        examples (domains, in order of time), resolved (random-looking domains of the same hours
+        that do exist).
     """
-    with case.materialized(_domains_by_hour(case.dns)) as domains:
-        counts = domains.group_by("host", "hour").aggregate(
-            missing=_.count(where=_.missing), all=_.count()
-        )
-        hours = counts.filter(counts.missing >= hourly_domains).drop("all")
-        rows = domains.semi_join(hours, ["host", "hour"])
-        rows = to_frame(rows.order_by(["host", "hour", "first_seen", "domain"]).to_pyarrow())
+    queries = _address_queries(case.dns)
+    missing = _missing_by_hour(queries, hourly_domains)
+    if missing.empty:
+        return missing
+    rows = _mark_existing(queries, missing)
     rows["random"] = [looks_random(domain) for domain in rows["domain"]]
     found = []
     for host, group in rows.groupby("host", sort=True):
@@ -76,7 +74,7 @@ def find_generated(case: Case, *, hourly_domains: int, share: float) -> pd.DataF
         kept = {
             hour: measures
             for hour, measures in by_hour.items()
-            if measures["missing_share"] >= share or measures["random_share"] >= share
+            if max(measures["missing_share"], measures["random_share"]) >= share
         }
         if kept:
             busiest = max(kept.values(), key=lambda measures: measures["most"])
@@ -97,32 +95,44 @@ def looks_random(domain: str) -> bool:
     return sum(pair in COMMON_PAIRS for pair in pairs) < _RANDOM * len(pairs)
 
 
-def _domains_by_hour(dns: ibis.Table) -> ibis.Table:
-    """Return a row for each client, hour and registered domain that it asked addresses of."""
-    d = dns_clients(dns).filter(is_public_name(dns.name))
-    blocked = (d.firewall_action == "BLOCK").fill_null(False)
-    d = d.select("host", "name", "query_time", "query_type", "rcode", blocked=blocked)
-    by_name = d.mutate(hour=epoch_seconds(d.query_time) // _HOUR).group_by(
-        "host", "hour", "name"
-    ).aggregate(
-        first_seen=_.query_time.min(),
-        last_seen=_.query_time.max(),
-        queries=_.count(),
-        addresses=_.query_type.isin(_ADDRESS_TYPES).any(),
-        # DNS Firewall answers so too, for domains that exist.
-        exists=((_.rcode != "NXDOMAIN").fill_null(True) | _.blocked).any(),
-    )  # fmt: skip
-    by_name = by_name.mutate(domain=registered_domain(by_name.name))
-    by_domain = by_name.group_by("host", "hour", "domain").aggregate(
-        first_seen=_.first_seen.min(),
-        last_seen=_.last_seen.max(),
-        queries=_.queries.sum().cast("int64"),
-        addresses=_.addresses.any(),
-        exists=_.exists.any(),
+def _address_queries(dns: ibis.Table) -> ibis.Table:
+    """Return the queries for addresses: host, name, query_time, hour, and whether it is missing."""
+    d = dns_clients(dns).filter(_.query_type.isin(_ADDRESS_TYPES), is_public_name(_.name))
+    # DNS Firewall answers NXDOMAIN too, for domains that exist.
+    missing = (d.rcode == "NXDOMAIN") & (d.firewall_action.fill_null("") != "BLOCK")
+    hour = epoch_seconds(d.query_time) // _HOUR
+    return d.select("host", "name", "query_time", hour=hour, missing=missing.fill_null(False))
+
+
+def _missing_by_hour(queries: ibis.Table, hourly_domains: int) -> pd.DataFrame:
+    """Return the domains that do not exist, of each client and hour that has enough of them.
+
+    Columns: host, hour, domain, first_seen, last_seen, queries.
+    """
+    missing = queries.filter(queries.missing).mutate(domain=registered_domain(_.name))
+    by_hour = missing.group_by("host", "hour", "domain").aggregate(
+        first_seen=_.query_time.min(), last_seen=_.query_time.max(), queries=_.count()
     )
-    exists = by_domain.exists.any().over(group_by="domain")
-    by_domain = by_domain.filter(by_domain.addresses).mutate(missing=~exists)
-    return by_domain.drop("addresses", "exists")
+    counts = _.count().over(group_by=["host", "hour"])
+    rows = to_frame(by_hour.mutate(n=counts).filter(_.n >= hourly_domains).to_pyarrow())
+    names = queries.filter(~queries.missing).select("name").distinct()
+    candidates = ibis.memtable({"domain": sorted(set(rows["domain"]))}, schema={"domain": "string"})
+    exist = names.select(domain=registered_domain(names.name)).semi_join(candidates, "domain")
+    existing = exist.distinct().to_pyarrow()["domain"].to_pylist()
+    rows = rows[~rows["domain"].isin(existing)].drop(columns="n")
+    return rows[rows.groupby(["host", "hour"])["domain"].transform("size") >= hourly_domains]
+
+
+def _mark_existing(queries: ibis.Table, missing: pd.DataFrame) -> pd.DataFrame:
+    """Return all domains of the hours of ``missing``, with ``missing``, in order of time."""
+    hours = missing[["host", "hour"]].drop_duplicates()
+    wanted = ibis.memtable({"host": hours["host"].tolist(), "hour": hours["hour"].tolist()})
+    rows = queries.semi_join(wanted, ["host", "hour"]).mutate(domain=registered_domain(_.name))
+    rows = rows.group_by("host", "hour", "domain").aggregate(
+        first_seen=_.query_time.min(), last_seen=_.query_time.max(), queries=_.count()
+    )
+    frame = to_frame(rows.order_by(["host", "hour", "first_seen", "domain"]).to_pyarrow())
+    return frame.assign(missing=frame["domain"].isin(set(missing["domain"])))
 
 
 def _judge_hour(domains: pd.DataFrame) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def _judge_hour(domains: pd.DataFrame) -> dict[str, Any]:
 
 def _summarize(domains: pd.DataFrame) -> dict[str, Any]:
     missing = domains[domains["missing"]]
-    exist = domains[~domains["missing"].astype(bool) & domains["random"]]
+    exist = domains[~domains["missing"] & domains["random"]]
     return {
         "first_seen": missing["first_seen"].min(),
         "last_seen": missing["last_seen"].max(),

@@ -24,95 +24,74 @@ from flowbench.schema import to_frame
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_LIST = ["domain", "kind", "feed", "confidence"]
+_ENTRY = ["domain", "kind", "feed", "confidence"]
 
 
 def find_listed(case: Case) -> pd.DataFrame:
-    """Find the pairs of a client and a listed domain that it looked up without a connection.
+    """Find the listed domains that clients looked up without a connection.
 
     Returns:
-        A row for each pair, ordered by host and domain: host, domain, kinds and feeds (lists of
-        texts), confidence (0 to 100, the highest given; missing where no list gives one),
-        first_seen, last_seen, queries, answered (queries with an address), blocked (by DNS
-        Firewall), names (those looked up), is_logged (whether flow records show the client).
+        A row for each client, name looked up and entry of a list, in this order: host, name,
+        domain, kind, feed, confidence (0 to 100; missing where the list gives none), first_seen,
+        last_seen, queries, answered (queries with an address), blocked (by DNS Firewall), and
+        is_logged (whether flow records show the client).
     """
     listed = case.indicators.filter(_.type == "domain", _.kind != ALLOW)
-    listed = listed.select("valid_from", "valid_until", "kind", "feed", "confidence",
-                           domain=listed.indicator)  # fmt: skip
-    matched = _listed_queries(dns_clients(case.dns), listed)
-    order = ["host", "domain", "kind", "feed", "query_time", "name"]
-    rows = to_frame(matched.order_by(order).to_pyarrow())
-    if rows.empty:
-        return pd.DataFrame()
-    rows["connected"] = _has_connection(case, rows)
-    connected = rows.groupby(["host", "domain"])["connected"].transform("any")
-    rows = rows[~connected.astype(bool)]
-    logged = _logged_hosts(case, rows["host"])
-    found = []
-    for (host, domain), group in rows.groupby(["host", "domain"], sort=True):
-        queries = group.drop_duplicates(["query_time", "name", "query_type"])
-        is_blocked = queries["firewall_action"] == "BLOCK"
-        found.append(
-            {
-                "host": host,
-                "domain": domain,
-                "kinds": sorted(set(group["kind"].dropna())),
-                "feeds": sorted(set(group["feed"].dropna())),
-                "confidence": group["confidence"].max(),
-                "first_seen": queries["query_time"].min(),
-                "last_seen": queries["query_time"].max(),
-                "queries": len(queries),
-                "answered": int((queries["answers"].str.len() > 0)[~is_blocked].sum()),
-                "blocked": int(is_blocked.sum()),
-                "names": sorted(set(queries["name"])),
-                "is_logged": host in logged,
-            }
-        )
-    return pd.DataFrame(found)
+    listed = listed.rename(domain="indicator").select(*_ENTRY, "valid_from", "valid_until")
+    dns = dns_clients(case.dns)
+    with case.materialized(_names_led_to(dns)) as names:
+        matched = _listed_queries(dns, names, listed)
+        with case.materialized(matched) as queries:
+            keys = ["host", "name", *_ENTRY]
+            rows = _without_connection(case, queries).group_by(keys).aggregate(
+                first_seen=_.query_time.min(),
+                last_seen=_.query_time.max(),
+                queries=_.count(),
+                answered=((_.answers.length() > 0) & ~_.blocked).sum(),
+                blocked=_.blocked.sum(),
+            )  # fmt: skip
+            found = to_frame(rows.order_by(keys).to_pyarrow())
+    return found.assign(is_logged=found["host"].isin(_logged_hosts(case, found["host"])))
 
 
-def _listed_queries(dns: ibis.Table, listed: ibis.Table) -> ibis.Table:
-    """Return a row for each query that leads to a listed domain, in its period, and list entry."""
+def _names_led_to(dns: ibis.Table) -> ibis.Table:
+    """Return each name asked (name) with itself and each name that it led to by CNAME (of)."""
     asked = dns.select("name", of=dns.name)
-    led = dns.select("name", of=dns.canonical_names.unnest())
-    names = asked.union(led.filter(led.of.notnull())).distinct()
+    led = dns.filter(dns.canonical_names.length() > 0)
+    led = led.select("name", of=led.canonical_names.unnest())
+    return asked.union(led.filter(led.of.notnull())).distinct()
+
+
+def _listed_queries(dns: ibis.Table, names: ibis.Table, listed: ibis.Table) -> ibis.Table:
+    """Return a row for each query that leads to a listed domain, in its period, and list entry."""
     pairs = match_parents(names.select(name="of"), listed).rename(of="name")
     pairs = names.inner_join(pairs, "of").select("name", "domain").distinct()
-    columns = ["host", "name", "query_time", "query_type", "answers", "firewall_action"]
-    queries = dns.select(*columns).inner_join(pairs, "name").inner_join(listed, "domain")
+    blocked = (dns.firewall_action == "BLOCK").fill_null(False)
+    queries = dns.select("host", "name", "query_time", "answers", blocked=blocked)
+    queries = queries.inner_join(pairs, "name").inner_join(listed, "domain")
     return queries.filter(
         queries.valid_from.isnull() | (queries.query_time >= queries.valid_from),
         queries.valid_until.isnull() | (queries.query_time <= queries.valid_until),
     )
 
 
-def _has_connection(case: Case, rows: pd.DataFrame) -> pd.Series:
-    """Return for each query whether its client connected to an address of the answer in time."""
+def _without_connection(case: Case, queries: ibis.Table) -> ibis.Table:
+    """Drop the domains of a client that it connected to, at an address of an answer and in time."""
     if not case.has("flows"):
-        return pd.Series(False, rows.index)
-    answers = rows[["host", "query_time", "answers"]].explode("answers").dropna()
-    if answers.empty:
-        return pd.Series(False, rows.index)
-    asked = ibis.memtable(
-        {
-            "row": answers.index.tolist(),
-            "host": answers["host"].tolist(),
-            "address": answers["answers"].tolist(),
-            "query_time": answers["query_time"].tolist(),
-        }
-    )
+        return queries
+    asked = queries.select("host", "domain", "query_time", address=queries.answers.unnest())
     c = case.connections.select("first_seen", host=_.initiator, address=_.responder)
-    j = c.inner_join(asked, ["host", "address"])
+    j = c.inner_join(asked.distinct(), ["host", "address"])
     j = j.filter(
         j.first_seen >= j.query_time - ibis.interval(seconds=START_TOLERANCE),
         j.first_seen <= j.query_time + ibis.interval(seconds=ANSWER_LIFETIME),
     )
-    return rows.index.to_series().isin(j.select("row").distinct().to_pyarrow()["row"].to_pylist())
+    return queries.anti_join(j.select("host", "domain").distinct(), ["host", "domain"])
 
 
 def _logged_hosts(case: Case, hosts: pd.Series) -> set[str]:
     """Return the hosts that flow records show as the initiator of some connection."""
-    if not case.has("flows"):
+    if hosts.empty or not case.has("flows"):
         return set()
     c = case.connection_summaries
     logged = c.filter(c.initiator.isin(sorted(set(hosts)))).select("initiator").distinct()

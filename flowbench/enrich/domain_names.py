@@ -77,22 +77,20 @@ REPUTATION_DOMAINS = frozenset(
 MAX_NAME = 1_020  # characters: 255 bytes, each of which logs may write as \ooo
 
 _SHOWN = 60  # characters of a name in a sentence
-_TWO_LABELS = "|".join(
-    [rf"(?:{'|'.join(REGISTRY_LABELS)})\.[a-z]{{2}}"] + [d.replace(".", r"\.") for d in DYNAMIC_DNS]
-)
-# The shortest prefix is tried first, so that the longest suffix matches.
-_REGISTERED = rf"^(?:.*?\.)??([^.]+\.(?:{_TWO_LABELS}|[^.]+))$"
 _PRIVATE = rf"\.(?:arpa|{'|'.join(PRIVATE_TLDS)})$"
 _MAX_LABELS = 8  # of a listed domain; more specific ones match by their last labels only
 
 
 def registered_domain(name: ibis.Value) -> ibis.Value:
-    """Return the registered domain of a name; the empty text for a single label.
+    """Return the registered domain of a name; a single label is returned as it is.
 
     Args:
         name: A string expression: names in lower case without the trailing dot.
     """
-    return name.re_extract(_REGISTERED, 1)
+    labels = name.split(".")
+    two = labels[-2:].join(".")
+    registry = labels[-2].isin(REGISTRY_LABELS) & (labels[-1].length() == 2)
+    return (registry | two.isin(DYNAMIC_DNS)).ifelse(labels[-3:].join("."), two)
 
 
 def is_public_name(name: ibis.Value) -> ibis.Value:

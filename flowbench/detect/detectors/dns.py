@@ -56,7 +56,7 @@ from flowbench.detect.dns_servers import (
     report_volume,
 )
 from flowbench.detect.dns_tunnelling import TEXT_FACTOR, find_tunnels
-from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding
 from flowbench.detect.generated_domains import find_generated
 from flowbench.detect.indicators import HIGH_RISK_KINDS
 from flowbench.detect.listed_domains import find_listed
@@ -77,6 +77,7 @@ DETECTOR = Detector(
 FLOW_FIELDS = frozenset({"srcaddr", "dstaddr", "dstport", "protocol", "bytes", "packets"})
 
 _FACTOR = 10  # times the bound from which severity is high
+_MOST_LOW = 10  # findings of tunnels of severity low
 _UNKNOWN_CONFIDENCE = 70  # of a list that gives none, as in the contact detector
 
 
@@ -107,17 +108,22 @@ def find(
         answer: Least mean of a message received, in bytes without headers.
 
     Returns:
-        One finding per client and domain that is a tunnel or listed, per client of generated
-        domains, per host and address with unusual volume, and per host of external resolvers.
+        One finding per client and domain that is a tunnel, per client and kind of listed domains,
+        per client of generated domains, per host and address with unusual volume, and per host of
+        external resolvers.
     """
     findings: list[Finding] = []
     if case.has("dns"):
         tunnels = find_tunnels(case, daily_bytes=daily_bytes)
-        findings += [_report_tunnel(row, daily_bytes) for row in tunnels.to_dict("records")]
+        found = [_report_tunnel(row, daily_bytes) for row in tunnels.to_dict("records")]
+        findings += limit_low(found, _MOST_LOW, lambda f: -f.score, "clients query such domains")
         generated = find_generated(case, hourly_domains=hourly_domains, share=share)
         findings += [_report_generated(row, share) for row in generated.to_dict("records")]
         if case.has("indicators"):
-            findings += map(_report_listed, find_listed(case).to_dict("records"))
+            findings += [
+                _report_listed(str(host), str(kind), rows)
+                for (host, kind), rows in find_listed(case).groupby(["host", "kind"], sort=True)
+            ]
     if case.has("flows") and case.fields >= FLOW_FIELDS:
         traffic = read_dns_traffic(case, servers=servers)
         unusual = is_unusual_volume(
@@ -195,41 +201,43 @@ def _report_generated(row: dict[str, Any], share: float) -> Finding:
     )
 
 
-def _report_listed(row: dict[str, Any]) -> Finding:
-    host, domain, kinds = str(row["host"]), str(row["domain"]), ", ".join(row["kinds"])
-    answered, blocked = row["answered"], row["blocked"]
+def _report_listed(host: str, kind: str, rows: pd.DataFrame) -> Finding:
+    domains, names = sorted(set(rows["domain"])), sorted(set(rows["name"]))
+    queries = rows.drop_duplicates("name")
+    answered, blocked = int(queries["answered"].sum()), int(queries["blocked"].sum())
+    is_logged = bool(rows["is_logged"].any())
     if not answered:
         severity = "low"
-    elif row["is_logged"] or not set(row["kinds"]) & set(HIGH_RISK_KINDS):
-        severity = "medium"
     else:
-        severity = "high"
-    others = [name for name in row["names"] if name != domain]
-    names = f" (as {list_some(map(shorten_name, others), 3)})" if others else ""
+        severity = "high" if kind in HIGH_RISK_KINDS and not is_logged else "medium"
+    others = [name for name in names if name not in domains]
+    looked_up = f" (as {list_some(map(shorten_name, others), 3)})" if others else ""
     is_blocked = f", {blocked:,} blocked by DNS Firewall" if blocked else ""
+    feeds = list_some(map(shorten_name, sorted(set(rows["feed"].dropna()))), 3)
     summary = (
-        f"{host} queried {shorten_name(domain)}{names} {format_count(row['queries'], 'time')}"
-        f" ({answered:,} answered with an address{is_blocked}) from"
-        f" {format_period(row['first_seen'], row['last_seen'])}. Indicator match: category"
-        f" {shorten_name(kinds)}, list {shorten_name(list_some(row['feeds']))}. No connection with"
-        " an address of the answers is in the flow logs."
+        f"{host} queried {list_some(map(shorten_name, domains), 3)}{looked_up}"
+        f" {format_count(int(queries['queries'].sum()), 'time')} ({answered:,} answered with an"
+        f" address{is_blocked}) from"
+        f" {format_period(rows['first_seen'].min(), rows['last_seen'].max())}. Indicator match:"
+        f" category {shorten_name(kind)}, list {feeds}. The flow logs show no connection of the"
+        " host with an address of the answers."
     )
-    if row["is_logged"]:
+    if is_logged:
         caveats = "The host may have used a proxy or an address that it had from elsewhere."
     else:
         caveats = "No flow record shows the host: whether it connected is not known."
-    confidence = row["confidence"]
-    confidence = _UNKNOWN_CONFIDENCE if pd.isna(confidence) else int(confidence)
+    confidence = rows["confidence"].fillna(_UNKNOWN_CONFIDENCE).max() / 100
+    period = {"host": host, "first_seen": rows["first_seen"].min()}
     return _make_finding(
-        row,
+        period | {"last_seen": rows["last_seen"].max()},
         severity=severity,
-        score=confidence / 100 * (0.8 if answered else 0.5),
-        scores={"confidence": confidence / 100},
+        score=confidence * (0.8 if answered else 0.5),
+        scores={"confidence": confidence},
         summary=summary,
         caveats=caveats,
         title="Indicator domain resolved",
-        about=f"listed|{domain}",
-        dns={"domains": tuple(row["names"])},
+        about=f"listed|{kind}",
+        dns={"domains": tuple(names)},
     )
 
 
