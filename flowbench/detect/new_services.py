@@ -63,7 +63,7 @@ def find_new_services(case: Case, assignments: pd.DataFrame | None) -> Iterator[
     if case.has("dns"):
         sources["DNS"] = service_usage.services_looked_up(case.dns)
     if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = service_usage.services_logged(case.flows)
+        sources["flow logs"] = service_usage.services_logged(case.flows, case.connection_summaries)
     usage = [service_usage.summarize_usage(table, how) for how, table in sources.items()]
     if assignments is not None:
         usage.append(service_usage.services_called(case.api_events, assignments))

@@ -47,9 +47,15 @@ def services_looked_up(dns: ibis.Table) -> ibis.Table:
     )
 
 
-def services_logged(flows: ibis.Table) -> ibis.Table:
-    """Select internal hosts' records of AWS services, by pkt-dst-aws-service."""
-    f = flows
+def services_logged(flows: ibis.Table, summaries: ibis.Table) -> ibis.Table:
+    """Select internal hosts' records of AWS services, by pkt-dst-aws-service.
+
+    Args:
+        flows: Flow log records (schema.FLOWS).
+        summaries: Connection summaries (connections.SUMMARIES), which know public internal hosts.
+    """
+    f, opened = flows, summaries.direction.isin(["internal", "outbound"])
+    hosts = summaries.filter(opened, ~is_private(summaries.initiator))
     rows = f.filter(f.pkt_dst_aws_service.notnull(), f.action == "ACCEPT").select(
         host=f.pkt_srcaddr.coalesce(f.srcaddr),
         service=f.pkt_dst_aws_service.lower(),
@@ -57,7 +63,8 @@ def services_logged(flows: ibis.Table) -> ibis.Table:
         first="start",
         last="end",
     )
-    return rows.filter(is_private(rows.host), ~rows.service.re_search(_NO_API))
+    is_internal = is_private(rows.host) | rows.host.isin(hosts.initiator)
+    return rows.filter(is_internal, ~rows.service.re_search(_NO_API))
 
 
 def services_called(api_events: ibis.Table, assignments: pd.DataFrame) -> pd.DataFrame:

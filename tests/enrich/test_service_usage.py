@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import ibis
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from flowbench.enrich import service_usage
+from tests import traffic
 
 T0 = datetime(2026, 9, 1, tzinfo=UTC)
 HOST = "10.0.0.5"
@@ -73,3 +75,18 @@ def test_calls_of_an_instance_belong_to_its_host() -> None:
     (row,) = service_usage.services_called(ibis.memtable(calls), held).to_dict("records")
     assert (row["host"], row["service"], row["n"], row["how"]) == (HOST, "rds", 2, "CloudTrail")
     assert (row["first"], row["last"]) == (T0, T0 + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("host", "direction", "expected"),
+    [("10.0.0.5", None, True), ("147.32.80.9", "egress", True), ("147.32.80.9", None, False)],
+)
+def test_services_of_internal_hosts_in_records(tmp_path, host, direction, expected) -> None:
+    fields = {"pkt_srcaddr": host, "pkt_dstaddr": "198.51.100.7", "flow_direction": direction}
+    records = list(traffic.connect(host, "198.51.100.7", 443, traffic.T0, **fields))
+    case = traffic.make_case(tmp_path, records)
+    named = ibis.ifelse(case.flows.dstport == 443, "S3", None).cast("string")
+    flows = case.flows.mutate(pkt_dst_aws_service=named)
+    rows = service_usage.services_logged(flows, case.connection_summaries).to_pyarrow().to_pylist()
+    found = [(row["host"], row["service"], row["to"]) for row in rows]
+    assert found == ([(host, "s3", ["198.51.100.7"])] if expected else [])
