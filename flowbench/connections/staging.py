@@ -57,14 +57,15 @@ def stage_records(  # what a record is judged by
         per_part: Number of records.
     """
     records = _records(flows)
-    zones = find_zones(connection, records, own, inventory.interfaces)
+    zones, known = find_zones(connection, records, own, inventory.interfaces), own
     if zones.count().execute():
         records = with_zones(records, zones, "point", "src", "dst")
         own = engine.materialize(connection, with_zones(own, zones, "interface_id", "address"))
+        known = known.union(own)
     intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
     seen = records.select(address="src").union(records.select(address="dst")).distinct()
     seen = engine.materialize(connection, seen)
-    internal = internal_addresses(connection, seen, own, inventory)
+    internal = internal_addresses(connection, seen, known, inventory)
     addresses = engine.materialize(connection, _addresses(seen, internal, intermediates))
     points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
     points = engine.materialize(connection, points.mutate(id=_numbered("point")))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+from flowbench.errors import InputError
+from flowbench.investigate import attribution
 from flowbench.schema import DEFAULT_FORMAT
+from flowbench.selector import DnsSelector, EvidenceSelector
 from tests.connections.conftest import rows
 from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
@@ -127,3 +131,62 @@ def test_an_ordinary_case_has_no_zones(tmp_path) -> None:
     case = make_case(tmp_path, records)
     assert case.address_zones.count().execute() == 0
     assert set(case.addresses.address.to_pyarrow().to_pylist()) == {A, B, OUT}
+
+
+def test_a_public_address_that_no_zone_is_known_of_is_internal(tmp_path) -> None:
+    shared, hub = "147.32.80.9", "10.9.0.5"
+    listed = [
+        interface(shared, "a", VpcId="vpc-1"),
+        interface(shared, "b", VpcId="vpc-2"),
+        interface(hub, "hub", VpcId="vpc-9"),
+    ]
+    call = connect(shared, hub, 443, T0, interface_id="eni-hub")
+    (row,) = rows(tmp_path, call, interfaces=listed)
+    assert (row["initiator"], row["direction"]) == (shared, "internal")
+
+
+def test_evidence_and_connections_of_one_host(tmp_path) -> None:
+    places = {"vpc_id": {"a": "vpc-1", "b": "vpc-2"}}
+    case = make_case(tmp_path, twins(5, **places), fields=V5)
+    one = f"{A}%vpc-1"
+    selected = case.evidence_for(EvidenceSelector(one, peers=(OUT,)))
+    assert selected["interface_id"].tolist() == ["eni-a"] * 10
+    both = case.evidence_for(EvidenceSelector(OUT, peers=(one, f"{A}%vpc-2")))
+    assert (len(both), set(both["srcaddr"])) == (20, {A, OUT})
+    # without its zone the address stands for records of which the host is unknown: there are none
+    assert case.evidence_for(EvidenceSelector(A, peers=(OUT,))).empty
+    assert len(case.connections_of(one)) == 5
+    message = f"2 hosts have the address {A}: give one of {one}, {A}%vpc-2"
+    for ask in (case.connections_of, case.check_host, partial(attribution.trace, case)):
+        with pytest.raises(InputError, match=message):
+            ask(A)
+    assert attribution.trace(case, one).value("interface") == "eni-a"
+
+
+@pytest.mark.parametrize("place", ["vpc_id", "account_id"])
+def test_dns_queries_of_two_hosts(tmp_path, place) -> None:
+    names = {"vpc_id": ("vpc-1", "vpc-2"), "account_id": ("111111111111", "222222222222")}[place]
+    queries = [
+        {
+            "version": "1.100000",
+            "account_id": names[n] if place == "account_id" else "333333333333",
+            "vpc_id": names[n] if place == "vpc_id" else f"vpc-{n}",
+            "query_timestamp": "2026-09-01T00:00:00Z",
+            "query_name": f"{n}.example.",
+            "query_type": "A",
+            "rcode": "NOERROR",
+            "answers": [],
+            "srcaddr": A,
+            "srcport": "53",
+        }
+        for n in range(2)
+    ]
+    places = {place: dict(zip("ab", names, strict=True))}
+    fields = V5 if place == "vpc_id" else DEFAULT_FORMAT
+    case = make_case(tmp_path, twins(2, **places), fields=fields, json_lines=queries)
+    hosts = dict(case.dns.select("name", "srcaddr").to_pandas().itertuples(index=False))
+    assert hosts == {f"{n}.example": f"{A}%{names[n]}" for n in range(2)}
+    selector = EvidenceSelector("", flows=False, dns=DnsSelector(clients=(hosts["0.example"],)))
+    assert case.evidence_for(selector)[["name", "srcaddr"]].to_numpy().tolist() == [
+        ["0.example", A]
+    ]
