@@ -47,3 +47,34 @@ def test_a_file_that_cannot_be_written(loaded: Path, tmp_path: Path) -> None:
     result = run("flows", loaded, "--format", "json", "-o", tmp_path / "no" / "x")
     assert (result.exit_code, "cannot write" in result.stderr) == (2, True)
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_hosts_of_one_address(case: Path, tmp_path: Path) -> None:
+    header = (
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes"
+    )
+    lines = [
+        f"2 {account} eni-{account[0]} 10.0.1.10 198.51.100.{n} 40000 443 6 1 40"
+        " 1788220800 1788220859 ACCEPT OK"
+        for account in ("111111111111", "222222222222")
+        for n in (7, 8)
+    ]
+    (tmp_path / "a.log").write_text("\n".join([f"{header} start end action log-status", *lines]))
+    run("ingest", case, tmp_path / "a.log")
+
+    def rows(command: str, *options: str) -> list[dict[str, object]]:
+        return json.loads(run(command, case, *options, "--format", "json").stdout)
+
+    assert len(rows("flows", "--address", "10.0.1.10")) == 4
+    one = rows("flows", "--address", "10.0.1.10%222222222222")
+    assert [row["interface_id"] for row in one] == ["eni-2", "eni-2"]
+    assert rows("flows", "--address", "10.0.1.10%vpc-1") == []
+    assert [row["interface_id"] for row in rows("addresses", "10.0.1.10")] == ["eni-1", "eni-2"]
+    assert [row["account_id"] for row in rows("addresses", "10.0.1.10%111111111111")] == [
+        "111111111111"
+    ]
+    for command in (("trace", case, "10.0.1.10"), ("timeline", case, "--about", "10.0.1.10")):
+        refused = run(*command)
+        assert refused.exit_code == 2
+        assert "give one of 10.0.1.10%111111111111, 10.0.1.10%222222222222" in refused.stderr
+    assert run("flows", case, "--address", "10.0.1.10%").exit_code == 2
