@@ -1,4 +1,4 @@
-"""The timeline of a case: findings, API events, alerts, DNS queries and notes in one order."""
+"""The timeline of a case: findings, sessions, API events, alerts, DNS and notes in one order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from flowbench.investigate import attribution
 from flowbench.investigate.api_events import read_events
 from flowbench.investigate.dns_answers import find_resolutions
 from flowbench.investigate.indicators import INDICATORS, collect_indicators
+from flowbench.investigate.timeline_sessions import read_sessions
 from flowbench.schema import ITEM, ORIGIN, Table
 from flowbench.text import is_address, split_zone
 
@@ -27,12 +28,17 @@ TABLE = Table.of(
     "timeline",
     ("time", "time", "when it happened or began"),
     ("end", "time", "when it ended; null for a moment"),
-    ("data_source", "string", "flowbench (findings), CloudTrail, GuardDuty, DNS or notes"),
+    (
+        "data_source",
+        "string",
+        "flowbench (findings), flow logs (administrative sessions), CloudTrail, GuardDuty, DNS or"
+        " notes",
+    ),
     ("severity", "string", "of a finding or an alert"),
     ("activity", "string", "what happened, in one sentence"),
     ("subject", "string", "the internal address or principal concerned"),
     ("peer", "string", "the other address or domain, if there is one"),
-    ("principal", "string", "the caller of an API event"),
+    ("principal", "string", "the caller of an API event; who called from a session's address"),
     ("reference", "string", "finding id, event id or alert id"),
     *ORIGIN,
     ITEM,
@@ -62,7 +68,7 @@ def build(case: Case, about: str | None = None, findings: Findings | None = None
 
     Args:
         case: The case.
-        about: An address: the timeline has what concerns it, its instance and the principal that
+        about: An address: the timeline has what concerns it, its instance and the principals that
             created it. Without one, the subjects of findings of high severity or above are
             followed; if there are none, the timeline has all findings and alerts, and no API event.
         findings: The result of detect.run; without it, the detectors are run.
@@ -88,10 +94,14 @@ def build(case: Case, about: str | None = None, findings: Findings | None = None
     traces = [(subject, trace) for subject, trace, _ in traced]
     if about is not None and not traces and is_address(about):
         traces = [(about, attribution.trace(case, about))]
+    if about is not None:
+        principals = _principal_names(traces)
+        shown = detect.Findings(f for f in findings if f.subject in {about, *principals})
     peers = {finding.peer for finding in shown if finding.peer is not None}
     hosts = subjects or {finding.subject for finding in findings}
     events = [
         *_finding_events(shown),
+        *_session_events(case, hosts),
         *_api_events(case, traces),
         *_alert_events(case, subjects, traces),
         *_dns_events(case, hosts, peers),
@@ -112,6 +122,34 @@ def _finding_events(findings: Findings) -> Iterator[Event]:
             severity=finding.severity,
             peer=finding.peer,
             reference=finding.finding_id,
+        )
+
+
+def _principal_names(traces: Iterable[tuple[str, Trace]]) -> set[str]:
+    """The names, as findings have them, of the principals that created what was traced."""
+    arns = [
+        step.value or ""
+        for _, trace in traces
+        for step in (*trace.of("principal"), *trace.of("created by"))
+    ]
+    roles = {arn.partition(":assumed-role/")[2] for arn in arns}
+    return (roles | {arn.rpartition("/")[2] for arn in arns}) - {""}
+
+
+def _session_events(case: Case, hosts: Collection[str]) -> Iterator[Event]:
+    """Administrative sessions of external addresses with the hosts."""
+    for session in read_sessions(case, hosts):
+        yield Event(
+            session.first_seen,
+            "flow logs",
+            session.activity,
+            session.host,
+            end=session.last_seen,
+            peer=session.peer,
+            principal=session.principals,
+            evidence_id=session.evidence_id,
+            line=session.line,
+            item=session.item,
         )
 
 

@@ -13,12 +13,13 @@ from flowbench.text import format_count, format_time, format_utc
 # Data source (as in timeline.TABLE), label of its lane, and colour.
 _LANES = {
     "flowbench": ("findings", theme.INK),
+    "flow logs": ("administrative sessions", theme.SKY),
     "GuardDuty": ("GuardDuty findings", theme.BLUE),
     "CloudTrail": ("API events", theme.GREEN),
     "DNS": ("DNS queries", theme.ORANGE),
     "notes": ("notes", theme.GREY),
 }
-_WITH_PERIODS = ("flowbench", "GuardDuty")
+_WITH_PERIODS = ("flowbench", "flow logs", "GuardDuty")
 _MOST_MARKS = 2_000  # that can be distinguished in a lane
 _MOST_ROWS = 20  # periods of a lane that get a row of their own
 _LABEL = 42  # characters of a row's label
