@@ -215,6 +215,7 @@ IDENTITY_RULES = (
         "A tool that makes an inventory, or checks configurations.",
         on.reads_user_data,
         least=5,
+        contains="userData",
         attempts_count=True,
     ),
     Rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from flowbench.detect.api_requests import ApiCall, find_texts
@@ -34,18 +35,25 @@ def _opened(call: ApiCall, is_wanted: Callable[[Any], bool]) -> list[str] | None
         if not (port := _admin_port(rule)):
             continue
         for text in find_texts(rule, {"cidrIp", "cidrIpv6", "cidrIpv4"}):
-            try:
-                network = ipaddress.ip_network(text, strict=False)
-            except ValueError:
-                continue
-            is_public = not any(
-                network.version == special.version and network.subnet_of(special)  # type: ignore[arg-type]  # same version
-                for special in _SPECIAL
-            )
-            if is_public and is_wanted(network):
+            network = _public_network(text)
+            if network is not None and is_wanted(network):
                 opened.append(f"{port} from {network}")
     group = call.text("groupId", "groupName")
     return [f"{each} in {group}" if group else each for each in opened] or None
+
+
+@lru_cache(maxsize=65_536)
+def _public_network(text: str) -> Any:
+    """Return a network that is not private, or None."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    is_special = any(
+        network.version == special.version and network.subnet_of(special)  # type: ignore[arg-type]  # same version
+        for special in _SPECIAL
+    )
+    return None if is_special else network
 
 
 def _ingress_rules(request: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from flowbench.detect.api_principals import (
     Caller,
     Principals,
     identify,
+    is_program,
     is_service_name,
     network_of,
 )
@@ -78,11 +79,17 @@ def read_calls(case: Case) -> pd.DataFrame:
         Columns of ``api_events``; base_name (without a version), failed, file.
     """
     e = case.api_events
-    names = sorted(frozenset().union(*(rule.names for rule in RULES)))
     base = e.event_name.re_replace(VERSION, "")
     is_service = e.principal_type.isin(["AWSService"]).fill_null(False)
     is_service |= e.principal_arn.contains(":assumed-role/AWSServiceRoleFor").fill_null(False)
-    is_wanted = base.isin(names) | (e.principal_type == "Root").fill_null(False)
+    is_wanted = (e.principal_type == "Root").fill_null(False)
+    for rule in RULES:
+        is_candidate = base.isin(sorted(rule.names))
+        if rule.contains:
+            is_candidate &= e.request.contains(rule.contains).fill_null(False)
+        if rule.people_only:
+            is_candidate &= ~is_program(e)
+        is_wanted |= is_candidate
     rows = read_events(case, e.filter(is_wanted, ~is_service).select(_COLUMNS, base_name=base))
     failed_sign_in = rows["response"].str.contains('"ConsoleLogin":"Failure"', regex=False)
     failed = rows["error_code"].notna() | failed_sign_in.fillna(False).astype(bool)
@@ -109,21 +116,26 @@ def _collect(calls: pd.DataFrame, principals: Principals) -> dict[tuple[Rule, Ca
     found: dict[tuple[Rule, Caller], _Matched] = {}
     for number, row in enumerate(calls.to_dict("records")):
         call = _to_call(row, own_accounts)
+        rules = [*by_name.get(call.name, ()), *by_name[_ANY]]
+        concerned = [(rule, rule.condition(call)) for rule in rules if _is_called(rule, call)]
+        if not any(names is not None for _rule, names in concerned):
+            continue
         caller = identify(call.account, call.principal_type, call.principal)
-        source = row["source_ip"] if isinstance(row["source_ip"], str) else None
+        source = _text(row["source_ip"])
         new = principals.why_new(caller, row["event_time"], _text(row["access_key_id"]), source)
         is_person = caller.is_person and not is_service_name(source)
-        for rule in (*by_name.get(call.name, ()), *by_name[_ANY]):
-            if rule.source and rule.source != call.source:
-                continue
-            if (rule.people_only and not is_person and not new) or (rule.new_only and not new):
-                continue
-            if (concerned := rule.condition(call)) is not None:
+        for rule, names in concerned:
+            is_ordinary = not new and (rule.new_only or (rule.people_only and not is_person))
+            if names is not None and not is_ordinary:
                 matched = found.setdefault((rule, caller), _Matched())
                 matched.rows.append(number)
-                matched.concerned.append(concerned or [f"\0{number}"])
+                matched.concerned.append(names or [f"\0{number}"])
                 matched.why_new.append(new)
     return found
+
+
+def _is_called(rule: Rule, call: ApiCall) -> bool:
+    return rule.source in ("", call.source)
 
 
 def _judge(

@@ -7,6 +7,7 @@ The baseline is the first quarter of API events that span a day or more. It is j
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
@@ -83,13 +84,14 @@ class Principals:
 
     def is_new_network(self, caller: Caller, time: pd.Timestamp, source: str | None) -> bool:
         """Whether a person that called in the baseline calls from a network that nobody used."""
-        usual = self.networks.get(caller, set())
-        if self.baseline_end is None or time < self.baseline_end or not caller.is_person:
+        if self.baseline_end is None or not caller.is_person or time < self.baseline_end:
             return False
+        usual = self.networks.get(caller, set())
         is_judged = 0 < len(usual) <= _MOST_NETWORKS and source is not None and is_address(source)
         return is_judged and network_of(source) not in self.everyones.get(caller.account, set())
 
 
+@lru_cache(maxsize=65_536)  # the same principals call again and again
 def identify(account: str | None, principal_type: str | None, name: str | None) -> Caller:
     """Return who made a call.
 
@@ -104,11 +106,19 @@ def identify(account: str | None, principal_type: str | None, name: str | None) 
     return Caller(account or "", name, principal_type in (*_PEOPLE, "AssumedRole"))
 
 
+def is_program(events: ibis.Table) -> ibis.Value:
+    """Whether a session stands for its role (see ``identify``), as an expression."""
+    name = events.principal_name
+    is_role = (events.principal_type == "AssumedRole") & ~name.startswith(_SSO_ROLE)
+    return (is_role & ~name.contains("@")).fill_null(False)
+
+
 def is_service_name(source: str | None) -> bool:
     """Whether the source of a call is an AWS service that made it for the principal."""
     return source is not None and (source == "AWS Internal" or source.endswith("amazonaws.com"))
 
 
+@lru_cache(maxsize=65_536)
 def network_of(source: str | None) -> str:
     """Return the network of a source address; anything else as it is (an AWS service's name)."""
     return neighbourhood(source, PROVIDER) if source and is_address(source) else source or ""
@@ -124,6 +134,10 @@ def read_principals(case: Case) -> Principals:
     if end is not None:
         columns = ["account_id", "principal_type", "principal_name", "source_ip"]
         early = events.filter(events.event_time < end, events.source_ip.notnull())
+        # Roles have as many sessions as calls: without them few rows are left.
+        name = early.principal_name
+        role = name.re_replace("/.*", "")
+        early = early.mutate(principal_name=is_program(early).ifelse(role, name))
         for row in early.select(columns).distinct().to_pyarrow().to_pylist():
             caller = identify(row["account_id"], row["principal_type"], row["principal_name"])
             network = network_of(row["source_ip"])

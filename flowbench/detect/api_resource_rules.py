@@ -97,13 +97,23 @@ DATA_RULES = (
         people_only=True,
     ),
     Rule(
+        "encrypt-bucket",
+        IMPACT,
+        "T1486",
+        "high",
+        "PutBucketEncryption",
+        "Another account of the same owner keeps the keys.",
+        on.encrypts_with_foreign_key,
+    ),
+    Rule(
         "encrypt-objects",
         IMPACT,
         "T1486",
         "high",
-        "PutBucketEncryption CopyObject PutObject CreateMultipartUpload",
+        "CopyObject PutObject CreateMultipartUpload",
         "Another account of the same owner keeps the keys, or a program manages its own.",
         on.encrypts_with_foreign_key,
+        contains="server-side-encryption",
     ),
 )
 

@@ -33,6 +33,8 @@ class Rule:
         new_only: Whether only calls of new principals, or from new networks, are reported.
         attempts_count: Whether failed calls are as severe as others: they show the intent.
         subject: What the title names in place of the API call.
+        contains: A text that the request of every match contains, so that the engine can leave
+            other events out: some are recorded by the million.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Rule:
     new_only: bool = False
     attempts_count: bool = False
     subject: str = ""
+    contains: str = ""
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from flowbench.detect.api_matches import RULES, RuleMatch, match_rules
+from flowbench.detect.api_matches import RULES, RuleMatch, match_rules, read_calls
 from flowbench.detect.api_principals import Caller, Creation, Principals
+from tests.detect.detectors.test_service_abuse import call
+from tests.traffic import make_case
 
 ACCOUNT = "111122223333"
 START = pd.Timestamp("2026-09-01", tz="UTC")
@@ -145,6 +148,24 @@ def test_a_multiple_of_what_is_ordinary_is_not() -> None:
 def test_requests_that_are_no_objects(request_: str | None) -> None:
     row = event("AttachUserPolicy") | {"request": request_}
     assert ids([row]) == ["user-policy"]
+
+
+def test_the_engine_leaves_out_what_no_rule_can_match(tmp_path: Path) -> None:
+    sse = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
+    delete, put = {"service": "s3"}, {"service": "s3", "requestParameters": {"key": "k"}}
+    calls = [
+        call("mira", "198.51.100.7", 0, "PutObject", **put),
+        call("mira", "198.51.100.7", 1, "PutObject", service="s3", requestParameters=sse),
+        call("app/run-1", "198.51.100.7", 2, "DeleteObject", **delete),
+        call("app/mira@example.com", "198.51.100.7", 3, "DeleteObject", **delete),
+        call("mira", "198.51.100.7", 4, "UpdateFunctionCode20150331v2", service="lambda"),
+        call("mira", "198.51.100.7", 5, "ListBuckets"),
+    ]
+    calls[5]["userIdentity"] = {"type": "Root", "arn": "arn:aws:iam::1:root"}
+    rows = read_calls(make_case(tmp_path, [], json_lines=calls))
+    assert rows["base_name"].tolist() == [
+        *("PutObject", "DeleteObject", "UpdateFunctionCode", "ListBuckets")
+    ]
 
 
 def test_rules_have_ids_of_their_own() -> None:

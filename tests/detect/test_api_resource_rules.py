@@ -14,6 +14,7 @@ POLICY = {"Statement": {"Effect": "Allow", "Principal": {"AWS": OTHER}, "Action"
 EXPIRE = {"bucketName": "photos", "LifecycleConfiguration": {"Rule": {"Expiration": {"Days": 1}}}}
 SUSPEND = {"bucketName": "photos", "VersioningConfiguration": {"Status": "Suspended"}}
 SSE_C = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
+KEY = f"arn:aws:kms:us-east-1:{OTHER}:key/1"
 OPEN = {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "cidrIp": "0.0.0.0/0"}
 START_SCRIPT = {"userData": "[redacted]", "instanceId": "i-1"}
 
@@ -29,6 +30,7 @@ EXAMPLES = {
     ],
     "expire-objects": [event("PutBucketLifecycle", EXPIRE, service="s3")],
     "suspend-versioning": [event("PutBucketVersioning", SUSPEND, service="s3")],
+    "encrypt-bucket": [event("PutBucketEncryption", {"kMSMasterKeyID": KEY}, service="s3")],
     "encrypt-objects": [event("CopyObject", SSE_C, service="s3")],
     "unusual-instances": [event("RunInstances", {"instanceType": "p3.2xlarge"}, service="ec2")],
     "change-user-data": [event("ModifyInstanceAttribute", START_SCRIPT, service="ec2")],
