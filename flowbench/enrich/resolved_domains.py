@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowbench.enrich.dns_names import ANSWER_LIFETIME
+from flowbench.enrich.domain_names import match_parents
 from flowbench.schema import TYPES
 
 
@@ -32,16 +33,9 @@ def find_resolved(addresses: pa.ChunkedArray, listed: pa.Table, dns: ibis.Table)
         dns.select("query_time", "answers", name=dns.canonical_names.unnest())
     )
     lookups = lookups.filter(lookups.name.notnull(), lookups.answers.length() > 0)
-    names = lookups.select("name").distinct().to_pyarrow()["name"].to_pylist()
-    parents = [(name, parent) for name in names for parent in _parent_domains(name)]
-    by_name = pa.table(
-        {
-            "name": pa.array([name for name, _parent in parents], pa.string()),
-            "indicator": pa.array([parent for _name, parent in parents], pa.string()),
-        }
-    )
-    wanted = pa.table({"indicator": listed["indicator"].take(pa.array(domains)), "row": domains})
-    hits = by_name.join(wanted, "indicator", join_type="inner").select(["name", "row"])
+    wanted = pa.table({"domain": listed["indicator"].take(pa.array(domains)), "row": domains})
+    found = match_parents(lookups, ibis.memtable(wanted)).to_pyarrow()
+    hits = found.join(wanted, "domain", join_type="inner").select(["name", "row"])
     if not hits.num_rows:
         return None
     answers = lookups.inner_join(ibis.memtable(hits), "name")
@@ -68,9 +62,3 @@ def _join_periods(answers: pd.DataFrame) -> pa.Table:
             "resolved_until": pa.array(times["resolved_until"] + lifetime, TYPES["time"]),
         }
     )
-
-
-def _parent_domains(name: str) -> list[str]:
-    """A name and every domain above it: 'a.b.c' gives 'a.b.c', 'b.c' and 'c'."""
-    labels = name.split(".")
-    return [".".join(labels[i:]) for i in range(len(labels))]
