@@ -54,12 +54,13 @@ INCIDENTS = {
 }
 BEACONS = ["fast", "slow", "varied", "one-port", "internal", "twin"]
 WITHOUT_ACTIVITY = (
-    "scan brute-force exfiltration lateral-movement rare-peer spike long-connection service-abuse"
+    "brute-force exfiltration lateral-movement rare-peer spike long-connection service-abuse"
 ).split()
 INTRUSIONS: dict[str, list[str]] = {
     "beacon": ["campaign", *(f"beacon-{name}" for name in BEACONS)],
     "mining": ["mining"],
     "remote-access": ["remote-access"],
+    "scan": ["scan-icmp", "scan-udp"],
     "dns": ["dns-tunnel", "dga"],
     "api-abuse": ["api-abuse"],
     # Without activity of their own: what they report is other malicious activity, or false.

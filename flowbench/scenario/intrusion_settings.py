@@ -30,6 +30,7 @@ class IntrusionSettings:
     session_minutes: Range
     mining_ports: tuple[int, ...]
     tunnel_queries: Range
+    swept: Range  # addresses without a host that a sweep tries, besides half of the hosts
     check_seconds: Range  # intervals of internal health checks
     check_targets: Range
     scrape_seconds: tuple[int, ...]  # intervals of monitoring
@@ -66,6 +67,7 @@ DEVELOPMENT = IntrusionSettings(
     session_minutes=(5, 40),
     mining_ports=(3333, 14444),
     tunnel_queries=(300, 3_000),
+    swept=(10, 100),
     check_seconds=(20, 90),
     check_targets=(4, 8),
     scrape_seconds=(60,),
@@ -86,7 +88,7 @@ JUDGED = replace(
         incident_settings.JUDGED, hosts=(24, 36), days=(2, 4), noise=(500, 1_000), browsing=(5, 15)
     ),
     public_prefix="198.18",
-    bots=(5, 13),
+    bots=(5, 12),
     bot_minutes=(1, 60),
     slow_hours=(1, 24),
     varied_sizes=(1, 80),
@@ -96,6 +98,7 @@ JUDGED = replace(
     session_minutes=(3, 90),
     mining_ports=(443, 4444, 5555, 20535),
     tunnel_queries=(150, 8_000),
+    swept=(5, 240),
     check_seconds=(15, 120),
     check_targets=(3, 10),
     scrape_seconds=(30, 60, 120),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flowbench.scenario import intrusions
 from tests.conftest import ROOT
 
 DATA = ROOT / "data" / "winterday"
@@ -48,3 +49,13 @@ def queries() -> list[dict[str, Any]]:
 
 def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.fixture(scope="session")
+def intrusion_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The evidence of intrusions for each form of network; the last two have flags."""
+    made = {}
+    for form, seed in {"private": 0, "public": 4, "overlapping": 5}.items():
+        made[form] = tmp_path_factory.mktemp(form)
+        intrusions.write(made[form], seed, window=600)
+    return made

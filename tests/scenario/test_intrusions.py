@@ -13,18 +13,8 @@ import pandas as pd
 import pytest
 
 from flowbench.scenario import intrusions
+from flowbench.scenario.intrusions import FORMS
 from tests.scenario.test_incidents import labels
-
-SEEDS = {"private": 0, "public": 4, "overlapping": 5}  # the last two have flags
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    made = {}
-    for form, seed in SEEDS.items():
-        made[form] = tmp_path_factory.mktemp(form)
-        intrusions.write(made[form], seed, window=600)
-    return made
 
 
 @cache
@@ -38,31 +28,35 @@ def planted(folder: Path) -> list[dict[str, Any]]:
     return list(answers["planted"])
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, folders: dict[str, Path]) -> None:
-    count = intrusions.write(tmp_path, SEEDS["public"], window=600)
-    for path in folders["public"].iterdir():
+def test_the_same_seed_gives_the_same_bytes(
+    tmp_path: Path, intrusion_folders: dict[str, Path]
+) -> None:
+    count = intrusions.write(tmp_path, 4, window=600)
+    for path in intrusion_folders["public"].iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     assert json.loads((tmp_path / "answers.json").read_text())["flow_records"] == count > 100_000
 
 
-@pytest.mark.parametrize("form", SEEDS)
+@pytest.mark.parametrize("form", FORMS)
 def test_every_record_has_a_label_and_every_fact_records(
-    folders: dict[str, Path], form: str
+    intrusion_folders: dict[str, Path], form: str
 ) -> None:
-    frame = records(folders[form])
-    known = {(row["src"], row["dst"]) for row in labels(folders[form])}
+    frame = records(intrusion_folders[form])
+    known = {(row["src"], row["dst"]) for row in labels(intrusion_folders[form])}
     pairs = frame[["srcaddr", "dstaddr"]].drop_duplicates()
     ends = set(pairs.itertuples(index=False, name=None))
     assert {(a, b) for a, b in ends if (a, b) not in known and (b, a) not in known} == set()
-    facts = [fact for fact in planted(folders[form]) if fact["dst"]]
+    facts = [fact for fact in planted(intrusion_folders[form]) if fact["dst"]]
     kinds = {fact["kind"] for fact in facts}
     assert kinds - {"beacon-twin"} == {
         "campaign", "beacon-fast", "beacon-slow", "beacon-varied", "beacon-one-port",
-        "beacon-internal", "remote-access", "mining",
+        "beacon-internal", "remote-access", "mining", "scan-icmp", "scan-udp",
     }  # fmt: skip
     assert ("beacon-twin" in kinds) == (form == "overlapping")
     for fact in facts:
-        (peer,) = fact["dst"]
+        peer, *others = fact["dst"]
+        if others:
+            continue
         own = frame[frame["interface-id"] == fact["interface"]]
         sent = own[(own["srcaddr"] == fact["src"]) & (own["dstaddr"] == peer)]
         sent = sent[sent["dstport"] == fact["port"]]
@@ -71,65 +65,33 @@ def test_every_record_has_a_label_and_every_fact_records(
             assert sent["srcport"].nunique() == pytest.approx(fact["check_ins"], rel=0.2)
 
 
-def test_a_campaign_calls_an_address_that_nobody_called_before(folders: dict[str, Path]) -> None:
-    facts = [fact for fact in planted(folders["private"]) if fact["kind"] == "campaign"]
-    (peer,) = {peer for fact in facts for peer in fact["dst"]}
-    assert len({fact["src"] for fact in facts}) == len(facts) == 10
-    frame = records(folders["private"])
-    called = frame[frame["dstaddr"] == peer]
-    assert set(called["srcaddr"]) == {fact["src"] for fact in facts}
-    span = frame["end"].max() - frame["start"].min()
-    assert called["start"].min() - frame["start"].min() > 0.25 * span
-
-
-def test_an_operator_logs_in_before_the_host_mines(folders: dict[str, Path]) -> None:
-    facts = {fact["kind"]: fact for fact in planted(folders["public"])}
-    session, mining = facts["remote-access"], facts["mining"]
-    assert session["dst"] == [mining["src"]]
-    frame = records(folders["public"])
-    inbound = frame[(frame["srcaddr"] == session["src"]) & (frame["dstport"] == session["port"])]
-    answered = frame[(frame["dstaddr"] == session["src"])]
-    mined = frame[(frame["srcaddr"] == mining["src"]) & (frame["dstaddr"] == mining["dst"][0])]
-    assert len(answered) > 0
-    assert inbound["end"].max() < mined["start"].max()
-    assert inbound["start"].min() < mined["start"].min()
-
-
-def test_sizes_are_varied_or_nearly_equal(folders: dict[str, Path]) -> None:
-    frame, facts = records(folders["private"]), planted(folders["private"])
-    ratio = {}
-    for fact in facts:
-        if fact["kind"] in ("beacon-varied", "campaign"):
-            sent = frame[(frame["srcaddr"] == fact["src"]) & (frame["dstaddr"] == fact["dst"][0])]
-            per_check_in = sent.groupby("srcport")["bytes"].sum()
-            ratio[fact["kind"]] = per_check_in.quantile(0.95) / per_check_in.quantile(0.05)
-    assert ratio["campaign"] < 1.1
-    assert ratio["beacon-varied"] > 10
-
-
-def test_a_public_network_has_public_addresses(folders: dict[str, Path]) -> None:
-    frame = records(folders["public"])
+def test_a_public_network_has_public_addresses(intrusion_folders: dict[str, Path]) -> None:
+    frame = records(intrusion_folders["public"])
     assert {"tcp-flags", "flow-direction"} <= set(frame)
     own = frame.loc[frame["flow-direction"] == "egress", "srcaddr"]
     assert own.str.startswith("198.19.").all()
 
 
-def test_overlapping_vpcs_share_addresses_and_nothing_else(folders: dict[str, Path]) -> None:
-    frame = records(folders["overlapping"])
+def test_overlapping_vpcs_share_addresses_and_nothing_else(
+    intrusion_folders: dict[str, Path],
+) -> None:
+    frame = records(intrusion_folders["overlapping"])
     own = frame.loc[frame["flow-direction"] == "egress"]
     hosts = own.groupby("srcaddr")[["interface-id", "vpc-id", "account-id"]].nunique()
     shared = hosts[hosts["interface-id"] == 2]
     assert len(shared) >= 20
     assert (shared == 2).all(axis=None)
     assert (own.groupby("interface-id")[["vpc-id", "account-id"]].nunique() == 1).all(axis=None)
-    twins = [fact for fact in planted(folders["overlapping"]) if fact["kind"] == "beacon-twin"]
+    twins = [
+        fact for fact in planted(intrusion_folders["overlapping"]) if fact["kind"] == "beacon-twin"
+    ]
     assert len({fact["interface"] for fact in twins}) == 2
     assert len({fact["src"] for fact in twins}) == 1
 
 
-def test_backscatter_has_only_its_second_packet(folders: dict[str, Path]) -> None:
-    frame = records(folders["public"])
-    with (folders["public"] / "labels.csv").open() as lines:
+def test_backscatter_has_only_its_second_packet(intrusion_folders: dict[str, Path]) -> None:
+    frame = records(intrusion_folders["public"])
+    with (intrusion_folders["public"] / "labels.csv").open() as lines:
         rows = [row for row in csv.DictReader(lines) if row["kind"] == "backscatter"]
     assert {row["label"] for row in rows} == {"benign"}
     sources = {row["src"] for row in rows}
