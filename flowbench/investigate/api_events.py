@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 
+from flowbench.schema import to_frame
+from flowbench.text import escape_controls
+
 if TYPE_CHECKING:
     from flowbench.case import Case
 
@@ -122,3 +125,18 @@ def find_activity(case: Case, event: ApiEvent, origins: Iterable[ApiEvent]) -> l
         if not issued:
             return found
         keys |= issued
+
+
+def read_callers(case: Case) -> dict[str, str]:
+    """Name the principals that called the API from each address that occurs in flow logs too.
+
+    Returns:
+        Names in order of their first call, with control characters as codes, by address.
+    """
+    table = case.principal_addresses
+    rows = to_frame(table.order_by("address", "first_call", "principal_name").to_pyarrow())
+    names = rows["principal_name"].fillna(rows["principal_arn"]).fillna("unknown")
+    return {
+        str(address): ", ".join(dict.fromkeys(map(escape_controls, group)))
+        for address, group in names.groupby(rows["address"], sort=True)
+    }

@@ -18,6 +18,8 @@ Node attributes:
     internal: Whether the node belongs to the monitored network.
     indicator_kinds: Kinds of the indicators that were valid when the node communicated, as text.
     expired_kinds: Kinds of those that were valid only before or after.
+    sessions: Number of administrative sessions that an external address held.
+    principals: Who called the AWS API from the address, as text.
 """
 
 from __future__ import annotations
@@ -33,8 +35,10 @@ from ibis import _
 
 from flowbench.connections import summarize_connections
 from flowbench.errors import InputError
+from flowbench.investigate.api_events import read_callers
 from flowbench.investigate.graph_nodes import (
     address_of,
+    count_sessions,
     merge_assignments,
     number_ends,
     read_inventory,
@@ -60,6 +64,8 @@ _NO_ATTRIBUTES = {
     "vpc": "",
     "indicator_kinds": "",
     "expired_kinds": "",
+    "sessions": 0,
+    "principals": "",
 }
 
 
@@ -182,7 +188,10 @@ def _build_graph(case: Case, summaries: ibis.Table, level: str) -> nx.DiGraph:
     for source, target, edge in graph.edges(data=True):
         edge["ports"] = list_some(sorted(ports[source, target]), _MOST_PORTS)
         edge["verdict"] = _verdict(edge)
+    sessions, callers = count_sessions(case), read_callers(case)
     for _node, attributes in graph.nodes(data=True):
+        attributes["sessions"] = sessions.get(attributes["address"], 0)
+        attributes["principals"] = callers.get(attributes["address"], "")
         valid, expired = attributes["indicator_kinds"], attributes["expired_kinds"]
         attributes["expired_kinds"] = ", ".join(sorted(expired - valid))
         attributes["indicator_kinds"] = ", ".join(sorted(valid))

@@ -17,8 +17,9 @@ from ibis import _
 
 from flowbench.enrich.admin_sessions import find_sessions
 from flowbench.enrich.ports import label
+from flowbench.investigate.api_events import read_callers
 from flowbench.schema import to_frame
-from flowbench.text import escape_controls, format_bytes, format_count
+from flowbench.text import format_bytes, format_count
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -62,7 +63,7 @@ def read_sessions(case: Case, addresses: Collection[str]) -> Iterator[Session]:
     rows["number"] = rows.groupby(_ENDS).cumcount().where(count <= MOST_ROWS, 0)
     groups = rows.groupby([*_ENDS, "number"], sort=False)
     origins = _find_origins(case, groups.head(1))
-    callers = _read_callers(case)
+    callers = read_callers(case)
     for _key, group in groups:
         first = group.iloc[0]
         names = callers.get(first["initiator"])
@@ -87,18 +88,6 @@ def _describe(group: pd.DataFrame, callers: str | None) -> str:
         f" ({sent} to the host, {received} from it)."
     )
     return f"{text} From this address {callers} called the AWS API." if callers else text
-
-
-def _read_callers(case: Case) -> dict[str, str]:
-    """The names of the principals of each address that is in flow logs too."""
-    table = case.principal_addresses
-    rows = to_frame(table.order_by("address", "first_call", "principal_name").to_pyarrow())
-    named = rows["principal_name"].fillna(rows["principal_arn"])
-    rows = rows.assign(name=named.fillna("unknown").map(escape_controls))
-    return {
-        str(address): ", ".join(dict.fromkeys(names))
-        for address, names in rows.groupby("address", sort=True)["name"]
-    }
 
 
 def _find_origins(case: Case, firsts: pd.DataFrame) -> dict[int, dict[str, Any]]:

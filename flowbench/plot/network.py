@@ -31,6 +31,8 @@ _NODE_FACTS = {
     "vpc": "VPC",
     "indicator_kinds": "indicator",
     "expired_kinds": "indicator, outside its period",
+    "sessions": "administrative sessions",
+    "principals": "called the AWS API",
 }
 
 
@@ -41,9 +43,10 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
         graph: As investigate.graph returns it.
         color: What colours the edges: 'verdict' (indicator match, accepted, rejected) or 'bytes'.
         most: The number of nodes above which external addresses with the same neighbours are drawn
-            as one group, unless an accepted connection makes one of them an indicator match. Of
-            what then remains, ``most`` nodes are drawn, those with most connections; the title
-            counts the others.
+            as one group; but not those that an accepted connection makes an indicator match, that
+            held an administrative session, or from which the AWS API was called. Of what then
+            remains, ``most`` nodes are drawn, these first, then those with most connections; the
+            title counts the others.
 
     Returns:
         A figure whose layout is the same for the same graph.
@@ -100,7 +103,8 @@ def _reduce(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
             for edge in [*graph.in_edges(node), *graph.out_edges(node)]
         )
         has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
-        if attributes["internal"] or (has_indicator and not rejected) or node == center:
+        is_alone = (has_indicator and not rejected) or _is_administrative(attributes)
+        if attributes["internal"] or is_alone or node == center:
             reduced.add_node(node, **attributes)
         else:
             groups.setdefault((rejected, neighbours), []).append(node)
@@ -124,12 +128,19 @@ def _reduce(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
 
     def rank(node: str) -> tuple[bool, bool, bool, int, str]:
         attributes = reduced.nodes[node]
-        has_indicator = bool(attributes["indicator_kinds"])
+        has_indicator = bool(attributes["indicator_kinds"]) or _is_administrative(attributes)
         is_group = attributes["service"] == "group"
         return node != center, not has_indicator, is_group, -connections[node], node
 
     kept = sorted(reduced, key=rank)[:most]
     return nx.DiGraph(reduced.subgraph(sorted(kept))), grouped, len(reduced) - len(kept)
+
+
+def _is_administrative(attributes: Mapping[str, Any]) -> bool:
+    """Whether an external address held an administrative session or called the AWS API."""
+    return not attributes["internal"] and bool(
+        attributes.get("sessions") or attributes.get("principals")
+    )
 
 
 def _merge_edge(graph: nx.DiGraph, source: str, target: str, edge: Mapping[str, Any]) -> None:

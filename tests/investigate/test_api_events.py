@@ -12,6 +12,7 @@ from flowbench.investigate.api_events import (
     events_of_principals,
     find_activity,
     find_origins,
+    read_callers,
     read_events,
 )
 from tests.incident_case import (
@@ -83,3 +84,15 @@ def test_keys_that_issue_each_other_end_the_search(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(HOST, "203.0.113.9", 443, T0), json_lines=events)
     activity = find_activity(case, by_id(case, "e5"), [])
     assert {event.event_id for event in activity} == {"e3", "e4", "e5", "e6"}
+
+
+def test_the_callers_of_addresses_in_flow_logs(tmp_path: Path) -> None:
+    ada = "arn:aws:iam::111122223333:user/a\x1bda"
+    events = [
+        api_event("e1", "X", T0 + 60),
+        api_event("e2", "X", T0, arn=ada),
+        api_event("e3", "X", T0, ip="192.0.2.99"),  # in no flow log
+    ]
+    records = connect("192.0.2.66", "10.0.0.5", 22, T0)
+    case = make_case(tmp_path, records, json_lines=events)
+    assert read_callers(case) == {"192.0.2.66": "a\\x1bda, eve"}

@@ -19,6 +19,7 @@ from tests.incident_case import (
     HOSTILE,
     POOL,
     WEB,
+    api_event,
     format_time,
     make_incident_case,
 )
@@ -54,7 +55,7 @@ def test_nodes_have_the_attributes_of_the_inventory(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
         "label": HOSTILE, "name": HOSTILE, "address": HOST, "internal": True, "service": "ec2",
-        "vpc": "vpc-1", "indicator_kinds": "", "expired_kinds": "",
+        "vpc": "vpc-1", "indicator_kinds": "", "expired_kinds": "", "sessions": 0, "principals": "",
     }  # fmt: skip
     assert whole.nodes[DATABASE]["service"] == "rds"
     assert whole.nodes[POOL]["indicator_kinds"] == "mining"
@@ -217,3 +218,17 @@ def test_a_reassigned_address_is_divided_in_time(tmp_path) -> None:
     assert whole.nodes["i-1"]["address"] == "10.0.0.5"
     known = graph.communication(case).nodes["10.0.0.5"]
     assert (known["name"], known["label"], known["service"]) == ("one / two", "one / two", "ec2")
+
+
+def test_an_external_address_has_its_sessions_and_principals(tmp_path: Path) -> None:
+    operator, guest = "192.0.2.66", "198.18.0.9"
+    records = [
+        *connect(operator, HOST, 22, T0, seconds=600, packets=60, source_port=50_001),
+        *connect(operator, HOST, 22, T0 + 7_200, seconds=600, packets=60, source_port=50_002),
+        *connect(guest, HOST, 22, T0),  # a look at the banner
+    ]
+    case = make_case(tmp_path, records, json_lines=[api_event("e1", "RunInstances", T0)])
+    nodes = graph.communication(case).nodes
+    assert (nodes[operator]["sessions"], nodes[operator]["principals"]) == (2, "eve")
+    assert (nodes[guest]["sessions"], nodes[guest]["principals"]) == (0, "")
+    assert (nodes[HOST]["sessions"], nodes[HOST]["principals"]) == (0, "")

@@ -162,3 +162,18 @@ def test_a_single_node() -> None:
     graph = nx.DiGraph(center="10.0.0.1")
     node(graph, "10.0.0.1")
     assert labels(plot.network(graph)) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize("fact", [{"sessions": 1}, {"principals": "eve"}])
+def test_who_held_a_session_or_called_the_api_is_never_grouped(fact: dict[str, Any]) -> None:
+    graph = nx.DiGraph(center="10.0.0.5")
+    node(graph, "10.0.0.5")
+    node(graph, "192.0.2.66", **fact)
+    edge(graph, "192.0.2.66", "10.0.0.5", connections=1)
+    for n in range(200):  # customers, busier than that
+        edge(graph, node(graph, f"198.18.{n}.9", sessions=0), "10.0.0.5", connections=50)
+    assert sorted(labels(plot.network(graph, most=20))) == [
+        "10.0.0.5",
+        "192.0.2.66",
+        "200 external",
+    ]
