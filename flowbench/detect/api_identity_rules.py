@@ -149,7 +149,7 @@ IDENTITY_RULES = (
         "sign-in-without-mfa",
         ACCESS,
         "T1078.004",
-        "medium",
+        "low",
         "ConsoleLogin",
         "The account does not require MFA.",
         on.is_sign_in_without_mfa,

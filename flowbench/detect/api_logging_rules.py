@@ -46,6 +46,7 @@ LOGGING_RULES = (
         "DeleteFlowLogs DeleteResolverQueryLogConfig DisassociateResolverQueryLogConfig",
         _LOGS,
         named("flowLogId", "resolverQueryLogConfigId"),
+        undone_by="CreateFlowLogs",
     ),
     Rule(
         "delete-log-group",

@@ -52,6 +52,7 @@ class RuleMatch:
         most_in_an_hour: The most different things concerned within an hour.
         why_new: Why the principal or its network is new; empty otherwise.
         is_ordinary: Whether it did the same regularly in the baseline.
+        undone: When it made the call that shows a change (``Rule.undone_by``); None otherwise.
     """
 
     rule: Rule
@@ -61,6 +62,7 @@ class RuleMatch:
     most_in_an_hour: int
     why_new: str
     is_ordinary: bool = False
+    undone: pd.Timestamp | None = None
 
 
 @dataclass
@@ -84,7 +86,7 @@ def read_calls(case: Case) -> pd.DataFrame:
     is_service |= e.principal_arn.contains(":assumed-role/AWSServiceRoleFor").fill_null(False)
     is_wanted = (e.principal_type == "Root").fill_null(False)
     for rule in RULES:
-        is_candidate = base.isin(sorted(rule.names))
+        is_candidate = base.isin(sorted(rule.names | {rule.undone_by}))
         if rule.contains:
             is_candidate &= e.request.contains(rule.contains).fill_null(False)
         if rule.people_only:
@@ -167,7 +169,19 @@ def _judge(
         most,
         reasons[0] if reasons else "",
         is_ordinary,
+        _find_undoing(rule, kept, calls),
     )
+
+
+def _find_undoing(rule: Rule, kept: pd.DataFrame, calls: pd.DataFrame) -> pd.Timestamp | None:
+    """Return when the principal called what shows a change, within an hour of every call."""
+    if not rule.undone_by:
+        return None
+    is_same = (calls["base_name"] == rule.undone_by) & ~calls["failed"]
+    is_same &= calls["principal_name"].isin(kept["principal_name"])
+    times = calls.loc[is_same, "event_time"]
+    near = [times[(times - time).abs() <= _HOUR] for time in kept["event_time"]]
+    return near[0].iloc[0] if all(map(len, near)) else None
 
 
 def _is_ordinary(rows: pd.DataFrame, caller: Caller, principals: Principals) -> pd.Series:

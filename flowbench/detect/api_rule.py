@@ -33,6 +33,8 @@ class Rule:
         new_only: Whether only calls of new principals, or from new networks, are reported.
         attempts_count: Whether failed calls are as severe as others: they show the intent.
         subject: What the title names in place of the API call.
+        undone_by: The event name that shows a change rather than an end, where the same principal
+            called it within an hour of all calls.
         contains: A text that the request of every match contains, so that the engine can leave
             other events out: some are recorded by the million.
     """
@@ -50,6 +52,7 @@ class Rule:
     new_only: bool = False
     attempts_count: bool = False
     subject: str = ""
+    undone_by: str = ""
     contains: str = ""
 
     @cached_property

@@ -150,6 +150,25 @@ def test_requests_that_are_no_objects(request_: str | None) -> None:
     assert ids([row]) == ["user-policy"]
 
 
+@pytest.mark.parametrize(
+    ("created", "more", "is_undone"),
+    [
+        (0.9, {}, True),
+        (3, {}, False),
+        (0.9, {"who": "eve"}, False),
+        (0.9, {"failed": True}, False),
+    ],
+)
+def test_a_flow_log_created_nearby_undoes_a_deletion(
+    created: float, more: dict[str, Any], is_undone: bool
+) -> None:
+    rows = [event("DeleteFlowLogs", None, 1 + n / 10, service="ec2") for n in range(2)]
+    rows += [event("CreateFlowLogs", None, created, service="ec2", **more)]
+    (found,) = match(rows)
+    assert (found.undone is not None) == is_undone
+    assert len(found.calls) == 2
+
+
 def test_the_engine_leaves_out_what_no_rule_can_match(tmp_path: Path) -> None:
     sse = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
     delete, put = {"service": "s3"}, {"service": "s3", "requestParameters": {"key": "k"}}

@@ -14,9 +14,9 @@ baseline: the first quarter of API events that span a day or more.
 
 Severity: the rule's. One step higher if the user or its key was created in the seven days before
 the call, or if a person calls from a network from which nobody of the account called in the
-baseline. One step lower if all calls failed, unless attempts show the intent. What a principal did
-on two days of the baseline is ordinary: not reported from the same network, or low if the rule's
-severity is high.
+baseline. One step lower if all calls failed, unless attempts show the intent. Low if the same
+principal created a flow log within an hour of deleting one. What a principal did on two days of the
+baseline is ordinary: not reported from the same network, or low if the rule's severity is high.
 
 False positives: infrastructure code, new colleagues and projects; each finding's caveat names the
 harmless explanation of its rule.
@@ -70,7 +70,9 @@ def find(case: Case, *, most_low: int = 20) -> list[Finding]:
     calls = read_calls(case)
     findings = [_report_match(match) for match in match_rules(calls, principals)]
     findings += [_report_region(region) for region in find_new_regions(case, principals)]
-    return limit_low(findings, most_low, lambda f: (f.first_seen, f.finding_id), "are low")
+    return limit_low(
+        findings, most_low, lambda f: (f.first_seen, f.finding_id), "findings have this severity"
+    )
 
 
 def _report_match(match: RuleMatch) -> Finding:
@@ -81,6 +83,8 @@ def _report_match(match: RuleMatch) -> Finding:
     if rule.least > 1:
         concerned += f"; up to {match.most_in_an_hour:,} different ones within an hour"
     summary = f"{_state_calls(match.caller.name, calls)}{concerned}.{_state_failures(calls)}"
+    if match.undone is not None:
+        summary += f" The same principal called {rule.undone_by} at {format_utc(match.undone)}."
     succeeded = 1 - calls["failed"].mean()
     return _make_finding(
         match.caller.name,
@@ -98,7 +102,7 @@ def _report_match(match: RuleMatch) -> Finding:
 
 def _adapt_severity(match: RuleMatch) -> str:
     """Return the severity of a match: the rule's, by outcome and principal."""
-    if match.is_ordinary:
+    if match.is_ordinary or match.undone is not None:
         return "low"
     rank = SEVERITIES.index(match.rule.severity)
     if match.calls["failed"].all() and not match.rule.attempts_count:

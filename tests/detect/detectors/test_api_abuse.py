@@ -79,6 +79,14 @@ def test_severity_by_outcome_and_principal(
     assert run(make_case(tmp_path, [], json_lines=calls))[title].severity == severity
 
 
+def test_a_change_of_format_is_low(tmp_path: Path) -> None:
+    names = ("DeleteFlowLogs", "CreateFlowLogs")
+    calls = [call("mira", OFFICE, at, name, service="ec2") for at, name in enumerate(names)]
+    (finding,) = run(make_case(tmp_path, [], json_lines=calls)).values()
+    assert (finding.title, finding.severity) == ("Defense evasion: DeleteFlowLogs", "low")
+    assert "The same principal called CreateFlowLogs at 2026-09-01 00:00 UTC." in finding.summary
+
+
 def test_a_new_principal_is_explained(tmp_path: Path) -> None:
     calls = [*work(), create(DAY), stop(DAY + HOUR, "eve", ELSEWHERE), stop(DAY, source=ELSEWHERE)]
     findings = detect.run(make_case(tmp_path, [], json_lines=calls), only=["api-abuse"])
