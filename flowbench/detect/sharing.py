@@ -44,10 +44,12 @@ def baseline_ends(case: Case) -> tuple[pd.Timestamp, pd.Timestamp] | None:
     return begin + quarter, end - quarter
 
 
-def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
+def shared_services(
+    case: Case, *, min_hosts: int = _MIN_HOSTS, min_connections: int = _MIN_CONNECTIONS
+) -> ibis.Table:
     """Return the external services whose sharing excuses traffic to them.
 
-    A service is shared when ``min_hosts`` internal hosts opened three or more connections to it,
+    A service is shared when ``min_hosts`` internal hosts opened ``min_connections`` or more to it,
     and one of these holds, the first of which is the reason:
 
     * ``baseline``: so many hosts used it in the first quarter of the logs already, and so many
@@ -61,6 +63,7 @@ def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
     Args:
         case: The case.
         min_hosts: Least number of internal hosts that share a service.
+        min_connections: Least connections of such a host: one where a nightly job counts.
 
     Returns:
         A table of KEYS, host_count (internal hosts that use it) and reason.
@@ -73,7 +76,7 @@ def shared_services(case: Case, *, min_hosts: int = _MIN_HOSTS) -> ibis.Table:
         if ends is None
         else (outbound.first_seen <= ends[0], outbound["last_seen"] >= ends[1])
     )
-    used = outbound.filter(outbound.connections >= _MIN_CONNECTIONS).mutate(early=early, late=late)
+    used = outbound.filter(outbound.connections >= min_connections).mutate(early=early, late=late)
     services = used.group_by(KEYS).aggregate(
         host_count=_.initiator.nunique(),
         early_hosts=_.initiator.nunique(where=_.early),
