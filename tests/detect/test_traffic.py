@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ibis
 import pandas as pd
 import pytest
 
 from flowbench.detect.traffic import (
     aggregation_interval,
     browsing_hosts,
+    host_traffic,
     is_cloud_address,
     is_consumer,
+    is_in_passing,
     is_page_visit,
+    is_time_service,
 )
 from tests.traffic import T0, connect, make_case
 
@@ -60,3 +64,53 @@ def test_without_cloud_ranges_no_address_is_a_clouds(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(HOST, SITE, 443, T0))
     assert is_cloud_address(case, pd.Series([SITE, "198.51.100.7"])).tolist() == [False, False]
     assert is_cloud_address(case, pd.Series([], dtype=object)).tolist() == []
+
+
+def test_ten_small_web_contacts_of_its_own_show_browsing_too(tmp_path: Path) -> None:
+    records = [
+        r for n in range(10) for r in connect(HOST, f"198.51.{n}.7", 443, T0 + n, out=900, back=900)
+    ]
+    records += [r for n in range(9) for r in connect(SERVER, f"192.0.{n}.7", 443, T0 + n)]
+    case = make_case(tmp_path, records)
+    until = pd.Timestamp(T0 + 86_400, unit="s", tz="UTC")
+    assert browsing_hosts(case, until).to_pyarrow()["host"].to_pylist() == [HOST]
+    own = ibis.memtable({"host": [HOST], "until": [pd.Timestamp(T0, unit="s", tz="UTC")]})
+    assert browsing_hosts(case, own).to_pyarrow().num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "connections", "seconds", "passing"),
+    [(900, 2, 90_000, True), (900, 50, 3_000, True), (900, 3, 3_600, False), (1e7, 1, 0, False)],
+)
+def test_what_happens_in_passing(
+    sent: float, connections: int, seconds: float, passing: bool
+) -> None:
+    assert is_in_passing(sent, connections, seconds) is passing
+
+
+def test_a_time_service_has_small_packets(tmp_path: Path) -> None:
+    time = {"protocol": 17, "packets": 2}
+    records = [
+        *connect(HOST, "192.0.2.1", 123, T0, out=152, back=152, **time),
+        *connect(HOST, "192.0.2.2", 123, T0, out=900, back=152, **time),
+        *connect(HOST, "192.0.2.3", 123, T0, out=152, back=152, packets=2),
+    ]
+    s = make_case(tmp_path, records).connection_summaries
+    assert s.filter(is_time_service(s)).to_pyarrow()["responder"].to_pylist() == ["192.0.2.1"]
+
+
+def test_traffic_from_the_hosts_side(tmp_path: Path) -> None:
+    records = [
+        *connect(HOST, SITE, 443, T0, out=10, back=20),
+        *connect(SITE, HOST, 22, T0, out=30, back=40),
+        *connect(HOST, SERVER, 5432, T0, out=50, back=60),
+    ]
+    s = make_case(tmp_path, records).connection_summaries
+    columns = ["host", "peer", "sent", "received", "opened"]
+    rows = host_traffic(s).select(columns).order_by("sent").to_pyarrow().to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        (HOST, SITE, 10, 20, True),
+        (HOST, SITE, 40, 30, False),
+    ]
+    both = host_traffic(s, internal=True).select(columns).order_by("sent").to_pyarrow().to_pylist()
+    assert tuple(both[-1].values()) == (HOST, SERVER, 50, 60, True)

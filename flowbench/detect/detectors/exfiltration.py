@@ -5,56 +5,80 @@ an average day?
 
 Method: the volume is compared with the host's own baseline. Bytes that left are counted whoever
 opened the connection (an attacker may fetch as well as send). A destination is a candidate when it
-received ``factor`` times what the host sent all other peers on an average day of these logs, at
-least ``least`` bytes, and nearly all of the exchange (the producer-consumer ratio (out - in)/(out +
-in), Bullard and Gerth, is at least ``one_way``), and when at most ``shared_by`` hosts send it such
-amounts. The baseline is what the other peers got (without what went to other such destinations),
-not the days before, so that a theft spread over all days of the logs is detected too.
+received ``factor`` times what the host sent all other peers on an average day of its observed
+lifetime, at least ``least`` bytes, and nearly all of the exchange (the producer-consumer ratio
+(out - in)/(out + in), Bullard and Gerth, PCR: a new flow metric, FloCon 2014, is at least
+``one_way``). The baseline is what the other peers got (without what went to other such
+destinations), not the days before, so that a theft spread over all days is detected too.
 
-Left out is what is itself usual: similar amounts each day at the same hour from the first day on (a
-backup, an export), a flow in nearly all hours (logs, metrics), and a few files now and then, each
-of the size of an attachment (``attachment``). Logs of less than two days do not show what is usual;
-there a transfer is taken for a backup when it runs in the backup window of the monitored network:
-at an hour at which at least three other hosts send as much each to a common destination.
+A host that was seen for less than half of the logs has little baseline of its own. What hosts like
+it send on a day (``baseline.typical_volumes``: same Auto Scaling group, name or subnet) is its
+baseline if that is more. It has one finding for all destinations.
 
-Severity: medium; high with an indicator match, or from ``high_factor`` average days and 1 GB on.
+Left out is what is itself usual (``routine_transfers``): similar amounts each day at the same hour
+from the host's first day on (a backup, an export); a flow in nearly all hours (logs, metrics); a
+few files now and then, each of the size of an attachment (``attachment``). The steady flow of a
+host seen for less than half of the logs is left out below ``large`` bytes, and severity low up to
+``large`` an hour, or if it lasts less than four hours: a worker does its work so, and a host that
+exists only to take data out sends it in a burst.
+
+That several hosts send to an address excuses nothing, unless ``sharing.shared_services`` does.
+Several hosts (``several``) that send to it for the first time after the first quarter of the logs
+are more severe, and together need to reach ``least`` only once. Logs of less than two days show
+neither nightly jobs nor what people use during the day. There a transfer is left out also if
+
+* several hosts sent to the address in the first quarter already (a nightly backup), or it is
+  similar to those of three hosts to such an address at the same time (``is_in_backup_window``);
+* people (``traffic.browsing_hosts``) on several hosts each sent the address a few files.
+
+Severity: medium; high with an indicator match, from ``high_factor`` average days and ``large``
+bytes on, or if several hosts began to send to the address.
 
 False positives: the first backup to a new destination, or a single one in logs of one day; a
 migration; one large file sent to a partner by a host that sends little otherwise.
 
 Limitations: not detected are less than ``factor`` average days, a few transfers of the size of an
-attachment, a theft distributed over many addresses or many hosts, one on a schedule since before
-the logs begin, one through a service that several hosts send to, and in logs of one day one at the
-hour and of the size of the others' backups.
+attachment, a theft distributed over many addresses, one on a schedule since the host's first day,
+one through a shared service, and in logs of one day one at the hour and of the size of the others'
+backups. Tunnels over DNS are not one-way, since each query is answered: see dns.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 import numpy as np
 import pandas as pd
 from ibis import _
 
+from flowbench.detect.baseline import typical_volumes
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
-from flowbench.detect.indicators import match_peers
-from flowbench.engine import epoch_seconds
+from flowbench.detect.indicators import has_match
+from flowbench.detect.outbound_volumes import ENDS, OutboundVolumes
+from flowbench.detect.routine_transfers import (
+    FEW_SLOTS,
+    SLOT,
+    is_in_backup_window,
+    is_occasional,
+    is_scheduled,
+    is_steady,
+)
+from flowbench.detect.traffic import browsing_hosts
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_period
+from flowbench.text import format_bytes, format_count, format_duration, format_period, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_DAY = 86_400
-_ENDS = ["host", "peer"]
-_PAUSE = 1_800  # seconds
-_BASELINE_DAYS = 2  # least days of logs that can show a schedule
-_BACKUP_WINDOW = pd.Timedelta(minutes=30)
-_BACKUP_HOSTS = 3  # hosts that make a backup window
-
+_HOUR, _DAY = 3_600, 86_400
+_BASELINE_DAYS = 2  # least days of logs that show a schedule, and what people use
+_COMMON = 4  # hosts that make a destination a common one
+_LONG = pd.Timedelta(hours=4)  # between the first transfers of people to a common destination
+_BRIEF = 0.5  # of the logs
+_NAMED = 4
 
 DETECTOR = Detector(
     id="exfiltration",
@@ -65,14 +89,27 @@ DETECTOR = Detector(
 )
 
 
+class _Limits(NamedTuple):
+    """The parameters of ``find``."""
+
+    factor: float
+    least: float
+    one_way: float
+    several: int
+    attachment: float
+    large: float
+    high_factor: float
+
+
 def find(
     case: Case,
     *,
     factor: float = 5,
     least: float = 10e6,
     one_way: float = 0.8,
-    shared_by: int = 2,
+    several: int = 3,
     attachment: float = 20e6,
+    large: float = 1e9,
     high_factor: float = 10,
 ) -> list[Finding]:
     """Return one finding per internal host and external address.
@@ -82,210 +119,195 @@ def find(
         factor: Average days of the host's other traffic that a destination must have received.
         least: Least bytes sent.
         one_way: Least producer-consumer ratio, -1 to 1.
-        shared_by: Most hosts that send a tenth of ``least`` to a destination that is not common.
+        several: Hosts that make a new destination more severe.
         attachment: Bytes. A few transfers, each of less, are a person's files, not a theft (the
             usual limit of an attachment is 20 to 25 MB).
+        large: Bytes from which the severity can be high.
         high_factor: Average days from which the severity is high.
     """
     begin, end = case.span
     if begin is None or end is None:
         return []
-    days = max(1.0, (end - begin).total_seconds() / _DAY)
-    transfers = _outbound_bytes(case.connections.mutate(connections=ibis.literal(1, "int64")))
-    by_peer = _outbound_bytes(case.connection_summaries).group_by(_ENDS)
-    by_peer = by_peer.aggregate(
-        sent=_.sent.sum().cast("int64"),
-        received=_.received.sum().cast("int64"),
-        connections=_.connections.sum().cast("int64"),
-        opened=_.opened.sum().cast("int64"),
-        first_seen=_.first_seen.min(),
-        last_seen=_.last_seen.max(),
-    )
-    hosts = by_peer.group_by("host").aggregate(all=_.sent.sum().cast("int64"))
-    senders = by_peer.filter(by_peer.sent >= least / 10).group_by("peer")
-    senders = senders.aggregate(senders=_.host.nunique()).filter(_.senders <= shared_by)
-    large = _large_transfers(by_peer, least, one_way)
-    large = large.join(hosts, "host").semi_join(senders, "peer")
-    candidates = large.group_by("host").aggregate(candidates=_.sent.sum().cast("int64"))
-    large = large.join(candidates, "host")
-    # At most, nothing that the host sent to candidates belongs to its baseline: see below.
-    possible = large.filter(large.sent * days >= factor * (large["all"] - large.candidates))
-    rows = to_frame(possible.order_by(_ENDS).to_pyarrow())
+    limits = _Limits(factor, least, one_way, several, attachment, large, high_factor)
+    days = (end - begin).total_seconds() / _DAY
+    volumes = OutboundVolumes(case)
+    large_pairs = volumes.large_pairs(least, one_way, several if days >= _BASELINE_DAYS else None)
+    rows = _candidates(large_pairs, volumes, limits, days)
     if rows.empty:
         return []
-    keys = ibis.memtable(rows[_ENDS].astype("object").to_dict("list"))
-    transfers = transfers.semi_join(keys, _ENDS)
-    slot = epoch_seconds(transfers.first_seen) // 600 * 600
-    slots = transfers.group_by(*_ENDS, slot=slot).aggregate(sent=_.sent.sum().cast("int64"))
-    ports = transfers.filter(_.sent > 0).group_by(*_ENDS, "service_port", "protocol").aggregate()
-    slots_by_pair = dict(list(to_frame(slots.order_by(*_ENDS, "slot").to_pyarrow()).groupby(_ENDS)))
-    services = dict(list(to_frame(ports.to_pyarrow()).groupby(_ENDS)))
-    usual = [
-        is_scheduled(pair_slots := slots_by_pair[ends], begin.timestamp(), days)
-        or is_steady(pair_slots, days)
-        or is_occasional(pair_slots, min(attachment, factor * (row["all"] - row["sent"]) / days))
-        for row in rows.to_dict("records")
-        for ends in [(row["host"], row["peer"])]
-    ]
-    rows = rows[~np.array(usual)]
+    keys = ibis.memtable(rows[ENDS].astype("object").to_dict("list"))
+    rows = _drop_routine(rows, volumes.slots(keys), limits)
     if days < _BASELINE_DAYS:
-        common = _transfers_to_common(by_peer, least, one_way, shared_by)
-        rows = rows[~is_in_backup_window(rows, common)]
+        rows = _drop_common(case, rows, large_pairs, end)
+    rows = _beyond_baseline(case, rows, volumes, begin + (end - begin) / 4, factor)
+    if rows.empty:
+        return []
+    rows["matched"] = has_match(case, rows["host"], rows["peer"])
+    services = volumes.services(keys)
+    groups = rows.groupby(["host", rows["peer"].where(~rows["is_brief"], "")])
+    return [_finding(pairs, services.merge(pairs[ENDS]), days, limits) for _key, pairs in groups]
+
+
+def _candidates(
+    large_pairs: ibis.Table, volumes: OutboundVolumes, limits: _Limits, days: float
+) -> pd.DataFrame:
+    """Return the large pairs that may be beyond the baselines of their hosts.
+
+    With the columns of ``OutboundVolumes.hosts``, and is_brief (whether the host was seen for less
+    than half of the logs).
+    """
+    rows = large_pairs.join(volumes.hosts, "host")
+    to_candidates = large_pairs.group_by("host").aggregate(candidates=_.sent.sum().cast("int64"))
+    rows = rows.join(to_candidates, "host")
+    # At most, nothing that the host sent to candidates belongs to its baseline.
+    least_baseline = (rows.total - rows.candidates) / rows.days
+    rows = rows.filter(rows.sent >= limits.factor * least_baseline)
+    rows = rows.mutate(is_brief=rows.seconds < _BRIEF * days * _DAY)
+    return to_frame(rows.order_by(ENDS).to_pyarrow())
+
+
+def _drop_routine(
+    rows: pd.DataFrame, slots: dict[tuple[str, str], pd.DataFrame], limits: _Limits
+) -> pd.DataFrame:
+    """Return the rows whose form is not routine, with is_steady (a worker's flow)."""
+    routine, steady, counts = [], [], []
+    for row in rows.itertuples():
+        pair, born = slots[row.host, row.peer], row.born.timestamp()
+        own = limits.factor * (row.total - row.sent) / row.days
+        flows = row.is_brief and _is_workers_flow(pair, row.seconds, limits.large)
+        steady.append(flows)
+        counts.append(len(pair))
+        routine.append(
+            is_scheduled(pair, born, row.seconds / _DAY)
+            or is_occasional(pair, min(limits.attachment, own))
+            or (not row.is_brief and is_steady(pair, row.seconds, least=18))
+            or (flows and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
+        )
+    rows = rows.assign(is_steady=np.array(steady, bool), slots=counts)
+    return rows[~np.array(routine, bool)]
+
+
+def _is_workers_flow(slots: pd.DataFrame, seconds: float, large: float) -> bool:
+    """Return whether a host seen for ``seconds`` sends steadily, less than ``large`` an hour."""
+    if slots["sent"].sum() >= large * seconds / _HOUR:
+        return False
+    if seconds < 4 * _HOUR:
+        return is_steady(slots, seconds, least=6, bar=SLOT)
+    return is_steady(slots, seconds, least=4)
+
+
+def _drop_common(
+    case: Case, rows: pd.DataFrame, large_pairs: ibis.Table, end: pd.Timestamp
+) -> pd.DataFrame:
+    """Return the rows that are neither backups nor files of people, in logs of less than two days.
+
+    See the module: such logs show neither nightly jobs nor what people use during the day.
+    """
+    rows = rows[rows["early"] < _COMMON]
+    common = large_pairs.filter(large_pairs.early >= _COMMON)
+    columns = ["host", "peer", "sent", "first_seen", "last_seen"]
+    common_rows = to_frame(common.select(columns).order_by(columns).to_pyarrow())
+    rows = rows[~is_in_backup_window(rows, common_rows)]
+    peers = large_pairs.filter(large_pairs.peer.isin(sorted(set(rows["peer"]))))
+    people = peers.semi_join(browsing_hosts(case, end), "host")
+    sent = to_frame(people.select("host", "peer", "first_seen").order_by(ENDS).to_pyarrow())
+    by_peer = sent.groupby("peer").agg(
+        hosts=("host", "nunique"), first=("first_seen", "min"), last=("first_seen", "max")
+    )
+    by_peer = by_peer[(by_peer["hosts"] >= _COMMON) & (by_peer["last"] - by_peer["first"] >= _LONG)]
+    return rows[~(rows["peer"].isin(by_peer.index) & (rows["slots"] < FEW_SLOTS))]
+
+
+def _beyond_baseline(
+    case: Case, rows: pd.DataFrame, volumes: OutboundVolumes, before: pd.Timestamp, factor: float
+) -> pd.DataFrame:
+    """Return the rows beyond the baseline, with own (the host's) and typical (of hosts like it)."""
     # Two thefts from one host do not belong to each other's baseline.
     unusual = rows.groupby("host")["sent"].transform("sum")
-    rows = rows.assign(baseline=(rows["all"] - unusual) / days)
-    rows = rows[rows["sent"] >= factor * rows["baseline"]]
-    matches = match_peers(case, rows["peer"])
-    matched = set(matches[["subject", "peer"]].itertuples(index=False, name=None))
-    return [
-        _finding(row, services[ends], days, ends in matched, high_factor)
-        for row in rows.to_dict("records")
-        for ends in [(row["host"], row["peer"])]
-    ]
+    own = (rows["total"] - unusual) / rows["days"]
+    brief = sorted(set(rows.loc[rows["is_brief"], "host"]))
+    typical = rows["host"].map(typical_volumes(case, brief, volumes.hosts, before)).fillna(0.0)
+    rows = rows.assign(own=own, typical=typical)
+    return rows[rows["sent"] >= factor * rows[["own", "typical"]].max(axis=1)].copy()
 
 
-def is_occasional(slots: pd.DataFrame, attachment: float) -> bool:
-    """Return whether the bytes are those of a few files.
-
-    They are when they were sent in less than ten slots of ten minutes, and less than ``attachment``
-    bytes without a pause of half an hour. ``slots``: epoch seconds (slot), in order, and bytes
-    (sent).
-    """
-    transfer = (slots["slot"].diff().fillna(0) > _PAUSE).cumsum()
-    return bool(len(slots) < 10 and slots.groupby(transfer)["sent"].sum().max() < attachment)
-
-
-def is_in_backup_window(rows: pd.DataFrame, common: pd.DataFrame) -> np.ndarray:
-    """Return which transfers are similar to those of three other hosts to a common destination.
-
-    Similar transfers begin within half an hour of it, send at least as much and last at least half
-    as long. ``rows`` and ``common``: host, peer, sent (bytes), first_seen, last_seen.
-    """
-    is_backup = []
-    for row in rows.itertuples():
-        others = common[(common["host"] != row.host) & (common["peer"] != row.peer)]
-        others = others[(others["first_seen"] - row.first_seen).abs() <= _BACKUP_WINDOW]
-        durations = others["last_seen"] - others["first_seen"]
-        is_long = durations * 2 >= row.last_seen - row.first_seen
-        similar = others[(others["sent"] >= row.sent) & is_long]
-        is_backup.append(bool((similar.groupby("peer")["host"].nunique() >= _BACKUP_HOSTS).any()))
-    return np.array(is_backup, bool)
-
-
-def is_scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
-    """Return whether similar amounts are sent each day of the logs at the same hour.
-
-    ``slots``: epoch seconds (slot) and bytes (sent). ``begin``: start of the logs, epoch seconds. A
-    day begins in the quietest half of the clock, so that no transfer is split at midnight. False
-    for less than two days.
-    """
-    hours = np.bincount(slots["slot"] % _DAY // 3_600, slots["sent"].astype(float), minlength=24)
-    half_days = [hours.take(range(h, h + 12), mode="wrap").sum() for h in range(24)]
-    day_start = int(np.argmin(half_days)) + 6  # the middle of the quietest half of the clock
-    shifted = slots["slot"] - day_start * 3_600
-    daily = (
-        slots.assign(weighted=(shifted % _DAY).astype(float) * slots["sent"], day=shifted // _DAY)
-        .groupby("day")[["sent", "weighted"]]
-        .sum()
-    )
-    daily = daily[daily["sent"] >= 0.02 * slots["sent"].sum()]
-    if len(daily) < 2 or len(daily) < days - 1.1:
-        return False
-    mean_time = daily["weighted"] / daily["sent"]  # seconds since the start of the day
-    spread = np.average(
-        np.abs((shifted % _DAY) - np.average(shifted % _DAY, weights=slots["sent"])),
-        weights=slots["sent"],
-    )
-    is_similar = daily["sent"].max() <= 2 * daily["sent"].min()
-    is_early = slots["slot"].min() - begin < 1.1 * _DAY
-    same_hour = mean_time.max() - mean_time.min() <= 3_600 and spread <= 3_600
-    return bool(same_hour and is_similar and is_early)
-
-
-def is_steady(slots: pd.DataFrame, days: float) -> bool:
-    """Return whether bytes are sent in three quarters of all hours, without a burst."""
-    hourly = slots.groupby(slots["slot"] // 3_600)["sent"].sum()
-    return bool(len(hourly) >= 18 * days and hourly.max() <= 5 * hourly.median())
-
-
-def _large_transfers(by_peer: ibis.Table, least: float, one_way: float) -> ibis.Table:
-    """Return the pairs of host and peer with at least so many bytes and such a ratio."""
-    total, difference = by_peer.sent + by_peer.received, by_peer.sent - by_peer.received
-    return by_peer.filter(by_peer.sent >= least, difference >= one_way * total)
-
-
-def _transfers_to_common(
-    by_peer: ibis.Table, least: float, one_way: float, shared_by: int
-) -> pd.DataFrame:
-    """Return the large transfers to destinations that several hosts send as much to."""
-    large = _large_transfers(by_peer, least, one_way)
-    common = large.group_by("peer").aggregate(n=_.host.nunique()).filter(_.n > shared_by)
-    columns = ["host", "peer", "sent", "first_seen", "last_seen"]
-    return to_frame(large.semi_join(common, "peer").select(columns).order_by(columns).to_pyarrow())
-
-
-def _outbound_bytes(c: ibis.Table) -> ibis.Table:
-    """Return the bytes that internal hosts sent to external peers, whoever opened the connection.
-
-    ``c``: connection summaries, or connections with a column ``connections`` of 1.
-    """
-    c = c.filter(~c.intermediate)
-    columns = ("first_seen", "last_seen", "service_port", "protocol", "connections")
-    outbound, inbound = c.filter(c.direction == "outbound"), c.filter(c.direction == "inbound")
-    return outbound.select(
-        *columns, host=outbound.initiator, peer=outbound.responder, sent=outbound.bytes_out,
-        received=outbound.bytes_in, opened=outbound.connections,
-    ).union(inbound.select(
-        *columns, host=inbound.responder, peer=inbound.initiator, sent=inbound.bytes_in,
-        received=inbound.bytes_out, opened=ibis.literal(0, "int64"),
-    ))  # fmt: skip
-
-
-def _finding(
-    row: dict[str, Any], services: pd.DataFrame, days: float, matched: bool, high_factor: float
-) -> Finding:
-    sent, received, baseline = row["sent"], row["received"], row["baseline"]
-    times = sent / max(baseline, 1.0)
-    first, last = row["first_seen"], row["last_seen"]
-    labels = [
-        label(int(item.service_port), None if pd.isna(item.protocol) else int(item.protocol))
-        for item in services.sort_values(["service_port", "protocol"]).itertuples()
-    ]
-    opener = "" if row["opened"] == row["connections"] else " (some initiated by the peer)"
-    if not row["opened"]:
-        opener = " (initiated by the peer)"
-    summary = (
-        f"{row['host']} sent {format_bytes(sent)} to {row['peer']} ({', '.join(labels[:4])}) and"
-        f" received {format_bytes(received)} in"
-        f" {format_count(int(row['connections']), 'connection')}{opener} from"
-        f" {format_period(first, last)}, {min(times, 9_999):.0f} times its daily average to all"
-        f" other external addresses ({format_bytes(baseline)}, {days:.1f} days)."
-    )
-    if matched:
-        summary += " An indicator list names the destination."
+def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _Limits) -> Finding:
+    """Return the finding of one host and its destinations."""
+    first = pairs.iloc[0]
+    sent, received = int(pairs["sent"].sum()), int(pairs["received"].sum())
+    baseline, floor = float(pairs[["own", "typical"]].max(axis=1).iloc[0]), limits.least / 10
+    times = sent / max(baseline, floor)
+    matched, is_new = bool(pairs["matched"].any()), bool(pairs["is_new"].any())
+    is_high = matched or is_new or (times >= limits.high_factor and sent >= limits.large)
+    is_steady = bool(pairs["is_steady"].all()) and not (matched or is_new)
     caveats = (
         "Backups to a new destination, migrations and file transfers to partners have the same"
         " traffic pattern."
     )
-    if days < 2:
+    if days < _BASELINE_DAYS:
         caveats += " The logs are shorter than two days: a nightly job cannot be distinguished."
-    is_high = matched or (times >= high_factor and sent >= 1e9)
+    if first["is_brief"]:
+        caveats += " The host was seen for a part of the logs only: its own baseline is short."
     is_single = services["protocol"].nunique() == 1 and services["protocol"].notna().all()
+    score = 0.3 if is_steady else 0.5 + 0.25 * np.log10(max(times, 1.0))
     return make_finding(
         DETECTOR,
-        row["host"],
-        [row["peer"]],
+        first["host"],
+        pairs["peer"],
         Traffic(
             tuple(services["service_port"]),
             int(services["protocol"].iloc[0]) if is_single else None,
-            first,
-            last,
-            row["connections"],
+            pairs["first_seen"].min(),
+            pairs["last_seen"].max(),
+            int(pairs["connections"].sum()),
             sent,
             received,
         ),
-        severity="high" if is_high else "medium",
-        score=min(1.0, 0.5 + 0.25 * np.log10(max(times, 1.0))),
-        summary=summary,
+        severity="low" if is_steady else "high" if is_high else "medium",
+        score=min(1.0, score),
+        scores={
+            "volume": min(1.0, np.log10(max(times, 1.0)) / 2),
+            "one_way": (sent - received) / (sent + received),
+            "indicator": float(matched),
+            "several_hosts": float(is_new),
+        },
+        summary=_describe(pairs, services, times, floor),
         caveats=caveats,
     )
+
+
+def _describe(pairs: pd.DataFrame, services: pd.DataFrame, times: float, floor: float) -> str:
+    first, connections = pairs.iloc[0], int(pairs["connections"].sum())
+    ports = services[["service_port", "protocol"]].drop_duplicates()
+    labels = [
+        label(int(item.service_port), None if pd.isna(item.protocol) else int(item.protocol))
+        for item in ports.sort_values(["service_port", "protocol"]).itertuples()
+    ]
+    opened = int(pairs["opened"].sum())
+    opener = "" if opened == connections else " (some initiated by the peer)"
+    if not opened:
+        opener = " (initiated by the peer)"
+    own, typical = float(first["own"]), float(first["typical"])
+    seen = f"{first['days']:.1f} days" if first["days"] > 1 else format_duration(first["seconds"])
+    if typical > own:
+        rest = f", {times:.0f} times what similar hosts send on a day ({format_bytes(typical)})"
+    elif own >= floor:
+        rest = f", {times:.0f} times its daily average to all other external addresses"
+        rest += f" ({format_bytes(own)}, {seen})"
+    else:
+        rest = f"; it sent {format_bytes(own * first['days'])} to all other external addresses in"
+        rest += f" the {seen} in which it was seen"
+    summary = (
+        f"{first['host']} sent {format_bytes(int(pairs['sent'].sum()))} to"
+        f" {list_some(list(pairs['peer']), _NAMED)} ({', '.join(labels[:4])}) and received"
+        f" {format_bytes(int(pairs['received'].sum()))} in"
+        f" {format_count(connections, 'connection')}{opener} from"
+        f" {format_period(pairs['first_seen'].min(), pairs['last_seen'].max())}{rest}."
+    )
+    if (pairs["is_new"]).any():
+        new = pairs[pairs["is_new"]].iloc[0]
+        summary += f" {new['senders']} internal hosts sent to {new['peer']}, none of them in the"
+        summary += " first quarter of the logs."
+    if pairs["matched"].any():
+        summary += " An indicator list names the destination."
+    return summary

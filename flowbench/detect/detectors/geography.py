@@ -33,12 +33,19 @@ from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
+import pyarrow as pa
 from ibis import _
 
-from flowbench.detect.baseline import Baseline, find_baseline
+from flowbench.detect.baseline import host_baselines
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, make_finding, sum_traffic
-from flowbench.detect.traffic import WEB, browsing_hosts, is_cloud_address, is_page_visit
+from flowbench.detect.traffic import (
+    WEB,
+    browsing_hosts,
+    is_cloud_address,
+    is_in_passing,
+    is_page_visit,
+)
 from flowbench.enrich.geography import locate
 from flowbench.schema import to_frame
 from flowbench.segmentation import parse_policy
@@ -55,7 +62,7 @@ DETECTOR = Detector(
 )
 
 _NAMED = 6  # addresses in a summary
-_MOST_PEERS = 1_000  # of a finding
+_MOST_PEERS = 20  # of a finding about new countries
 
 
 def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> list[Finding]:
@@ -86,18 +93,13 @@ def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> 
             for host, rows in _sorted(p.filter(p.country.isin(prohibited))).groupby("initiator")
         ]
         p = p.filter(~p.country.isin(prohibited))
-    if (baseline := find_baseline(*case.span)) is None:
-        return found
-    new = _new_countries(case, p, baseline, few, factor)
+    new = _new_countries(case, p, few, factor)
     new = new[~is_cloud_address(case, new["responder"], by_records=False)]
-    reason = (
-        f"No internal host had traffic with it, page visits aside, before"
-        f" {format_utc(baseline.end)}."
-    )
-    low = [
-        _finding(str(host), rows, reason, prohibited=False)
-        for host, rows in new.groupby("initiator")
-    ]
+    low = []
+    for host, rows in new.groupby("initiator"):
+        until = format_utc(rows["until"].iloc[0])
+        reason = f"No internal host had traffic with it, web browsing aside, before {until}."
+        low.append(_finding(str(host), rows, reason, prohibited=False))
     low.sort(key=lambda finding: (-finding.bytes_out, finding.subject))
     return found + low[:most_low]
 
@@ -106,24 +108,39 @@ def _sorted(summaries: ibis.Table) -> pd.DataFrame:
     return to_frame(summaries.order_by("initiator", "responder", "service_port").to_pyarrow())
 
 
-def _new_countries(
-    case: Case, summaries: ibis.Table, baseline: Baseline, few: int, factor: float
-) -> pd.DataFrame:
-    """Return the summaries to countries first reached after the baseline period."""
+def _new_countries(case: Case, summaries: ibis.Table, few: int, factor: float) -> pd.DataFrame:
+    """Return the summaries to countries first reached after the host's baseline period.
+
+    With the columns of ``host_baselines``.
+    """
     answered = summaries.filter(summaries.answered > 0)
     countries = answered.group_by("country").aggregate(hosts=_.initiator.nunique())
     rows = _sorted(answered.semi_join(countries.filter(countries.hosts <= few), "country"))
-    visit = rows["service_port"].isin(WEB)
-    visit &= is_page_visit(rows["bytes_out"], rows["bytes_in"], rows["connections"])
-    if visit.any():
-        browsing = to_frame(browsing_hosts(case, baseline.end).to_pyarrow())["host"]
-        rows = rows[~(visit & rows["initiator"].isin(browsing))]
+    baselines = host_baselines(case)
+    if rows["service_port"].isin(WEB).any():
+        browsing = to_frame(browsing_hosts(case, baselines).to_pyarrow())["host"]
+        rows = rows[~(_is_browsing(rows) & rows["initiator"].isin(browsing))]
     first = rows.groupby("country")["first_seen"].transform("min")
-    late = rows[(first >= baseline.middle) & (first < baseline.end)]
-    new = rows[first >= baseline.end]
+    hosts = ibis.memtable({"host": pa.array(sorted(set(rows["initiator"])), pa.string())})
+    periods = to_frame(baselines.semi_join(hosts, "host").to_pyarrow())
+    rows = rows.assign(first=first).merge(periods, left_on="initiator", right_on="host")
+    late = rows[(rows["first"] >= rows["middle"]) & (rows["first"] < rows["until"])]
+    new = rows[rows["first"] >= rows["until"]]
     before, after = (part.groupby("initiator")["country"].nunique() for part in (late, new))
-    expected = factor * baseline.scale * before.reindex(after.index, fill_value=0)
+    scale = new.groupby("initiator")["scale"].first()
+    expected = factor * scale * before.reindex(after.index, fill_value=0)
     return new[new["initiator"].isin(after[after > expected].index)]
+
+
+def _is_browsing(rows: pd.DataFrame) -> pd.Series:
+    """Return which summaries look like web browsing: page visits, or what happens in passing."""
+    ends = rows.groupby(["initiator", "country"])
+    lasted = ends["last_seen"].transform("max") - ends["first_seen"].transform("min")
+    sent, connections = (ends[name].transform("sum") for name in ("bytes_out", "connections"))
+    web = rows["service_port"].isin(WEB).groupby([rows["initiator"], rows["country"]])
+    passing = web.transform("all") & is_in_passing(sent, connections, lasted.dt.total_seconds())
+    visit = is_page_visit(rows["bytes_out"], rows["bytes_in"], rows["connections"])
+    return (rows["service_port"].isin(WEB) & visit) | passing
 
 
 def _finding(host: str, rows: pd.DataFrame, reason: str, *, prohibited: bool) -> Finding:

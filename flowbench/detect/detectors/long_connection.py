@@ -11,14 +11,17 @@ Most long sessions are benign. Left out are:
 * Peers in a known cloud's ranges, or that the logs name as an AWS service (agents, SSM, queues).
 * Networks (a /24, or a /48 of IPv6) with which more than ``few`` internal hosts keep such sessions:
   an office's VPN, a vendor's broker, which may have an address for each.
-* Ports on which sessions stay open by design while they carry next to nothing (MQTT, XMPP, push
-  services, VPN, NTP).
+* Ports on which sessions stay open by design while they carry next to nothing (mail, MQTT, XMPP,
+  push services, VPN, NTP).
 * What begins once a day within one hour of the clock from the first day on (a backup, a batch job).
-* A web port on which the internal end consumes, receiving three times what it sends (see
-  ``traffic.is_consumer``): a chat, a stream, a call, which people keep open while they work. The
-  internal end of a tunnel or of a reverse shell answers, and sends as much or more. This holds up
-  to ``working`` hours, and for any duration from 1 MB an hour on: an idle session that is open all
-  night is reported.
+* Web ports say nothing about a session: chats, streams, calls and notifications are kept open
+  there, and so are tunnels. On these, three kinds are left out. What the internal end consumes,
+  receiving three times what it sends (``traffic.is_consumer``), for up to ``working`` hours, or for
+  any duration from 1 MB an hour on: the internal end of a tunnel or of a reverse shell answers, and
+  sends as much or more. What a host from which people browse (``traffic.browsing_hosts``) keeps
+  open for up to ``working`` hours, unless it uploads. And what is open for three quarters of the
+  host's observed lifetime at less than 1 MB an hour: a device's connection to its maker. An idle
+  session that is open all night is reported.
 
 A session on two ephemeral ports may have been opened by either end where the logs have no TCP
 flags: it is attributed to the internal one, with a caveat. A session that is open when the logs
@@ -30,8 +33,9 @@ or from ten sessions with the same peer on; high with an indicator match.
 False positives: a database or broker elsewhere, a partner's file transfer, a game, a shell that was
 left open.
 
-Limitations: not detected are a channel that receives more than it sends on a web port in working
-hours (an idle implant that downloaded its tools, an employee's private VPN); a rented machine in a
+Limitations: not detected are a channel on a web port in working hours that receives more than it
+sends (an idle implant that downloaded its tools, an employee's private VPN), or that is idle on a
+host with people; one on a web port that is there as long as the host; a rented machine in a
 known cloud; a session from before the logs begin that is opened again each day at one hour;
 sessions that are cut and opened again (see beacon) or pause for longer than ten minutes. Two
 sessions on one reused source port within that time are taken for one.
@@ -41,16 +45,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from ibis import _
 
 from flowbench.connections import EPHEMERAL
+from flowbench.detect.baseline import host_lifetimes
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import has_match
-from flowbench.detect.traffic import WEB, is_cloud_address, is_consumer
+from flowbench.detect.traffic import WEB, browsing_hosts, is_cloud_address, is_consumer
 from flowbench.engine import epoch_seconds
 from flowbench.enrich.ownership import SITE, neighbourhood_key
 from flowbench.enrich.ports import label
@@ -73,9 +79,11 @@ DETECTOR = Detector(
 _HOUR, _DAY = 3_600, 86_400
 _LITTLE = 1e6  # bytes an hour
 _MANY = 10  # sessions with one peer
+_ALWAYS = 0.75  # of a host's observed lifetime
 _EDGE = pd.Timedelta(minutes=20)
-# NTP, IKE (also through NAT), OpenVPN, MQTT, XMPP, Apple's and Google's push services, WireGuard
-_STAY_OPEN = {123, 500, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51820}
+# NTP, IMAP (IDLE), IKE (also through NAT), OpenVPN, MQTT, XMPP, Apple's and Google's push
+# services, WireGuard
+_STAY_OPEN = {123, 143, 500, 993, 1194, 1883, 4500, 5222, 5223, 5228, 5229, 5230, 8883, 51820}
 _KEYS = ["host", "peer", "service_port", "protocol"]
 
 
@@ -107,20 +115,40 @@ def find(case: Case, *, hours: float = 4, working: float = 12, few: int = 2) -> 
         return []
     rows["matched"] = has_match(case, rows["host"], rows["peer"])
     hosts = rows.groupby("network")["host"].transform("nunique")
-    hourly = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
-    idle = rows["service_port"].isin(_STAY_OPEN) & (hourly < _LITTLE)
-    consumes = rows["service_port"].isin(WEB) & is_consumer(rows["bytes_out"], rows["bytes_in"])
-    consumes &= (rows["longest"] <= working * _HOUR) | (hourly >= _LITTLE)
-    rows = rows[(hosts <= few) & ~idle & (~consumes | rows["matched"])]
-    rows = rows[~is_cloud_address(case, rows["peer"])]
     begin, end = case.span
     assert begin is not None
     assert end is not None
+    hourly = (rows["bytes_out"] + rows["bytes_in"]) / rows["total"] * _HOUR
+    idle = rows["service_port"].isin(_STAY_OPEN) & (hourly < _LITTLE)
+    ordinary = rows["service_port"].isin(WEB) & _is_ordinary(case, rows, hourly, working, end)
+    rows = rows[(hosts <= few) & ~idle & (~ordinary | rows["matched"])]
+    rows = rows[~is_cloud_address(case, rows["peer"])]
     return [
         _finding(row, begin, end)
         for _index, row in rows.iterrows()
         if not is_daily(sorted(row["starts"]), begin.timestamp(), end.timestamp())
     ]
+
+
+def _is_ordinary(
+    case: Case, rows: pd.DataFrame, hourly: pd.Series, working: float, end: pd.Timestamp
+) -> pd.Series:
+    """Return which sessions on web ports people, streams and the host's own function explain."""
+    is_day = rows["longest"] <= working * _HOUR
+    consumes = is_consumer(rows["bytes_out"], rows["bytes_in"]) & (is_day | (hourly >= _LITTLE))
+    people = to_frame(browsing_hosts(case, end).to_pyarrow())["host"]
+    browses = rows["host"].isin(people) & is_day & ~_is_upload(rows)
+    lives = to_frame(host_lifetimes(case).to_pyarrow()).set_index("host")
+    life = rows["host"].map(lives["gone"] - lives["born"]).dt.total_seconds()
+    lasted = (rows["last_seen"] - rows["first_seen"]).dt.total_seconds()
+    always = (hourly < _LITTLE) & (np.minimum(rows["total"], lasted) >= _ALWAYS * life)
+    return consumes | browses | always
+
+
+def _is_upload(rows: Any) -> Any:
+    """Whether more was sent than received, and at 1 MB an hour or more."""
+    sent = rows["bytes_out"]
+    return (sent > rows["bytes_in"]) & (sent / rows["total"] * _HOUR >= _LITTLE)
 
 
 def _sessions(c: ibis.Table) -> ibis.Table:
@@ -172,7 +200,7 @@ def _finding(row: pd.Series, begin: pd.Timestamp, end: pd.Timestamp) -> Finding:
     protocol = None if pd.isna(row["protocol"]) else int(row["protocol"])
     sent, received, longest = int(row["bytes_out"]), int(row["bytes_in"]), float(row["longest"])
     hourly = sent / row["total"] * _HOUR
-    uploads = sent > received and hourly >= _LITTLE
+    uploads = bool(_is_upload(row))
     duration = format_duration(longest)
     length = f"the longest {duration}" if count > 1 else f"{duration} long"
     summary = (

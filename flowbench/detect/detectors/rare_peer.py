@@ -40,11 +40,20 @@ import ibis
 import pandas as pd
 from ibis import _
 
-from flowbench.detect.baseline import Baseline, find_baseline
+from flowbench.detect.baseline import host_baselines
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, make_finding, sum_traffic
 from flowbench.detect.indicators import has_match
-from flowbench.detect.traffic import WEB, browsing_hosts, is_cloud_address, is_page_visit
+from flowbench.detect.traffic import (
+    WEB,
+    browsing_hosts,
+    host_traffic,
+    is_cloud_address,
+    is_in_passing,
+    is_page_visit,
+    is_time_service,
+)
+from flowbench.engine import epoch_seconds
 from flowbench.enrich.ownership import SITE, neighbourhood_key
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
@@ -63,7 +72,7 @@ DETECTOR = Detector(
 )
 
 _NAMED = 4  # networks in a summary
-_MOST_PEERS = 500  # of a finding
+_MOST_PEERS = 20  # of a finding
 
 
 def find(
@@ -71,7 +80,6 @@ def find(
     *,
     few: int = 2,
     factor: float = 3,
-    young: float = 24,
     much: float = 10e6,
     most_low: int = 20,
 ) -> list[Finding]:
@@ -81,14 +89,10 @@ def find(
         case: The case.
         few: Most hosts of a rare network.
         factor: How many times more networks than expected must be new to a host.
-        young: Hours after its first traffic in which all networks are new to a host.
         much: Bytes sent to a network that make the severity medium.
         most_low: Most findings of severity low: those in which most was sent.
     """
-    if (baseline := find_baseline(*case.span)) is None:
-        return []
-    contacts = _rare_networks(case, baseline, few=few, young=young)
-    new = _beyond_expected(contacts, baseline, factor)
+    new = _beyond_expected(_rare_networks(case, few=few), factor)
     order = ["host", "network", "peer", "service_port", "protocol"]
     rows = to_frame(new.order_by(order).to_pyarrow())
     if rows.empty:
@@ -96,7 +100,7 @@ def find(
     rows = rows[~is_cloud_address(case, rows["peer"])]
     rows = rows.assign(matched=has_match(case, rows["host"], rows["peer"]))
     rows = rows[rows["host"].isin(_select_hosts(rows, much, most_low))]
-    return [_finding(str(host), of_host, baseline, much) for host, of_host in rows.groupby("host")]
+    return [_finding(str(host), of_host, much) for host, of_host in rows.groupby("host")]
 
 
 def _contacts(case: Case) -> ibis.Table:
@@ -105,71 +109,72 @@ def _contacts(case: Case) -> ibis.Table:
     ``opened`` counts the answered connections that the host opened.
     """
     p = case.connection_summaries
-    p = p.filter(p.direction.isin(["outbound", "inbound"]), ~p.intermediate, p.answered > 0)
-    outbound = p.direction == "outbound"
-    p = p.mutate(
-        host=outbound.ifelse(p.initiator, p.responder),
-        peer=outbound.ifelse(p.responder, p.initiator),
-        opened=outbound.ifelse(p.answered, 0),
-        sent=outbound.ifelse(p.bytes_out, p.bytes_in),
-        received=outbound.ifelse(p.bytes_in, p.bytes_out),
-    )
-    times = ("first_seen", "last_seen")
-    counts = ("connections", "opened", "sent", "received")
+    p = host_traffic(p.filter(p.answered > 0))
+    p = p.filter(~is_time_service(p))
     return p.select(
         "host",
         "peer",
         "service_port",
         "protocol",
-        *times,
-        *counts,
+        "first_seen",
+        "last_seen",
+        "connections",
+        "sent",
+        "received",
+        opened=p.opened.ifelse(p.answered, 0),
         network=neighbourhood_key(p.peer, SITE),
     )
 
 
-def _rare_networks(case: Case, baseline: Baseline, *, few: int, young: float) -> ibis.Table:
+def _rare_networks(case: Case, *, few: int) -> ibis.Table:
     """Return contacts with rare networks first reached in the baseline's second half, or later.
 
-    The rows of ``_contacts`` with ``first`` (when any host first had traffic with the network),
-    ``web`` (whether on web ports only) and ``visit`` (whether it is a page visit by a host with
-    people, to no address of an indicator).
+    The rows of ``_contacts`` with the host's baseline period (``host_baselines``), ``is_new``
+    (whether no host had traffic with the network before its end), ``web`` (whether on web ports
+    only) and ``visit`` (whether it is a page visit by a host with people, to no address of an
+    indicator).
     """
-    contacts = _contacts(case)
+    contacts, baselines = _contacts(case), host_baselines(case)
     networks = contacts.group_by("network").aggregate(
         first=_.first_seen.min(), hosts=_.host.nunique(), opened=_.opened.sum()
     )
-    rare = networks.filter(_.hosts <= few, _.opened > 0, _["first"] >= baseline.middle)
-    hosts = contacts.group_by("host").aggregate(known=_.first_seen.min())
+    rare = networks.filter(_.hosts <= few, _.opened > 0)
     opened = contacts.filter(contacts.opened > 0)
-    reached = opened.join(rare.drop("hosts", "opened"), "network").join(hosts, "host")
-    reached = reached.filter(
-        (_["first"] < baseline.end)
-        | (_.first_seen >= _.known + ibis.interval(seconds=int(young * 3_600)))
-    )
-    people = browsing_hosts(case, baseline.end, max_visitors=few).mutate(people=True)
+    reached = opened.join(rare.drop("hosts", "opened"), "network").join(baselines, "host")
+    reached = reached.filter(reached["first"] >= reached.middle)
+    reached = reached.mutate(is_new=reached["first"] >= reached.until)
+    people = browsing_hosts(case, baselines, max_visitors=few).mutate(people=True)
     reached = reached.left_join(people, "host").drop("host_right")
     ends = ibis.window(group_by=["host", "network"])
-    sums = (reached[name].sum().over(ends) for name in ("sent", "received", "connections"))
+    sent, received, connections = (
+        reached[name].sum().over(ends) for name in ("sent", "received", "connections")
+    )
+    lasted = epoch_seconds(_.last_seen.max().over(ends)) - epoch_seconds(
+        _.first_seen.min().over(ends)
+    )
+    passing = is_in_passing(sent, connections, lasted)
     matched = reached.peer.isin(case.indicator_matches.address).any().over(ends)
+    by_people = _.web & _.people.fill_null(False) & ~matched
     return reached.mutate(web=_.service_port.isin(WEB).all().over(ends)).mutate(
-        visit=_.web & is_page_visit(*sums) & _.people.fill_null(False) & ~matched
+        visit=by_people & (is_page_visit(sent, received, connections) | passing)
     )
 
 
-def _beyond_expected(contacts: ibis.Table, baseline: Baseline, factor: float) -> ibis.Table:
+def _beyond_expected(contacts: ibis.Table, factor: float) -> ibis.Table:
     """Return new contacts of hosts with more than the end of the baseline period lets expect.
 
     Page visits are left out; ``sites`` counts the host's new networks with page visits only.
     """
-    is_new = contacts["first"] >= baseline.end
     no_visits = contacts.filter(~contacts.visit)
     counts = no_visits.group_by("host", "web").aggregate(
-        before=_.network.nunique(where=~is_new), after=_.network.nunique(where=is_new)
+        before=_.network.nunique(where=~_.is_new),
+        after=_.network.nunique(where=_.is_new),
+        scale=_.scale.max(),
     )
-    counts = counts.filter(counts.after > factor * baseline.scale * counts.before)
-    sites = contacts.filter(contacts.visit, is_new).group_by("host")
+    counts = counts.filter(counts.after > factor * counts.scale * counts.before)
+    sites = contacts.filter(contacts.visit, contacts.is_new).group_by("host")
     sites = sites.aggregate(sites=_.network.nunique())
-    new = no_visits.filter(no_visits["first"] >= baseline.end).semi_join(counts, ["host", "web"])
+    new = no_visits.filter(no_visits.is_new).semi_join(counts, ["host", "web"])
     return new.left_join(sites, "host").drop("host_right")
 
 
@@ -188,7 +193,8 @@ def _is_upload(networks: pd.DataFrame, much: float) -> pd.Series:
     return (networks["sent"] >= much) & (networks["sent"] > networks["received"])
 
 
-def _finding(host: str, rows: pd.DataFrame, baseline: Baseline, much: float) -> Finding:
+def _finding(host: str, rows: pd.DataFrame, much: float) -> Finding:
+    until = format_utc(rows["until"].iloc[0])
     networks = rows.groupby("network").agg(
         peer=("peer", "first"),
         port=("service_port", "first"),
@@ -208,10 +214,11 @@ def _finding(host: str, rows: pd.DataFrame, baseline: Baseline, much: float) -> 
     ]
     caveats = (
         "A new destination is not evidence of compromise. The baseline is the logs before"
-        f" {format_utc(baseline.end)}; it may contain malicious traffic."
+        f" {until}; it may contain malicious traffic."
     )
     if sites := int(rows["sites"].fillna(0).iloc[0]):
-        caveats += f" Page visits to {format_count(sites, 'other new network')} are left out."
+        others = format_count(sites, "other new network")
+        caveats += f" Web browsing to {others} is left out."
     order = rows.groupby("peer")["sent"].sum().sort_values(ascending=False, kind="stable").index
     kept = rows[rows["peer"].isin(order[:_MOST_PEERS])]
     traffic = sum_traffic(rows, bytes_out="sent", bytes_in="received")
@@ -224,7 +231,7 @@ def _finding(host: str, rows: pd.DataFrame, baseline: Baseline, much: float) -> 
         score=0.3 + 0.2 * upload + 0.3 * matched,
         scores={"upload": float(upload), "indicator": float(matched)},
         summary=f"{host} connected to {format_count(len(networks), 'external network')} with which"
-        f" no internal host had traffic before {format_utc(baseline.end)}:"
+        f" no internal host had traffic before {until}:"
         f" {list_some(named, _NAMED, separator='; ')}.",
         caveats=caveats,
         peers_complete=len(order) <= _MOST_PEERS,

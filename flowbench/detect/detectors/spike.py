@@ -6,17 +6,22 @@ them or get rejected far more than its other hours let expect?
 Method: each hour of a host is compared with its other hours by the modified z-score, 0.6745 (x -
 median) / MAD (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993), for bytes sent to
 external addresses, for connections opened to them, and for rejected connection attempts (at
-internal services as well). The baseline is as similar as the logs allow: the same hour of the same
-weekday where there are three other weeks, the same hour of other days where there are four, else
-all other hours. The MAD is at least a tenth of the median and a fiftieth of the least amount that
-counts, or quiet hosts would always be outliers. An hour is no spike if another day had half as much
-at the same time, give or take an hour (a nightly job in few days of logs). A host with more than
-``often`` spikes has bursts as its baseline and is not reported.
+internal services as well). The baseline lies in the host's observed lifetime (a day at least) and
+is as similar as that allows: the same hour of the same weekday where there are three other weeks,
+the same hour of other days where there are four, else all other hours. The MAD is at least a tenth
+of the median and a fiftieth of the least amount that counts, or quiet hosts would always be
+outliers. An hour is no spike if another day had half as much at the same time, give or take an hour
+(a nightly job in few days of logs). A host with more than ``often`` spikes has bursts as its
+baseline and is not reported.
 
 What several hosts do occasionally is common activity. The traffic of an hour with a peer is
 subtracted if at least ``shared_by`` other hosts had at least a tenth as much with that peer in some
 hour of the logs: a registry gets releases, a store backups, a failed service rejects all its
-clients. The rest must itself reach the least amount and be far above the median.
+clients. An external peer must also be a shared service (``sharing.shared_services``): several hosts
+that send to an unknown address have a spike each. The rest must itself reach the least amount and
+be far above the median.
+
+The finding names the peers with which most (``_MOST``) of the spike was, five by measure at most.
 
 Severity: low; medium from ten times the least amount on. The volume of whole days belongs to the
 detector exfiltration; this one compares hours, connection counts and rejections.
@@ -25,45 +30,37 @@ False positives: a restore, a load test, one large upload, the first release to 
 
 Limitations: not detected are slow transfers, traffic that the first days of the logs already have
 every day, what a host sends in the hour of its own nightly job (to any destination), traffic with a
-peer to which several hosts send as much (data theft through a store that the monitored network
-uses), and what several hosts did to one address (a flood, a distributed theft). A connection counts
-in the hour in which it began.
+shared service to which several hosts send as much (data theft through a store that the monitored
+network uses). A connection counts in the hour in which it began.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import ibis
 import numpy as np
 import pandas as pd
 from ibis import _
 
+from flowbench.detect.baseline import host_lifetimes
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, make_finding, sum_traffic
+from flowbench.detect.hourly_outliers import Hour, count_runs, find_outliers
+from flowbench.detect.sharing import shared_services
+from flowbench.detect.traffic import host_traffic
 from flowbench.engine import epoch_seconds
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, format_utc
+from flowbench.text import format_bytes, format_count, format_utc, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 _HOUR = 3_600
-_DAY, _WEEK = 24, 168  # hours
-_MAX_PEERS = 200  # peers of a finding whose records support it
+_DAY = 24  # hours
+_MOST, _MAX_PEERS = 0.8, 5  # of a measure in the spike: the share and number of named peers
 # The least amount in an hour that counts, by measure.
 _LEAST = {"sent": 100e6, "opened": 1_000.0, "rejected": 200.0}
-
-
-class Hour(NamedTuple):
-    """An hour in which a host's amount is an outlier."""
-
-    hour: int  # hours since the first of the logs
-    amount: float
-    score: float  # modified z-score
-    median: float  # of the baseline
-    baseline: str  # the hours that it was compared with, in words
-
 
 _Spikes = dict[str, list[Hour]]  # a host's, by measure
 
@@ -93,34 +90,24 @@ def find(
     if begin is None or end is None or (end - begin).total_seconds() < _DAY * _HOUR:
         return []
     first = int(begin.timestamp()) // _HOUR
-    length = int(end.timestamp()) // _HOUR - first + 1
-    c = _measure_hosts(case.connections)
-    hourly = c.group_by("host", hour=epoch_seconds(c.first_seen) // _HOUR - first).aggregate(
-        sent=_.sent.sum().cast("int64"), opened=_.opened.sum(), rejected=_.rejected.sum()
-    )
-    high = ibis.or_(*(hourly[name] >= floor for name, floor in _LEAST.items()))
-    hosts = hourly.filter(high).select("host").distinct()
-    rows = to_frame(hourly.semi_join(hosts, "host").order_by("host", "hour").to_pyarrow())
-    spikes: dict[str, _Spikes] = {}
-    for host, host_rows in rows.groupby("host", sort=True):
-        outliers = {}
-        for name, floor in _LEAST.items():
-            series = np.zeros(length)
-            series[host_rows["hour"].to_numpy(int)] = host_rows[name].to_numpy(float)
-            if hours := find_outliers(series, floor, least, factor):
-                outliers[name] = hours
-        if outliers:
-            spikes[str(host)] = outliers
+    measures = _measure_hosts(case.connections)
+    hours = _high_hosts(case, measures, first)
+    spikes = {
+        str(host): outliers
+        for host, host_rows in hours.groupby("host", sort=True)
+        if (outliers := _find_spikes(host_rows, least, factor))
+    }
     if not spikes:
         return []
-    rows = _sum_by_peer(c, spikes, first)
-    spikes = _drop_common(spikes, rows, _hourly_maxima(c, rows, first), shared_by, factor)
+    rows = _sum_by_peer(measures, spikes, first)
+    maxima = _hourly_maxima(case, measures, rows, first)
+    spikes = _drop_common(spikes, rows, maxima, shared_by, factor)
     findings = []
     for host, by_measure in spikes.items():
         rare = {
             name: hours
             for name, hours in by_measure.items()
-            if 0 < _count_runs([h.hour for h in hours]) <= often
+            if 0 < count_runs([h.hour for h in hours]) <= often
         }
         if rare:
             spike_hours = {h.hour for hours in rare.values() for h in hours}
@@ -129,59 +116,56 @@ def find(
     return findings
 
 
-def find_outliers(series: np.ndarray, floor: float, least: float, factor: float) -> list[Hour]:
-    """Return the hours whose amount is an outlier.
+def _find_spikes(rows: pd.DataFrame, least: float, factor: float) -> _Spikes:
+    """Return the spikes of one host; ``rows`` as of ``_high_hosts``. None in less than a day."""
+    born, gone = int(rows["born"].iloc[0]), int(rows["gone"].iloc[0])
+    if gone - born < _DAY - 1:
+        return {}
+    spikes = {}
+    for name, floor in _LEAST.items():
+        series = np.zeros(gone - born + 1)
+        series[rows["hour"].to_numpy(int) - born] = rows[name].to_numpy(float)
+        if outliers := find_outliers(series, floor, least, factor):
+            spikes[name] = [hour._replace(hour=hour.hour + born) for hour in outliers]
+    return spikes
 
-    Args:
-        series: Amounts, one an hour, without gaps.
-        floor: Least amount that counts.
-        least: Least modified z-score.
-        factor: How many times the median the amount must be.
+
+def _high_hosts(case: Case, measures: ibis.Table, first: int) -> pd.DataFrame:
+    """Return the hourly sums of hosts that reach a least amount, with their lifetimes.
+
+    Columns: host, hour, the measures, born and gone; hours since the first of the logs.
     """
-    outliers = []
-    for hour in np.flatnonzero(series >= floor):
-        x = series[hour]
-        others = np.delete(np.arange(len(series)), hour)
-        # Difference of the times of day in hours, whatever the day.
-        offset = np.abs((others - hour + _DAY // 2) % _DAY - _DAY // 2)
-        if (series[others[(offset <= 1) & (np.abs(others - hour) > 2)]] >= x / 2).any():
-            continue
-        weekly, daily = others[(others - hour) % _WEEK == 0], others[offset == 0]
-        if len(weekly) >= 3:
-            similar, baseline = weekly, "the same hour of other weeks"
-        elif len(daily) >= 4:
-            similar, baseline = daily, "the same hour of other days"
-        else:  # without the neighbouring hours: a spike may last
-            similar, baseline = others[np.abs(others - hour) > 2], "its other hours"
-        median = float(np.median(series[similar]))
-        mad = float(np.median(np.abs(series[similar] - median)))
-        score = 0.6745 * (x - median) / max(mad, median / 10, floor / 50)
-        if score >= least and x >= factor * median:
-            outliers.append(Hour(int(hour), float(x), float(score), median, baseline))
-    return outliers
+    hour = epoch_seconds(measures.first_seen) // _HOUR - first
+    hourly = measures.group_by("host", hour=hour).aggregate(
+        **{name: _[name].sum().cast("int64") for name in _LEAST}
+    )
+    high = ibis.or_(*(hourly[name] >= floor for name, floor in _LEAST.items()))
+    hosts = hourly.filter(high).select("host").distinct()
+    lives = host_lifetimes(case).semi_join(hosts, "host")
+    lives = lives.mutate(
+        born=epoch_seconds(lives.born) // _HOUR - first,
+        gone=epoch_seconds(lives.gone) // _HOUR - first,
+    )
+    return to_frame(hourly.join(lives, "host").order_by("host", "hour").to_pyarrow())
 
 
 def _measure_hosts(connections: ibis.Table) -> ibis.Table:
     """Return the measures of each connection (external bytes, opened, rejected) of a host."""
-    c = connections.filter(~connections.intermediate, connections.direction != "external")
-    inbound = c.filter(c.direction == "inbound")
-    initiated = c.filter(c.direction != "inbound")
-    outbound = initiated.direction == "outbound"
-    return initiated.select(
-        "first_seen", "service_port", "protocol", host=initiated.initiator,
-        peer=initiated.responder, sent=outbound.ifelse(initiated.bytes_out, 0),
-        received=outbound.ifelse(initiated.bytes_in, 0), opened=outbound.cast("int64"),
-        rejected=initiated.rejected.cast("int64"), count=ibis.literal(1),
-    ).union(inbound.select(
-        "first_seen", "service_port", "protocol", host=inbound.responder, peer=inbound.initiator,
-        sent=inbound.bytes_in, received=inbound.bytes_out, opened=ibis.literal(0, "int64"),
-        rejected=ibis.literal(0, "int64"), count=ibis.literal(1),
-    ))  # fmt: skip
-
-
-def _count_runs(hours: list[int]) -> int:
-    """Count the runs of consecutive hours."""
-    return sum(hour - 1 not in hours for hour in hours)
+    c = host_traffic(connections, internal=True)
+    is_external = c.direction != "internal"
+    return c.select(
+        "first_seen",
+        "service_port",
+        "protocol",
+        "host",
+        "peer",
+        is_external=is_external,
+        sent=is_external.ifelse(c.sent, 0),
+        received=is_external.ifelse(c.received, 0),
+        opened=(is_external & c.opened).cast("int64"),
+        rejected=(c.opened & c.rejected).cast("int64"),
+        count=ibis.literal(1),
+    )
 
 
 def _sum_by_peer(measures: ibis.Table, spikes: dict[str, _Spikes], first: int) -> pd.DataFrame:
@@ -209,12 +193,20 @@ def _sum_by_peer(measures: ibis.Table, spikes: dict[str, _Spikes], first: int) -
     return to_frame(summed.order_by(keys).to_pyarrow())
 
 
-def _hourly_maxima(measures: ibis.Table, rows: pd.DataFrame, first: int) -> pd.DataFrame:
-    """Return each host's largest hour, by measure, with each peer that has much of some spike."""
+def _hourly_maxima(
+    case: Case, measures: ibis.Table, rows: pd.DataFrame, first: int
+) -> pd.DataFrame:
+    """Return each host's largest hour, by measure, with each peer that has much of some spike.
+
+    Only internal peers and shared services.
+    """
     amounts = rows.groupby(["host", "hour", "peer"])[[*_LEAST]].sum()
     much = (amounts >= pd.Series(_LEAST) / 10).any(axis=1)
     peers = sorted(set(amounts[much].index.get_level_values("peer")))
     of_peers = measures.filter(measures.peer.isin(peers))
+    shared = shared_services(case, min_connections=1).select(peer="responder").distinct()
+    of_peers = of_peers.left_join(shared.mutate(is_shared=True), "peer").drop("peer_right")
+    of_peers = of_peers.filter(of_peers.is_shared.fill_null(False) | ~of_peers.is_external)
     hourly = of_peers.group_by(
         "peer", "host", hour=epoch_seconds(of_peers.first_seen) // _HOUR - first
     )
@@ -253,28 +245,36 @@ def _drop_common(
 def _finding(host: str, spikes: _Spikes, rows: pd.DataFrame, first: int) -> Finding:
     rows = rows[(rows[list(spikes)] > 0).any(axis=1)]
     by_peer = rows.groupby("peer")[list(spikes)].sum()
-    share = (by_peer / by_peer.sum()).max(axis=1).sort_values(ascending=False, kind="stable")
-    peers = share.index[:_MAX_PEERS]
+    peers = sorted({peer for name in spikes for peer in _main_peers(by_peer[name])})
+    share = float((by_peer.loc[peers].sum() / by_peer.sum()).max())
     hours = [(name, hour) for name, each in spikes.items() for hour in each]
     large = any(hour.amount >= 10 * _LEAST[name] for name, hour in hours)
     sentence = "; it ".join(_describe(name, each, first) for name, each in spikes.items())
-    traffic = sum_traffic(rows, connections="count", bytes_out="sent", bytes_in="received")
+    named = rows[rows["peer"].isin(peers)]
+    traffic = sum_traffic(named, connections="count", bytes_out="sent", bytes_in="received")
+    last = traffic.last_seen + pd.Timedelta(minutes=1)
+    scores = {name: max(hour.score for hour in each) / 100 for name, each in spikes.items()}
     return make_finding(
         DETECTOR,
         host,
         peers,
-        traffic._replace(
-            ports=tuple(rows[rows["peer"].isin(peers)]["service_port"]),
-            last_seen=traffic.last_seen + pd.Timedelta(minutes=1),
-        ),
+        traffic._replace(last_seen=last),
         severity="medium" if large else "low",
-        score=0.3 + 0.4 * min(1.0, max(hour.score for _name, hour in hours) / 100),
-        summary=f"{host} {sentence}. {share.iloc[0]:.0%} of this was with {share.index[0]} (of"
-        f" {format_count(len(share), 'peer')}).",
+        score=0.3 + 0.4 * min(1.0, max(scores.values())),
+        scores={name: min(1.0, score) for name, score in scores.items()} | {"main_peers": share},
+        summary=f"{host} {sentence}. {share:.0%} of this was with {list_some(peers, _MAX_PEERS)}"
+        f" (of {format_count(len(by_peer), 'peer')}).",
         caveats="Releases, restores and load tests have the same traffic pattern. A connection"
         " counts in the hour in which it began.",
-        peers_complete=len(share) <= _MAX_PEERS,
+        peers_complete=len(peers) == len(by_peer),
     )
+
+
+def _main_peers(amounts: pd.Series) -> list[str]:
+    """Return the peers with most of a measure, the fewest that have ``_MOST`` of it."""
+    ordered = amounts.sort_values(ascending=False, kind="stable")
+    count = int((ordered.cumsum() < _MOST * ordered.sum()).sum()) + 1
+    return [str(peer) for peer in ordered.index[: min(count, _MAX_PEERS)]]
 
 
 def _describe(name: str, hours: list[Hour], first: int) -> str:
@@ -295,6 +295,5 @@ def _describe(name: str, hours: list[Hour], first: int) -> str:
     more += " an outlier" if others == 1 else " outliers"
     return (
         f"{activity} in the hour from {format_utc(begin)}; the median of {top.baseline} is {median}"
-        f" (modified z-score {min(top.score, 9_999):.0f})"
         f"{more if len(hours) > 1 else ''}"
     )

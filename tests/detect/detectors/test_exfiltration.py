@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from flowbench.detect.detectors.exfiltration import is_scheduled
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.common import run
 from tests.traffic import T0, Record, connect, make_case
@@ -87,12 +85,12 @@ def test_two_attachments_of_one_hour_are_two(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hour", "size", "hosts", "days", "found"),
     [
-        (2.0, 80e6, 3, 1, 0),  # as the others do it
-        (2.4, 80e6, 3, 1, 0),
-        (9.0, 80e6, 3, 1, 1),  # at another hour
-        (2.0, 300e6, 3, 1, 1),  # more than any of them
-        (2.0, 80e6, 2, 1, 1),  # two make no window
-        (2.0, 80e6, 3, 3, 1),  # of three nights it came in one only
+        (2.0, 80e6, 4, 1, 0),  # as the others do it
+        (2.4, 80e6, 4, 1, 0),
+        (9.0, 80e6, 4, 1, 1),  # at another hour
+        (2.0, 300e6, 4, 1, 1),  # more than any of them
+        (2.0, 80e6, 3, 1, 1),  # three make no common destination
+        (2.0, 80e6, 4, 3, 1),  # of three nights it came in one only
     ],
 )
 def test_in_logs_of_one_day_the_estates_backup_window_tells(
@@ -115,32 +113,200 @@ def test_it_may_be_fetched_from_outside(tmp_path: Path) -> None:
     assert row["bytes_out"] > 89_000_000
 
 
-def test_the_nightly_job_the_shared_place_and_the_usual_are_silent(tmp_path: Path) -> None:
+def test_the_nightly_job_and_the_usual_are_silent(tmp_path: Path) -> None:
     nightly = [r for d in range(3) for r in sent(T0 + d * DAY + 2 * HOUR, 80e6, n=d)]
     assert run(make_case(tmp_path / "1", [*usual(), *nightly]), "exfiltration").empty
-    shared = sent(T0 + 40 * HOUR, 80e6)
-    for n in (6, 7):
-        shared += connect(f"10.0.0.{n}", DROP, 443, T0 + 5_000, seconds=600, out=80_000_000)
-    assert run(make_case(tmp_path / "2", [*usual(), *shared]), "exfiltration").empty
     busy = [*usual(out=1_500_000), *sent(T0 + 40 * HOUR, 60e6)]
     assert run(make_case(tmp_path / "3", busy), "exfiltration").empty
     both_ways = connect(HOST, DROP, 443, T0, seconds=600, out=60_000_000, back=60_000_000)
     assert run(make_case(tmp_path / "4", [*usual(), *both_ways]), "exfiltration").empty
 
 
+def senders(count: int, at: int, size: int, *, days: int = 0) -> list[Record]:
+    """Other hosts that live as long as the logs and send to the same address, daily if ``days``."""
+    records = []
+    for n in range(count):
+        host = f"10.0.7.{n + 20}"
+        records += usual(host)
+        for day in range(max(days, 1)):
+            begun = (at if not days else T0 + 5 * HOUR + day * DAY) + 60 * n
+            records += connect(
+                host, DROP, 443, begun, source_port=52_000 + day, seconds=300, out=size, back=9_000
+            )
+    return records
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 12])
+@pytest.mark.parametrize("size", [400_000, 14_000_000])
+def test_that_others_newly_send_there_excuses_nothing(
+    tmp_path: Path, count: int, size: int
+) -> None:
+    records = [
+        *usual(out=100_000),
+        *sent(T0 + 40 * HOUR, 14e6),
+        *senders(count, T0 + 40 * HOUR, size),
+    ]
+    found = run(make_case(tmp_path, records), "exfiltration")
+    (own,) = found[found["subject"] == HOST].to_dict("records")
+    # Hosts with 6 MB a day are not beyond their baseline at 14 MB.
+    several = count + 1 >= 3 and size >= 1_000_000
+    assert own["severity"] == ("high" if several else "medium")
+    assert (f"{count + 1} internal hosts sent to {DROP}" in own["summary"]) == several
+
+
+def test_a_theft_in_parts_by_several_hosts_is_found(tmp_path: Path) -> None:
+    hosts = [f"10.0.0.{n}" for n in range(20, 26)]
+    quiet = [r for host in hosts for r in usual(host, out=20_000)]
+    parts = [
+        r
+        for n, host in enumerate(hosts)
+        for r in connect(
+            host, DROP, 443, T0 + (40 + n) * HOUR, seconds=300, out=4_000_000, back=900
+        )
+    ]
+    found = run(make_case(tmp_path / "six", [*quiet, *parts]), "exfiltration")
+    assert sorted(found["subject"]) == hosts
+    assert set(found["severity"]) == {"high"}
+    one = run(make_case(tmp_path / "one", [*quiet, *parts[:14]]), "exfiltration")
+    assert one.empty
+
+
+@pytest.mark.parametrize(("count", "found"), [(4, 0), (2, 1)])
+def test_an_established_service_of_several_hosts_is_silent(
+    tmp_path: Path, count: int, found: int
+) -> None:
+    others = senders(count, 0, 9_000_000, days=4)
+    records = [*usual(days=4), *others, *sent(T0 + 60 * HOUR, 80e6)]
+    rows = run(make_case(tmp_path, records), "exfiltration")
+    assert (rows["subject"] == HOST).sum() == found
+
+
+WORKER, COLLECTOR = "10.0.9.77", "203.0.113.{}"
+
+
+def worker(
+    hours: float,
+    size: int,
+    *,
+    collectors: int = 1,
+    host: str = WORKER,
+    peer: str = COLLECTOR,
+    begin: float = 48,
+    every: int = 120,
+    **more: object,
+) -> list[Record]:
+    """A host that sends ``size`` bytes to each collector every two minutes of its life."""
+    records = []
+    for n in range(int(hours * HOUR / every)):
+        for k in range(collectors):
+            at = T0 + int(begin * HOUR) + n * every
+            records += connect(
+                host, peer.format(10 + k), 443, at, source_port=33_000 + n * collectors + k,
+                out=size, back=900, **more,
+            )  # fmt: skip
+    return records
+
+
+def log(days: int = 5) -> list[Record]:
+    return list(usual(days=days))
+
+
+@pytest.mark.parametrize("collectors", [1, 3])
+@pytest.mark.parametrize(("hours", "size"), [(20, 80_000), (5, 200_000), (9, 60_000)])
+def test_a_worker_that_sends_steadily_all_its_life_is_silent(
+    tmp_path: Path, collectors: int, hours: float, size: int
+) -> None:
+    records = [*log(), *worker(hours, size, collectors=collectors)]
+    assert run(make_case(tmp_path, records), "exfiltration").empty
+
+
+@pytest.mark.parametrize(("window", "fields"), [(60, None), (600, DEFAULT_FORMAT)])
+@pytest.mark.parametrize(("hours", "size"), [(20, 800_000), (2, 400_000)])
+def test_one_that_sends_much_or_lives_for_less_than_four_hours_is_low(
+    tmp_path: Path, hours: float, size: int, window: int, fields: list[str] | None
+) -> None:
+    records = [*log(), *worker(hours, size, collectors=3, window=window)]
+    case = make_case(tmp_path, records, **({"fields": fields} if fields else {}))
+    (row,) = run(case, "exfiltration").to_dict("records")
+    assert (row["subject"], row["severity"], len(row["peers"])) == (WORKER, "low", 3)
+    assert "times" not in row["summary"]
+    assert "sent 0 B to all other external addresses in the" in row["summary"]
+    assert row["bytes_out"] == pytest.approx(size * 3 * hours * 30, rel=0.05)
+
+
 @pytest.mark.parametrize(
-    ("hours", "sizes", "by_the_clock"),
+    ("host", "peer"), [(WORKER, COLLECTOR), ("2001:db8:1::77", "2001:db8:9::{}")]
+)
+def test_a_host_that_exists_to_take_data_out_is_found(tmp_path: Path, host: str, peer: str) -> None:
+    burst = connect(
+        host,
+        peer.format(10),
+        443,
+        T0 + 49 * HOUR,
+        seconds=1_500,
+        out=40_000_000_000,
+        back=2_000_000,
+    )
+    hosts = [{"NetworkInterfaceId": "eni-w", "PrivateIpAddress": WORKER, "PrivateIpAddresses": [],
+              "Ipv6Addresses": [{"Ipv6Address": "2001:db8:1::77"}]}]  # fmt: skip
+    start = connect(host, SAAS, 443, T0 + 49 * HOUR - 300, out=2_000)
+    case = make_case(tmp_path / "1", [*log(), *start, *burst], interfaces=hosts)
+    (row,) = run(case, "exfiltration").to_dict("records")
+    assert (row["subject"], row["severity"], row["bytes_out"] >= 39e9) == (host, "high", True)
+    flood = worker(6, 100_000_000, host=host, peer=peer)  # steady, but 3 GB an hour
+    case = make_case(tmp_path / "2", [*log(), *flood], interfaces=hosts)
+    (row,) = run(case, "exfiltration").to_dict("records")
+    assert (row["subject"], row["severity"]) == (host, "high")
+
+
+@pytest.mark.parametrize(("size", "found"), [(60_000_000, 0), (400_000_000, 1)])
+def test_a_new_host_is_compared_with_its_like(tmp_path: Path, size: int, found: int) -> None:
+    def batch(host: str, begin: float, out: int) -> list[Record]:
+        result = connect(
+            host,
+            f"198.51.7.{int(begin)}",
+            443,
+            T0 + int(begin * HOUR),
+            seconds=300,
+            out=out,
+            back=9_000,
+        )
+        return [*connect(host, SAAS, 443, T0 + int((begin - 3) * HOUR), out=5_000), *result]
+
+    like = [r for n in range(3) for r in batch(f"10.0.9.{n + 5}", 4 + 3 * n, 50_000_000)]
+    rows = run(make_case(tmp_path, [*log(), *like, *batch(WORKER, 80, size)]), "exfiltration")
+    rows = rows[rows["subject"] == WORKER]
+    assert len(rows) == found
+    if found:
+        assert "8 times what similar hosts send on a day (50.0 MB)" in rows["summary"].iloc[0]
+
+
+def people(host: str) -> list[Record]:
+    """Page visits to networks that no other host visits."""
+    third = int(host.rsplit(".", 1)[1])
+    return [
+        r
+        for n in range(5)
+        for r in connect(host, f"198.18.{third}{n}.7", 443, T0 + 9 * HOUR, out=900, back=60_000)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("browse", "spread", "days", "found"),
     [
-        ([2, 26, 50], [9, 10, 9], True),
-        ([0, 23.9, 48], [9, 10, 9], True),  # about midnight
-        ([2, 26], [9, 10], True),
-        ([2, 26, 50], [9, 90, 9], False),  # once much more
-        ([2, 31, 50], [9, 10, 9], False),  # another hour
-        ([30, 54], [9, 10], False),  # not on the first day: it may have begun with the thief
-        ([40], [10], False),
-        ([3, 9, 17, 26, 39, 45, 50, 61, 66], [5] * 9, False),
+        (True, 1.5, 1, 0),  # colleagues use the service during the day
+        (False, 1.5, 1, 5),  # servers
+        (True, 0.1, 1, 5),  # all within half an hour
+        (True, 1.5, 3, 5),  # in longer logs a new service is new
     ],
 )
-def test_what_comes_by_the_clock(hours: list[float], sizes: list[int], by_the_clock: bool) -> None:
-    slots = pd.DataFrame({"slot": [int(T0 + h * HOUR) for h in hours], "sent": sizes})
-    assert is_scheduled(slots, T0, 3 if max(hours) > 40 else 2) is by_the_clock
+def test_files_that_people_send_to_a_service_in_logs_of_a_day(
+    tmp_path: Path, browse: bool, spread: float, days: int, found: int
+) -> None:
+    hosts = [f"10.0.0.{n}" for n in range(11, 16)]
+    records = [r for host in hosts for r in usual(host, out=50_000, days=days)]
+    for n, host in enumerate(hosts):
+        at = T0 + int((24 * (days - 1) + 10 + spread * n) * HOUR)
+        records += connect(host, DROP, 443, at, seconds=120, out=45_000_000, back=9_000)
+        records += people(host) if browse else []
+    assert len(run(make_case(tmp_path, records), "exfiltration")) == found

@@ -53,7 +53,7 @@ def test_first_traffic_to_a_country(tmp_path, window: int) -> None:
     assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, NORTH)
     assert (one["service_port"], one["connections"], one["bytes_out"]) == (8443, 1, 9_000)
     assert "203.0.113.9 (KP)" in one["summary"]
-    assert "page visits aside, before 2026-09-02 22:3" in one["summary"]
+    assert "web browsing aside, before 2026-09-02 22:3" in one["summary"]
     assert "dbip-country-lite-2026-09 2026-09-01 [" in one["caveats"]
     assert len(case.evidence_for(one)) == 2
 
@@ -88,7 +88,7 @@ def people(host: str) -> list[Record]:
 def test_a_host_that_often_reaches_countries_does_not_hide_others(tmp_path) -> None:
     second = list(connect(HOST, ISLE, 443, T0 + 40 * 3_600))
     late = list(connect(HOST, NORTH, 443, T0 + 3 * DAY))
-    theirs = connect(OTHER, SIX, 443, T0 + 3 * DAY)  # the same country
+    theirs = [*usual(OTHER), *connect(OTHER, SIX, 443, T0 + 3 * DAY)]  # the same country
     assert found(case_of(tmp_path / "one", *usual(HOST), *second, *late)) == []
     (one,) = found(case_of(tmp_path / "two", *usual(HOST), *second, *late, *theirs))
     assert (one["subject"], one["peers"]) == (OTHER, [SIX])
@@ -99,11 +99,37 @@ def test_page_visits_are_not_reported_and_do_not_hide_other_hosts(tmp_path, wind
     desk = [*usual(HOST, window=window), *people(HOST)]
     seen = visits(HOST, NORTH, T0 + 20 * 3_600)
     assert found(case_of(tmp_path / "desk", *desk, *visits(HOST, NORTH, T0 + 3 * DAY))) == []
-    late = list(connect(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000))
+    late = [*usual(OTHER), *connect(OTHER, NORTH, 443, T0 + 3 * DAY, out=2_000, back=5_000)]
     (one,) = found(case_of(tmp_path / "other", *desk, *seen, *late))
     assert (one["subject"], one["peers"]) == (OTHER, [NORTH])
     server = [*usual(OTHER), *visits(OTHER, NORTH, T0 + 3 * DAY)]
     assert [f["subject"] for f in found(case_of(tmp_path / "server", *desk, *server))] == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("count", "hours", "out", "found_count"),
+    [(1, 0, 300, 0), (2, 5, 300, 0), (9, 0, 900, 0), (3, 2, 300, 1), (1, 0, 20_000_000, 1)],
+)
+def test_what_pages_bring_along_is_not_reported(
+    tmp_path, count: int, hours: int, out: int, found_count: int
+) -> None:
+    small = [
+        r
+        for n in range(count)
+        for r in connect(
+            HOST, NORTH, 443, T0 + 3 * DAY + 3_600 * hours * n // count + 60 * n, out=out, back=500
+        )
+    ]
+    assert len(found(case_of(tmp_path, *usual(HOST), *people(HOST), *small))) == found_count
+
+
+def test_a_host_is_compared_with_its_own_lifetime(tmp_path) -> None:
+    young = [r for hour in range(60, 95) for r in connect(OTHER, HOME, 443, T0 + hour * 3_600)]
+    early, late = (connect(OTHER, SIX, 8443, T0 + hour * 3_600) for hour in (70, 90))
+    assert found(case_of(tmp_path / "early", *usual(HOST), *young, *early)) == []
+    older = [r for hour in range(50, 60) for r in connect(OTHER, HOME, 443, T0 + hour * 3_600)]
+    (one,) = found(case_of(tmp_path / "late", *usual(HOST), *older, *young, *late))
+    assert (one["subject"], one["peers"]) == (OTHER, [SIX])
 
 
 def test_a_country_that_many_hosts_visit_is_usual(tmp_path) -> None:
@@ -120,7 +146,7 @@ def test_low_findings_are_limited(tmp_path) -> None:
         *connect(OTHER, ISLE, 443, T0 + 3 * DAY, out=900),
     ]
     run = detect.registered()["geography"].find
-    case = case_of(tmp_path, *usual(HOST), *late)
+    case = case_of(tmp_path, *usual(HOST), *usual(OTHER), *late)
     assert [one.subject for one in run(case, most_low=1)] == [OTHER]
 
 

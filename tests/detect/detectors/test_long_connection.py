@@ -112,6 +112,7 @@ def test_a_connection_at_the_end_of_the_logs_may_be_longer(tmp_path) -> None:
         pytest.param(session(6, host=PEER, peer=HOST), id="from outside"),
         pytest.param(session(6, back=0)[::2], id="unanswered"),
         pytest.param(session(9, port=8883, out=9_000, back=9_000), id="mqtt"),
+        pytest.param(session(9, port=993, out=9_000, back=9_000), id="mail"),
         pytest.param(session(9, port=123, protocol=17, out=9_000, back=9_000), id="ntp"),
         pytest.param([r for n in (5, 6, 7) for r in session(6, host=f"10.0.0.{n}")], id="shared"),
         pytest.param(
@@ -133,6 +134,41 @@ def test_a_connection_at_the_end_of_the_logs_may_be_longer(tmp_path) -> None:
 )  # fmt: skip
 def test_benign_connections_are_not_reported(tmp_path, records: list[Record]) -> None:
     assert found(tmp_path, *around(60), *records) == []
+
+
+def people(host: str = HOST) -> list[Record]:
+    return [
+        r for n in range(5) for r in connect(host, f"198.18.{n}.7", 443, T0, out=900, back=60_000)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("records", "count"),
+    [
+        pytest.param(session(6, port=443), 0, id="notifications"),
+        pytest.param(session(11, port=80, out=500_000, back=90_000), 0, id="reports little"),
+        pytest.param(session(6, port=443, out=60_000_000, back=200_000), 1, id="uploads"),
+        pytest.param(session(13, port=443), 1, id="all night"),
+        pytest.param(session(6, port=8443), 1, id="no web port"),
+    ],
+)
+def test_sessions_on_web_ports_of_hosts_with_people(tmp_path, records, count: int) -> None:
+    assert len(found(tmp_path, *around(), *people(), *records)) == count
+    named = f"indicator,kind,feed\n{PEER},c2,list\n"
+    assert len(found(tmp_path / "named", *around(), *people(), *records, indicators=named)) == 1
+
+
+@pytest.mark.parametrize(
+    ("hours", "size", "port", "count"),
+    [(24, 90_000, 443, 0), (20, 90_000, 443, 1), (24, 90_000, 8443, 1), (24, 90_000_000, 443, 1)],
+)
+def test_a_session_as_long_as_the_host_is_its_function(tmp_path, hours, size, port, count) -> None:
+    """``around`` shows the host for 30 hours."""
+    records = session(hours, port=port, out=size, back=size // 2)
+    assert len(found(tmp_path, *around(), *records)) == count
+    cut = [r for n in range(4) for r in session(hours / 4 - 0.25, 2 + n * hours / 4, port=port,
+                                                out=size // 4, back=size // 8)]  # fmt: skip
+    assert len(found(tmp_path / "cut", *around(), *cut)) == count
 
 
 def test_known_clouds_are_left_out(tmp_path) -> None:

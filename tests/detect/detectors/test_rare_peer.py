@@ -100,19 +100,59 @@ def test_page_visits_of_browsing_hosts_are_not_reported(tmp_path, window: int, f
     assert len(found(tmp_path / "fleet", *shared, *visit, fields=fields)) == 1
 
 
+def returning(count: int = 3, hours: int = 2, **contact) -> list[Record]:
+    """Connections to the new network over some hours."""
+    step = hours / max(count - 1, 1)
+    return [r for n in range(count) for r in late(hour=int(80 + n * step), **contact)]
+
+
 @pytest.mark.parametrize(
-    "contact",
+    "records",
     [
-        pytest.param({"port": 8443, "out": 4_000, "back": 300_000}, id="no web port"),
-        pytest.param({"port": 443, "out": 200_000, "back": 300_000}, id="it sends too much"),
-        pytest.param({"port": 443, "out": 900, "back": 5_000}, id="a small answer"),
+        pytest.param(late(port=8443, out=4_000, back=300_000), id="no web port"),
+        pytest.param(returning(port=443, out=200_000, back=300_000), id="it sends too much"),
+        pytest.param(returning(port=443, out=900, back=5_000), id="small answers"),
+        pytest.param(returning(20, port=80, out=300, back=200), id="often"),
+        pytest.param(late(port=443, out=20_000_000, back=9_000), id="an upload"),
     ],
 )
-def test_other_traffic_of_browsing_hosts_is_reported(tmp_path, contact: dict) -> None:
+def test_other_traffic_of_browsing_hosts_is_reported(tmp_path, records: list[Record]) -> None:
     visit = late("198.51.200.7", 81, **PAGES)
-    (one,) = found(tmp_path, *usual(), *sites(), *visit, *late(**contact))
+    (one,) = found(tmp_path, *usual(), *sites(), *visit, *records)
     assert one["peers"] == [NEW]
-    assert "Page visits to 1 other new network are left out." in one["caveats"]
+    assert "Web browsing to 1 other new network is left out." in one["caveats"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param(late(port=443, out=900, back=5_000), id="a counter"),
+        pytest.param(late(port=80, out=9_000, back=2_000), id="an advertisement"),
+        pytest.param(returning(2, port=443, out=900, back=900), id="twice"),
+        pytest.param(
+            [r for n in range(9) for r in connect(HOST, NEW, 443, T0 + 80 * HOUR + 60 * n)],
+            id="all within an hour",
+        ),
+    ],
+)
+def test_what_pages_bring_along_is_not_reported(tmp_path, records: list[Record]) -> None:
+    assert found(tmp_path / "desk", *usual(), *sites(), *records) == []
+    assert len(found(tmp_path / "server", *usual(), *records)) == 1
+
+
+@pytest.mark.parametrize(("out", "port", "count"), [(76, 123, 0), (76, 124, 1), (9_000, 123, 1)])
+def test_time_servers_of_a_pool_are_not_reported(tmp_path, out, port, count) -> None:
+    query = late(port=port, protocol=17, out=out, back=out, packets=1)
+    assert len(found(tmp_path, *usual(), *query)) == count
+
+
+def test_a_host_is_compared_with_its_own_lifetime(tmp_path) -> None:
+    """A host that is seen from the third day on has its baseline then."""
+    begin = [r for hour in range(50, 96, 3) for r in connect(OTHER, SITE, 443, T0 + hour * HOUR)]
+    early = late("198.51.9.7", 60, OTHER)
+    (one,) = found(tmp_path, *usual(HOST, THIRD), *begin, *early, *late(hour=90, host=OTHER))
+    assert (one["subject"], one["peers"]) == (OTHER, [NEW])
+    assert "before 2026-09-04 02:00 UTC" in one["summary"]
 
 
 def test_a_page_visit_to_an_indicator_is_reported(tmp_path) -> None:
@@ -125,7 +165,7 @@ def test_a_page_visit_over_ipv6(tmp_path) -> None:
     records = [*usual(), *usual(SIX), *sites(SIX)]
     visit = late("2001:db8:9:1::1", host=SIX, **PAGES)
     assert found(tmp_path / "visit", *records, *visit) == []
-    small = late("2001:db8:9:1::1", host=SIX, port=443, out=900, back=5_000)
+    small = returning(peer="2001:db8:9:1::1", host=SIX, port=443, out=900, back=5_000)
     assert len(found(tmp_path / "small", *records, *small)) == 1
 
 
