@@ -9,7 +9,8 @@ The first of these rules that applies to the IPv4 or the IPv6 records of an inte
 * the address that all of its records share, if that is one;
 * of two, the one that AWS wrote in place of the packet's (pkt-srcaddr or pkt-dstaddr differs);
 * of two, the private one;
-* of two public ones, the one that is no other interface's own, if the other is.
+* of two public ones, the one that is no other interface's own, if the other is; else the one that
+  has the own address of another interface in its subnet (ownership.SUBNET).
 
 Limitations: without flow-direction an interface with one peer stays without an address if both are
 private or both public, unless another rule applies. So does one that has a public IPv4 address and
@@ -28,7 +29,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.enrich.ownership import is_private
+from flowbench.enrich.ownership import SUBNET, is_private, neighbourhood
 
 _OWN = pa.schema([("interface_id", pa.string()), ("address", pa.string())])
 _GROUP = ["interface_id", "is_ipv6"]  # an interface may have addresses of both kinds
@@ -124,11 +125,19 @@ def _from_shared(
             own.append((group.interface_id, chosen[0].address))
         elif not private:
             undecided.append((group.interface_id, [c.address for c in candidates]))
-    others = {address for _interface, address in own} | set(known)
+    return own + _by_others(undecided, {address for _interface, address in own} | set(known))
+
+
+def _by_others(undecided: list[tuple[str, list[str]]], known: set[str]) -> list[tuple[str, str]]:
+    """Choose among an interface's public addresses by those that other interfaces have."""
+    networks = {neighbourhood(address, SUBNET) for address in known}
+    own = []
     for interface_id, addresses in undecided:
-        unknown = [address for address in addresses if address not in others]
-        if len(unknown) == 1 and len(addresses) > 1:
-            own.append((interface_id, unknown[0]))
+        unknown = [address for address in addresses if address not in known]
+        near = [address for address in unknown if neighbourhood(address, SUBNET) in networks]
+        chosen = unknown if len(unknown) == 1 else near
+        if len(chosen) == 1 and len(addresses) > 1:
+            own.append((interface_id, chosen[0]))
     return own
 
 

@@ -147,3 +147,26 @@ def test_several_addresses_on_the_side_of_the_interface(tmp_path) -> None:
         Record(one, peer, 9, 443, T0, T0 + 5, flow_direction="egress"),
     ]
     assert own(make_case(tmp_path / "transit", through)) == {"eni-a": {one}}
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "own_address", "peer"),
+    [
+        ("147.32.80.200", P, OUT),
+        ("147.32.81.9", None, OUT),
+        ("2600:1f18:0:1::9", "2600:1f18:0:1::5", "2001:db8::1"),
+        ("2600:1f18:0:2::9", None, "2001:db8::1"),
+    ],
+)
+def test_of_two_public_addresses_that_in_the_subnet_of_another(
+    tmp_path, neighbour, own_address, peer
+) -> None:
+    host = "2600:1f18:0:1::5" if ":" in peer else P
+    other = "2001:db8::2" if ":" in peer else "198.51.100.8"
+    records = [
+        *connect(host, peer, 443, T0),
+        *connect(neighbour, peer, 443, T0, interface_id="eni-b"),
+        *connect(neighbour, other, 443, T0, interface_id="eni-b"),
+    ]
+    expected = {"eni-b": {neighbour}} | ({"eni-a": {own_address}} if own_address else {})
+    assert own(make_case(tmp_path, records, fields=V2)) == expected
