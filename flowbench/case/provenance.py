@@ -152,8 +152,9 @@ def _select_dns(queries: ibis.Table, selector: DnsSelector) -> ibis.Table:
     by_column = {"query_type": selector.query_types, "rcode": selector.rcodes}
     conditions = [queries[name].isin(values) for name, values in by_column.items() if values]
     if selector.domains:
-        under = [queries.name.endswith(f".{domain}") for domain in selector.domains]
-        conditions.append(ibis.or_(queries.name.isin(selector.domains), *under))
+        labels, counts = queries.name.split("."), {d.count(".") + 1 for d in selector.domains}
+        ends = (labels[-count:].join(".") for count in sorted(counts))
+        conditions.append(ibis.or_(*(end.isin(selector.domains) for end in ends)))
     if selector.clients:
         clients = selector.clients
         conditions.append(queries.srcaddr.isin(clients) | queries.instance_id.isin(clients))
