@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import ibis
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from flowbench.detect import check_ins
 from flowbench.detect.beacon_candidates import find_candidates
@@ -43,6 +44,20 @@ class Pair(NamedTuple):
     equal_sizes: float  # share of connections of nearly equal size
 
 
+class Beacon(NamedTuple):
+    """A pair on a schedule, with its connections in the order of time and its scores."""
+
+    pair: Pair
+    connections: pd.DataFrame
+    score: float  # the total
+    parts: dict[str, float]
+
+    @property
+    def service(self) -> tuple[str, int]:
+        """Address and port of the responder."""
+        return self.pair.responder, self.pair.service_port
+
+
 class Limits(NamedTuple):
     """The thresholds of ``find``, and the aggregation interval in seconds."""
 
@@ -58,29 +73,32 @@ class Limits(NamedTuple):
 
 def score_pairs(
     case: Case, min_connections: int, max_connections: int, limits: Limits
-) -> Iterator[tuple[Pair, pd.DataFrame, dict[str, float]]]:
-    """Yield the pairs on a schedule, each with its connections and scores, ``score`` the total.
+) -> Iterator[Beacon]:
+    """Yield the pairs on a schedule in the order of KEYS.
 
-    In the order of KEYS; ``detectors/beacon.py`` describes the three statistics.
+    ``detectors/beacon.py`` describes the three statistics.
     """
     candidates = find_candidates(case, min_connections, max_connections)
     number = ibis.row_number().over(ibis.window(order_by=KEYS))
     pairs = candidates.mutate(pair=number).to_pyarrow()
-    with case.materialized(check_ins.connections_of(case.connections, pairs)) as connections:
+    every = check_ins.connections_of(case.connections, pairs)
+    needed = every.select("pair", "at", "check_in", "bytes_out", "bytes_in", "answered")
+    with case.materialized(needed) as connections:
         intervals = check_ins.regular_intervals(connections, limits.window)
         counts = check_ins.steady_counts(connections, limits.window)
         rated = check_ins.equal_sizes(connections).left_join(intervals, "pair")
         rated = rated.drop("pair_right").left_join(counts, "pair").drop("pair_right")
         chosen = to_frame(rated.filter(_may_be_beacon(rated, limits)).to_pyarrow())
-        joined = to_frame(pairs).merge(chosen, on="pair").sort_values("pair")
-        wanted = ibis.memtable(chosen[["pair"]], schema={"pair": "int64"})
-        rows = connections.semi_join(wanted, "pair").order_by("pair", "first_seen", "bytes_out")
-        by_pair = dict(list(to_frame(rows.to_pyarrow()).groupby("pair")))
+    joined = to_frame(pairs).merge(chosen, on="pair").sort_values("pair")
+    rows = check_ins.connections_of(case.connections, pairs.take(pa.array(joined["pair"])))
+    rows = rows.order_by("pair", "first_seen", "bytes_out")
+    by_pair = dict(list(to_frame(rows.to_pyarrow()).groupby("pair")))
     plain = joined[list(Pair._fields)].astype(object)
     for row in plain.where(plain.notna(), None).itertuples(index=False):
         pair = Pair(*row)
-        if scores := _score(pair, by_pair[pair.pair], limits):
-            yield pair, by_pair[pair.pair], scores
+        totals, parts = _score(pair, by_pair[pair.pair], limits)
+        if totals:
+            yield Beacon(pair, by_pair[pair.pair], max(totals), parts)
 
 
 def _may_be_beacon(rated: ibis.Table, limits: Limits) -> ibis.Value:
@@ -93,8 +111,10 @@ def _may_be_beacon(rated: ibis.Table, limits: Limits) -> ibis.Value:
     return (by_interval.fill_null(False)) | by_size.fill_null(False) | by_count.fill_null(False)
 
 
-def _score(pair: Pair, connections: pd.DataFrame, limits: Limits) -> dict[str, float]:
-    """Score a pair by every statistic that is beyond its threshold; empty where none is."""
+def _score(
+    pair: Pair, connections: pd.DataFrame, limits: Limits
+) -> tuple[list[float], dict[str, float]]:
+    """Return the total of every statistic that is beyond its threshold, and their parts."""
     scores: dict[str, float] = {"equal_sizes": pair.equal_sizes}
     totals = []
     is_varied = pair.equal_sizes < VARIED
@@ -112,7 +132,7 @@ def _score(pair: Pair, connections: pd.DataFrame, limits: Limits) -> dict[str, f
         if dispersion <= limits.max_dispersion and (pair.windows or 0) >= limits.min_windows:
             totals.append(1 - dispersion)
             scores["steady_count"] = 1 - dispersion
-    return scores | {"score": max(totals)} if totals else {}
+    return totals, scores
 
 
 def _score_shape(connections: pd.DataFrame, interval: float) -> dict[str, float]:

@@ -26,7 +26,8 @@ LIMITS = Limits(
 
 def scores_of(case: Case, **limits: Any) -> list[dict[str, float]]:
     return [
-        scores for _pair, _rows, scores in score_pairs(case, 10, 1_000, LIMITS._replace(**limits))
+        beacon.parts | {"score": beacon.score}
+        for beacon in score_pairs(case, 10, 1_000, LIMITS._replace(**limits))
     ]
 
 

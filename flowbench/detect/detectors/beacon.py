@@ -26,9 +26,12 @@ excuses (detect/sharing.py); between internal hosts, services with three or more
 several such services (health checks, monitoring), data and directory services, and what went on
 from the first quarter of the logs to the last where these are a day or longer.
 
+One host that checks in equally often with three addresses or more, on one port, is one finding.
+
 Severity: high if the peer matches an indicator and any connection was answered, or if four or more
-hosts check in with it; low for internal peers, and where only the timing is regular and the sizes
-vary; else medium.
+hosts check in with it; low for internal peers, for several addresses in step, for connections that
+send more than 20 kB (median), and where only the timing is regular and the sizes vary; else medium.
+RITA up to v4 also scores small sizes higher.
 
 False positives: a licence check, updater, telemetry agent or partner interface that one host alone
 connects to. Regular is not malicious.
@@ -47,15 +50,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.beacon_scores import VARIED, Limits, Pair, score_pairs
+from flowbench.detect.beacon_scores import VARIED, Beacon, Limits, Pair, score_pairs
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
 from flowbench.detect.traffic import aggregation_interval
 from flowbench.enrich.ports import label
-from flowbench.text import format_bytes, format_count, format_duration, format_period
+from flowbench.text import format_bytes, format_count, format_duration, format_period, list_some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flowbench.case import Case
 
 DETECTOR = Detector(
@@ -65,6 +70,9 @@ DETECTOR = Detector(
     technique="T1071",
     needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "start", "end"}),
 )
+
+_IN_STEP = 3  # addresses with which one host checks in equally often
+_BULK = 20_000  # bytes: more than a check-in sends
 
 
 def find(  # noqa: PLR0913  # thresholds
@@ -109,41 +117,57 @@ def find(  # noqa: PLR0913  # thresholds
         window,
     )
     beacons = list(score_pairs(case, min_connections, max_connections, limits))
-    matches = match_peers(case, [pair.responder for pair, _rows, _scores in beacons])
+    matches = match_peers(case, [beacon.pair.responder for beacon in beacons])
     kinds = {
         key: sorted(set(group["kind"]))
         for key, group in matches.groupby(["subject", "peer", "service_port"])
     }
-    found = []
     hosts = Counter(
-        (pair.responder, pair.service_port)
-        for pair, rows, _scores in beacons
-        if len(rows) >= min_check_ins
+        beacon.service for beacon in beacons if len(beacon.connections) >= min_check_ins
     )
-    for pair, rows, scores in beacons:
-        matched = kinds.get((pair.initiator, pair.responder, pair.service_port), [])
-        if pair.shared and not matched:
-            continue
-        campaign = hosts[pair.responder, pair.service_port]
-        if pair.shared or campaign < campaign_hosts:
-            campaign = 0
-        found.append(_finding(pair, rows, scores, matched, campaign, window))
-    return found
+    found, alone = [], []
+    for beacon in beacons:
+        matched = kinds.get((beacon.pair.initiator, *beacon.service), [])
+        campaign = 0 if beacon.pair.shared else hosts[beacon.service]
+        if matched or campaign >= campaign_hosts:
+            campaign = campaign if campaign >= campaign_hosts else 0
+            found.append(_finding([beacon], window, kinds=matched, campaign=campaign))
+        elif not beacon.pair.shared:
+            alone.append(beacon)
+    return found + [_finding(group, window) for group in _in_step(alone)]
+
+
+def _in_step(beacons: list[Beacon]) -> list[list[Beacon]]:
+    """Group the beacons of one host that check in with several addresses equally often.
+
+    A client of a service with several addresses does so, and an implant with several servers.
+    """
+    clients: dict[tuple[object, ...], list[Beacon]] = {}
+    for beacon in beacons:
+        pair = beacon.pair
+        key = (pair.initiator, pair.service_port, pair.protocol, pair.direction)
+        clients.setdefault(key, []).append(beacon)
+    groups = []
+    for same in clients.values():
+        counts = [len(beacon.connections) for beacon in same]
+        if len(same) >= _IN_STEP and max(counts) <= 1.1 * min(counts):
+            groups.append(same)
+        else:
+            groups += [[beacon] for beacon in same]
+    return groups
 
 
 def _finding(
-    pair: Pair,
-    connections: pd.DataFrame,
-    scores: dict[str, float],
-    kinds: list[str],
-    campaign: int,
-    window: float,
+    group: list[Beacon], window: float, *, kinds: Sequence[str] = (), campaign: int = 0
 ) -> Finding:
-    first, last = connections["first_seen"].min(), connections["last_seen"].max()
+    """The finding of one beacon, or of several of one host that are in step."""
+    pair = group[0].pair
+    connections = pd.concat([beacon.connections for beacon in group])
+    best = max(group, key=lambda beacon: beacon.score)
     count, rejected = len(connections), int(connections["rejected"].sum())
     failed = not connections["answered"].any()
     outcome = ("rejected" if rejected == count else "failed") if failed else None
-    summary = _describe(pair, connections, "regularity" in scores, window)
+    summary = _describe(group, connections, window)
     if campaign:
         summary += f" {campaign} internal hosts check in with this service."
     if kinds:
@@ -153,19 +177,19 @@ def _finding(
     return make_finding(
         DETECTOR,
         pair.initiator,
-        [pair.responder],
+        [beacon.pair.responder for beacon in group],
         Traffic(
             (pair.service_port,),
             pair.protocol,
-            first,
-            last,
+            connections["first_seen"].min(),
+            connections["last_seen"].max(),
             count,
             connections["bytes_out"].sum(),
             connections["bytes_in"].sum(),
         ),
-        severity=_severity(pair, scores, is_high=bool(kinds and not failed) or campaign > 0),
-        score=scores["score"],
-        scores={name: part for name, part in scores.items() if name != "score"},
+        severity="high" if campaign or (kinds and not failed) else _severity(group, connections),
+        score=best.score,
+        scores=best.parts,
         summary=summary,
         caveats=_caveats(pair, window),
         title=f"Beaconing, {outcome}" if outcome else None,
@@ -173,15 +197,17 @@ def _finding(
     )
 
 
-def _severity(pair: Pair, scores: dict[str, float], *, is_high: bool) -> str:
-    if is_high:
-        return "high"
-    only_timing = scores["equal_sizes"] < VARIED and "steady_count" in scores
-    return "low" if pair.direction == "internal" or only_timing else "medium"
+def _severity(group: list[Beacon], connections: pd.DataFrame) -> str:
+    parts = group[0].parts
+    only_timing = parts["equal_sizes"] < VARIED and "steady_count" in parts
+    is_bulk = float(connections["bytes_out"].median()) > _BULK
+    is_internal = group[0].pair.direction == "internal"
+    return "low" if is_internal or only_timing or is_bulk or len(group) > 1 else "medium"
 
 
-def _describe(pair: Pair, connections: pd.DataFrame, has_intervals: bool, window: float) -> str:
+def _describe(group: list[Beacon], connections: pd.DataFrame, window: float) -> str:
     """The sentence of a finding: who, how often, where to, when, at which interval, how much."""
+    pair, has_intervals = group[0].pair, "regularity" in group[0].parts
     count, check_in_count = len(connections), int(connections["check_in"].sum())
     opened = format_count(count, "connection")
     if has_intervals and check_in_count < count:
@@ -196,11 +222,12 @@ def _describe(pair: Pair, connections: pd.DataFrame, has_intervals: bool, window
         jitter = f"estimated from {pair.rate:.1f} connections per capture window"
     verb = "opened" if connections["answered"].any() else "attempted"
     period = format_period(connections["first_seen"].min(), connections["last_seen"].max())
+    peers = list_some(beacon.pair.responder for beacon in group)
     return (
-        f"{pair.initiator} {verb} {opened} to {pair.responder} on"
+        f"{pair.initiator} {verb} {opened} to {peers} on"
         f" {label(pair.service_port, pair.protocol)} from {period}, at a mean interval of"
-        f" {format_duration(interval)} ({jitter}), sending a median of"
-        f" {format_bytes(float(connections['bytes_out'].median()))} each."
+        f" {format_duration(interval)}{' to each' if len(group) > 1 else ''} ({jitter}), sending a"
+        f" median of {format_bytes(float(connections['bytes_out'].median()))} each."
     )
 
 

@@ -302,3 +302,25 @@ def test_pings_are_not_beaconing(tmp_path: Path) -> None:
         for r in connect(SAAS, HOST, 0, T0 + n * 300, source_port=0, protocol=1, tcp_flags=None)
     ]
     assert run(make_case(tmp_path, records), "beacon").empty
+
+
+@pytest.mark.parametrize(("addresses", "findings"), [(1, 1), (2, 2), (3, 1), (5, 1)])
+def test_addresses_in_step_are_one_finding(tmp_path: Path, addresses: int, findings: int) -> None:
+    peers = [f"203.0.113.{n}" for n in range(10, 10 + addresses)]
+    records = [
+        record
+        for n, peer in enumerate(peers)
+        for record in check_ins(HOST, peer, 443, 120, hours=4)
+    ]
+    found = run(make_case(tmp_path, records), "beacon")
+    assert len(found) == findings
+    assert sorted(p for row in found["peers"] for p in row) == sorted(peers)
+    assert set(found["severity"]) == {"medium" if findings == addresses else "low"}
+    assert found["connections"].sum() == 120 * addresses
+
+
+@pytest.mark.parametrize(("size", "severity"), [(2_000, "medium"), (40_000, "low")])
+def test_uploads_are_larger_than_check_ins(tmp_path: Path, size: int, severity: str) -> None:
+    records = check_ins(HOST, SAAS, 443, 60, hours=6, sizes=(size, size))
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    assert row["severity"] == severity
