@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--windows", type=int, nargs="+", default=list(WINDOWS))
     parser.add_argument("--by", type=float, nargs="+", default=[0.2], help="shares; 0.2")
     parser.add_argument("--only", nargs="*", help="parameters to vary; all by default")
+    parser.add_argument("--changed", action="store_true", help="only rows that change a figure")
     parser.add_argument("--keep", type=Path, help="keep the cases in this folder")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="flowbench-") as scratch:
@@ -73,7 +74,8 @@ def main() -> None:
                         load(folder / "logs", folder, name=f"{scenario} {seed} {window} s")
                     )
         for detector in arguments.detectors:
-            for line in table(detector, evidence, arguments.by, arguments.only):
+            lines = table(detector, evidence, arguments.by, arguments.only)
+            for line in changed_rows(lines) if arguments.changed else lines:
                 print(line, flush=True)
             print()
 
@@ -135,6 +137,19 @@ def table(
             if moved != value:
                 row = [figures(detector, e, {name: moved}) for e in usable]
                 yield f"| {name} | {value:g} → {moved:g} | {' | '.join(row)} |"
+
+
+def changed_rows(lines: Iterator[str]) -> Iterator[str]:
+    """Yield the head of a table and the rows that differ from the defaults; name the others."""
+    head, rule, defaults = next(lines), next(lines), next(lines)
+    yield from (head, rule, defaults)
+    unchanged = []
+    for line in lines:
+        if line.split("|")[3:] == defaults.split("|")[3:]:
+            unchanged.append(f"{line.split('|')[1].strip()} ({line.split('|')[2].strip()})")
+        else:
+            yield line
+    yield f"\nUnchanged by: {', '.join(unchanged) or 'none'}."
 
 
 def figures(detector: str, evidence: Evidence, changed: dict[str, Any]) -> str:
