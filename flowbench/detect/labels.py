@@ -25,10 +25,10 @@ DETECTOR_KINDS = {
     "beacon": ("c2-beacon", "c2", "beaconing", "campaign"),
     "brute-force": ("login-brute-force",),
     "contact": ("c2", "tor"),
-    "dns": ("dga",),
+    "dns": ("dga", "dns-exfiltration"),
     "exfiltration": ("data-exfiltration",),
     "mining": ("web-mining", "crypto-mining"),
-    "scan": ("port-scan", "icmp-sweep", "host-sweep", "inbound-attack"),
+    "scan": ("port-scan", "icmp-sweep", "host-sweep", "udp-scan", "inbound-attack"),
 }
 ANY = "any"  # in place of a detector's id: all of them together
 
