@@ -47,7 +47,7 @@ TEXT_FACTOR = 10
 
 _PAIR = ["host", "domain"]
 _ESCAPED_BYTE = re.compile(rb"\\\d{3}")  # as the Resolver logs a byte that is not printable
-_REVERSED_ADDRESS = re.compile(r"^(?:(?:\d{1,3}\.){4}|(?:[0-9a-f]\.){32})")
+_REVERSED_ADDRESS = re.compile(r"^(?:(?:[0-9a-f]\.){32}|(?:\d{1,3}\.){4})")
 _MOST_NAMES = 200_000  # of a client and domain that are read; more add nothing to the conclusion
 
 _MIN_SHARING = 4  # clients, as in detect.sharing

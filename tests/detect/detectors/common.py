@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -56,3 +59,15 @@ def run(case: Case, name: str) -> pd.DataFrame:
     for _, row in found.iterrows():  # every finding leads to records
         assert len(case.evidence_for(row)) > 0
     return found
+
+
+def dns_case(folder: Path, queries: Iterable[dict[str, Any]], indicators: str = "") -> Case:
+    """Return a case of query logs alone."""
+    evidence = folder / "evidence"
+    evidence.mkdir(parents=True)
+    (evidence / "dns.log").write_text("\n".join(json.dumps(query) for query in queries))
+    if indicators:
+        (evidence / "list.csv").write_text(indicators)
+    case = Case.create(folder / "case")
+    assert case.ingest(evidence)["quarantined"].sum() == 0
+    return case

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +9,7 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.findings import Findings
+from tests.detect.detectors.common import dns_case
 from tests.dns_queries import CLIENT, HEX, OTHER, data_labels, dns_query
 from tests.traffic import T0, connect, make_case
 
@@ -23,18 +21,6 @@ LIST = (
     "old.example,c2,domains,90,2025-01-01T00:00:00Z,2025-06-01T00:00:00Z\n"
     "fine.example,allow,own,,,\n"
 )
-
-
-def dns_case(folder: Path, queries: Iterable[dict[str, Any]], indicators: str = "") -> Case:
-    """Return a case of query logs alone."""
-    evidence = folder / "evidence"
-    evidence.mkdir(parents=True)
-    (evidence / "dns.log").write_text("\n".join(json.dumps(query) for query in queries))
-    if indicators:
-        (evidence / "list.csv").write_text(indicators)
-    case = Case.create(folder / "case")
-    assert case.ingest(evidence)["quarantined"].sum() == 0
-    return case
 
 
 def run(case: Case) -> Findings:
