@@ -16,17 +16,29 @@ Method: services are the ports of remote administration and of the AWS data serv
   three times those that it, or the average host, began to use in the second half of the baseline
   period, scaled to the length of the logs after it. Subnets are taken as /24 and /64.
 
+* Sudden: hosts that the logs show for less than a day and a half have no baseline, nor has any host
+  in logs that are shorter (detect.sudden_connections). Of these, after 15 min in the logs, new
+  connections count that are opened within an hour to three kinds of service of one target (SMB,
+  RPC, WinRM, RDP, SSH, one database or another), or to four targets (clusters excepted, whose
+  clients connect to each node). Left out are services with three clients, as those of a domain
+  controller, and ports that the host already used at two targets, as a management host does. Also
+  counted are administration connections of a host to eight others after the first hour of logs that
+  are shorter. Fan-out as a sign without history is that of GuardDuty's and of Zeek's scan policies;
+  many kinds of service at one target are what ATT&CK T1021 and its sub-techniques name.
+
 Severity: new connections are low; three targets, or a host that was itself reached by a new
-administration connection before, medium; both, or eight targets, high. Rejected attempts are
-medium, a pattern of them high. In logs of less than a day and a half only rejected attempts count,
-and a host that opens administration connections to eight others after the first hour (low).
+administration connection before, medium; both, or eight targets, high. Without a baseline they are
+low, or medium after such a connection to the host itself. Rejected attempts are medium, a pattern
+of them high.
 
 False positives: an application deployed before its security group was opened, an authorised
-vulnerability scanner, a host with a new task, monthly work.
+vulnerability scanner, a host with a new task, monthly work; without a baseline also the first run
+of an administrator or a configuration management in the logs.
 
 Limitations: not detected are paths in use during the baseline period, paths that the host's
 neighbours use too, attempts at an interface without flow logs, SSM sessions (443 to AWS), and
-attempts at one or two services that go on since before the logs begin.
+attempts at one or two services that go on since before the logs begin; without a baseline, one
+connection at a time, and those of a host in its first 15 min.
 """
 
 from __future__ import annotations
@@ -40,11 +52,13 @@ from ibis import _
 from flowbench.detect.baseline import Baseline, find_baseline
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import SEVERITIES, Finding, limit_low, make_finding, sum_traffic
+from flowbench.detect.internal_services import baseline_note, describe_outcome, list_services
 from flowbench.detect.new_connections import find_new_connections
+from flowbench.detect.sudden_connections import Limits, find_sudden_connections
 from flowbench.enrich.inventory import AssignmentLookup
 from flowbench.enrich.ports import ADMIN_PORTS, DATA_PORTS, label
 from flowbench.schema import to_frame
-from flowbench.text import format_count, format_duration, format_period, format_utc, list_some
+from flowbench.text import format_count, format_period, format_utc
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -62,20 +76,12 @@ SERVICE_PORTS = ADMIN_PORTS | DATA_PORTS
 
 _HOUR, _EDGE = pd.Timedelta(hours=1), pd.Timedelta(hours=2)
 _CONSTANT_HOURS, _CONSTANT_SERVICES = 20, 2  # least hours of logs, most services of a host
-_NAMED = 8  # services in a summary
-_SERVICE_NAMES = {  # as AWS writes them; up to four letters are an abbreviation
-    "elasticache": "ElastiCache",
-    "glue": "Glue",
-    "lambda": "Lambda",
-    "opensearch": "OpenSearch",
-    "redshift": "Redshift",
-}
 _ORDER = ["initiator", "responder", "service_port", "protocol"]
 _COLUMNS = [*_ORDER, "first_seen", "last_seen", "connections", "rejected", "answered"]
 _COLUMNS += ["bytes_out", "bytes_in"]
 
 
-def find(
+def find(  # noqa: PLR0913  # the thresholds
     case: Case,
     *,
     many_targets: int = 3,
@@ -83,6 +89,10 @@ def find(
     wide: int = 8,
     baseline_hosts: int = 5,
     factor: float = 3,
+    quiet: float = 900,
+    within: float = 3_600,
+    kinds: int = 3,
+    targets: int = 4,
     most_low: int = 20,
 ) -> list[Finding]:
     """Return one finding per internal host, for all that rejected it and all that is new.
@@ -94,6 +104,10 @@ def find(
         wide: Hosts that make new connections severe.
         baseline_hosts: Hosts at which a port, used in the baseline period, is usual for a host.
         factor: How many times more services than expected must be new to a host.
+        quiet: Seconds for which the logs must show a host without a baseline before.
+        within: Seconds in which it opens its new connections.
+        kinds: Least number of kinds of service of one target, without a baseline.
+        targets: Least number of targets, without a baseline.
         most_low: Most findings of severity low: those with most targets.
     """
     p = case.connection_summaries
@@ -106,38 +120,77 @@ def find(
     with case.materialized(services.filter(~_.intermediate).select(_COLUMNS)) as services:
         rejected = _rows(services.filter(services.rejected > 0, services.answered == 0))
         rejected = rejected[~_is_constant(rejected, first, last)]
-        if baseline:
-            new = find_new_connections(p, services, baseline, baseline_hosts, factor)
-            # A new host has no baseline: only the number of its targets is evidence.
-            spread = new.groupby("initiator")["responder"].transform("nunique") >= many_targets
-            new = new[new["known"] | spread]
-        else:
-            admin = services.service_port.isin(sorted(ADMIN_PORTS))
-            late = services.first_seen >= first + _HOUR
-            new = _rows(services.filter(admin, services.answered > 0, late))
-            new = new[new.groupby("initiator")["responder"].transform("nunique") >= wide]
-    subjects = sorted({*rejected["initiator"], *new["initiator"]})
-    if not subjects:
-        return []
+        new = (
+            _new_to_known_hosts(p, services, baseline, baseline_hosts, factor, many_targets)
+            if baseline
+            else _late_administration(services, first, wide)
+        )
+        sudden = find_sudden_connections(case, services, Limits(quiet, within, kinds, targets))
+    if baseline:
+        sudden = sudden[~sudden["initiator"].isin(new["initiator"])]
+    new = pd.concat([new, sudden[sudden.columns.intersection(new.columns)]])
+    new = new.drop_duplicates(_ORDER).sort_values(_ORDER)
+    return limit_low(
+        _findings(case, rejected, new, sudden, baseline, (many_targets, many_services, wide)),
+        most_low,
+        lambda f: (-len(f.peers), f.subject),
+        "hosts have such connections",
+    )
+
+
+def _new_to_known_hosts(
+    p: ibis.Table,
+    services: ibis.Table,
+    baseline: Baseline,
+    baseline_hosts: int,
+    factor: float,
+    many_targets: int,
+) -> pd.DataFrame:
+    """Return the new connections after a baseline period."""
+    new = find_new_connections(p, services, baseline, baseline_hosts, factor)
+    # A new host has no baseline: only the number of its targets is evidence.
+    spread = new.groupby("initiator")["responder"].transform("nunique") >= many_targets
+    return new[new["known"] | spread]
+
+
+def _late_administration(services: ibis.Table, first: pd.Timestamp, wide: int) -> pd.DataFrame:
+    """Return administration connections after the first hour, of hosts that reach many others."""
+    admin = services.service_port.isin(sorted(ADMIN_PORTS))
+    late = services.first_seen >= first + _HOUR
+    new = _rows(services.filter(admin, services.answered > 0, late))
+    return new[new.groupby("initiator")["responder"].transform("nunique") >= wide]
+
+
+def _findings(
+    case: Case,
+    rejected: pd.DataFrame,
+    new: pd.DataFrame,
+    sudden: pd.DataFrame,
+    baseline: Baseline | None,
+    limits: tuple[int, int, int],
+) -> list[Finding]:
+    """Return a finding per host, of its rejected and its new connections."""
     targets = pd.concat([rejected["responder"], new["responder"]])
     assignments = AssignmentLookup(case.address_assignments, targets)
-    note = (
-        f"The baseline is the first {format_duration(baseline.seconds)} of the logs, benign or not."
-        if baseline
-        else f"The logs span {format_duration((last - first).total_seconds())}, too short for a"
-        " baseline: only rejected attempts and the number of services count."
-    )
-    limits = many_targets, many_services, wide
+    begin, end = case.span
+    total = (end - begin).total_seconds() if begin and end else 0.0
+    lives = {
+        row["initiator"]: (row["host_end"] - row["host_begin"]).total_seconds()
+        for row in sudden.to_dict("records")
+    }
     groups = [(dict(list(rows.groupby("initiator"))), rows.iloc[:0]) for rows in (rejected, new)]
     found = []
-    for subject in subjects:
+    for subject in sorted({*rejected["initiator"], *new["initiator"]}):
         attempts, opened = (by_host.get(subject, empty) for by_host, empty in groups)
-        reached_by = _find_previous_hop(subject, new) if baseline else None
-        severity = _rate(attempts, opened, reached_by, baseline, limits)
-        found.append(_finding(attempts, opened, reached_by, assignments, severity, note, baseline))
-    return limit_low(
-        found, most_low, lambda f: (-len(f.peers), f.subject), "hosts have such connections"
-    )
+        opened_are_new = baseline is not None or subject in lives
+        of_host = None if subject in lives else baseline
+        reached_by = _find_previous_hop(subject, new) if opened_are_new else None
+        severity = _rate(attempts, opened, reached_by, of_host, limits)
+        note = baseline_note(of_host, lives.get(subject), total)
+        found.append(
+            _finding(attempts, opened, reached_by, assignments, severity, note, opened_are_new)
+        )
+    return found
 
 
 def _rows(summaries: ibis.Table) -> pd.DataFrame:
@@ -190,7 +243,7 @@ def _finding(
     assignments: AssignmentLookup,
     severity: str,
     note: str,
-    baseline: Baseline | None,
+    opened_are_new: bool,
 ) -> Finding:
     both = pd.concat([part for part in (rejected, new) if len(part)])
     subject = str(both["initiator"].iloc[0])
@@ -201,7 +254,7 @@ def _finding(
         sentences.append(
             f"{subject} attempted {format_count(int(rejected['connections'].sum()), 'connection')}"
             f" to {format_count(len(rejected), 'internal service')} from {_period(rejected)}."
-            f" {_describe_outcome(rejected)}: {_list_services(rejected, assignments, 'attempt')}."
+            f" {describe_outcome(rejected)}: {list_services(rejected, assignments, 'attempt')}."
         )
         caveats.append(
             "REJECT does not say which control denied the traffic, or whether a packet arrived"
@@ -211,11 +264,11 @@ def _finding(
     if len(new):
         reached = new["responder"].nunique()
         scores["new"] = min(1.0, 0.2 + 0.1 * reached)
-        kind = "new internal service" if baseline else "internal administration service"
+        kind = "new internal service" if opened_are_new else "internal administration service"
         sentences.append(
             f"{subject} connected to {format_count(len(new), kind)} of"
             f" {format_count(reached, 'host')} from {_period(new)}:"
-            f" {_list_services(new, assignments, 'connection')}."
+            f" {list_services(new, assignments, 'connection')}."
         )
         caveats.append(
             "An answer is not a login; a host with a new task can have the same traffic pattern."
@@ -226,7 +279,6 @@ def _finding(
             f" {label(reached_by['service_port'], reached_by['protocol'])} at"
             f" {format_utc(reached_by['first_seen'])}."
         )
-    title = "New internal connections" if baseline else "Many internal administration connections"
     return make_finding(
         DETECTOR,
         subject,
@@ -236,32 +288,10 @@ def _finding(
         score=max(scores.values()),
         scores=scores,
         summary=" ".join(sentences),
-        caveats=" ".join([*caveats, *([note] if len(new) or not baseline else [])]),
-        title=None if len(rejected) else title,
+        caveats=" ".join([*caveats, *([note] if note else [])]),
+        title=None if len(rejected) else "New internal connections",
     )
 
 
 def _period(rows: pd.DataFrame) -> str:
     return format_period(rows["first_seen"].min(), rows["last_seen"].max())
-
-
-def _describe_outcome(rejected: pd.DataFrame) -> str:
-    """Return how many of the attempts were rejected; none was answered."""
-    count, total = int(rejected["rejected"].sum()), int(rejected["connections"].sum())
-    if count == total:
-        return "All were rejected" if total > 1 else "It was rejected"
-    return f"{count:,} {'was' if count == 1 else 'were'} rejected, none was answered"
-
-
-def _list_services(rows: pd.DataFrame, assignments: AssignmentLookup, noun: str) -> str:
-    """Name the services, each with what the inventory knows of its host and its connections."""
-    named = []
-    for row in rows.to_dict("records")[:_NAMED]:
-        known = assignments.at(row["responder"], row["first_seen"]) or {}
-        service = known.get("service") or ""
-        service = _SERVICE_NAMES.get(service, service.upper() if len(service) <= 4 else service)
-        host = " ".join(filter(None, [service, known.get("name"), row["responder"]]))
-        port = label(row["service_port"], row["protocol"])
-        named.append(f"{host} {port}: {format_count(row['connections'], noun)}")
-    named += [""] * (len(rows) - len(named))
-    return list_some(named, _NAMED, separator="; ")

@@ -13,7 +13,7 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.detectors import lateral_movement
 from flowbench.schema import DEFAULT_FORMAT
-from tests.traffic import T0, Record, connect, interface, make_case, reject
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, reject
 
 HOUR, DAY = 3_600, 86_400
 HOST, DB, SAAS = "10.0.0.5", "10.0.9.10", "203.0.113.200"
@@ -176,7 +176,7 @@ def test_short_logs_have_no_baseline_and_the_caveat_reports_it(tmp_path: Path) -
     (row,) = run(make_case(tmp_path / "many", [*day, *ssh(HOST, hosts, 20 * HOUR)])).to_dict(
         "records"
     )
-    assert (row["severity"], row["title"]) == ("low", "Many internal administration connections")
+    assert (row["severity"], row["title"]) == ("low", "New internal connections")
     assert "too short for a baseline" in row["caveats"]
     early = make_case(
         tmp_path / "early", [*day, *ssh(HOST, hosts[:7], 60), *ssh(HOST, hosts[7:], 7200)]
@@ -233,3 +233,34 @@ def test_a_service_that_rejects_all_day_is_a_wrong_setting(
     ]
     found = run(make_case(tmp_path, [*alive(HOST, DB), *attempts]))
     assert found["severity"].tolist() == ([severity] if severity else [])
+
+
+@pytest.mark.parametrize("window", [60, 600])
+def test_sudden_connections_in_a_short_log_are_reported_with_their_caveat(
+    tmp_path: Path, window: int
+) -> None:
+    target, hop = "10.0.1.33", "10.0.3.3"
+    records = []
+    for host in (HOST, hop):
+        for minute in range(0, 40, 4):
+            records += connect(
+                host, SAAS, 443, T0 + 60 * minute, source_port=45_000 + minute, window=window
+            )
+    for n, port in enumerate((445, 135, 5985, 3389, 22)):
+        records += connect(
+            HOST, target, port, T0 + 1500 + 60 * n, source_port=40_000 + n, window=window
+        )
+    fields = FIELDS if window == 60 else DEFAULT_FORMAT
+    (row,) = run(make_case(tmp_path / "one", records, fields=fields)).to_dict("records")
+    assert (row["severity"], row["title"]) == ("low", "New internal connections")
+    assert (row["subject"], row["peer"], row["connections"]) == (HOST, target, 5)
+    assert f"{HOST} connected to 5 new internal services of 1 host from" in row["summary"]
+    assert "too short for a baseline: what it usually connects to is not known" in row["caveats"]
+    # Another host had opened as many connections to it before: a chain.
+    for n, port in enumerate((445, 5985, 3389)):
+        records += connect(
+            hop, HOST, port, T0 + 1250 + 20 * n, source_port=41_000 + n, window=window
+        )
+    found = run(make_case(tmp_path / "chain", records, fields=fields))
+    severities = dict(zip(found["subject"], found["severity"], strict=True))
+    assert severities == {HOST: "medium", hop: "low"}

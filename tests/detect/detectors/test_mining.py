@@ -12,11 +12,24 @@ from tests.detect.detectors.common import HOST, HOUR, LIST, POOL, SAAS, run
 from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
 
 
+def even(host: str, peer: str, port: int, minutes: int, back: int = 420) -> list[Record]:
+    """A connection in which 350 bytes a minute are sent."""
+    sums = {"out": minutes * 350, "back": minutes * back}
+    return list(connect(host, peer, port, T0, seconds=minutes * 60, **sums))
+
+
 def mined(peer: str = POOL, port: int = 3333, host: str = HOST) -> list[Record]:
-    minutes = 8 * 60
-    return list(
-        connect(host, peer, port, T0, seconds=minutes * 60, out=minutes * 350, back=minutes * 420)
-    )
+    return even(host, peer, port, 8 * 60)
+
+
+def later(record: Record, seconds: int) -> Record:
+    """The record of a later connection, with another source port."""
+    ports = {
+        name: port + seconds // HOUR
+        for name in ("srcport", "dstport")
+        if (port := getattr(record, name)) > 9_000
+    }
+    return replace(record, start=record.start + seconds, end=record.end + seconds, **ports)
 
 
 def test_a_steady_session_with_little_data_on_a_pool_port(tmp_path: Path) -> None:
@@ -70,13 +83,7 @@ def test_many_hosts_at_one_service_excuse_nothing_unless_they_always_were_there(
     many = [r for n in range(1, 5) for r in mined(SAAS, 8000, f"10.0.0.{n}")]
     found = run(make_case(tmp_path / "8 hours", many), "mining")
     assert found["severity"].tolist() == ["medium"] * 4  # a port without known use
-    daily = [
-        replace(record, start=record.start + n * 8 * HOUR, end=record.end + n * 8 * HOUR,
-                srcport=record.srcport + (n if record.srcport > 9000 else 0),
-                dstport=record.dstport + (n if record.dstport > 9000 else 0))
-        for n in range(3)
-        for record in many
-    ]  # fmt: skip
+    daily = [later(record, 8 * HOUR * n) for n in range(3) for record in many]
     assert run(make_case(tmp_path / "24 hours", daily), "mining").empty
 
 
@@ -95,11 +102,8 @@ def test_where_the_port_says_nothing_sessions_of_hours_are_asked_for(tmp_path: P
     records = [
         record
         for n, (port, minutes, back, _severity) in enumerate(kinds)
-        for record in connect(
-            f"10.0.0.{n}", SAAS, port, T0, seconds=minutes * 60, out=minutes * 350,
-            back=minutes * back,
-        )
-    ]  # fmt: skip
+        for record in even(f"10.0.0.{n}", SAAS, port, minutes, back)
+    ]
     found = run(make_case(tmp_path, records), "mining").set_index("subject")["severity"].to_dict()
     expected = {f"10.0.0.{n}": severity for n, (*_, severity) in enumerate(kinds) if severity}
     assert found == expected
@@ -144,9 +148,8 @@ def test_short_connections_to_a_listed_pool_are_medium_on_any_port(tmp_path: Pat
 
 
 def test_other_short_connections_are_not_reported(tmp_path: Path) -> None:
-    hosts = {name: f"10.0.0.{n}" for n, name in enumerate(
-        "web single empty page upload unanswered rejected internal p2p miner".split()
-    )}  # fmt: skip
+    kinds = "web single empty page upload unanswered rejected internal p2p miner"
+    hosts = {name: f"10.0.0.{n}" for n, name in enumerate(kinds.split())}
     records = [
         *short(SAAS, 443, host=hosts["web"]),
         *short(count=1, host=hosts["single"]),
