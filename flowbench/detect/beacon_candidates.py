@@ -9,7 +9,7 @@ from ibis import _
 
 from flowbench.detect.check_ins import KEYS
 from flowbench.detect.sharing import baseline_ends, shared_services
-from flowbench.enrich.ports import DATA_PORTS
+from flowbench.enrich.ports import ADMIN_PORTS, DATA_PORTS
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _ICMP = (1, 58)  # the records do not show who pinged whom
 _PERIODIC_SERVICES = ((17, 123), (17, 53))  # protocol and port of NTP and DNS
 # Internal services whose clients reconnect all day: data, directories, names, time, logs, metrics.
-# Of the data ports SMB is judged: implants talk over it.
+# Ports of administration are judged: implants talk over SMB and WinRM.
 _INTERNAL_SERVICES = sorted(
-    (DATA_PORTS - {445}) | {53, 88, 123, 161, 389, 514, 636, 3268, 8125, 9090, 9100}
+    (DATA_PORTS - ADMIN_PORTS) | {53, 88, 123, 161, 389, 514, 636, 3268, 8125, 9090, 9100}
 )
 _LOAD_BALANCERS = ("alb", "nlb", "gwlb", "elb")  # they check the health of their targets
 _SERVICE = ["responder", "service_port", "protocol"]

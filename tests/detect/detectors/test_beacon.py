@@ -251,7 +251,7 @@ def test_browsing_is_not_reported(tmp_path: Path, window: int) -> None:
     assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
 
 
-@pytest.mark.parametrize(("port", "interval"), [(8443, 60), (50_050, 300), (445, 60)])
+@pytest.mark.parametrize(("port", "interval"), [(8443, 60), (50_050, 300), (445, 60), (5985, 60)])
 def test_beaconing_between_internal_hosts_is_low(
     tmp_path: Path, port: int, interval: float
 ) -> None:
