@@ -116,7 +116,7 @@ def keep(case: Case, findings: Findings) -> bool:
 
 
 def differences(case: Case, before: Run) -> list[str]:
-    """Return what is not as it was at an earlier run, in sentences.
+    """Return what differs from an earlier run, in sentences.
 
     Compares evidence, segmentation policy, version and detectors: what may explain a change of the
     findings.
