@@ -3,7 +3,7 @@
 Question: does a host move data in DNS, look for its command server by generated names, ask for a
 domain of an indicator list, or evade the resolver that is logged?
 
-Method: five checks, each where its logs are. Of Resolver query logs alone:
+Method: six checks, each where its logs are. Of Resolver query logs alone:
 
 * DNS tunnelling (detect.dns_tunnelling): a bound on the information that a client sends to a domain
   in names, or receives in answers, in a day (Paxson et al. 2013).
@@ -11,6 +11,7 @@ Method: five checks, each where its logs are. Of Resolver query logs alone:
   that do not exist (Antonakakis et al. 2012).
 * Indicator domain resolved (detect.listed_domains): a listed domain was asked for and no connection
   with its address was logged. With a connection it is the contact detector's.
+* DNS rebinding to instance metadata (detect.dns_rebinding): a public name resolved to it.
 
 Of flow logs alone (detect.dns_servers):
 
@@ -20,16 +21,16 @@ Of flow logs alone (detect.dns_servers):
   known one over HTTPS, that is no shared service (detect.sharing). Internal DNS servers may.
 
 They correspond to GuardDuty's Trojan:EC2/DNSDataExfiltration, Trojan:EC2/DGADomainRequest,
-Impact:EC2/MaliciousDomainRequest and C&CActivity.B!DNS, and DefenseEvasion:EC2/UnusualDNSResolver,
-UnusualDoTActivity and UnusualDoHActivity. The thresholds are this project's where no source is
-named.
+Impact:EC2/MaliciousDomainRequest and C&CActivity.B!DNS, UnauthorizedAccess:EC2/MetadataDNSRebind,
+and DefenseEvasion:EC2/UnusualDNSResolver, UnusualDoTActivity and UnusualDoHActivity. The thresholds
+are this project's where no source is named.
 
 Severity: tunnelling high where half of the queries are of types that carry data or from ten times
 the bound on, else medium; low for domains that several hosts ask in that way since before (detect.
 sharing), or that answer with a block list's codes. Generated domains high where most look random,
 else medium. Listed domains high for high-risk kinds that were answered while no flow record shows
 the host, medium where its flow records show no connection, low if nothing was answered. Volume high
-from ten times the least volume on, else medium. External resolvers low.
+from ten times the least volume on, else medium. Rebinding high. External resolvers low.
 
 False positives: reputation services and telemetry that are not known (enrich.domain_names), link
 checkers and crawlers of expired domains, a network's own top-level domain, DNSSEC validation by
@@ -49,6 +50,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flowbench.detect.detector import Detector
+from flowbench.detect.dns_rebinding import find_rebinding
 from flowbench.detect.dns_servers import (
     is_unusual_volume,
     read_dns_traffic,
@@ -119,6 +121,7 @@ def find(
         findings += limit_low(found, _MOST_LOW, lambda f: -f.score, "clients query such domains")
         generated = find_generated(case, hourly_domains=hourly_domains, share=share)
         findings += [_report_generated(row, share) for row in generated.to_dict("records")]
+        findings += map(_report_rebinding, find_rebinding(case).to_dict("records"))
         if case.has("indicators"):
             findings += [
                 _report_listed(str(host), str(kind), rows)
@@ -198,6 +201,24 @@ def _report_generated(row: dict[str, Any], share: float) -> Finding:
         technique="T1568.002",
         about="generated",
         dns={"rcodes": ("NXDOMAIN",)},
+    )
+
+
+def _report_rebinding(row: dict[str, Any]) -> Finding:
+    name = str(row["name"])
+    return _make_finding(
+        row,
+        severity="high",
+        score=0.8,
+        summary=f"{row['host']} queried {shorten_name(name)} {format_count(row['queries'], 'time')}"
+        f" from {format_period(row['first_seen'], row['last_seen'])} and received an address of the"
+        " instance metadata service.",
+        caveats="Flow logs do not record connections to the metadata service. A name of the network"
+        " itself may point there.",
+        title="DNS rebinding to instance metadata",
+        technique="T1552.005",
+        about=f"rebinding|{name}",
+        dns={"domains": (name,)},
     )
 
 
