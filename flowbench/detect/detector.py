@@ -16,6 +16,7 @@ class Detector:
         technique: The ATT&CK technique id (v18) of its findings.
         needs: Flow log fields without which it cannot run.
         tables: Tables of the case that must not be empty.
+        any_tables: Tables of which one at least must not be empty: each allows some of its checks.
     """
 
     id: str
@@ -24,3 +25,4 @@ class Detector:
     technique: str
     needs: frozenset[str] = field(default=frozenset({"srcaddr", "dstaddr", "start", "end"}))
     tables: frozenset[str] = frozenset()
+    any_tables: frozenset[str] = frozenset()

@@ -31,5 +31,7 @@ def missing_input(case: Case, detector: Detector) -> str:
     """Return what a detector needs and the case lacks; empty when it can run."""
     if fields := sorted(detector.needs - case.fields):
         return "not run: needs " + ", ".join(name.replace("_", "-") for name in fields)
+    if detector.any_tables and not any(map(case.has, detector.any_tables)):
+        return f"not run: the case has neither {' nor '.join(sorted(detector.any_tables))}"
     tables = sorted(name for name in detector.tables if not case.has(name))
     return f"not run: the case has no {', '.join(tables)}" if tables else ""

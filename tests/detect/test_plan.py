@@ -29,3 +29,10 @@ def test_fields_are_named_as_aws_does(tmp_path: Path) -> None:
     case = Case.create(tmp_path / "case")
     detector = Detector("x", "X", "?", "T1", frozenset({"tcp_flags", "pkt_srcaddr"}))
     assert missing_input(case, detector) == "not run: needs pkt-srcaddr, tcp-flags"
+
+
+def test_one_of_several_tables_suffices(tmp_path: Path) -> None:
+    detector = Detector("x", "X", "?", "T1", frozenset(), any_tables=frozenset({"flows", "dns"}))
+    empty = Case.create(tmp_path / "case")
+    assert missing_input(empty, detector) == "not run: the case has neither dns nor flows"
+    assert missing_input(make_case(tmp_path / "flows", connect(HOST, TOR, 443, T0)), detector) == ""

@@ -75,6 +75,7 @@ DETECTOR = Detector(
     question="Which hosts tunnel over DNS, or look up generated or listed domains?",
     technique="T1071.004",
     needs=frozenset(),
+    any_tables=frozenset({"dns", "flows"}),
 )
 FLOW_FIELDS = frozenset({"srcaddr", "dstaddr", "dstport", "protocol", "bytes", "packets"})
 
