@@ -94,11 +94,10 @@ def find_pool_connections(
             pool's port by chance: a scanner, or a client of a peer-to-peer network.
     """
     c = _outbound(case)
-    listed = case.indicator_matches.filter(_.kind == "mining").select(responder="address")
-    at_pool = c.filter(c.service_port.isin(sorted(POOL_PORTS))).union(
-        c.filter(c.service_port.notin(sorted(POOL_PORTS))).semi_join(listed, "responder")
-    )
-    sums = _summed(at_pool)
+    listed = case.indicator_matches.filter(_.kind == "mining").select("address").distinct()
+    addresses = sorted(listed.to_pyarrow()["address"].to_pylist())
+    at_pool = c.service_port.isin(sorted(POOL_PORTS))
+    sums = _summed(c.filter(at_pool | c.responder.isin(addresses) if addresses else at_pool))
     header = sums.responder.contains(":").ifelse(_HEADERS["IPv6"], _HEADERS["IPv4"])
     sums = sums.filter(
         sums.bytes_out - header * sums.packets_out >= least_data * sums.connections,
