@@ -12,6 +12,7 @@ from datetime import datetime
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ZONE = re.compile(r"[0-9A-Za-z_-]+")  # of an address: an id of AWS's
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -72,7 +73,7 @@ def is_address(text: str) -> bool:
         ipaddress.ip_address(address)
     except ValueError:
         return False
-    return zone is None or bool(zone)
+    return zone is None or _ZONE.fullmatch(zone) is not None
 
 
 def split_zone(text: str) -> tuple[str, str | None]:

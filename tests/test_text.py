@@ -116,3 +116,19 @@ def test_characters_that_no_table_holds_are_replaced() -> None:
 )
 def test_file_names_that_are_not_utf8_become_text(name, shown) -> None:
     assert text.escape_undecodable(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "parts", "expected"),
+    [
+        ("10.0.0.5", ("10.0.0.5", None), True),
+        ("10.0.0.5%vpc-0a1", ("10.0.0.5", "vpc-0a1"), True),
+        ("fd00::5%111122223333", ("fd00::5", "111122223333"), True),
+        ("10.0.0.5%", ("10.0.0.5", ""), False),
+        ("10.0.0.5%a b", ("10.0.0.5", "a b"), False),
+        ("db.example%vpc-0a1", ("db.example", "vpc-0a1"), False),
+    ],
+)
+def test_addresses_with_a_zone(value, parts, expected) -> None:
+    assert text.split_zone(value) == parts
+    assert text.is_address(value) is expected

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from flowbench.errors import FlowbenchError, InputError, StoppedError
-from flowbench.text import escape_controls, split_zone
+from flowbench.text import escape_controls, is_address, split_zone
 from flowbench.version import __version__
 
 if TYPE_CHECKING:
@@ -210,11 +210,8 @@ def open_case(path: Path) -> Case:
 
 def parse_address(text: str) -> str:
     """Return an address as the case spells it, with its zone. Raises InputError for other text."""
-    address, zone = split_zone(text)
-    try:
-        parsed = str(ipaddress.ip_address(address))
-    except ValueError:
-        parsed = ""
-    if not parsed or zone == "":
+    if not is_address(text):
         raise InputError(f"{text}: invalid IP address")
+    address, zone = split_zone(text)
+    parsed = str(ipaddress.ip_address(address))
     return parsed if zone is None else f"{parsed}%{zone}"
