@@ -331,3 +331,22 @@ def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) ->
 def test_what_is_no_address_is_an_error(case: Case, text: str) -> None:
     with pytest.raises(InputError, match="is not an IPv4 or IPv6 address"):
         attribution.trace(case, text)
+
+
+def test_a_public_address_is_traced_to_the_interface_that_it_maps_to(tmp_path: Path) -> None:
+    public = "192.0.2.44"
+    listed = interface(
+        "10.0.2.9",
+        "b",
+        VpcId="vpc-1",
+        SubnetId="subnet-1",
+        Association={"PublicIp": public},
+        Attachment={"InstanceId": "i-b"},
+    )
+    case = make_case(tmp_path, TALK, interfaces=[listed])
+    trace = attribution.trace(case, public)
+    assert (trace.value("interface"), trace.value("instance")) == ("eni-b", "i-b")
+    assert trace.of("interface")[0].description == (
+        f"{public} maps to 10.0.2.9, which was assigned to eni-b (ec2) in subnet-1, vpc-1"
+        " (Name tag: b)."
+    )

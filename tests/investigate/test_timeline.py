@@ -21,7 +21,7 @@ from tests.incident_case import (
     dns_query,
     make_incident_case,
 )
-from tests.traffic import T0, connect, make_case, reject
+from tests.traffic import T0, connect, interface, make_case, reject
 
 HOUR = 3600
 
@@ -133,3 +133,39 @@ def test_an_empty_case(tmp_path: Path) -> None:
 def test_the_same_case_the_same_timeline(case: Case, findings: Findings) -> None:
     one, two = (timeline.build(case, findings=findings).to_csv() for _ in range(2))
     assert one == two
+
+
+def test_alerts_about_one_of_two_hosts_with_an_address(tmp_path: Path) -> None:
+    address = "10.0.0.10"
+    placed = [("eni-a", "i-a", "vpc-1"), ("eni-b", "i-b", "vpc-2")]
+    listed = [
+        interface(address, name[-1], VpcId=vpc, Attachment={"InstanceId": instance})
+        for name, instance, vpc in placed
+    ]
+    alerts = [
+        {
+            "SchemaVersion": "2.0",
+            "CreatedAt": "2026-09-01T00:00:00Z",
+            "UpdatedAt": "2026-09-01T00:00:00Z",
+            "Id": instance or "none",
+            "Type": "Backdoor:EC2/C&CActivity.B",
+            "Severity": 8,
+            "AccountId": "111122223333",
+            "Resource": {"InstanceDetails": {"InstanceId": instance}} if instance else {},
+            "Service": {
+                "Action": {"NetworkConnectionAction": {"LocalIpDetails": {"IpAddressV4": address}}},
+                "EventFirstSeen": "2026-09-01T00:00:00Z",
+                "EventLastSeen": "2026-09-01T00:00:00Z",
+            },
+        }
+        for instance in ("i-a", "i-b", None)
+    ]
+    records = [
+        record
+        for name, _instance, _vpc in placed
+        for record in connect(address, "203.0.113.7", 443, T0, interface_id=name)
+    ]
+    case = make_case(tmp_path, records, interfaces=listed, json_lines=[{"Findings": alerts}])
+    rows = timeline.build(case, about=f"{address}%vpc-1", findings=Findings())
+    shown = rows.loc[rows["data_source"] == "GuardDuty", ["reference", "subject"]]
+    assert sorted(shown.to_numpy().tolist()) == [["i-a", f"{address}%vpc-1"], ["none", address]]
