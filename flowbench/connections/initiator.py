@@ -5,19 +5,43 @@ from __future__ import annotations
 import ibis
 from ibis import _
 
-# Ports below 1024 are services. So are these above: databases, administration, file services,
-# proxies, web servers, queues, Tor relays, WireGuard and mining pools.
+# Rules that show which end opened a connection; the others guess it.
+RELIABLE_RULES = ("flags", "ports", "rejected", "one-way")
+# Ports below 1024 are services. So are these above, of TCP: databases, administration, file
+# services, proxies, web servers, queues, Tor relays and mining pools.
 SERVICE_PORTS = (
     1433, 1521, 2049, 2375, 2376, 3000, 3128, 3268, 3306, 3333, 3389, 4444, 5432, 5439, 5555,
     5671, 5672, 5900, 5985, 5986, 6379, 6443, 7777, 8000, 8080, 8081, 8088, 8333, 8443, 8883,
     8888, 9000, 9001, 9030, 9042, 9090, 9092, 9094, 9200, 9300, 9999, 10250, 11211, 14433, 14444,
-    27017, 45700, 51820,
+    27017, 45700,
 )  # fmt: skip
+UDP_SERVICE_PORTS = (  # a UDP packet from 8080 or 8081 is seldom an answer of a web server
+    1194,  # OpenVPN
+    1434,  # SQL Server Browser
+    1701,  # L2TP
+    1812,  # RADIUS
+    1813,
+    1900,  # SSDP
+    2049,  # NFS
+    3389,  # RDP
+    3478,  # STUN
+    3702,  # WS-Discovery
+    4500,  # IPsec through NAT
+    4789,  # VXLAN
+    5060,  # SIP
+    5353,  # mDNS
+    5355,  # LLMNR
+    6081,  # GENEVE: gateway load balancers
+    8125,  # StatsD
+    11211,  # Memcached
+    51820,  # WireGuard
+)
 EPHEMERAL = 32_768  # first source port of Linux clients; that of Windows clients is higher
 # Services whose clients use a reserved port, which only root can: NFS (nfs(5): resvport), its mount
 # daemon, and GlusterFS.
 _ROOT_SERVICES = (2049, 20_048, 24_007)
 _RESERVED = (512, 1023)  # source ports of such clients
+_UDP = 17
 
 
 def with_ownership(c: ibis.Table, addresses: ibis.Table) -> ibis.Table:
@@ -39,7 +63,7 @@ def initiator_rules(c: ibis.Table) -> list[tuple[ibis.Value, ibis.Value, str]]:
             midstream_up (TCP without SYN), rejecting_up (rejected, and no late packet), first_up
             (start of its first record, null without any); the same ``_down`` of the high end.
     """
-    low_serves, high_serves = _is_service(c.low_port), _is_service(c.high_port)
+    low_serves, high_serves = (_is_service(c.protocol, c[f"{e}_port"]) for e in ("low", "high"))
     low_is_root = c.low_port.between(*_RESERVED) & c.high_port.isin(_ROOT_SERVICES)
     high_is_root = c.high_port.between(*_RESERVED) & c.low_port.isin(_ROOT_SERVICES)
     low_ephemeral, high_ephemeral = c.low_port >= EPHEMERAL, c.high_port >= EPHEMERAL
@@ -72,5 +96,6 @@ def choose_initiator(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
     return low_opened, ibis.cases(*((when, name) for when, _is_low, name in rules))
 
 
-def _is_service(port: ibis.Value) -> ibis.Value:
-    return (port < 1024) | port.isin(SERVICE_PORTS)
+def _is_service(protocol: ibis.Value, port: ibis.Value) -> ibis.Value:
+    known = (protocol == _UDP).ifelse(port.isin(UDP_SERVICE_PORTS), port.isin(SERVICE_PORTS))
+    return (port < 1024) | known

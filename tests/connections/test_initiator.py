@@ -10,8 +10,11 @@ import pytest
 
 from flowbench.connections.initiator import (
     EPHEMERAL,
+    RELIABLE_RULES,
     SERVICE_PORTS,
+    UDP_SERVICE_PORTS,
     choose_initiator,
+    initiator_rules,
 )
 from tests.connections.conftest import rows
 from tests.traffic import T0, Record, connect
@@ -37,6 +40,12 @@ OPENED = [
     ([Record(OUT, A, 5_000, 50_000, T0, T0 + 5, action="REJECT")], OUT, "rejected"),
     # A late reply that is rejected: the port of the service decides.
     ([Record(OUT, A, 443, 50_000, T0, T0 + 5, action="REJECT")], A, "ports"),
+    # 8080 and 8081 serve TCP; over UDP their packets are no replies, those of 1434 and 5060 may be.
+    ([Record(OUT, A, 8_081, 1_434, T0, T0 + 5, protocol=17, action="REJECT")], OUT, "ports"),
+    ([Record(OUT, A, 8_080, 4_000, T0, T0 + 5, protocol=17, action="REJECT")], OUT, "rejected"),
+    ([Record(OUT, A, 5_060, 9_000, T0, T0 + 5, protocol=17, action="REJECT")], A, "ports"),
+    (both(OUT, A, 5_060, 3_333, protocol=17), A, "ports"),
+    (both(A, OUT, 5_000, 3_333), A, "ports"),
     # NFS clients use ports below 1024, those of other services do not; rsh counts down from 1023.
     (both(A, B, 700, 2_049), A, "ports"),
     (both(B, A, 1_023, 20_048), B, "ports"),
@@ -140,6 +149,19 @@ def test_the_rules_always_decide() -> None:
 
 
 def test_service_ports_are_below_the_ephemeral_ones_or_known() -> None:
-    assert list(SERVICE_PORTS) == sorted(set(SERVICE_PORTS))
-    assert min(SERVICE_PORTS) > 1023
-    assert [port for port in SERVICE_PORTS if port >= EPHEMERAL] == [45_700, 51_820]
+    for ports in (SERVICE_PORTS, UDP_SERVICE_PORTS):
+        assert list(ports) == sorted(set(ports))
+        assert min(ports) > 1023
+    ports = {*SERVICE_PORTS, *UDP_SERVICE_PORTS}
+    assert sorted(port for port in ports if port >= EPHEMERAL) == [45_700, 51_820]
+
+
+def test_reliable_rules_are_rules() -> None:
+    columns = {"low_port": "int32", "high_port": "int32", "protocol": "int32"}
+    columns |= dict.fromkeys(("first_up", "first_down"), "int64")
+    columns |= {f"{end}_internal": "bool" for end in ("low", "high")}
+    facts = ("syn", "syn_ack", "midstream", "rejecting")
+    columns |= {f"{fact}_{way}": "bool" for fact in facts for way in ("up", "down")}
+    names = {name for _when, _is_low, name in initiator_rules(ibis.table(columns, name="c"))}
+    assert set(RELIABLE_RULES) < names
+    assert names - set(RELIABLE_RULES) == {"higher-port", "internal", "order"}
