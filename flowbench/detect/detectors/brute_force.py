@@ -10,9 +10,13 @@ source and target counts when it made ``fewest`` attempts within an hour, hardly
 connection in that time, and the interquartile range of the attempts' sizes is at most ``similar``
 of their median.
 
-Severity: high from an internal source. From an external source medium, since every login port that
-is open to the internet gets attempts; high when a longer or larger session from the same source
-follows, which may be a successful login.
+Severity: high from an internal source. From an external source medium, since password guessing at
+login ports that are open to the internet is common; high when a longer or larger session from the
+same source follows, which may be a successful login.
+
+What belongs to which detector: many short accepted connections to one login port are brute-force;
+attempts at many services that failed are a scan, also at login ports; an accepted session from an
+external address at an administrative port that lasts or transfers is remote-access.
 
 False positives: deployment tools that log in for each task with similar results, monitoring that
 logs in, a job with an expired password.
@@ -88,7 +92,8 @@ def find(
     if not periods:
         return []
     sizes = _summarize_sizes(logins, pd.DataFrame(periods))
-    sizes = sizes[sizes["range"] <= similar * sizes["median"]]
+    sizes["spread"] = sizes["range"] / (similar * sizes["median"])  # at most 1
+    sizes = sizes[sizes["spread"] <= 1]
     sizes["subject"] = sizes["responder"].where(sizes["direction"] == "inbound", sizes["initiator"])
     return [
         _finding(str(subject), int(port), str(direction), group)
@@ -192,7 +197,10 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
         " traffic pattern."
     )
     if inbound and not sessions:
-        caveats += " Every login port that is open to the internet gets attempts all day."
+        caveats += (
+            " Password guessing at login ports that are open to the internet is common; no longer"
+            " or larger session from the source followed."
+        )
     sent, received = int(rows["bytes_out"].sum()), int(rows["bytes_in"].sum())
     volume = (received, sent) if inbound else (sent, received)
     return make_finding(
@@ -202,6 +210,11 @@ def _finding(subject: str, port: int, direction: str, rows: pd.DataFrame) -> Fin
         Traffic((port,), 6, first, last, attempts, *volume),
         severity="medium" if inbound and not sessions else "high",
         score=min(1.0, 0.6 + attempts / 1_000),
+        scores={
+            "attempts": min(1.0, attempts / 400),
+            "similarity": 1 - float(rows["spread"].max()),
+            "session": float(sessions > 0),
+        },
         summary=summary,
         caveats=caveats,
     )

@@ -35,6 +35,9 @@ def test_guessing_from_outside_is_medium(tmp_path: Path) -> None:
     assert (row["connections"], row["service_port"], row["technique"]) == (60, 22, "T1110.001")
     assert f"{OUTSIDE} opened 60 short connections to {TARGET} on 22/tcp (ssh)" in row["summary"]
     assert row["bytes_in"] == 60 * 1_800
+    assert (row["scores"]["attempts"], row["scores"]["session"]) == (0.15, 0)
+    assert 0.8 < row["scores"]["similarity"] < 1
+    assert "no longer or larger session from the source followed" in row["caveats"]
 
 
 def test_a_session_that_follows_makes_it_high_and_says_when(tmp_path: Path) -> None:
@@ -42,6 +45,8 @@ def test_a_session_that_follows_makes_it_high_and_says_when(tmp_path: Path) -> N
     (row,) = run(make_case(tmp_path, [*guesses(), *after]), "brute-force").to_dict("records")
     assert row["severity"] == "high"
     assert "1 longer or larger session followed, the last at 2026-09-01 00:21" in row["summary"]
+    assert row["scores"]["session"] == 1
+    assert "Password guessing" not in row["caveats"]
 
 
 def test_from_inside_at_several_hosts_it_is_one_high_finding(tmp_path: Path) -> None:
