@@ -13,12 +13,21 @@ that earlier successful contacts do not offset a scan. A service counts once, ho
 attempted: a client whose server is down does not scan. A scan is fast by Zeek's older thresholds:
 15 ports of a host, or 25 hosts on a port, within 5 minutes.
 
-Backscatter is excluded: the answers of a flooded victim to forged senders, which come from one
-service port to about as many ports as hosts. It is recognised without TCP flags too.
+An attempt needs a packet of its initiator, and for TCP a SYN where flags are logged. So backscatter
+is excluded (answers of a flooded victim to forged senders: SYN-ACKs and resets to a host that sent
+nothing); without flags, records one way from a service's port to others, which are answers to
+nobody, and sources that send from one port below 1024 to about as many ports as hosts.
+
+Silence proves little about UDP and ICMP. An internal host sweeps by UDP where two of three hosts on
+one port, ``min_failed`` or more within 10 minutes of each other, are silent: these count as failed.
+It sweeps by ICMP where a quarter of ``min_failed`` or more hosts is silent; that is a finding of
+its own, Host sweep (ICMP). Zeek's icmp-scans needs 25 hosts, Juniper's ip-sweep screen 10. See
+silent_sweeps.
 
 Severity: high for an internal source. External sources scan every public address all day; those
-without a finding of their own are one finding of low severity, Internet background scanning. An
-external source has a finding of its own, low unless stated, if it
+without a finding of their own are one finding of low severity, Internet background scanning. In it
+is every external source that reached no service at all, also with a single attempt. An external
+source has a finding of its own, low unless stated, if it
 
 * was accepted: a service of a scanned host answered it, then or later, and fewer than
   ``popular_clients`` external addresses in all (a public site does not count), or a login service
@@ -28,39 +37,36 @@ external source has a finding of its own, low unless stated, if it
 * failed at ``min_large`` services or more, and at ten times as many as 95 % of the external
   sources. Medium if the scan was fast.
 
-False positives: authorised vulnerability scanners and discovery services, monitoring of many hosts
-that are down.
+What belongs to which detector: attempts at many services that failed are a scan, also at login
+ports; many short accepted connections to one login port are brute-force; an accepted session from
+an external address at an administrative port that lasts or transfers is remote-access.
 
-Limitations: not detected are scans of fewer than ``min_failed`` services per source, scans
-distributed over many sources, UDP scans that nothing rejects (half of all UDP has no answer), and
+False positives: authorised vulnerability scanners and discovery services, monitoring of many hosts
+that are down or that starts with the log, peer-to-peer nodes; in Internet background scanning,
+clients of a service that was down, and routers that report errors by ICMP.
+
+Limitations: not detected are scans of fewer than ``min_failed`` services per internal source, scans
+distributed over many of them, sweeps by UDP or ICMP of fewer than ``min_failed`` hosts in 10
+minutes, sweeps by ICMP that more than three quarters answer (who pinged whom cannot be known), and
 a compromise through a public site. Sources that share a NAT address are one source.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import groupby
-from operator import itemgetter
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import ibis
-import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from flowbench.detect import scan_candidates, silent_sweeps
 from flowbench.detect.detector import Detector
-from flowbench.detect.finding import Finding, Traffic, make_finding
-from flowbench.detect.scan_candidates import (
-    CANDIDATE,
-    build_attempts,
-    exclude_backscatter,
-    find_candidates,
-    select_candidates,
-    sum_attempts,
-    sum_groups,
-)
-from flowbench.engine import epoch_seconds
-from flowbench.text import format_bytes, format_count, format_period, list_some
+from flowbench.detect.finding import Finding
+from flowbench.detect.scan_candidates import CANDIDATE
+from flowbench.detect.scan_findings import group_findings, ping_findings, separate_findings
+from flowbench.detect.scan_sums import sum_attempts
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -72,10 +78,7 @@ DETECTOR = Detector(
     technique="T1046",
     needs=frozenset({"srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end"}),
 )
-INTERNET = "internet"  # the subject of a finding about many external addresses
 
-_FAST_SECONDS = 300
-_FAST_PORTS, _FAST_HOSTS = 15, 25
 _LARGE_FACTOR = 10  # of the failed services of 95 % of the external sources
 
 
@@ -86,29 +89,53 @@ def find(
     popular_clients: int = 10,
     min_large: int = 100,
     max_separate: int = 5,
+    max_sources: int = 10_000,
 ) -> list[Finding]:
     """Return one finding per scanning source, and one for Internet background scanning.
 
-    The subject of a finding about several external sources is ``INTERNET``; its peers are the
+    The subject of a finding about several external sources is 'internet'; its peers are the
     sources. What an external address attempts is counted apart from what an internal one does.
 
     Args:
         case: The case.
-        min_failed: How many more services of a source must have failed than answered.
+        min_failed: How many more services of a source must have failed than answered; least number
+            of hosts of a sweep by UDP or ICMP.
         popular_clients: A service that answered so many external addresses is open to all.
         min_large: Least number of failed services with which an external source stands out.
         max_separate: Greatest number of sources accepted at one port that have their own findings.
+        max_sources: Greatest number of sources that a finding about several of them names.
     """
-    with case.materialized(build_attempts(case.connections)) as attempts:
-        candidates = find_candidates(exclude_backscatter(attempts), min_failed, popular_clients)
-        with case.materialized(candidates) as rows:
-            return _build_findings(case, rows, min_large, max_separate)
+    with ExitStack() as stack:
+
+        def keep(table: ibis.Table) -> ibis.Table:
+            return stack.enter_context(case.materialized(table))
+
+        attempts = keep(scan_candidates.build_attempts(case.connections))
+        attempts = scan_candidates.exclude_backscatter(attempts)
+        swept = keep(silent_sweeps.find_silent_datagrams(attempts, min_failed))
+        if swept.count().execute():
+            attempts = silent_sweeps.count_as_failed(attempts, swept)
+        rows = keep(scan_candidates.find_candidates(attempts, min_failed, popular_clients))
+        background = scan_candidates.find_background(attempts, rows)
+        if case.has("indicators"):
+            allowed = case.allow_list_matches
+            allowed = allowed.filter(allowed.in_period.fill_null(True))
+            background = background.anti_join(allowed, background.initiator == allowed.address)
+        background = keep(background)
+        summaries = case.connection_summaries
+        pings = silent_sweeps.find_ping_sweeps(case.connections, summaries, min_failed)
+        separate, groups = _divide(case, rows, min_large, max_separate)
+        return [
+            *group_findings(DETECTOR, rows, background, groups, max_sources),
+            *separate_findings(DETECTOR, rows, separate),
+            *ping_findings(DETECTOR, pings),
+        ]
 
 
-def _build_findings(
+def _divide(
     case: Case, rows: ibis.Table, min_large: int, max_separate: int
-) -> list[Finding]:
-    """Return the findings: decide which sources have their own and which are grouped by port."""
+) -> tuple[list[dict[str, Any]], dict[int | None, list[dict[str, Any]]]]:
+    """Divide the candidates: those with a finding of their own, and the others by accepted port."""
     port = _.service_port.first(where=_.accepted, order_by=[_.bytes_in.desc(), _.service_port])
     candidates = rows.group_by(CANDIDATE).aggregate(sum_attempts(rows), accepted_port=port)
     candidates = candidates.order_by(CANDIDATE).to_pyarrow().to_pylist()
@@ -125,12 +152,7 @@ def _build_findings(
             groups[candidate["accepted_port"]].append(candidate)
     for port in [p for p in groups if p is not None and len(groups[p]) <= max_separate]:
         separate += groups.pop(port)
-    sources = [[candidate["initiator"] for candidate in group] for group in groups.values()]
-    grouped = zip(groups.items(), sum_groups(rows, sources), strict=True)
-    return [
-        *(_group_finding(port, group, sums) for (port, group), sums in grouped),
-        *_separate_findings(rows, separate),
-    ]
+    return separate, groups
 
 
 def _match_lists(case: Case, sources: list[str]) -> set[str]:
@@ -154,136 +176,3 @@ def _large_count(counts: list[int], min_large: int) -> int:
     if len(counts) < 2:  # there is no other source to compare it with
         return min_large
     return max(min_large, _LARGE_FACTOR * sorted(counts)[int(0.95 * (len(counts) - 1))])
-
-
-def _group_finding(
-    port: int | None, candidates: list[dict[str, Any]], sums: dict[str, Any]
-) -> Finding:
-    """Return the finding of the external sources accepted at ``port``, or at none."""
-    hosts = sums["hosts"]
-    by_failed = sorted(candidates, key=lambda c: (-c["failed_count"], c["initiator"]))
-    names = list_some(f"{c['initiator']} ({c['failed_count']:,})" for c in by_failed)
-    summary = (
-        f"{format_count(len(candidates), 'external address', 'external addresses')} attempted"
-        f" connections to {format_count(sums['distinct_services'], 'service')} on"
-        f" {format_count(len(hosts), 'host')} from {_period(sums)}:"
-        f" {format_count(sums['failed_count'], 'pair')} of source and service failed"
-        f" ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without data)."
-    )
-    if port is None:
-        summary += " None got an answer from a service with few external clients."
-        if reached := sum(c["service_count"] > c["failed_count"] for c in candidates):
-            summary += (
-                f" {reached:,} of them got an answer from a service with many external clients."
-            )
-        caveats = "A compromise through a service that is open to all would not show here."
-    else:
-        summary += f" Port {port} answered each of them, and few or no other external addresses."
-        by_answer = sorted(candidates, key=lambda c: (-c["bytes_in"], c["initiator"]))
-        answers = (f"{c['initiator']} ({format_bytes(c['bytes_in'])})" for c in by_answer)
-        summary += f" The largest answers went to {list_some(answers)}."
-        caveats = (
-            "Legitimate clients that also attempt closed ports have the same traffic pattern; check"
-            f" who is authorised to use port {port}."
-        )
-    summary += f" Sources with the most failed attempts: {names}."
-    counts = zip(sums["attempted_ports"], sums["port_sources"], strict=True)
-    ports = (f"{attempted} (by {sources:,})" for attempted, sources in counts)
-    summary += f" Most attempted ports: {list_some(ports)}."
-    title = "Internet background scanning"
-    return make_finding(
-        DETECTOR,
-        INTERNET,
-        [candidate["initiator"] for candidate in candidates],
-        _traffic(sums),
-        targets=hosts,
-        severity="low" if port is None else "medium",
-        score=0.3 if port is None else 0.5,  # below a source that has a finding of its own
-        summary=summary,
-        caveats="Internet-wide scanning of public addresses is common. The peers are the sources."
-        f" {caveats}",
-        title=title if port is None else f"{title}, answered on port {port}",
-        technique="T1595.001",
-        about="" if port is None else str(port),
-    )
-
-
-def _separate_findings(rows: ibis.Table, candidates: list[dict[str, Any]]) -> list[Finding]:
-    """Return a finding for each of these candidates."""
-    sums = {(c["initiator"], c["internal"]): c for c in candidates}
-    columns = [*CANDIDATE, "responder", "service_port", "failed"]
-    selected = select_candidates(rows, candidates)
-    selected = selected.select(*columns, first_seen_s=epoch_seconds(selected.first_seen))
-    attempts = selected.order_by(CANDIDATE).to_pyarrow().to_pylist()
-    return [
-        _separate_finding(sums[key], list(group))
-        for key, group in groupby(attempts, key=itemgetter(*CANDIDATE))
-    ]
-
-
-def _separate_finding(sums: dict[str, Any], attempts: list[dict[str, Any]]) -> Finding:
-    """Return the finding of one source."""
-    source, internal = sums["initiator"], sums["internal"]
-    failed = [row for row in attempts if row["failed"]]
-    ports = sorted({row["service_port"] for row in failed})
-    host_count = len({row["responder"] for row in failed})
-    fastest = _describe_fastest(failed)
-    answered = sums["service_count"] - sums["failed_count"]
-    severity = "high" if internal else "medium" if sums["accepted_count"] or fastest else "low"
-    summary = (
-        f"{source} attempted {format_count(len(attempts), 'service')}"
-        f" ({format_count(host_count, 'host')}, {format_count(len(ports), 'port')}:"
-        f" {list_some(ports, 12)}) from {_period(sums)}: {len(failed):,} failed"
-        f" ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without data),"
-        f" {answered:,} answered."
-    )
-    if not internal and sums["accepted_count"]:
-        summary += (
-            f" It reached {format_count(sums['accepted_count'], 'service')} that few or no other"
-            " external addresses use, or where a login port had a session."
-        )
-    if fastest:
-        summary += f" At most {fastest}."
-    caveats = (
-        "An authorised scanner, discovery service or monitor can have the same traffic pattern."
-    )
-    if not internal:
-        caveats = (
-            "Internet-wide scanning of public addresses is common: check what the source did next."
-        )
-    return make_finding(
-        DETECTOR,
-        source,
-        [row["responder"] for row in attempts],
-        _traffic(sums),
-        severity=severity,
-        score=min(1.0, 0.5 + 0.5 * (len(failed) - answered) / 50),
-        summary=summary,
-        caveats=caveats,
-        title=None if internal else "Port scan from an external address",
-        technique=None if internal else "T1595.001",
-    )
-
-
-def _describe_fastest(failed: list[dict[str, Any]]) -> str:
-    """Describe the five minutes with most attempts if they pass Zeek's thresholds, else ''."""
-    ports, hosts = defaultdict(set), defaultdict(set)
-    for row in failed:
-        slot = row["first_seen_s"] // _FAST_SECONDS
-        ports[slot, row["responder"]].add(row["service_port"])
-        hosts[slot, row["service_port"]].add(row["responder"])
-    if (count := max(map(len, ports.values()))) >= _FAST_PORTS:
-        return f"{count} ports of one host in 5 min"
-    count = max(map(len, hosts.values()))
-    return f"{count} hosts on one port in 5 min" if count >= _FAST_HOSTS else ""
-
-
-def _period(sums: dict[str, Any]) -> str:
-    return format_period(sums["first_seen"], sums["last_seen"])
-
-
-def _traffic(sums: dict[str, Any]) -> Traffic:
-    """Return the traffic of a finding from the sums of its attempts."""
-    times = [pd.Timestamp(sums[name]) for name in ("first_seen", "last_seen")]
-    volume = [sums[name] for name in ("connections", "bytes_out", "bytes_in")]
-    return Traffic(tuple(sums["ports"]), sums["protocol"], *times, *volume)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowbench import detect
+from flowbench.detect.detectors import scan
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.common import run
 from tests.traffic import FIELDS, T0, Record, connect, make_case, reject
@@ -225,7 +226,111 @@ def test_noise_backscatter_and_broken_clients_are_no_scans(
     ]  # fmt: skip
     broken = [attempt(HOST, "10.0.1.1", 6379, n) for n in range(300)]
     case = make_case(tmp_path, [*noise, *victim, *broken], fields=fields)
-    assert run(case, "scan").empty
+    (row,) = run(case, "scan").to_dict("records")
+    assert (row["subject"], row["severity"]) == ("internet", "low")
+    assert sorted(row["peers"]) == sorted(f"198.18.{n}.7" for n in range(60))
+    assert row["connections"] == 240
+
+
+def test_every_source_that_reached_nothing_is_in_the_background(
+    tmp_path: Path, fields: list[str]
+) -> None:
+    records = [attempt(f"198.18.4.{n}", f"10.0.1.{n % 3}", 22 + n, n) for n in range(30)]
+    records += wave(OUTSIDE)
+    # One of them is on an allow list; one gets an answer from a service.
+    records += [*reached("198.18.4.7", 443), attempt("198.18.4.40", HOST, 3_389, 1)]
+    case = make_case(
+        tmp_path, records, fields=fields, indicators="indicator,kind,feed\n198.18.4.40,allow,own\n"
+    )
+    (row,) = run(case, "scan").to_dict("records")
+    assert (row["title"], row["severity"]) == ("Internet background scanning", "low")
+    assert set(row["peers"]) == {OUTSIDE, *(f"198.18.4.{n}" for n in range(30) if n != 7)}
+    assert row["scores"] == {"failed": 1.0}
+    assert "30 external addresses attempted connections to 37 services on 4 hosts" in row["summary"]
+    assert len(case.evidence_for(row)) == row["connections"] == 37
+
+
+def test_of_very_many_sources_some_are_named(tmp_path: Path) -> None:
+    records = [attempt(f"198.18.4.{n}", HOST, 23, n) for n in range(12)]
+    records += wave(OUTSIDE, count=3)
+    (finding,) = scan.find(make_case(tmp_path, records), max_sources=5)
+    assert "13 external addresses attempted" in finding.summary
+    named = ["198.18.4.0", "198.18.4.1", "198.18.4.10", "198.18.4.11"]
+    assert sorted(finding.peers) == sorted([OUTSIDE, *named])
+    assert "The peers are the 5 sources with the most failed attempts." in finding.caveats
+    assert not finding.peers_complete
+
+
+def test_a_rejected_probe_has_reached_nothing_whatever_its_size(tmp_path: Path) -> None:
+    probe = replace(attempt(OUTSIDE, HOST, 5_060, 10), protocol=17, bytes=1_400, tcp_flags=0)
+    (row,) = run(make_case(tmp_path, [*wave(OUTSIDE), probe]), "scan").to_dict("records")
+    assert (row["subject"], row["severity"]) == ("internet", "low")
+    assert "9 pairs of source and service failed (9 rejected" in row["summary"]
+    assert "None got an answer" in row["summary"]
+
+
+def test_stray_ends_of_old_connections_and_backscatter_accuse_nobody(tmp_path: Path) -> None:
+    stray = [
+        Record(HOST, f"198.51.{n}.7", 40_000 + n, 443, T0 + 600 * n, T0 + 600 * n + 59, packets=2,
+               bytes=80, tcp_flags=(1, 17, 4, 20)[n % 4])
+        for n in range(40)
+    ]  # fmt: skip
+    assert run(make_case(tmp_path / "stray", stray), "scan").empty
+    answers = [
+        Record(f"198.51.{n // 2}.7", HOST, (443, 80, 6_379, 22)[n % 4], 20_000 + 37 * n, T0 + n,
+               T0 + n, packets=2, bytes=88, tcp_flags=18, action=("ACCEPT", "REJECT")[n % 3 % 2])
+        for n in range(48)
+    ]  # fmt: skip
+    for fields in (FIELDS, DEFAULT_FORMAT):
+        case = make_case(tmp_path / f"{len(fields)}", answers, fields=fields)
+        assert run(case, "scan").empty
+
+
+def test_health_checks_without_data_are_no_scan(tmp_path: Path, fields: list[str]) -> None:
+    records = []
+    for n in range(20 * 12):
+        check = Record(HOST, f"10.0.1.{n % 20}", 33_000 + n, 8_080, T0 + 15 * n, T0 + 15 * n + 1,
+                       packets=4, bytes=220, tcp_flags=3)  # fmt: skip
+        records += [check, check.back(packets=3, bytes=164)]
+    assert run(make_case(tmp_path, records, fields=fields), "scan").empty
+
+
+def pings(source: str, count: int, silent: int) -> Iterator[Record]:
+    for n in range(count):
+        sent = Record(source, f"10.0.1.{n}", 0, 0, T0, T0 + 59, protocol=1, packets=2, bytes=168)
+        yield sent
+        if n >= silent:
+            yield sent.back()
+
+
+def test_a_ping_sweep_is_a_finding_of_its_own(tmp_path: Path, fields: list[str]) -> None:
+    records = [*pings(HOST, 60, 40), *(attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(45, 55))]
+    case = make_case(tmp_path, records, fields=fields)
+    icmp, tcp = run(case, "scan").sort_values("title").to_dict("records")
+    assert (icmp["title"], icmp["severity"]) == ("Host sweep (ICMP)", "high")
+    assert (icmp["subject"], len(icmp["peers"]), icmp["protocol"]) == (HOST, 60, 1)
+    assert icmp["scores"] == {"silent": 0.667}
+    assert "sent ICMP to 60 hosts from 2026-09-01 00:00 to" in icmp["summary"]
+    assert "40 did not answer (0 rejected), 20 answered." in icmp["summary"]
+    assert len(case.evidence_for(icmp)) == 80
+    assert (tcp["title"], tcp["severity"]) == ("Host sweep (TCP)", "high")
+    assert icmp["finding_id"] != tcp["finding_id"]
+
+
+def test_a_udp_sweep_without_answers(tmp_path: Path, fields: list[str]) -> None:
+    records = [
+        Record(HOST, f"10.0.1.{n}", 41_000, 161, T0, T0 + 59, protocol=17, packets=1, bytes=87)
+        for n in range(30)
+    ]
+    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
+    assert (row["title"], row["severity"]) == ("Host sweep (UDP)", "high")
+    assert (row["subject"], row["service_port"], row["protocol"]) == (HOST, 161, 17)
+    assert "30 failed (0 rejected, 0 answered without data), 0 answered." in row["summary"]
+
+
+def test_pings_whose_sender_is_unknown_accuse_nobody(tmp_path: Path, fields: list[str]) -> None:
+    records = [*pings(HOST, 40, 0), *(r for n in range(40) for r in pings(f"10.0.2.{n}", 1, 0))]
+    assert run(make_case(tmp_path, records, fields=fields), "scan").empty
 
 
 def test_earlier_answered_services_do_not_offset_failures(tmp_path: Path) -> None:
