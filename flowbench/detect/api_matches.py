@@ -193,7 +193,7 @@ def _is_ordinary(rows: pd.DataFrame, caller: Caller, principals: Principals) -> 
     early = rows[(rows["event_time"] < end) & ~rows["failed"]]
     if early["event_time"].dt.date.nunique() < _DAYS:
         return nothing
-    usual = principals.networks.get(caller, set())
+    usual = principals.baseline_networks(caller)
     is_usual = rows["source_ip"].map(lambda source: network_of(_text(source)) in usual)
     return (is_usual.astype(bool) | (not caller.is_person)) & (rows["why_new"] == "")
 

@@ -1,7 +1,8 @@
 """Principals of API calls: people and automation, who is new, and from where each usually calls.
 
-The baseline is the first quarter of API events that span a day or more. It is judged by network
-(the provider's /16, /32 for IPv6), since dynamic addresses change within one.
+A network is the provider's (/16, /32 for IPv6), since dynamic addresses change within one. It is
+new for a day after its first use in the account, if the events began half a day before that. The
+baseline, for what is ordinary, is the first quarter of API events that span a day or more.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 _PEOPLE = frozenset({"IAMUser", "Root", "FederatedUser", "IdentityCenterUser", "SAMLUser"})
 _SSO_ROLE = "AWSReservedSSO_"  # roles of IAM Identity Center; the session is the person
 _NEW = pd.Timedelta(days=7)  # how long a created user or key counts as new
+_NEW_NETWORK = pd.Timedelta(days=1)  # how long a network counts as new after its first use
+_KNOWN_FOR = pd.Timedelta(hours=12)  # of events before that, which show the usual networks
 _SHORTEST = pd.Timedelta(days=1)  # shortest log with a baseline
 _BASELINE_SHARE = 0.25
-_MOST_NETWORKS = 4  # a principal with more in the baseline calls from anywhere, by design
+_MOST_NETWORKS = 4  # a principal with more before the call works from anywhere, by design
 
 
 class Caller(NamedTuple):
@@ -51,16 +54,18 @@ class Principals:
     """What the API events tell of the principals.
 
     Attributes:
+        begin: When the API events begin; None without any.
         baseline_end: When the baseline ends; None for events of less than a day.
-        networks: Networks from which each caller called in the baseline.
-        everyones: Networks from which anybody of an account called then.
+        networks: The networks from which each caller called, with the time of its first call.
+        everyones: The same of anybody in an account.
         users: The creation of users, by account and name.
         keys: The creation of access keys for others, by key.
     """
 
+    begin: pd.Timestamp | None = None
     baseline_end: pd.Timestamp | None = None
-    networks: dict[Caller, set[str]] = field(default_factory=dict)
-    everyones: dict[str, set[str]] = field(default_factory=dict)
+    networks: dict[Caller, dict[str, pd.Timestamp]] = field(default_factory=dict)
+    everyones: dict[str, dict[str, pd.Timestamp]] = field(default_factory=dict)
     users: dict[tuple[str, str], Creation] = field(default_factory=dict)
     keys: dict[str, Creation] = field(default_factory=dict)
 
@@ -75,20 +80,30 @@ class Principals:
                     f"{creation.what} was created by {creation.creator}"
                     f" at {format_utc(creation.time)}."
                 )
-        if self.is_new_network(caller, time, source):
-            return (
-                f"Nobody of the account called from the network of {source} before"
-                f" {format_utc(self.baseline_end or time)}."
-            )
-        return ""
+        first = self.first_use_of_new_network(caller, time, source)
+        if first is None:
+            return ""
+        return f"The account's first call from the network of {source} was at {format_utc(first)}."
 
-    def is_new_network(self, caller: Caller, time: pd.Timestamp, source: str | None) -> bool:
-        """Whether a person that called in the baseline calls from a network that nobody used."""
-        if self.baseline_end is None or not caller.is_person or time < self.baseline_end:
-            return False
-        usual = self.networks.get(caller, set())
-        is_judged = 0 < len(usual) <= _MOST_NETWORKS and source is not None and is_address(source)
-        return is_judged and network_of(source) not in self.everyones.get(caller.account, set())
+    def first_use_of_new_network(
+        self, caller: Caller, time: pd.Timestamp, source: str | None
+    ) -> pd.Timestamp | None:
+        """Return when a new network was first used, if a person calls from it who has others."""
+        if not caller.is_person or self.begin is None or not (source and is_address(source)):
+            return None
+        network = network_of(source)
+        first = self.everyones.get(caller.account, {}).get(network, self.begin)
+        if first - self.begin < _KNOWN_FOR or time - first > _NEW_NETWORK:
+            return None
+        used = self.networks.get(caller, {}).items()
+        others = [other for other, since in used if other != network and since < time]
+        return first if 0 < len(others) <= _MOST_NETWORKS else None
+
+    def baseline_networks(self, caller: Caller) -> set[str]:
+        """Return the networks from which a caller called in the baseline."""
+        end = self.baseline_end
+        used = self.networks.get(caller, {}).items()
+        return {network for network, first in used if end is not None and first < end}
 
 
 @lru_cache(maxsize=65_536)  # the same principals call again and again
@@ -127,31 +142,33 @@ def network_of(source: str | None) -> str:
 def read_principals(case: Case) -> Principals:
     """Read what the API events tell of the principals."""
     events = case.api_events
+    begin, end = _period(events)
     users, keys = _read_creations(events)
-    end = _baseline_end(events)
-    networks: dict[Caller, set[str]] = {}
-    everyones: dict[str, set[str]] = {}
-    if end is not None:
-        columns = ["account_id", "principal_type", "principal_name", "source_ip"]
-        early = events.filter(events.event_time < end, events.source_ip.notnull())
-        # Roles have as many sessions as calls: without them few rows are left.
-        name = early.principal_name
-        role = name.re_replace("/.*", "")
-        early = early.mutate(principal_name=is_program(early).ifelse(role, name))
-        for row in early.select(columns).distinct().to_pyarrow().to_pylist():
-            caller = identify(row["account_id"], row["principal_type"], row["principal_name"])
-            network = network_of(row["source_ip"])
-            networks.setdefault(caller, set()).add(network)
-            everyones.setdefault(caller.account, set()).add(network)
-    return Principals(end, networks, everyones, users, keys)
+    # Roles have as many sessions as calls: without them few rows are left.
+    name = events.principal_name
+    name = is_program(events).ifelse(name.re_replace("/.*", ""), name)
+    keys_of = ["account_id", "principal_type", "caller", "source_ip"]
+    uses = events.filter(events.source_ip.notnull()).mutate(caller=name).group_by(keys_of)
+    rows = to_frame(uses.aggregate(first=events.event_time.min()).to_pyarrow())
+    networks: dict[Caller, dict[str, pd.Timestamp]] = {}
+    everyones: dict[str, dict[str, pd.Timestamp]] = {}
+    for row in rows.sort_values("first").to_dict("records"):
+        texts = (row[key] if isinstance(row[key], str) else None for key in keys_of[:3])
+        caller, network = identify(*texts), network_of(row["source_ip"])
+        networks.setdefault(caller, {}).setdefault(network, row["first"])
+        everyones.setdefault(caller.account, {}).setdefault(network, row["first"])
+    return Principals(begin, end, networks, everyones, users, keys)
 
 
-def _baseline_end(events: ibis.Table) -> pd.Timestamp | None:
+def _period(events: ibis.Table) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """Return when the events begin, and when their baseline ends."""
     times = events.event_time
     span = events.aggregate(first=times.min(), last=times.max()).to_pandas().iloc[0]
-    if pd.isna(span["first"]) or span["last"] - span["first"] < _SHORTEST:
-        return None
-    return span["first"] + _BASELINE_SHARE * (span["last"] - span["first"])
+    first, last = span["first"], span["last"]
+    if pd.isna(first):
+        return None, None
+    is_long = last - first >= _SHORTEST
+    return first, first + _BASELINE_SHARE * (last - first) if is_long else None
 
 
 def _read_creations(

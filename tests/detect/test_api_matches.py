@@ -65,8 +65,9 @@ def secret(number: int, at: float, **more: Any) -> dict[str, Any]:
 
 def baseline(*callers: tuple[str, bool]) -> Principals:
     """Return a baseline of two and a half days in which all called from one network."""
-    networks = {Caller(ACCOUNT, *caller): {"198.51.0.0/16"} for caller in callers}
-    return Principals(START + pd.Timedelta(days=2.5), networks, {ACCOUNT: {"198.51.0.0/16"}})
+    used = {"198.51.0.0/16": START}
+    networks = {Caller(ACCOUNT, *caller): used for caller in callers}
+    return Principals(START, START + pd.Timedelta(days=2.5), networks, {ACCOUNT: used})
 
 
 @pytest.mark.parametrize(

@@ -70,28 +70,39 @@ def test_a_key_that_somebody_else_created_is_new() -> None:
     assert principals.why_new(MIRA, START, "AKIA2", None) == ""
 
 
+OFFICE, CAFE = "198.51.0.0/16", "203.0.0.0/16"
+AT = {hour: START + pd.Timedelta(hours=hour) for hour in range(100)}
+
+
 @pytest.mark.parametrize(
-    ("usual", "source", "hours", "is_new"),
+    ("own", "first_use", "source", "hour", "is_new"),
     [
-        ({"198.51.0.0/16"}, "203.0.113.7", 7, True),
-        ({"198.51.0.0/16"}, "2001:db8::7", 7, True),
-        ({"198.51.0.0/16"}, "198.51.7.7", 7, False),
-        ({"198.51.0.0/16"}, "192.0.2.7", 7, False),  # a colleague's network
-        ({"198.51.0.0/16"}, "203.0.113.7", 5, False),  # in the baseline
-        ({"198.51.0.0/16"}, "cloudformation.amazonaws.com", 7, False),
-        (set(), "203.0.113.7", 7, False),  # nothing is known of the principal
-        ({f"10.{n}.0.0/16" for n in range(5)}, "203.0.113.7", 7, False),  # from anywhere
+        ({OFFICE: 2}, 13, "203.0.113.7", 13, True),
+        ({OFFICE: 2}, 13, "203.0.113.7", 37, True),
+        ({OFFICE: 2}, 13, "203.0.113.7", 38, False),  # known for more than a day
+        ({OFFICE: 2}, 11, "203.0.113.7", 13, False),  # the events began shortly before
+        ({OFFICE: 2}, 13, "198.51.7.7", 13, False),
+        ({OFFICE: 2}, 13, "cloudformation.amazonaws.com", 13, False),
+        ({OFFICE: 2, CAFE: 13}, 13, "203.0.113.7", 14, True),
+        ({CAFE: 13}, 13, "203.0.113.7", 14, False),  # the principal has no other network
+        ({OFFICE: 20, CAFE: 13}, 13, "203.0.113.7", 14, False),  # not yet
+        ({f"10.{n}.0.0/16": 2 for n in range(5)}, 13, "203.0.113.7", 13, False),  # from anywhere
     ],
 )
-def test_new_networks(usual: set[str], source: str, hours: float, is_new: bool) -> None:
-    principals = Principals(
-        START + pd.Timedelta(hours=6), {MIRA: usual}, {ACCOUNT: {*usual, "192.0.0.0/16"}}
-    )
-    at = START + pd.Timedelta(hours=hours)
-    assert principals.is_new_network(MIRA, at, source) == is_new
-    assert bool(principals.why_new(MIRA, at, None, source)) == is_new
+def test_new_networks(
+    own: dict[str, int], first_use: int, source: str, hour: int, is_new: bool
+) -> None:
+    networks = {network: AT[first] for network, first in own.items()}
+    everyones = {ACCOUNT: {OFFICE: AT[0], CAFE: AT[first_use]}}
+    principals = Principals(AT[0], None, {MIRA: networks}, everyones)
+    reason = principals.why_new(MIRA, AT[hour], None, source)
+    assert bool(reason) == is_new
+    if is_new:
+        assert reason == (
+            "The account's first call from the network of 203.0.113.7 was at 2026-09-01 13:00 UTC."
+        )
     role = Caller(ACCOUNT, "mira", is_person=False)
-    assert not principals.is_new_network(role, at, source)
+    assert principals.first_use_of_new_network(role, AT[hour], source) is None
 
 
 def test_the_baseline_and_creations_of_a_case(tmp_path: Path) -> None:
@@ -107,10 +118,12 @@ def test_the_baseline_and_creations_of_a_case(tmp_path: Path) -> None:
     ]
     found = read_principals(make_case(tmp_path / "1", [], json_lines=calls))
     assert found.baseline_end == pd.Timestamp(T0 + DAY / 2, unit="s", tz="UTC")
-    assert {caller.name: nets for caller, nets in found.networks.items()} == {
-        "mira": {"198.51.0.0/16"},
-        "eve": {"198.51.0.0/16"},
+    assert {caller.name: list(used) for caller, used in found.networks.items()} == {
+        "mira": [OFFICE, CAFE],
+        "eve": [OFFICE],
     }
+    assert [found.baseline_networks(caller) for caller in found.networks] == [{OFFICE}] * 2
+    assert list(found.everyones.values()) == [{OFFICE: found.begin, CAFE: AT[48]}]
     assert [name for _account, name in found.users] == ["mallory"]
     assert list(found.keys) == ["AKIAEXAMPLEMALLORY"]
     short = make_case(tmp_path / "2", [], json_lines=[calls[0], calls[2]])

@@ -13,10 +13,11 @@ are one principal, except those of single sign-on. The first use of a Region is 
 baseline: the first quarter of API events that span a day or more.
 
 Severity: the rule's. One step higher if the user or its key was created in the seven days before
-the call, or if a person calls from a network from which nobody of the account called in the
-baseline. One step lower if all calls failed, unless attempts show the intent. Low if the same
-principal created a flow log within an hour of deleting one. What a principal did on two days of the
-baseline is ordinary: not reported from the same network, or low if the rule's severity is high.
+the call, or if a person who called from elsewhere before calls from a network that was first used
+in the account within the last day. One step lower if all calls failed, unless attempts show the
+intent. Low if the same principal created a flow log within an hour of deleting one. What a
+principal did on two days of the baseline is ordinary: not reported from the same network, or low if
+the rule's severity is high.
 
 False positives: infrastructure code, new colleagues and projects; each finding's caveat names the
 harmless explanation of its rule.

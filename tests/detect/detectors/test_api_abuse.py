@@ -92,7 +92,7 @@ def test_a_new_principal_is_explained(tmp_path: Path) -> None:
     findings = detect.run(make_case(tmp_path, [], json_lines=calls), only=["api-abuse"])
     by_subject = {f.subject: f for f in findings if "StopLogging" in f.title}
     assert "The user was created by mira at 2026-09-02 00:00 UTC." in by_subject["eve"].summary
-    assert f"called from the network of {ELSEWHERE} before 2026-09-01 12:00 UTC." in (
+    assert f"first call from the network of {ELSEWHERE} was at 2026-09-02 00:00 UTC." in (
         by_subject["mira"].summary
     )
 
