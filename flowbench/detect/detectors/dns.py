@@ -144,14 +144,14 @@ def find(
 def _report_tunnel(row: dict[str, Any], daily_bytes: int) -> Finding:
     host, domain = str(row["host"]), str(row["domain"])
     times = max(row["information"], row["daily_text"] / TEXT_FACTOR) / daily_bytes
-    length, text = f"{row['name_length']:.0f}", row["text"]
+    data = f", {row['data_share']:.0%} for TXT and other data types" if row["data_share"] else ""
+    answers = f", the answers {row['text']:,} characters of text in all" if row["text"] else ""
     summary = (
         f"{host} queried {format_count(row['names'], 'name')} below {shorten_name(domain)} that no"
-        f" other host queried ({format_count(row['queries'], 'query', 'queries')},"
-        f" {row['data_share']:.0%} for TXT and other data types; {length} characters on average)"
-        f" from {format_period(row['first_seen'], row['last_seen'])}. The names hold up to"
-        f" {format_bytes(row['information'])} of information in a day, the answers"
-        f" {text:,} characters of text in all."
+        f" other host queried ({format_count(row['queries'], 'query', 'queries')}{data};"
+        f" {row['name_length']:.0f} characters on average) from"
+        f" {format_period(row['first_seen'], row['last_seen'])}. The names hold up to"
+        f" {format_bytes(row['information'])} of information in a day{answers}."
     )
     caveats = "Telemetry, licence checks and reputation services encode data in names too."
     if row["shared"]:
