@@ -57,18 +57,20 @@ def stage_records(  # what a record is judged by
         per_part: Number of records.
     """
     records = _records(flows)
-    zones, known = find_zones(connection, records, own, inventory.interfaces), own
+    points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
+    points = engine.materialize(connection, points.mutate(id=_numbered("point")))
+    ends = [records.select("point", address=end) for end in ("src", "dst")]
+    seen, known = ends[0].union(ends[1]), own
+    zones = find_zones(connection, records, own, inventory.interfaces)
     if zones.count().execute():
+        seen = with_zones(seen.distinct(), zones, "point", "address")
         records = with_zones(records, zones, "point", "src", "dst")
         own = engine.materialize(connection, with_zones(own, zones, "interface_id", "address"))
         known = known.union(own)
+    seen = engine.materialize(connection, seen.select("address").distinct())
     intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
-    seen = records.select(address="src").union(records.select(address="dst")).distinct()
-    seen = engine.materialize(connection, seen)
     internal = internal_addresses(connection, seen, known, inventory)
     addresses = engine.materialize(connection, _addresses(seen, internal, intermediates))
-    points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
-    points = engine.materialize(connection, points.mutate(id=_numbered("point")))
     own_ids = engine.materialize(
         connection,
         own.join(points, own.interface_id == points.point)
