@@ -33,6 +33,7 @@ from flowbench.enrich.domain_names import (
     is_public_name,
     registered_domain,
 )
+from flowbench.enrich.ownership import is_private
 from flowbench.schema import to_frame
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def find_tunnels(case: Case, *, daily_bytes: int) -> pd.DataFrame:
         queries, names (distinct), name_length (mean, below the domain), data_share (of queries for
         DATA_TYPES), text (characters in answers), information and daily_text (bytes in names and
         characters in answers, of the day with most), shared (whether several hosts did so in the
-        baseline period already), block_list (whether the answers are codes of a block list).
+        baseline period already), answers (what they all are: ``codes`` of a block list, ``private``
+        addresses, or an empty text for others).
     """
     least_text = TEXT_FACTOR * daily_bytes
     known = sorted(OPERATOR_DOMAINS | REPUTATION_DOMAINS)
@@ -90,7 +92,7 @@ def find_tunnels(case: Case, *, daily_bytes: int) -> pd.DataFrame:
         text = int(max(day["text"].sum() for day in days))
         if information >= daily_bytes or text >= least_text:
             pair = {"host": host, "domain": domain, "information": information, "daily_text": text}
-            pair |= {"shared": domain in shared, "block_list": _has_codes(case.dns, group)}
+            pair |= {"shared": domain in shared, "answers": _harmless_answers(case.dns, group)}
             found.append(pair | _summarize(group))
     return pd.DataFrame(found)
 
@@ -194,18 +196,24 @@ def _is_contacted(case: Case, rows: pd.DataFrame) -> np.ndarray:
     return rows["name"].isin(contacted.to_pyarrow()["name"].to_pylist()).to_numpy()
 
 
-def _has_codes(dns: ibis.Table, names: pd.DataFrame) -> bool:
-    """Return whether the names' answers, some at least, are codes of a block list and nothing else.
+def _harmless_answers(dns: ibis.Table, names: pd.DataFrame) -> str:
+    """Return what all answers to names are, where that has a harmless reason; else an empty text.
 
-    These are addresses of 127.0.0.0/8, without 127.0.0.1 (RFC 5782, section 2.1).
+    ``codes`` of a block list, addresses of 127.0.0.0/8 without 127.0.0.1 (RFC 5782, section 2.1);
+    or ``private`` addresses, as of the network's own zone. Names without an answer say nothing.
     """
     if names["text"].any():
-        return False
+        return ""
     wanted = ibis.memtable({"name": names["name"].tolist()})
     answers = dns.semi_join(wanted, "name").select(address=_.answers.unnest()).distinct()
-    is_code = answers.address.startswith("127.") & (answers.address != "127.0.0.1")
-    counts = answers.aggregate(codes=is_code.sum(), all=answers.count()).to_pandas().iloc[0]
-    return bool(counts["all"] and counts["codes"] == counts["all"])
+    loopback = answers.address.startswith("127.")
+    counts = answers.aggregate(
+        all=answers.count(),
+        codes=answers.count(where=loopback & (answers.address != "127.0.0.1")),
+        private=answers.count(where=is_private(answers.address) & ~loopback),
+    )
+    row = counts.to_pandas().iloc[0]
+    return next((kind for kind in ("codes", "private") if 0 < row[kind] == row["all"]), "")
 
 
 def _summarize(names: pd.DataFrame) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_the_values_of_a_tunnel(tmp_path) -> None:
     assert row["name_length"] == 121  # two labels of 60 characters
     assert row["text"] == row["daily_text"] == 3_000  # once for each name
     assert 100 * 75 <= row["information"] <= 100 * 85
-    assert (row["shared"], row["block_list"]) == (False, False)
+    assert (row["shared"], row["answers"]) == (False, "")
     assert row["first_seen"] == pd.Timestamp(T0, unit="s", tz="UTC")
     assert row["last_seen"] - row["first_seen"] == pd.Timedelta(99, "min")
 
@@ -79,3 +79,24 @@ def test_clients_are_addresses_or_else_instances(tmp_path) -> None:
     case = dns_case(tmp_path, [dns_query(T0, "a.example", host=OTHER), lambda_host, unknown])
     found = dns_clients(case.dns).order_by("name").select("name", "host").to_pandas()
     assert found.values.tolist() == [["a.example", OTHER], ["b.example", "i-1"]]
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ([("A", "127.0.0.4")], "codes"),
+        ([("A", "127.0.0.1")], ""),
+        ([("A", "10.1.2.3")], "private"),
+        ([("A", "10.1.2.3"), ("A", "203.0.113.9")], ""),
+        ([("AAAA", "fd00::7")], "private"),
+        ([("A", "10.1.2.3"), ("TXT", "x")], ""),
+        ([], ""),
+    ],
+)
+def test_answers_with_a_harmless_reason(tmp_path, answers: list, kind: str) -> None:
+    queries = [
+        dns_query(T0 + i, f"{label}.{DOMAIN}", answers=answers)
+        for i, label in enumerate(data_labels(60, 180))
+    ]
+    (row,) = find_tunnels(dns_case(tmp_path, queries), daily_bytes=4_000).to_dict("records")
+    assert row["answers"] == kind

@@ -27,10 +27,11 @@ are this project's where no source is named.
 
 Severity: tunnelling high where half of the queries are of types that carry data or from ten times
 the bound on, else medium; low for domains that several hosts ask in that way since before (detect.
-sharing), or that answer with a block list's codes. Generated domains high where most look random,
-else medium. Listed domains high for high-risk kinds that were answered while no flow record shows
-the host, medium where its flow records show no connection, low if nothing was answered. Volume high
-from ten times the least volume on, else medium. Rebinding high. External resolvers low.
+sharing), or whose answers are all codes of a block list or all private addresses. Generated domains
+high where most look random, else medium. Listed domains high for high-risk kinds that were answered
+while no flow record shows the host, medium where its flow records show no connection, low if
+nothing was answered. Volume high from ten times the least volume on, else medium. Rebinding high.
+External resolvers low.
 
 False positives: reputation services and telemetry that are not known (enrich.domain_names), link
 checkers and crawlers of expired domains, a network's own top-level domain, DNSSEC validation by
@@ -81,6 +82,10 @@ FLOW_FIELDS = frozenset({"srcaddr", "dstaddr", "dstport", "protocol", "bytes", "
 
 _FACTOR = 10  # times the bound from which severity is high
 _MOST_LOW = 10  # findings of tunnels of severity low
+_ANSWERS = {
+    "codes": " The answers are codes of a block list (127.0.0.0/8).",
+    "private": " The answers are private addresses, as of a zone of the network itself.",
+}
 _UNKNOWN_CONFIDENCE = 70  # of a list that gives none, as in the contact detector
 
 
@@ -156,10 +161,9 @@ def _report_tunnel(row: dict[str, Any], daily_bytes: int) -> Finding:
     caveats = "Telemetry, licence checks and reputation services encode data in names too."
     if row["shared"]:
         caveats += " Several hosts query names of their own below this domain since before."
-    if row["block_list"]:
-        caveats += " The answers are codes of a block list (127.0.0.0/8)."
+    caveats += _ANSWERS.get(row["answers"], "")
     is_high = row["data_share"] >= 0.5 or times >= _FACTOR
-    is_low = row["shared"] or row["block_list"]
+    is_low = row["shared"] or row["answers"] in _ANSWERS
     scores = {
         "volume": min(1.0, 0.5 + 0.25 * math.log10(max(times, 1.0))),
         "uniqueness": row["names"] / row["queries"],
