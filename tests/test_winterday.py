@@ -54,17 +54,14 @@ def test_no_benign_host_has_a_severe_finding(winterday_findings, answers) -> Non
     assert medium - principals <= set(answers["suspicious_but_benign"])
 
 
-def test_the_operators_session_is_critical_and_the_offices_are_low(
+def test_the_operators_session_is_critical_and_the_offices_are_usual(
     winterday_findings, answers
 ) -> None:
-    severity = {f.peer: f for f in winterday_findings.of("remote-access")}
-    operator = severity.pop(answers["session"]["address"])
+    (operator,) = winterday_findings.of("remote-access")
+    assert operator.peer == answers["session"]["address"]
     assert (operator.severity, operator.subject) == ("critical", answers["address"])
     assert f"{answers['user']['created_by']}, {answers['user']['name']} made" in operator.summary
     assert list(operator.scores) == ["api_calls", "afterwards"]
-    (office,) = severity.values()
-    assert (office.severity, office.connections) == ("low", 15)
-    assert office.subject in answers["suspicious_but_benign"]
 
 
 @pytest.mark.parametrize("name", ["pool", "tor", "session"])

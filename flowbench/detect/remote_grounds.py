@@ -78,7 +78,7 @@ def collect_evidence(
         contacts=remote_sources.find_new_contacts(
             case,
             logins.filter(logins.is_session),
-            unusual[~unusual["is_public"]],
+            unusual,
             hours=hours_after,
             history=HISTORY,
         ),
@@ -97,8 +97,8 @@ def find_grounds(
         hours_after: As for ``collect_evidence``.
     """
     host, peer = str(rows["host"].iloc[0]), str(rows["peer"].iloc[0])
-    calls = None if rows["is_regular"].all() else evidence.calls.get(peer)
-    if calls is not None:
+    calls = evidence.calls.get(peer)
+    if calls is not None and not calls["is_known"].any():
         yield Ground(
             "api_calls", "high" if calls["is_new"].any() else "medium", _state_calls(calls)
         )
@@ -119,15 +119,26 @@ def find_grounds(
             f"In the {HOURS_BEFORE} h before, the address opened"
             f" {format_count(failures, 'connection')} like failed logins.",
         )
-    contacts = evidence.contacts.get((host, peer))
-    if contacts is not None:
-        severe = contacts[contacts["ground"] != "new port"]
-        stated = severe if len(severe) else contacts
-        yield Ground(
-            "afterwards",
-            "high" if len(severe) else "medium",
-            _state_contacts(host, stated, hours_after),
-        )
+    if not rows["is_public"].all():
+        yield from judge_contacts(host, evidence.contacts.get((host, peer)), hours_after)
+
+
+def judge_contacts(
+    host: str, contacts: pd.DataFrame | None, hours_after: float
+) -> Iterator[Ground]:
+    """Yield the ground that a host's new contacts after a session are, if there are any.
+
+    Args:
+        host: The host.
+        contacts: As ``remote_sources.find_new_contacts`` returns them for a source.
+        hours_after: As for ``collect_evidence``.
+    """
+    if contacts is None:
+        return
+    severe = contacts[contacts["ground"] != "new port"]
+    stated = severe if len(severe) else contacts
+    severity = "high" if len(severe) else "medium"
+    yield Ground("afterwards", severity, _state_contacts(host, stated, hours_after))
 
 
 def combine_severity(grounds: list[Ground]) -> str:

@@ -76,8 +76,9 @@ def find_calls(
         quarter: The end of the first quarter of the API events; None where they are too short.
 
     Returns:
-        Rows of ``case.principal_addresses`` by address, with ``is_new``: whether the principal
-        made no call in that quarter. Sessions of one role are one principal.
+        Rows of ``case.principal_addresses`` by address, with ``is_new``, whether the principal
+        made no call in that quarter (sessions of one role are one principal), and ``is_known``,
+        whether anybody called from the address in it.
     """
     table = case.principal_addresses
     table = table.filter(table.address.isin(sorted(set(sources["peer"]))))
@@ -85,7 +86,11 @@ def find_calls(
     events = case.api_events.select("event_time", identity=_identity(_.principal_arn))
     begun = events.group_by("identity").aggregate(identity_since=events.event_time.min())
     rows = to_frame(table.left_join(begun, "identity").to_pyarrow())
-    rows = rows.assign(is_new=quarter is not None and rows["identity_since"] > quarter)
+    address_since = rows.groupby("address")["first_call"].transform("min")
+    rows = rows.assign(
+        is_new=quarter is not None and rows["identity_since"] > quarter,
+        is_known=quarter is not None and address_since <= quarter,
+    )
     rows = rows.sort_values(["address", "first_call", "principal_name"], kind="stable")
     return {str(address): group for address, group in rows.groupby("address", sort=True)}
 

@@ -31,7 +31,7 @@ MOST_LOGIN_PACKETS: Mapping[int, int] = {
     2222: _SSH,
     23: 100,
     2323: 100,
-    3389: 200,
+    3389: 100,
     **dict.fromkeys(range(5900, 5904), 100),
     5985: _SSH,
     5986: _SSH,

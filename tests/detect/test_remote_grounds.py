@@ -14,7 +14,7 @@ from flowbench.detect.remote_grounds import (
 )
 
 BEGIN = pd.Timestamp("2026-09-01 00:00Z")
-ROWS = pd.DataFrame({"host": ["10.0.0.5"], "peer": ["198.51.100.40"], "is_regular": [False]})
+ROWS = pd.DataFrame({"host": ["10.0.0.5"], "peer": ["198.51.100.40"], "is_public": [False]})
 KEY = ("10.0.0.5", "198.51.100.40")
 CALLS = pd.DataFrame(
     {
@@ -25,6 +25,7 @@ CALLS = pd.DataFrame(
         "first_call": [BEGIN, BEGIN],
         "last_call": [BEGIN, BEGIN + pd.Timedelta(hours=1)],
         "is_new": [False, True],
+        "is_known": [False, False],
     }
 )
 
@@ -67,7 +68,7 @@ def test_calls_name_the_principals() -> None:
     )
     (ground,) = grounds(calls={KEY[1]: CALLS.head(1)})
     assert ground.severity == "medium"
-    assert grounds(ROWS.assign(is_regular=True), calls={KEY[1]: CALLS}) == []
+    assert grounds(calls={KEY[1]: CALLS.assign(is_known=True)}) == []
 
 
 @pytest.mark.parametrize(("count", "expected"), [(9, []), (10, ["high"])])
@@ -95,3 +96,4 @@ def test_new_ports_are_stated_only_without_worse_contacts() -> None:
     (ground,) = grounds(contacts={KEY: rows.head(1)})
     assert ground.severity == "medium"
     assert "203.0.113.7 on 6667/tcp (irc) (a port new to the host)" in ground.sentence
+    assert grounds(ROWS.assign(is_public=True), contacts={KEY: rows}) == []

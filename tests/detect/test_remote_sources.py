@@ -49,6 +49,7 @@ def test_sessions_of_one_role_are_one_principal(tmp_path: Path) -> None:
     (calls,) = remote_sources.find_calls(case, sources, at(HOUR)).values()
     is_new = dict(zip(calls["principal_name"], calls["is_new"], strict=True))
     assert is_new == {"deploy/run-2": False, "eve": True}
+    assert not calls["is_known"].any()
     (unknown,) = remote_sources.find_calls(case, sources, None).values()
     assert not unknown["is_new"].any()
 

@@ -9,8 +9,9 @@ The same place says what belongs to ``scan`` and ``brute-force``. A session from
 for many hosts (ATT&CK T1133 says so of external remote services), so severity needs a ground; these
 are what other data sources and the host's own traffic can tell:
 
-* ``api_calls``: principals called the AWS API from the same address (enrich.principals). Medium;
-  high if one of them made no call in the first quarter of at least a day of API events.
+* ``api_calls``: principals called the AWS API from the same address (enrich.principals). High if
+  one of them made no call in the first quarter of at least a day of API events, else medium; no
+  ground if the address itself is known from that quarter, as an administrator's is.
 * ``indicator``: a list names the address at the time. High for HIGH_RISK_KINDS, else medium.
 * ``failures``: in the 24 h before its first session the address opened at least
   ``min_failures`` connections like failed logins. High. Ten are thirty passwords at ssh's three
@@ -22,20 +23,20 @@ are what other data sources and the host's own traffic can tell:
 Severity: low without a ground, and that of the most severe ground with one; critical if another
 ground stands beside a high one.
 
-The usual is grouped, in one low finding for each host: networks (/24, /48 for IPv6) that held
-sessions on ``regular_days`` days, from the first quarter of the logs on; and services that
-``public_networks`` external networks log in to, such as an SFTP server. For the former neither API
-calls nor what the host did afterwards is a ground, for the latter what it did afterwards is none.
-Of the other findings without a ground, the ``most_low`` with most sessions are kept. A corporate
-network on an allow list is suppressed.
+Not reported without a ground are the sessions of a network (/24, /48 for IPv6) that held some on
+``regular_days`` days, from the first quarter of the logs on; what the host did afterwards is no
+ground then. The sources of a service that ``public_networks`` external networks log in to, such as
+an SFTP server, share a finding for each host, of severity low, or high if the host afterwards
+connected to a pool or a high-risk indicator. Of the other findings without a ground, the
+``most_low`` with most sessions are kept. A corporate network on an allow list is suppressed.
 
-False positives: an administrator's or contractor's first session from a new address; who also
-calls the API from there has severity medium. A tarpit that keeps guessers waiting.
+False positives: an administrator's or contractor's first session from a new address, medium if
+API calls come from there too. A tarpit that keeps guessers waiting.
 
 Limitations: a login is inferred, not recorded; a session with few commands is as small as a failed
 login and is not detected. Not seen are sessions through SSM Session Manager (the host opens them),
 a VPN or a load balancer that hides the client, and services on other ports. An intruder who was
-active from the first day on is usual. Within one capture window the order of events is unknown.
+active from the first day on may be usual. Within one capture window the order of events is unknown.
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ from flowbench.detect import remote_sources
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding, sum_traffic
 from flowbench.detect.remote_grounds import (
+    Evidence,
     Ground,
     collect_evidence,
     combine_severity,
     find_grounds,
     first_quarter,
+    judge_contacts,
 )
 from flowbench.enrich.admin_sessions import MOST_LOGIN_PACKETS, mark_sessions
 from flowbench.enrich.ports import label
@@ -89,7 +92,7 @@ def find(
     public_networks: int = 20,
     most_low: int = 20,
 ) -> list[Finding]:
-    """Return one finding per internal host and external address, the usual ones grouped by host.
+    """Return one finding per internal host and external address; a public service's are one.
 
     Args:
         case: The case.
@@ -118,18 +121,18 @@ def find(
         networks = sources.groupby(["host", "service_port"])["network"].transform("nunique")
         sources["is_public"] = networks >= public_networks
         evidence = collect_evidence(case, logins, sources, hours_after)
-    single, usual = [], []
+    single, public = [], []
     for _source, rows in sources.groupby(["host", "peer"], sort=True):
         found = find_grounds(rows, evidence, min_failures=min_failures, hours_after=hours_after)
         grounds = list(found)
-        if grounds or not (rows["is_regular"] | rows["is_public"]).all():
+        if rows["is_public"].all() and not grounds:
+            public.append(rows)
+        elif grounds or not rows["is_regular"].all():
             single.append(_report_source(rows, grounds, is_short=quarter is None))
-        else:
-            usual.append(rows)
-    grouped = pd.concat(usual).groupby("host", sort=True) if usual else ()
+    grouped = pd.concat(public).groupby("host", sort=True) if public else ()
     return [
         *limit_low(single, most_low, lambda f: -f.connections, "external addresses held sessions"),
-        *(_report_usual(str(host), rows) for host, rows in grouped),
+        *(_report_public(str(host), rows, evidence, hours_after) for host, rows in grouped),
     ]
 
 
@@ -161,22 +164,36 @@ def _report_source(rows: pd.DataFrame, grounds: list[Ground], *, is_short: bool)
     )
 
 
-def _report_usual(host: str, rows: pd.DataFrame) -> Finding:
-    """Report the usual sessions of a host in one finding."""
+def _report_public(
+    host: str, rows: pd.DataFrame, evidence: Evidence, hours_after: float
+) -> Finding:
+    """Report the sessions of many networks with one host in one finding."""
     peers = list(dict.fromkeys(rows["peer"]))
+    found = [evidence.contacts[host, peer] for peer in peers if (host, peer) in evidence.contacts]
+    severe: list[Ground] = []
+    if found:
+        contacts = pd.concat(found).drop(columns="peer").drop_duplicates().sort_values("at")
+        contacts = contacts[contacts["ground"] != "new port"]
+        severe = list(judge_contacts(host, contacts if len(contacts) else None, hours_after))
+    severity = combine_severity(severe)
     addresses = format_count(len(peers), "external address", "external addresses")
-    kind = "regularly used" if rows["is_regular"].all() else "publicly used"
     return make_finding(
         DETECTOR,
         host,
         peers,
         _traffic(rows),
-        severity="low",
-        score=0.2,
-        summary=f"{addresses} ({list_some(peers)}) held {_describe(rows)} with {host} from"
-        f" {_period_and_volume(rows)}. The access is {kind}.",
-        caveats="Stolen credentials used from a usual network look the same.",
-        about="usual",
+        severity=severity,
+        score=_SCORES[severity] if severe else 0.2,
+        scores={ground.name: _SCORES[ground.severity] for ground in severe},
+        summary=" ".join(
+            [
+                f"{addresses} ({list_some(peers)}) held {_describe(rows)} with {host} from"
+                f" {_period_and_volume(rows)}.",
+                *(ground.sentence for ground in severe),
+            ]
+        ),
+        caveats="A service that many networks log in to may be meant for it, such as SFTP.",
+        about="public",
     )
 
 
