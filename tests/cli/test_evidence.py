@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flowbench import detect
 from flowbench.case import Case
 from tests.cli.running import run
 
@@ -27,6 +28,7 @@ def test_supporting_records_have_the_values_of_their_lines(
     for finding in winterday_findings:
         records = winterday.evidence_for(finding)
         assert len(records)
+        records = records[records["kind"] == "flow-logs"]
         sample = records.iloc[:: max(1, len(records) // 5)]
         for record in sample.to_dict("records"):
             raw = read_line(winterday.path / paths[record["evidence_id"]], record["line"])
@@ -47,7 +49,7 @@ def test_supporting_records_have_the_values_of_their_lines(
 
 
 def test_the_records_of_a_finding(winterday: Case, winterday_findings) -> None:
-    finding = winterday_findings[0]
+    finding = winterday_findings.of("contact")[0]
     result = run("evidence", winterday.path, finding.finding_id, "--format", "json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
@@ -58,6 +60,27 @@ def test_the_records_of_a_finding(winterday: Case, winterday_findings) -> None:
     header, count = result.stderr.splitlines()
     assert header.startswith(f"{finding.finding_id} ({finding.severity}): {finding.summary[:40]}")
     assert count == f"{len(rows):,} flow records"
+
+
+def test_the_api_events_and_dns_queries_of_a_finding(tmp_path: Path) -> None:
+    from tests.detect.detectors.test_service_abuse import DAY, HOST, alive, call, look_up
+    from tests.traffic import make_case
+
+    rows = [look_up(HOST, "iam.amazonaws.com", 3 * DAY + n) for n in range(2)]
+    rows += [call("mira", "198.51.100.7", 9, "StopLogging", service="cloudtrail")]
+    case = make_case(tmp_path, alive(HOST), json_lines=rows)
+    found = detect.run(case, only=["api-abuse", "service-abuse"], keep=False)
+    for finding, expected in zip(
+        found, ("1 API event", "2 flow records, 2 DNS queries"), strict=True
+    ):
+        result = run("evidence", case.path, finding.finding_id, "--format", "json")
+        assert result.stderr.splitlines()[1] == expected
+        cited = json.loads(result.stdout)
+        assert [(row["file"], row["item"]) for row in cited if row["kind"] != "flow-logs"] == (
+            [("other.jsonl", 3)] if len(cited) == 1 else [("other.jsonl", 1), ("other.jsonl", 2)]
+        )
+        shown = run("evidence", case.path, finding.finding_id)
+        assert ("event_name" in shown.stdout) == (len(cited) == 1)
 
 
 @pytest.mark.parametrize("start", ["magic-123", "", "contact-zzzz"])
