@@ -69,7 +69,7 @@ def test_the_facts_of_the_case_are_visible(page, answers) -> None:
         user["access_key"],
         user["source_address"],
         answers["run_instances_event"],
-        "2026-09-02 02:20:13",
+        "2026-09-02 02:30:14",
         "2026-09-03 16:42:13",
     ):
         assert fact in text
