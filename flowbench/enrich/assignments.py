@@ -191,7 +191,7 @@ def _add_inventory(history: History, interfaces: ibis.Table) -> None:
                 interface.listed_at = min(row["seen_at"], interface.listed_at or row["seen_at"])
         elif addresses:
             before = previous.get(row["interface_id"], addresses)
-            _compare_answers(interface, before, addresses, row["observed_at"])
+            interface.compare_answers(before, addresses, row["observed_at"])
             previous[row["interface_id"]] = addresses
         _add_attachment(history, interface, row)
 
@@ -207,17 +207,6 @@ def _add_attachment(history: History, interface: Interface, row: Mapping[str, An
         interface.detached.append(row["observed_at"])
     if row["attachment_id"]:
         history.by_attachment[row["attachment_id"]] = interface
-
-
-def _compare_answers(
-    interface: Interface, before: set[str], now: set[str], observed_at: datetime
-) -> None:
-    """End the addresses that the later of two dated answers lacks, start those that it adds."""
-    for address in before - now:
-        interface.addresses[address][1] = observed_at
-    for address in now - before:
-        period = interface.addresses[address]
-        period[0] = period[0] or observed_at
 
 
 def _add_events(history: History, events: list[InterfaceEvent]) -> None:

@@ -71,6 +71,14 @@ class Interface:
         if period[0] is not None and start is not None:
             period[0] = min(period[0], start)
 
+    def compare_answers(self, before: set[str], now: set[str], observed_at: datetime) -> None:
+        """End the addresses that the later of two dated answers lacks, start those it adds."""
+        for address in before - now:
+            self.addresses[address][1] = observed_at
+        for address in now - before:
+            period = self.addresses[address]
+            period[0] = period[0] or observed_at
+
     def add_sign(self, at: datetime | None, until: datetime | None = None) -> None:
         """Note that the interface existed at a time."""
         if at is not None:
