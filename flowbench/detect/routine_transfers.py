@@ -77,6 +77,18 @@ def is_steady(slots: pd.DataFrame, seconds: float, *, least: int, bar: int = _HO
     return bool(enough and bars.max() <= 5 * bars.median())
 
 
+def is_workers_flow(slots: pd.DataFrame, seconds: float, large: float) -> bool:
+    """Return whether a host seen for ``seconds`` sends steadily, less than ``large`` an hour.
+
+    In hours; in slots of ten minutes, six at least, where it was seen for less than four hours.
+    """
+    if slots["sent"].sum() >= large * seconds / _HOUR:
+        return False
+    if seconds < 4 * _HOUR:
+        return is_steady(slots, seconds, least=6, bar=SLOT)
+    return is_steady(slots, seconds, least=4)
+
+
 def is_in_backup_window(rows: pd.DataFrame, common: pd.DataFrame) -> np.ndarray:
     """Return which transfers are similar to those of three other hosts to a common destination.
 

@@ -17,22 +17,19 @@ baseline if that is more. It has one finding for all destinations.
 
 Left out is what is itself usual (``routine_transfers``): similar amounts each day at the same hour
 from the host's first day on (a backup, an export); a flow in nearly all hours (logs, metrics); a
-few files now and then, each of the size of an attachment (``attachment``). The steady flow of a
-host seen for less than half of the logs is left out below ``large`` bytes, and severity low up to
-``large`` an hour, or if it lasts less than four hours: a worker does its work so, and a host that
-exists only to take data out sends it in a burst.
+few files now and then, each of the size of an attachment (``attachment``). A host seen for less
+than half of the logs that sends steadily all its life, less than ``large`` an hour, is a worker: a
+host that exists only to take data out sends it in a burst. Workers are left out below a tenth of
+``large``, if they live for four hours at least, and where ``several`` of them were launched over
+more than a quarter of the logs; else the severity is low.
 
-That several hosts send to an address excuses nothing, unless ``sharing.shared_services`` does.
-Several hosts (``several``) that send to it for the first time after the first quarter of the logs
-are more severe, and together need to reach ``least`` only once. Logs of less than two days show
-neither nightly jobs nor what people use during the day. There a transfer is left out also if
-
-* several hosts sent to the address in the first quarter already (a nightly backup), or it is
-  similar to those of three hosts to such an address at the same time (``is_in_backup_window``);
-* people (``traffic.browsing_hosts``) on several hosts each sent the address a few files.
+That several hosts send to an address excuses nothing, unless ``sharing.shared_services`` does, or,
+in logs of less than two days, ``common_destinations``. Where ``several`` hosts send to an address
+and none did in the first quarter of the logs, they need to reach ``least`` only together.
 
 Severity: medium; high with an indicator match, from ``high_factor`` average days and ``large``
-bytes on, or if several hosts began to send to the address.
+bytes on, or if ``several`` hosts began to send to the address, unless steadily ever since (a new
+agent or log shipper).
 
 False positives: the first backup to a new destination, or a single one in logs of one day; a
 migration; one large file sent to a partner by a host that sends little otherwise.
@@ -53,19 +50,17 @@ import pandas as pd
 from ibis import _
 
 from flowbench.detect.baseline import typical_volumes
+from flowbench.detect.common_destinations import drop_common
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import has_match
 from flowbench.detect.outbound_volumes import ENDS, OutboundVolumes
 from flowbench.detect.routine_transfers import (
-    FEW_SLOTS,
-    SLOT,
-    is_in_backup_window,
     is_occasional,
     is_scheduled,
     is_steady,
+    is_workers_flow,
 )
-from flowbench.detect.traffic import browsing_hosts
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count, format_duration, format_period, list_some
@@ -75,8 +70,6 @@ if TYPE_CHECKING:
 
 _HOUR, _DAY = 3_600, 86_400
 _BASELINE_DAYS = 2  # least days of logs that show a schedule, and what people use
-_COMMON = 4  # hosts that make a destination a common one
-_LONG = pd.Timedelta(hours=4)  # between the first transfers of people to a common destination
 _BRIEF = 0.5  # of the logs
 _NAMED = 4
 
@@ -136,9 +129,10 @@ def find(
     if rows.empty:
         return []
     keys = ibis.memtable(rows[ENDS].astype("object").to_dict("list"))
-    rows = _drop_routine(rows, volumes.slots(keys), limits)
+    rows = _judge_form(rows, volumes.slots(keys), limits)
+    rows = rows[~(rows["is_routine"] | _is_fleets(rows, several, (end - begin) / 4))]
     if days < _BASELINE_DAYS:
-        rows = _drop_common(case, rows, large_pairs, end)
+        rows = drop_common(case, rows, large_pairs, end)
     rows = _beyond_baseline(case, rows, volumes, begin + (end - begin) / 4, factor)
     if rows.empty:
         return []
@@ -166,56 +160,37 @@ def _candidates(
     return to_frame(rows.order_by(ENDS).to_pyarrow())
 
 
-def _drop_routine(
+def _judge_form(
     rows: pd.DataFrame, slots: dict[tuple[str, str], pd.DataFrame], limits: _Limits
 ) -> pd.DataFrame:
-    """Return the rows whose form is not routine, with is_steady (a worker's flow)."""
-    routine, steady, counts = [], [], []
+    """Return rows with what their form says.
+
+    Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts)
+    and slots (number of ten minutes in which bytes were sent).
+    """
+    forms = []
     for row in rows.itertuples():
-        pair, born = slots[row.host, row.peer], row.born.timestamp()
+        pair = slots[row.host, row.peer]
         own = limits.factor * (row.total - row.sent) / row.days
-        flows = row.is_brief and _is_workers_flow(pair, row.seconds, limits.large)
-        steady.append(flows)
-        counts.append(len(pair))
-        routine.append(
-            is_scheduled(pair, born, row.seconds / _DAY)
+        is_workers = row.is_brief and is_workers_flow(pair, row.seconds, limits.large)
+        is_routine = (
+            is_scheduled(pair, row.born.timestamp(), row.seconds / _DAY)
             or is_occasional(pair, min(limits.attachment, own))
             or (not row.is_brief and is_steady(pair, row.seconds, least=18))
-            or (flows and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
+            or (is_workers and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
         )
-    rows = rows.assign(is_steady=np.array(steady, bool), slots=counts)
-    return rows[~np.array(routine, bool)]
+        lasted = (row.last_seen - row.first_seen).total_seconds()
+        forms.append((is_routine, is_workers, is_steady(pair, lasted, least=18), len(pair)))
+    columns = ["is_routine", "is_workers", "is_steady", "slots"]
+    return rows.join(pd.DataFrame(forms, rows.index, columns))
 
 
-def _is_workers_flow(slots: pd.DataFrame, seconds: float, large: float) -> bool:
-    """Return whether a host seen for ``seconds`` sends steadily, less than ``large`` an hour."""
-    if slots["sent"].sum() >= large * seconds / _HOUR:
-        return False
-    if seconds < 4 * _HOUR:
-        return is_steady(slots, seconds, least=6, bar=SLOT)
-    return is_steady(slots, seconds, least=4)
-
-
-def _drop_common(
-    case: Case, rows: pd.DataFrame, large_pairs: ibis.Table, end: pd.Timestamp
-) -> pd.DataFrame:
-    """Return the rows that are neither backups nor files of people, in logs of less than two days.
-
-    See the module: such logs show neither nightly jobs nor what people use during the day.
-    """
-    rows = rows[rows["early"] < _COMMON]
-    common = large_pairs.filter(large_pairs.early >= _COMMON)
-    columns = ["host", "peer", "sent", "first_seen", "last_seen"]
-    common_rows = to_frame(common.select(columns).order_by(columns).to_pyarrow())
-    rows = rows[~is_in_backup_window(rows, common_rows)]
-    peers = large_pairs.filter(large_pairs.peer.isin(sorted(set(rows["peer"]))))
-    people = peers.semi_join(browsing_hosts(case, end), "host")
-    sent = to_frame(people.select("host", "peer", "first_seen").order_by(ENDS).to_pyarrow())
-    by_peer = sent.groupby("peer").agg(
-        hosts=("host", "nunique"), first=("first_seen", "min"), last=("first_seen", "max")
-    )
-    by_peer = by_peer[(by_peer["hosts"] >= _COMMON) & (by_peer["last"] - by_peer["first"] >= _LONG)]
-    return rows[~(rows["peer"].isin(by_peer.index) & (rows["slots"] < FEW_SLOTS))]
+def _is_fleets(rows: pd.DataFrame, several: int, spread: pd.Timedelta) -> pd.Series:
+    """Return which rows are of workers launched one after the other, with one destination."""
+    workers = rows[rows["is_workers"]].groupby("peer")
+    fleets = workers.agg(hosts=("host", "nunique"), first=("born", "min"), last=("born", "max"))
+    fleets = fleets[(fleets["hosts"] >= several) & (fleets["last"] - fleets["first"] >= spread)]
+    return rows["is_workers"] & rows["peer"].isin(fleets.index)
 
 
 def _beyond_baseline(
@@ -237,9 +212,10 @@ def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _
     sent, received = int(pairs["sent"].sum()), int(pairs["received"].sum())
     baseline, floor = float(pairs[["own", "typical"]].max(axis=1).iloc[0]), limits.least / 10
     times = sent / max(baseline, floor)
-    matched, is_new = bool(pairs["matched"].any()), bool(pairs["is_new"].any())
+    matched = bool(pairs["matched"].any())
+    is_new = bool((pairs["is_new"] & ~pairs["is_steady"]).any())
     is_high = matched or is_new or (times >= limits.high_factor and sent >= limits.large)
-    is_steady = bool(pairs["is_steady"].all()) and not (matched or is_new)
+    is_low = bool(pairs["is_workers"].all()) and not matched
     caveats = (
         "Backups to a new destination, migrations and file transfers to partners have the same"
         " traffic pattern."
@@ -249,7 +225,7 @@ def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _
     if first["is_brief"]:
         caveats += " The host was seen for a part of the logs only: its own baseline is short."
     is_single = services["protocol"].nunique() == 1 and services["protocol"].notna().all()
-    score = 0.3 if is_steady else 0.5 + 0.25 * np.log10(max(times, 1.0))
+    score = 0.3 if is_low else 0.5 + 0.25 * np.log10(max(times, 1.0))
     return make_finding(
         DETECTOR,
         first["host"],
@@ -263,7 +239,7 @@ def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _
             sent,
             received,
         ),
-        severity="low" if is_steady else "high" if is_high else "medium",
+        severity="low" if is_low else "high" if is_high else "medium",
         score=min(1.0, score),
         scores={
             "volume": min(1.0, np.log10(max(times, 1.0)) / 2),
@@ -304,7 +280,7 @@ def _describe(pairs: pd.DataFrame, services: pd.DataFrame, times: float, floor: 
         f" {format_count(connections, 'connection')}{opener} from"
         f" {format_period(pairs['first_seen'].min(), pairs['last_seen'].max())}{rest}."
     )
-    if (pairs["is_new"]).any():
+    if pairs["is_new"].any():
         new = pairs[pairs["is_new"]].iloc[0]
         summary += f" {new['senders']} internal hosts sent to {new['peer']}, none of them in the"
         summary += " first quarter of the logs."

@@ -5,26 +5,30 @@ prohibits, or with which no internal host communicated during the baseline perio
 
 Method: every external address that an internal host connected to is located (enrich.geography).
 With a policy (``countries`` in segmentation.policy) all of them are compared with it: an answered
-connection is medium, an attempt low. Without one, the baseline period (the first half of the logs,
-at least a day and at most a week) shows which countries are usual. A country that is first reached
-later, by ``few`` hosts at most and in no known cloud, is new: severity low, a reason to look.
+connection is medium, an attempt low. Without one, a host's baseline period (the first half of its
+observed lifetime, at least a day and at most a week) shows which countries are usual. A country
+that is first reached later, by ``few`` hosts at most and in no known cloud, is new: severity low, a
+reason to look.
 
 People visit web sites in any country, which must not hide the first traffic of another host to it.
-A page visit (a web port, three times as much received as sent, 10 kB a connection or more; see
-``traffic.is_page_visit``) by a host from which people browse (``traffic.browsing_hosts``) is not
-reported and makes no country usual; that more than ``few`` hosts reach it does. A page visit by a
-host that never browses counts.
+Two kinds of traffic on web ports from a host from which people browse (``traffic.browsing_hosts``)
+are not reported and make no country usual: page visits (three times as much received as sent, 10 kB
+a connection or more, ``traffic.is_page_visit``) and what pages bring along (one or two connections,
+or all within an hour, with less than 10 MB sent, ``traffic.is_in_passing``). That more than ``few``
+hosts reach a country makes it usual. The same traffic of a host that never browses counts.
 
 New countries must be rare for the host. One that was itself the first in more than one in
 ``factor`` of as many countries in the second half of the baseline period, over as long a time,
 reaches them as part of its work (a crawler, a mail server) and is not reported. Of the findings of
-severity low, the ``most_low`` in which most was sent are kept.
+severity low, the ``most_low`` in which most was sent are kept. A finding names at most 20
+addresses in new countries.
 
 False positives: content networks whose nodes move, a travelling colleague's address, a new partner.
 
 Limitations: not detected are traffic through a proxy, intermediate device or content network; a
-country that an attacker used from the first day on, or that is usual here; what looks like a page
-visit from a host with people. A network is not always used where it is registered.
+country that an attacker used from the first day on, or that is usual here; what looks like browsing
+from a host with people; new countries of a host that was seen for less than a day and a half. A
+network is not always used where it is registered.
 """
 
 from __future__ import annotations
@@ -62,7 +66,7 @@ DETECTOR = Detector(
 )
 
 _NAMED = 6  # addresses in a summary
-_MOST_PEERS = 20  # of a finding about new countries
+_MOST_PEERS, _MOST_NEW = 1_000, 20  # of a finding about prohibited countries, about new ones
 
 
 def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> list[Finding]:
@@ -149,7 +153,7 @@ def _finding(host: str, rows: pd.DataFrame, reason: str, *, prohibited: bool) ->
         country=("country", "first"), bytes_out=("bytes_out", "sum")
     )
     peers = peers.sort_values(["bytes_out", "country"], ascending=[False, True], kind="stable")
-    kept = peers.head(_MOST_PEERS).index
+    kept = peers.head(_MOST_PEERS if prohibited else _MOST_NEW).index
     answered = int(rows["answered"].sum())
     whole = sum_traffic(rows)
     traffic = sum_traffic(rows[rows["responder"].isin(kept)])._replace(
@@ -170,11 +174,12 @@ def _finding(host: str, rows: pd.DataFrame, reason: str, *, prohibited: bool) ->
         summary=f"{host} opened {format_count(whole.connections, 'connection')} to"
         f" {format_count(len(peers), 'address', 'addresses')} in"
         f" {', '.join(sorted(set(rows['country'])))} from"
-        f" {format_period(whole.first_seen, whole.last_seen)}: {named}. {answered:,} were answered,"
+        f" {format_period(whole.first_seen, whole.last_seen)}: {named}. {answered:,}"
+        f" {'was' if answered == 1 else 'were'} answered,"
         f" {format_bytes(whole.bytes_out)} sent, {format_bytes(whole.bytes_in)} received. {reason}",
         caveats=f"The country is where the network is registered or used, according to {sources}."
         " Content networks, proxies and VPNs carry traffic of other countries.",
         title="Traffic to a prohibited country" if prohibited else "First traffic to a country",
         about="forbidden" if prohibited else "new",
-        peers_complete=len(peers) <= _MOST_PEERS,
+        peers_complete=len(peers) == len(kept),
     )

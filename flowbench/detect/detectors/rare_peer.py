@@ -4,32 +4,37 @@ Question: which external networks had their first connection after the baseline 
 internal hosts only?
 
 Method: novelty and rarity of destinations, as in the first-seen searches of threat hunting (PEAK's
-baseline hunts; the "rare" signatures of Zeek and RITA). The baseline period is the first half of
-the logs, at least a day and at most a week. A network (a /24, or a /48 of IPv6) is new when no
-internal host exchanged traffic with it then, whoever connected, and rare when at most ``few`` hosts
-do later. Only answered connections that an internal host opened count. Left out are networks of
-known clouds, the first ``young`` hours of a host, and what is usual for a host:
+baseline hunts; the "rare" signatures of Zeek and RITA). The baseline period of a host is the first
+half of its observed lifetime, at least a day and at most a week. A network (a /24, or a /48 of
+IPv6) is new when no internal host exchanged traffic with it before the end of that, whoever
+connected, and rare when at most ``few`` hosts do at all. Only answered connections that an internal
+host opened count. Left out are networks of known clouds, queries of time servers (their pools
+answer with other addresses each time), and what is usual for a host:
 
-* Where people browse, new web sites are expected. A host has people when it visited five networks
-  or more in the baseline period that hardly another host visits (``traffic.browsing_hosts``); there
-  a page visit (web ports only, three times as much received as sent, 10 kB a connection or more;
-  ``traffic.is_page_visit``) does not count, then or later. The same visit by a host that never
-  browses is reported: servers do not browse. So is what browsing does not look like: another port,
-  more sent than a visit sends, the small answers to a check-in.
+* Where people browse, new web sites are expected, and on web ports the port says nothing. A host
+  has people when it connected to networks of its own on web ports (``traffic.browsing_hosts``).
+  There two kinds of contact on web ports only do not count, then or later. Page visits: three times
+  as much received as sent, 10 kB a connection or more (``traffic.is_page_visit``). And what pages
+  bring along: one or two connections, or all within an hour, with less than 10 MB sent
+  (``traffic.is_in_passing``). The same contact by a host that never browses is reported: servers do
+  not browse. So is what browsing does not look like: another port, a contact that returns and
+  sends more than a visit, or gets the small answers to a check-in; an upload.
 * Of what remains, web ports and others apart, the new networks of hosts that reached more than one
   in ``factor`` of as many new ones in the second half of the baseline period: a mail server, a
-  crawler, a desk whose pages bring dozens of small connections.
+  crawler, a client of a peer-to-peer network.
 
-One finding per host, the connection with most data first. Severity: low, since novelty says where
-to look, not what happened; medium with an indicator match, or when a new network received ``much``
-bytes and sent less. A finding states how many new sites were taken for browsing.
+One finding per host, the connection with most data first, with at most 20 peers. Severity: low,
+since novelty says where to look, not what happened; medium with an indicator match, or when a new
+network received ``much`` bytes and sent less. A finding states how many new sites were taken for
+browsing.
 
 False positives: a new partner or product, a correspondent who is sent a file for the first time, a
-server's new mirror.
+server's new mirror, a new mail provider.
 
-Limitations: not detected are what looks like a page visit from a host with people (tools downloaded
-from a web site, a phishing page); a peer of the baseline period; a peer in a known cloud; anything
-in logs of less than a day and a half.
+Limitations: not detected are what looks like a page visit or happens in passing from a host with
+people (tools downloaded from a web site, a phishing page, a single check-in); a peer of the
+baseline period; a peer in a known cloud; anything from a host that was seen for less than a day and
+a half.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 
 from flowbench.schema import DEFAULT_FORMAT
 from tests.detect.detectors.common import run
-from tests.traffic import T0, Record, connect, make_case
+from tests.traffic import T0, Record, connect, interface, make_case
 
 HOST, DROP, SAAS = "10.0.0.5", "198.51.100.9", "203.0.113.200"
 HOUR, DAY = 3_600, 86_400
@@ -235,6 +235,46 @@ def test_one_that_sends_much_or_lives_for_less_than_four_hours_is_low(
 
 
 @pytest.mark.parametrize(
+    ("begins", "found"),
+    [
+        ((6, 30, 80), 0),  # a fleet
+        ((80, 81, 82), 3),  # launched together
+        ((6, 80), 2),
+    ],
+)
+def test_workers_launched_one_after_the_other_are_a_fleet(
+    tmp_path: Path, begins: tuple[float, ...], found: int
+) -> None:
+    fleet = [
+        r
+        for n, begin in enumerate(begins)
+        for r in worker(5, 3_000_000, host=f"10.0.{n}.77", begin=begin, every=360)
+    ]
+    rows = run(make_case(tmp_path, [*log(), *fleet]), "exfiltration")
+    assert rows["severity"].tolist() == ["low"] * found
+
+
+def test_an_agent_that_several_hosts_begin_to_use_is_not_high(tmp_path: Path) -> None:
+    def records(step: int, size: int) -> list[Record]:
+        return [
+            r
+            for n in range(4)
+            for hour in range(40, 72, step)
+            for r in connect(
+                f"10.0.{n}.5", DROP, 443, T0 + hour * HOUR, source_port=50_000 + hour, out=size,
+                back=900,
+            )
+        ]  # fmt: skip
+
+    hosts = [r for n in range(4) for r in usual(f"10.0.{n}.5", out=20_000)]
+    steady = run(make_case(tmp_path / "agent", [*hosts, *records(1, 1_000_000)]), "exfiltration")
+    assert set(steady["severity"]) == {"medium"}
+    bursts = run(make_case(tmp_path / "theft", [*hosts, *records(8, 8_000_000)]), "exfiltration")
+    assert set(bursts["severity"]) == {"high"}
+    assert len(steady) == len(bursts) == 4
+
+
+@pytest.mark.parametrize(
     ("host", "peer"), [(WORKER, COLLECTOR), ("2001:db8:1::77", "2001:db8:9::{}")]
 )
 def test_a_host_that_exists_to_take_data_out_is_found(tmp_path: Path, host: str, peer: str) -> None:
@@ -246,14 +286,14 @@ def test_a_host_that_exists_to_take_data_out_is_found(tmp_path: Path, host: str,
         seconds=1_500,
         out=40_000_000_000,
         back=2_000_000,
+        interface_id="eni-w",
     )
-    hosts = [{"NetworkInterfaceId": "eni-w", "PrivateIpAddress": WORKER, "PrivateIpAddresses": [],
-              "Ipv6Addresses": [{"Ipv6Address": "2001:db8:1::77"}]}]  # fmt: skip
-    start = connect(host, SAAS, 443, T0 + 49 * HOUR - 300, out=2_000)
+    hosts = [interface(WORKER, "w", Ipv6Addresses=[{"Ipv6Address": "2001:db8:1::77"}])]
+    start = connect(host, peer.format(9), 443, T0 + 49 * HOUR - 300, interface_id="eni-w")
     case = make_case(tmp_path / "1", [*log(), *start, *burst], interfaces=hosts)
     (row,) = run(case, "exfiltration").to_dict("records")
     assert (row["subject"], row["severity"], row["bytes_out"] >= 39e9) == (host, "high", True)
-    flood = worker(6, 100_000_000, host=host, peer=peer)  # steady, but 3 GB an hour
+    flood = worker(6, 100_000_000, host=host, peer=peer, interface_id="eni-w")  # 3 GB an hour
     case = make_case(tmp_path / "2", [*log(), *flood], interfaces=hosts)
     (row,) = run(case, "exfiltration").to_dict("records")
     assert (row["subject"], row["severity"]) == (host, "high")
