@@ -17,7 +17,8 @@ labelled captures below a folder instead: see labelled.py.
 
 Activity is detected when its detector's findings name its source with at least half of its targets.
 A finding is true when it names a pair with malicious activity, and false otherwise; one about
-several sources counts once for each. Activity without targets (a spike, a gap) is detected by a
+several sources counts once for each. Sources labelled background count neither way in a finding
+about Internet background scanning. Activity without targets (a spike, a gap) is detected by a
 finding of its detector about its source, which is then true.
 """
 
@@ -159,7 +160,8 @@ def measure(folder: Path, detectors: dict[str, list[str]], counts: Counts) -> It
         sources = {fact["src"] for fact in facts if not fact["dst"]}
         true_pairs = {_pair(f["src"], peer) for f in planted for peer in f["dst"]}
         true_pairs |= labels.pairs("malicious")
-        for row in count_false(detector, own, true_pairs, sources, counts, window):
+        noise = {address for pair in labels.pairs("background") for address in pair}
+        for row in count_false(detector, own, true_pairs, sources, noise, counts, window):
             yield f"false: {where}: {detector}, {row.severity}: {row.summary}"
         count_ordinary(detector, own, labels, true_pairs, counts)
 
@@ -191,6 +193,7 @@ def count_false(
     own: list[Finding],
     true_pairs: set[tuple[str, str]],
     sources: set[str],
+    noise: set[str],
     counts: Counts,
     window: int,
 ) -> Iterator[Finding]:
@@ -201,6 +204,7 @@ def count_false(
         own: Its findings.
         true_pairs: Pairs of addresses with malicious activity.
         sources: Sources of activity without targets.
+        noise: Addresses labelled background.
         counts: Counts of what is true, false, and false at medium or above.
         window: Seconds.
     """
@@ -210,7 +214,12 @@ def count_false(
         for end, peer in row.ends():
             source = row.subject if end == row.subject else peer
             is_true[source] = is_true.get(source, False) or about or _pair(end, peer) in true_pairs
-        is_true = is_true or {row.subject: about}
+        if row.title == BACKGROUND:
+            is_true = {
+                source: true for source, true in is_true.items() if true or source not in noise
+            }
+        else:
+            is_true = is_true or {row.subject: about}
         false = len(is_true) - sum(is_true.values())
         counts["true", detector, window] += sum(is_true.values())
         counts["false", detector, window] += false
