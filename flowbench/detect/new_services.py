@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from flowbench.connections.zones import with_zones
 from flowbench.detect.api_calls import select_events
 from flowbench.enrich import service_usage
 from flowbench.enrich.ownership import SUBNET, neighbourhood
@@ -63,7 +64,9 @@ def find_new_services(case: Case, assignments: pd.DataFrame | None) -> Iterator[
     if case.has("dns"):
         sources["DNS"] = service_usage.services_looked_up(case.dns)
     if "pkt_dst_aws_service" in case.fields:
-        sources["flow logs"] = service_usage.services_logged(case.flows, case.connection_summaries)
+        logged = service_usage.services_logged(case.flows, case.connection_summaries)
+        named = with_zones(logged, case.address_zones, "interface_id", "host")
+        sources["flow logs"] = named.drop("interface_id")
     usage = [service_usage.summarize_usage(table, how) for how, table in sources.items()]
     if assignments is not None:
         usage.append(service_usage.services_called(case.api_events, assignments))

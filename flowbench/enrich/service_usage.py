@@ -53,10 +53,14 @@ def services_logged(flows: ibis.Table, summaries: ibis.Table) -> ibis.Table:
     Args:
         flows: Flow log records (schema.FLOWS).
         summaries: Connection summaries (connections.SUMMARIES), which know public internal hosts.
+
+    Returns:
+        host, service, to, first, last, and the interface_id that recorded it.
     """
     f, opened = flows, summaries.direction.isin(["internal", "outbound"])
     hosts = summaries.filter(opened, ~is_private(summaries.initiator))
     rows = f.filter(f.pkt_dst_aws_service.notnull(), f.action == "ACCEPT").select(
+        "interface_id",
         host=f.pkt_srcaddr.coalesce(f.srcaddr),
         service=f.pkt_dst_aws_service.lower(),
         to=ibis.array([f.pkt_dstaddr.coalesce(f.dstaddr)]),

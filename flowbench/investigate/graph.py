@@ -126,8 +126,11 @@ def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx
 
     Returns:
         The graph; of the address alone if it initiated no connection since.
+
+    Raises:
+        InputError: Several hosts have the address.
     """
-    c = case.connections
+    address, c = case.check_host(address), case.connections
     steps = c.filter(c.answered, ~c.intermediate)
     start = after if after is not None else case.span[0]
     arrival: dict[str, pd.Timestamp] = {} if start is None else {address: start}
