@@ -78,6 +78,7 @@ SCENARIOS: dict[str, tuple[dict[str, list[str]], dict[str, Any]]] = {
     "intrusions": (INTRUSIONS, intrusion_settings.SETTINGS),
 }
 GAP, ONE_GROUP = "Logging gap", "campaign in one finding group"
+BACKGROUND = "Internet background scanning"
 ANSWERS = {"answers.json", "labels.csv"}  # not evidence
 MIN_INTERVAL = 15  # minutes: shorter intervals are not detectable in windows of 600 s
 
