@@ -135,16 +135,42 @@ FROM flows WHERE pkt_dst_aws_service IS NOT NULL AND action = 'ACCEPT' GROUP BY 
 SCAN = """
 WITH services AS (
   SELECT initiator, direction, responder, service_port, protocol, min(first_seen) AS first_seen,
-         bool_and((NOT answered OR protocol IN (1, 58)
-                   OR (bytes_in <= 80 * packets_in AND packets_in <= 3))
-                  AND packets_out BETWEEN 1 AND 6 AND bytes_out <= 80 * packets_out) AS failed
+         max(last_seen), sum(packets_out) AS packets_out, sum(bytes_out), sum(bytes_in),
+         bool_or(rejected OR (protocol = 6 AND syn_sent IS NOT false
+                 AND bytes_out <= 80 * packets_out
+                 AND (NOT answered OR (bytes_in <= 80 * packets_in AND packets_in <= 3)))) AS fails,
+         bool_or(answered AND (protocol <> 6 OR bytes_in > 80 * packets_in OR packets_in > 3))
+         AS succeeds
   FROM connections
-  WHERE NOT intermediate AND direction <> 'external' AND protocol IN (1, 6, 17, 58)
-  GROUP BY ALL)
-SELECT initiator, direction, count(*) FILTER (WHERE failed) AS failed, count(*) AS services,
-       count(DISTINCT responder) AS hosts, min(first_seen) AS first_seen
-FROM services GROUP BY ALL
-HAVING count(*) FILTER (WHERE failed) - count(*) FILTER (WHERE NOT failed) >= 8 ORDER BY ALL
+  WHERE NOT intermediate AND direction <> 'external' AND packets_out > 0
+    AND initiator_rule IN ('flags', 'ports', 'rejected', 'one-way')
+    AND (protocol NOT IN (1, 58) OR (rejected AND direction = 'inbound')) GROUP BY ALL),
+inbound AS (FROM services WHERE direction = 'inbound'),
+answering AS (SELECT responder, service_port, protocol FROM inbound
+              GROUP BY ALL HAVING 2 * count(*) FILTER (WHERE succeeds) > count(*)),
+background AS (
+  FROM inbound ANTI JOIN answering USING (responder, service_port, protocol)
+  WHERE NOT succeeds AND initiator NOT IN (SELECT initiator FROM inbound WHERE succeeds)),
+datagrams AS (
+  SELECT initiator, service_port FROM services
+  WHERE protocol = 17 AND direction <> 'inbound' AND NOT succeeds AND packets_out <= 10
+  GROUP BY initiator, service_port, epoch(first_seen)::BIGINT // 600 HAVING count(*) >= 8),
+pings AS (
+  SELECT initiator AS source, responder AS target, answered, first_seen FROM connections
+  WHERE protocol IN (1, 58) UNION ALL
+  SELECT responder, initiator, answered, first_seen FROM connections
+  WHERE protocol IN (1, 58) AND answered)
+SELECT 'services' AS kind, initiator, direction, count(*) FILTER (WHERE fails) AS failed,
+       count(*) AS services, count(DISTINCT responder) AS hosts, min(first_seen) AS first_seen
+FROM services GROUP BY ALL HAVING failed - count(*) FILTER (WHERE succeeds) >= 8
+UNION ALL SELECT 'background', initiator, direction, count(*), count(*), count(DISTINCT responder),
+                 min(first_seen) FROM background GROUP BY ALL
+UNION ALL SELECT 'datagrams', initiator, '', count(*), 0, 0, NULL FROM datagrams GROUP BY ALL
+UNION ALL SELECT 'pings', source, '', count(*) FILTER (WHERE NOT answered), count(*),
+                 count(DISTINCT target), min(first_seen)
+FROM pings GROUP BY source, epoch(first_seen)::BIGINT // 600
+HAVING count(DISTINCT target) >= 8 AND count(*) FILTER (WHERE NOT answered) >= 3
+ORDER BY ALL
 """
 
 BRUTE_FORCE = """

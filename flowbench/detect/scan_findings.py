@@ -169,7 +169,7 @@ def _separate_finding(
         detector,
         source,
         [row["responder"] for row in attempts],
-        _traffic(sums),
+        _traffic(sums | {"ports": {row["service_port"] for row in attempts}}),
         severity=severity,
         score=min(1.0, 0.5 + 0.5 * (len(failed) - answered) / 50),
         scores={"failed": len(failed) / len(attempts), "fast": bool(fastest)},

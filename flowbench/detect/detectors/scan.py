@@ -137,7 +137,9 @@ def _divide(
 ) -> tuple[list[dict[str, Any]], dict[int | None, list[dict[str, Any]]]]:
     """Divide the candidates: those with a finding of their own, and the others by accepted port."""
     port = _.service_port.first(where=_.accepted, order_by=[_.bytes_in.desc(), _.service_port])
-    candidates = rows.group_by(CANDIDATE).aggregate(sum_attempts(rows), accepted_port=port)
+    sums = sum_attempts(rows)
+    del sums["ports"]  # of few candidates they are needed
+    candidates = rows.group_by(CANDIDATE).aggregate(**sums, accepted_port=port)
     candidates = candidates.order_by(CANDIDATE).to_pyarrow().to_pylist()
     external = [candidate for candidate in candidates if not candidate["internal"]]
     listed = _match_lists(case, [candidate["initiator"] for candidate in external])
