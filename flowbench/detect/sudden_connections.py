@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from flowbench.detect.baseline import host_lifetimes
 from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import ADMIN_PORTS
 from flowbench.schema import to_frame
@@ -85,9 +86,9 @@ def _candidates(case: Case, services: ibis.Table, limits: Limits) -> pd.DataFram
     answered = services.filter(services.answered > 0, services.protocol == _TCP)
     clients = ibis.window(group_by=["responder", "service_port"])
     answered = answered.mutate(clients=answered.initiator.count().over(clients))
-    spans = _lifetimes(case.connection_summaries, answered)
-    short = epoch_seconds(spans.host_end) - epoch_seconds(spans.host_begin) < limits.lifetime
-    table = answered.join(spans.filter(short), "initiator")
+    hosts = host_lifetimes(case).rename(initiator="host", host_begin="born", host_end="gone")
+    lifetime = epoch_seconds(hosts.host_end) - epoch_seconds(hosts.host_begin)
+    table = answered.join(hosts.filter(lifetime < limits.lifetime), "initiator")
     age = epoch_seconds(table.first_seen) - epoch_seconds(table.host_begin)
     table = table.mutate(
         kind=ibis.cases(
@@ -105,19 +106,6 @@ def _candidates(case: Case, services: ibis.Table, limits: Limits) -> pd.DataFram
     kept = table.semi_join(hosts, "initiator").drop("clients")
     rows = to_frame(kept.order_by(_SERVICE).to_pyarrow())
     return rows if rows.empty else rows[_is_known(case, rows)]
-
-
-def _lifetimes(summaries: ibis.Table, of: ibis.Table) -> ibis.Table:
-    """The time in which the logs show each initiator: initiator, host_begin, host_end."""
-    hosts = of.select("initiator").distinct()
-    ends = [
-        summaries.select(_.first_seen, _["last_seen"], initiator=summaries[end])
-        for end in ("initiator", "responder")
-    ]
-    seen = ends[0].union(ends[1]).semi_join(hosts, "initiator")
-    return seen.group_by("initiator").aggregate(
-        host_begin=_.first_seen.min(), host_end=_["last_seen"].max()
-    )
 
 
 def _is_known(case: Case, rows: pd.DataFrame) -> pd.Series:

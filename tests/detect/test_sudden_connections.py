@@ -33,9 +33,15 @@ class Traffic:
         resolver = "fd00:1::2" if ":" in host else RESOLVER
         for minute in minutes:
             self.records += connect(
-                host, resolver, 53, T0 + 60 * minute, source_port=50_000 + minute, protocol=17,
-                tcp_flags=None, window=self.window,
-            )  # fmt: skip
+                host,
+                resolver,
+                53,
+                T0 + 60 * minute,
+                source_port=50_000 + minute,
+                protocol=17,
+                tcp_flags=None,
+                window=self.window,
+            )
 
     def open(
         self, host: str, targets: Iterable[str], ports: Iterable[int], minute: float
@@ -44,9 +50,13 @@ class Traffic:
         added: list[Record] = []
         for n, (target, port) in enumerate((t, p) for t in targets for p in ports):
             added += connect(
-                host, target, port, T0 + int(60 * minute) + 30 * n, source_port=40_000 + n,
+                host,
+                target,
+                port,
+                T0 + int(60 * minute) + 30 * n,
+                source_port=40_000 + n,
                 window=self.window,
-            )  # fmt: skip
+            )
         self.records += added
         return added
 

@@ -15,7 +15,6 @@ Method: services are the ports of remote administration and of the AWS data serv
   host that is itself new counts from three targets on. The new services of a host must be more than
   three times those that it, or the average host, began to use in the second half of the baseline
   period, scaled to the length of the logs after it. Subnets are taken as /24 and /64.
-
 * Sudden: hosts that the logs show for less than a day and a half have no baseline, nor has any host
   in logs that are shorter (detect.sudden_connections). Of these, after 15 min in the logs, new
   connections count that are opened within an hour to three kinds of service of one target (SMB,
@@ -23,8 +22,8 @@ Method: services are the ports of remote administration and of the AWS data serv
   clients connect to each node). Left out are services with three clients, as those of a domain
   controller, and ports that the host already used at two targets, as a management host does. Also
   counted are administration connections of a host to eight others after the first hour of logs that
-  are shorter. Fan-out as a sign without history is that of GuardDuty's and of Zeek's scan policies;
-  many kinds of service at one target are what ATT&CK T1021 and its sub-techniques name.
+  are shorter. The kinds of service are those of the sub-techniques of ATT&CK T1021; the thresholds
+  are this project's, with a margin to what starting hosts, administrators and domain members do.
 
 Severity: new connections are low; three targets, or a host that was itself reached by a new
 administration connection before, medium; both, or eight targets, high. Without a baseline they are
@@ -174,7 +173,7 @@ def _findings(
     assignments = AssignmentLookup(case.address_assignments, targets)
     begin, end = case.span
     total = (end - begin).total_seconds() if begin and end else 0.0
-    lives = {
+    lifetimes = {
         row["initiator"]: (row["host_end"] - row["host_begin"]).total_seconds()
         for row in sudden.to_dict("records")
     }
@@ -182,11 +181,11 @@ def _findings(
     found = []
     for subject in sorted({*rejected["initiator"], *new["initiator"]}):
         attempts, opened = (by_host.get(subject, empty) for by_host, empty in groups)
-        opened_are_new = baseline is not None or subject in lives
-        of_host = None if subject in lives else baseline
+        opened_are_new = baseline is not None or subject in lifetimes
+        of_host = None if subject in lifetimes else baseline
         reached_by = _find_previous_hop(subject, new) if opened_are_new else None
         severity = _rate(attempts, opened, reached_by, of_host, limits)
-        note = baseline_note(of_host, lives.get(subject), total)
+        note = baseline_note(of_host, lifetimes.get(subject), total)
         found.append(
             _finding(attempts, opened, reached_by, assignments, severity, note, opened_are_new)
         )

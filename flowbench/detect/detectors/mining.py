@@ -72,8 +72,12 @@ DETECTOR = Detector(
 _LONG_SESSION_PORTS = (22, 80, 443, 1883, 3389, 5222, 5228, 8443, 8883)
 
 _WEIGHTS = {
-    "duration": 0.15, "throughput": 0.2, "symmetry": 0.2, "steadiness": 0.25, "destination": 0.2,
-}  # fmt: skip
+    "duration": 0.15,
+    "throughput": 0.2,
+    "symmetry": 0.2,
+    "steadiness": 0.25,
+    "destination": 0.2,
+}
 _FAR_OFF = 10  # times the range of a miner: nothing else can make a finding of it
 
 
