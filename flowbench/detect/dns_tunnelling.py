@@ -47,6 +47,7 @@ DATA_TYPES = ("TXT", "NULL", "CNAME", "MX", "SRV", "KEY", "PRIVATE", "TYPE65399"
 TEXT_FACTOR = 10
 
 _PAIR = ["host", "domain"]
+_OWN_NAME = [*_PAIR, "name"]
 _ESCAPED_BYTE = re.compile(rb"\\\d{3}")  # as the Resolver logs a byte that is not printable
 _REVERSED_ADDRESS = re.compile(r"^(?:(?:[0-9a-f]\.){32}|(?:\d{1,3}\.){4})")
 _MOST_NAMES = 200_000  # of a client and domain that are read; more add nothing to the conclusion
@@ -92,9 +93,13 @@ def find_tunnels(case: Case, *, daily_bytes: int) -> pd.DataFrame:
         text = int(max(day["text"].sum() for day in days))
         if information >= daily_bytes or text >= least_text:
             pair = {"host": host, "domain": domain, "information": information, "daily_text": text}
-            pair |= {"shared": domain in shared, "answers": _harmless_answers(case.dns, group)}
-            found.append(pair | _summarize(group))
-    return pd.DataFrame(found)
+            found.append(pair | _summarize(group) | {"shared": domain in shared})
+    if not found:
+        return pd.DataFrame()
+    result = pd.DataFrame(found)
+    answers = _harmless_answers(case.dns, rows.merge(result[_PAIR], on=_PAIR))
+    pairs_found = zip(result["host"], result["domain"], strict=True)
+    return result.assign(answers=[answers.get(pair, "") for pair in pairs_found])
 
 
 def information_in(names: pd.Series, domain: str) -> int:
@@ -196,24 +201,29 @@ def _is_contacted(case: Case, rows: pd.DataFrame) -> np.ndarray:
     return rows["name"].isin(contacted.to_pyarrow()["name"].to_pylist()).to_numpy()
 
 
-def _harmless_answers(dns: ibis.Table, names: pd.DataFrame) -> str:
-    """Return what all answers to names are, where that has a harmless reason; else an empty text.
+def _harmless_answers(dns: ibis.Table, rows: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return what all answers to the names of a pair are, where that has a harmless reason.
 
-    ``codes`` of a block list, addresses of 127.0.0.0/8 without 127.0.0.1 (RFC 5782, section 2.1);
-    or ``private`` addresses, as of the network's own zone. Names without an answer say nothing.
+    By client and domain: ``codes`` of a block list, addresses of 127.0.0.0/8 without 127.0.0.1
+    (RFC 5782, section 2.1); or ``private`` addresses, as of the network's own zone. Names without
+    an answer say nothing.
     """
-    if names["text"].any():
-        return ""
-    wanted = ibis.memtable({"name": names["name"].tolist()})
-    answers = dns.semi_join(wanted, "name").select(address=_.answers.unnest()).distinct()
+    rows = rows[rows.groupby(_PAIR)["text"].transform("max") == 0]
+    wanted = pa.table({name: pa.array(rows[name].tolist(), pa.string()) for name in _OWN_NAME})
+    asked = dns.select("name", "answers").inner_join(ibis.memtable(wanted), "name")
+    answers = asked.select(*_PAIR, address=asked.answers.unnest()).distinct()
     loopback = answers.address.startswith("127.")
-    counts = answers.aggregate(
-        all=answers.count(),
-        codes=answers.count(where=loopback & (answers.address != "127.0.0.1")),
-        private=answers.count(where=is_private(answers.address) & ~loopback),
+    counts = answers.group_by(_PAIR).aggregate(
+        all=_.count(),
+        codes=_.count(where=loopback & (_.address != "127.0.0.1")),
+        private=_.count(where=is_private(_.address) & ~loopback),
     )
-    row = counts.to_pandas().iloc[0]
-    return next((kind for kind in ("codes", "private") if 0 < row[kind] == row["all"]), "")
+    return {
+        (row["host"], row["domain"]): kind
+        for row in counts.to_pyarrow().to_pylist()
+        for kind in ("codes", "private")
+        if row[kind] == row["all"]
+    }
 
 
 def _summarize(names: pd.DataFrame) -> dict[str, Any]:
