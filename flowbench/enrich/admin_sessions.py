@@ -36,6 +36,10 @@ MOST_LOGIN_PACKETS: Mapping[int, int] = {
     5985: _SSH,
     5986: _SSH,
 }
+# Bytes that no failed login has in either direction; twice what brute-force takes for an attempt.
+# Not for RDP and VNC, whose login screens can be larger.
+MOST_LOGIN_BYTES = 20_000
+_SCREENS = (3389, *range(5900, 5904))
 LEAST_LOGIN_PACKETS = 11  # each way; SSHCure's MINIMAL_SSH_AUTH_PPF
 LOGIN_GRACE_TIME = 120  # seconds; OpenSSH's default
 
@@ -66,9 +70,9 @@ def mark_sessions(
     """Select the answered connections to administration ports from external addresses.
 
     The column ``is_session`` tells which of them are sessions: those with LEAST_LOGIN_PACKETS each
-    way, in which the client sent more packets than in a failed login, or which certainly lasted
-    longer than ``grace_time`` (counted without the first and the last window, which may be nearly
-    empty).
+    way that have more packets from the client, or more bytes, than a failed login, or that
+    certainly lasted longer than ``grace_time`` (counted without the first and the last window,
+    which may be nearly empty).
 
     Args:
         connections: Connections (connections.TABLE).
@@ -89,7 +93,9 @@ def mark_sessions(
     )
     seconds = epoch_seconds(c["last_seen"]) - epoch_seconds(c.first_seen)
     certain = seconds * (c.records - 4) / c.records  # a window has a record each way
-    exceeds = (c.packets_out > limits * packet_factor) | (certain > grace_time)
+    is_large = ~c.service_port.isin(_SCREENS)
+    is_large &= ibis.greatest(c.bytes_out, c.bytes_in) > MOST_LOGIN_BYTES
+    exceeds = (c.packets_out > limits * packet_factor) | (certain > grace_time) | is_large
     has_login = c.packets_out >= LEAST_LOGIN_PACKETS
     has_login &= c.packets_in >= LEAST_LOGIN_PACKETS
     return c.mutate(is_session=has_login & exceeds)

@@ -18,6 +18,8 @@ SESSION = {
     "protocol": 6,
     "first_seen": T0 * 1_000_000,
     "last_seen": (T0 + 59) * 1_000_000,
+    "bytes_out": 4_000,
+    "bytes_in": 6_000,
     "packets_out": 400,
     "packets_in": 380,
     "records": 2,
@@ -42,6 +44,14 @@ def test_more_packets_than_a_failed_login(port: int) -> None:
     most = MOST_LOGIN_PACKETS[port]
     assert is_session(service_port=port, packets_out=most + 1)
     assert not is_session(service_port=port, packets_out=most)
+
+
+@pytest.mark.parametrize(("port", "expected"), [(22, True), (5985, True), (3389, False)])
+def test_more_bytes_than_a_failed_login(port: int, expected: bool) -> None:
+    few = {"service_port": port, "packets_out": 20, "packets_in": 30}
+    for direction in ("bytes_out", "bytes_in"):
+        assert is_session(**few, **{direction: 20_001}) == expected
+        assert not is_session(**few, **{direction: 20_000})
 
 
 @pytest.mark.parametrize(

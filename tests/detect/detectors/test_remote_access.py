@@ -95,8 +95,9 @@ def test_a_session_is_low_by_itself(tmp_path: Path, window, fields, port, peer, 
     "records",
     [
         lambda: list(guess(0)),  # a failed login
-        lambda: list(session(minutes=1.9, packets=50)),  # three failed logins in one connection
-        lambda: list(session(minutes=9, packets=50, window=600)),  # the same: one window, no times
+        # three failed logins in one connection; in one window of ten minutes
+        lambda: list(session(minutes=1.9, packets=50, back=9_000, out=6_000)),
+        lambda: list(session(minutes=9, packets=50, window=600, back=9_000, out=6_000)),
         lambda: list(session(minutes=60, packets=10 * 61, host="10.0.0.6", port=8022)),  # no login
         lambda: list(session(port=3389, minutes=1, packets=100)),  # an RDP login screen
         lambda: [r for r in session() if r.srcaddr == ADMIN],  # nobody answered
