@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import plain_baselines
 from benchmarks.plain_logs import API_ABUSE, DNS, REMOTE_ACCESS
 
 CONNECTIONS = """
@@ -187,82 +188,6 @@ FROM sessions GROUP BY ALL
 HAVING count(*) FILTER (WHERE attempt) >= greatest(30, 0.8 * count(*)) ORDER BY ALL
 """
 
-EXFILTRATION = """
-WITH transfers AS (
-  SELECT initiator AS host, responder AS peer, bytes_out AS sent, bytes_in AS received
-  FROM connection_summaries WHERE direction = 'outbound' AND NOT intermediate
-  UNION ALL
-  SELECT responder, initiator, bytes_in, bytes_out
-  FROM connection_summaries WHERE direction = 'inbound' AND NOT intermediate),
-ends AS (SELECT host, peer, sum(sent) AS sent, sum(received) AS received
-FROM transfers GROUP BY ALL),
-hosts AS (SELECT host, sum(sent) AS total FROM ends GROUP BY ALL),
-span AS (SELECT epoch(max(last_seen) - min(first_seen)) / 86400 AS days FROM connection_summaries)
-SELECT ends.*, (total - sent) / days AS baseline
-FROM ends JOIN hosts USING (host), span
-WHERE sent >= 1e7 AND sent - received >= 0.8 * (sent + received)
-  AND sent >= 5 * (total - sent) / days
-ORDER BY ALL
-"""
-
-SPIKE = """
-WITH hourly AS (
-  SELECT initiator AS host, epoch(first_seen)::BIGINT // 3600 AS hour,
-         sum(bytes_out) FILTER (WHERE direction = 'outbound') AS sent,
-         count(*) FILTER (WHERE direction = 'outbound') AS outbound,
-         count(*) FILTER (WHERE rejected) AS rejected
-  FROM connections WHERE direction <> 'inbound' AND NOT intermediate GROUP BY ALL),
-baseline AS (
-  SELECT host, median(sent) AS sent, median(outbound) AS outbound, median(rejected) AS rejected
-  FROM hourly GROUP BY ALL)
-SELECT h.* FROM hourly h JOIN baseline u USING (host)
-WHERE (h.sent > 1e8 AND h.sent > 5 * u.sent) OR (h.outbound > 1000 AND h.outbound > 5 * u.outbound)
-   OR (h.rejected > 200 AND h.rejected > 5 * u.rejected)
-ORDER BY ALL
-"""
-
-RARE_PEER = """
-WITH contacts AS (
-  SELECT CASE WHEN direction = 'outbound' THEN initiator ELSE responder END AS host,
-         regexp_extract(CASE WHEN direction = 'outbound' THEN responder ELSE initiator END,
-                        '.*[.:]') AS network,
-         first_seen, bytes_out
-  FROM connection_summaries WHERE direction IN ('outbound', 'inbound') AND NOT intermediate),
-half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn
-FROM connection_summaries)
-SELECT network, min(host) AS host, count(DISTINCT host) AS hosts, min(first_seen) AS first_seen,
-       sum(bytes_out) AS bytes_out
-FROM contacts, half GROUP BY network, turn
-HAVING min(first_seen) >= turn AND count(DISTINCT host) <= 2 ORDER BY ALL
-"""
-
-LONG_CONNECTION = """
-SELECT initiator, responder, service_port, protocol, count(*) AS connections,
-       max(last_seen - first_seen) AS longest, sum(bytes_out) AS bytes_out,
-       sum(bytes_in) AS bytes_in
-FROM connections
-WHERE direction = 'outbound' AND NOT intermediate AND answered
-  AND last_seen - first_seen >= INTERVAL 4 HOUR
-GROUP BY ALL ORDER BY ALL
-"""
-
-# Reads one more table, networks. Only IPv4 addresses have a country here.
-GEOGRAPHY = """
-WITH half AS (SELECT min(first_seen) + (max(last_seen) - min(first_seen)) / 2 AS turn
-FROM connection_summaries),
-outbound AS (SELECT * FROM connection_summaries WHERE direction = 'outbound' AND answered > 0),
-external AS (
-  SELECT responder, octets[1] * 16777216 + octets[2] * 65536 + octets[3] * 256 + octets[4] AS number
-  FROM (SELECT DISTINCT responder, string_split(responder, '.')::BIGINT[] AS octets
-        FROM outbound WHERE NOT contains(responder, ':'))),
-located AS (SELECT responder, country FROM external ASOF JOIN networks ON number >= first)
-SELECT country, count(DISTINCT initiator) AS hosts, min(first_seen) AS first_seen,
-       sum(bytes_out) AS bytes_out
-FROM outbound JOIN located USING (responder), half WHERE country IS NOT NULL
-GROUP BY country, turn HAVING min(first_seen) >= turn AND count(DISTINCT initiator) <= 3
-ORDER BY ALL
-"""
-
 
 def networks(path: Path) -> None:
     """Write the countries of the IPv4 addresses as Parquet, unless it is there.
@@ -294,12 +219,8 @@ QUERIES = {
     "service-abuse": SERVICE_ABUSE,
     "scan": SCAN,
     "brute-force": BRUTE_FORCE,
-    "exfiltration": EXFILTRATION,
-    "spike": SPIKE,
-    "rare-peer": RARE_PEER,
-    "long-connection": LONG_CONNECTION,
-    "geography": GEOGRAPHY,
     "remote-access": REMOTE_ACCESS,
     "dns": DNS,
     "api-abuse": API_ABUSE,
+    **plain_baselines.QUERIES,
 }
