@@ -136,7 +136,8 @@ def _sudden(rows: pd.DataFrame, limits: Limits) -> pd.DataFrame:
         kinds = window.groupby("responder")["kind"].transform("nunique")
         single = window[window["single"]]
         chosen = window[kinds >= limits.kinds]
-        if single["responder"].nunique() >= limits.targets:
+        # Its other new administration in that time belongs to it.
+        if len(chosen) or single["responder"].nunique() >= limits.targets:
             chosen = pd.concat([chosen, single])
         if len(chosen):
             sudden |= set(chosen.index)

@@ -157,3 +157,15 @@ def test_a_host_that_the_logs_show_for_days_is_left_to_its_baseline(tmp_path: Pa
     case = make_case(tmp_path, traffic.records)
     assert find(case, lifetime=37 * 3600)["service_port"].tolist() == [RPC, SMB, WINRM]
     assert find(case, lifetime=35 * 3600).empty
+
+
+def test_other_administration_of_the_same_hour_belongs_to_it(tmp_path: Path) -> None:
+    traffic = Traffic(60)
+    host, (first, other, web) = "10.1.0.1", hosts(3, 1)
+    traffic.live(host, range(0, 120, 5))
+    traffic.open(host, [first], [SMB, RPC, WINRM], 25)
+    traffic.open(host, [other], [SSH], 40)
+    traffic.open(host, [web], [80], 41)
+    traffic.open(host, [web], [SSH], 100)
+    found = find(make_case(tmp_path, traffic.records))
+    assert set(found["responder"]) == {first, other}
