@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # When each internal host was seen, and from which hosts people browse.
-LIVES = """
-lives AS (
+LIFETIMES = """
+lifetimes AS (
   SELECT host, min(first_seen) AS born, max(last_seen) AS gone FROM (
     SELECT initiator AS host, first_seen, last_seen FROM connection_summaries
     WHERE direction IN ('internal', 'outbound')
@@ -28,7 +28,7 @@ people AS (
 """
 
 EXFILTRATION = f"""
-WITH {LIVES},
+WITH {LIFETIMES},
 transfers AS (
   SELECT initiator AS host, responder AS peer, service_port, protocol, bytes_out AS sent,
          bytes_in AS received
@@ -49,7 +49,7 @@ ends AS (
   FROM transfers ANTI JOIN shared USING (peer, service_port, protocol) GROUP BY ALL),
 hosts AS (
   SELECT host, sum(sent) AS total, greatest(1, any_value(epoch(gone - born)) / 86400) AS days
-  FROM transfers JOIN lives USING (host) GROUP BY ALL)
+  FROM transfers JOIN lifetimes USING (host) GROUP BY ALL)
 SELECT ends.*, (total - sent) / days AS baseline
 FROM ends JOIN hosts USING (host)
 WHERE sent >= 1e7 AND sent - received >= 0.8 * (sent + received)
@@ -74,10 +74,10 @@ ORDER BY ALL
 """
 
 RARE_PEER = f"""
-WITH {LIVES}, {PEOPLE},
+WITH {LIFETIMES}, {PEOPLE},
 baselines AS (
   SELECT host, born + least(INTERVAL 7 DAY, greatest(INTERVAL 1 DAY, (gone - born) / 2)) AS until
-  FROM lives WHERE gone - born >= INTERVAL 36 HOUR),
+  FROM lifetimes WHERE gone - born >= INTERVAL 36 HOUR),
 contacts AS (
   SELECT CASE WHEN direction = 'outbound' THEN initiator ELSE responder END AS host,
          regexp_extract(CASE WHEN direction = 'outbound' THEN responder ELSE initiator END,
@@ -99,11 +99,11 @@ ORDER BY ALL
 """
 
 LONG_CONNECTION = f"""
-WITH {LIVES}, {PEOPLE}
+WITH {LIFETIMES}, {PEOPLE}
 SELECT initiator, responder, service_port, protocol, count(*) AS connections,
        max(last_seen - first_seen) AS longest, sum(bytes_out) AS bytes_out,
        sum(bytes_in) AS bytes_in, any_value(gone - born) AS lived
-FROM connections JOIN lives ON host = initiator
+FROM connections JOIN lifetimes ON host = initiator
 WHERE direction = 'outbound' AND NOT intermediate AND answered
   AND last_seen - first_seen >= INTERVAL 4 HOUR
   AND NOT (service_port IN (80, 443) AND initiator IN (SELECT host FROM people))
@@ -112,10 +112,10 @@ GROUP BY ALL ORDER BY ALL
 
 # Reads one more table, networks. Only IPv4 addresses have a country here.
 GEOGRAPHY = f"""
-WITH {LIVES},
+WITH {LIFETIMES},
 baselines AS (
   SELECT host, born + least(INTERVAL 7 DAY, greatest(INTERVAL 1 DAY, (gone - born) / 2)) AS until
-  FROM lives WHERE gone - born >= INTERVAL 36 HOUR),
+  FROM lifetimes WHERE gone - born >= INTERVAL 36 HOUR),
 outbound AS (SELECT * FROM connection_summaries WHERE direction = 'outbound' AND answered > 0),
 external AS (
   SELECT responder, octets[1] * 16777216 + octets[2] * 65536 + octets[3] * 256 + octets[4] AS number

@@ -78,15 +78,19 @@ def host_baselines(case: Case) -> ibis.Table:
     Columns: host, middle and until (UTC), scale; see ``Baseline``. A host that was seen for less
     than a day and a half has no row.
     """
-    lives = host_lifetimes(case)
-    lives = lives.mutate(total=epoch_seconds(lives.gone) - epoch_seconds(lives.born))
-    lives = lives.filter(lives.total >= 1.5 * _DAY)
-    lives = lives.mutate(seconds=ibis.least(7.0 * _DAY, ibis.greatest(1.0 * _DAY, lives.total / 2)))
-    return lives.select(
+    lifetimes = host_lifetimes(case)
+    lifetimes = lifetimes.mutate(
+        total=epoch_seconds(lifetimes.gone) - epoch_seconds(lifetimes.born)
+    )
+    lifetimes = lifetimes.filter(lifetimes.total >= 1.5 * _DAY)
+    lifetimes = lifetimes.mutate(
+        seconds=ibis.least(7.0 * _DAY, ibis.greatest(1.0 * _DAY, lifetimes.total / 2))
+    )
+    return lifetimes.select(
         "host",
-        middle=lives.born + (lives.seconds / 2).cast("int64").as_interval("s"),
-        until=lives.born + lives.seconds.cast("int64").as_interval("s"),
-        scale=(lives.total - lives.seconds) / (lives.seconds / 2),
+        middle=lifetimes.born + (lifetimes.seconds / 2).cast("int64").as_interval("s"),
+        until=lifetimes.born + lifetimes.seconds.cast("int64").as_interval("s"),
+        scale=(lifetimes.total - lifetimes.seconds) / (lifetimes.seconds / 2),
     )
 
 

@@ -138,8 +138,8 @@ def _is_ordinary(
     consumes = is_consumer(rows["bytes_out"], rows["bytes_in"]) & (is_day | (hourly >= _LITTLE))
     people = to_frame(browsing_hosts(case, end).to_pyarrow())["host"]
     browses = rows["host"].isin(people) & is_day & ~_is_upload(rows)
-    lives = to_frame(host_lifetimes(case).to_pyarrow()).set_index("host")
-    life = rows["host"].map(lives["gone"] - lives["born"]).dt.total_seconds()
+    lifetimes = to_frame(host_lifetimes(case).to_pyarrow()).set_index("host")
+    life = rows["host"].map(lifetimes["gone"] - lifetimes["born"]).dt.total_seconds()
     lasted = (rows["last_seen"] - rows["first_seen"]).dt.total_seconds()
     always = (hourly < _LITTLE) & (np.minimum(rows["total"], lasted) >= _ALWAYS * life)
     return consumes | browses | always

@@ -141,12 +141,12 @@ def _high_hosts(case: Case, measures: ibis.Table, first: int) -> pd.DataFrame:
     )
     high = ibis.or_(*(hourly[name] >= floor for name, floor in _LEAST.items()))
     hosts = hourly.filter(high).select("host").distinct()
-    lives = host_lifetimes(case).semi_join(hosts, "host")
-    lives = lives.mutate(
-        born=epoch_seconds(lives.born) // _HOUR - first,
-        gone=epoch_seconds(lives.gone) // _HOUR - first,
+    lifetimes = host_lifetimes(case).semi_join(hosts, "host")
+    lifetimes = lifetimes.mutate(
+        born=epoch_seconds(lifetimes.born) // _HOUR - first,
+        gone=epoch_seconds(lifetimes.gone) // _HOUR - first,
     )
-    return to_frame(hourly.join(lives, "host").order_by("host", "hour").to_pyarrow())
+    return to_frame(hourly.join(lifetimes, "host").order_by("host", "hour").to_pyarrow())
 
 
 def _measure_hosts(connections: ibis.Table) -> ibis.Table:
