@@ -165,7 +165,7 @@ def materialize(connection: Backend, expression: ibis.Table) -> ibis.Table:
     casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in integers)
     columns = f"* REPLACE ({casts})" if casts else "*"
     query = ibis.to_sql(expression, dialect="duckdb")
-    connection._run_pre_execute_hooks(expression)  # noqa: SLF001  # registers its memtables
+    connection._run_pre_execute_hooks(expression)  # registers its memtables
     connection.con.execute(f'CREATE TABLE "{name}" AS SELECT {columns} FROM ({query})')  # noqa: S608
     return connection.table(name)
 

@@ -61,7 +61,8 @@ def test_api_events_and_alerts_have_each_id_once(winterday) -> None:
 
 
 def test_a_table_that_does_not_exist_is_refused_with_the_names(case) -> None:
-    with pytest.raises(InputError, match="'nonsense' is not a table: choose one of address_zones, alerts, "):
+    names = "address_zones, alerts, "
+    with pytest.raises(InputError, match=f"'nonsense' is not a table: choose one of {names}"):
         case.table("nonsense")
 
 
