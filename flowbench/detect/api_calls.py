@@ -69,9 +69,9 @@ def name_calls(calls: pd.DataFrame) -> str:
 def cite_first(calls: pd.DataFrame) -> str:
     """Cite the first call with its event id, time and evidence file."""
     first = calls.iloc[0]
-    identity = first["event_id"] if isinstance(first["event_id"], str) else "without id"
+    identity = first["event_id"] if isinstance(first["event_id"], str) else "(no event id)"
     return (
-        f"The first: event {identity} at {first['event_time']:%Y-%m-%d %H:%M:%S} UTC,"
+        f"First event: {identity} at {first['event_time']:%Y-%m-%d %H:%M:%S} UTC,"
         f" in {first['file']}."
     )
 

@@ -16,6 +16,7 @@ from flowbench.detect.api_requests import (
     find_texts,
     shorten,
 )
+from flowbench.text import format_count
 
 # ---- credentials ---------------------------------------------------------------------------------
 
@@ -99,7 +100,8 @@ def expires_objects(call: ApiCall) -> list[str] | None:
 
 def _expiring(call: ApiCall, most_days: int = _SHORT_RETENTION) -> list[str] | None:
     days = [days for days in _find_numbers(call.request, "Days") if days <= most_days]
-    return [f"{call.text('bucketName') or 'a bucket'} after {min(days)} d"] if days else None
+    bucket = call.text("bucketName") or "a bucket"
+    return [f"objects of {bucket} expire after {min(days)} d"] if days else None
 
 
 def _find_numbers(value: object, key: str, within: bool = False) -> Iterator[int]:
@@ -148,7 +150,7 @@ def reads_secrets_by_filter(call: ApiCall) -> list[str] | None:
     if call.name == "GetParametersByPath":
         is_all = call.request.get("path") == "/" and call.request.get("withDecryption") is True
         return ["every parameter"] if is_all else None
-    return None if call.request.get("secretIdList") else ["secrets chosen by a filter"]
+    return None if call.request.get("secretIdList") else ["secrets selected by a filter"]
 
 
 def reads_user_data(call: ApiCall) -> list[str] | None:
@@ -171,7 +173,7 @@ def encrypts_with_foreign_key(call: ApiCall) -> list[str] | None:
     algorithm = call.request.get("x-amz-server-side-encryption-customer-algorithm")
     foreign = [f"key of {name}" for key in keys for name in foreign_accounts(key, call)]
     bucket = call.text("bucketName") or "a bucket"
-    found = [*foreign, *(["key of the caller (SSE-C)"] if algorithm else [])]
+    found = [*foreign, *(["customer-provided key (SSE-C)"] if algorithm else [])]
     return [f"{bucket} with a {each}" for each in found] or None
 
 
@@ -198,7 +200,9 @@ def launches_unusual_instances(call: ApiCall) -> list[str] | None:
     is_large = size is not None and (not size[1] or int(size[1]) >= _LARGE)
     if not (_ACCELERATED.search(kind) or is_large or max(counts, default=1) >= _MANY):
         return None
-    return [f"{max(counts, default=1)} of {kind or 'a default type'}"]
+    most = max(counts, default=1)
+    instances = f"{'up to ' if most > 1 else ''}{format_count(most, 'instance')}"
+    return [f"{instances} of type {kind or '(not stated)'}"]
 
 
 def _find_counts(value: object) -> list[int]:

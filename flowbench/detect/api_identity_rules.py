@@ -15,8 +15,8 @@ from flowbench.detect.api_rule import (
     Rule,
 )
 
-_ADMIN = "An administrator, or infrastructure code, manages permissions."
-_ACCOUNTS = "An administrator sets up an account, or replaces lost credentials."
+_ADMIN = "An administrator or infrastructure code manages permissions."
+_ACCOUNTS = "An administrator sets up a user, or replaces lost credentials."
 _CREDENTIAL_EVENTS = (
     "CreateAccessKey CreateLoginProfile UpdateLoginProfile CreateServiceSpecificCredential"
     " UploadSSHPublicKey UploadSigningCertificate"
@@ -95,7 +95,7 @@ IDENTITY_RULES = (
         "T1098.001",
         "low",
         _CREDENTIAL_EVENTS,
-        "Users replace their keys from time to time.",
+        "A user rotates credentials.",
         on.concerns_own_user,
         source="iam",
     ),
@@ -115,7 +115,7 @@ IDENTITY_RULES = (
         "T1556.006",
         "medium",
         "DeactivateMFADevice DeleteVirtualMFADevice",
-        "A lost device is replaced.",
+        "A lost MFA device is replaced.",
     ),
     Rule(
         "trust-anchor",
@@ -123,7 +123,7 @@ IDENTITY_RULES = (
         "T1098.001",
         "medium",
         "CreateTrustAnchor UpdateTrustAnchor",
-        "Servers outside AWS are to sign in with certificates.",
+        "An administrator sets up IAM Roles Anywhere for servers outside AWS.",
         source="rolesanywhere",
     ),
     Rule(
@@ -151,7 +151,7 @@ IDENTITY_RULES = (
         "T1078.004",
         "low",
         "ConsoleLogin",
-        "The account does not require MFA.",
+        "A user signs in as usual, in an account that does not require MFA.",
         on.is_sign_in_without_mfa,
     ),
     Rule(
@@ -171,7 +171,7 @@ IDENTITY_RULES = (
         "T1078.004",
         "medium",
         "",
-        "Few tasks need the root user: closing an account, changing its e-mail address.",
+        "A task that needs the root user: closing the account, changing its e-mail address.",
         on.is_root,
         subject="use of the root user",
     ),
@@ -212,7 +212,7 @@ IDENTITY_RULES = (
         "T1580",
         "medium",
         "DescribeInstanceAttribute",
-        "A tool that makes an inventory, or checks configurations.",
+        "A tool that inventories instances, or audits their configuration.",
         on.reads_user_data,
         least=5,
         contains="userData",

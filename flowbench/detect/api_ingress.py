@@ -12,7 +12,7 @@ from flowbench.enrich.ownership import SPECIAL_PURPOSE
 
 _SPECIAL = [ipaddress.ip_network(network) for network in SPECIAL_PURPOSE]
 _EVERYONE = 8  # longest prefix that counts as everyone: 0.0.0.0/1 and 128.0.0.0/1 together are
-# SSH, RDP, WinRM, SMB, Docker, Kubernetes, databases: what login-brute-forcers and worms look for.
+# SSH, RDP, WinRM, SMB, Docker, Kubernetes, databases: what brute-force tools and worms look for.
 ADMIN_PORTS = frozenset(
     {22, 23, 135, 139, 445, 1433, 1521, 2375, 2376, 3306, 3389, 5432, 5900, 5985, 5986, 6379}
     | {6443, 9200, 10250, 11211, 27017}
@@ -66,11 +66,11 @@ def _ingress_rules(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _admin_port(rule: dict[str, Any]) -> str | None:
-    """Return the administrative ports in a rule: '22/tcp', or 'every port'."""
+    """Return the administrative ports in a rule: '22/tcp', or 'all ports'."""
     protocol = str(rule.get("ipProtocol", "-1")).lower()
     first, last = rule.get("fromPort"), rule.get("toPort")
     if protocol == "-1" or (first, last) in {(0, 65535), (-1, -1)}:
-        return "every port"
+        return "all ports"
     if protocol not in ("tcp", "6") or not isinstance(first, int):
         return None
     last = last if isinstance(last, int) else first

@@ -7,7 +7,7 @@ from flowbench.detect.api_requests import named
 from flowbench.detect.api_rule import EVASION, Rule
 
 _LOGS = "Infrastructure code that removes or rebuilds an environment removes its logs too."
-_DETECTION = "An administrator changes what is monitored, or moves it to another account."
+_DETECTION = "An administrator changes the monitoring, or moves it to another account."
 
 LOGGING_RULES = (
     Rule("stop-trail", EVASION, "T1562.008", "high", "StopLogging DeleteTrail", _LOGS),
@@ -35,7 +35,7 @@ LOGGING_RULES = (
         "T1562.008",
         "medium",
         "PutBucketLifecycle PutBucketLifecycleConfiguration",
-        "Logs that are kept elsewhere.",
+        "The logs are kept elsewhere too.",
         on.expires_logs,
     ),
     Rule(

@@ -42,7 +42,7 @@ class Caller(NamedTuple):
 
 
 class Creation(NamedTuple):
-    """How a user or key came into being: the time, and the principal that called."""
+    """The creation of a user or key: its time, and the principal that made the call."""
 
     what: str
     time: pd.Timestamp
@@ -51,7 +51,7 @@ class Creation(NamedTuple):
 
 @dataclass(frozen=True)
 class Principals:
-    """What the API events tell of the principals.
+    """What the API events record about the principals.
 
     Attributes:
         begin: When the API events begin; None without any.
@@ -83,7 +83,8 @@ class Principals:
         first = self.first_use_of_new_network(caller, time, source)
         if first is None:
             return ""
-        return f"The account's first call from the network of {source} was at {format_utc(first)}."
+        first_call = f"first recorded call from the network of {source}"
+        return f"The account's {first_call} was at {format_utc(first)}."
 
     def first_use_of_new_network(
         self, caller: Caller, time: pd.Timestamp, source: str | None
@@ -140,7 +141,7 @@ def network_of(source: str | None) -> str:
 
 
 def read_principals(case: Case) -> Principals:
-    """Read what the API events tell of the principals."""
+    """Read what the API events record about the principals."""
     events = case.api_events
     begin, end = _period(events)
     users, keys = _read_creations(events)

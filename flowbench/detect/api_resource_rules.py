@@ -16,7 +16,7 @@ from flowbench.detect.api_rule import (
     Rule,
 )
 
-_SHARED = "The other account has the same owner, and the case has none of its events."
+_SHARED = "The other account has the same owner, but no events in the case."
 _OPERATOR = "An administrator works on instances."
 
 DATA_RULES = (
@@ -92,7 +92,7 @@ DATA_RULES = (
         "T1490",
         "low",
         "PutBucketVersioning",
-        "An administrator saves space.",
+        "An administrator saves storage costs.",
         on.suspends_versioning,
         people_only=True,
     ),
@@ -102,7 +102,7 @@ DATA_RULES = (
         "T1486",
         "high",
         "PutBucketEncryption",
-        "Another account of the same owner keeps the keys.",
+        "Another account of the same owner holds the keys.",
         on.encrypts_with_foreign_key,
     ),
     Rule(
@@ -111,7 +111,7 @@ DATA_RULES = (
         "T1486",
         "high",
         "CopyObject PutObject CreateMultipartUpload",
-        "Another account of the same owner keeps the keys, or a program manages its own.",
+        "Another account of the same owner holds the keys, or a program manages its own.",
         on.encrypts_with_foreign_key,
         contains="server-side-encryption",
     ),
@@ -124,7 +124,7 @@ COMPUTE_RULES = (
         "T1496.001",
         "medium",
         "RunInstances",
-        "A new workload, or one that grows.",
+        "A new or growing workload.",
         on.launches_unusual_instances,
         attempts_count=True,
     ),
@@ -172,7 +172,7 @@ COMPUTE_RULES = (
         "T1562.007",
         "medium",
         "AuthorizeSecurityGroupIngress",
-        "A public service, or a mistake.",
+        "A service that is public on purpose, or a misconfiguration.",
         api_ingress.opens_admin_port,
     ),
     Rule(

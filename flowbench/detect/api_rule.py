@@ -23,7 +23,7 @@ class Rule:
         technique: The ATT&CK technique (v18.1).
         severity: Of calls that succeeded, by a principal that is not new.
         events: Event names without version, separated by spaces; none selects every event.
-        benign: The harmless explanation.
+        benign: The benign explanation, as sentences for a caveat.
         condition: On the call and its request; see ``api_conditions``.
         source: The service called, where the event name alone is ambiguous.
         least: The least number of different things concerned within an hour (calls, where the

@@ -1,6 +1,6 @@
-"""External DNS servers in the flow logs: who uses them, and for more than DNS needs.
+"""External DNS servers in the flow logs: which hosts use them, and with unusual volume.
 
-The traffic to Amazon's resolver is in no flow log; all that is on the ports of DNS goes elsewhere.
+Flow logs do not record traffic to Amazon's resolver; DNS traffic in them goes to other servers.
 
 A host is an internal DNS server where it answers internal clients on port 53, or asks ``servers``
 external servers and more, as a recursive resolver does. It uses external servers by its nature.
@@ -125,15 +125,18 @@ def report_volume(
     summary = (
         f"{host} sent {format_bytes(traffic.bytes_out)} in {packets_out:,} packets to {peer} on"
         f" {services} and received {format_bytes(traffic.bytes_in)} in {packets_in:,} packets from"
-        f" {format_period(traffic.first_seen, traffic.last_seen)}. A message that it sent has"
-        f" {rows['query'].max():.0f} bytes on average, one that it received"
+        f" {format_period(traffic.first_seen, traffic.last_seen)}. Messages sent have"
+        f" {rows['query'].max():.0f} bytes on average, messages received"
         f" {rows['answer'].max():.0f}."
     )
     times = max(traffic.bytes_out / sent, traffic.bytes_in / received)
     is_server = bool(rows["is_server"].any())
-    caveats = "Another service on port 53, as a VPN, has the same traffic. Flow logs show no names."
+    caveats = (
+        "Another service on port 53, such as a VPN, has the same traffic pattern. Flow logs do not"
+        " record the names queried."
+    )
     if is_server:
-        caveats += " The host is a DNS server: one of its clients may have caused it."
+        caveats += " The host is a DNS server: one of its clients may have caused the traffic."
     return make_finding(
         detector,
         host,
@@ -144,7 +147,7 @@ def report_volume(
         scores={"query": min(1.0, rows["query"].max() / 255)},
         summary=summary,
         caveats=caveats,
-        title="Unusual volume over DNS",
+        title="Unusual DNS traffic volume",
         technique="T1048.003" if traffic.bytes_out >= sent else "T1071.004",
         about="volume",
     )
@@ -187,8 +190,8 @@ def _report_host(detector: Detector, host: str, rows: pd.DataFrame) -> Finding:
         severity="low",
         score=0.3,
         summary=summary,
-        caveats="Look-ups through other resolvers than Amazon's are not in the Resolver query logs."
-        " Software can come with a resolver of its own.",
+        caveats="Queries to other resolvers than Amazon's are not in the Resolver query logs. Some"
+        " software uses a resolver of its own.",
         title="External DNS resolver used",
         about="resolver",
     )

@@ -1,9 +1,9 @@
-"""Bursts of look-ups of domains that do not exist, as domain generation algorithms cause them.
+"""Bursts of queries for domains that do not exist, as domain generation algorithms cause them.
 
-Method: malware with a domain generation algorithm looks up many domains of which its operator has
+Method: malware with a domain generation algorithm queries many domains of which its operator has
 registered few, so that most do not exist (NXDOMAIN): Antonakakis et al., "From throw-away traffic
 to bots" (USENIX Security 2012). Counted are the distinct registered domains in an hour that a
-client asked addresses of, and that no client of the case ever had another answer for: a missing
+client queried addresses of, and that no client of the case ever had another answer for: a missing
 name of an existing domain (a typing error, a search suffix) and a single label (Chrome's three
 random names) do not count.
 

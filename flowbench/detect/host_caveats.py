@@ -39,7 +39,7 @@ def _describe_shared(case: Case, findings: list[Finding]) -> list[Finding]:
     places: dict[str, list[str]] = {}
     for row in rows.order_by("host", "interface_id").to_pyarrow().to_pylist():
         interfaces.setdefault(row["host"], []).append(row["interface_id"])
-        place = [f"VPC {row['vpc_id']}" if row["vpc_id"] else "a VPC that no record names"]
+        place = [f"VPC {row['vpc_id']}" if row["vpc_id"] else "an unknown VPC"]
         place += [f"account {row['account_id']}"] if row["account_id"] else []
         places[row["host"]] = place
     return [_describe(finding, interfaces, places) for finding in findings]

@@ -29,15 +29,15 @@ def baseline_note(baseline: Baseline | None, lifetime: float | None, span: float
     """
     if baseline:
         length = format_duration(baseline.seconds)
-        return f"The baseline is the first {length} of the logs, benign or not."
+        return f"The baseline is the first {length} of the logs; it may contain malicious traffic."
     if lifetime is not None:
         return (
             f"The logs show the host for {format_duration(lifetime)}, too short for a baseline:"
             " what it usually connects to is not known."
         )
     return (
-        f"The logs span {format_duration(span)}, too short for a baseline: only rejected attempts"
-        " and the number of services count."
+        f"The logs span {format_duration(span)}, too short for a baseline: the finding rests"
+        " on rejected attempts or the number of services alone."
     )
 
 

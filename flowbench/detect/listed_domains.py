@@ -1,8 +1,8 @@
-"""Look-ups of domains that indicator lists name, after which no connection was logged.
+"""Queries for domains that indicator lists name, after which no connection was logged.
 
 A domain counts when a client asked for it, for a name below it, or for a name that led to it by
 CNAME, in the period in which the indicator was valid. Where a connection with an address of the
-answer followed, the contact detector reports it; here are the look-ups without one: the answer was
+answer followed, the contact detector reports it; here are the queries without one: the answer was
 empty or blocked, the connection went another way (a proxy, an interface that is not logged), or
 only DNS is logged.
 """

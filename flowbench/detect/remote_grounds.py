@@ -24,8 +24,8 @@ HISTORY = 24  # hours that a host must have been seen before a session, for a po
 _DAY = pd.Timedelta(days=1)
 _MEANING = {
     "indicator": "on an indicator list",
-    "pool port": "a port of mining pools",
-    "new port": "a port new to the host",
+    "pool port": "a port that mining pools use",
+    "new port": "a port that the host had not used before",
 }
 
 
@@ -56,7 +56,7 @@ def first_quarter(begin: pd.Timestamp | None, end: pd.Timestamp | None) -> pd.Ti
 def collect_evidence(
     case: Case, logins: ibis.Table, sources: pd.DataFrame, hours_after: float
 ) -> Evidence:
-    """Ask what else is known of all sources.
+    """Collect what other data sources record about all sources.
 
     Args:
         case: The case.
@@ -108,16 +108,15 @@ def find_grounds(
         yield Ground(
             "indicator",
             "high" if set(kinds) & set(HIGH_RISK_KINDS) else "medium",
-            f"The address is on an indicator list ({list_some(feeds)}; category"
-            f" {list_some(kinds)}).",
+            f"Indicator match: category {list_some(kinds)}, list {list_some(feeds)}.",
         )
     failures = evidence.failures.get((host, peer), 0)
     if failures >= min_failures:
         yield Ground(
             "failures",
             "high",
-            f"In the {HOURS_BEFORE} h before, the address opened"
-            f" {format_count(failures, 'connection')} like failed logins.",
+            f"In the {HOURS_BEFORE} h before the first session, the address opened"
+            f" {format_count(failures, 'connection')} that look like failed logins.",
         )
     if not rows["is_public"].all():
         yield from judge_contacts(host, evidence.contacts.get((host, peer)), hours_after)
@@ -157,7 +156,7 @@ def _state_calls(calls: pd.DataFrame) -> str:
     period = format_period(calls["first_call"].min(), calls["last_call"].max())
     outcome = f"; {failed:,} failed or were denied" if failed else ""
     made = format_count(count, "API call")
-    return f"From the same address {callers} made {made}, {period}{outcome}."
+    return f"From the same address, {callers} made {made} from {period}{outcome}."
 
 
 def _state_contacts(host: str, contacts: pd.DataFrame, hours_after: float) -> str:
@@ -168,4 +167,4 @@ def _state_contacts(host: str, contacts: pd.DataFrame, hours_after: float) -> st
         for row in contacts.itertuples()
     ]
     named = list_some(described, 3, separator="; ")
-    return f"Within {hours_after:g} h {host} first connected to {named}."
+    return f"Within {hours_after:g} h of a session, {host} first connected to {named}."

@@ -56,7 +56,7 @@ def _group_finding(
         peers = f"The peers are the {len(sources):,} sources with the most failed attempts."
     caveats = f"Internet-wide scanning of public addresses is common. {peers}"
     if port is None:
-        caveats += " A compromise through a service that is open to all would not show here."
+        caveats += " A compromise of a service with many external clients would not show here."
     else:
         caveats += (
             " Legitimate clients that also attempt closed ports have the same traffic pattern;"
@@ -87,8 +87,9 @@ def _describe_attempts(sums: dict[str, Any]) -> str:
         f"{format_count(sums['source_count'], 'external address', 'external addresses')} attempted"
         f" connections to {format_count(sums['distinct_services'], 'service')} on"
         f" {format_count(len(sums['hosts']), 'host')} from {_period(sums)}:"
-        f" {format_count(sums['failed_count'], 'pair')} of source and service failed"
-        f" ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without data)."
+        f" {format_count(sums['failed_count'], 'attempt')} failed, counted once per source and"
+        f" service ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without"
+        " data)."
     )
 
 
@@ -97,15 +98,15 @@ def _describe_answers(
 ) -> str:
     """State which services answered the sources."""
     if port is None:
-        text = "None got an answer from a service with few external clients."
+        text = "None received data from a service with few external clients."
         if reached := sums["reached_count"]:
             text += f" {reached:,} of them got an answer from a service with many external clients."
         return text
     by_answer = sorted(candidates, key=lambda c: (-c["bytes_in"], c["initiator"]))
     answers = (f"{c['initiator']} ({format_bytes(c['bytes_in'])})" for c in by_answer)
     return (
-        f"Port {port} answered each of them, and few or no other external addresses."
-        f" The largest answers went to {list_some(answers)}."
+        f"Each was answered on port {port}: by a service with few external clients, or in a session"
+        f" longer or larger than a login attempt. Most data was received by {list_some(answers)}."
     )
 
 
@@ -145,7 +146,7 @@ def _separate_finding(
     answered = sums["service_count"] - sums["failed_count"]
     severity = "high" if internal else "medium" if sums["accepted_count"] or fastest else "low"
     summary = (
-        f"{source} attempted {format_count(len(attempts), 'service')}"
+        f"{source} attempted connections to {format_count(len(attempts), 'service')}"
         f" ({format_count(host_count, 'host')}, {format_count(len(ports), 'port')}:"
         f" {list_some(ports, 12)}) from {_period(sums)}: {len(failed):,} failed"
         f" ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without data),"
@@ -153,11 +154,11 @@ def _separate_finding(
     )
     if not internal and sums["accepted_count"]:
         summary += (
-            f" It reached {format_count(sums['accepted_count'], 'service')} that few or no other"
-            " external addresses use, or where a login port had a session."
+            f" It was answered by {format_count(sums['accepted_count'], 'service')} with few"
+            " external clients, or with a session longer or larger than a login attempt."
         )
     if fastest:
-        summary += f" At most {fastest}."
+        summary += f" Highest rate: {fastest}."
     caveats = (
         "An authorised scanner, discovery service or monitor can have the same traffic pattern."
     )
@@ -208,10 +209,10 @@ def _ping_finding(detector: Detector, sums: dict[str, Any]) -> Finding:
         severity="high",
         score=min(1.0, 0.5 + 0.5 * count / 50),
         scores={"silent": silent / count},
-        summary=f"{source} sent ICMP to {format_count(count, 'host')} from {_period(sums)}:"
+        summary=f"{source} sent ICMP packets to {format_count(count, 'host')} from {_period(sums)}:"
         f" {silent:,} did not answer ({sums['rejected_count']:,} rejected), {count - silent:,}"
         " answered.",
-        caveats="Flow logs have no types of ICMP messages: some of the hosts that answered may have"
+        caveats="Flow logs do not record ICMP types: some of the hosts that answered may have"
         " pinged first. A monitor that starts, or an authorised discovery service, can have the"
         " same traffic pattern.",
         title=_title(sums["protocol"], count, 1),

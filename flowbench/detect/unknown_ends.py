@@ -1,8 +1,8 @@
-"""Interfaces of which nothing tells the internal end: their traffic is in no finding.
+"""Interfaces whose internal end is unknown: no finding covers their traffic.
 
-Detectors examine connections that have an internal end. With AWS's default fields an interface
-whose records have two public addresses only is no one's (see enrich.own_addresses), so its traffic
-is left out. That has to be known before the findings are read.
+Detectors examine connections that have an internal end. With AWS's default fields, the records of
+an interface may have two public addresses only, and nothing shows which is its own (see
+enrich.own_addresses): its traffic is left out. An analyst has to know that before reading findings.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def warn_of_unknown_ends(case: Case) -> list[str]:
     names = list_some((row["interface_id"] for row in rows), _MOST_INTERFACES)
     return [
         f"{len(rows):,} of {format_count(total['interfaces'], 'interface')} ({names}):"
-        " both ends of all records are public addresses, and nothing shows which is internal."
-        f" {left_out:,} of {format_count(total['connections'], 'connection')} are in no finding"
-        " for this reason. Load describe-network-interfaces or describe-vpcs, or flow logs with"
-        " flow-direction."
+        " both ends of all records are public addresses, and no data source shows which end is"
+        f" internal. No finding covers their connections ({left_out:,} of"
+        f" {total['connections']:,}). Ingest the output of describe-network-interfaces or"
+        " describe-vpcs, or flow logs with the field flow-direction."
     ]

@@ -50,5 +50,5 @@ def test_calls_are_counted_and_the_first_is_cited() -> None:
     rows = calls(3, event_name=["B", "A", "B"])
     assert count_names(rows) == name_calls(rows) == "B 2x, A 1x"
     assert name_calls(calls(1)) == "GetSecretValue"
-    assert cite_first(rows) == "The first: event e-0 at 2026-09-01 03:00:00 UTC, in trail.json."
-    assert "event without id at" in cite_first(calls(1, event_id=[None]))
+    assert cite_first(rows) == "First event: e-0 at 2026-09-01 03:00:00 UTC, in trail.json."
+    assert "event: (no event id) at" in cite_first(calls(1, event_id=[None]))

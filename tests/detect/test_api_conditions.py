@@ -10,7 +10,7 @@ from flowbench.detect import api_conditions as on
 from flowbench.detect.api_requests import ApiCall
 from tests.detect.test_api_requests import make_call
 
-SOME = "secrets chosen by a filter"
+SOME = "secrets selected by a filter"
 SSE_C = "x-amz-server-side-encryption-customer-algorithm"
 
 
@@ -48,11 +48,19 @@ def launch(kind: str, count: int = 1) -> dict[str, Any]:
         (on.weakens_trail, {"name": "t", "isMultiRegionTrail": False}, ["t"]),
         (on.weakens_trail, {"name": "t", "s3BucketName": "b"}, ["t"]),
         (on.weakens_trail, {"name": "t", "isMultiRegionTrail": True}, None),
-        (on.expires_logs, lifecycle("my-trail", Expiration={"Days": 1}), ["my-trail after 1 d"]),
+        (
+            on.expires_logs,
+            lifecycle("my-trail", Expiration={"Days": 1}),
+            ["objects of my-trail expire after 1 d"],
+        ),
         (on.expires_logs, lifecycle("my-trail", Expiration={"Days": 365}), None),
         (on.expires_logs, lifecycle("photos", Expiration={"Days": 1}), None),
         (on.expires_logs, lifecycle("my-trail", Transition={"Days": 1}), None),
-        (on.expires_objects, lifecycle("photos", Expiration={"Days": 1}), ["photos after 1 d"]),
+        (
+            on.expires_objects,
+            lifecycle("photos", Expiration={"Days": 1}),
+            ["objects of photos expire after 1 d"],
+        ),
         (on.expires_objects, lifecycle("photos", Expiration={"Days": 2}), None),
         (on.disables_detector, {"detectorId": "d", "enable": False}, ["d"]),
         (on.disables_detector, {"detectorId": "d", "findingPublishingFrequency": "X"}, None),
@@ -68,7 +76,7 @@ def launch(kind: str, count: int = 1) -> dict[str, Any]:
         (
             on.encrypts_with_foreign_key,
             {"bucketName": "b", SSE_C: "AES256"},
-            ["b with a key of the caller (SSE-C)"],
+            ["b with a customer-provided key (SSE-C)"],
         ),
         (
             on.encrypts_with_foreign_key,
@@ -90,11 +98,23 @@ def launch(kind: str, count: int = 1) -> dict[str, Any]:
             {"bucketName": "b", "VersioningConfiguration": {"Status": "Enabled"}},
             None,
         ),
-        (on.launches_unusual_instances, launch("p4d.24xlarge"), ["1 of p4d.24xlarge"]),
-        (on.launches_unusual_instances, launch("g5.xlarge", 3), ["3 of g5.xlarge"]),
-        (on.launches_unusual_instances, launch("c7i.8xlarge"), ["1 of c7i.8xlarge"]),
-        (on.launches_unusual_instances, launch("m5.metal"), ["1 of m5.metal"]),
-        (on.launches_unusual_instances, launch("t3.micro", 10), ["10 of t3.micro"]),
+        (
+            on.launches_unusual_instances,
+            launch("p4d.24xlarge"),
+            ["1 instance of type p4d.24xlarge"],
+        ),
+        (
+            on.launches_unusual_instances,
+            launch("g5.xlarge", 3),
+            ["up to 3 instances of type g5.xlarge"],
+        ),
+        (on.launches_unusual_instances, launch("c7i.8xlarge"), ["1 instance of type c7i.8xlarge"]),
+        (on.launches_unusual_instances, launch("m5.metal"), ["1 instance of type m5.metal"]),
+        (
+            on.launches_unusual_instances,
+            launch("t3.micro", 10),
+            ["up to 10 instances of type t3.micro"],
+        ),
         (on.launches_unusual_instances, launch("t3.micro", 9), None),
         (on.launches_unusual_instances, launch("c7i.4xlarge"), None),
         (on.launches_unusual_instances, launch("r5.xlarge"), None),

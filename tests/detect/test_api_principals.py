@@ -99,7 +99,8 @@ def test_new_networks(
     assert bool(reason) == is_new
     if is_new:
         assert reason == (
-            "The account's first call from the network of 203.0.113.7 was at 2026-09-01 13:00 UTC."
+            "The account's first recorded call from the network of 203.0.113.7 was at 2026-09-01"
+            " 13:00 UTC."
         )
     role = Caller(ACCOUNT, "mira", is_person=False)
     assert principals.first_use_of_new_network(role, AT[hour], source) is None

@@ -64,7 +64,7 @@ QUERIES, ANSWERS = (400, 90_000), (400, 40_000)  # of a window: 225 and 100 byte
 def test_volume_that_dns_does_not_have(tmp_path, records, fields, severity: str) -> None:
     made = list(records())
     (finding,) = run(tmp_path, made, fields)
-    assert (finding.title, finding.severity) == ("Unusual volume over DNS", severity)
+    assert (finding.title, finding.severity) == ("Unusual DNS traffic volume", severity)
     assert (finding.subject, finding.peer) == (made[0].srcaddr, made[0].dstaddr)
     assert finding.bytes_out == sum(record.bytes for record in made[::2])
     assert finding.service_port == 53
@@ -99,7 +99,7 @@ def forwarder() -> Iterator[Record]:
 )
 def test_ordinary_volume_is_not_reported(tmp_path, records) -> None:
     made = [record for record in records() if record.packets]
-    assert [f.title for f in run(tmp_path, made) if f.title == "Unusual volume over DNS"] == []
+    assert [f.title for f in run(tmp_path, made) if f.title == "Unusual DNS traffic volume"] == []
 
 
 def test_internal_dns_servers_use_external_ones(tmp_path) -> None:

@@ -32,7 +32,7 @@ ZONES = [
     [
         (f"{A}%vpc-1", "203.0.113.7", f"{A}%vpc-1 is {A} in VPC vpc-1, account 111111111111"
          " (eni-a, eni-b)"),
-        ("10.9.9.9", f"{A}%eni-c", f"{A}%eni-c is {A} in a VPC that no record names (eni-c)"),
+        ("10.9.9.9", f"{A}%eni-c", f"{A}%eni-c is {A} in an unknown VPC (eni-c)"),
         (A, "203.0.113.7", None),
     ],
 )  # fmt: skip

@@ -18,9 +18,10 @@ def test_one_sentence_with_the_remedy(tmp_path) -> None:
     findings = detect.run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), keep=False)
     (warning,) = findings.warnings
     assert warning == (
-        "1 of 2 interfaces (eni-a): both ends of all records are public addresses, and nothing"
-        " shows which is internal. 1 of 2 connections are in no finding for this reason. Load"
-        " describe-network-interfaces or describe-vpcs, or flow logs with flow-direction."
+        "1 of 2 interfaces (eni-a): both ends of all records are public addresses, and no data"
+        " source shows which end is internal. No finding covers their connections (1 of 2). Ingest"
+        " the output of describe-network-interfaces or describe-vpcs, or flow logs with the field"
+        " flow-direction."
     )
     assert f"Warning: {warning}" in findings._repr_html_()
 

@@ -5,7 +5,7 @@ detection, read many secrets, share data with other accounts, destroy data, laun
 instances, or use a Region for the first time? CloudTrail alone answers it.
 
 Method: a table of rules (``api_identity_rules``, ``api_logging_rules``, ``api_resource_rules``),
-each with event names, a condition on the request, an ATT&CK technique, a severity and the harmless
+each with event names, a condition on the request, an ATT&CK technique, a severity and the benign
 explanation. Sources: Stratus Red Team's techniques, the AWS rules of SigmaHQ, Elastic and Panther,
 GuardDuty's IAM finding types. All calls of one rule by one principal are one finding; a rule that
 counts asks for a number of different things (secrets, instances) within an hour. Sessions of a role
@@ -20,13 +20,13 @@ principal did on two days of the baseline is ordinary: not reported from the sam
 the rule's severity is high.
 
 False positives: infrastructure code, new colleagues and projects; each finding's caveat names the
-harmless explanation of its rule.
+benign explanation of its rule.
 
 Limitations: calls that no trail records (data events, other Regions) are not seen; nor is what is
-allowed by a policy that the request names only. A program that behaves like a person (an IAM user)
-is taken for one. Who used an instance's or a user's credentials from unexpected places is asked by
-service-abuse. Calls that switch off a log are reported here; what the logs of the case no longer
-show since then is reported by blind-spot.
+allowed by a policy that the request only names. A program that behaves like a person (an IAM user)
+is taken for one. Credentials of an instance or user that are used from unexpected places are
+reported by service-abuse. Calls that switch off a log are reported here; the gaps that follow in
+the logs of the case are reported by blind-spot.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ DETECTOR = Detector(
 )
 _REGION_TECHNIQUE = "T1535"
 _NAMED = 2  # API calls in a title
+_BENIGN = "Possible benign explanation:"
 _SCORES = {"low": 0.3, "medium": 0.6, "high": 0.9, "critical": 1.0}
 
 
@@ -82,7 +83,7 @@ def _report_match(match: RuleMatch) -> Finding:
     called = rule.subject or ", ".join(name for name, _count in names)
     concerned = f": {list_some(match.concerned)}" if match.concerned else ""
     if rule.least > 1:
-        concerned += f"; up to {match.most_in_an_hour:,} different ones within an hour"
+        concerned += f"; up to {match.most_in_an_hour:,} of them within an hour"
     summary = f"{_state_calls(match.caller.name, calls)}{concerned}.{_state_failures(calls)}"
     if match.undone is not None:
         summary += f" The same principal called {rule.undone_by} at {format_utc(match.undone)}."
@@ -94,8 +95,8 @@ def _report_match(match: RuleMatch) -> Finding:
         technique=rule.technique,
         severity=_adapt_severity(match),
         summary=summary + (f" {match.why_new}" if match.why_new else ""),
-        caveats=rule.benign
-        + (" The principal did the same on several days before." if match.is_ordinary else ""),
+        caveats=f"{_BENIGN} {rule.benign}"
+        + (" The principal did so on several days of the baseline." if match.is_ordinary else ""),
         scores={"succeeded": succeeded, "new_principal": float(bool(match.why_new))},
         about=f"{rule.id}|{match.caller.account}",
     )
@@ -119,8 +120,9 @@ def _report_region(region: NewRegion) -> Finding:
     severity = "medium" if launches or region.why_new else "low"
     since = format_utc(region.since)
     summary = (
-        f"{_state_calls(region.caller.name, calls)} in {region.name}, a Region without any API"
-        f" event between {since} and then.{_state_failures(calls)}"
+        f"{_state_calls(region.caller.name, calls)} in {region.name}. In the first quarter of the"
+        f" API events (from {since} on), the account has none in this Region."
+        f"{_state_failures(calls)}"
     )
     return _make_finding(
         region.caller.name,
@@ -129,7 +131,7 @@ def _report_region(region: NewRegion) -> Finding:
         technique=_REGION_TECHNIQUE,
         severity=severity,
         summary=summary + (f" {region.why_new}" if region.why_new else ""),
-        caveats="A new project, or a service that is offered in few Regions.",
+        caveats=f"{_BENIGN} A new project, or a service that is offered in few Regions.",
         scores={"new_principal": float(bool(region.why_new))},
         about=f"region|{region.name}|{region.caller.account}",
     )

@@ -3,15 +3,15 @@
 Question: does an internal host check in with one external address, or with one internal service
 that nobody else uses, on a schedule?
 
-Method: a pair of host and service is reported when one of three statistics says so
+Method: a pair of host and service is reported when one of three statistics passes its threshold
 (detect/check_ins.py has their definitions):
 
 * Intervals of 1.4 capture windows and more: after RITA v5 (activecm/rita, analysis/beacons.go),
   four scores, each 0 to 1, for the regularity of the intervals, the sameness of the bytes sent, an
   even count over time, and the duration; weighted 0.4, 0.2, 0.2, 0.2.
 * Shorter intervals, by size: dozens of connections with hardly a pause, nearly all of the same
-  size in both directions. An implant without orders sends the same question and gets the same
-  answer; what people and programs fetch varies. The score is the geometric mean of the largest
+  size in both directions. An implant without tasks sends the same request and gets the same
+  reply; what people and programs fetch varies. The score is the geometric mean of the largest
   shares of connections of nearly equal size, sent and received. RITA's data size score and BAYWATCH
   (Hu et al., DSN 2016) rest on the same observation.
 * Shorter intervals, by count: a nearly constant number of connections in each capture window. The
@@ -21,8 +21,8 @@ Method: a pair of host and service is reported when one of three statistics says
 The interval is the mean of the intervals where these can be measured, else the time of the
 windows divided by the connections in them.
 
-What is not reported without an indicator match: services that many hosts share as far as that
-excuses (detect/sharing.py); between internal hosts, services with three or more clients, clients of
+What is not reported without an indicator match: shared services, as detect/sharing.py defines
+them; between internal hosts, services with three or more clients, clients of
 several such services (health checks, monitoring), data and directory services, and what went on
 from the first quarter of the logs to the last where these are a day or longer.
 
@@ -171,9 +171,10 @@ def _finding(
     if campaign:
         summary += f" {campaign} internal hosts check in with this service."
     if kinds:
-        summary += f" Indicator match: {', '.join(kinds)}."
+        summary += f" Indicator match: category {', '.join(kinds)}."
     if failed:
-        summary += f" None was answered; {rejected:,} were rejected."
+        some = f" None was answered; {rejected:,} {'was' if rejected == 1 else 'were'} rejected."
+        summary += " All were rejected." if rejected == count else some
     return make_finding(
         DETECTOR,
         pair.initiator,
@@ -227,7 +228,7 @@ def _describe(group: list[Beacon], connections: pd.DataFrame, window: float) -> 
         f"{pair.initiator} {verb} {opened} to {peers} on"
         f" {label(pair.service_port, pair.protocol)} from {period}, at a mean interval of"
         f" {format_duration(interval)}{' to each' if len(group) > 1 else ''} ({jitter}), sending a"
-        f" median of {format_bytes(float(connections['bytes_out'].median()))} each."
+        f" median of {format_bytes(float(connections['bytes_out'].median()))} per connection."
     )
 
 
@@ -243,7 +244,7 @@ def _caveats(pair: Pair, window: float) -> str:
         else "Agents and updaters"
     )
     return (
-        f"{ordinary} also connect at regular intervals; {others} to this service repeatedly. Start"
-        f" times are accurate to the aggregation interval ({window / 60:.0f} min), so jitter below"
-        " that cannot be measured."
+        f"{ordinary} also connect at regular intervals; {others} to {pair.responder} on this port"
+        " repeatedly. Start times are accurate to the aggregation interval"
+        f" ({window / 60:.0f} min), so jitter below that cannot be measured."
     )

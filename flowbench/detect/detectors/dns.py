@@ -1,21 +1,22 @@
-"""DNS: which hosts tunnel, look up generated or listed domains, or use external DNS servers?
+"""DNS: which hosts tunnel, query generated or indicator domains, or use external DNS servers?
 
-Question: does a host move data in DNS, look for its command server by generated names, ask for a
-domain of an indicator list, or evade the resolver that is logged?
+Question: does a host tunnel data over DNS, look for its command server by generated names, query a
+domain of an indicator list, or bypass the resolver that is logged?
 
-Method: six checks, each where its logs are. Of Resolver query logs alone:
+Method: six checks, each run where the case has its logs. From Resolver query logs alone:
 
 * DNS tunnelling (detect.dns_tunnelling): a bound on the information that a client sends to a domain
   in names, or receives in answers, in a day (Paxson et al. 2013).
 * Algorithmically generated domains (detect.generated_domains): many registered domains in an hour
   that do not exist (Antonakakis et al. 2012).
-* Indicator domain resolved (detect.listed_domains): a listed domain was asked for and no connection
-  with its address was logged. With a connection it is the contact detector's.
+* Indicator domain resolved (detect.listed_domains): a domain on an indicator list was queried, and
+  no connection with its address was logged. With a connection, the contact detector reports it.
+  Where no query was answered, the title is Indicator domain queried.
 * DNS rebinding to instance metadata (detect.dns_rebinding): a public name resolved to it.
 
-Of flow logs alone (detect.dns_servers):
+From flow logs alone (detect.dns_servers):
 
-* Unusual volume over DNS: a host exchanges more with an external address on port 53 than queries
+* Unusual DNS traffic volume: a host exchanges more with an external address on port 53 than queries
   and answers have, by volume and mean message.
 * External DNS resolver used: a host uses a resolver other than Amazon's on ports 53 and 853, or a
   known one over HTTPS, that is no shared service (detect.sharing). Internal DNS servers may.
@@ -26,12 +27,12 @@ and DefenseEvasion:EC2/UnusualDNSResolver, UnusualDoTActivity and UnusualDoHActi
 are this project's where no source is named.
 
 Severity: tunnelling high where half of the queries are of types that carry data or from ten times
-the bound on, else medium; low for domains that several hosts ask in that way since before (detect.
-sharing), or whose answers are all codes of a block list or all private addresses. Generated domains
-high where most look random, else medium. Listed domains high for high-risk kinds that were answered
-while no flow record shows the host, medium where its flow records show no connection, low if
-nothing was answered. Volume high from ten times the least volume on, else medium. Rebinding high.
-External resolvers low.
+the bound on, else medium; low for domains that several hosts queried so in the baseline too
+(detect.sharing), or whose answers are all codes of a block list or all private addresses. Generated
+domains high where most look random, else medium. Indicator domains high for high-risk kinds that
+were answered while no flow record shows the host, medium where its flow records show no connection,
+low if nothing was answered. Volume high from ten times the least volume on, else medium. Rebinding
+high. External resolvers low.
 
 False positives: reputation services and telemetry that are not known (enrich.domain_names), link
 checkers and crawlers of expired domains, a network's own top-level domain, DNSSEC validation by
@@ -83,8 +84,8 @@ FLOW_FIELDS = frozenset({"srcaddr", "dstaddr", "dstport", "protocol", "bytes", "
 _FACTOR = 10  # times the bound from which severity is high
 _MOST_LOW = 10  # findings of tunnels of severity low
 _ANSWERS = {
-    "codes": " The answers are codes of a block list (127.0.0.0/8).",
-    "private": " The answers are private addresses, as of a zone of the network itself.",
+    "codes": " All answers are in 127.0.0.0/8, as those of a DNS block list are.",
+    "private": " All answers are private addresses, as those of an internal zone are.",
 }
 _UNKNOWN_CONFIDENCE = 70  # of a list that gives none, as in the contact detector
 
@@ -149,18 +150,19 @@ def find(
 def _report_tunnel(row: dict[str, Any], daily_bytes: int) -> Finding:
     host, domain = str(row["host"]), str(row["domain"])
     times = max(row["information"], row["daily_text"] / TEXT_FACTOR) / daily_bytes
-    data = f", {row['data_share']:.0%} for TXT and other data types" if row["data_share"] else ""
-    answers = f", the answers {row['text']:,} characters of text in all" if row["text"] else ""
+    share = row["data_share"]
+    data = f", {share:.0%} for TXT and other types that can carry data" if share else ""
+    answers = f", the answers {row['text']:,} characters of text in total" if row["text"] else ""
     summary = (
         f"{host} queried {format_count(row['names'], 'name')} below {shorten_name(domain)} that no"
-        f" other host queried ({format_count(row['queries'], 'query', 'queries')}{data};"
+        f" other client queried ({format_count(row['queries'], 'query', 'queries')}{data};"
         f" {row['name_length']:.0f} characters on average) from"
-        f" {format_period(row['first_seen'], row['last_seen'])}. The names hold up to"
-        f" {format_bytes(row['information'])} of information in a day{answers}."
+        f" {format_period(row['first_seen'], row['last_seen'])}. The names of one day hold"
+        f" at most {format_bytes(row['information'])} of information{answers}."
     )
     caveats = "Telemetry, licence checks and reputation services encode data in names too."
     if row["shared"]:
-        caveats += " Several hosts query names of their own below this domain since before."
+        caveats += " Several hosts each query names of their own below this domain."
     caveats += _ANSWERS.get(row["answers"], "")
     is_high = row["data_share"] >= 0.5 or times >= _FACTOR
     is_low = row["shared"] or row["answers"] in _ANSWERS
@@ -187,12 +189,12 @@ def _report_generated(row: dict[str, Any], share: float) -> Finding:
         f"{row['host']} queried {format_count(row['domains'], 'registered domain')} that do not"
         f" exist (NXDOMAIN; {format_count(row['queries'], 'query', 'queries')} in {hours}) from"
         f" {format_period(row['first_seen'], row['last_seen'])}, up to {row['most']:,} in an hour:"
-        f" {list_some(map(shorten_name, row['examples']), 3)}. Of these {row['random_share']:.0%}"
-        " look random."
+        f" {list_some(map(shorten_name, row['examples']), 3)}. In the hour with most,"
+        f" {row['random_share']:.0%} of them look random."
     )
     if row["resolved"]:
         shown = list_some(map(shorten_name, row["resolved"]), 3)
-        summary += f" Random-looking domains that exist, in the same hours: {shown}."
+        summary += f" Random-looking domains of the same hours with other answers: {shown}."
     scores = {name: row[name] for name in ("missing_share", "random_share")}
     return _make_finding(
         row,
@@ -218,8 +220,8 @@ def _report_rebinding(row: dict[str, Any]) -> Finding:
         summary=f"{row['host']} queried {shorten_name(name)} {format_count(row['queries'], 'time')}"
         f" from {format_period(row['first_seen'], row['last_seen'])} and received an address of the"
         " instance metadata service.",
-        caveats="Flow logs do not record connections to the metadata service. A name of the network"
-        " itself may point there.",
+        caveats="Flow logs do not record connections to the metadata service. A domain of the"
+        " organisation itself may point there on purpose.",
         title="DNS rebinding to instance metadata",
         technique="T1552.005",
         about=f"rebinding|{name}",
@@ -245,13 +247,14 @@ def _report_listed(host: str, kind: str, rows: pd.DataFrame) -> Finding:
         f" {format_count(int(queries['queries'].sum()), 'time')} ({answered:,} answered with an"
         f" address{is_blocked}) from"
         f" {format_period(rows['first_seen'].min(), rows['last_seen'].max())}. Indicator match:"
-        f" category {shorten_name(kind)}, list {feeds}. The flow logs show no connection of the"
-        " host with an address of the answers."
+        f" category {shorten_name(kind)}, list {feeds}."
     )
+    if is_logged and answered:
+        summary += " The flow logs show no connection of the host with an address of the answers."
     if is_logged:
-        caveats = "The host may have used a proxy or an address that it had from elsewhere."
+        caveats = "The host may have used a proxy, or an address from another source."
     else:
-        caveats = "No flow record shows the host: whether it connected is not known."
+        caveats = "No flow record shows the host, so whether it connected is not known."
     confidence = rows["confidence"].fillna(_UNKNOWN_CONFIDENCE).max() / 100
     period = {"host": host, "first_seen": rows["first_seen"].min()}
     return _make_finding(
@@ -261,7 +264,7 @@ def _report_listed(host: str, kind: str, rows: pd.DataFrame) -> Finding:
         scores={"confidence": confidence},
         summary=summary,
         caveats=caveats,
-        title="Indicator domain resolved",
+        title="Indicator domain resolved" if answered else "Indicator domain queried",
         about=f"listed|{kind}",
         dns={"domains": tuple(names)},
     )

@@ -9,7 +9,7 @@ received ``factor`` times what the host sent all other peers on an average day o
 lifetime, at least ``least`` bytes, and nearly all of the exchange (the producer-consumer ratio
 (out - in)/(out + in), Bullard and Gerth, PCR: a new flow metric, FloCon 2014, is at least
 ``one_way``). The baseline is what the other peers got (without what went to other such
-destinations), not the days before, so that a theft spread over all days is detected too.
+destinations), not the days before, so that exfiltration spread over all days is detected too.
 
 A host that was seen for less than half of the logs has little baseline of its own. What hosts like
 it send on a day (``baseline.typical_volumes``: same Auto Scaling group, name or subnet) is its
@@ -18,10 +18,10 @@ baseline if that is more. It has one finding for all destinations.
 Left out is what is itself usual (``routine_transfers``): similar amounts each day at the same hour
 from the host's first day on (a backup, an export); a flow in nearly all hours (logs, metrics); a
 few files now and then, each of the size of an attachment (``attachment``). A host seen for less
-than half of the logs that sends steadily all its life, less than ``large`` an hour, is a worker: a
-host that exists only to take data out sends it in a burst. Workers are left out below a tenth of
-``large``, if they live for four hours at least, and where ``several`` of them were launched over
-more than a quarter of the logs; else the severity is low.
+than half of the logs that sends steadily in its whole lifetime, less than ``large`` an hour, is a
+worker: a host launched only to take data out sends it in a burst. Workers are left out below a
+tenth of ``large``, if they run for four hours at least, and where ``several`` of them were launched
+over more than a quarter of the logs; else the severity is low.
 
 That several hosts send to an address excuses nothing, unless ``sharing.shared_services`` does, or,
 in logs of less than two days, ``common_destinations``. Where ``several`` hosts send to an address
@@ -35,9 +35,9 @@ False positives: the first backup to a new destination, or a single one in logs 
 migration; one large file sent to a partner by a host that sends little otherwise.
 
 Limitations: not detected are less than ``factor`` average days, a few transfers of the size of an
-attachment, a theft distributed over many addresses, one on a schedule since the host's first day,
-one through a shared service, and in logs of one day one at the hour and of the size of the others'
-backups. Tunnels over DNS are not one-way, since each query is answered: see dns.
+attachment, exfiltration distributed over many addresses, on a schedule since the host's
+first day or through a shared service, and in logs of one day that at the hour and of the size of
+other hosts' backups. Tunnels over DNS are not one-way, since each query is answered: see dns.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def find(
         least: Least bytes sent.
         one_way: Least producer-consumer ratio, -1 to 1.
         several: Hosts that make a new destination more severe.
-        attachment: Bytes. A few transfers, each of less, are a person's files, not a theft (the
-            usual limit of an attachment is 20 to 25 MB).
+        attachment: Bytes. A few transfers, each of less, are a person's files, not exfiltration
+            (the usual limit of an attachment is 20 to 25 MB).
         large: Bytes from which the severity can be high.
         high_factor: Average days from which the severity is high.
     """
@@ -163,7 +163,7 @@ def _candidates(
 def _judge_form(
     rows: pd.DataFrame, slots: dict[tuple[str, str], pd.DataFrame], limits: _Limits
 ) -> pd.DataFrame:
-    """Return rows with what their form says.
+    """Return rows with whether their form is routine.
 
     Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts)
     and slots (number of ten minutes in which bytes were sent).
@@ -197,7 +197,7 @@ def _beyond_baseline(
     case: Case, rows: pd.DataFrame, volumes: OutboundVolumes, before: pd.Timestamp, factor: float
 ) -> pd.DataFrame:
     """Return the rows beyond the baseline, with own (the host's) and typical (of hosts like it)."""
-    # Two thefts from one host do not belong to each other's baseline.
+    # Two exfiltrations from one host do not belong to each other's baseline.
     unusual = rows.groupby("host")["sent"].transform("sum")
     own = (rows["total"] - unusual) / rows["days"]
     brief = sorted(set(rows.loc[rows["is_brief"], "host"]))
@@ -221,9 +221,9 @@ def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _
         " traffic pattern."
     )
     if days < _BASELINE_DAYS:
-        caveats += " The logs are shorter than two days: a nightly job cannot be distinguished."
+        caveats += " The logs are shorter than two days: a nightly job looks the same in them."
     if first["is_brief"]:
-        caveats += " The host was seen for a part of the logs only: its own baseline is short."
+        caveats += " The host was seen for less than half of the logs: its baseline is short."
     is_single = services["protocol"].nunique() == 1 and services["protocol"].notna().all()
     score = 0.3 if is_low else 0.5 + 0.25 * np.log10(max(times, 1.0))
     return make_finding(
@@ -266,24 +266,24 @@ def _describe(pairs: pd.DataFrame, services: pd.DataFrame, times: float, floor: 
     own, typical = float(first["own"]), float(first["typical"])
     seen = f"{first['days']:.1f} days" if first["days"] > 1 else format_duration(first["seconds"])
     if typical > own:
-        rest = f", {times:.0f} times what similar hosts send on a day ({format_bytes(typical)})"
+        rest = f", {times:.0f} times the daily median of similar hosts ({format_bytes(typical)})"
     elif own >= floor:
         rest = f", {times:.0f} times its daily average to all other external addresses"
-        rest += f" ({format_bytes(own)}, {seen})"
+        rest += f" ({format_bytes(own)} over {seen})"
     else:
         rest = f"; it sent {format_bytes(own * first['days'])} to all other external addresses in"
         rest += f" the {seen} in which it was seen"
     summary = (
         f"{first['host']} sent {format_bytes(int(pairs['sent'].sum()))} to"
-        f" {list_some(list(pairs['peer']), _NAMED)} ({', '.join(labels[:4])}) and received"
+        f" {list_some(list(pairs['peer']), _NAMED)} ({list_some(labels, _NAMED)}) and received"
         f" {format_bytes(int(pairs['received'].sum()))} in"
         f" {format_count(connections, 'connection')}{opener} from"
         f" {format_period(pairs['first_seen'].min(), pairs['last_seen'].max())}{rest}."
     )
     if pairs["is_new"].any():
         new = pairs[pairs["is_new"]].iloc[0]
-        summary += f" {new['senders']} internal hosts sent to {new['peer']}, none of them in the"
-        summary += " first quarter of the logs."
+        summary += f" {new['senders']} internal hosts sent data to {new['peer']}, none of them in"
+        summary += " the first quarter of the logs."
     if pairs["matched"].any():
-        summary += " An indicator list names the destination."
+        summary += " Indicator match: a destination is on an indicator list."
     return summary

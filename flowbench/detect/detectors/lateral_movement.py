@@ -6,8 +6,8 @@ hosts, or opened connections to such services that neither it nor its neighbours
 Method: services are the ports of remote administration and of the AWS data services (enrich.ports).
 
 * Rejected: a host was rejected at a service and never answered there. Left out is what one service
-  rejects every hour, on average, from the first two hours of the logs to the last: a wrong setting.
-  Two ports or three targets make a pattern.
+  rejects every hour, on average, from the first two hours of the logs to the last, as after a wrong
+  setting. Two ports or three targets make a pattern.
 * New: a pair of hosts that first had an answered connection after the baseline period
   (detect.baseline). Left out are pairs to be expected: the host already used that port at two hosts
   of the target's subnet (at one, if the target is new) or at five hosts anywhere; two hosts of its
@@ -23,7 +23,7 @@ Method: services are the ports of remote administration and of the AWS data serv
   controller, and ports that the host already used at two targets, as a management host does. Also
   counted are administration connections of a host to eight others after the first hour of logs that
   are shorter. The kinds of service are those of the sub-techniques of ATT&CK T1021; the thresholds
-  are this project's, with a margin to what starting hosts, administrators and domain members do.
+  are this project's, above what starting hosts, administrators and domain members reach.
 
 Severity: new connections are low; three targets, or a host that was itself reached by a new
 administration connection before, medium; both, or eight targets, high. Without a baseline they are
@@ -263,18 +263,20 @@ def _finding(
     if len(new):
         reached = new["responder"].nunique()
         scores["new"] = min(1.0, 0.2 + 0.1 * reached)
-        kind = "new internal service" if opened_are_new else "internal administration service"
+        first = " for the first time in the logs" if opened_are_new else ""
+        kind = "internal service" if opened_are_new else "internal administration service"
         sentences.append(
-            f"{subject} connected to {format_count(len(new), kind)} of"
+            f"{subject} connected{first} to {format_count(len(new), kind)} on"
             f" {format_count(reached, 'host')} from {_period(new)}:"
             f" {list_services(new, assignments, 'connection')}."
         )
         caveats.append(
-            "An answer is not a login; a host with a new task can have the same traffic pattern."
+            "An answered connection is not a login; a host with a new task can have the same"
+            " traffic pattern."
         )
     if reached_by is not None:
         sentences.append(
-            f"Before, {reached_by['initiator']} connected to it for the first time on"
+            f"Before that, {reached_by['initiator']} connected to it for the first time on"
             f" {label(reached_by['service_port'], reached_by['protocol'])} at"
             f" {format_utc(reached_by['first_seen'])}."
         )

@@ -3,7 +3,7 @@
 Question: which internal hosts keep long connections to an external address that carry little data,
 evenly and in both directions, or reconnect to a mining pool's port or to an indicator of a pool?
 
-Method: the behaviour of the stratum protocol as flow data shows it: a line a few times a minute
+Method: the behaviour of the stratum protocol as flow data shows it: a message a few times a minute
 each way for hours, which makes 100 to 1,000 bytes a minute, about as much each way, without bursts.
 The thresholds are this project's, set by measurement (benchmarks/detection.md). Scores, 0 to 1,
 with their weights:
@@ -15,15 +15,15 @@ with their weights:
   one minute they are too random.
 * ``destination`` (0.2): 1 for an indicator match, 0.8 for a pool's port, else 0.4.
 
-Packets must carry data: a session that is merely kept alive has none larger than ``smallest``.
-Where neither port nor indicator names a pool, more is asked: sessions of ``elsewhere`` seconds in
-total, ``steady`` bytes, no threefold answer (detect.traffic.is_consumer: browsing, downloads), and
-a service whose sharing does not excuse it (detect.sharing).
+Packets must carry data: in a session of keep-alives alone their mean size is below ``smallest``.
+Where neither port nor indicator names a pool, more is required: ``elsewhere`` seconds of sessions
+in total, ``steady`` bytes, no threefold answer (detect.traffic.is_consumer: browsing, downloads),
+and a service whose sharing does not excuse it (detect.sharing).
 
 Where port or indicator names a pool, less is enough: miners that the pool rejects or that switch
 pools have short sessions. Several connections (``reconnects``), or one of ``brief`` seconds, with
 data both ways and no more than ten times as much in one direction are reported, unless the host
-connects to external services on more than ``most_ports`` ports, and so meets a pool's by chance.
+connects to external services on more than ``most_ports`` ports, and so uses a pool's by chance.
 The ports (enrich.ports.POOL_PORTS) are those of the public configurations of supportxmr, hashvault,
 nanopool, MoneroOcean and NiceHash miners.
 
@@ -33,7 +33,7 @@ a port where long sessions are common. Of short sessions: medium with an indicat
 False positives: chat, push notifications and remote shells with even traffic; any other service on
 a pool's port (development servers on 8888, games on 7777, IRC on 6666).
 
-Limitations: not detected are a proxy that gathers many miners, pools on web ports without an
+Limitations: not detected are a proxy of many miners, pools on web ports without an
 indicator in less than two hours (mining in a browser), a single brief connection, and a host that
 is also a client of a peer-to-peer network, in short sessions.
 """
@@ -125,7 +125,7 @@ def find(  # noqa: PLR0913  # the thresholds
         found,
         most_low,
         lambda f: (-f.score, f.subject, f.peer, f.service_port),
-        "hosts and services have such connections",
+        "pairs of host and service have such connections",
     )
 
 

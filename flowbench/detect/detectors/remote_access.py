@@ -5,9 +5,9 @@ VNC or Telnet, and does anything else point to an intruder?
 
 Method: sessions as enrich.admin_sessions defines them: answered connections to an administration
 port that are longer or larger than a failed login (SSHCure's limits, OpenSSH's LoginGraceTime).
-The same place says what belongs to ``scan`` and ``brute-force``. A session from outside is normal
-for many hosts (ATT&CK T1133 says so of external remote services), so severity needs a ground; these
-are what other data sources and the host's own traffic can tell:
+That module also defines what belongs to ``scan`` and ``brute-force``. A session from an external
+address is normal for many hosts (ATT&CK T1133), so only a ground raises the severity, from other
+data sources or the host's own traffic:
 
 * ``api_calls``: principals called the AWS API from the same address (enrich.principals). High if
   one of them made no call in the first quarter of at least a day of API events, else medium; no
@@ -77,7 +77,7 @@ DETECTOR = Detector(
 )
 
 _SCORES = {"low": 0.4, "medium": 0.6, "high": 0.8, "critical": 0.95}
-_SHORT = "The logs are shorter than a day: which addresses are usual is unknown."
+_SHORT = "The logs are shorter than a day, too short for a baseline of usual addresses."
 
 
 def find(
@@ -143,11 +143,11 @@ def _report_source(rows: pd.DataFrame, grounds: list[Ground], *, is_short: bool)
     traffic = _traffic(rows)
     summary = f"{peer} held {_describe(rows)} with {host} from {_period_and_volume(rows)}."
     caveats = (
-        "That a login succeeded is inferred from packets and duration. An administrator's own"
-        " address looks the same."
+        "That a login succeeded is inferred from packets and duration. An administrator's"
+        " sessions have the same traffic pattern."
     )
     if any(ground.name == "afterwards" for ground in grounds):
-        caveats += " What the host did afterwards need not have the session as its cause."
+        caveats += " The host's later connections may have another cause than the session."
     is_caller = any(ground.name == "api_calls" for ground in grounds)
     return make_finding(
         DETECTOR,
@@ -192,7 +192,7 @@ def _report_public(
                 *(ground.sentence for ground in severe),
             ]
         ),
-        caveats="A service that many networks log in to may be meant for it, such as SFTP.",
+        caveats="Sessions from many networks may be intended, as at an SFTP server.",
         about="public",
     )
 

@@ -15,8 +15,8 @@ attempted: a client whose server is down does not scan. A scan is fast by Zeek's
 
 An attempt needs a packet of its initiator, and for TCP a SYN where flags are logged. So backscatter
 is excluded (answers of a flooded victim to forged senders: SYN-ACKs and resets to a host that sent
-nothing); without flags, records one way from a service's port to others, which are answers to
-nobody, and sources that send from one port below 1024 to about as many ports as hosts.
+nothing); without flags, one-way records from a service's port to others, which answer no recorded
+request, and sources that send from one port below 1024 to about as many ports as hosts.
 
 Silence proves little about UDP and ICMP. An internal host sweeps by UDP where two of three hosts on
 one port, ``min_failed`` or more within 10 minutes of each other, are silent: these count as failed.
@@ -29,7 +29,7 @@ without a finding of their own are one finding of low severity, Internet backgro
 is every external source that reached no service at all, also with a single attempt. An external
 source has a finding of its own, low unless stated, if it
 
-* was accepted: a service of a scanned host answered it, then or later, and fewer than
+* was accepted: a service of a scanned host answered it, during the scan or later, and fewer than
   ``popular_clients`` external addresses in all (a public site does not count), or a login service
   had a session longer or larger than a login attempt. Medium; more than ``max_separate`` such
   sources at one port are one finding;

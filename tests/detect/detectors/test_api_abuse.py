@@ -46,11 +46,11 @@ def test_a_finding_states_who_did_what_from_where_when(tmp_path: Path) -> None:
     assert finding.peers == (OFFICE, "2001:db8::7")
     assert finding.summary == (
         f"mira called CreateUser 3x from {OFFICE}, 2001:db8::7 between 2026-09-01 00:01 and"
-        " 2026-09-01 00:03 UTC: eve, bob. 1 of 3 failed (AccessDenied). The first: event"
+        " 2026-09-01 00:03 UTC: eve, bob. 1 of 3 failed (AccessDenied). First event:"
         " mira-CreateUser-60-0 at 2026-09-01 00:01:00 UTC, in other.jsonl."
     )
     assert finding.scores == {"succeeded": 0.667, "new_principal": 0}
-    assert finding.caveats.startswith("An administrator sets up an account")
+    assert finding.caveats.startswith("Possible benign explanation: An administrator")
     events = case.evidence_for(finding)
     assert events["item"].tolist() == [1, 2, 3]
     assert (set(events["kind"]), set(events["file"])) == ({"cloudtrail"}, {"other.jsonl"})
@@ -92,7 +92,7 @@ def test_a_new_principal_is_explained(tmp_path: Path) -> None:
     findings = detect.run(make_case(tmp_path, [], json_lines=calls), only=["api-abuse"])
     by_subject = {f.subject: f for f in findings if "StopLogging" in f.title}
     assert "The user was created by mira at 2026-09-02 00:00 UTC." in by_subject["eve"].summary
-    assert f"first call from the network of {ELSEWHERE} was at 2026-09-02 00:00 UTC." in (
+    assert f"first recorded call from the network of {ELSEWHERE} was at 2026-09-02 00:00 UTC." in (
         by_subject["mira"].summary
     )
 

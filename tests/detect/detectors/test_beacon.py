@@ -28,7 +28,7 @@ def test_an_indicator_match_is_high(tmp_path: Path) -> None:
     case = make_case(tmp_path, periodic(HOST, TOR, 443, 300), indicators=LIST)
     (row,) = run(case, "beacon").to_dict("records")
     assert (row["severity"], row["technique"]) == ("high", "T1090.003")
-    assert "Indicator match: tor." in row["summary"]
+    assert "Indicator match: category tor." in row["summary"]
 
 
 def fleet(hosts: int, **fields: object) -> list[Record]:
@@ -46,7 +46,9 @@ def test_an_established_service_is_reported_only_with_an_indicator_match(tmp_pat
     listed = f"indicator,kind,feed\n{SAAS},c2,list\n"
     found = run(make_case(tmp_path / "2", records, indicators=listed), "beacon")
     assert found["severity"].tolist() == ["high"] * 4
-    assert "4 internal hosts connect to this service repeatedly" in found["caveats"][0]
+    assert (
+        "4 internal hosts connect to 203.0.113.200 on this port repeatedly" in found["caveats"][0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_an_indicator_matches_only_in_its_validity_period(
     case = make_case(tmp_path / "1", periodic(HOST, SAAS, 443, 300), indicators=text)
     (row,) = run(case, "beacon").to_dict("records")
     assert row["severity"] == ("high" if kinds else "medium")
-    assert (f"Indicator match: {kinds}" in row["summary"]) == bool(kinds)
+    assert (f"Indicator match: category {kinds}" in row["summary"]) == bool(kinds)
     shared = fleet(4, hours=24)
     found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
     assert len(found) == (4 if kinds else 0)  # without a match it is an established service

@@ -73,7 +73,7 @@ def test_data_in_answers_is_a_tunnel(tmp_path) -> None:
     ]
     (finding,) = run(dns_case(tmp_path, stage))
     assert finding.severity == "high"
-    assert "the answers 50,000 characters of text in all" in finding.summary
+    assert "the answers 50,000 characters of text in total" in finding.summary
 
 
 HASHES = data_labels(400, 32, HEX)
@@ -128,7 +128,7 @@ def test_block_lists_and_shared_domains_are_low(tmp_path) -> None:
     codes = tunnel("list.example", 60, 180, answers=[("A", "127.0.0.4")])
     (finding,) = run(dns_case(tmp_path / "codes", codes))
     assert finding.severity == "low"
-    assert "codes of a block list" in finding.caveats
+    assert "as those of a DNS block list" in finding.caveats
     agents = [
         query
         for n in range(4)
@@ -174,7 +174,7 @@ def test_random_domains_that_do_not_exist_are_generated(tmp_path, count: int) ->
     assert finding.title == "Algorithmically generated domains"
     assert (finding.severity, finding.technique) == ("high", "T1568.002")
     assert f"queried {count} registered domains that do not exist" in finding.summary
-    assert "exist, in the same hours: qxzvkwpjfh.com." in finding.summary
+    assert "of the same hours with other answers: qxzvkwpjfh.com." in finding.summary
     assert len(case.evidence_for(finding)) == count
 
 
@@ -231,7 +231,8 @@ ANSWER = [("A", "203.0.113.9")]
 def test_a_listed_domain_is_reported(tmp_path, query: dict[str, Any], severity: str) -> None:
     case = dns_case(tmp_path, [query, dns_query(T0, "site2.example", answers=ANSWER)], LIST)
     (finding,) = run(case)
-    assert (finding.title, finding.severity) == ("Indicator domain resolved", severity)
+    outcome = "queried" if severity == "low" else "resolved"
+    assert (finding.title, finding.severity) == (f"Indicator domain {outcome}", severity)
     assert "list domains" in finding.summary
     assert case.evidence_for(finding)["name"].tolist() == [query["query_name"].rstrip(".")]
 

@@ -151,7 +151,7 @@ def test_that_others_newly_send_there_excuses_nothing(
     # Hosts with 6 MB a day are not beyond their baseline at 14 MB.
     several = count + 1 >= 3 and size >= 1_000_000
     assert own["severity"] == ("high" if several else "medium")
-    assert (f"{count + 1} internal hosts sent to {DROP}" in own["summary"]) == several
+    assert (f"{count + 1} internal hosts sent data to {DROP}" in own["summary"]) == several
 
 
 def test_a_theft_in_parts_by_several_hosts_is_found(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_a_new_host_is_compared_with_its_like(tmp_path: Path, size: int, found: 
     rows = rows[rows["subject"] == WORKER]
     assert len(rows) == found
     if found:
-        assert "8 times what similar hosts send on a day (50.0 MB)" in rows["summary"].iloc[0]
+        assert "8 times the daily median of similar hosts (50.0 MB)" in rows["summary"].iloc[0]
 
 
 def people(host: str) -> list[Record]:

@@ -57,9 +57,12 @@ def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
     assert (row["severity"], row["subject"], row["peer"]) == ("low", HOST, DB)
     assert (row["title"], row["service_port"]) == ("New internal connections", 22)
     assert row["first_seen"] == pd.Timestamp(T0 + 3 * DAY, unit="s", tz="UTC")
-    assert f"{HOST} connected to 1 new internal service of 1 host" in row["summary"]
+    assert (
+        f"{HOST} connected for the first time in the logs to 1 internal service on 1 host"
+        in row["summary"]
+    )
     assert f"{DB} 22/tcp (ssh): 1 connection" in row["summary"]
-    assert "the first 48.0 h of the logs," in row["caveats"]
+    assert "the first 48.0 h of the logs;" in row["caveats"]
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
@@ -85,7 +88,7 @@ def test_a_chain_of_connections_is_high(tmp_path: Path) -> None:
     found = run(make_case(tmp_path, records)).set_index("subject")
     assert found["severity"].to_dict() == {second: "high", HOST: "low"}
     assert (
-        f"Before, {HOST} connected to it for the first time on 22/tcp"
+        f"Before that, {HOST} connected to it for the first time on 22/tcp"
         in found.loc[second, "summary"]
     )
 
@@ -197,7 +200,9 @@ def test_rejected_and_new_connections_are_one_finding(tmp_path: Path) -> None:
     assert (row["severity"], row["title"]) == ("medium", "Rejected internal connection attempts")
     assert row["peers"].tolist() == ["10.0.1.1", DB]
     assert f"{HOST} attempted 1 connection to 1 internal service" in row["summary"]
-    assert "connected to 1 new internal service of 1 host" in row["summary"]
+    assert (
+        "connected for the first time in the logs to 1 internal service on 1 host" in row["summary"]
+    )
     assert pd.isna(row["service_port"])
 
 
@@ -254,7 +259,10 @@ def test_sudden_connections_in_a_short_log_are_reported_with_their_caveat(
     (row,) = run(make_case(tmp_path / "one", records, fields=fields)).to_dict("records")
     assert (row["severity"], row["title"]) == ("low", "New internal connections")
     assert (row["subject"], row["peer"], row["connections"]) == (HOST, target, 5)
-    assert f"{HOST} connected to 5 new internal services of 1 host from" in row["summary"]
+    assert (
+        f"{HOST} connected for the first time in the logs to 5 internal services on 1 host from"
+        in row["summary"]
+    )
     assert "too short for a baseline: what it usually connects to is not known" in row["caveats"]
     # Another host had opened as many connections to it before: a chain.
     for n, port in enumerate((445, 5985, 3389)):

@@ -131,8 +131,8 @@ def test_without_flags_a_guessed_initiator_is_not_accused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("port", "peer", "ground"),
     [
-        (3333, SAAS, "a port of mining pools"),
-        (10_128, SAAS, "a port of mining pools"),
+        (3333, SAAS, "a port that mining pools use"),
+        (10_128, SAAS, "a port that mining pools use"),
         (443, POOL, "on an indicator list"),
         (9001, TOR, "on an indicator list"),
     ],
@@ -144,7 +144,9 @@ def test_what_the_host_does_afterwards(tmp_path: Path, window, fields, port, pee
     (row,) = found(tmp_path, records, fields=fields, indicators=INDICATORS)
     assert row["severity"] == "high"
     assert row["scores"] == {"afterwards": 0.8}
-    assert f"Within 6 h {HOST} first connected to {peer} on {port}/tcp" in row["summary"]
+    assert (
+        f"Within 6 h of a session, {HOST} first connected to {peer} on {port}/tcp" in row["summary"]
+    )
     assert f"({ground}) at 2026-09-01 00:20 UTC." in row["summary"]
 
 
@@ -178,7 +180,7 @@ def test_failed_logins_before_the_session(tmp_path: Path, count: int, severity: 
     guesses = [r for n in range(count) for r in guess(n)]
     (row,) = found(tmp_path, guesses, session(T0 + HOUR))
     assert row["severity"] == severity
-    opened = f"the address opened {count} connections like failed logins"
+    opened = f"the address opened {count} connections that look like failed logins"
     assert (opened in row["summary"]) == (severity == "high")
     assert row["connections"] == 1
 
@@ -197,7 +199,7 @@ def test_an_address_on_an_indicator_list(tmp_path: Path, peer: str, severity: st
     # A Tor exit, a scanner, and a command server whose entry expired a year ago.
     (row,) = found(tmp_path, session(peer=peer), indicators=INDICATORS)
     assert row["severity"] == severity
-    assert ("on an indicator list" in row["summary"]) == (severity != "low")
+    assert ("Indicator match: " in row["summary"]) == (severity != "low")
 
 
 def calls(*, since: int, name: str = "eve", peer: str = ADMIN) -> list[dict[str, Any]]:
@@ -224,7 +226,7 @@ def test_api_calls_from_the_same_address(tmp_path: Path, name, hours, severity, 
     (row,) = run(case, "remote-access").to_dict("records")
     assert (row["severity"], list(row["scores"])) == (severity, ["api_calls"])
     assert (
-        f"From the same address {name} made 4 API calls, 2026-09-0{1 + hours // 24} "
+        f"From the same address, {name} made 4 API calls from 2026-09-0{1 + hours // 24} "
         in row["summary"]
     )
     assert "; 1 failed or were denied." in row["summary"]
@@ -308,7 +310,7 @@ def test_hostile_names_of_principals_are_escaped(tmp_path: Path) -> None:
     events = [api_event("e1", "X", T0, arn="arn:aws:iam::111122223333:user/e\x1b[2Jve\u202e")]
     events[0]["sourceIPAddress"] = ADMIN
     (row,) = found(tmp_path, session(), json_lines=events)
-    assert "From the same address e\\x1b[2Jve" in row["summary"]
+    assert "From the same address, e\\x1b[2Jve" in row["summary"]
 
 
 def test_a_case_without_flow_logs(tmp_path: Path) -> None:

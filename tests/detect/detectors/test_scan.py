@@ -25,7 +25,9 @@ def test_a_service_attempted_by_many_counts_once(tmp_path: Path) -> None:
     ]
     (row,) = run(make_case(tmp_path, tries), "scan").to_dict("records")
     assert "3 external addresses attempted connections to 12 services on 1 host" in row["summary"]
-    assert ": 36 pairs of source and service failed (36 rejected" in row["summary"]
+    assert (
+        ": 36 attempts failed, counted once per source and service (36 rejected" in row["summary"]
+    )
 
 
 @pytest.fixture(params=[FIELDS, DEFAULT_FORMAT], ids=["flags", "v2"])
@@ -47,7 +49,7 @@ def test_an_internal_host_that_attempts_many_hosts_is_high(
     (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
     assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
     assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
-    assert "attempted 12 services (12 hosts, 1 port: 445)" in row["summary"]
+    assert "attempted connections to 12 services (12 hosts, 1 port: 445)" in row["summary"]
     assert "12 failed (12 rejected, 0 answered without data), 0 answered." in row["summary"]
 
 
@@ -87,10 +89,10 @@ def test_external_scanners_without_answer_are_one_low_finding(
         in row["summary"]
     )
     assert (
-        "41 pairs of source and service failed (41 rejected, 0 answered without data)"
+        "41 attempts failed, counted once per source and service (41 rejected, 0 answered without"
         in row["summary"]
     )
-    assert "data). None got an answer from a service with few external clients." in row["summary"]
+    assert "data). None received data from a service with few external clients." in row["summary"]
     assert (
         "Sources with the most failed attempts: 198.18.9.9 (30), 198.18.3.4 (11)." in row["summary"]
     )
@@ -113,7 +115,7 @@ def test_a_scanner_with_an_answer_is_a_finding_of_its_own(
     first, noise = run(case, "scan").to_dict("records")
     assert (first["subject"], first["severity"]) == (OUTSIDE, "medium")
     assert "8 failed (8 rejected, 0 answered without data), 1 answered." in first["summary"]
-    assert "It reached 1 service that" in first["summary"]
+    assert "It was answered by 1 service with few external" in first["summary"]
     assert (noise["subject"], len(noise["peers"])) == ("internet", 3)
 
 
@@ -146,8 +148,8 @@ def test_more_than_a_few_answered_on_one_port_are_one_finding(
     if findings == 1:
         assert found.loc[0, "title"] == "Internet background scanning, answered on port 6379"
         assert found.loc[0, "peers"].tolist() == names
-        assert "Port 6379 answered each of them" in found.loc[0, "summary"]
-        assert "The largest answers went to 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
+        assert "Each was answered on port 6379: by a service" in found.loc[0, "summary"]
+        assert "Most data was received by 198.18.3.0 (7.0 kB)" in found.loc[0, "summary"]
 
 
 def test_an_indicator_match_is_reported_alone_unless_it_is_for_scanning(tmp_path: Path) -> None:
@@ -265,8 +267,8 @@ def test_a_rejected_probe_has_reached_nothing_whatever_its_size(tmp_path: Path) 
     probe = replace(attempt(OUTSIDE, HOST, 5_060, 10), protocol=17, bytes=1_400, tcp_flags=0)
     (row,) = run(make_case(tmp_path, [*wave(OUTSIDE), probe]), "scan").to_dict("records")
     assert (row["subject"], row["severity"]) == ("internet", "low")
-    assert "9 pairs of source and service failed (9 rejected" in row["summary"]
-    assert "None got an answer" in row["summary"]
+    assert "9 attempts failed, counted once per source and service (9 rejected" in row["summary"]
+    assert "None received data" in row["summary"]
 
 
 def test_stray_ends_of_old_connections_and_backscatter_accuse_nobody(tmp_path: Path) -> None:
@@ -310,7 +312,7 @@ def test_a_ping_sweep_is_a_finding_of_its_own(tmp_path: Path, fields: list[str])
     assert (icmp["title"], icmp["severity"]) == ("Host sweep (ICMP)", "high")
     assert (icmp["subject"], len(icmp["peers"]), icmp["protocol"]) == (HOST, 60, 1)
     assert icmp["scores"] == {"silent": 0.667}
-    assert "sent ICMP to 60 hosts from 2026-09-01 00:00 to" in icmp["summary"]
+    assert "sent ICMP packets to 60 hosts from 2026-09-01 00:00 to" in icmp["summary"]
     assert "40 did not answer (0 rejected), 20 answered." in icmp["summary"]
     assert len(case.evidence_for(icmp)) == 80
     assert (tcp["title"], tcp["severity"]) == ("Host sweep (TCP)", "high")
