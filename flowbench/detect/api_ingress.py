@@ -62,18 +62,23 @@ def _ingress_rules(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield request
     permissions = request.get("ipPermissions")
     items = permissions.get("items") if isinstance(permissions, dict) else None
-    yield from (item for item in items or [] if isinstance(item, dict))
+    if isinstance(items, list):
+        yield from (item for item in items if isinstance(item, dict))
 
 
 def _admin_port(rule: dict[str, Any]) -> str | None:
     """Return the administrative ports in a rule: '22/tcp', or 'all ports'."""
     protocol = str(rule.get("ipProtocol", "-1")).lower()
     first, last = rule.get("fromPort"), rule.get("toPort")
-    if protocol == "-1" or (first, last) in {(0, 65535), (-1, -1)}:
+    if protocol == "-1":
         return "all ports"
-    if protocol not in ("tcp", "6") or not isinstance(first, int):
+    if not isinstance(first, int):
         return None
     last = last if isinstance(last, int) else first
+    if (first, last) in {(0, 65535), (-1, -1)}:
+        return "all ports"
+    if protocol not in ("tcp", "6"):
+        return None
     inside = sorted(port for port in ADMIN_PORTS if first <= port <= last)
     if not inside:
         return None

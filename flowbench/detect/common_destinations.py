@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 _HOSTS = 4  # that make a destination a common one
-_APART = pd.Timedelta(hours=4)  # between the first and the last of them to send to it
+_APART = pd.Timedelta(hours=4)  # from the first to the last that they sent to it
 
 
 def drop_common(
@@ -45,9 +45,10 @@ def drop_common(
     rows = rows[~is_in_backup_window(rows, common_rows)]
     peers = large_pairs.filter(large_pairs.peer.isin(sorted(set(rows["peer"]))))
     people = peers.semi_join(browsing_hosts(case, end), "host")
-    sent = to_frame(people.select("host", "peer", "first_seen").order_by("peer").to_pyarrow())
+    columns = ["peer", "host", "first_seen", "last_seen"]
+    sent = to_frame(people.select(columns).order_by(columns).to_pyarrow())
     by_peer = sent.groupby("peer").agg(
-        hosts=("host", "nunique"), first=("first_seen", "min"), last=("first_seen", "max")
+        hosts=("host", "nunique"), first=("first_seen", "min"), last=("last_seen", "max")
     )
     used = by_peer[(by_peer["hosts"] >= _HOSTS) & (by_peer["last"] - by_peer["first"] >= _APART)]
     return rows[~(rows["peer"].isin(used.index) & (rows["slots"] < FEW_SLOTS))]

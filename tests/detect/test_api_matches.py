@@ -8,9 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from flowbench.detect.api_ingress import opens_admin_port
 from flowbench.detect.api_matches import RULES, RuleMatch, match_rules, read_calls
 from flowbench.detect.api_principals import Caller, Creation, Principals
+from flowbench.detect.api_requests import ApiCall
 from tests.detect.detectors.test_service_abuse import call
 from tests.traffic import make_case
 
@@ -191,3 +195,55 @@ def test_the_engine_leaves_out_what_no_rule_can_match(tmp_path: Path) -> None:
 def test_rules_have_ids_of_their_own() -> None:
     assert len({rule.id for rule in RULES}) == len(RULES)
     assert all(rule.benign.endswith(".") for rule in RULES)
+
+
+# Words that conditions look for, and values of the wrong type for any of them.
+_KEYS = st.sampled_from(
+    "ipPermissions items ipProtocol fromPort toPort cidrIp cidrIpv6 groupId policyDocument"
+    " assumeRolePolicyDocument policyArn Statement Principal AWS Action Effect Resource"
+    " createVolumePermission launchPermission add userId group instanceType maxCount attribute"
+    " userData attributeValue valuesToAdd policy bucketPolicy lifecycleConfiguration Rule"
+    " Expiration enable status filter eventSelectors includeManagementEvents principal".split()
+)
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 70_000)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(
+        ["", "*", "-1", "tcp", "0.0.0.0/0", "{", '{"Statement":7}', "[1]", "arn:aws"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(request=st.dictionaries(_KEYS, _VALUES, max_size=5), mfa=st.sampled_from([None, "No", "x"]))
+def test_no_request_stops_a_rule(request: dict[str, Any], mfa: str | None) -> None:
+    for rule in RULES:
+        for name in sorted(rule.names) or ["AnyCall"]:
+            call = ApiCall(
+                name, rule.source, "111122223333", "eve", "IAMUser", False, mfa, request, request
+            )
+            concerned = rule.condition(call)
+            assert concerned is None or all(isinstance(each, str) for each in concerned)
+
+
+@pytest.mark.parametrize(
+    ("permission", "opened"),
+    [
+        ({"ipProtocol": "tcp", "fromPort": 22, "toPort": 22}, ["22/tcp from 0.0.0.0/0"]),
+        ({"ipProtocol": "tcp", "fromPort": [22], "toPort": {}}, None),
+        ({"ipProtocol": ["tcp"], "fromPort": 22, "toPort": 22}, None),
+        ({"ipProtocol": "-1", "fromPort": []}, ["all ports from 0.0.0.0/0"]),
+        ({"ipProtocol": "tcp", "fromPort": 0, "toPort": 65535}, ["all ports from 0.0.0.0/0"]),
+    ],
+)
+def test_ports_of_the_wrong_type_open_nothing(
+    permission: dict[str, Any], opened: list[str] | None
+) -> None:
+    request = {"ipPermissions": {"items": [permission | {"cidrIp": "0.0.0.0/0"}]}}
+    call = ApiCall("AuthorizeSecurityGroupIngress", "ec2", None, "eve", None, request=request)
+    assert opens_admin_port(call) == opened
+    wrong = ApiCall("x", "ec2", None, "eve", None, request={"ipPermissions": {"items": 7}})
+    assert opens_admin_port(wrong) is None
