@@ -207,7 +207,9 @@ def launches_unusual_instances(call: ApiCall) -> list[str] | None:
 
 def _find_counts(value: object) -> list[int]:
     items = value.get("items") if isinstance(value, dict) else None
-    counts = [item.get("maxCount") for item in items or [] if isinstance(item, dict)]
+    if not isinstance(items, list):
+        return []
+    counts = [item.get("maxCount") for item in items if isinstance(item, dict)]
     return [count for count in counts if isinstance(count, int)]
 
 

@@ -38,6 +38,7 @@ def find_candidates(case: Case, min_connections: int, max_connections: int) -> i
     s = case.connection_summaries
     s = s.filter(s.direction.isin(["outbound", "internal"]), ~s.intermediate)
     s = s.filter(s.protocol.notin(_ICMP).fill_null(True))
+    s = s.filter(s.packets_out >= s.connections)  # anyone can send a host answers to nothing
     for protocol, port in _PERIODIC_SERVICES:
         s = s.filter((s.protocol != protocol).fill_null(True) | (s.service_port != port))
     pairs = s.filter(s.connections.between(min_connections, max_connections))

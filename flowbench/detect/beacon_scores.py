@@ -141,7 +141,8 @@ def _score_shape(connections: pd.DataFrame, interval: float) -> dict[str, float]
     median = float(connections["bytes_out"].median())
     deviation = float((connections["bytes_out"] - median).abs().median())
     counts = np.bincount(((at - at[0]) // max(3_600, 4 * interval)).astype(int))
-    inner = counts[1:-1] if len(counts) > 3 else counts
+    active = counts[counts > 0]  # an implant may pause at night
+    inner = active[1:-1] if len(active) > 3 else active
     duration = min(1.0, float(at[-1] - at[0]) / (6 * 3_600))
     return {
         "sizes": max(0.0, 1 - deviation / median) if median else 0.0,

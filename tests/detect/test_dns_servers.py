@@ -151,7 +151,9 @@ def test_a_shared_resolver_is_the_networks_own(tmp_path) -> None:
         for host in hosts
         for record in exchange(200, *SMALL, host=host, window=600, interface_id=f"eni-{host}")
     ]
-    only = exchange(200, *SMALL, host=hosts[0], peer="203.0.113.7", window=600)
+    only = exchange(
+        200, *SMALL, host=hosts[0], peer="203.0.113.7", window=600, interface_id=f"eni-{hosts[0]}"
+    )
     (finding,) = run(tmp_path, [*shared, *only])
     assert (finding.subject, finding.peers) == (hosts[0], ("203.0.113.7",))
 

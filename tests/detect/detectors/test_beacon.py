@@ -326,3 +326,33 @@ def test_uploads_are_larger_than_check_ins(tmp_path: Path, size: int, severity: 
     records = check_ins(HOST, SAAS, 443, 60, hours=6, sizes=(size, size))
     (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
     assert row["severity"] == severity
+
+
+@pytest.mark.parametrize("flags", [18, 4, None])
+def test_answers_to_nothing_accuse_nobody(tmp_path: Path, flags: int | None) -> None:
+    records = [
+        Record(
+            SAAS,
+            HOST,
+            443,
+            20_000 + 37 * n,
+            T0 + n * 300,
+            T0 + n * 300 + 59,
+            tcp_flags=flags,
+            packets=2,
+            bytes=88,
+        )
+        for n in range(100)
+    ]
+    assert run(make_case(tmp_path, records), "beacon").empty
+
+
+def test_an_implant_that_pauses_at_night_is_found(tmp_path: Path) -> None:
+    day = check_ins(HOST, SAAS, 8443, 300, hours=8)
+    records = [
+        replace(r, start=r.start + n * 86_400, end=r.end + n * 86_400)
+        for n in range(3)
+        for r in day
+    ]
+    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    assert interval_of(row) == pytest.approx(300)
