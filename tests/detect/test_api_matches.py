@@ -200,7 +200,8 @@ def test_rules_have_ids_of_their_own() -> None:
 # Words that conditions look for, and values of the wrong type for any of them.
 _KEYS = st.sampled_from(
     "ipPermissions instancesSet items ipProtocol fromPort toPort cidrIp cidrIpv6 groupId"
-    " policyDocument assumeRolePolicyDocument policyArn Statement Principal AWS Action Effect Resource"
+    " policyDocument assumeRolePolicyDocument policyArn Statement Principal AWS Action Effect"
+    " Resource"
     " createVolumePermission launchPermission add userId group instanceType maxCount attribute"
     " userData attributeValue valuesToAdd policy bucketPolicy lifecycleConfiguration Rule"
     " Expiration enable status filter eventSelectors includeManagementEvents principal".split()
