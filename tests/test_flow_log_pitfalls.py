@@ -330,7 +330,8 @@ def test_an_elastic_ip_is_known_from_the_inventory_only(tmp_path) -> None:
     )
     assert select(case, *ENDS, "direction") == [(OUT, HOST, 22, "inbound")]
     book = {row["address"]: row for row in case.addresses.to_pyarrow().to_pylist()}
-    assert sorted(book) == [HOST, OUT]
+    assert sorted(book) == sorted([HOST, OUT, PUBLIC])
+    assert book[PUBLIC]["private_address"] == HOST
     assert book[HOST]["public_addresses"] == [PUBLIC]
     assert trace(case, HOST).value("interface") == "eni-a"
 

@@ -180,7 +180,7 @@ def beacon(folder: Path) -> Path:
     return folder / "evidence"
 
 
-def test_longer_windows_hide_short_intervals(tmp_path: Path) -> None:
+def test_longer_windows_are_merged_and_measured(tmp_path: Path) -> None:
     logs = beacon(tmp_path)
     path = write_labels(logs, f"{HOST},{C2},malicious,beacon", f"{HOST},{SITE},benign,site")
     result = evaluate([logs], path)
@@ -191,7 +191,7 @@ def test_longer_windows_hide_short_intervals(tmp_path: Path) -> None:
     assert (result.window, len(result.findings.of("beacon"))) == (60, 1)
     assert result.not_run["contact"] == "not run: the case has no indicators"
     merged = evaluate([logs], path, window=600)  # an interval of 5 min in windows of 10 min
-    assert merged.table.set_index(["detector", "kind"]).loc[("beacon", "beacon"), "caught"] == 0
+    assert merged.table.set_index(["detector", "kind"]).loc[("beacon", "beacon"), "caught"] == 1
     assert merged.window == 600
 
 

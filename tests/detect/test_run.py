@@ -27,7 +27,9 @@ def test_ids_are_stable_and_the_order_is_total(tmp_path: Path) -> None:
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no detector is called nope; there are: beacon, blind-"):
+    with pytest.raises(
+        InputError, match="no detector is called nope; there are: api-abuse, beacon, "
+    ):
         detect.run(Case.create(tmp_path / "c"), only=["nope"])
 
 

@@ -45,7 +45,8 @@ def found(*given, **more) -> list[dict]:
     [(HOST, PEER, 60, FIELDS), (HOST, PEER, 600, V2), (SIX, "2001:db8:9::1", 60, FIELDS)],
 )
 def test_a_connection_of_hours(tmp_path, host, peer, window, fields) -> None:
-    records = session(6, host=host, peer=peer, window=window)
+    at = {"interface_id": "eni-5"} if host == SIX else {}
+    records = session(6, host=host, peer=peer, window=window, **at)
     case = case_of(tmp_path, *around(), *records, fields=fields)
     (one,) = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
     assert (one["severity"], one["subject"], one["peer"]) == ("low", host, peer)
