@@ -381,9 +381,9 @@ def test_accepted_is_not_answered(tmp_path) -> None:
     case = make(
         tmp_path,
         V3,
-        # Let in, and nobody there.
+        # Accepted, and unanswered.
         line("eni-a", OUT, 40_000, HOST, 22, 2, OUT, HOST, packets=3, size=180),
-        # Let in, and a closed port says so.
+        # Accepted, and refused by a closed port.
         line("eni-a", OUT, 40_001, HOST, 23, 2, OUT, HOST, packets=1, size=60),
         line("eni-a", HOST, 23, OUT, 40_001, 4, HOST, OUT, packets=1, size=40),
     )

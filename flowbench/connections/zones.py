@@ -1,4 +1,4 @@
-"""Hosts of one address in several VPCs or accounts, told apart by a zone.
+"""Hosts of one address in several VPCs or accounts, distinguished by a zone.
 
 The same private address is assigned in every VPC with the same network. Where it is the own address
 of interfaces in several VPCs or accounts of a case, connections name the host with a zone, as RFC

@@ -19,7 +19,7 @@ _SEPARATOR = "\t"  # between an address and the number of its assignment; no add
 
 
 def read_inventory(case: Case) -> pd.DataFrame:
-    """Read the address inventory by address; ``number`` tells assignments of one address apart.
+    """Read the address inventory by address; ``number`` distinguishes assignments of one address.
 
     The assignments of an address follow each other without gap or overlap from ``since`` on: the
     time between two of them is divided in the middle.

@@ -1,4 +1,4 @@
-"""Policies: what they permit, and whom of other accounts they let in."""
+"""Policies: what they permit, and to whom of other accounts they grant access."""
 
 from __future__ import annotations
 

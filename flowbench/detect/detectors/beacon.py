@@ -39,8 +39,9 @@ connects to. Regular is not malicious.
 Limitations: not detected are jitter near the interval itself where sizes vary too, a beacon inside
 one long connection, check-ins spread over many addresses, a command server that four hosts called
 from the first day on, one behind an address of a cloud that many hosts use, and UDP to the ports of
-NTP and DNS. Fewer than 24 check-ins at intervals shorter than 1.4 capture windows are not
-judged.
+NTP and DNS. Without TCP flags the port of the service is unknown for ports of 32768 and more: such
+beacons are missed or found in part. Fewer than 24 check-ins at intervals shorter than 1.4 capture
+windows are not judged.
 """
 
 from __future__ import annotations
