@@ -19,6 +19,8 @@ Method (the cases are those of AWS's flow log limitations page):
   ``ports`` (only the other end's port is a service's, or only its own is ephemeral; NFS clients
   use reserved ports);
   ``rejected`` (only it sent packets, and they were rejected);
+  ``constant-port`` (the other end's port stays while its own changes, over several connections of
+  the two hosts: service_ports.py);
   ``one-way`` (only it sent packets, and not in the middle of a TCP connection);
   ``higher-port`` (its port is higher; where both are ephemeral that is right half of the time);
   ``internal`` (the ports are equal or absent, and only it is internal: NTP, IKE, ping);
@@ -31,9 +33,9 @@ Method (the cases are those of AWS's flow log limitations page):
 
 Known limits: start and end of a window differ from those of the packets by up to a minute (ten on
 instances that are not Nitro); without flags, two connections that use the same source port within
-the idle timeout count as one, a service on an unusual port may be taken for the client, and so may
-the target of a scan from a service's port; bytes count twice where two flow logs of an interface
-have windows of different length.
+the idle timeout count as one, a service on an unusual port with few connections may be taken for
+the client, and so may the target of a scan from a service's port; bytes count twice where two flow
+logs of an interface have windows of different length.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from ibis.backends.duckdb import Backend
 from flowbench import engine
 from flowbench.connections import zones
 from flowbench.connections.initiator import choose_initiator, with_ownership
+from flowbench.connections.service_ports import find_constant_ports, with_client_ports
 from flowbench.connections.sessions import join_records
 from flowbench.connections.staging import Staged, stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
@@ -56,11 +57,14 @@ def build_connections(  # what it reads, where it writes, and two limits
     steps = len(staged.parts) + 2
 
     def parts() -> Iterator[ibis.Table]:
+        if not staged.parts:
+            return
+        constant = find_constant_ports(connection, staged.parts)
         for number, part in enumerate(staged.parts):
             progress(number + 1, steps, "joining records to connections")
             records = engine.read_parquet(connection, part)
             with join_records(connection, records, staged.own, idle_timeout) as rows:
-                connections = engine.materialize(connection, _with_roles(rows, staged))
+                connections = engine.materialize(connection, _with_roles(rows, staged, constant))
             partial.append(engine.materialize(connection, summarize_connections(connections)))
             yield _with_addresses(connections, staged).select(*TABLE.columns)
             engine.drop(connection, connections)
@@ -98,9 +102,9 @@ def _merged(partial: list[ibis.Table]) -> ibis.Table:
     )
 
 
-def _with_roles(rows: ibis.Table, staged: Staged) -> ibis.Table:
+def _with_roles(rows: ibis.Table, staged: Staged, constant: ibis.Table) -> ibis.Table:
     """Turn low and high end into initiator and responder (still ids), with what follows."""
-    rows = with_ownership(rows, staged.addresses)
+    rows = with_client_ports(with_ownership(rows, staged.addresses), constant)
     low_opened, rule = choose_initiator(rows)
     j = rows.mutate(low_opened=low_opened, initiator_rule=rule)
 

@@ -6,7 +6,8 @@ import ibis
 from ibis import _
 
 # Rules that show which end opened a connection; the others guess it.
-RELIABLE_RULES = ("flags", "ports", "rejected", "one-way")
+RELIABLE_RULES = ("flags", "ports", "rejected", "constant-port", "one-way")
+FIRST_UNRESERVED = 1024
 # Ports below 1024 are services. So are these above, of TCP: databases, administration, file
 # services, proxies, web servers, queues, Tor relays and mining pools.
 SERVICE_PORTS = (
@@ -61,9 +62,10 @@ def initiator_rules(c: ibis.Table) -> list[tuple[ibis.Value, ibis.Value, str]]:
         c: Connections with low_port, high_port, protocol, low_internal, high_internal (see
             with_ownership), and what the low end sent: syn_up (a SYN without ACK), syn_ack_up,
             midstream_up (TCP without SYN), rejecting_up (rejected, and no late packet), first_up
-            (start of its first record, null without any); the same ``_down`` of the high end.
+            (start of its first record, null without any); the same ``_down`` of the high end;
+            low_clients, high_clients (see service_ports).
     """
-    low_serves, high_serves = (_is_service(c.protocol, c[f"{e}_port"]) for e in ("low", "high"))
+    low_serves, high_serves = (is_service_port(c.protocol, c[f"{e}_port"]) for e in ("low", "high"))
     low_is_root = c.low_port.between(*_RESERVED) & c.high_port.isin(_ROOT_SERVICES)
     high_is_root = c.high_port.between(*_RESERVED) & c.low_port.isin(_ROOT_SERVICES)
     low_ephemeral, high_ephemeral = c.low_port >= EPHEMERAL, c.high_port >= EPHEMERAL
@@ -78,6 +80,11 @@ def initiator_rules(c: ibis.Table) -> list[tuple[ibis.Value, ibis.Value, str]]:
         (has_ports & (low_is_root | high_is_root), low_is_root, "ports"),
         (has_ports & (low_serves != high_serves), high_serves, "ports"),
         (one_way & (c.rejecting_up | c.rejecting_down), sent_up, "rejected"),
+        (
+            ~one_way & (c.low_clients != c.high_clients),
+            c.high_clients > c.low_clients,
+            "constant-port",
+        ),
         (has_ports & (low_ephemeral != high_ephemeral), low_ephemeral, "ports"),
         # A connection in midstream has an answer: its other direction is missing from the log.
         (one_way & ~(c.midstream_up | c.midstream_down), sent_up, "one-way"),
@@ -96,6 +103,7 @@ def choose_initiator(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
     return low_opened, ibis.cases(*((when, name) for when, _is_low, name in rules))
 
 
-def _is_service(protocol: ibis.Value, port: ibis.Value) -> ibis.Value:
+def is_service_port(protocol: ibis.Value, port: ibis.Value) -> ibis.Value:
+    """Whether a port is known to be a service's."""
     known = (protocol == _UDP).ifelse(port.isin(UDP_SERVICE_PORTS), port.isin(SERVICE_PORTS))
-    return (port < 1024) | known
+    return (port < FIRST_UNRESERVED) | known

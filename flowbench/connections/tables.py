@@ -34,8 +34,8 @@ TABLE = Table.of(
     (
         "initiator_rule",
         "string",
-        "the rule that chose the initiator: flags, ports, rejected, one-way, higher-port,"
-        " internal, order",
+        "the rule that chose the initiator: flags, ports, rejected, constant-port, one-way,"
+        " higher-port, internal, order",
     ),
 )
 

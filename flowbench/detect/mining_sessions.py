@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from flowbench.connections.initiator import RELIABLE_RULES
 from flowbench.connections.zones import observation_point, with_zones
 from flowbench.detect.finding import Traffic
 from flowbench.detect.indicators import match_peers
@@ -24,8 +25,6 @@ _SLOT = 600  # seconds
 _TCP = 6
 _KEYS = ["initiator", "responder", "service_port", "protocol"]
 _SUMS = ["first_seen", "last_seen", "connections", "bytes_out", "bytes_in"]
-# Any other rule guesses who opened a connection.
-_KNOWN_INITIATOR = ("flags", "ports", "rejected", "one-way")
 _HEADERS = {"IPv4": 52, "IPv6": 72}  # bytes of a packet before its data: IP, TCP, time stamps
 _WEB = (80, 443, 8080, 8443)
 
@@ -147,7 +146,7 @@ def _outbound(case: Case) -> ibis.Table:
         c.protocol == _TCP,
         ~c.intermediate,
         c.answered,
-        c.initiator_rule.isin(_KNOWN_INITIATOR),
+        c.initiator_rule.isin(RELIABLE_RULES),
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
+from flowbench.connections.initiator import RELIABLE_RULES
 from flowbench.detect.baseline import host_lifetimes
 from flowbench.engine import epoch_seconds
 from flowbench.enrich.ports import ADMIN_PORTS
@@ -24,7 +25,6 @@ _SAME_KIND = {139: 445, 5986: 5985, 6380: 6379, 61617: 5671, 9111: 8111} | dict.
 )
 # A client of a cluster connects to each of its nodes: only these count by their hosts.
 _SINGLE = ADMIN_PORTS | {1433, 1521, 2049, 3306, 5432, 50000}
-_KNOWN_INITIATOR = ["flags", "ports", "rejected", "one-way"]  # any other rule guesses
 _SERVICE = ["initiator", "responder", "service_port"]
 
 
@@ -112,7 +112,7 @@ def _is_known(case: Case, rows: pd.DataFrame) -> pd.Series:
     """Whether the records show who opened the connections to each service."""
     keys = pa.Table.from_pandas(rows[_SERVICE], preserve_index=False)
     c = case.connections
-    c = c.filter(c.direction == "internal", c.answered, c.initiator_rule.isin(_KNOWN_INITIATOR))
+    c = c.filter(c.direction == "internal", c.answered, c.initiator_rule.isin(RELIABLE_RULES))
     known = c.semi_join(ibis.memtable(keys), _SERVICE).select(_SERVICE).distinct()
     pairs = {tuple(row.values()) for row in known.to_pyarrow().to_pylist()}
     ends = rows[_SERVICE].itertuples(index=False, name=None)

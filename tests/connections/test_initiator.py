@@ -110,7 +110,8 @@ def chosen(**facts: Any) -> tuple[bool, str]:
     flags = ("syn", "syn_ack", "midstream", "rejecting")
     row = {f"{flag}_{way}": False for flag in flags for way in ("up", "down")}
     row |= {"low_port": 50_000, "high_port": 50_001, "protocol": 6, "first_up": 1, "first_down": 1}
-    row |= {"low_internal": True, "high_internal": True} | facts
+    row |= {"low_internal": True, "high_internal": True, "low_clients": 0, "high_clients": 0}
+    row |= facts
     schema = {name: "int64" if isinstance(row[name], int) else "bool" for name in row}
     schema |= dict.fromkeys(("first_up", "first_down"), "int64")
     schema |= {name: "bool" for name, value in row.items() if isinstance(value, bool)}
@@ -132,6 +133,12 @@ def chosen(**facts: Any) -> tuple[bool, str]:
             {"syn_up": True, "syn_down": True, "syn_ack_up": True, "syn_ack_down": True},
             (False, "higher-port"),
         ),
+        # A port that stayed is the service's, also against an ephemeral port; a flag is surer.
+        ({"low_clients": 4}, (False, "constant-port")),
+        ({"low_port": 5_000, "high_clients": 4}, (True, "constant-port")),
+        ({"high_clients": 4, "syn_down": True}, (False, "flags")),
+        ({"high_clients": 4, "first_up": None}, (False, "one-way")),
+        ({"low_clients": 9, "high_clients": 9}, (False, "higher-port")),
         # Two services: the ports decide nothing but which is higher.
         ({"low_port": 443, "high_port": 22}, (True, "higher-port")),
         # Ports mean nothing to a protocol without ports.
@@ -158,7 +165,8 @@ def test_service_ports_are_below_the_ephemeral_ones_or_known() -> None:
 
 def test_reliable_rules_are_rules() -> None:
     columns = {"low_port": "int32", "high_port": "int32", "protocol": "int32"}
-    columns |= dict.fromkeys(("first_up", "first_down"), "int64")
+    counts = ("first_up", "first_down", "low_clients", "high_clients")
+    columns |= dict.fromkeys(counts, "int64")
     columns |= {f"{end}_internal": "bool" for end in ("low", "high")}
     facts = ("syn", "syn_ack", "midstream", "rejecting")
     columns |= {f"{fact}_{way}": "bool" for fact in facts for way in ("up", "down")}
