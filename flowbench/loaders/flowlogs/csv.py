@@ -2,13 +2,14 @@
 
 The first line names the columns, as AWS's fields or as Insights spells them (``srcAddr``,
 ``startTime``). A table with whole records in ``@message`` is read by these. Quoted line breaks are
-not read: no field of a flow log has one.
+not read: no field of a flow log has one. Parsers disagree on carriage returns and quotation marks
+within a value; such rows go to quarantine (RFC 4180 allows neither).
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,12 +29,18 @@ TABLE = FLOWS
 _MESSAGE_COLUMNS = ("@message", "message")
 _MIN_KNOWN = 3  # flow log fields in a header; many a table has fewer
 _SAMPLE = 20  # lines at the start of a file that are looked at
+_MAX_ROW = 128 << 10  # bytes; a record has at most a few thousand
+# A value without quotation marks, or one that is quoted from its start to its end.
+_CELLS = {
+    delimiter: re.compile(rf'(?:"((?:[^"]|"")*+)"|([^"{delimiter}]*+))(?:{delimiter}|\Z)')
+    for delimiter in ",\t"
+}
 
 
 def matches_head(head: bytes) -> bool:
     """Whether a file that starts with ``head`` is a table of flow log records."""
-    lines = head.removeprefix(codecs.BOM_UTF8).splitlines()
-    header = _parse_header(lines[0]) if lines else None
+    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n", _SAMPLE)[:_SAMPLE]
+    header = _parse_header(lines[0])
     if header is None:
         return False
     delimiter, columns = header
@@ -43,10 +50,10 @@ def matches_head(head: bytes) -> bool:
     if index is None:
         return False
     known = formats.known_formats()
-    texts = (line.decode("utf-8", "replace") for line in lines[1:_SAMPLE])
+    rows = (_split_row(line.decode("utf-8", "replace"), delimiter) for line in lines[1:])
     return any(
-        len(row) > index and formats.choose_format(row[index].encode().split(), known)
-        for row in csv.reader(texts, delimiter=delimiter)
+        row and len(row) > index and formats.choose_format(row[index].encode().split(), known)
+        for row in rows
     )
 
 
@@ -84,8 +91,7 @@ def _parse_header(line: bytes) -> tuple[str, list[str]] | None:
     """Return the delimiter and our names of the columns; None for any other line."""
     text = line.decode("utf-8", "replace").strip()
     for delimiter in ",\t":
-        cells = next(csv.reader([text], delimiter=delimiter), [])
-        columns = [column_name(cell.strip()) for cell in cells]
+        columns = [column_name(cell.strip()) for cell in _split_row(text, delimiter) or ()]
         known = sum(name in FLOW_FIELDS for name in columns)
         is_known = known >= _MIN_KNOWN or _message_index(columns) is not None
         if len(columns) > 1 and is_known and len(set(columns)) == len(columns):
@@ -132,15 +138,36 @@ def _parse(
 def _find_fault(line: bytes, delimiter: str, width: int) -> str | None:
     """Return why a line cannot be a row of the table; None if it can."""
     try:
-        text = line.decode()
+        text = line.decode().removesuffix("\r")
     except UnicodeDecodeError:
         return "bytes that are not text (invalid UTF-8)"
     if "\0" in text:
         return "a NUL byte"
+    if "\r" in text:
+        return "a carriage return within a row"
+    if len(line) > _MAX_ROW:
+        return f"a row of {len(line):,} bytes: longer than any record can be"
     if '"' not in text:
         count = text.count(delimiter) + 1
     elif text.count('"') % 2:
         return "a quotation mark that is not closed"
+    elif (cells := _split_row(text, delimiter)) is None:
+        return "a quotation mark within a value"
     else:
-        count = len(next(csv.reader([text], delimiter=delimiter), []))
+        count = len(cells)
     return None if count == width else f"{count} columns where the table has {width}"
+
+
+def _split_row(text: str, delimiter: str) -> list[str] | None:
+    """Return the values of a row; None where a quotation mark stands within one."""
+    if '"' not in text:
+        return text.split(delimiter)
+    values, end = list[str](), 0
+    pattern = _CELLS[delimiter]
+    while cell := pattern.match(text, end):
+        quoted, plain = cell.groups()
+        values.append(plain if quoted is None else quoted.replace('""', '"'))
+        end = cell.end()
+        if end == len(text) and not cell.group().endswith(delimiter):
+            return values
+    return None

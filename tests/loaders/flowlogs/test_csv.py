@@ -113,3 +113,45 @@ def test_any_row_is_a_record_or_in_quarantine(tmp_path_factory, rows) -> None:
     flows, bad, _ = read(tmp_path_factory.mktemp("csv"), data)
     filled = sum(bool(line.encode().strip()) for line in lines)
     assert flows.num_rows + len(bad) == filled + 1
+
+
+COLUMNS = "srcaddr,dstaddr,srcport,start,action"
+GOOD = "10.0.0.1,198.51.100.1,443,1788232200,ACCEPT"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("10.0.0.1,198.51.100.1,44\r3,1788232200,ACCEPT", "a carriage return within a row"),
+        ('"10.0.0.1","198.51.100.1","443"\r,"1788232200","ACCEPT"', "a carriage return within"),
+        ('10.0.0.1,198.51.100.1,443,17"88,"ACCEPT', "a quotation mark within a value"),
+        ('10.0.0.1,198.51.100.1,4"4"3,1788232200,ACCEPT', "a quotation mark within a value"),
+        ('"10.0.0.1"x,198.51.100.1,443,1788232200,ACCEPT', "a quotation mark within a value"),
+        ('10.0.0.1,198.51.100.1,443,1788232200,"ACCEPT', "a quotation mark that is not closed"),
+        (f"10.0.0.1,198.51.100.1,443,1788232200,{'A' * 140_000}", "a row of 140,0"),
+        (f'"10.0.0.1","198.51.100.1","{"," * 140_000}","","ACCEPT"', "a row of 140,0"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_row_that_parsers_read_differently_goes_to_quarantine_alone(
+    tmp_path, row, reason, end
+) -> None:
+    flows, bad, _ = read(tmp_path, end.join([COLUMNS, GOOD, row, GOOD, row, GOOD]) + end)
+    assert flows["line"].to_pylist() == [2, 4, 6]
+    assert [entry["line"] for entry in bad] == [3, 5]
+    assert all(entry["reason"].startswith(reason) for entry in bad)
+
+
+def test_quoted_delimiters_and_doubled_quotes_are_part_of_the_value(tmp_path) -> None:
+    row = '10.0.0.1,"198.51.100.1",443,1788232200,ACCEPT,"a, ""b"""'
+    flows, bad, _ = read(tmp_path, f"{COLUMNS},tag\n{row}\n{GOOD},\n")
+    assert (flows["tag"].to_pylist(), bad) == (['a, "b"', None], [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.text(alphabet='10.,"\r\t -aÄ\u2028', max_size=60) | st.just(GOOD), max_size=8))
+def test_every_row_is_a_record_or_quarantined(tmp_path_factory, rows) -> None:
+    folder = tmp_path_factory.mktemp("csv")
+    flows, bad, _ = read(folder, "\n".join([COLUMNS, *rows]) + "\n")
+    seen = sorted([*flows["line"].to_pylist(), *(row["line"] for row in bad)])
+    assert seen == [number for number, row in enumerate(rows, 2) if row.strip(" \r\t")]
