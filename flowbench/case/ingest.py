@@ -22,6 +22,7 @@ from flowbench.io.byte_source import FileBytes
 from flowbench.io.discover import find_files
 from flowbench.loaders import batch as flow_batches
 from flowbench.loaders import dispatch
+from flowbench.loaders.base import describe_bug
 
 Progress = Callable[[int, int, str], None]
 
@@ -145,6 +146,9 @@ class _Ingestion:
                     yield from dispatch.expand_archive(evidence, self.folder)
             except OSError as error:
                 self.unreadable.append((evidence.file, f"cannot be read: {error.strerror}"))
+                continue
+            except Exception as error:  # noqa: BLE001  # whatever it is, other files are to load
+                self.unreadable.append((evidence.file, describe_bug(error)))
                 continue
             if evidence.container is not None:
                 if open_archive is not None:

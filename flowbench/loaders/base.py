@@ -18,8 +18,10 @@ A kind of evidence is one module of this package. It has ``KIND`` (the word user
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypedDict
 
 from flowbench import schema
@@ -120,6 +122,17 @@ class File:
                 yield block
         if self.stream.problem:
             self.quarantine(self.stream.problem)
+
+
+def describe_bug(error: Exception) -> str:
+    """Return the reason for a file that a bug of flowbench kept from being read."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "flowbench" in Path(frame.filename).parts]
+    where = "".join(f", {Path(frame.filename).name}:{frame.lineno}" for frame in own[-1:])
+    return (
+        f"flowbench failed to read the file ({type(error).__name__}: {error}{where}): a bug. What"
+        " was read before it is kept; please report this line to the project"
+    )
 
 
 def _excerpt(raw: bytes) -> str:

@@ -80,7 +80,7 @@ def _read_together(group: list[Evidence]) -> pa.Table | None:
         record_format, bodies = texts
         counts = [Block(1, body).line_count for body in bodies]
         table = flow_text.parse(b"".join(bodies), record_format)
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, pa.ArrowException):
         return None
     if table.num_rows != sum(counts):
         return None

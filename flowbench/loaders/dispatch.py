@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowbench.errors import FlowbenchError
 from flowbench.io import archive
 from flowbench.io.byte_source import TooLargeError
 from flowbench.io.container import Container, SkippedMember
 from flowbench.io.stream import EvidenceStream
 from flowbench.loaders import json_file, recognition, registry
 from flowbench.loaders.aws import flow_log_settings
-from flowbench.loaders.base import QUARANTINE, File, Formats, ListColumns
+from flowbench.loaders.base import QUARANTINE, File, Formats, ListColumns, describe_bug
 from flowbench.loaders.evidence import UNKNOWN, Evidence, UnreadableError
 from flowbench.text import escape_undecodable
 
@@ -118,9 +119,8 @@ def read(
     evidence.records = evidence.nodata = evidence.skipdata = 0  # it may be read again
     evidence.first_seen = evidence.last_seen = None
     try:
-        tables = () if evidence.container is not None else recognition.read_records(file, kind)
+        tables = () if evidence.container is not None else _read_tables(file, kind, evidence)
         for name, rows in tables:
-            _count_records(evidence, name, rows)
             if rows.num_rows:
                 zeros = pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows)
                 ids = pa.DictionaryArray.from_arrays(zeros, [evidence.evidence_id])
@@ -148,6 +148,20 @@ def read(
     evidence.quarantined = file.quarantined
     if file.quarantine_rows:
         yield QUARANTINE.name, _take_quarantine(file, evidence)
+
+
+def _read_tables(
+    file: File, kind: str | None, evidence: Evidence
+) -> Iterator[tuple[str, pa.Table]]:
+    """Read and count the records of a file; a bug of a reader costs the rest of this file only."""
+    try:
+        for name, rows in recognition.read_records(file, kind):
+            _count_records(evidence, name, rows)
+            yield name, rows
+    except (FlowbenchError, OSError, TooLargeError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other files are to load
+        file.quarantine(describe_bug(error))
 
 
 def quarantine_unreadable(name: str, reason: str) -> pa.Table:

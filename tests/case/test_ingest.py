@@ -14,7 +14,9 @@ import pytest
 
 from flowbench.case import Case, parts
 from flowbench.errors import InputError
+from flowbench.io import archive
 from flowbench.loaders import batch, dispatch
+from flowbench.loaders.flowlogs import text as flow_text
 from tests.case.conftest import record, table_bytes, write_log
 from tests.conftest import ROOT
 
@@ -149,6 +151,30 @@ def test_a_file_that_changes_while_it_is_read_is_left_out_and_reported(
     monkeypatch.undo()
     assert case.ingest(logs)["records"].sum() == 100
     assert case.flows.count().execute() == 600
+
+
+@pytest.mark.parametrize("module", [flow_text, archive])
+def test_files_beside_one_that_a_bug_keeps_from_being_read_are_loaded(
+    case, logs, monkeypatch, module
+) -> None:
+    """Both in the reader of a kind and before the kind is known."""
+    (logs / "broken.log").write_text("version srcaddr dstaddr\n2 10.0.0.1 10.0.0.2\n")
+    name = "read" if module is flow_text else "detect_archive"
+    honest = getattr(module, name)
+
+    def failing(of):
+        file_name = of.name if module is flow_text else getattr(of, "_data", b"")[:15]
+        if file_name in ("broken.log", b"version srcaddr"):
+            raise OverflowError("date value out of range")
+        return honest(of)
+
+    monkeypatch.setattr(module, name, failing)
+    rows = case.ingest(logs).set_index("file")
+    assert rows["records"].to_dict() == {f"{n}.log.gz": 100 for n in range(6)} | {"broken.log": 0}
+    (entry,) = case.quarantine.select("file", "reason").execute().to_dict("records")
+    assert entry["file"] == "broken.log"
+    assert "OverflowError" in entry["reason"]
+    assert "please report" in entry["reason"]
 
 
 def test_a_recorded_format_is_used_for_logs_without_a_header(case, tmp_path) -> None:

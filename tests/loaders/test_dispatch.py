@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowbench.errors import InputError
 from flowbench.io.container import SkippedMember
 from flowbench.loaders import dispatch
 from flowbench.loaders.aws import cloudtrail, guardduty, resolver
+from flowbench.loaders.flowlogs import text as flow_text
 from tests.loaders.aws.test_cloudtrail import EVENT, lookup
 from tests.loaders.aws.test_guardduty import FINDING, pascal
 from tests.loaders.aws.test_resolver import QUERY
@@ -218,6 +220,38 @@ def test_arbitrary_damage_is_survived_and_reported(tmp_path_factory, data, chang
         data = data[:place] + new + data[place + lost :]
     found, kind = loaded(tmp_path_factory.mktemp("f"), data)
     assert any(found.values()) or kind == "empty"
+
+
+@pytest.mark.parametrize("error", [OverflowError("too large"), KeyError("x"), RecursionError()])
+@pytest.mark.parametrize("before", [[], [LINE], [LINE, "bad"]])
+def test_a_bug_costs_the_rest_of_its_file_and_asks_for_a_report(
+    tmp_path, monkeypatch, error, before
+) -> None:
+    read = flow_text.read
+
+    def broken(file):
+        yield from read(file)
+        raise error
+
+    monkeypatch.setattr(flow_text, "read", broken)
+    found, kind = loaded(tmp_path, "\n".join([*before, LINE]))
+    assert (kind, len(found["flows"])) == ("flow-logs", 1 + before.count(LINE))
+    *bad, last = found["quarantine"]
+    assert len(bad) == before.count("bad")
+    assert last["line"] is None
+    assert type(error).__name__ in last["reason"]
+    assert "please report" in last["reason"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, InputError])
+def test_what_is_no_bug_of_a_reader_is_raised(tmp_path, monkeypatch, error) -> None:
+    def broken(_):
+        yield from ()
+        raise error("no")
+
+    monkeypatch.setattr(flow_text, "read", broken)
+    with pytest.raises(error):
+        loaded(tmp_path, LINE)
 
 
 def test_changed_file_is_an_error(tmp_path) -> None:
