@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from flowbench.cli import common
-from flowbench.text import format_period
+from flowbench.text import format_count, format_period
 
 
 @click.command()
@@ -19,9 +19,11 @@ def info(case: Path, out: common.Output) -> None:
     Files, records and period by kind of evidence, and the head of the custody log.
     """
     opened = common.open_case(case)
-    out.write(opened.info())
+    columns = "kind records quarantined first_seen last_seen files bytes".split()
+    out.write(opened.info(), columns)
     if out.is_terminal:
         first, last = opened.span
         if first is not None and last is not None:
             click.echo(f"\nflow records from {format_period(first, last, seconds=True)}")
-        click.echo(f"custody log: {len(opened.custody):,} entries, head {opened.log.head}")
+        click.echo(f"custody log: {format_count(len(opened.custody), 'entry', 'entries')}")
+        click.echo(f"head {opened.log.head}")

@@ -16,6 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from flowbench.cli.terminal import find_width
 from flowbench.errors import InputError
 from flowbench.text import (
     escape_controls,
@@ -33,16 +36,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
-_PIPE_WIDTH = 250  # characters of a line in a pipe, which has no width of its own
-_MAX_CELL = 600  # characters of a cell on a terminal
-_MAX_CELL_OF = {"raw": 100}
 _MAX_RELATED = 8  # related findings of one subject on a terminal
 _SEVERITIES = ("critical", "high", "medium", "low")
-# Columns of prose, whose lines may be broken. An address on two lines cannot be read.
-_PROSE = (
-    "summary description activity changed raw reason detail question file name found remedy value"
-    " what"
-).split()
 
 
 def write(
@@ -92,30 +87,33 @@ def write_findings(
 
 def print_groups(findings: Findings) -> None:
     """Print findings for a person: by subject, then by peers, the most severe first."""
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
+    from flowbench.cli.table import format_cell
     from flowbench.detect import group_findings, relate_findings
 
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
     related = dict(list(relate_findings(findings).groupby("subject")))
     for group in group_findings(findings).to_dict("records"):
         counts = [f"{group[name]:,} {name}" for name in _SEVERITIES if group[name]]
         period = format_period(group["first_seen"], group["last_seen"])
         header = f"{escape_controls(group['subject'])}  {', '.join(counts)}  {period}"
         if len(hosts := group["hosts"]) > 1:
-            header += f"  {len(hosts)} hosts: {escape_controls(list_some(hosts))}"
-        console.print(Text(header, style="bold"))
+            header += f"  {format_count(len(hosts), 'host')}: {escape_controls(list_some(hosts))}"
+        _print_text(header, bold=True)
         rows = related[group["subject"]].to_dict("records")
         for row in rows[:_MAX_RELATED]:
-            line = Text(escape_controls(_format_related(row)))
-            console.print(Padding(line, (0, 0, 0, 2), expand=False))
-            summary = Text(_format_cell(row["summary"], _MAX_CELL))
-            console.print(Padding(summary, (0, 0, 0, 6), expand=False))
+            _print_text(escape_controls(_format_related(row)), indent=2)
+            _print_text(format_cell(row["summary"], "summary"), indent=6)
         if len(rows) > _MAX_RELATED:
             rest = f"and {len(rows) - _MAX_RELATED:,} more, {rows[_MAX_RELATED]['severity']} or"
-            console.print(Text(f"  {rest} below: --format csv lists all"))
+            _print_text(f"{rest} below: --format csv lists all", indent=2)
+
+
+def _print_text(text: str, *, indent: int = 0, bold: bool = False) -> None:
+    """Print text, on a terminal broken between words."""
+    from flowbench.cli.table import wrap
+
+    width = find_width(sys.stdout)
+    for line in [text] if width is None else wrap(text, max(width - indent, 1)):
+        click.echo(" " * indent + click.style(line, bold=bold))
 
 
 def _format_related(row: Mapping[str, Any]) -> str:
@@ -146,42 +144,26 @@ def _print_table(
     schema: pa.Schema, batches: Iterable[pa.RecordBatch], columns: Sequence[str] | None
 ) -> None:
     import pyarrow as pa
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    shown = columns or schema.names
-    for name in shown:
-        kind = schema.field(name).type
-        number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        table.add_column(
-            name,
-            justify="right" if number else "left",
-            overflow="fold",
-            no_wrap=name not in _PROSE,  # an address cut in two lines cannot be read
-        )
-    for record in _read_records(batches):
-        table.add_row(
-            *(Text(_format_cell(record[name], _MAX_CELL_OF.get(name, _MAX_CELL))) for name in shown)
-        )
-    # A pipe has no width: give each line the room it needs rather than fold at 80.
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    from flowbench.cli.table import lay_out, wrap
 
-
-def _format_cell(value: object, most: int) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        value = ", ".join(map(str, value))
-    if isinstance(value, dict):
-        value = ", ".join(f"{name}={inner}" for name, inner in value.items())
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) >= 100_000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    text = escape_controls(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    kinds = {name: schema.field(name).type for name in columns or schema.names}
+    numbers = {
+        name: pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        for name, kind in kinds.items()
+    }
+    width = find_width(sys.stdout)
+    table = lay_out(list(_read_records(batches)), numbers, width)
+    header, *rows = table.lines
+    click.echo(click.style(header, bold=True))
+    for row in rows:
+        click.echo(row)
+    if table.omitted:
+        names = ", ".join(table.omitted)
+        note = f"not shown at {width} characters: {names}; --format csv has all columns"
+        click.echo("\n".join(wrap(note, width or len(note))), err=True)
+    elif table.is_shortened and width:
+        click.echo("… marks shortened text; --format csv has all of it", err=True)
 
 
 def _to_json_value(value: Any) -> Any:

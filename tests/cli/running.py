@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import re
+import struct
+import sys
+import termios
+import threading
+from dataclasses import dataclass
+from unittest import mock
+
 from click.testing import CliRunner, Result
 
 from flowbench.cli import main
@@ -19,3 +29,47 @@ def run(*arguments: object) -> Result:
     if isinstance(result.exception, Exception):
         raise result.exception
     return result
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a terminal received, and the exit code."""
+
+    raw: str
+    exit_code: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without control sequences."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", self.raw).splitlines()
+
+
+def run_on_terminal(width: int, *arguments: object) -> Screen:
+    """Run the command with a pseudo-terminal of this width as standard output and error."""
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    received: list[bytes] = []
+    thread = threading.Thread(target=_read_all, args=(reader, received))
+    thread.start()
+    environment = {name: text for name, text in os.environ.items() if name != "COLUMNS"}
+    with (
+        open(writer, "w", encoding="utf-8", buffering=1) as terminal,  # noqa: PTH123  # a descriptor
+        mock.patch.dict(os.environ, environment | {"TERM": "xterm"}, clear=True),
+        mock.patch.object(sys, "stdout", terminal),
+        mock.patch.object(sys, "stderr", terminal),
+    ):
+        try:
+            main.main([str(argument) for argument in arguments], prog_name="flowbench")
+        except SystemExit as end:
+            exit_code = int(end.code or 0)
+    thread.join()
+    os.close(reader)
+    return Screen(b"".join(received).decode(), exit_code)
+
+
+def _read_all(reader: int, received: list[bytes]) -> None:
+    try:
+        while piece := os.read(reader, 65_536):
+            received.append(piece)
+    except OSError:  # Linux: the other end is closed
+        pass

@@ -102,11 +102,10 @@ def test_nan_is_null_in_json(capsys) -> None:
     assert capsys.readouterr().out == '{"share": 0.5}\n{"share": null}\n'
 
 
-def test_large_numbers_have_thousands_separators_and_short_ones_do_not(capsys) -> None:
-    output.write(pd.DataFrame({"n": [1234567, 51544]}), "table")
-    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == [
-        "n", "1,234,567", "51544",
-    ]  # fmt: skip
+def test_numbers_have_thousands_separators_and_ports_have_none(capsys) -> None:
+    output.write(pd.DataFrame({"n": [1234567, 9999], "dstport": [51544, 80]}), "table")
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert shown == [["n", "dstport"], ["1,234,567", "51544"], ["9,999", "80"]]
 
 
 def test_findings_are_grouped_by_host(winterday_findings, capsys) -> None:

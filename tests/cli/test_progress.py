@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -87,3 +91,71 @@ def test_a_bar_is_silent_in_a_pipe(capsys) -> None:
     with progress.progress_bar("reading") as report:
         report(1, 2, "a.log")
     assert capsys.readouterr() == ("", "")
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def frames_of(report: Callable[[progress.Progress], None], what: str, **options: bool) -> list[str]:
+    """What a bar writes to a terminal, as the pieces between cleared lines."""
+    with mock.patch.object(sys, "stderr", Terminal()) as stream:  # pytest replaces a fixture's
+        with progress.progress_bar(what, **options) as bar:
+            report(bar)
+        return stream.getvalue().split("\r\x1b[2K")
+
+
+@pytest.fixture(autouse=True)
+def quick_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.02)
+
+
+def test_many_updates_are_written_now_and_then() -> None:
+    def report(bar: progress.Progress) -> None:
+        for done in range(1, 20_001):
+            bar(done * 1_000, 20_000_000, "a.log")
+        time.sleep(0.06)
+        for _ in range(10):  # nothing new
+            bar(20_000_000, 20_000_000, "a.log")
+            time.sleep(0.02)
+
+    frames = frames_of(report, "reading")
+    assert frames[-2:] == ["reading: 20.0 MB of 20.0 MB", ""]
+    assert len(frames) < 60
+    assert len(set(frames)) == len(frames) - 1  # each says something new; two are empty
+
+
+def test_a_long_step_shows_that_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.05)
+
+    def report(bar: progress.Progress) -> None:
+        bar(1_500, 2_000, "")
+        time.sleep(0.3)
+
+    frames = frames_of(report, "listing", is_bytes=False)
+    assert frames[1:3] == ["listing: 1,500 of 2,000", "listing: 1,500 of 2,000, 0 s"]
+
+
+def test_a_line_is_shortened_and_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+
+    def report(bar: progress.Progress) -> None:
+        bar(1, 2, "")
+        time.sleep(0.1)
+
+    frames = frames_of(report, "\x1b[31m" + "x" * 50)
+    assert frames == ["", "\\x1b[31m" + "x" * 11, ""]
+
+
+def test_a_dumb_terminal_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+
+    def report(bar: progress.Progress) -> None:
+        bar(1, 2, "")
+        time.sleep(0.05)
+
+    assert frames_of(report, "reading") == [""]

@@ -1,0 +1,34 @@
+"""Tests of the width of a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import struct
+import termios
+
+import pytest
+
+from flowbench.cli.terminal import find_width
+
+
+@pytest.mark.parametrize(
+    ("columns", "variable", "width"),
+    [(100, None, 100), (0, None, 80), (100, "132", 132), (100, "0", 100), (100, "wide", 100)],
+)
+def test_the_width_of_a_terminal(
+    columns: int, variable: str | None, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("COLUMNS", variable)
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with open(writer, "w", encoding="utf-8") as terminal:  # noqa: PTH123  # a descriptor
+        assert find_width(terminal) == width
+    os.close(reader)
+
+
+def test_other_streams_have_none() -> None:
+    assert find_width(io.StringIO()) is None
