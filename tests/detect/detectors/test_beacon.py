@@ -208,6 +208,10 @@ def interval_of(row: dict[str, object]) -> float:
         (600, 600, 12, "2001:db8:7::9", 443),
         (120, 600, 6, SAAS, 53),
         (2, 600, 0.5, SAAS, 8443),
+        # Without flags only the port that stays shows which end serves.
+        (60, 60, 6, SAAS, 50_050),
+        (300, 600, 12, SAAS, 32_768),
+        (300, 600, 12, "2001:db8:7::9", 65_535),
     ],
 )
 def test_check_ins_in_every_window_are_found(
