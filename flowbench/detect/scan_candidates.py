@@ -196,7 +196,7 @@ def find_background(attempts: ibis.Table, candidates: ibis.Table) -> ibis.Table:
     * attempts at a service that answers more external sources than it fails: a client's bad luck;
     * attempts at a host that opened connections to the source itself: late packets, or a peer;
     * without flags, attempts from a port below 1024: answers to forged senders look the same;
-    * ICMP that was not rejected (most of it reports errors), and UDP of more than a few packets.
+    * ICMP that was not rejected (for silent_sweeps), and UDP of more than a few packets.
     """
     inbound = attempts.filter(attempts.direction == "inbound")
     fails = inbound.failed | inbound.silent
@@ -212,11 +212,16 @@ def find_background(attempts: ibis.Table, candidates: ibis.Table) -> ibis.Table:
     probes = inbound.filter(is_probe, is_clear)
     probes = probes.anti_join(answering, SERVICE)
     probes = probes.anti_join(inbound.filter(~fails), "initiator")
-    probes = probes.anti_join(candidates.filter(~candidates.internal), "initiator")
+    probes = exclude_candidates(probes, candidates)
     peers = attempts.filter(attempts.direction == "outbound", ~attempts.failed, ~attempts.silent)
     peers = peers.select(initiator="responder", responder="initiator").distinct()
     probes = probes.anti_join(peers, ["initiator", "responder"])
     return probes.mutate(failed=True, internal=False, accepted=False).select(ROWS)
+
+
+def exclude_candidates(rows: ibis.Table, candidates: ibis.Table) -> ibis.Table:
+    """Return the rows of the external sources that are no candidates."""
+    return rows.anti_join(candidates.filter(~candidates.internal), "initiator")
 
 
 def select_candidates(rows: ibis.Table, candidates: list[dict[str, Any]]) -> ibis.Table:

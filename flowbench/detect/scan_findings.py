@@ -115,7 +115,7 @@ def _describe_most(sums: dict[str, Any]) -> str:
     by_failed = zip(sums["sources"], sums["source_failed"], strict=True)
     sources = list_some(f"{source} ({failed:,})" for source, failed in by_failed)
     counts = zip(sums["attempted_ports"], sums["port_sources"], strict=True)
-    ports = list_some(f"{attempted} (by {count:,})" for attempted, count in counts)
+    ports = list_some(f"{port or 'none (ICMP)'} (by {count:,})" for port, count in counts)
     return f"Sources with the most failed attempts: {sources}. Most attempted ports: {ports}."
 
 

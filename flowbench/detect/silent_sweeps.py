@@ -63,6 +63,36 @@ def find_ping_sweeps(connections: ibis.Table, summaries: ibis.Table, min_hosts: 
     return _during(targets, is_sweep, ["initiator"]).select(ROWS)
 
 
+def find_external_pings(
+    connections: ibis.Table, summaries: ibis.Table, min_hosts: int
+) -> ibis.Table:
+    """Return the hosts that external sources pinged in ICMP sweeps without an answer (ROWS).
+
+    Hosts that rejected the packets are not in it: that is an attempt in itself.
+
+    Args:
+        connections: The connections of a case.
+        summaries: Its connection summaries.
+        min_hosts: Least number of targets within PERIOD.
+    """
+    silent = connections.filter(
+        connections.protocol.isin([_ICMP, _ICMP6]),
+        ~connections.intermediate,
+        connections.direction == "inbound",
+        ~connections.answered,
+        connections.packets_out > 0,
+    )
+    silent = silent.select(_turned(silent, "initiator", "responder"))
+    sources = silent.group_by("initiator").aggregate(targets=_.responder.nunique())
+    silent = silent.semi_join(sources.filter(sources.targets >= min_hosts), "initiator")
+    silent = silent.anti_join(_senders(summaries, silent), ["initiator", "responder"])
+    targets = _sum_targets(silent)
+    targets = targets.filter(targets.packets <= _PACKETS)
+    targets = _count_near(targets.mutate(at=epoch_seconds(targets.first_seen)), ["initiator"])
+    swept = _during(targets, targets.near >= min_hosts, ["initiator"])
+    return swept.filter(~swept.rejected).mutate(internal=False).select(ROWS)
+
+
 def find_silent_datagrams(attempts: ibis.Table, min_hosts: int) -> ibis.Table:
     """Return the services at which UDP sweeps of internal hosts got no answer: initiator, SERVICE.
 

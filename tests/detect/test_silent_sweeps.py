@@ -9,6 +9,7 @@ import pytest
 from flowbench.detect.scan_candidates import build_attempts
 from flowbench.detect.silent_sweeps import (
     count_as_failed,
+    find_external_pings,
     find_ping_sweeps,
     find_silent_datagrams,
 )
@@ -87,8 +88,43 @@ def test_hosts_that_were_pinged_are_not_accused() -> None:
     assert pinged([*rows, *(ping(HOST, f"10.0.3.{n}", n) for n in range(3))]) == {}
 
 
-def test_external_sources_are_not_judged() -> None:
+def test_external_sources_do_not_sweep_as_internal_hosts_do() -> None:
     assert pinged([ping("198.18.3.4", f"10.0.1.{n}", n) for n in range(40)]) == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "step", "more", "targets"),
+    [
+        (40, 2, {}, 40),
+        (8, 60, {}, 8),
+        (7, 1, {}, 0),
+        (20, 300, {}, 0),  # slow: five in ten minutes before and after
+        (20, 1, {"packets_out": 11}, 0),  # monitoring
+        (20, 1, {"rejected": True}, 0),  # attempts, which are counted as such
+    ],
+)
+@pytest.mark.parametrize(
+    ("source", "target", "protocol"),
+    [("198.18.3.4", "10.0.1.{}", 1), ("2001:db8::4", "fd00::{}", 58)],
+)
+def test_external_pings_without_an_answer(
+    count: int,
+    step: int,
+    more: dict[str, Any],
+    targets: int,
+    source: str,
+    target: str,
+    protocol: int,
+) -> None:
+    fields = {"protocol": protocol, "direction": "inbound"} | more
+    rows = [ping(source, target.format(n), n * step, **fields) for n in range(1, count + 1)]
+    assert find_external_pings(*tables(rows), 8).count().execute() == targets
+
+
+def test_an_external_host_that_reports_errors_does_not_ping() -> None:
+    rows = [ping("198.18.3.4", f"10.0.1.{n}", n, direction="inbound") for n in range(20)]
+    asked = [connection(f"10.0.1.{n}", "198.18.3.4", 161, protocol=17) for n in range(20)]
+    assert find_external_pings(*tables([*rows, *asked]), 8).count().execute() == 0
 
 
 def test_error_messages_are_no_pings() -> None:

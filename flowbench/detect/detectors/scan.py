@@ -26,8 +26,9 @@ silent_sweeps.
 
 Severity: high for an internal source. External sources scan every public address all day; those
 without a finding of their own are one finding of low severity, Internet background scanning. In it
-is every external source that reached no service at all, also with a single attempt. An external
-source has a finding of its own, low unless stated, if it
+is every external source that reached no service at all, also with a single attempt, and every one
+that sent ICMP to ``min_failed`` hosts within 10 minutes without an answer. An external source has a
+finding of its own, low unless stated, if it
 
 * was accepted: a service of a scanned host answered it, during the scan or later, and fewer than
   ``popular_clients`` external addresses in all (a public site does not count), or a login service
@@ -116,13 +117,15 @@ def find(
         if swept.count().execute():
             attempts = silent_sweeps.count_as_failed(attempts, swept)
         rows = keep(scan_candidates.find_candidates(attempts, min_failed, popular_clients))
+        summaries = case.connection_summaries
         background = scan_candidates.find_background(attempts, rows)
+        pings = silent_sweeps.find_external_pings(case.connections, summaries, min_failed)
+        background = background.union(scan_candidates.exclude_candidates(pings, rows))
         if case.has("indicators"):
             allowed = case.allow_list_matches
             allowed = allowed.filter(allowed.in_period.fill_null(True))
             background = background.anti_join(allowed, background.initiator == allowed.address)
         background = keep(background)
-        summaries = case.connection_summaries
         pings = silent_sweeps.find_ping_sweeps(case.connections, summaries, min_failed)
         separate, groups = _divide(case, rows, min_large, max_separate)
         return [

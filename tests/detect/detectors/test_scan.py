@@ -319,6 +319,14 @@ def test_a_ping_sweep_is_a_finding_of_its_own(tmp_path: Path, fields: list[str])
     assert icmp["finding_id"] != tcp["finding_id"]
 
 
+def test_external_pings_are_background_scanning(tmp_path: Path, fields: list[str]) -> None:
+    records = [*pings(OUTSIDE, 20, 20), *pings("198.18.5.5", 7, 7)]
+    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
+    assert (row["title"], row["severity"]) == ("Internet background scanning", "low")
+    assert row["peers"] == [OUTSIDE]
+    assert "Most attempted ports: none (ICMP) (by 1)." in row["summary"]
+
+
 def test_a_udp_sweep_without_answers(tmp_path: Path, fields: list[str]) -> None:
     records = [
         Record(HOST, f"10.0.1.{n}", 41_000, 161, T0, T0 + 59, protocol=17, packets=1, bytes=87)
