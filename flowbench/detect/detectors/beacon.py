@@ -29,7 +29,9 @@ from the first quarter of the logs to the last where these are a day or longer.
 One host that checks in equally often with three addresses or more, on one port, is one finding.
 
 Severity: high if the peer matches an indicator and any connection was answered, or if four or more
-hosts check in with it; low for internal peers, for several addresses in step, for connections that
+hosts check in with it; low if as many short-lived hosts, which came and went within the logs and
+replaced each other, have done so all their life (workers of one deployment); low for internal
+peers, for several addresses in step, for connections that
 send more than 20 kB (median), and where only the timing is regular and the sizes vary; else medium.
 RITA up to v4 also scores small sizes higher.
 
@@ -39,9 +41,7 @@ connects to. Regular is not malicious.
 Limitations: not detected are jitter near the interval itself where sizes vary too, a beacon inside
 one long connection, check-ins spread over many addresses, a command server that four hosts called
 from the first day on, one behind an address of a cloud that many hosts use, and UDP to the ports of
-NTP and DNS. Without TCP flags the port of the service is unknown for ports of 32768 and more: such
-beacons are missed or found in part. Fewer than 24 check-ins at intervals shorter than 1.4 capture
-windows are not judged.
+NTP and DNS. Fewer than 24 check-ins at intervals shorter than 1.4 capture windows are not judged.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, make_finding
 from flowbench.detect.indicators import match_peers
 from flowbench.detect.traffic import aggregation_interval
+from flowbench.detect.worker_fleets import find_workers
 from flowbench.enrich.ports import label
 from flowbench.text import format_bytes, format_count, format_duration, format_period, list_some
 
@@ -123,16 +124,19 @@ def find(  # noqa: PLR0913  # thresholds
         key: sorted(set(group["kind"]))
         for key, group in matches.groupby(["subject", "peer", "service_port"])
     }
-    hosts = Counter(
-        beacon.service for beacon in beacons if len(beacon.connections) >= min_check_ins
-    )
+    steady = [b for b in beacons if len(b.connections) >= min_check_ins and not b.pair.shared]
+    workers = find_workers(case, steady, campaign_hosts)
+    hosts = Counter(beacon.service for beacon in steady if beacon.pair not in workers)
+    deployments = Counter(beacon.service for beacon in steady if beacon.pair in workers)
     found, alone = [], []
     for beacon in beacons:
         matched = kinds.get((beacon.pair.initiator, *beacon.service), [])
-        campaign = 0 if beacon.pair.shared else hosts[beacon.service]
-        if matched or campaign >= campaign_hosts:
-            campaign = campaign if campaign >= campaign_hosts else 0
-            found.append(_finding([beacon], window, kinds=matched, campaign=campaign))
+        campaign, deployment = (
+            count[beacon.service] if count[beacon.service] >= campaign_hosts else 0
+            for count in (hosts, deployments)
+        )
+        if matched or (not beacon.pair.shared and (campaign or deployment)):
+            found.append(_finding([beacon], window, matched, campaign, deployment))
         elif not beacon.pair.shared:
             alone.append(beacon)
     return found + [_finding(group, window) for group in _in_step(alone)]
@@ -159,7 +163,11 @@ def _in_step(beacons: list[Beacon]) -> list[list[Beacon]]:
 
 
 def _finding(
-    group: list[Beacon], window: float, *, kinds: Sequence[str] = (), campaign: int = 0
+    group: list[Beacon],
+    window: float,
+    kinds: Sequence[str] = (),
+    campaign: int = 0,
+    deployment: int = 0,
 ) -> Finding:
     """The finding of one beacon, or of several of one host that are in step."""
     pair = group[0].pair
@@ -176,6 +184,15 @@ def _finding(
     if failed:
         some = f" None was answered; {rejected:,} {'was' if rejected == 1 else 'were'} rejected."
         summary += " All were rejected." if rejected == count else some
+    caveats = _caveats(pair, window)
+    severity = "low" if deployment else _severity(group, connections)
+    if campaign or (kinds and not failed):
+        severity = "high"
+    if deployment:
+        caveats += (
+            f" {deployment} short-lived hosts connected to this service all their life, as the"
+            " workers of one deployment do: check who started them."
+        )
     return make_finding(
         DETECTOR,
         pair.initiator,
@@ -189,11 +206,11 @@ def _finding(
             connections["bytes_out"].sum(),
             connections["bytes_in"].sum(),
         ),
-        severity="high" if campaign or (kinds and not failed) else _severity(group, connections),
+        severity=severity,
         score=best.score,
         scores=best.parts,
         summary=summary,
-        caveats=_caveats(pair, window),
+        caveats=caveats,
         title=f"Beaconing, {outcome}" if outcome else None,
         technique="T1090.003" if "tor" in kinds else None,
     )
