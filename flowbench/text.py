@@ -76,6 +76,18 @@ def is_address(text: str) -> bool:
     return zone is None or _ZONE.fullmatch(zone) is not None
 
 
+def canonical_address(text: str) -> str:
+    """Return an address in its one spelling: IPv6 as in RFC 5952, a mapped IPv4 address as IPv4.
+
+    Anything else is returned as it is.
+    """
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def split_zone(text: str) -> tuple[str, str | None]:
     """Split an address from its zone: '10.0.0.5%vpc-0a1' (see connections.zones); None without."""
     address, percent, zone = text.partition("%")

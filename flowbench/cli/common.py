@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from flowbench.errors import FlowbenchError, InputError, StoppedError
-from flowbench.text import escape_controls, is_address, split_zone
+from flowbench.text import canonical_address, escape_controls, is_address, split_zone
 from flowbench.version import __version__
 
 if TYPE_CHECKING:
@@ -213,5 +212,5 @@ def parse_address(text: str) -> str:
     if not is_address(text):
         raise InputError(f"{text}: invalid IP address")
     address, zone = split_zone(text)
-    parsed = str(ipaddress.ip_address(address))
+    parsed = canonical_address(address)
     return parsed if zone is None else f"{parsed}%{zone}"

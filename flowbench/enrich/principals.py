@@ -11,13 +11,13 @@ that an AWS service made for a principal have the service's name as their source
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 import ibis
 from ibis import _
 
 from flowbench.schema import Table
+from flowbench.text import canonical_address
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,10 +83,7 @@ def _canonical(api_events: ibis.Table) -> ibis.Table:
     sources = events.filter(events.source_ip.contains(":")).select("source_ip").distinct()
     spelling = {}
     for source in sources.to_pyarrow()["source_ip"].to_pylist():
-        try:
-            canonical = str(ipaddress.ip_address(source))
-        except ValueError:  # the name of a service
-            continue
+        canonical = canonical_address(source)
         if canonical != source:
             spelling[source] = canonical
     address = events.source_ip.substitute(spelling) if spelling else events.source_ip

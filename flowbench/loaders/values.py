@@ -106,11 +106,12 @@ def address(value: object) -> str | None:
 
 
 def parse_address(value: str) -> Address | None:
-    """Parse an address; None for anything else, and for one with a scope (``%eth0``)."""
+    """Parse an address, a mapped one as IPv4; None for others and for one with a scope."""
     try:
-        return ipaddress.ip_address(value.strip()) if "%" not in value else None
+        parsed = ipaddress.ip_address(value.strip()) if "%" not in value else None
     except ValueError:
         return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def domain(value: object) -> str | None:

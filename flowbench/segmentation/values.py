@@ -8,6 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from flowbench.text import canonical_address
+
 IDENTIFIERS = {
     name: re.compile(rf"{prefix}-[0-9a-zA-Z-]+")
     for name, prefix in (("subnets", "subnet"), ("vpcs", "vpc"), ("security-groups", "sg"))
@@ -34,9 +36,10 @@ def network(text: str) -> tuple[str, str]:
 def address(text: str) -> tuple[str, str]:
     """An address, as the first and last of a network."""
     try:
-        parsed = str(ipaddress.ip_address(text))
+        ipaddress.ip_address(text)
     except ValueError:
         raise ValueError(f"'{text}' is not an address") from None
+    parsed = canonical_address(text)
     return parsed, parsed
 
 

@@ -18,9 +18,14 @@ from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import validate
 from flowbench.loaders.flowlogs.validate import RawRecords
 from flowbench.schema import FLOW_FIELDS, FLOWS, TYPES
+from flowbench.text import canonical_address
 
 MISSING = "-"  # a field without a value in a line
 
+_BINARY = (
+    *(pa.types.is_binary, pa.types.is_large_binary),
+    *(pa.types.is_fixed_size_binary, pa.types.is_binary_view),
+)
 _SAMPLE = 500  # rows that mostly show whether a column has more than one word
 _MIN_MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
 _RESERVED = ("evidence_id", "line", "item")
@@ -128,6 +133,8 @@ def finish(table: pa.Table) -> pa.Table:
     for name in [*(n for n in FLOWS.columns if n in table.column_names), *extra]:
         column = table[name]
         kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
+        if name in validate.ADDRESSES:
+            column = _spell_canonically(column)
         if name in ("start", "end"):
             column = _to_times(column)
         elif kind is not None and column.type != kind and not pa.types.is_dictionary(column.type):
@@ -142,7 +149,7 @@ def to_text(column: pa.ChunkedArray, *, is_account: bool = False) -> pa.ChunkedA
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         if pc.all(pc.equal(pc.floor(column), column)).as_py() and _fits_int64(column):
             column = column.cast(pa.int64())
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if pa.types.is_nested(column.type) or any(is_kind(column.type) for is_kind in _BINARY):
         values = [_value_to_text(value) for value in column.to_pylist()]
         words = pa.chunked_array([pa.array(values, pa.string())])
     else:
@@ -175,6 +182,27 @@ def _replace_missing(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(mapping.take(column.indices), others)
 
 
+def _spell_canonically(addresses: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give each IPv6 address its one spelling (RFC 5952), and a mapped IPv4 address its own.
+
+    Records of one host would otherwise count as those of several.
+    """
+    if not pa.types.is_dictionary(addresses.type) or not len(addresses):
+        return addresses
+    encoded = addresses.combine_chunks()
+    words = encoded.dictionary
+    is_ipv6 = pc.match_substring(words, ":")
+    if not pc.any(is_ipv6).as_py():
+        return addresses
+    others = words.filter(is_ipv6)
+    canonical = pa.array(map(canonical_address, others.to_pylist()), pa.string())
+    if canonical.equals(others):
+        return addresses
+    new_words = pc.replace_with_mask(words, pc.fill_null(is_ipv6, False), canonical)
+    spelled = pa.DictionaryArray.from_arrays(encoded.indices, new_words).dictionary_decode()
+    return pa.chunked_array([spelled.dictionary_encode()])
+
+
 def _to_times(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert epoch seconds (or milliseconds, which some producers write) to UTC timestamps."""
     largest = pc.max(numbers).as_py()
@@ -188,7 +216,9 @@ def _to_times(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
 def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> pa.ChunkedArray:
     """Convert a column to integers; what is not one becomes null and a fault of its row."""
     if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
+        if column.type.unit == "s":  # in milliseconds it may not fit
+            return column.cast(pa.int64())
+        return _to_epoch(column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64()))
     if pa.types.is_integer(column.type) and column.type != pa.uint64():  # may not fit
         return column.cast(pa.int64())
     words = to_text(column)
@@ -200,6 +230,12 @@ def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> 
             faults.setdefault(row, validate.not_a_number(name, str(words[row].as_py())))
         words = pc.if_else(is_number, words, pa.scalar(None, pa.string()))
     return words.cast(pa.int64())
+
+
+def _to_epoch(milliseconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return seconds for the few milliseconds after 1970 that would be taken for seconds."""
+    is_early = pc.less(milliseconds, _MIN_MILLISECONDS)
+    return pc.if_else(is_early, pc.divide(milliseconds, 1000), milliseconds)
 
 
 def _dates_to_milliseconds(words: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -219,6 +255,7 @@ def _dates_to_milliseconds(words: pa.ChunkedArray) -> pa.ChunkedArray:
     digits = pc.if_else(is_date, pc.replace_substring_regex(words, _FRACTION, r"\1"), "0")
     fraction = pc.utf8_rpad(pc.utf8_slice_codeunits(digits, 0, 3), 3, "0")
     milliseconds = pc.add(pc.multiply(parsed.cast(pa.int64()), 1000), fraction.cast(pa.int64()))
+    milliseconds = _to_epoch(milliseconds)
     return pc.if_else(is_date, milliseconds.cast(pa.string()), words)
 
 

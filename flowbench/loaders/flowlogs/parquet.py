@@ -89,5 +89,8 @@ def _valid_rows(rows: pa.Table, first: int, file: File) -> tuple[pa.Table, np.nd
 
 def _raw_row(rows: pa.Table, lines: np.ndarray, line: int) -> bytes:
     """Return a row by its number in the file, as the quarantine shows it."""
-    index = int(np.searchsorted(lines, line))
-    return json.dumps(rows.slice(index, 1).to_pylist()[0], default=str).encode()
+    row = rows.slice(int(np.searchsorted(lines, line)), 1)
+    try:
+        return json.dumps(row.to_pylist()[0], default=str).encode()
+    except (OverflowError, ValueError, pa.ArrowException):  # a time that Python does not have
+        return row.to_string(preview_cols=row.num_columns).encode()

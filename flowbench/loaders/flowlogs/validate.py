@@ -3,6 +3,15 @@
 Text, CSV, JSON, Parquet and OCSF all pass here, so that a record is judged the same wherever it
 came from. Tables are as ``normalize.encode_text`` returns them: text in dictionaries, numbers as
 integers.
+
+Two kinds of numbers would make a whole case unusable, so that a record with one is refused:
+
+* Counts that no interface carries within a capture window: sums of them do not fit 64 bits. A
+  window has at most 600 s, and the fastest network cards of EC2 have 400 Gbit/s: 30 TB.
+* Times that stretch the period of the case over decades or millennia: before 1990 (clocks that were
+  not set report 1970 or 1980), after 2099, and more than ten years from the median of the records
+  that are checked together (some ten thousand neighbours), where most agree on one. Amazon has flow
+  logs since 2015, but older captures are converted to them.
 """
 
 from __future__ import annotations
@@ -10,6 +19,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,15 +30,25 @@ STATUSES = ("OK", "NODATA", "SKIPDATA", "INCOMPLETEDATA")  # the last from Cloud
 ACTIONS = ("ACCEPT", "REJECT")
 ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 NUMBERS = ("int32", "int64", "time")  # types of fields that are numbers in a record
-LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255}
+MAX_BYTES = 10**14  # of a record: 1.3 Tbit/s for 600 s
+MAX_PACKETS = MAX_BYTES // 20  # an IP header has 20 bytes at least
+LIMITS = {"srcport": 65_535, "dstport": 65_535, "protocol": 255, "bytes": MAX_BYTES} | {
+    name: MAX_PACKETS for name in FLOW_FIELDS if name.startswith("packets")
+}
 NARROW = {255: pa.uint8(), 65_535: pa.uint16()}  # the types that hold no more than a limit
 
 # Returns the bytes of a record by its line, or by its item in files whose records are not lines.
 RawRecords = Callable[[int], bytes]
 
 _MAX_SHOWN = 40  # characters of a value in a reason
-# The largest value of each type; times end with the year 9999, in milliseconds.
-_MAX = {"int32": 2**31 - 1, "int64": 2**63 - 1, "time": 253_402_300_799_999}
+_MAX = {"int32": 2**31 - 1, "int64": 2**63 - 1}  # the largest value of each type
+_FIRST_TIME, _LAST_TIME = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds
+_MAX_APART = 10 * 366 * 86_400  # seconds between the median of some records and a time of them
+_EXPLANATIONS = {
+    "bytes": ": no interface carries that in a capture window",
+    "packets": ": no interface carries that in a capture window",
+    "time": ": before 1990, after 2099, or more than ten years from the records around it",
+}
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 
@@ -65,7 +85,8 @@ def find_faults(table: pa.Table) -> dict[int, str]:
             continue
         for row in pc.indices_nonzero(is_impossible).to_pylist():
             value = str(table[name][row].as_py())[:_MAX_SHOWN]
-            faults.setdefault(row, f"{aws_name(name)} cannot be {value!r}")
+            why = _EXPLANATIONS.get("time" if _is_time(name) else name, "")
+            faults.setdefault(row, f"{aws_name(name)} cannot be {value!r}{why}")
     return faults
 
 
@@ -93,6 +114,8 @@ def _find_impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
         return pc.is_in(column, pa.array(wrong, pa.string())) if wrong else None
     if not pa.types.is_integer(column.type):
         return None
+    if _is_time(name):
+        return _find_impossible_times(column)
     limit = LIMITS.get(name, _MAX[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else 2**63 - 1)
     if column.type == NARROW.get(limit):
         return None
@@ -100,6 +123,34 @@ def _find_impossible(name: str, column: pa.ChunkedArray) -> pa.Array | None:
     if ends["min"] is None or (ends["min"] >= 0 and ends["max"] <= limit):
         return None
     return pc.fill_null(pc.or_(pc.less(column, 0), pc.greater(column, limit)), False)
+
+
+def _is_time(name: str) -> bool:
+    return name in FLOW_FIELDS and FLOW_FIELDS[name].type == "time"
+
+
+def _find_impossible_times(column: pa.ChunkedArray) -> pa.Array | None:
+    """Return which epoch seconds or milliseconds are impossible; None when none is."""
+    first, last = _FIRST_TIME, _LAST_TIME
+    ends = pc.min_max(column).as_py()
+    if ends["min"] is None or (
+        ends["min"] >= first and ends["max"] < last and ends["max"] - ends["min"] <= _MAX_APART
+    ):
+        return None
+    seconds = column.to_numpy().astype("float64")  # missing ones become NaN
+    with np.errstate(invalid="ignore"):
+        is_ms = (seconds >= first * 1000) & (seconds < last * 1000)
+        seconds = np.where(is_ms, seconds / 1000, seconds)
+        is_plausible = (seconds >= first) & (seconds < last)
+        if is_plausible.any():
+            medians = (
+                np.quantile(seconds[is_plausible], 0.5, method="lower"),
+                np.quantile(seconds[is_plausible], 0.5, method="higher"),
+            )
+            if medians[1] - medians[0] <= _MAX_APART:
+                is_plausible &= np.abs(seconds - medians[0]) <= _MAX_APART
+    is_impossible = ~is_plausible & ~np.isnan(seconds)
+    return pa.array(is_impossible) if is_impossible.any() else None
 
 
 def _impossible_words(name: str, words: pa.StringArray) -> list[str]:

@@ -18,6 +18,7 @@ from flowbench.loaders import dispatch
 from flowbench.loaders.aws import cloudtrail
 from flowbench.loaders.flowlogs import json as flow_json
 from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS
+from flowbench.text import canonical_address
 from tests.loaders.aws.test_cloudtrail import EVENT
 from tests.loaders.aws.test_resolver import QUERY
 from tests.loaders.flowlogs.test_text import CUSTOM, CUSTOM_LINE, LINE, NODATA, SKIPDATA, read
@@ -352,15 +353,15 @@ records = st.fixed_dictionaries(
         "version": st.integers(2, 11),
         "account_id": st.from_regex(r"[0-9]{12}|unknown", fullmatch=True),
         "interface_id": st.from_regex(r"eni-[0-9a-f]{17}", fullmatch=True),
-        "srcaddr": st.ip_addresses().map(str),
-        "dstaddr": st.ip_addresses().map(str),
+        "srcaddr": st.ip_addresses().map(str).map(canonical_address),
+        "dstaddr": st.ip_addresses().map(str).map(canonical_address),
         "srcport": st.integers(0, 65_535) | st.none(),
         "dstport": st.integers(0, 65_535),
         "protocol": st.integers(0, 255),
-        "packets": st.integers(0, 10**17) | st.none(),
-        "bytes": st.integers(0, 10**17),
-        "start": st.integers(1_000_000_000, 4_000_000_000),
-        "end": st.integers(1_000_000_000, 4_000_000_000),
+        "packets": st.integers(0, 10**12) | st.none(),
+        "bytes": st.integers(0, 10**14),
+        "start": st.integers(1_600_000_000, 1_800_000_000),
+        "end": st.integers(1_600_000_000, 1_800_000_000),
         "action": st.sampled_from(["ACCEPT", "REJECT", None]),
         "log_status": st.sampled_from(["OK", "NODATA", "SKIPDATA"]),
     }

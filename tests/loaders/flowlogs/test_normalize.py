@@ -119,7 +119,7 @@ def test_rows_that_are_not_numbers_are_quarantined_and_others_keep_their_lines(t
         {
             "srcaddr": ["10.0.0.1", "10.0.0.2", "x", "10.0.0.4"],
             "srcport": ["1", "ssh", "3", None],
-            "start": ["2026-02-30 00:00:00", "7", "8", "9"],
+            "start": ["2026-02-30 00:00:00", "1788232207", "1788232208", "1788232209"],
         }
     )
     lines, items = np.array([5, 5, 6, 7]), np.array([1, 2, 3, 4])
@@ -143,3 +143,35 @@ def test_invalid_utf_8_is_an_arrow_error() -> None:
     )
     with pytest.raises(pa.ArrowInvalid):
         normalize.encode_text(pa.table({"a": text}))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("2001:DB8:0:0:0::0A", "2001:db8::a"),
+        ("2001:0db8:0000:0000:0000:0000:0000:000a", "2001:db8::a"),
+        ("::ffff:10.0.0.5", "10.0.0.5"),
+        ("::FFFF:a00:5", "10.0.0.5"),
+        ("0:0:0:0:0:ffff:0a00:0005", "10.0.0.5"),
+        ("::1.2.3.4", "::102:304"),
+        ("2001:db8::a", "2001:db8::a"),
+        ("10.0.0.5", "10.0.0.5"),
+        ("2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1"),
+    ],
+)
+@pytest.mark.parametrize("others", [[], ["2001:DB8::a", "10.0.0.5", None]])
+def test_an_address_has_one_spelling(written, canonical, others) -> None:
+    rows = pa.table({"srcaddr": [*others, written], "pkt_dstaddr": [written, *others]})
+    found = normalize.finish(normalize.encode_text(rows))
+    spelled = ["2001:db8::a", "10.0.0.5", None][: len(others)]
+    assert found["srcaddr"].to_pylist() == [*spelled, canonical]
+    assert found["pkt_dstaddr"].to_pylist() == [canonical, *spelled]
+    words = found["srcaddr"].combine_chunks().dictionary.to_pylist()
+    assert len(words) == len(set(words))
+
+
+def test_hosts_of_a_log_are_counted_once_however_spelled(tmp_path) -> None:
+    spellings = ["::ffff:198.51.100.10", "198.51.100.10", "::FFFF:c633:640a"]
+    lines = [LINE.replace(LINE.split()[3], spelling) for spelling in spellings]
+    flows, bad, _ = read(tmp_path, "\n".join(lines))
+    assert (set(flows["srcaddr"].to_pylist()), bad) == ({"198.51.100.10"}, [])

@@ -232,3 +232,31 @@ def test_file_without_rows(tmp_path) -> None:
     evidence = dispatch.Evidence.of(tmp_path / "empty.parquet", "empty.parquet")
     assert list(dispatch.read(evidence)) == []
     assert (evidence.kind, evidence.records) == ("flow-logs", 0)
+
+
+DAY = 1_788_232_200
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])  # Parquet has no seconds
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_that_no_calendar_has_cost_their_row_only(tmp_path, unit, zone) -> None:
+    scale = {"ms": 1_000, "us": 10**6, "ns": 10**9}[unit]
+    # The last but one is 20 January 1970 in milliseconds, not 2026 in seconds.
+    numbers = [DAY * scale, 2**62, -(2**62), 2**63 - 1, 0, DAY * scale // 1_000, DAY * scale]
+    times = pa.array(numbers, pa.int64()).cast(pa.timestamp(unit, zone))
+    rows = pa.Table.from_pylist([ROW] * len(numbers))
+    table = rows.drop_columns(["start", "end"]).append_column("start", times)
+    pq.write_table(table.append_column("end", times), tmp_path / "t.parquet", version="2.6")
+    flows, bad, kind = read(tmp_path, (tmp_path / "t.parquet").read_bytes(), "x.parquet")
+    assert (kind, flows["line"].to_pylist()) == ("flow-logs", [1, 7])
+    assert [row["line"] for row in bad] == [2, 3, 4, 5, 6]
+    assert all(row["reason"].startswith("start cannot be") for row in bad)
+    assert all("203.0.113.7" in row["raw"] for row in bad)
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(4), pa.binary_view()])
+def test_bytes_that_are_no_text_are_shown_in_codes(tmp_path, kind) -> None:
+    extra = pa.array([b"ok\xff!"], kind)
+    pq.write_table(pa.Table.from_pylist([ROW]).append_column("note", extra), tmp_path / "t.parquet")
+    flows, bad, _ = read(tmp_path, (tmp_path / "t.parquet").read_bytes(), "x.parquet")
+    assert (flows["note"].to_pylist(), bad) == (["ok\\xff!"], [])
