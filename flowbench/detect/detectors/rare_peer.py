@@ -140,8 +140,12 @@ def _rare_networks(case: Case, *, few: int) -> ibis.Table:
     indicator).
     """
     contacts, baselines = _contacts(case), host_baselines(case)
-    networks = contacts.group_by("network").aggregate(
-        first=_.first_seen.min(), hosts=_.host.nunique(), opened=_.opened.sum()
+    # In two steps: a distinct count costs more than all the rest.
+    hosts = contacts.group_by("network", "host").aggregate(
+        first=_.first_seen.min(), opened=_.opened.sum()
+    )
+    networks = hosts.group_by("network").aggregate(
+        first=_["first"].min(), hosts=_.count(), opened=_.opened.sum()
     )
     rare = networks.filter(_.hosts <= few, _.opened > 0)
     opened = contacts.filter(contacts.opened > 0)
