@@ -80,7 +80,7 @@ def test_every_digest_of_the_evidence_is_there(page, winterday) -> None:
     text = opened.inner_text("#custody")
     for digest in winterday.evidence["sha256"]:
         assert digest in text
-    assert winterday.log.head in text
+    assert winterday.log.content_entry["digest"] in text
 
 
 def test_the_figures_are_drawn(page) -> None:

@@ -1,7 +1,9 @@
 """The cache of a case: tables computed once from its tables, and kept on the disk.
 
 Each set is written aside and renamed as a whole, under a lock: a kill leaves the old state and a
-folder aside, which the next process removes.
+folder aside, which the next process removes. The custody log has the digests: whoever changes a
+cached table cannot make it fit without an entry of the log. The rows are in a total order, so that
+the same tables give the same bytes on any number of cores.
 """
 
 from __future__ import annotations
@@ -11,21 +13,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
 import ibis
 
 from flowbench import connections, engine
-from flowbench.case import custody
+from flowbench.case import custody, set_aside
 from flowbench.enrich import assignments, intervals, monitored_network, own_addresses, ownership
 from flowbench.errors import CaseError
 from flowbench.io import atomic
 from flowbench.loaders import registry
 
 FOLDER = "cache"
-SUMS = "SHA256SUMS"  # in the format of ``sha256sum --check``
+ACTION = "connections"  # of the entries with the digests of what was computed
 
+_WRITERS = ("duckdb", "ibis-framework", "pyarrow")  # packages on which the bytes depend
 _SPILL_AGE = 86_400  # seconds after which a query's temporary files belong to no running process
 
 
@@ -41,26 +45,31 @@ def ensure_tables(
 ) -> Path:
     """Return the folder with the computed tables, and compute them if they are not there.
 
-    The tables are connections, connection_summaries and sightings (.parquet). The folder's name
-    has a digest of what they are computed from: the parts of the tables, and the code. SHA256SUMS
-    in it lists their hashes; changed files are computed again.
+    The tables are connections, connection_summaries, address_zones and sightings (.parquet). The
+    folder's name has a digest of what they are computed from: the parts of the tables, and the
+    code. Tables that are not as the log has them are moved aside and computed again.
 
     Raises:
-        OSError: The case is on a read-only disk; see ``build_elsewhere``.
+        OSError: The case or its log cannot be written; see ``build_elsewhere``.
         CaseError: There is not enough room.
     """
-    folder = case / FOLDER / f"connections-{_key(log)}"
-    if not _is_intact(folder):
+    if not _is_intact(folder := _folder(case, log), log):
+        if not log.can_append:
+            raise PermissionError(f"{log.path} cannot be written")
         folder.parent.mkdir(exist_ok=True)
         busy = f"the connections of {case} are being computed"
         with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1):
-            if not _is_intact(folder):  # another process may just have computed them
+            log.refresh()  # another process may just have computed them
+            if not _is_intact(folder := _folder(case, log), log):
+                if folder.exists():
+                    changed = [path for path in sorted(folder.iterdir()) if path.is_file()]
+                    set_aside.move_aside(case, log, changed, "not as it was computed")
                 _remove_outdated(folder.parent)
                 with atomic.write_aside(folder) as aside:
                     _build(case, log, aside, progress)
-                    names = sorted(path.name for path in aside.iterdir())
-                    sums = [f"{atomic.sha256_file(aside / name)}  {name}\n" for name in names]
-                    (aside / SUMS).write_text("".join(sums), encoding="ascii")
+                    files = hash_files(aside)
+                    if files not in recorded_files(log, folder):
+                        log.append(ACTION, folder=folder.name, files=files)
     return folder
 
 
@@ -71,23 +80,34 @@ def build_elsewhere(
     folder: Path,
 ) -> Path:
     """Compute the tables of a case that cannot be written, in a new folder in ``folder``."""
-    folder = folder / f"connections-{_key(log)}"
+    folder = folder / _folder(case, log).name
     _build(case, log, folder, progress)
     return folder
 
 
-def check_files(folder: Path) -> list[tuple[str, bool]]:
-    """Return the name of each computed file in a folder, and whether it is intact."""
-    try:
-        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return [(SUMS, False)]
-    sums = [(Path(name).name, sha256) for sha256, _, name in (ln.partition("  ") for ln in lines)]
-    return [(name, atomic.is_intact(folder / name, sha256)) for name, sha256 in sums]
+def hash_files(folder: Path) -> list[custody.JsonObject]:
+    """Return what the log records of the computed files in a folder, by name."""
+    return [
+        {"file": path.name, "sha256": atomic.sha256_file(path), "bytes": path.stat().st_size}
+        for path in sorted(folder.iterdir())
+    ]
 
 
-def _is_intact(folder: Path) -> bool:
-    return all(is_intact for _, is_intact in check_files(folder))
+def recorded_files(log: custody.CustodyLog, folder: Path) -> list[list[custody.JsonObject]]:
+    """Return what the log records of the computed files in a folder, oldest first.
+
+    The first counts. Another one that differs was not computed by the same code from the same
+    tables.
+    """
+    details = (entry["details"] for entry in log.entries_of(ACTION))
+    return [d["files"] for d in details if d.get("folder") == folder.name and d.get("files")]
+
+
+def _is_intact(folder: Path, log: custody.CustodyLog) -> bool:
+    recorded = recorded_files(log, folder)
+    return bool(recorded) and all(
+        atomic.is_intact(folder / Path(file["file"]).name, file["sha256"]) for file in recorded[0]
+    )
 
 
 def _build(
@@ -110,6 +130,7 @@ def _build(
         connections.build_connections(connection, flows, inventory, own, folder, progress=progress)
         sightings = assignments.find_sightings(flows, own)
         schema = sightings.schema().to_pyarrow()
+        sightings = sightings.order_by("interface_id", "instance_id")
         engine.write_parquet(connection, [sightings], folder / "sightings.parquet", schema)
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise CaseError(
@@ -122,12 +143,14 @@ def _build(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _key(log: custody.CustodyLog) -> str:
+def _folder(case: Path, log: custody.CustodyLog) -> Path:
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
     used = (assignments, intervals, monitored_network, own_addresses, ownership)
     code += [Path(str(module.__file__)) for module in used]
     hashes = [part["sha256"] for part in log.parts] + [atomic.sha256_file(path) for path in code]
-    return atomic.sha256_bytes("".join(hashes).encode())[:16]
+    versions = [version(name) for name in _WRITERS]
+    key = atomic.sha256_bytes("".join(hashes + versions).encode())[:16]
+    return case / FOLDER / f"connections-{key}"
 
 
 def _remove_outdated(folder: Path) -> None:

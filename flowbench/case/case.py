@@ -3,10 +3,13 @@
     case/
       case.json       name and format version (see manifest)
       custody.jsonl   the custody log: every load with its files and their hashes (see custody)
+      custody.head    the number and digest of its last entry
       tables/         Parquet parts, a folder for each table (see parts)
       findings/       the findings of each run of the detectors (see detect.history)
       cache/          what can be computed again: it may be deleted at any time (see cache)
       evidence/       copies of the evidence, with ``copy=True`` only, and what was fetched
+      seals/          anchors of the custody log, with signatures and time stamps (see seal)
+      set-aside/      files that belong to no entry of the log (see set_aside)
       spill-*/        temporary files of running queries
 
 A copy of the folder is a copy of the case. Evidence is read, never written.
@@ -55,9 +58,9 @@ class Case(CaseTables):
         Raises CaseError when there is something in the way.
         """
         path = Path(path)
-        manifest.create_folder(path, name)
+        sha256 = manifest.create_folder(path, name)
         case = cls(path)
-        case.log.append("create", name=case.name)
+        case.log.append("create", name=case.name, manifest=sha256)
         return case
 
     @classmethod
@@ -134,9 +137,22 @@ class Case(CaseTables):
         """
         return overview.summarize_kinds(self.evidence)
 
-    def verify(self) -> pd.DataFrame:
-        """Hash everything again and return what no longer matches (see verify.verify_case)."""
-        return verify.verify_case(self.path, self.log)
+    def verify(self, *, head: str | None = None, evidence: Sequence[Path] = ()) -> pd.DataFrame:
+        """Hash everything again and compare it with what was recorded (see verify.verify_case).
+
+        Args:
+            head: A head digest that was noted earlier: it must be in the custody log.
+            evidence: Folders to search for evidence that is no longer where it was loaded from.
+
+        Returns:
+            A row for each file: what, name, ok, result ('intact', 'altered', 'missing', 'unnamed',
+            'not available', 'note'), detail.
+
+        Raises:
+            InputError: ``head`` is not a digest, or a folder does not exist.
+        """
+        self.log.refresh()
+        return verify.verify_case(self.path, self.log, head=head, evidence=evidence)
 
     @property
     def custody(self) -> list[Entry]:

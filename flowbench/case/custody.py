@@ -1,12 +1,14 @@
 """The custody log: what was done to a case, as a chain of entries.
 
 One JSON object a line. Each entry holds the SHA-256 of the entry before it and its own, so that a
-changed, removed, added or moved entry breaks the chain at that entry. Entries removed from the end
-do not; ``verify`` then finds the table parts that no entry names. What was loaded is known from
-the log alone: a table part that no entry names is not part of the case.
+changed, removed, added or moved entry breaks the chain at that entry. ``custody.head`` beside the
+log names its last entry, so that entries removed from the end are missed; nothing is appended to a
+log that ends before that entry. What was loaded is known from the log alone: a table part that no
+entry names is not part of the case.
 
-Known limit: whoever can write the whole file can write a whole new chain. Note the head digest
-(``flowbench info`` and every report print it) where the case's custodian cannot change it.
+Known limit: whoever can write the whole folder can write a whole new chain, or append to it. Note
+the head digest (``flowbench info`` and every report print it) where the case's custodian cannot
+change it, or seal it (see ``seal``).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,6 +25,11 @@ from flowbench.errors import CaseError
 from flowbench.io import atomic
 
 START = "0" * 64  # what the first entry holds as the digest of the entry before it
+SET_ASIDE = "set-aside"  # the folder of what was moved out of the way, and the action that says so
+
+# Actions that change neither evidence, tables, findings nor decisions: a report does not cite them,
+# or writing it would change the next one.
+DERIVED_ACTIONS = frozenset({"connections", "report", "seal", SET_ASIDE})
 
 JsonObject = dict[str, Any]
 
@@ -30,6 +38,7 @@ _REQUIRED = {
     "evidence": ("evidence_id", "sha256", "file", "path", "fields"),
     "parts": ("table", "file", "sha256"),
     "runs": ("file", "sha256", "bytes"),
+    "files": ("file", "sha256", "bytes"),
 }
 
 
@@ -70,6 +79,7 @@ class CustodyLog:
         tool: The program that appends, with its version.
         entries: The entries read so far, oldest first.
         problems: Lines of the file that are not entries, a sentence each.
+        head_path: The file that names the last entry.
     """
 
     def __init__(self, path: Path, tool: str) -> None:
@@ -77,13 +87,26 @@ class CustodyLog:
         self.tool = tool
         self.entries: list[Entry] = []
         self.problems: list[str] = []
+        self.head_path = path.with_suffix(".head")
         self._data = b""  # the whole lines that ``entries`` were read from
+        self._torn = b""  # what follows them without the end of a line
         self.refresh()
 
     @property
     def head(self) -> str:
         """The digest of the last entry; it identifies the whole log."""
         return self.entries[-1]["digest"] if self.entries else START
+
+    @property
+    def content_entry(self) -> Entry | None:
+        """The last entry that changed evidence, tables, findings or decisions."""
+        entries = reversed(self.entries)
+        return next((e for e in entries if e["action"] not in DERIVED_ACTIONS), None)
+
+    @property
+    def can_append(self) -> bool:
+        """Whether an entry can be appended: the file can be written, and its end is there."""
+        return not self._check_head() and os.access(self.path, os.W_OK)
 
     @property
     def current_entries(self) -> list[Entry]:
@@ -108,13 +131,23 @@ class CustodyLog:
     def append(self, action: str, **details: Any) -> Entry:
         """Append one entry and flush it to the disk.
 
-        Entries that another process appended meanwhile are read first. Raises CaseError when the
-        log cannot be written.
+        Entries that another process appended meanwhile are read first. What a crash left of an
+        entry is kept in the folder ``set-aside``.
+
+        Raises:
+            CaseError: The log cannot be written, or its last entries are missing.
         """
         lock = Path(f"{self.path}.lock")
         try:
             with atomic.lock(lock, f"{self.path} is being written", timeout=_LOCK_TIMEOUT):
                 self.refresh()
+                if problems := self._check_head():
+                    raise CaseError(
+                        f"{problems[0]}: nothing is added to this case. Restore {self.path.name}"
+                        f" and {self.head_path.name} from a copy, or make a new case"
+                    )
+                if self._torn:
+                    self._set_torn_aside()
                 return self._add(action, details)
         except OSError as error:
             raise CaseError(f"cannot write {self.path}: {error.strerror}") from error
@@ -131,17 +164,35 @@ class CustodyLog:
             digest="",
         )
         entry["digest"] = entry_digest(entry)
-        line = (_to_text(entry) + "\n").encode()
+        line = _to_line(entry)
         with self.path.open("r+b" if self.path.exists() else "xb") as file:
-            # A line that a crash cut short was never an entry: overwrite it.
             file.truncate(len(self._data))
             file.seek(len(self._data))
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:  # a full disk: half an entry would look like a removed one
+                with suppress(OSError):
+                    file.truncate(len(self._data))
+                raise
         self._data += line
         self.entries.append(entry)
+        with suppress(OSError):  # the entry is written; the next one names itself
+            atomic.write_bytes(self.head_path, _to_head(entry), durable=True)
         return entry
+
+    def _set_torn_aside(self) -> None:
+        """Keep what follows the last entry: a crash left it, or somebody cut the log there."""
+        torn = self._torn
+        sha256 = atomic.sha256_bytes(torn)
+        target = self.path.parent / SET_ASIDE / f"{sha256[:16]}-{self.path.name}"
+        target.parent.mkdir(exist_ok=True)
+        atomic.write_bytes(target, torn, durable=True)
+        moved = {"file": target.name, "was": self.path.name, "sha256": sha256, "bytes": len(torn)}
+        reason = "the last entry was cut short, by a crash or by a change of the log"
+        self._add(SET_ASIDE, {"files": [moved], "reason": reason})
+        self._torn = b""
 
     def check(self) -> list[str]:
         """Return what is wrong with the chain, one sentence each; empty when it is intact."""
@@ -158,24 +209,60 @@ class CustodyLog:
             if entry.get("previous") != previous:
                 problems.append(f"{name}: does not follow the entry before it")
             previous = entry.get("digest", START)
-        return problems
+        if not problems and self._data != b"".join(map(_to_line, self.entries)):
+            problems.append("custody log: its text was changed, its content was not")
+        if self._torn:
+            problems.append(
+                f"custody log: it ends early: {len(self._torn):,} bytes after entry"
+                f" {len(self.entries)} are not a whole entry. A crash cut it short, or somebody did"
+            )
+        return problems + self._check_head()
+
+    def _check_head(self) -> list[str]:
+        """What is wrong between the log and the file that names its last entry, if anything.
+
+        The log may have later entries than the file names: a process may be killed between the two.
+        """
+        try:
+            head = self.head_path.read_bytes()
+        except FileNotFoundError:
+            created = self.entries[0]["details"] if self.entries else {}
+            if "manifest" not in created:  # made by a flowbench that wrote no such file
+                return []
+            return [f"custody log: {self.head_path.name}, which names its last entry, is missing"]
+        except OSError as error:
+            return [f"custody log: {self.head_path.name} cannot be read: {error.strerror}"]
+        if any(head == _to_head(entry) for entry in reversed(self.entries)):
+            return []
+        seq = head.partition(b" ")[0]
+        if seq.isdigit() and len(seq) < 10 and int(seq) > len(self.entries):
+            return [
+                f"custody log: it ends early: {self.head_path.name} names entry {int(seq)}, and the"
+                f" log ends with entry {len(self.entries)}"
+            ]
+        return [f"custody log: {self.head_path.name} names none of its entries; one was changed"]
 
     def refresh(self) -> None:
         """Read what other processes appended; the whole file if it was changed otherwise."""
         data = self.path.read_bytes() if self.path.exists() else b""
         if not data.startswith(self._data):
             self.entries, self.problems, self._data = [], [], b""
-        end = len(self._data)
-        for line in data[end:].splitlines(keepends=True):
-            if not line.endswith(b"\n"):
-                break  # cut short by a crash while it was written; see append
+        *lines, self._torn = data[len(self._data) :].split(b"\n")
+        for line in lines:
             if (entry := _parse_entry(line)) is None:
                 number = len(self.entries) + len(self.problems) + 1
                 self.problems.append(f"custody log, line {number}: not an entry; it was changed")
             else:
                 self.entries.append(entry)
-            end += len(line)
-        self._data = data[:end]
+        self._data = data[: len(data) - len(self._torn)]
+
+
+def _to_line(entry: Entry) -> bytes:
+    return f"{_to_text(entry)}\n".encode()
+
+
+def _to_head(entry: Entry) -> bytes:
+    return f"{entry['seq']} {entry['digest']}\n".encode()
 
 
 def _parse_entry(line: bytes) -> Entry | None:
@@ -189,7 +276,7 @@ def _parse_entry(line: bytes) -> Entry | None:
     superseded = details.get("supersedes", [])
     if not isinstance(superseded, list) or not all(isinstance(seq, int) for seq in superseded):
         return None
-    if not isinstance(details.get("seen", 0), int):
+    if not all(isinstance(number, int) for number in (entry.get("seq"), details.get("seen", 0))):
         return None
     if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
         return None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from flowbench.case import parts as table_parts
-from flowbench.case import rebuild
+from flowbench.case import rebuild, set_aside
 from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
 from flowbench.errors import CaseError
 from flowbench.io import atomic
@@ -84,12 +84,13 @@ class _Ingestion:
 
     def run(self, files: list[tuple[Path, str]]) -> list[Outcome]:
         """Load what is new, and rebuild the damaged tables of what is not."""
-        self._remove_orphans()
+        set_aside.move_orphans(self.folder, self.log, set_aside.UNNAMED)
         loaded, known = self._load(files)
         rebuilt = self._rebuild_damaged(known)
         rebuilt_names = {outcome.file for outcome in rebuilt}
         self._quarantine_unreadable()
-        self._remove_orphans()  # superseded parts
+        reason = "its table was damaged and has been rebuilt"
+        set_aside.move_orphans(self.folder, self.log, reason)
         return [
             *rebuilt,
             *(
@@ -100,9 +101,6 @@ class _Ingestion:
             *(_outcome(evidence, "loaded") for evidence in loaded),
             *(Outcome(name, "", 0, 1, "not readable") for name, _ in self.unreadable),
         ]
-
-    def _remove_orphans(self) -> None:
-        table_parts.remove_orphans(self.tables, {part["file"] for part in self.log.parts})
 
     def _load(
         self, files: list[tuple[Path, str]]
@@ -195,7 +193,12 @@ class _Ingestion:
 
         def commit(evidence: list[dispatch.Evidence], parts: list[Part]) -> None:
             rows = [self._to_entry(file) for file in evidence]
-            self.log.append("load", evidence=rows, parts=parts, **settings)
+            try:
+                self.log.append("load", evidence=rows, parts=parts, **settings)
+            except KeyboardInterrupt:
+                # Once the entry is written the parts must stay: then Ctrl-C comes too late.
+                if not all(part in self.log.parts for part in parts):
+                    raise
             loaded_ids.update(file.evidence_id for file in evidence)
 
         while left := [evidence for evidence in new if evidence.evidence_id not in loaded_ids]:

@@ -13,8 +13,12 @@ FILE = "case.json"
 FORMAT = 2  # raised whenever an older flowbench could not read the folder, or this one an older
 
 
-def create_folder(path: Path, name: str | None) -> None:
-    """Make the folder of a new case. Raises CaseError when there is something in the way."""
+def create_folder(path: Path, name: str | None) -> str:
+    """Make the folder of a new case and return the SHA-256 of its ``case.json``.
+
+    A new folder is its owner's alone (mode 0700); one that exists keeps its mode. Raises CaseError
+    when there is something in the way.
+    """
     if (path / FILE).exists():
         raise CaseError(f"{path} is a case already: open it, or choose another folder")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -24,11 +28,13 @@ def create_folder(path: Path, name: str | None) -> None:
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    data = (json.dumps(content, indent=2) + "\n").encode()
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(path / FILE, (json.dumps(content, indent=2) + "\n").encode())
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.write_bytes(path / FILE, data)
     except OSError as error:
         raise CaseError(f"cannot make a case at {path}: {error.strerror}") from error
+    return atomic.sha256_bytes(data)
 
 
 def read_name(path: Path) -> str:

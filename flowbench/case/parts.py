@@ -1,8 +1,8 @@
 """The case's tables on disk: Parquet parts, written aside and then named in the custody log.
 
 A load killed at any instant leaves either a whole batch that the log names, or parts that no entry
-names, which the next load removes. Files are taken in a fixed order and batches are cut by their
-content, so that the parts come out the same however often it was interrupted.
+names, which the next load moves aside. Files are taken in a fixed order and batches are cut by
+their content, so that the parts come out the same however often it was interrupted.
 """
 
 from __future__ import annotations
@@ -122,17 +122,14 @@ class Batch:
         return _OpenPart(Part(table=name, file=path, rows=0, sha256="", bytes=0), file, writer)
 
 
-def remove_orphans(folder: Path, named: set[str]) -> None:
-    """Delete table files that no entry of the log names: what a killed load left."""
-    for path in sorted(folder.glob("*/*")):
-        if path.relative_to(folder).as_posix() not in named:
-            path.unlink()
-
-
 def next_number(log: CustodyLog) -> int:
-    """Return the number of the next batch: that of its entry, or a later one no part has yet."""
+    """Return the number of the next batch: it counts loads, and no part of the case has it.
+
+    Entries of other kinds do not count, so that an interruption does not change the numbers.
+    """
     taken = (Path(part["file"]).name.partition("-")[0] for part in log.parts)
-    return max([len(log.entries), *(int(number) for number in taken if number.isdigit())]) + 1
+    loads = sum(1 for _ in log.entries_of("load"))
+    return max([loads + 1, *(int(number) for number in taken if number.isdigit())]) + 1
 
 
 def load_files(

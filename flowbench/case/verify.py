@@ -1,97 +1,187 @@
-"""Verification: evidence, tables, kept findings and custody log against their recorded hashes."""
+"""Verification: all that a case consists of, against what its custody log recorded."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from flowbench.case import cache
-from flowbench.case.custody import CustodyLog
-from flowbench.io.byte_source import digest
-from flowbench.loaders.dispatch import Evidence, expand_archive
+from flowbench.case import cache, manifest, reports, seal, set_aside
+from flowbench.case.check import (
+    ALTERED,
+    INTACT,
+    MISSING,
+    NOTE,
+    UNNAMED,
+    Check,
+    compare_file,
+    make_check,
+)
+from flowbench.case.custody import DERIVED_ACTIONS, SET_ASIDE, CustodyLog
+from flowbench.case.verify_evidence import check_evidence
+from flowbench.errors import InputError
+from flowbench.io import atomic
+from flowbench.text import format_count, list_some
+from flowbench.version import __version__
+
+_NOT_A_DIGEST = "a head digest has 64 hex digits: give the one that was noted, whole"
 
 
-class Check(NamedTuple):
-    """The result for one file.
+def verify_folder(path: Path, **options: Any) -> pd.DataFrame:
+    """Verify the case in a folder, also one whose ``case.json`` was changed.
 
-    ``what`` is 'evidence', 'table', 'findings', 'cache' or 'custody'; ``detail`` says what no
-    longer matches.
+    Args:
+        path: The folder.
+        options: See ``verify_case``.
+
+    Raises:
+        CaseError: The folder is no case, or of another format.
+        InputError: See ``verify_case``.
     """
+    log = CustodyLog(path / "custody.jsonl", f"flowbench {__version__}")
+    if not log.entries or all(check.ok for check in _check_manifest(path, log)):
+        manifest.read_name(path)
+    return verify_case(path, log, **options)
 
-    what: str
-    name: str
-    ok: bool
-    detail: str
 
-
-def verify_case(path: Path, log: CustodyLog) -> pd.DataFrame:
+def verify_case(
+    path: Path,
+    log: CustodyLog,
+    *,
+    head: str | None = None,
+    evidence: Sequence[Path] = (),
+    anchors: Sequence[Path] = (),
+    trust: seal.Trust = seal.NO_TRUST,
+    recompute: bool = False,
+) -> pd.DataFrame:
     """Hash every file again and compare it with what was recorded.
 
-    The members of an archive are intact when the archive is; of one that changed, or that was not
-    loaded whole, each member is looked for by its hash.
+    Args:
+        path: The folder of the case.
+        log: Its custody log.
+        head: A head digest that was noted earlier: it must be in the chain.
+        evidence: Folders to search for evidence that is no longer where it was loaded from.
+        anchors: Anchors kept outside the case (see ``seal``), besides those in it.
+        trust: Whose signatures and time stamps to accept.
+        recompute: Whether to compute the cached tables again from the tables, and compare them.
 
     Returns:
-        A row for each evidence file, table part, run of findings, cached table and log; the
-        columns are those of ``Check``.
+        A row for each evidence file, table part, run of findings, cached table, report, seal and
+        log; the columns are those of ``Check``. ``ok`` is false where something does not match.
+
+    Raises:
+        InputError: ``head`` is not a digest, or a folder does not exist.
     """
+    if head is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", head):
+        raise InputError(f"{head}: {_NOT_A_DIGEST}")
+    if missing := [str(folder) for folder in evidence if not folder.is_dir()]:
+        raise InputError(f"{missing[0]} is not a folder: give the folder with the evidence")
     checks = [
-        *_check_evidence(path, log),
+        *_check_manifest(path, log),
+        *check_evidence(path, log, evidence),
         *_check_tables(path, log),
         *_check_findings(path, log),
-        *_check_cache(path),
+        *_check_cache(path, log),
+        *(_recompute_cache(path, log) if recompute else ()),
+        *reports.check_reports(path, log),
         *_check_fetched_index(path, log),
+        *_check_set_aside(path, log),
+        *seal.check_seals(path, log, anchors, trust),
+        *(_check_head(log, head.lower()) if head is not None else ()),
         *_check_custody(log),
     ]
     return pd.DataFrame(checks, columns=list(Check._fields))
 
 
-def _check_evidence(path: Path, log: CustodyLog) -> Iterator[Check]:
-    intact: dict[str, bool] = {}  # archives, by evidence id
-    members: dict[str, set[str]] = {}  # hashes of the members of an archive as it is now
-    for entry in sorted(log.evidence, key=lambda entry: entry.get("archive") is not None):
-        file, location, archive = entry["file"], entry["path"], entry.get("archive")
-        if archive is None:
-            ok, detail = _compare(path / location, entry["sha256"], entry["size"])
-            intact[entry["evidence_id"]] = ok
-        elif intact.get(archive, False):
-            ok, detail = True, "the archive that holds it is unchanged"
-        else:
-            if location not in members:
-                members[location] = _hash_members(path / location)
-            ok = entry["sha256"] in members[location]
-            detail = f"changed or gone: {location} does not hold its bytes"
-            if ok:
-                detail = "unchanged in the archive, which has changed"
-        yield Check("evidence", file, ok, detail)
+def _check_manifest(path: Path, log: CustodyLog) -> Iterator[Check]:
+    for entry in log.entries_of("create"):
+        details = entry["details"]
+        if "manifest" in details:
+            result, detail = compare_file(path / manifest.FILE, str(details["manifest"]))
+        else:  # made by a flowbench that recorded the name alone
+            result, detail = _compare_name(path / manifest.FILE, details.get("name"))
+        yield make_check("case", manifest.FILE, result, detail)
+        return
+
+
+def _compare_name(path: Path, name: object) -> tuple[str, str]:
+    try:
+        name_now = json.loads(path.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return ALTERED, f"cannot be read: {error}"
+    return (INTACT, "") if name_now == name else (ALTERED, f"the name was {name!r}")
 
 
 def _check_tables(path: Path, log: CustodyLog) -> Iterator[Check]:
     tables = path / "tables"
     for part in log.parts:
-        result = _compare(tables / part["file"], part["sha256"], part["bytes"])
-        yield Check("table", part["file"], *result)
+        result = compare_file(tables / part["file"], part["sha256"], part["bytes"])
+        yield make_check("table", part["file"], *result)
     named = {part["file"] for part in log.parts}
-    for file in sorted(tables.glob("*/*.parquet")):
-        if (name := file.relative_to(tables).as_posix()) not in named:
-            yield Check("table", name, False, "no entry of the custody log names it")
+    unnamed = set_aside.find_unnamed(tables, "*/*.parquet", named)
+    unfinished = set_aside.was_interrupted(path / "ingest.lock")
+    for file in unnamed:
+        yield _unnamed("table", file.relative_to(tables).as_posix(), unfinished)
 
 
 def _check_findings(path: Path, log: CustodyLog) -> Iterator[Check]:
     runs = {run["file"]: run for e in log.entries for run in e["details"].get("runs") or ()}
+    folder = path / "findings"
     for name, run in sorted(runs.items()):
-        file = path / "findings" / Path(name).name
-        yield Check("findings", name, *_compare(file, run["sha256"], run["bytes"]))
+        result = compare_file(folder / Path(name).name, run["sha256"], run["bytes"])
+        yield make_check("findings", name, *result)
+    unfinished = set_aside.was_interrupted(folder / "findings.lock")
+    for file in set_aside.find_unnamed(folder, "*.parquet", set(runs)):
+        yield _unnamed("findings", file.name, unfinished)
 
 
-def _check_cache(path: Path) -> Iterator[Check]:
+def _unnamed(what: str, name: str, unfinished: bool) -> Check:
+    if unfinished:
+        return make_check(what, name, NOTE, "not logged: a run was killed, or is under way")
+    return make_check(what, name, UNNAMED, set_aside.UNNAMED)
+
+
+def _check_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
     for folder in sorted((path / cache.FOLDER).glob("connections-*/")):
-        for name, ok in cache.check_files(folder):
-            detail = "" if ok else "changed: it is not used, but computed again"
-            yield Check("cache", f"{folder.name}/{name}", ok, detail)
+        if folder.name.endswith(atomic.SUFFIX):
+            continue  # being computed, or left by a kill: nothing reads it
+        recorded = cache.recorded_files(log, folder)
+        for file in recorded[0] if recorded else ():
+            name = Path(file["file"]).name
+            result, detail = compare_file(folder / name, file["sha256"], file["bytes"])
+            detail = f"{detail}. It is not used, but computed again" if result != INTACT else ""
+            yield make_check("cache", f"{folder.name}/{name}", result, detail)
+        named = {Path(file["file"]).name for files in recorded[:1] for file in files}
+        for extra in set_aside.find_unnamed(folder, "*", named):
+            yield make_check("cache", f"{folder.name}/{extra.name}", UNNAMED, set_aside.UNNAMED)
+        if len(recorded) > 1:
+            detail = (
+                "entries of the custody log differ over these tables: one was not computed from"
+                " the tables of the case. The first is used; --recompute shows which is right"
+            )
+            yield make_check("cache", folder.name, ALTERED, detail)
+
+
+def _recompute_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
+    with tempfile.TemporaryDirectory(prefix="flowbench-") as temporary:
+        folder = cache.build_elsewhere(path, log, lambda *_: None, Path(temporary))
+        files = cache.hash_files(folder)
+        name = f"{folder.name} (computed again)"
+    recorded = cache.recorded_files(log, folder)
+    if not recorded:
+        yield make_check("cache", name, NOTE, "nothing to compare with: not computed before")
+    elif (first := recorded[0]) == files:
+        yield make_check("cache", name, INTACT)
+    else:
+        differing = [file["file"] for file in files if file not in first]
+        detail = f"the custody log has another digest of {list_some(differing)}"
+        yield make_check("cache", name, ALTERED, detail)
 
 
 def _check_fetched_index(path: Path, log: CustodyLog) -> Iterator[Check]:
@@ -106,42 +196,45 @@ def _check_fetched_index(path: Path, log: CustodyLog) -> Iterator[Check]:
                 sha256.update(chunk)
                 left -= len(chunk)
     except OSError as error:
-        yield Check("custody", name, False, f"cannot be read: {error.strerror}")
+        yield make_check("custody", name, MISSING, f"cannot be read: {error.strerror}")
         return
     ok = sha256.hexdigest() == index.get("sha256")
-    yield Check("custody", name, ok, "" if ok else "changed since the last fetch")
+    detail = "" if ok else "changed since the last fetch"
+    yield make_check("custody", name, INTACT if ok else ALTERED, detail)
+
+
+def _check_set_aside(path: Path, log: CustodyLog) -> Iterator[Check]:
+    for record, reason in set_aside.list_moved(log):
+        result, detail = compare_file(path / SET_ASIDE / record["file"], record["sha256"])
+        if result != ALTERED:  # whoever needs it no more may delete it
+            result, detail = NOTE, f"moved to {SET_ASIDE}/{record['file']}: {reason}"
+        yield make_check(SET_ASIDE, str(record.get("was")), result, detail)
+
+
+def _check_head(log: CustodyLog, head: str) -> Iterator[Check]:
+    later = len(log.entries)
+    for entry in log.entries:
+        later -= 1
+        if entry["digest"] == head:
+            detail = f"entry {entry['seq']} of {len(log.entries)}, {entry['time']}"
+            if later:
+                added = log.entries[-later:]
+                actions = sorted({e["action"] for e in added if e["action"] not in DERIVED_ACTIONS})
+                names = f" ({', '.join(actions)})" if actions else ""
+                detail += f"; {format_count(later, 'entry', 'entries')} added since{names}"
+            yield make_check("custody", "noted head", NOTE, detail)
+            return
+    detail = (
+        f"no entry has the digest {head}: the log was rewritten or cut since it was noted, or it is"
+        " of another case"
+    )
+    yield make_check("custody", "noted head", ALTERED, detail)
 
 
 def _check_custody(log: CustodyLog) -> Iterator[Check]:
     problems = log.check()
     for problem in problems:
-        yield Check("custody", "custody.jsonl", False, problem)
+        yield make_check("custody", log.path.name, ALTERED, problem)
     if not problems:
-        detail = f"{len(log.entries)} entries, head {log.head}"
-        yield Check("custody", "custody.jsonl", True, detail)
-
-
-def _hash_members(path: Path) -> set[str]:
-    """The SHA-256 of every member of an archive, and of the members of archives in it."""
-    try:
-        archive = Evidence.of(path, path.name)
-        hashes = {member.sha256 for member in expand_archive(archive)}
-    except OSError:
-        return set()
-    if archive.container is not None:
-        archive.container.close()
-    return hashes
-
-
-def _compare(path: Path, sha256: str, size: int) -> tuple[bool, str]:
-    """Whether a file has the recorded hash; and what has changed."""
-    try:
-        sha256_now, size_now = digest(path)
-    except FileNotFoundError:
-        return False, f"missing: {path}"
-    except OSError as error:
-        return False, f"cannot be read: {error.strerror}"
-    if sha256_now == sha256:
-        return True, ""
-    sizes = f"{size:,} bytes when loaded, {size_now:,} now" if size_now != size else "same size"
-    return False, f"changed since it was loaded ({sizes}): SHA-256 was {sha256}, is {sha256_now}"
+        detail = f"{format_count(len(log.entries), 'entry', 'entries')}, head {log.head}"
+        yield make_check("custody", log.path.name, INTACT, detail)

@@ -78,6 +78,7 @@ def load_evidence(
         InputError: A path does not exist or cannot be read.
         StoppedError: Ctrl-C; files that were committed stay loaded.
     """
+    earlier = len(case.log.entries)
     try:
         with progress_bar("reading") as progress:
             files = case.ingest(
@@ -86,6 +87,7 @@ def load_evidence(
     except KeyboardInterrupt:
         message = "stopped. Committed files stay loaded; the same command loads the rest"
         raise StoppedError(message) from None
+    _note_moved(case, earlier)
     if not out.is_terminal:
         out.write(files)
         return
@@ -95,6 +97,16 @@ def load_evidence(
         sums |= {name: (name, "sum") for name in ("records", "quarantined")}
         out.write(loaded.groupby("kind", as_index=False).agg(**sums))
     _note_outcomes(case, files)
+
+
+def _note_moved(case: Case, earlier: int) -> None:
+    """Note what a load moved aside: files that no entry of the log names, or damaged ones."""
+    for entry in case.log.entries[earlier:]:
+        if entry["action"] == "set-aside":
+            details = entry["details"]
+            count, reason = len(details["files"]), escape_controls(details["reason"])
+            moved = "1 file was" if count == 1 else f"{count:,} files were"
+            common.note(f"{moved} moved to set-aside: {reason}. `flowbench verify` lists them.")
 
 
 def _note_outcomes(case: Case, files: pd.DataFrame) -> None:

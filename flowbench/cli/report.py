@@ -21,7 +21,7 @@ from flowbench.cli import common
 def report(case: Path, output: Path | None) -> None:
     """Write the HTML report of CASE.
 
-    One file, which needs no network.
+    One file, which needs no network. Its SHA-256 is written beside it and to the custody log.
     """
     from flowbench import report as reports
 

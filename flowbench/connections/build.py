@@ -52,7 +52,8 @@ def build_connections(  # what it reads, where it writes, and two limits
     progress(0, 1, "sorting flow log records by their ends")
     staged = stage_records(connection, flows, inventory, own, folder / "records", per_part)
     zone_file = folder / f"{zones.TABLE.name}.parquet"
-    engine.write_parquet(connection, [staged.zones], zone_file, zones.TABLE.arrow)
+    in_order = staged.zones.order_by(list(zones.TABLE.columns))
+    engine.write_parquet(connection, [in_order], zone_file, zones.TABLE.arrow)
     partial: list[ibis.Table] = []
     steps = len(staged.parts) + 2
 
@@ -150,13 +151,13 @@ def _with_roles(rows: ibis.Table, staged: Staged, constant: ibis.Table) -> ibis.
 
 
 def _with_addresses(rows: ibis.Table, staged: Staged) -> ibis.Table:
-    """Rows with addresses and interfaces for ids, in a total order."""
+    """Rows with addresses and interfaces for ids, in a total order: the file has one digest."""
     addresses = staged.addresses.select("id", "address")
     initiators = addresses.rename(initiator_address="address", initiator="id")
     responders = addresses.rename(responder_address="address", responder="id")
     r = rows.join(initiators, "initiator").join(responders, "responder")
-    order = ["initiator", "responder", "service_port", "protocol", "first_seen"]
+    order = ["initiator", "responder", "service_port", "protocol", "first_seen", "last_seen"]
     if "point" in rows.columns:
         r = r.join(staged.points.select("interface_id", point="id"), "point")
-        order.append("initiator_port")
+        order += ["initiator_port", *_SUMS]
     return r.order_by(order).mutate(initiator=r.initiator_address, responder=r.responder_address)

@@ -2,7 +2,7 @@
 
 The findings of a run are in CASE/findings, in a Parquet file named by its SHA-256, and the custody
 log names the file. The file is in place before the log names it: when the process is killed, the
-case holds the previous run or this one, and the next run removes files that no entry names.
+case holds the previous run or this one, and the next run moves files aside that no entry names.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flowbench.case import set_aside
 from flowbench.detect.findings import Findings
 from flowbench.detect.plan import plan
 from flowbench.detect.registry import registered
@@ -103,13 +104,18 @@ def keep(case: Case, findings: Findings) -> bool:
         with atomic.lock(folder / "findings.lock", "another run is being kept", timeout=-1):
             case.log.refresh()
             kept = [e["details"] for e in case.log.entries if e["action"] == "detect"]
-            _remove_unnamed(folder, {p["file"] for k in kept for p in k.get("runs") or ()})
+            set_aside.remove_incomplete(folder, "*")
+            named = {p["file"] for k in kept for p in k.get("runs") or ()}
+            unnamed = set_aside.find_unnamed(folder, "*.parquet", named)
+            set_aside.move_aside(case.path, case.log, unnamed, set_aside.UNNAMED)
             if not atomic.is_intact(folder / file, sha256):
+                changed = [folder / file] if (folder / file).exists() else []
+                set_aside.move_aside(case.path, case.log, changed, "not as it was written")
                 atomic.write_bytes(folder / file, data, durable=True)
             equal = bool(kept) and this == {name: kept[-1].get(name) for name in this}
             if equal and _input(case, kept[-1].get("seen", 0)) == _input(case, log_length):
                 return False
-            case.log.append("detect", seen=log_length, **this)
+            _log_run(case, folder / file, seen=log_length, **this)
     except OSError as error:
         raise CaseError(f"cannot write {folder}: {error.strerror}") from error
     return True
@@ -149,6 +155,17 @@ def differences(case: Case, before: Run) -> list[str]:
     return sentences
 
 
+def _log_run(case: Case, file: Path, **details: Any) -> None:
+    """Log a run whose findings are in ``file``; remove the file if that fails or is stopped."""
+    try:
+        case.log.append("detect", **details)
+    except BaseException:
+        runs = [run for e in case.log.entries for run in e["details"].get("runs") or ()]
+        if file.name not in {run["file"] for run in runs}:
+            file.unlink(missing_ok=True)
+        raise
+
+
 def _input(case: Case, log_length: int) -> tuple[set[str], str | None]:
     """Return what a run reads of a case whose log has so many entries: evidence ids and policy."""
     entries = case.log.entries[:log_length]
@@ -175,10 +192,3 @@ def _hash_shared_code() -> str:
 
 def _hash_files(paths: list[Path]) -> str:
     return atomic.sha256_bytes(b"\0".join(path.read_bytes() for path in paths))[:16]
-
-
-def _remove_unnamed(folder: Path, named: set[str]) -> None:
-    """Remove what a killed process left: files that no entry of the log names."""
-    for path in [*folder.glob("*.parquet"), *folder.glob(f"*{atomic.SUFFIX}")]:
-        if path.name not in named:
-            path.unlink()

@@ -1,8 +1,9 @@
 """The report: one HTML file that needs no network and cites the evidence of each statement.
 
-The same case gives the same bytes: the report is dated by the last entry of the custody log. All
-text from evidence is escaped by the template, characters that reorder or hide text are shown as
-codes, and the file's content security policy forbids any connection.
+The same case gives the same bytes: the report is dated by the last entry of the custody log that
+changed evidence, tables, findings or decisions. All text from evidence is escaped by the template,
+characters that reorder or hide text are shown as codes, and the file's content security policy
+forbids any connection. The SHA-256 of the file is written beside it and to the custody log.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from flowbench import detect, plot
+from flowbench.case import reports
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, graph, timeline
-from flowbench.io.atomic import write_aside
 from flowbench.report.sources import (
     corroborate_alerts,
     list_unlogged_interfaces,
@@ -87,8 +88,8 @@ def write(case: Case, path: str | Path, findings: Findings | None = None) -> Pat
     html = _template().render(**_content(case, findings))
     try:
         # File names may hold bytes that are not text; they are written as codes.
-        with write_aside(path) as aside:
-            aside.write_text(html, encoding="utf-8", errors="backslashreplace")
+        data = html.encode("utf-8", "backslashreplace")
+        reports.write_report(case.path, case.log, path, data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another path") from error
     return path
@@ -104,7 +105,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     first, last = case.span
     return {
         "case": case,
-        "as_of": case.custody[-1]["time"],
+        "as_of": case.log.content_entry,
         "first": first,
         "last": last,
         "subjects": [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowbench.case import Case
+from flowbench.case import Case, custody
 from flowbench.case.custody import START, CustodyLog, entry_digest
 from flowbench.errors import CaseError
 from tests.case.conftest import table_bytes
@@ -89,15 +89,138 @@ def test_a_line_that_is_not_an_entry_is_reported(path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 20, 100])
-def test_a_line_cut_short_by_a_crash_was_never_an_entry(path, cut) -> None:
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-cut])
+def test_a_log_cut_short_is_reported_and_nothing_is_appended_to_it(path, cut) -> None:
+    path.write_bytes(left := path.read_bytes()[:-cut])
     log = CustodyLog(path, "t")
-    assert (len(log.entries), log.check()) == (3, [])
+    assert len(log.entries) == 3
+    assert not log.can_append
+    torn, removed = log.check()
+    assert "it ends early" in torn
+    assert "after entry 3 are not a whole entry" in torn
+    assert removed.endswith("custody.head names entry 4, and the log ends with entry 3")
+    with pytest.raises(CaseError, match=r"ends early.*Restore custody\.jsonl and custody\.head"):
+        log.append("note", text="covers it up")
+    assert path.read_bytes() == left
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2, 3])
+def test_entries_removed_from_the_end_are_missed(path, kept) -> None:
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:kept]))
+    log = CustodyLog(path, "t")
+    assert f"names entry 4, and the log ends with entry {kept}" in log.check()[-1]
+    with pytest.raises(CaseError, match="ends early"):
+        log.append("note", text="x")
+
+
+@pytest.mark.parametrize("left", [b"{", b'{"action":"note","by', b"\0" * 40])
+def test_what_a_crash_left_of_an_entry_is_reported_then_kept(path, left) -> None:
+    path.write_bytes(path.read_bytes() + left)
+    log = CustodyLog(path, "t")
+    (problem,) = log.check()
+    assert f"it ends early: {len(left)} bytes after entry 4" in problem
+    assert log.can_append
     log.append("note", text="after the crash")
     again = CustodyLog(path, "t")
-    assert (len(again.entries), again.check()) == (4, [])
-    assert again.entries[-1]["details"] == {"text": "after the crash"}
+    assert again.check() == []
+    moved, note = again.entries[4:]
+    assert (moved["action"], note["details"]) == ("set-aside", {"text": "after the crash"})
+    (record,) = moved["details"]["files"]
+    assert (record["was"], record["bytes"]) == ("custody.jsonl", len(left))
+    assert (path.parent / "set-aside" / record["file"]).read_bytes() == left
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flip_of_the_last_byte_is_reported(path, bit) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1 << bit]))
+    assert CustodyLog(path, "t").check()
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\r\n", b"\x0b", b"\n\n"])
+def test_other_line_ends_in_the_middle_are_reported_and_hide_no_entry(path, end) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n", end, 1))
+    log = CustodyLog(path, "t")
+    assert log.check()
+    assert [entry["seq"] for entry in log.entries][-1] == 4
+
+
+def test_text_that_means_the_same_is_a_change_too(path) -> None:
+    CustodyLog(path, "t").append("note", text="\u00e9 1")
+    data = path.read_bytes()
+    for old, new in ((b"\\u00e9", b"\\u00E9"), (b'{"action"', b'{ "action"'), (b"\n", b" \n")):
+        path.write_bytes(data.replace(old, new, 1))
+        assert CustodyLog(path, "t").check() == [
+            "custody log: its text was changed, its content was not"
+        ]
+    path.write_bytes(data)
+    assert CustodyLog(path, "t").check() == []
+
+
+def test_the_head_may_lag_behind_the_log(path) -> None:
+    head = path.with_suffix(".head")
+    third = head.read_bytes()
+    CustodyLog(path, "t").append("note", text="a kill before custody.head is written")
+    head.write_bytes(third)
+    log = CustodyLog(path, "t")
+    assert (log.check(), log.can_append) == ([], True)
+    log.append("note", text="next")
+    assert head.read_text() == f"6 {log.head}\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"4", b"\xff\xfe", b"9" * 5000 + b" x", b"1 0\n", None])
+def test_a_changed_head_is_reported(path, content) -> None:
+    head = path.with_suffix(".head")
+    if content is None:
+        head.write_bytes(head.read_bytes().upper())
+    else:
+        head.write_bytes(content)
+    (problem,) = CustodyLog(path, "t").check()
+    assert "custody.head names none of its entries" in problem
+
+
+def test_a_missing_head_is_reported_unless_the_log_is_older_than_it(case, path) -> None:
+    path.with_suffix(".head").unlink()
+    assert CustodyLog(path, "t").check() == []  # its first entry does not name case.json
+    case.log.head_path.unlink()
+    (problem,) = Case.open(case.path).log.check()
+    assert problem == "custody log: custody.head, which names its last entry, is missing"
+
+
+def test_a_full_disk_leaves_no_half_entry(path, monkeypatch) -> None:
+    before = path.read_bytes()
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", refuse)
+        with pytest.raises(CaseError, match="No space left"):
+            CustodyLog(path, "t").append("note", text="x")
+    assert path.read_bytes() == before
+    assert CustodyLog(path, "t").check() == []
+
+
+def test_an_entry_stays_when_the_head_cannot_be_written(path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(custody.atomic, "write_bytes", refuse)
+        CustodyLog(path, "t").append("note", text="x")
+    log = CustodyLog(path, "t")
+    assert (len(log.entries), log.check()) == (5, [])
+
+
+def test_the_content_entry_is_the_last_that_changed_anything(path) -> None:
+    log = CustodyLog(path, "t")
+    note = log.head
+    for action in sorted(custody.DERIVED_ACTIONS):
+        log.append(action)
+    assert log.content_entry is not None
+    assert log.content_entry["digest"] == note != log.head
+    log.append("policy", text="x")
+    assert log.content_entry["digest"] == log.head
+    assert CustodyLog(path.with_name("none.jsonl"), "t").content_entry is None
 
 
 def test_an_append_by_an_older_object_loses_no_entry(case, logs) -> None:
@@ -123,7 +246,6 @@ def test_a_damaged_log_stops_loading_and_keeps_the_tables(case, logs, damage) ->
         log.write_text(text.get(damage, "".join([*lines, "{}\n"])))
     again = Case.open(case.path)
     assert not again.verify()["ok"].all()
-    if damage != "shortened":
-        with pytest.raises(CaseError, match="custody log was changed"):
-            again.ingest(logs)
-        assert table_bytes(case.path) == before
+    with pytest.raises(CaseError, match="custody log was changed"):
+        again.ingest(logs)
+    assert table_bytes(case.path) == before

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowbench.case import Case, parts
+from flowbench.case.custody import CustodyLog
 from flowbench.errors import CaseError
 from flowbench.loaders import batch
 from flowbench.loaders.evidence import Evidence
@@ -76,12 +77,16 @@ def test_an_abandoned_batch_leaves_no_file(tmp_path, monkeypatch, finished) -> N
     assert not list(tmp_path.glob("flows/*"))
 
 
-def test_orphans_are_removed_and_named_parts_stay(tmp_path) -> None:
-    (tmp_path / "flows").mkdir()
-    for name in ("1.parquet", "2.parquet", "3.parquet.aside"):
-        (tmp_path / "flows" / name).write_bytes(b"")
-    parts.remove_orphans(tmp_path, {"flows/2.parquet"})
-    assert [path.name for path in (tmp_path / "flows").iterdir()] == ["2.parquet"]
+def test_the_next_number_counts_loads_and_is_not_taken(tmp_path) -> None:
+    log = CustodyLog(tmp_path / "custody.jsonl", "t")
+    log.append("create")
+    assert parts.next_number(log) == 2
+    log.append("set-aside")  # what an interruption adds
+    log.append("connections")
+    assert parts.next_number(log) == 2
+    part = {"table": "flows", "file": "flows/00000007-0.parquet", "sha256": "", "bytes": 0}
+    log.append("load", parts=[part])
+    assert parts.next_number(log) == 8
 
 
 def test_an_error_in_a_reader_is_raised_in_its_turn(tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -148,7 +149,7 @@ def test_indicators_guardduty_and_custody(case: Case, page: Page) -> None:
     for row in case.evidence.itertuples():
         assert row.sha256 in custody
         assert row.file in custody
-    assert case.log.head in custody
+    assert case.log.content_entry["digest"] in custody
     assert "flowbench 0" in custody
 
 
@@ -202,7 +203,11 @@ def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
 def test_the_same_case_gives_the_same_bytes(case: Case, page: Page, tmp_path: Path) -> None:
     again = report.write(Case.open(case.path), tmp_path / "again.html")
     assert again.read_text(encoding="utf-8") == page.html
-    assert list(tmp_path.iterdir()) == [again]  # no temporary file
+    beside = tmp_path / "again.html.sha256"
+    assert sorted(tmp_path.iterdir()) == [again, beside]  # no temporary file
+    sha256 = hashlib.sha256(again.read_bytes()).hexdigest()
+    assert beside.read_text() == f"{sha256}  again.html\n"
+    assert report.write(Case.open(case.path), again).read_text(encoding="utf-8") == page.html
 
 
 def test_an_empty_case(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""The result of one check of a verification, and the comparison of a file with its record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from flowbench.io.byte_source import digest
+
+INTACT = "intact"
+ALTERED = "altered"
+MISSING = "missing"
+UNNAMED = "unnamed"  # a file that no entry of the custody log names
+NOT_AVAILABLE = "not available"  # evidence that is elsewhere: it was not compared
+NOTE = "note"  # nothing is wrong, and whoever reads the case should know
+
+_PASSED = frozenset({INTACT, NOT_AVAILABLE, NOTE})
+
+
+class Check(NamedTuple):
+    """The result for one file.
+
+    Attributes:
+        what: 'case', 'evidence', 'table', 'findings', 'cache', 'report', 'custody', 'seal' or
+            'set-aside'.
+        name: The file, or what was asked.
+        ok: Whether nothing is wrong with it.
+        result: 'intact', 'altered', 'missing', 'unnamed' (no entry names it), 'not available'
+            (not here, so not compared), 'note' (nothing is wrong).
+        detail: What no longer matches, or what to know.
+    """
+
+    what: str
+    name: str
+    ok: bool
+    result: str
+    detail: str
+
+
+def make_check(what: str, name: str, result: str, detail: str = "") -> Check:
+    """Return a check with whether its result is one that passes."""
+    return Check(what, name, result in _PASSED, result, detail)
+
+
+def compare_file(path: Path, sha256: str, size: int | None = None) -> tuple[str, str]:
+    """Compare a file with its recorded hash.
+
+    Args:
+        path: The file.
+        sha256: The recorded SHA-256.
+        size: The recorded size in bytes, for the message.
+
+    Returns:
+        The result ('intact', 'altered', 'missing', 'not available' when it may not be read) and
+        the detail.
+    """
+    try:
+        sha256_now, size_now = digest(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING, f"missing: {path}"
+    except OSError as error:
+        return NOT_AVAILABLE, f"{path} cannot be read: {error.strerror}"
+    if sha256_now == sha256:
+        return INTACT, ""
+    sizes = "same size"
+    if size not in (None, size_now):
+        sizes = f"{size:,} bytes when recorded, {size_now:,} now"
+    return ALTERED, f"changed ({sizes}): SHA-256 was {sha256}, is {sha256_now}"
