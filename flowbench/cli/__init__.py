@@ -23,6 +23,7 @@ from flowbench.cli.lab import lab
 from flowbench.cli.new import new
 from flowbench.cli.quarantine import quarantine
 from flowbench.cli.report import report
+from flowbench.cli.seal import seal
 from flowbench.cli.segmentation import segmentation
 from flowbench.cli.timeline import timeline
 from flowbench.cli.trace import trace
@@ -36,6 +37,7 @@ COMMANDS = (
     fetch,
     info,
     verify,
+    seal,
     coverage,
     quarantine,
     flows,
