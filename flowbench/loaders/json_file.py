@@ -17,21 +17,31 @@ from flowbench.errors import BadRecord
 from flowbench.io.json_stream import InvalidJson, encode_text, read_values
 from flowbench.io.redact import redact
 from flowbench.loaders import unwrap
-from flowbench.loaders.base import File
+from flowbench.loaders.base import QUARANTINE, File
 from flowbench.schema import Table
 
 EMPTY = "empty"
 
 _ROWS_AT_ONCE = 20_000  # records that become a table at once
-_SAMPLE = 20  # elements of a list by which its kind is guessed
+_QUARANTINE_AT_ONCE = 20_000  # entries after which they are handed on
+_NO_ROWS = QUARANTINE.arrow.empty_table()
+_SAMPLE = 20  # lines, or elements of a list, by which the kind is guessed
 _CONVERSION_ERRORS = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 Record = tuple[int, int, object]  # line, item, and the JSON of the record
 
 
 def is_json(head: bytes) -> bool:
-    """Whether a file that starts with ``head`` is JSON."""
-    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+    """Whether a file that starts with ``head`` is JSON, if need be with a damaged first value."""
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text[:1] in (b"{", b"["):
+        return True
+    first, *others = [line for line in text.split(b"\n", _SAMPLE)[:_SAMPLE] if line.strip()] or [
+        b""
+    ]
+    if others:
+        return 2 * sum(line.startswith((b'{"', b"{ ")) for line in others) > len(others)
+    return b'}{"' in first
 
 
 def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
@@ -52,6 +62,8 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
             sorter.add(line, content, is_wrapped=content is not value)
             if sorter.full is not None:
                 yield from sorter.take_tables(sorter.full)
+        if len(file.quarantine_rows) >= _QUARANTINE_AT_ONCE:
+            yield QUARANTINE.name, _NO_ROWS  # they are handed on with the next table
     for kind in kinds:
         yield from sorter.take_tables(kind)
     if file.stream.problem:

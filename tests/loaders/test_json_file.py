@@ -137,3 +137,35 @@ def test_undecodable_keys_in_a_reason(tmp_path) -> None:
     assert [reason for *_, reason in bad] == [
         f"JSON of no kind flowbench knows; its keys: {name}\ufffd" for name in "ab"
     ]
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b'\xef\xbb\xbf\n {"a"', True),
+        (b"[1", True),
+        (b'x"a":1}\n{"a":1}\n{"a":', True),
+        (b'x"a":1}{"a":1}{"a":1}', True),
+        (b'{\n"', True),
+        (b"", False),
+        (b"\n\n", False),
+        (b"plain", False),
+        (b'version srcaddr\n2 10.0.0.1\n{"a":1}\n2 10.0.0.2\n', False),
+        (b'name,json\na,"{""b"":1}"\n', False),
+    ],
+)
+def test_json_is_recognised_also_behind_a_damaged_start(head, expected) -> None:
+    assert json_file.is_json(head) is expected
+
+
+def test_many_broken_lines_are_handed_on_before_the_end(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(json_file, "_QUARANTINE_AT_ONCE", 5)
+    path = tmp_path / "x.json"
+    path.write_text('{"n": 1}\n' + "{broken\n" * 20)
+    file = File("x.json", "unknown", EvidenceStream(path))
+    handed_on = []
+    for name, _ in json_file.read(file, [KIND]):
+        if name == "quarantine":
+            handed_on.append(len(file.quarantine_rows))
+            file.quarantine_rows.clear()
+    assert handed_on == [5, 5, 5, 5]
