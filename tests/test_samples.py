@@ -44,7 +44,7 @@ def test_what_is_refused_and_why(case) -> None:
     subscription = sorted(name for name in why if "_cw" in name)
     assert len(subscription) == 2  # the records of the third are in AWS's format
     for name, fields in zip(subscription, (27, 4), strict=True):
-        assert why.pop(name).startswith(f"{fields} fields where the known formats have 14, 36: ")
+        assert why.pop(name).startswith(f"{fields} fields where the known formats have 14, ")
     (error,) = [name for name in why if name.endswith(".json:1.0")]  # a recorded refusal
     assert why.pop(error).startswith("JSON of no kind flowbench knows; its keys: ")
     # What remains says who made the samples: licences and notes, which are no evidence.

@@ -146,7 +146,7 @@ def _note_contents(
     skipdata = _count_status(table, "SKIPDATA", starts)
     for index, file in enumerate(group):
         file.kind = flow_text.KIND
-        file.fields = sorted(record_format.columns)
+        file.fields = sorted(record_format.fields)
         file.records, file.quarantined = counts[index], 0
         file.nodata, file.skipdata = nodata[index], skipdata[index]
         file.first_seen = first[index] if has_times else None

@@ -17,6 +17,7 @@ from flowbench.io.stream import HEAD_SIZE
 from flowbench.loaders import json_file, registry
 from flowbench.loaders.base import File
 from flowbench.loaders.evidence import UNKNOWN
+from flowbench.loaders.flowlogs import csv as flow_csv
 from flowbench.loaders.flowlogs import text as flow_text
 from flowbench.loaders.intel import list_columns, lists
 from flowbench.loaders.values import abbreviate
@@ -29,6 +30,8 @@ _SIGNATURES = {
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive: unpack it and load the folder",
     b"Rar!\x1a\x07": "a RAR archive: unpack it and load the folder",
 }
+_LINES_DESCRIBED = 20
+_RECORD_WORDS = {b"ACCEPT", b"REJECT", b"OK", b"NODATA", b"SKIPDATA"}
 _ROWS_AT_ONCE = 50_000
 _TRAILER_SIZE = 128 << 10  # bytes at the end of a file in which TRAILER_MAGIC is looked for
 
@@ -118,7 +121,8 @@ def _text_reader(file: File, head: bytes, forced: str | None) -> ModuleType | No
     for kind in registry.kinds_with("matches_head"):
         if kind.matches_head(head):
             return kind
-    return flow_text if file.formats and flow_text.matches_head(head, file.formats) else None
+    readers = (flow_text, flow_csv) if file.formats else ()
+    return next((kind for kind in readers if kind.matches_head(head, file.formats)), None)
 
 
 def _by_line(kind: ModuleType, file: File) -> Iterator[pa.Table]:
@@ -159,14 +163,25 @@ def _describe_unrecognised(file: File, head: bytes) -> str:
             return description
     if b"\0" in head:
         return "binary data of no kind flowbench knows"
-    tokens = head.splitlines()[0].split() if head.strip() else []
-    if {b"ACCEPT", b"REJECT", b"OK", b"NODATA"} & set(tokens) and any(t.isdigit() for t in tokens):
+    if count := _count_record_fields(head):
         return (
-            f"looks like flow log records of {len(tokens)} fields in a custom format, without a"
+            f"looks like flow log records of {count} fields in a custom format, without a"
             " header: give the format with --format-string, or put the flow log's"
             " describe-flow-logs answer beside them"
         )
+    if lacking := flow_csv.describe_lacking(head):
+        return lacking
     if file.list_columns and head.strip():
         names = ", ".join(abbreviate(header) for _, header in file.list_columns)
         return f"has no header with the given columns: {names}"
     return "of no kind flowbench knows: not a flow log, JSON evidence or indicator list"
+
+
+def _count_record_fields(head: bytes) -> int:
+    """Return how many fields the first line has that looks like a flow log record; 0 if none."""
+    for line in head.splitlines()[:_LINES_DESCRIBED]:
+        for cells in (line.split(), line.split(b","), line.split(b"\t")):
+            words = {cell.strip(b' "') for cell in cells}
+            if words & _RECORD_WORDS and any(word.isdigit() for word in words):
+                return len(cells)
+    return 0

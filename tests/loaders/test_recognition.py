@@ -35,7 +35,7 @@ def recognised(
         (f"{HEADER}\n{LINE}\n", "flow-logs", {"flows": 1}),
         (LINE, "flow-logs", {"flows": 1}),
         (gzip.compress(LINE.encode(), mtime=0), "flow-logs", {"flows": 1}),
-        ("srcaddr,dstaddr,bytes\n10.0.0.1,10.0.0.2,7\n", "flow-logs", {"flows": 1}),
+        ("srcaddr,dstaddr,start\n10.0.0.1,10.0.0.2,1788232200\n", "flow-logs", {"flows": 1}),
         ("192.0.2.1\n192.0.2.0/24\n", "indicators", {"indicators": 2}),
         (json.dumps({"message": LINE}), "flow-logs", {"flows": 1}),
         ("{}", "unknown", {}),
@@ -95,7 +95,7 @@ def test_forced_kind_reads_what_its_readers_do_not_recognise(tmp_path) -> None:
     assert recognised(tmp_path, data)[0] != "flow-logs"
     kind, rows, reasons = recognised(tmp_path, data, forced="flow-logs")
     assert (kind, rows, len(reasons)) == ("flow-logs", {"flows": 1}, 100)
-    table = "srcaddr,dstaddr,bytes\n10.0.0.1,10.0.0.2,7\n"
+    table = "srcaddr,dstaddr,start\n10.0.0.1,10.0.0.2,1788232200\n"
     assert recognised(tmp_path, table, forced="flow-logs")[:2] == ("flow-logs", {"flows": 1})
     assert recognised(tmp_path, LINE, forced="indicators")[0] == "indicators"
 

@@ -1,9 +1,15 @@
 """Flow logs as comma- or tab-separated tables: results of Athena and of CloudWatch Logs Insights.
 
-The first line names the columns, as AWS's fields or as Insights spells them (``srcAddr``,
-``startTime``). A table with whole records in ``@message`` is read by these. Quoted line breaks are
-not read: no field of a flow log has one. Parsers disagree on carriage returns and quotation marks
-within a value; such rows go to quarantine (RFC 4180 allows neither).
+The first line names the columns, as AWS's fields or as other tools spell them (see
+``column_names``). A table with whole records in ``@message`` is read by these. A table without a
+header is read if its rows have the order of a known record format, also after one more value: the
+time at which something received the record.
+
+A table without a destination is of another kind (a Resolver query has a source address and port,
+too), and without a time its rows are no records, but an aggregate or a selection.
+
+Quoted line breaks are not read: no field of a flow log has one. Parsers disagree on carriage
+returns and quotation marks within a value; such rows go to quarantine (RFC 4180 allows neither).
 """
 
 from __future__ import annotations
@@ -11,23 +17,27 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from flowbench.io.blocks import MAX_LINE, Block
-from flowbench.loaders.base import File
-from flowbench.loaders.flowlogs import formats
+from flowbench.loaders.base import File, Formats
+from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.flowlogs.normalize import column_name, normalize
+from flowbench.loaders.flowlogs.column_names import column_names, field_of
+from flowbench.loaders.flowlogs.normalize import normalize
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
 KIND = "flow-logs"
 TABLE = FLOWS
 
 _MESSAGE_COLUMNS = ("@message", "message")
+_TIMES = frozenset({"start", "end"})
 _MIN_KNOWN = 3  # flow log fields in a header; many a table has fewer
+_MAX_SHOWN = 6  # columns that a reason names
 _SAMPLE = 20  # lines at the start of a file that are looked at
 _MAX_ROW = 128 << 10  # bytes; a record has at most a few thousand
 # A value without quotation marks, or one that is quoted from its start to its end.
@@ -37,23 +47,53 @@ _CELLS = {
 }
 
 
-def matches_head(head: bytes) -> bool:
-    """Whether a file that starts with ``head`` is a table of flow log records."""
-    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n", _SAMPLE)[:_SAMPLE]
-    header = _parse_header(lines[0])
-    if header is None:
+class _Layout(NamedTuple):
+    """How a table is written.
+
+    Attributes:
+        delimiter: The character between the values.
+        columns: Our names of its columns.
+        has_header: Whether its first line has their names.
+    """
+
+    delimiter: str
+    columns: list[str]
+    has_header: bool
+
+
+def matches_head(head: bytes, formats: Formats = ()) -> bool:
+    """Whether a file that starts with ``head`` is a table of flow log records.
+
+    Args:
+        head: The start of the file.
+        formats: Record formats that a table without a header may have.
+    """
+    layout = _find_layout(head, formats)
+    if layout is None:
         return False
-    delimiter, columns = header
-    if "srcaddr" in columns:
-        return True
-    index = _message_index(columns)
-    if index is None:
-        return False
-    known = formats.known_formats()
-    rows = (_split_row(line.decode("utf-8", "replace"), delimiter) for line in lines[1:])
+    index = _message_index(layout.columns)
+    if _has_ends(layout.columns) or index is None:
+        return _has_ends(layout.columns)
+    known = record_formats.known_formats(formats)
+    rows = (_split_row(line, layout.delimiter) for line in _sample_lines(head)[1:])
     return any(
-        row and len(row) > index and formats.choose_format(row[index].encode().split(), known)
+        row
+        and len(row) > index
+        and record_formats.choose_format(row[index].encode().split(), known)
         for row in rows
+    )
+
+
+def describe_lacking(head: bytes) -> str | None:
+    """Return what a table with columns of flow logs lacks; None if it has no such columns."""
+    layout = _parse_header(_sample_lines(head)[0])
+    known = [name for name in layout.columns if name in FLOW_FIELDS] if layout else []
+    lacking = [name for name in ("srcaddr", "dstaddr") if name not in known]
+    if not {"srcaddr", "dstaddr"}.intersection(known) or not lacking:
+        return None
+    return (
+        f"a table with columns of flow logs ({', '.join(known[:_MAX_SHOWN])}) but without"
+        f" {' and '.join(lacking)}: an aggregate or another kind of log, which has no flow records"
     )
 
 
@@ -63,40 +103,87 @@ def read(file: File) -> Iterator[pa.Table]:
     Returns:
         Tables of FLOWS' columns without ``evidence_id``, then any others.
     """
-    delimiter, columns = ",", list[str]()
+    layout = None
     for block in file.blocks():
         body = block
-        if not columns:
-            first, _, rest = block.data.removeprefix(codecs.BOM_UTF8).partition(b"\n")
-            delimiter, columns = _parse_header(first) or (",", [])
-            body = Block(block.first_line + 1, memoryview(rest))
-        if not body.data:
-            continue
-        table, lines = _parse(body, delimiter, columns, file)
-        index = _message_index(columns)
-        if "srcaddr" not in columns and index is not None:
-            messages = [
-                (line, line - 1, (text or "").encode())
-                for line, text in zip(lines.tolist(), table.column(index).to_pylist(), strict=True)
-            ]
-            yield from flow_text.read_messages(messages, file)
-            continue
-        # What Insights adds (@timestamp, @ptr, @log) is not about the traffic.
-        table = table.select([name for name in columns if not name.startswith("@")])
-        file.fields.update(table.column_names)
-        yield normalize(table, lines, body.line, file)
+        if layout is None:
+            layout = _find_layout(block.data, file.formats) or _Layout(",", [], has_header=True)
+            if layout.has_header:
+                rest = block.data.removeprefix(codecs.BOM_UTF8).partition(b"\n")[2]
+                body = Block(block.first_line + 1, memoryview(rest))
+        if body.data:
+            yield from _read_block(body, layout, file)
 
 
-def _parse_header(line: bytes) -> tuple[str, list[str]] | None:
-    """Return the delimiter and our names of the columns; None for any other line."""
-    text = line.decode("utf-8", "replace").strip()
+def _read_block(block: Block, layout: _Layout, file: File) -> Iterator[pa.Table]:
+    columns = layout.columns
+    is_of_messages = not _has_ends(columns) and _message_index(columns) is not None
+    if not is_of_messages and _TIMES.isdisjoint(columns):
+        _refuse_untimed(block, columns, file)
+        return
+    table, lines = _parse(block, layout.delimiter, columns, file)
+    if is_of_messages:
+        texts = table.column(_message_index(columns)).to_pylist()
+        messages = [
+            (line, line - 1, (text or "").encode())
+            for line, text in zip(lines.tolist(), texts, strict=True)
+        ]
+        yield from flow_text.read_messages(messages, file)
+        return
+    # What Insights adds (@timestamp, @ptr, @log) is not about the traffic.
+    table = table.select([name for name in columns if not name.startswith("@")])
+    file.fields.update(map(field_of, table.column_names))
+    yield normalize(table, lines, block.line, file)
+
+
+def _refuse_untimed(block: Block, columns: list[str], file: File) -> None:
+    """Put the rows of a table without times into quarantine."""
+    others = [name for name in columns if re.search("time|date|start|end", name)]
+    hint = f" (their columns {', '.join(others)} are not known)" if others else ""
+    reason = f"neither start nor end{hint}: an aggregate or a selection is not a record"
+    for number, line in enumerate(block.lines, block.first_line):
+        if line.strip():
+            file.quarantine(reason, line=number, raw=line.rstrip(b"\r"))
+
+
+def _find_layout(head: bytes, formats: Formats) -> _Layout | None:
+    """Return how a file that starts with ``head`` is written; None if it is no table of flows."""
+    lines = _sample_lines(head)
+    return _parse_header(lines[0]) or _layout_of_rows(lines, formats)
+
+
+def _sample_lines(head: bytes) -> list[str]:
+    lines = head.removeprefix(codecs.BOM_UTF8).split(b"\n", _SAMPLE)[:_SAMPLE]
+    return [line.decode("utf-8", "replace").strip("\r") for line in lines]
+
+
+def _parse_header(line: str) -> _Layout | None:
+    """Return the layout that a header gives; None for any other line."""
     for delimiter in ",\t":
-        columns = [column_name(cell.strip()) for cell in _split_row(text, delimiter) or ()]
-        known = sum(name in FLOW_FIELDS for name in columns)
+        columns = column_names(cell.strip() for cell in _split_row(line, delimiter) or ())
+        known = sum(field_of(name) in FLOW_FIELDS for name in columns)
         is_known = known >= _MIN_KNOWN or _message_index(columns) is not None
-        if len(columns) > 1 and is_known and len(set(columns)) == len(columns):
-            return delimiter, columns
+        if len(columns) > 1 and is_known:
+            return _Layout(delimiter, columns, has_header=True)
     return None
+
+
+def _layout_of_rows(lines: list[str], formats: Formats) -> _Layout | None:
+    """Return the layout of a table without a header, by the first row that fits a format."""
+    known = record_formats.known_formats(formats)
+    for line in lines:
+        for delimiter in ",\t":
+            row = [cell.encode() or b"-" for cell in _split_row(line, delimiter) or ()]
+            for before in ([], ["@received"]):
+                chosen = record_formats.choose_format(row[len(before) :], known)
+                if chosen is not None and len(row) > 1 and not chosen.has_timestamp:
+                    return _Layout(delimiter, [*before, *chosen.columns], has_header=False)
+    return None
+
+
+def _has_ends(columns: list[str]) -> bool:
+    """Whether a table has the source and the destination of its rows."""
+    return any({f"{prefix}srcaddr", f"{prefix}dstaddr"} <= set(columns) for prefix in ("", "pkt_"))
 
 
 def _message_index(columns: list[str]) -> int | None:

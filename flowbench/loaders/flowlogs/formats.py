@@ -12,14 +12,25 @@ import pyarrow as pa
 
 from flowbench.errors import InputError
 from flowbench.loaders.flowlogs import validate
-from flowbench.loaders.flowlogs.normalize import has_flow_columns, rename_reserved
-from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, TRANSIT_GATEWAY_FORMAT
+from flowbench.loaders.flowlogs.column_names import (
+    column_names,
+    field_of,
+    has_flow_columns,
+    number_repeats,
+    rename_reserved,
+)
+from flowbench.schema import DEFAULT_FORMAT, FLOW_FIELDS, TRANSIT_GATEWAY_FORMAT, VPC_FIELDS
 
 _NAME = re.compile(rb"[a-zA-Z][a-zA-Z0-9_-]{0,62}")
 _NUMBER = re.compile(rb"-|[0-9]{1,18}")
 _TIMESTAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
 _VARIABLE = re.compile(r"\$\{([a-z][a-z0-9_-]{0,62})\}")
-_WORDS = {"log_status": validate.STATUSES, "action": (*validate.ACTIONS, "-")}
+_WORDS = {
+    "log_status": validate.STATUSES,
+    "action": (*validate.ACTIONS, "-"),
+    "type": ("IPv4", "IPv6", "EFA", "-"),
+    "flow_direction": ("ingress", "egress", "-"),
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,8 @@ class RecordFormat:
     """The fields of a line, in order.
 
     Attributes:
-        columns: The columns for the fields.
+        columns: The columns for the fields; of a field that is there twice, the second is numbered
+            (see ``column_names.number_repeats``).
         has_timestamp: Whether a timestamp comes before them, as in files of an export task of
             CloudWatch Logs.
     """
@@ -36,11 +48,17 @@ class RecordFormat:
     has_timestamp: bool = False
 
     @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The fields, each once."""
+        return tuple(dict.fromkeys(map(field_of, self.columns)))
+
+    @cached_property
     def types(self) -> dict[str, pa.DataType]:
         """How each column is read: numbers and times as integers, everything else as text."""
         return {
             name: pa.int64()
-            if name in FLOW_FIELDS and FLOW_FIELDS[name].type in validate.NUMBERS
+            if (field := field_of(name)) in FLOW_FIELDS
+            and FLOW_FIELDS[field].type in validate.NUMBERS
             else pa.string()
             for name in self.columns
         }
@@ -50,8 +68,9 @@ class RecordFormat:
         """The same with the narrowest type for each number: quicker, and most need no check."""
         types = dict(self.types)
         for _, name in self.numbers:
-            wide = pa.int32() if FLOW_FIELDS[name].type == "int32" else pa.int64()
-            types[name] = validate.NARROW.get(validate.LIMITS.get(name, 0), wide)
+            field = field_of(name)
+            wide = pa.int32() if FLOW_FIELDS[field].type == "int32" else pa.int64()
+            types[name] = validate.NARROW.get(validate.LIMITS.get(field, 0), wide)
         return types
 
     @cached_property
@@ -100,40 +119,44 @@ class RecordFormat:
 
 
 DEFAULT = RecordFormat(DEFAULT_FORMAT)
-_BUILT_IN = (DEFAULT, RecordFormat(TRANSIT_GATEWAY_FORMAT))
+# Every field up to some version, in the order of AWS's table: flow logs with "all fields".
+_VERSIONS = {name: field.version or 0 for name, field in VPC_FIELDS.items()}
+_ALL_FIELDS = tuple(
+    RecordFormat(tuple(name for name, version in _VERSIONS.items() if version <= highest))
+    for highest in sorted(set(_VERSIONS.values()) - {2})
+)
+_BUILT_IN = (DEFAULT, RecordFormat(TRANSIT_GATEWAY_FORMAT), *_ALL_FIELDS)
 
 
 @lru_cache(maxsize=64)  # thousands of files have the same
 def parse_header(line: bytes) -> RecordFormat | None:
     """Return the format that a header line names, or None when the line is not a header.
 
-    Names are AWS's, with hyphens or underscores; unknown ones become columns of text.
+    Names are AWS's or another tool's (see ``column_names``); unknown ones become columns of text.
     """
     tokens = line.removeprefix(codecs.BOM_UTF8).split()
     if not tokens or not all(_NAME.fullmatch(token) for token in tokens):
         return None
-    columns = [token.decode().lower().replace("-", "_") for token in tokens]
-    if not has_flow_columns(columns):
-        return None
-    return RecordFormat(tuple(map(rename_reserved, columns)))
+    columns = column_names(token.decode() for token in tokens)
+    return RecordFormat(tuple(columns)) if has_flow_columns(columns) else None
 
 
 def parse_format_string(text: str) -> tuple[str, ...]:
     """Return the columns for a flow log's format string, ``${version} ${account-id} …``.
 
+    A field that it names twice is numbered, as by ``column_names.number_repeats``.
+
     Raises:
-        InputError: The text is not a format string, or names a field twice.
+        InputError: The text is not a format string.
     """
+    text = text.replace("$${", "${")  # as Terraform has it
     fields = _VARIABLE.findall(text)
     if not fields or _VARIABLE.sub("", text).strip():
         raise InputError(
             f"not a flow log format: {text[:80]!r}; give the LogFormat of the flow log, like"
             " '${version} ${account-id} ${interface-id} …'"
         )
-    columns = tuple(field.replace("-", "_") for field in fields)
-    if len(set(columns)) < len(columns):
-        raise InputError("a flow log format that names a field twice")
-    return tuple(map(rename_reserved, columns))
+    return tuple(number_repeats(rename_reserved(field.replace("-", "_")) for field in fields))
 
 
 def known_formats(formats: Iterable[tuple[str, ...]] = ()) -> list[RecordFormat]:

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from flowbench.io.json_stream import encode_text
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.flowlogs.normalize import column_name, has_flow_columns, normalize
+from flowbench.loaders.flowlogs.column_names import column_names, field_of, has_flow_columns
+from flowbench.loaders.flowlogs.normalize import normalize
 from flowbench.loaders.flowlogs.validate import RawRecords
 from flowbench.loaders.json_file import Record, redact_and_dump
 from flowbench.loaders.values import JsonObject
@@ -142,7 +143,8 @@ def _map_columns(names: tuple[str, ...]) -> dict[str, str] | None:
     Other objects have an address too. So at least half of the fields must be a flow log's, each
     once; one of them an endpoint, and one something about the traffic.
     """
-    columns = {name: column_name(name) for name in names if _NAME.fullmatch(name)}
+    usable = [name for name in names if _NAME.fullmatch(name)]
+    columns = dict(zip(usable, column_names(usable), strict=True))
     known = FLOW_FIELDS.keys() & columns.values()
     width = sum(not name.startswith("@") for name in names)
     if not has_flow_columns(columns.values(), width) or not known & _ENDPOINTS:
@@ -155,7 +157,7 @@ def _map_columns(names: tuple[str, ...]) -> dict[str, str] | None:
 
 def _add_fields(columns: Mapping[str, str], file: File) -> str | None:
     """Note the fields of a shape of object, or return why such objects cannot be records."""
-    names = set(columns.values())
+    names = set(map(field_of, columns.values()))
     if not names & _TIMES:
         return "neither start nor end: an aggregate or a selection is not a record"
     extra = names.difference(FLOW_FIELDS)

@@ -7,8 +7,6 @@ numbers or text, times numbers or dates, and missing values null, empty, '-' or 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +14,7 @@ import pyarrow.compute as pc
 
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import validate
+from flowbench.loaders.flowlogs.column_names import field_of
 from flowbench.loaders.flowlogs.validate import RawRecords
 from flowbench.schema import FLOW_FIELDS, FLOWS, TYPES
 from flowbench.text import canonical_address
@@ -28,45 +27,20 @@ _BINARY = (
 )
 _SAMPLE = 500  # rows that mostly show whether a column has more than one word
 _MIN_MILLISECONDS = 100_000_000_000  # a larger number of seconds lies 3,000 years ahead
-_RESERVED = ("evidence_id", "line", "item")
-_BY_LETTERS = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
-    "starttime": "start",
-    "endtime": "end",
-}
 _MISSING_WORDS = pa.array(["", MISSING, "None"])
 _DATE = (
     r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
     r"( ?UTC|Z|[+-]00:?00)?$"
 )
 _DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+# As the portal of Log Analytics exports times for readers in the United States.
+_US_DATE = (
+    r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}),?\s(?P<hour>0?[1-9]|1[0-2])"
+    r":(?P<rest>\d\d:\d\d(?:\.\d{1,9})?)[ \x{a0}\x{202f}](?P<half>[AP])M$"
+)
+_SPREADSHEET_NUMBER = r"^\d+(\.\d+)?[EFef]\+?\d+$"  # what is left of an account id
 _FRACTION = r"^.{19}\.?(\d*).*$"
 _NUMBER = r"^[0-9]{1,18}$"
-
-
-def column_name(name: str) -> str:
-    """Return the column for a field as AWS spells it (hyphens, underscores) or Insights does.
-
-    CloudWatch Logs Insights writes ``srcAddr`` and ``startTime``.
-    """
-    column = re.sub(r"[^a-z0-9_@]", "_", name.lower())
-    return rename_reserved(_BY_LETTERS.get(column.replace("_", ""), column))
-
-
-def rename_reserved(column: str) -> str:
-    """Return another name for a field that is called like one of flowbench's own columns."""
-    return f"field_{column}" if column in _RESERVED else column
-
-
-def has_flow_columns(columns: Collection[str], width: int | None = None) -> bool:
-    """Whether at least two and half of the columns are flow log fields, and each is there once.
-
-    Args:
-        columns: Names of columns.
-        width: Of how many columns half is meant; by default of all.
-    """
-    known = sum(name in FLOW_FIELDS for name in columns)
-    half = (len(columns) if width is None else width) / 2
-    return known >= max(2, half) and len(set(columns)) == len(columns)
 
 
 def normalize(
@@ -79,7 +53,7 @@ def normalize(
     """Convert records in columns; those with an impossible value go to quarantine.
 
     Args:
-        rows: Records with columns named by ``column_name``.
+        rows: Records with columns named by ``column_names``.
         lines: Their lines.
         raw: Returns their bytes, by item if there are ``items``, else by line.
         file: Their file.
@@ -91,11 +65,11 @@ def normalize(
     faults: dict[int, str] = {}
     typed = {}
     for name in rows.column_names:
-        field = FLOW_FIELDS.get(name)
+        field = FLOW_FIELDS.get(field_of(name))
         if field is not None and field.type in validate.NUMBERS:
-            typed[name] = _to_integers(name, rows[name], faults)
+            typed[name] = _to_integers(field_of(name), rows[name], faults)
         else:
-            typed[name] = to_text(rows[name], is_account=name == "account_id")
+            typed[name] = to_text(rows[name], is_account=field_of(name) == "account_id")
     table = pa.table(typed).append_column("line", pa.array(lines, pa.int64()))
     if items is not None:
         table = table.append_column("item", pa.array(items, pa.int64()))
@@ -126,10 +100,11 @@ def encode_text(table: pa.Table) -> pa.Table:
 def finish(table: pa.Table) -> pa.Table:
     """Give columns their declared types and order; unknown ones follow, by name.
 
-    A column that the log does not have is not added: readers of the table fill it with nulls.
+    A column that the log does not have is not added: readers of the table fill it with nulls. Of
+    a field that the log has twice (see ``column_names.number_repeats``) the first is kept.
     """
     columns = {}
-    extra = sorted(set(table.column_names) - set(FLOWS.columns))
+    extra = sorted(name for name in set(table.column_names) - set(FLOWS.columns) if "@" not in name)
     for name in [*(n for n in FLOWS.columns if n in table.column_names), *extra]:
         column = table[name]
         kind = TYPES[FLOW_FIELDS[name].type] if name in FLOW_FIELDS else None
@@ -144,7 +119,10 @@ def finish(table: pa.Table) -> pa.Table:
 
 
 def to_text(column: pa.ChunkedArray, *, is_account: bool = False) -> pa.ChunkedArray:
-    """Convert a column to text, missing values to null, account ids to twelve digits."""
+    """Convert a column to text, missing values to null, account ids to twelve digits.
+
+    An account id that a spreadsheet rounded (``1.11122E+11``) is missing.
+    """
     if pa.types.is_floating(column.type):  # integers with gaps, as pandas writes them
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         if pc.all(pc.equal(pc.floor(column), column)).as_py() and _fits_int64(column):
@@ -155,8 +133,12 @@ def to_text(column: pa.ChunkedArray, *, is_account: bool = False) -> pa.ChunkedA
     else:
         words = column.cast(pa.string())
     words = pc.if_else(pc.is_in(words, _MISSING_WORDS), pa.scalar(None, pa.string()), words)
-    has_lost_zeros = is_account and pa.types.is_integer(column.type)
-    return pc.utf8_lpad(words, 12, "0") if has_lost_zeros else words
+    if not is_account:
+        return words
+    if pa.types.is_integer(column.type):
+        return pc.utf8_lpad(words, 12, "0")
+    is_rounded = pc.match_substring_regex(words, _SPREADSHEET_NUMBER)
+    return pc.if_else(pc.fill_null(is_rounded, False), pa.scalar(None, pa.string()), words)
 
 
 def _encode_single_word(column: pa.ChunkedArray) -> pa.DictionaryArray | None:
@@ -223,7 +205,7 @@ def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> 
         return column.cast(pa.int64())
     words = to_text(column)
     if FLOW_FIELDS[name].type == "time":
-        words = _dates_to_milliseconds(words)
+        words = _dates_to_milliseconds(_us_dates_to_iso(words))
     is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
     if not pc.all(is_number).as_py():
         for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
@@ -257,6 +239,28 @@ def _dates_to_milliseconds(words: pa.ChunkedArray) -> pa.ChunkedArray:
     milliseconds = pc.add(pc.multiply(parsed.cast(pa.int64()), 1000), fraction.cast(pa.int64()))
     milliseconds = _to_epoch(milliseconds)
     return pc.if_else(is_date, milliseconds.cast(pa.string()), words)
+
+
+def _us_dates_to_iso(words: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Replace ``3/15/2023, 1:20:00.000 PM`` by ISO 8601, unless the day may come first."""
+    is_date = pc.fill_null(pc.match_substring_regex(words, _US_DATE), False)
+    if not pc.any(is_date).as_py():
+        return words
+    parts = pc.extract_regex(words, _US_DATE)
+    part = {
+        name: pc.struct_field(parts, name)
+        for name in ("year", "month", "day", "hour", "half", "rest")
+    }
+    if pc.max(part["month"].cast(pa.int8())).as_py() > 12:
+        return words
+    hour = pc.subtract(
+        part["hour"].cast(pa.int8()), pc.if_else(pc.equal(part["hour"], "12"), 12, 0)
+    )
+    hour = pc.add(hour, pc.if_else(pc.equal(part["half"], "P"), 12, 0)).cast(pa.string())
+    month, day, hour = (pc.utf8_lpad(each, 2, "0") for each in (part["month"], part["day"], hour))
+    date = pc.binary_join_element_wise(part["year"], month, day, "-")
+    time = pc.binary_join_element_wise(hour, part["rest"], ":")
+    return pc.if_else(is_date, pc.binary_join_element_wise(date, time, "T"), words)
 
 
 def _fits_int64(column: pa.ChunkedArray) -> bool:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import ocsf
-from flowbench.loaders.flowlogs.normalize import column_name, has_flow_columns, normalize
+from flowbench.loaders.flowlogs.column_names import column_names, field_of, has_flow_columns
+from flowbench.loaders.flowlogs.normalize import normalize
 from flowbench.schema import FLOWS
 
 KIND = "flow-logs"
@@ -39,13 +40,13 @@ def read(file: File) -> Iterator[pa.Table]:
     try:
         with file.stream.open_seekable() as content, pq.ParquetFile(content) as parquet:
             names = parquet.schema_arrow.names
-            columns = [column_name(name) for name in names]
+            columns = column_names(names)
             is_flow_log = has_flow_columns(columns)
             if not is_flow_log and not ocsf.is_ocsf(names):
                 shown = ", ".join(names[:_MAX_SHOWN])
                 file.quarantine(f"a Parquet file of no kind flowbench knows; its columns: {shown}")
                 return
-            file.fields.update(columns if is_flow_log else ())
+            file.fields.update(map(field_of, columns) if is_flow_log else ())
             for batch in parquet.iter_batches(_ROWS_AT_ONCE):
                 rows, lines = _valid_rows(pa.Table.from_batches([batch]), first, file)
                 raw = partial(_raw_row, rows, lines)

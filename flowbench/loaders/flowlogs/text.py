@@ -44,9 +44,13 @@ _TRAILING_SPACES = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
 def matches_head(head: bytes, formats: Formats = ()) -> bool:
     """Whether a file that starts with ``head`` is a text flow log, of these formats or AWS's."""
     known = record_formats.known_formats(formats)
+    lines = _first_lines(head)
+    header = record_formats.parse_header(lines[0])
+    if b"\t" in lines[0] and header and {"srcaddr", "dstaddr"} <= set(header.columns):
+        return False  # a table, whose values may have blanks
     return any(
         record_formats.parse_header(line) or record_formats.choose_format(line.split(), known)
-        for line in _first_lines(head)
+        for line in lines
     )
 
 
@@ -77,7 +81,7 @@ def read_messages(messages: list[Message], file: File) -> Iterator[pa.Table]:
     known = record_formats.known_formats(file.formats)
     groups = _read_uniform(messages, known) or _group_by_format(messages, known, file)
     for record_format, group, table in groups:
-        file.fields.update(record_format.columns)
+        file.fields.update(record_format.fields)
         lines, items = ([message[index] for message in group] for index in (0, 1))
         numbered = table.append_column("line", pa.array(lines, pa.int64()))
         numbered = numbered.append_column("item", pa.array(items, pa.int64()))
@@ -220,7 +224,7 @@ class _Reader:
 
     def _set_format(self, record_format: RecordFormat) -> None:
         self._format = record_format
-        self._file.fields.update(record_format.columns)
+        self._file.fields.update(record_format.fields)
         if record_format not in self._known:
             self._known.insert(0, record_format)
 
@@ -247,7 +251,7 @@ class _Reader:
             elif mismatch is None:
                 good.setdefault(self._format, {})[number] = b" ".join(tokens)
             elif other := record_formats.choose_format(tokens, self._known):
-                self._file.fields.update(other.columns)
+                self._file.fields.update(other.fields)
                 good.setdefault(other, {})[number] = b" ".join(tokens)
             else:
                 self._file.quarantine(mismatch, line=number, raw=raw)

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flowbench.loaders.base import File
+from flowbench.loaders.flowlogs.column_names import field_of
 from flowbench.schema import FLOW_FIELDS
 
 STATUSES = ("OK", "NODATA", "SKIPDATA", "INCOMPLETEDATA")  # the last from Cloud WAN only
@@ -81,6 +82,9 @@ def find_faults(table: pa.Table) -> dict[int, str]:
     """Find the records with an impossible value: their index, and the reason."""
     faults: dict[int, str] = {}
     for name in table.column_names:
+        if "@" in name:
+            faults |= _find_contradictions(table, name)
+            continue
         if (is_impossible := _find_impossible(name, table[name])) is None:
             continue
         for row in pc.indices_nonzero(is_impossible).to_pylist():
@@ -88,6 +92,15 @@ def find_faults(table: pa.Table) -> dict[int, str]:
             why = _EXPLANATIONS.get("time" if _is_time(name) else name, "")
             faults.setdefault(row, f"{aws_name(name)} cannot be {value!r}{why}")
     return faults
+
+
+def _find_contradictions(table: pa.Table, repeated: str) -> dict[int, str]:
+    """Find the records in which a field that the format names twice has two values."""
+    field = field_of(repeated)
+    first, other = (table[name].cast(pa.string()) for name in (field, repeated))
+    differs = pc.not_equal(pc.fill_null(first, ""), pc.fill_null(other, ""))
+    reason = f"{aws_name(field)} is there twice, with different values"
+    return dict.fromkeys(pc.indices_nonzero(differs).to_pylist(), reason)
 
 
 def not_a_number(name: str, value: str) -> str:

@@ -7,10 +7,10 @@ import pytest
 
 from flowbench.errors import InputError
 from flowbench.loaders.flowlogs import formats as record_formats
-from flowbench.schema import DEFAULT_FORMAT, TRANSIT_GATEWAY_FORMAT
+from flowbench.schema import DEFAULT_FORMAT, TRANSIT_GATEWAY_FORMAT, VPC_FIELDS
 
 
-@pytest.mark.parametrize("text", ["", "version srcaddr", "${srcaddr} x", "${srcaddr} ${srcaddr}"])
+@pytest.mark.parametrize("text", ["", "version srcaddr", "${srcaddr} x", "$${srcaddr} $x"])
 def test_other_texts_are_rejected(text) -> None:
     with pytest.raises(InputError, match="flow log format"):
         record_formats.parse_format_string(text)
@@ -29,7 +29,8 @@ DEFAULT_LINE = (
         (b"\xef\xbb\xbfaccount-id interface_id\r", ("account_id", "interface_id")),
         (b"SRCADDR DSTADDR new-field", ("srcaddr", "dstaddr", "new_field")),
         (b"srcaddr dstaddr line item", ("srcaddr", "dstaddr", "field_line", "field_item")),
-        (b"srcaddr dstaddr srcaddr", None),
+        (b"srcaddr dstaddr srcaddr", ("srcaddr", "dstaddr", "srcaddr@2")),
+        (b"srcaddr dstaddr line LINE", ("srcaddr", "dstaddr", "field_line", "field_line@2")),
         (b"srcaddr one two three", None),
         (b"srcaddr", None),
         (b"srcaddr 10.0.0.1", None),
@@ -83,7 +84,7 @@ def test_mismatches(old, new, mismatch) -> None:
 def test_choice_among_formats() -> None:
     custom = ("srcaddr", "dstaddr", "bytes")
     known = record_formats.known_formats((custom,))
-    assert [record_format.columns for record_format in known] == [
+    assert [record_format.columns for record_format in known[:3]] == [
         custom,
         DEFAULT_FORMAT,
         TRANSIT_GATEWAY_FORMAT,
@@ -100,3 +101,25 @@ def test_choice_among_formats() -> None:
     assert choose(b"") is None
     mismatch = stamped.find_mismatch(b"1 10.0.0.1 10.0.0.2 7".split())
     assert mismatch == "no time before the record, where the other lines have one"
+
+
+@pytest.mark.parametrize(("version", "count"), [(3, 21), (4, 25), (5, 29), (7, 39), (11, 54)])
+def test_all_fields_up_to_a_version_are_known_by_their_order(version, count) -> None:
+    more = b" vpc-0a subnet-0a i-0a 2 IPv4 198.51.100.23 10.0.1.10 us-east-1 use1-az1 - - - -"
+    line = DEFAULT_LINE.replace(b"2 ", b"%d " % version, 1) + more + b" ingress -" + b" -" * 25
+    tokens = line.split()[:count]
+    chosen = record_formats.choose_format(tokens, record_formats.known_formats())
+    assert chosen is not None
+    assert chosen.columns == tuple(n for n, f in VPC_FIELDS.items() if f.version <= version)
+    tokens[18] = b"web"  # of the field ``type``
+    assert record_formats.choose_format(tokens, record_formats.known_formats()) is None
+    alphabetical = [token for _, token in sorted(zip(VPC_FIELDS, line.split(), strict=False))]
+    assert record_formats.choose_format(alphabetical, record_formats.known_formats()) is None
+
+
+def test_a_format_string_of_terraform_and_a_field_that_it_names_twice() -> None:
+    columns = record_formats.parse_format_string("$${srcaddr} $${account-id} $${account-id}")
+    assert columns == ("srcaddr", "account_id", "account_id@2")
+    record_format = record_formats.RecordFormat((*columns, "bytes", "bytes@2"))
+    assert record_format.fields == ("srcaddr", "account_id", "bytes")
+    assert [name for _, name in record_format.numbers] == ["bytes", "bytes@2"]

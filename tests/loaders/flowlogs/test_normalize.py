@@ -43,40 +43,6 @@ def test_missing_values_are_null_and_not_in_the_dictionary(tmp_path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("field", "column"),
-    [
-        ("srcaddr", "srcaddr"),
-        ("srcAddr", "srcaddr"),
-        ("pkt-src-aws-service", "pkt_src_aws_service"),
-        ("startTime", "start"),
-        ("logStatus", "log_status"),
-        ("@timestamp", "@timestamp"),
-        ("Brand New", "brand_new"),
-        ("line", "field_line"),
-        ("Evidence-ID", "field_evidence_id"),
-    ],
-)
-def test_column_names(field, column) -> None:
-    assert normalize.column_name(field) == column
-
-
-@pytest.mark.parametrize(
-    ("columns", "width", "expected"),
-    [
-        (["srcaddr", "dstaddr"], None, True),
-        (["srcaddr", "dstaddr", "a", "b"], None, True),
-        (["srcaddr", "dstaddr", "a", "b", "c"], None, False),
-        (["srcaddr"], None, False),
-        (["srcaddr", "srcaddr", "dstaddr"], None, False),
-        (["srcaddr", "dstaddr", "a", "b", "c"], 4, True),
-        ([], None, False),
-    ],
-)
-def test_tables_of_flow_log_columns(columns, width, expected) -> None:
-    assert normalize.has_flow_columns(columns, width) is expected
-
-
 def test_columns_are_typed_and_ordered_and_unknown_ones_follow() -> None:
     table = pa.table(
         {

@@ -422,3 +422,24 @@ def test_any_record_in_any_format_is_read_back(tmp_path_factory, data) -> None:
                 assert value == datetime.fromtimestamp(int(token), UTC)
             else:
                 assert str(value) == token
+
+
+REPEATED = "account-id srcaddr account-id dstaddr bytes start bytes"
+REPEATED_LINE = "123456789012 10.0.0.1 123456789012 10.0.0.2 7 1788232200 7"
+
+
+@pytest.mark.parametrize("has_header", [True, False])
+def test_a_format_that_names_a_field_twice(tmp_path, has_header) -> None:
+    other = REPEATED_LINE.replace("012 10.0.0.2", "013 10.0.0.2")
+    lines = [REPEATED_LINE, other, REPEATED_LINE[:-1] + "8", REPEATED_LINE]
+    columns = "".join(f"${{{name}}} " for name in REPEATED.split())
+    formats = () if has_header else (record_formats.parse_format_string(columns),)
+    data = "\n".join([REPEATED, *lines] if has_header else lines)
+    flows, bad, kind = read(tmp_path, data, formats=formats)
+    assert (kind, flows.column_names) == ("flow-logs", FLOWS.columns)
+    assert flows["account_id"].to_pylist() == ["123456789012"] * 2
+    assert flows["bytes"].to_pylist() == [7, 7]
+    assert [row["reason"] for row in bad] == [
+        "account-id is there twice, with different values",
+        "bytes is there twice, with different values",
+    ]
