@@ -61,9 +61,7 @@ def ensure_tables(
         with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1):
             log.refresh()  # another process may just have computed them
             if not _is_intact(folder := _folder(case, log), log):
-                if folder.exists():
-                    changed = [path for path in sorted(folder.iterdir()) if path.is_file()]
-                    set_aside.move_aside(case, log, changed, "not as it was computed")
+                _set_changed_aside(case, log, folder)
                 _remove_outdated(folder.parent)
                 with atomic.write_aside(folder) as aside:
                     _build(case, log, aside, progress)
@@ -101,6 +99,17 @@ def recorded_files(log: custody.CustodyLog, folder: Path) -> list[list[custody.J
     """
     details = (entry["details"] for entry in log.entries_of(ACTION))
     return [d["files"] for d in details if d.get("folder") == folder.name and d.get("files")]
+
+
+def _set_changed_aside(case: Path, log: custody.CustodyLog, folder: Path) -> None:
+    """Move the files in a folder aside that are not as the log has them."""
+    recorded = recorded_files(log, folder)
+    sums = {file["file"]: file["sha256"] for files in recorded[:1] for file in files}
+    unnamed = set_aside.find_unnamed(folder, "*", set(sums))
+    set_aside.move_aside(case, log, unnamed, set_aside.UNNAMED)
+    paths = [folder / Path(name).name for name in sums]
+    changed = [p for p in paths if p.exists() and not atomic.is_intact(p, sums[p.name])]
+    set_aside.move_aside(case, log, changed, set_aside.CHANGED)
 
 
 def _is_intact(folder: Path, log: custody.CustodyLog) -> bool:

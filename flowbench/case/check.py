@@ -57,7 +57,7 @@ def compare_file(path: Path, sha256: str, size: int | None = None) -> tuple[str,
     try:
         sha256_now, size_now = digest(path)
     except (FileNotFoundError, NotADirectoryError):
-        return MISSING, f"missing: {path}"
+        return MISSING, f"not at {path}"
     except OSError as error:
         return NOT_AVAILABLE, f"{path} cannot be read: {error.strerror}"
     if sha256_now == sha256:

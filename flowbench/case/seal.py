@@ -148,7 +148,8 @@ def _check_anchor(case: Path, log: CustodyLog, anchor: Path, trust: Trust) -> It
     else:
         signatures = seal_programs.find_signatures(anchor)
         signed = "" if signatures else "; not signed"
-        detail = f"entry {seq} of {len(log.entries)} was the last, {found['time']}{signed}"
+        time = found["time"][:19].replace("T", " ")
+        detail = f"sealed {time} UTC, when entry {seq} of now {len(log.entries)} was last{signed}"
         yield make_check("seal", name, INTACT, detail)
     for signature in seal_programs.find_signatures(anchor):
         result, detail = seal_programs.check_signature(anchor, signature, trust)

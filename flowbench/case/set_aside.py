@@ -13,6 +13,7 @@ from flowbench.case.custody import SET_ASIDE, CustodyLog, JsonObject
 from flowbench.io import atomic
 
 UNNAMED = "no entry of the custody log names it"
+CHANGED = "changed since it was written"
 
 
 def find_unnamed(folder: Path, pattern: str, named: set[str]) -> list[Path]:
@@ -76,6 +77,16 @@ def list_moved(log: CustodyLog) -> Iterator[tuple[JsonObject, str]]:
     for entry in log.entries_of(SET_ASIDE):
         for record in entry["details"].get("files") or ():
             yield record, str(entry["details"].get("reason"))
+
+
+def describe_changes(log: CustodyLog) -> list[str]:
+    """Return a sentence for each file of the case that was changed by somebody, and moved aside."""
+    return [
+        f"{record.get('was')} was changed since flowbench wrote it, and is not used;"
+        f" {SET_ASIDE}/{record['file']} keeps it"
+        for record, reason in list_moved(log)
+        if reason == CHANGED
+    ]
 
 
 def was_interrupted(lock: Path) -> bool:

@@ -216,7 +216,8 @@ def _check_head(log: CustodyLog, head: str) -> Iterator[Check]:
     for entry in log.entries:
         later -= 1
         if entry["digest"] == head:
-            detail = f"entry {entry['seq']} of {len(log.entries)}, {entry['time']}"
+            time = entry["time"][:19].replace("T", " ")
+            detail = f"entry {entry['seq']} of {len(log.entries)} has this digest, {time} UTC"
             if later:
                 added = log.entries[-later:]
                 actions = sorted({e["action"] for e in added if e["action"] not in DERIVED_ACTIONS})

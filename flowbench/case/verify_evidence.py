@@ -23,6 +23,7 @@ from flowbench.case.check import (
 from flowbench.case.custody import CustodyLog, JsonObject
 from flowbench.io import atomic
 from flowbench.loaders.dispatch import Evidence, expand_archive
+from flowbench.text import list_some
 
 
 def check_evidence(path: Path, log: CustodyLog, folders: Sequence[Path] = ()) -> Iterator[Check]:
@@ -69,7 +70,11 @@ def _check_file(path: Path, row: JsonObject, search: _Search) -> tuple[str, str,
     if (same_name := search.find_name(row["file"])) is not None:
         result, detail = compare_file(same_name, row["sha256"], row.get("size"))
         return result, f"{same_name}: {detail}", same_name
-    if result == MISSING and not search.folders and Path(row["path"]).is_absolute():
+    if result != MISSING:
+        return result, detail, place
+    if search.folders:
+        return result, f"neither at {place} nor in {list_some(map(str, search.folders))}", place
+    if Path(row["path"]).is_absolute():
         return NOT_AVAILABLE, f"no longer at {place}", place
     return result, detail, place
 

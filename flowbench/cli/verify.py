@@ -115,7 +115,9 @@ def _print_checks(checks: pd.DataFrame) -> None:
 
 def _print_check(row: Mapping[str, Any]) -> None:
     width = shutil.get_terminal_size().columns
-    click.echo(escape_controls(f"{row['result']}: {row['what']} {row['name']}"))
+    noun = _NOUNS[row["what"]][0]
+    name = row["name"] if noun == row["name"] else f"{noun} {row['name']}"
+    click.echo(escape_controls(f"{row['result']}: {name}"))
     for line in textwrap.wrap(
         escape_controls(row["detail"]),
         max(width, 68),  # a digest has 64 characters

@@ -110,7 +110,7 @@ def keep(case: Case, findings: Findings) -> bool:
             set_aside.move_aside(case.path, case.log, unnamed, set_aside.UNNAMED)
             if not atomic.is_intact(folder / file, sha256):
                 changed = [folder / file] if (folder / file).exists() else []
-                set_aside.move_aside(case.path, case.log, changed, "not as it was written")
+                set_aside.move_aside(case.path, case.log, changed, set_aside.CHANGED)
                 atomic.write_bytes(folder / file, data, durable=True)
             equal = bool(kept) and this == {name: kept[-1].get(name) for name in this}
             if equal and _input(case, kept[-1].get("seen", 0)) == _input(case, log_length):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flowbench.case import set_aside
 from flowbench.detect import history
 from flowbench.detect.finding import Finding
 from flowbench.detect.findings import Findings
@@ -48,7 +49,7 @@ def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> 
         case.progress(number, len(modules), f"detector {module.DETECTOR.id}")
         found += module.find(case)
     findings = Findings.separate(describe_hosts(case, suppress(case, found)))
-    findings.warnings = tuple(warn_of_unknown_ends(case))
+    findings.warnings = (*warn_of_unknown_ends(case), *set_aside.describe_changes(case.log))
     case.progress(len(modules), len(modules), "")
     if not keep:
         findings.not_kept_reason = "not asked for"

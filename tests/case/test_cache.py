@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from flowbench.case import Case, cache, verify
+from flowbench.case import Case, cache, set_aside, verify
 from flowbench.errors import CaseError
 from tests.case.conftest import write_log
 
@@ -99,6 +99,8 @@ def test_rows_dropped_with_digests_that_fit_are_found_and_not_used(case, logs, l
     moved = list((case.path / "set-aside").glob("*-connections.parquet"))
     assert len(moved) == 1  # what was tampered with is kept
     assert again.verify()["ok"].all() != log_entry
+    (warning, *_) = set_aside.describe_changes(again.log)
+    assert "connection_summaries.parquet was changed since flowbench wrote it" in warning
     if log_entry:  # the entry that was forged stays on record
         checked = verify.verify_case(case.path, case.log, recompute=True)
         recomputed = checked[checked["name"].str.endswith("(computed again)")]

@@ -39,8 +39,8 @@ def test_an_anchor_has_the_digest_of_the_last_entry(sealed) -> None:
     assert (entry["details"]["sealed"], entry["details"]["entry"]) == (head, 2)
     ((result, detail),) = results(case)
     assert result == "intact"
-    assert detail.startswith("entry 2 of 3 was the last, 20")
-    assert detail.endswith("; not signed")
+    assert detail.startswith("sealed 20")
+    assert detail.endswith(" UTC, when entry 2 of now 3 was last; not signed")
     assert case.verify()["ok"].all()
 
 

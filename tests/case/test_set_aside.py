@@ -65,6 +65,14 @@ def test_a_kill_between_entry_and_move_is_repeated(case, logs, monkeypatch) -> N
     assert [p.read_bytes() for p in (case.path / "set-aside").iterdir()] == [b"x"]
 
 
+def test_only_changed_files_are_a_warning(case) -> None:
+    for name, reason in (("a", set_aside.UNNAMED), ("b", set_aside.CHANGED)):
+        (case.path / name).write_bytes(name.encode())
+        set_aside.move_aside(case.path, case.log, [case.path / name], reason)
+    (warning,) = set_aside.describe_changes(case.log)
+    assert warning.startswith("b was changed since flowbench wrote it, and is not used; set-aside/")
+
+
 def test_nothing_to_move_is_no_entry(case) -> None:
     set_aside.move_aside(case.path, case.log, [], "why")
     assert [entry["action"] for entry in case.custody] == ["create"]

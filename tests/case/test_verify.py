@@ -139,7 +139,7 @@ def test_verify_names_what_changed(case, logs) -> None:
     bad = {row.name: row.detail for row in checked[~checked["ok"]].itertuples(index=False)}
     assert set(bad) == {"3.log.gz", f"flows/{part.name}", "0.parquet", "custody.jsonl"}
     assert "changed (same size)" in bad["3.log.gz"]
-    assert bad[f"flows/{part.name}"].startswith("missing")
+    assert bad[f"flows/{part.name}"].startswith("not at ")
     assert "entry 2: its content was changed" in bad["custody.jsonl"]
 
 
@@ -191,7 +191,7 @@ def test_a_noted_head_is_in_the_chain(case) -> None:
     (row,) = head_rows(case, noted.upper())
     assert row["ok"]
     count = len(case.custody)
-    assert f"entry {count - 1} of {count}" in row["detail"]
+    assert f"entry {count - 1} of {count} has this digest, 20" in row["detail"]
     assert row["detail"].endswith("1 entry added since (note)")
     (row,) = head_rows(case, case.log.head)
     assert "added since" not in row["detail"]

@@ -22,6 +22,13 @@ def test_another_file(loaded: Path, tmp_path: Path) -> None:
     assert not (loaded / "report.html").exists()
 
 
+def test_a_report_that_is_not_logged_says_so(loaded: Path, tmp_path: Path) -> None:
+    (loaded / "custody.head").write_text("9 x\n")
+    result = run("report", loaded, "-o", tmp_path / "r.html")
+    assert (result.exit_code, "r.html.sha256 alone" in result.stderr) == (0, True)
+    assert (tmp_path / "r.html.sha256").is_file()
+
+
 def test_a_folder_that_does_not_exist(loaded: Path, tmp_path: Path) -> None:
     result = run("report", loaded, "-o", tmp_path / "no" / "r.html")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)

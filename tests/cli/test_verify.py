@@ -22,7 +22,9 @@ def test_changed_evidence_is_exit_code_1(loaded: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(RECORD.replace("3120", "3121"))
     wrong = run("verify", loaded)
     assert wrong.exit_code == 1
-    assert wrong.stdout.startswith("altered: evidence a.log\n  changed (same size): SHA-256 was\n")
+    assert wrong.stdout.startswith(
+        "altered: evidence file a.log\n  changed (same size): SHA-256 was\n"
+    )
     assert wrong.stderr.endswith(": 1 failed\n")
 
 
@@ -41,7 +43,7 @@ def test_moved_evidence_is_said_and_found(loaded: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     missing = run("verify", loaded, "--evidence", tmp_path / "empty")
     assert missing.exit_code == 1
-    assert missing.stdout.startswith("missing: evidence a.log\n")
+    assert missing.stdout.startswith("missing: evidence file a.log\n")
 
 
 def test_a_head_of_another_case_is_exit_code_1_and_no_digest_2(loaded: Path) -> None:
@@ -55,7 +57,7 @@ def test_a_changed_case_json_is_exit_code_1(loaded: Path) -> None:
     (loaded / "case.json").write_text("{]")
     wrong = run("verify", loaded)
     assert wrong.exit_code == 1
-    assert wrong.stdout.startswith("altered: case case.json\n")
+    assert wrong.stdout.startswith("altered: case.json\n")
 
 
 def test_no_case_is_exit_code_2(tmp_path: Path) -> None:
@@ -91,7 +93,9 @@ def test_set_aside_files_are_listed_though_all_match(loaded: Path, tmp_path: Pat
     assert "1 file was moved to set-aside" in added.stderr
     result = run("verify", loaded)
     assert result.exit_code == 0
-    assert result.stdout.startswith("note: set-aside tables/flows/x.parquet\n  moved to set-aside/")
+    assert result.stdout.startswith(
+        "note: file set aside tables/flows/x.parquet\n  moved to set-aside/"
+    )
 
 
 def test_json_lists_every_check(loaded: Path) -> None:
