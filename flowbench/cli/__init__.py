@@ -13,8 +13,10 @@ from flowbench.cli.detect import detect
 from flowbench.cli.dns import dns
 from flowbench.cli.doctor import doctor
 from flowbench.cli.evaluate import evaluate
+from flowbench.cli.events import events
 from flowbench.cli.evidence import evidence
 from flowbench.cli.fetch import fetch
+from flowbench.cli.findings import findings
 from flowbench.cli.flows import flows
 from flowbench.cli.hunt import hunt
 from flowbench.cli.info import info
@@ -41,10 +43,12 @@ COMMANDS = (
     coverage,
     quarantine,
     flows,
+    events,
     addresses,
     dns,
     cloud_ranges,
     detect,
+    findings,
     evidence,
     hunt,
     trace,

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
+from flowbench.cli.filters import filter_options
 from flowbench.text import format_utc, split_zone
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flowbench.investigate.filters import Filters
+
 _COLUMNS = (
-    "address valid_from interface_id service name country network_owner cloud_service names kinds"
+    "address interface_id service name kinds country network_owner cloud_service names valid_from"
 ).split()
 
 
@@ -24,10 +27,16 @@ _COLUMNS = (
 @common.case_argument
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]…")
 @click.option("--external", is_flag=True, help="Only external addresses.")
+@filter_options()
 @common.limit_option
 @common.output_options
 def addresses(
-    case: Path, addresses: tuple[str, ...], external: bool, limit: int | None, out: common.Output
+    case: Path,
+    addresses: tuple[str, ...],
+    external: bool,
+    filters: Filters,
+    limit: int | None,
+    out: common.Output,
 ) -> None:
     """List the address inventory of CASE.
 
@@ -37,7 +46,8 @@ def addresses(
     Assignments to interfaces come from the inventory, CloudTrail and the logs; country and network
     owner from the databases loaded as evidence (.mmdb, CSV), else from the registries' allocations;
     cloud and service from the clouds' published ranges and from the logs; names from the Resolver
-    query logs. Each value names its data source.
+    query logs. Each value names its data source. --from and --until keep the assignments that held
+    in the period, and addresses without one.
     """
     opened = common.open_case(case)
     wanted = [common.parse_address(text) for text in addresses]
@@ -48,6 +58,12 @@ def addresses(
         inventory = inventory.filter(is_wanted).drop("bare")
     if external:
         inventory = inventory.filter(~inventory.internal)
+    if filters.since is not None:
+        end = inventory.valid_until
+        inventory = inventory.filter(end.isnull() | (end > filters.since))
+    if filters.until is not None:
+        start = inventory.valid_from
+        inventory = inventory.filter(start.isnull() | (start < filters.until))
     rows = inventory.order_by("address", inventory.valid_from.asc(nulls_first=True), "interface_id")
     if wanted and out.is_terminal:
         out.write(_transpose(rows.to_pyarrow().to_pylist()))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from flowbench.cli.terminal import print_note
 from flowbench.errors import FlowbenchError, InputError, StoppedError
 from flowbench.text import canonical_address, escape_controls, is_address, split_zone
 from flowbench.version import __version__
@@ -122,7 +123,7 @@ def main() -> None:
 
 def note(text: str) -> None:
     """Print a note to stderr, which keeps stdout for the result."""
-    click.echo(text, err=True)
+    print_note(text)
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,24 @@ class Output:
         """Write ``limit`` rows of a case's table, and note on a terminal how many there are."""
         row_limit = limit or (MAX_TERMINAL_ROWS if self.is_terminal else None)
         self.write(case.stream(rows.limit(row_limit) if row_limit else rows), columns)
-        if self.is_terminal and row_limit and (count := rows.count().execute()) > row_limit:
-            note(f"{row_limit:,} of {count:,} rows; --limit or --format for more")
+        if self.is_terminal and row_limit:
+            _note_rows(rows.count().execute(), row_limit)
+
+    def write_frame(
+        self, rows: pd.DataFrame, columns: Sequence[str] | None, limit: int | None
+    ) -> None:
+        """Write ``limit`` rows of a frame, and note on a terminal how many there are."""
+        row_limit = limit or (MAX_TERMINAL_ROWS if self.is_terminal else None)
+        self.write(rows.head(row_limit) if row_limit else rows, columns)
+        if self.is_terminal and row_limit:
+            _note_rows(len(rows), row_limit)
+
+
+def _note_rows(count: int, limit: int) -> None:
+    if count > limit:
+        note(f"{limit:,} of {count:,} rows; --limit or --format for more")
+    elif not count:
+        note("no rows")
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:

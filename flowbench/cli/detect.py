@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
+from flowbench.cli.filters import filter_options
 from flowbench.errors import CaseError, InputError
 from flowbench.text import escape_controls, format_count
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import Findings
     from flowbench.detect.history import Run
+    from flowbench.investigate.filters import Filters
 
 
 @click.command()
@@ -24,18 +26,26 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="ID", help="Run only this detector (repeatable).")
 @click.option("--show-suppressed", is_flag=True, help="Include findings that allow lists suppress.")
 @click.option("--since-last", is_flag=True, help="Show only what changed since the last run.")
+@filter_options("peer", "port", "rejected")
 @common.output_options
 def detect(
-    case: Path, only: tuple[str, ...], show_suppressed: bool, since_last: bool, out: common.Output
+    case: Path,
+    only: tuple[str, ...],
+    show_suppressed: bool,
+    since_last: bool,
+    filters: Filters,
+    out: common.Output,
 ) -> None:
     """Run the detectors over CASE.
 
     A terminal shows the findings by host or principal, the most severe first; the other formats
     have one row per finding. A run of all detectors is kept in the case;
-    --since-last compares with the last one.
+    --since-last compares with the last one. The filters choose among the findings; all detectors
+    examine the whole case.
     """
     from flowbench import detect as detectors
     from flowbench.cli import output
+    from flowbench.investigate.filters import filter_findings
 
     if since_last and show_suppressed:
         raise InputError("--since-last includes changes of suppression: omit --show-suppressed")
@@ -45,16 +55,17 @@ def detect(
     findings = detectors.run(opened, only=list(only) or None)
     for warning in findings.warnings:
         common.note(f"warning: {escape_controls(warning)}")
+    shown = filter_findings(findings, filters)
     if since_last:
-        _write_changes(opened, before, findings, only, out)
+        _write_changes(opened, before, findings, only, filters, out)
     elif show_suppressed:
-        columns = ["severity", "score", "detector", "first_seen", "summary", "suppressed_by"]
-        output.write_findings(findings.all, out.format, out.path, columns=columns)
+        columns = ["severity", "finding_id", "summary", "suppressed_by", "score", "first_seen"]
+        output.write_findings(shown.all, out.format, out.path, columns=columns)
     elif out.is_terminal:
-        output.print_groups(findings)
+        output.print_groups(shown)
     else:
-        output.write_findings(findings, out.format, out.path)
-    _note_run(plan[plan["detector"].isin(only)] if only else plan, findings)
+        output.write_findings(shown, out.format, out.path)
+    _note_run(plan[plan["detector"].isin(only)] if only else plan, shown)
     if not only and not findings.kept:
         common.note(f"this run is not kept: {escape_controls(findings.not_kept_reason)}")
 
@@ -70,8 +81,8 @@ def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
             f"{format_count(len(rows), 'finding')} suppressed by '{escape_controls(lists)}'"
             f" (allow list{because}): --show-suppressed"
         )
-    for row in plan[~plan["runs"]].itertuples():
-        common.note(f"{row.detector}: {row.reason}")
+    for reason, rows in plan[~plan["runs"]].groupby("reason", sort=False):
+        common.note(f"{', '.join(rows['detector'])}: {reason}")
     groups = format_count(len(group_findings(findings)), "finding group")
     common.note(f"{format_count(len(findings), 'finding')}, {groups}")
 
@@ -91,19 +102,25 @@ def _last_run(case: Case) -> Run | None:
 
 
 def _write_changes(
-    case: Case, before: Run | None, findings: Findings, only: tuple[str, ...], out: common.Output
+    case: Case,
+    before: Run | None,
+    findings: Findings,
+    only: tuple[str, ...],
+    filters: Filters,
+    out: common.Output,
 ) -> None:
     """Write what changed since an earlier run, and note what may explain it."""
     from flowbench import detect as detectors
     from flowbench.detect import history
+    from flowbench.investigate.filters import filter_changes
 
     if before is None:
         changes = detectors.CHANGES.frame([])
     else:
         earlier = before.findings.of(*only) if only else before.findings
-        changes = detectors.compare(earlier, findings)
+        changes = filter_changes(detectors.compare(earlier, findings), filters)
     if len(changes) or not out.is_terminal:
-        out.write(changes, ["change", "severity", "detector", "subject", "changed", "summary"])
+        out.write(changes, ["change", "severity", "finding_id", "changed", "summary"])
     if before is not None:
         counts = changes["change"].value_counts()
         parts = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("new", "changed", "gone"))

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flowbench.cli import common
+from flowbench.cli.filters import filter_options
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count
 
-# By kind of evidence: what one record is called, and the columns that a terminal shows.
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flowbench.investigate.filters import Filters
+
+# By kind of evidence: what one record is called, the columns that a terminal shows, and its times.
 _KINDS = {
     "flow-logs": (
         "flow record",
-        "start srcaddr srcport dstaddr dstport protocol bytes action file line",
+        "start srcaddr srcport dstaddr dstport action file line bytes protocol",
+        ("start", "end"),
     ),
     "cloudtrail": (
         "API event",
-        "event_time event_name principal_name source_ip error_code event_id file line item",
+        "event_time event_name principal_name source_ip error_code file line item event_id",
+        ("event_time", "event_time"),
     ),
-    "dns": ("DNS query", "query_time srcaddr name query_type rcode answers file line item"),
+    "dns": (
+        "DNS query",
+        "query_time srcaddr name query_type rcode file line item answers",
+        ("query_time", "query_time"),
+    ),
 }
 
 
 @click.command()
 @common.case_argument
 @click.argument("finding")
+@filter_options()
+@common.limit_option
 @common.output_options
-def evidence(case: Path, finding: str, out: common.Output) -> None:
+def evidence(
+    case: Path, finding: str, filters: Filters, limit: int | None, out: common.Output
+) -> None:
     """List the records that support a FINDING of CASE.
 
     They are flow records, API events or DNS queries, each with its file and line (and item, where a
@@ -49,15 +66,29 @@ def evidence(case: Path, finding: str, out: common.Output) -> None:
     common.note(
         f"{chosen[0].finding_id} ({chosen[0].severity}): {escape_controls(chosen[0].summary)}"
     )
-    records = opened.evidence_for(chosen[0])
+    records = _filter(opened.evidence_for(chosen[0]), filters)
     if not out.is_terminal:
-        out.write(records)
+        out.write_frame(records, None, limit)
     counts = []
-    for kind, (noun, columns) in _KINDS.items():
+    for kind, (noun, columns, _times) in _KINDS.items():
         rows = records[records["kind"] == kind]
         if not len(rows):
             continue
         counts.append(format_count(len(rows), noun, "DNS queries" if kind == "dns" else None))
         if out.is_terminal:
-            out.write(rows, [name for name in columns.split() if name in rows])
+            out.write_frame(rows, [name for name in columns.split() if name in rows], limit)
     common.note(", ".join(counts) or "no records")
+
+
+def _filter(records: pd.DataFrame, filters: Filters) -> pd.DataFrame:
+    """Keep the records of the period; each kind has columns of its own for it."""
+    import pandas as pd
+
+    from flowbench.investigate.filters import filter_frame
+
+    parts = [
+        filter_frame(rows, filters, *times)
+        for kind, (_noun, _columns, times) in _KINDS.items()
+        if len(rows := records[records["kind"] == kind])
+    ]
+    return pd.concat(parts) if parts else records

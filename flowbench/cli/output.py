@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbench.cli.terminal import find_width
+from flowbench.cli.terminal import find_width, print_note
 from flowbench.errors import InputError
 from flowbench.text import (
     escape_controls,
@@ -145,7 +145,7 @@ def _print_table(
 ) -> None:
     import pyarrow as pa
 
-    from flowbench.cli.table import lay_out, wrap
+    from flowbench.cli.table import lay_out
 
     kinds = {name: schema.field(name).type for name in columns or schema.names}
     numbers = {
@@ -160,10 +160,9 @@ def _print_table(
         click.echo(row)
     if table.omitted:
         names = ", ".join(table.omitted)
-        note = f"not shown at {width} characters: {names}; --format csv has all columns"
-        click.echo("\n".join(wrap(note, width or len(note))), err=True)
+        print_note(f"not shown at {width} characters: {names}; --format csv has all columns")
     elif table.is_shortened and width:
-        click.echo("… marks shortened text; --format csv has all of it", err=True)
+        print_note("… marks shortened text; --format csv has all of it")
 
 
 def _to_json_value(value: Any) -> Any:

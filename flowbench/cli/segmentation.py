@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
+from flowbench.cli.filters import filter_options
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count, format_period
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from flowbench.investigate.filters import Filters
     from flowbench.segmentation import Evaluation
 
 _COLUMNS = {
-    "violations": "severity first_seen subject connections summary",
-    "rules": "line verdict state connections rejected shadowed rule",
+    "violations": "severity subject summary connections first_seen finding_id",
+    "rules": "line verdict state connections rejected rule shadowed",
     "groups": "initiator_group responder_group verdict connections violations attempts ports",
 }
 _UNUSED_REASONS = {
@@ -44,17 +46,30 @@ _UNUSED_REASONS = {
     metavar="FILE",
     help="Draw the matrix of groups into this HTML file.",
 )
+@filter_options("peer", "port", "rejected")
 @common.output_options
-def segmentation(
-    case: Path, policy: Path | None, show: str, keep: bool, figure: Path | None, out: common.Output
+def segmentation(  # each is an option
+    case: Path,
+    policy: Path | None,
+    show: str,
+    keep: bool,
+    figure: Path | None,
+    filters: Filters,
+    out: common.Output,
 ) -> None:
     """Evaluate a segmentation POLICY against CASE's connections.
 
-    POLICY is a YAML file of groups and rules; by default the policy kept in the case. Exit code 1
-    if a connection violates the policy.
+    POLICY is a YAML file of groups and rules, of countries, or of both; by default the policy kept
+    in the case. Exit code 1 if a connection violates the policy. The filters choose among the
+    violations that are listed, and change neither the exit code nor the other results.
     """
+    import pandas as pd
+
     from flowbench.cli import output
+    from flowbench.detect import Findings
+    from flowbench.detect.detectors.geography import check_countries
     from flowbench.detect.detectors.segmentation import findings
+    from flowbench.investigate.filters import filter_findings
     from flowbench.segmentation import evaluate, parse_policy, read_policy_text
 
     opened = common.open_case(case)
@@ -64,17 +79,21 @@ def segmentation(
     evaluation = evaluate(opened, parse_policy(text, str(policy or "the policy of the case")))
     if keep and policy is not None:
         opened.set_policy(text)
-    violations, rules = findings(evaluation), evaluation.rule_results()
-    groups = evaluation.cells()
+    in_countries, countries = check_countries(opened, evaluation.policy)
+    violations = filter_findings(Findings([*findings(evaluation), *in_countries]), filters)
+    rules, groups = evaluation.rule_results(), evaluation.cells()
     columns = _COLUMNS[show].split()
     if show != "violations":
-        out.write(rules if show == "rules" else groups, columns)
+        all_rules = pd.concat([rules, countries]) if len(countries) else rules
+        out.write(all_rules if show == "rules" else groups, columns)
     elif len(violations) or not out.is_terminal:
         output.write_findings(violations, out.format, out.path, columns=columns)
     if figure is not None:
         _write_figure(groups, figure)
-    _note_rules(evaluation, rules)
-    if (rules["state"] == "violated").any():
+    if evaluation.policy.rules or countries.empty:
+        _note_rules(evaluation, rules)
+    _note_countries(countries)
+    if "violated" in {*rules["state"], *countries["state"]}:
         raise SystemExit(common.EXIT_PROBLEMS)
 
 
@@ -86,6 +105,14 @@ def _write_figure(groups: pd.DataFrame, figure: Path) -> None:
         figure.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {figure}: {error.strerror}") from error
+
+
+def _note_countries(countries: pd.DataFrame) -> None:
+    """Note how many connections the policy's countries prohibit, if it has any."""
+    for row in countries.itertuples():
+        accepted = format_count(row.connections - row.rejected, "connection")
+        attempts = format_count(row.rejected, "rejected attempt")
+        common.note(f"{row.rule}: {accepted} to prohibited countries, {attempts}")
 
 
 def _note_rules(evaluation: Evaluation, rules: pd.DataFrame) -> None:

@@ -20,11 +20,13 @@ from flowbench.text import escape_controls, is_address
 MAX_LINES = 5  # of a cell
 MAX_WORD = 40  # characters; an IPv6 address has up to 39, an event id 36
 
-_TEXT_WIDTH = 40  # characters that a column of text gets at least
+_TEXT_WIDTH = 36  # characters that a column of text gets at least
 _PATH_WIDTH = 32
 _MAX_CELL = 600
 _MAX_CELL_OF = {"raw": 100}
 _GAP = "  "
+_POSITIONS = ("line", "item")  # in a file: of no use without it
+_FILES = ("file", "evidence_id")
 _UNBROKEN = re.compile(r"(?<=\d) (?=\d\d:\d\d|(?:UTC|[kMG]?B|h|min|s|days)\b)")  # blanks in a value
 # Whole numbers that are no quantities, and are copied rather than read.
 _IDENTIFIER = re.compile(r"port$|(?:^|_)(?:line|item|protocol|version|tcp_flags|traffic_path)$")
@@ -110,7 +112,10 @@ def _choose(columns: list[_Column], width: int) -> list[_Column]:
     """Choose the columns that fit, the first in any case, those without any value last."""
     room = width - columns[0].least
     chosen = {columns[0].name}
+    has_files = any(column.name in _FILES for column in columns)
     for column in sorted(columns[1:], key=lambda column: column.is_empty):
+        if column.name in _POSITIONS and has_files and chosen.isdisjoint(_FILES):
+            continue
         if (needed := column.least + len(_GAP)) <= room:
             room -= needed
             chosen.add(column.name)

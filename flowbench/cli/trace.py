@@ -32,4 +32,4 @@ def trace(case: Path, address: str, at: str | None, out: common.Output) -> None:
 
     time = None if at is None else pd.Timestamp(parse_time(at))
     trace = attribution.trace(common.open_case(case), common.parse_address(address), time)
-    out.write(trace.to_pandas(), ["step", "time", "description", "file", "line", "item"])
+    out.write(trace.to_pandas(), ["step", "description", "time", "file", "line", "item"])

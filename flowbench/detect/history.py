@@ -26,6 +26,7 @@ from flowbench.version import __version__
 
 if TYPE_CHECKING:
     from flowbench.case import Case
+    from flowbench.case.custody import Entry
 
 FOLDER = "findings"
 
@@ -42,12 +43,20 @@ class Run:
     findings: Findings
 
 
+def kept_runs(case: Case) -> list[Entry]:
+    """Return the entries of the custody log about the runs that are kept, oldest first."""
+    return [e for e in case.log.entries if e["action"] == "detect" and e["details"].get("runs")]
+
+
 def last_run(case: Case) -> Run | None:
     """Return the run kept last, or None. Raises CaseError when its findings are damaged or lost."""
-    kept = [e for e in case.log.entries if e["action"] == "detect" and e["details"].get("runs")]
-    if not kept:
-        return None
-    entry, details = kept[-1], kept[-1]["details"]
+    kept = kept_runs(case)
+    return read_run(case, kept[-1]) if kept else None
+
+
+def read_run(case: Case, entry: Entry) -> Run:
+    """Read the run of an entry. Raises CaseError when its findings are damaged or lost."""
+    details = entry["details"]
     part = details["runs"][0]
     path = case.path / FOLDER / Path(part["file"]).name
     remedy = "there is nothing to compare with; the next run is kept in their place"

@@ -29,6 +29,8 @@ def plan(case: Case) -> pd.DataFrame:
 
 def missing_input(case: Case, detector: Detector) -> str:
     """Return what a detector needs and the case lacks; empty when it can run."""
+    if detector.needs and not case.has("flows"):
+        return "not run: the case has no flow logs"
     if fields := sorted(detector.needs - case.fields):
         return "not run: needs " + ", ".join(name.replace("_", "-") for name in fields)
     if detector.any_tables and not any(map(case.has, detector.any_tables)):

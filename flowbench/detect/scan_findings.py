@@ -87,9 +87,9 @@ def _describe_attempts(sums: dict[str, Any]) -> str:
         f"{format_count(sums['source_count'], 'external address', 'external addresses')} attempted"
         f" connections to {format_count(sums['distinct_services'], 'service')} on"
         f" {format_count(len(sums['hosts']), 'host')} from {_period(sums)}:"
-        f" {format_count(sums['failed_count'], 'attempt')} failed, counted once per source and"
-        f" service ({sums['rejected_count']:,} rejected, {sums['empty_count']:,} answered without"
-        " data)."
+        f" {format_count(sums['failed_count'], 'attempt')} failed ({sums['rejected_count']:,}"
+        f" rejected, {sums['empty_count']:,} answered without data). Repeated attempts of an"
+        " address on the same service count as one."
     )
 
 

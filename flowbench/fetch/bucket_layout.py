@@ -113,11 +113,11 @@ def parse_time(text: str) -> datetime:
     """Return a date or time that a user wrote, UTC by default. Raises InputError."""
     try:
         time = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # before year 1 or after 9999 in UTC
         raise InputError(
             f"{text}: invalid time; write 2026-09-01, 2026-09-01T12:00 or 2026-09-01T12:00+02:00"
         ) from None
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def parse_period(since: str | datetime, until: str | datetime | None = None) -> Period:

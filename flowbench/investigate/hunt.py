@@ -7,7 +7,7 @@ and counted separately.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +23,9 @@ from flowbench.enrich.indicators import (
     is_in_period,
     match_indicators,
 )
-from flowbench.errors import InputError
-from flowbench.io.discover import find_files
-from flowbench.loaders import dispatch
+from flowbench.investigate.filters import Filters, filter_api_events, filter_period
+from flowbench.investigate.indicator_lists import read_lists
 from flowbench.loaders.intel.indicators import ALLOW
-from flowbench.loaders.intel.indicators import TABLE as INDICATORS
-from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
@@ -58,6 +55,7 @@ CONTACTS = Table.of(
     ("allowed", "string", "allow lists that have the peer"),
 )
 
+_EVERYTHING = Filters()
 _KEY = ["indicator", "kind", "feed"]
 _ORDER = [
     "first_seen",
@@ -79,7 +77,7 @@ class HuntResult:
     Attributes:
         contacts: Rows of CONTACTS, by first contact.
         indicators: The number of indicators in the lists.
-        unreadable: The number of lines of the lists that could not be read.
+        unreadable: The lines of the lists that could not be read (indicator_lists.UNREADABLE).
         special_purpose: Indicators that cover special-purpose addresses
             (enrich.indicators.SPECIAL_PURPOSE_INDICATORS).
         searched: The logs that were searched: log, records, first_seen, last_seen.
@@ -87,73 +85,34 @@ class HuntResult:
 
     contacts: pd.DataFrame
     indicators: int
-    unreadable: int
+    unreadable: pd.DataFrame
     special_purpose: pd.DataFrame
     searched: pd.DataFrame
 
 
-def read_lists(
-    paths: Iterable[Path], case_folder: Path, columns: Iterable[str] = ()
-) -> tuple[pa.Table, int]:
-    """Read indicator lists without loading them.
-
-    Args:
-        paths: Files and folders.
-        case_folder: The case, which is left out of folders.
-        columns: Names of the columns of CSV lists, as in ``Case.ingest``.
-
-    Returns:
-        The indicators (loaders.intel.lists.TABLE), and the number of lines that could not be read.
-
-    Raises:
-        InputError: A path is missing, unreadable or not an indicator list, or ``columns`` is wrong.
-    """
-    names = column_map(columns)
-    parts, unreadable = [INDICATORS.arrow.empty_table()], 0
-    found, failed = find_files(paths, case_folder=case_folder)
-    if failed:
-        raise InputError(f"{failed[0][0]}: {failed[0][1]}")
-    for path, name in found:
-        try:
-            evidence = dispatch.Evidence.of(path, name)
-        except OSError as error:
-            raise InputError(f"{name} cannot be read: {error.strerror}") from None
-        tables = list(dispatch.read(evidence, list_columns=names))
-        if evidence.kind != "indicators":
-            reason = next(_quarantine_reasons(tables), f"it looks like {evidence.kind}")
-            raise InputError(f"{name} is not an indicator list: {reason}")
-        unreadable += evidence.quarantined
-        parts += [
-            rows.select(INDICATORS.columns).cast(INDICATORS.arrow)
-            for table, rows in tables
-            if table == INDICATORS.name
-        ]
-    return pa.concat_tables(parts), unreadable
-
-
-def _quarantine_reasons(tables: Iterable[tuple[str, pa.Table]]) -> Iterator[str]:
-    """The first reason of each table of quarantined lines."""
-    for name, rows in tables:
-        if name != INDICATORS.name and rows.num_rows and "reason" in rows.column_names:
-            yield rows["reason"][0].as_py()
-
-
-def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> HuntResult:
+def hunt(
+    case: Case,
+    paths: Iterable[Path],
+    columns: Iterable[str] = (),
+    filters: Filters = _EVERYTHING,
+) -> HuntResult:
     """Find every contact in the case's logs with the indicators of some lists.
 
     Args:
         case: The case; it is not changed.
         paths: Indicator lists.
         columns: Names of the columns of CSV lists, as in ``Case.ingest``.
+        filters: Which connections, API events and DNS queries are searched. A peer is either
+            address of a connection, the caller of an API, or the host that queried.
 
     Raises:
         InputError: A path is not an indicator list.
     """
     rows, unreadable = read_lists(paths, case.path, columns)
     indicators = ibis.memtable(rows)
-    flow_contacts, flow_allowed = _search_flows(case, indicators)
-    api_contacts, api_allowed = _search_api_events(case, indicators)
-    parts = [flow_contacts, api_contacts, _search_dns(case, indicators)]
+    flow_contacts, flow_allowed = _search_flows(case, indicators, filters)
+    api_contacts, api_allowed = _search_api_events(case, indicators, filters)
+    parts = [flow_contacts, api_contacts, _search_dns(case, indicators, filters)]
     contacts = to_frame(pa.concat_tables(parts)).sort_values(_ORDER, ignore_index=True)
     contacts["allowed"] = contacts["peer"].map(flow_allowed | api_allowed)
     return HuntResult(
@@ -165,14 +124,18 @@ def hunt(case: Case, paths: Iterable[Path], columns: Iterable[str] = ()) -> Hunt
     )
 
 
-def _search_flows(case: Case, indicators: ibis.Table) -> tuple[pa.Table, dict[str, str]]:
+def _search_flows(
+    case: Case, indicators: ibis.Table, filters: Filters
+) -> tuple[pa.Table, dict[str, str]]:
     """Connections with addresses that indicators cover; and the allow lists of addresses."""
     matches = match_indicators(case.connection_summaries, indicators, case.dns, case.connections)
     columns = [*_KEY, "valid_from", "valid_until", "resolved_from", "resolved_until"]
     m = ibis.memtable(matches).filter(_.kind != ALLOW)
     m = m.select(*columns, peer=m.address).distinct()
     key = ["host", "interface_id", "peer", "service_port", "protocol", "direction"]
-    j = _both_ends(case.connections).inner_join(m, "peer")
+    j = _both_ends(_filter_connections(case.connections, filters)).inner_join(m, "peer")
+    if filters.peer is not None:
+        j = j.filter((j.host == filters.peer) | (j.peer == filters.peer))
     j = j.filter(is_answer_valid(j)).mutate(within=is_in_period(j))
     found = j.group_by([*_KEY, *key]).aggregate(
         first_seen=j.first_seen.min(),
@@ -190,6 +153,13 @@ def _search_flows(case: Case, indicators: ibis.Table) -> tuple[pa.Table, dict[st
     instances = by_interface.aggregate(instance_id=_.instance_id.min())
     found = found.left_join(instances, "interface_id")
     return _to_contacts(found, log="flows"), _allow_lists(matches)
+
+
+def _filter_connections(connections: ibis.Table, filters: Filters) -> ibis.Table:
+    connections = filter_period(connections, filters, "first_seen", "last_seen")
+    if filters.ports:
+        connections = connections.filter(connections.service_port.isin(filters.ports))
+    return connections.filter(connections.rejected) if filters.rejected else connections
 
 
 def _both_ends(connections: ibis.Table) -> ibis.Table:
@@ -213,9 +183,11 @@ def _both_ends(connections: ibis.Table) -> ibis.Table:
     return views[0].union(views[1])
 
 
-def _search_api_events(case: Case, indicators: ibis.Table) -> tuple[pa.Table, dict[str, str]]:
+def _search_api_events(
+    case: Case, indicators: ibis.Table, filters: Filters
+) -> tuple[pa.Table, dict[str, str]]:
     """API events from addresses that indicators cover; and the allow lists of addresses."""
-    events = case.api_events.filter(_.source_ip.notnull())
+    events = filter_api_events(case, filters).filter(_.source_ip.notnull())
     calls = events.select(
         address=events.source_ip, first_seen=events.event_time, last_seen=events.event_time
     )
@@ -227,10 +199,15 @@ def _search_api_events(case: Case, indicators: ibis.Table) -> tuple[pa.Table, di
     return _to_contacts(_count_contacts(j, ["peer"]), log="api"), _allow_lists(matches)
 
 
-def _search_dns(case: Case, indicators: ibis.Table) -> pa.Table:
+def _search_dns(case: Case, indicators: ibis.Table, filters: Filters) -> pa.Table:
     """Queries for domains of the lists and their subdomains, answered or not."""
     domains = indicators.filter(indicators.type == "domain", indicators.kind != ALLOW)
-    names = case.dns.filter(_.name.notnull()).select("name").distinct().to_pyarrow()["name"]
+    queries = filter_period(case.dns, filters, "query_time", "query_time")
+    if filters.peer is not None:
+        queries = queries.filter(queries.srcaddr == filters.peer)
+    if filters.ports or filters.rejected:  # a query has neither
+        queries = queries.limit(0)
+    names = queries.filter(_.name.notnull()).select("name").distinct().to_pyarrow()["name"]
     parents = [(name, parent) for name in names.to_pylist() for parent in _parent_domains(name)]
     names_and_parents = ibis.memtable(
         pa.table(
@@ -241,7 +218,7 @@ def _search_dns(case: Case, indicators: ibis.Table) -> pa.Table:
         )
     )
     wanted = domains.select(*_KEY, "valid_from", "valid_until").distinct()
-    j = case.dns.inner_join(names_and_parents, "name").inner_join(wanted, "indicator")
+    j = queries.inner_join(names_and_parents, "name").inner_join(wanted, "indicator")
     j = j.mutate(first_seen=j.query_time, last_seen=j.query_time, host=j.srcaddr, peer=j.name)
     return _to_contacts(_count_contacts(j, ["host", "instance_id", "peer"]), log="dns")
 

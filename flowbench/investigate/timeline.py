@@ -12,6 +12,7 @@ from flowbench import detect
 from flowbench.investigate import attribution
 from flowbench.investigate.api_events import read_events
 from flowbench.investigate.dns_answers import find_resolutions
+from flowbench.investigate.filters import Filters, is_rejected
 from flowbench.investigate.indicators import INDICATORS, collect_indicators
 from flowbench.investigate.timeline_sessions import read_sessions
 from flowbench.schema import ITEM, ORIGIN, Table
@@ -43,11 +44,12 @@ TABLE = Table.of(
     *ORIGIN,
     ITEM,
 )
+_EVERYTHING = Filters()
 _ORDER = ["time", "data_source", "reference", "activity", "evidence_id", "line", "item"]
 
 
 class Event(NamedTuple):
-    """One row of TABLE."""
+    """One row of TABLE, and what filters ask for."""
 
     time: datetime | None
     data_source: str
@@ -61,9 +63,26 @@ class Event(NamedTuple):
     evidence_id: str | None = None
     line: int | None = None
     item: int | None = None
+    peers: tuple[str, ...] = ()
+    ports: tuple[int | None, ...] = ()
+    rejected: bool = False
+
+    def matches(self, filters: Filters) -> bool:
+        """Whether it is in the period, with the peer, on a port, and rejected, as wanted."""
+        return (
+            filters.overlaps(self.time, self.end)
+            and (filters.peer is None or filters.peer in (self.subject, self.peer, *self.peers))
+            and (not filters.ports or not set(filters.ports).isdisjoint(self.ports))
+            and (self.rejected or not filters.rejected)
+        )
 
 
-def build(case: Case, about: str | None = None, findings: Findings | None = None) -> pd.DataFrame:
+def build(
+    case: Case,
+    about: str | None = None,
+    findings: Findings | None = None,
+    filters: Filters = _EVERYTHING,
+) -> pd.DataFrame:
     """Build the timeline of a case, or of one address.
 
     Args:
@@ -72,6 +91,7 @@ def build(case: Case, about: str | None = None, findings: Findings | None = None
             created it. Without one, the subjects of findings of high severity or above are
             followed; if there are none, the timeline has all findings and alerts, and no API event.
         findings: The result of detect.run; without it, the detectors are run.
+        filters: Which rows are wanted. The subjects are followed whatever they say.
 
     Returns:
         Rows of TABLE, ordered by time.
@@ -107,7 +127,7 @@ def build(case: Case, about: str | None = None, findings: Findings | None = None
         *_dns_events(case, hosts, peers),
         *_note_events(case, about),
     ]
-    frame = TABLE.frame(event._asdict() for event in events)
+    frame = TABLE.frame(event._asdict() for event in events if event.matches(filters))
     return frame.sort_values(_ORDER, ignore_index=True, kind="stable")
 
 
@@ -122,6 +142,9 @@ def _finding_events(findings: Findings) -> Iterator[Event]:
             severity=finding.severity,
             peer=finding.peer,
             reference=finding.finding_id,
+            peers=finding.peers,
+            ports=finding.evidence.ports,
+            rejected=is_rejected(finding),
         )
 
 
@@ -150,6 +173,7 @@ def _session_events(case: Case, hosts: Collection[str]) -> Iterator[Event]:
             evidence_id=session.evidence_id,
             line=session.line,
             item=session.item,
+            ports=(session.service_port,),
         )
 
 
@@ -179,6 +203,8 @@ def _api_events(case: Case, traces: Iterable[tuple[str, Trace]]) -> list[Event]:
                 evidence_id=event.evidence_id,
                 line=event.line,
                 item=event.item,
+                peers=(event.source_ip,) if event.source_ip else (),
+                rejected=event.error_code is not None,
             )
     return list(events.values())
 
@@ -211,6 +237,8 @@ def _alert_events(
             evidence_id=alert["evidence_id"],
             line=alert["line"],
             item=alert["item"],
+            ports=(alert["local_port"], alert["remote_port"]),
+            rejected=bool(alert["blocked"]),
         )
 
 
@@ -243,6 +271,7 @@ def _dns_events(case: Case, hosts: Collection[str], peers: Collection[str]) -> I
                 evidence_id=found.evidence_id,
                 line=found.line,
                 item=found.item,
+                peers=(*found.answers, found.name),
             )
 
 

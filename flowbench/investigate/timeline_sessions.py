@@ -36,6 +36,7 @@ class Session(NamedTuple):
 
     host: str
     peer: str
+    service_port: int
     first_seen: datetime
     last_seen: datetime
     activity: str  # a sentence
@@ -70,6 +71,7 @@ def read_sessions(case: Case, addresses: Collection[str]) -> Iterator[Session]:
         yield Session(
             host=first["responder"],
             peer=first["initiator"],
+            service_port=int(first["service_port"]),
             first_seen=first["first_seen"],
             last_seen=group["last_seen"].max(),
             activity=_describe(group, names),

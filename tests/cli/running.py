@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -9,7 +10,7 @@ import struct
 import sys
 import termios
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from unittest import mock
 
 from click.testing import CliRunner, Result
@@ -31,21 +32,18 @@ def run(*arguments: object) -> Result:
     return result
 
 
-@dataclass(frozen=True)
-class Screen:
-    """What a terminal received, and the exit code."""
+def run_on_terminal(width: int, *arguments: object) -> str:
+    """Run the command on a pseudo-terminal; return what that received, without its colours."""
 
-    raw: str
-    exit_code: int
+    def command() -> None:
+        with contextlib.suppress(SystemExit):
+            main.main([str(argument) for argument in arguments], prog_name="flowbench")
 
-    @property
-    def lines(self) -> list[str]:
-        """The lines without control sequences."""
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", self.raw).splitlines()
+    return on_terminal(width, command)
 
 
-def run_on_terminal(width: int, *arguments: object) -> Screen:
-    """Run the command with a pseudo-terminal of this width as standard output and error."""
+def on_terminal(width: int, act: Callable[[], object]) -> str:
+    """Do something with a pseudo-terminal of this width as standard output and error."""
     reader, writer = os.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     received: list[bytes] = []
@@ -58,13 +56,10 @@ def run_on_terminal(width: int, *arguments: object) -> Screen:
         mock.patch.object(sys, "stdout", terminal),
         mock.patch.object(sys, "stderr", terminal),
     ):
-        try:
-            main.main([str(argument) for argument in arguments], prog_name="flowbench")
-        except SystemExit as end:
-            exit_code = int(end.code or 0)
+        act()
     thread.join()
     os.close(reader)
-    return Screen(b"".join(received).decode(), exit_code)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", b"".join(received).decode())
 
 
 def _read_all(reader: int, received: list[bytes]) -> None:

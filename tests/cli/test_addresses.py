@@ -13,8 +13,8 @@ def test_the_inventory(incident_case) -> None:
     shown = run("addresses", incident_case)
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
-    header = "address valid_from interface_id service name country network_owner cloud_service"
-    assert lines[0].split() == [*header.split(), "names", "kinds"]
+    header = "address interface_id service name kinds country network_owner cloud_service"
+    assert lines[0].split() == [*header.split(), "names", "valid_from"]
     assert any(POOL in line and "eu.pool.example" in line and "mining" in line for line in lines)
     rows = json.loads(run("addresses", incident_case, "--format", "json", "--external").stdout)
     assert {POOL, EXIT} <= {row["address"] for row in rows}

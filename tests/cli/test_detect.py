@@ -81,3 +81,19 @@ def test_a_damaged_run_is_noted_and_the_result_printed(loaded: Path) -> None:
         path.write_bytes(b"x")
     result = run("detect", loaded, "--since-last")
     assert (result.exit_code, "nothing to compare with" in result.stderr) == (0, True)
+
+
+def test_a_case_without_flow_logs_is_one_sentence(case: Path, tmp_path: Path) -> None:
+    (tmp_path / "iocs.txt").write_text(f"{EXIT}\n")
+    run("ingest", case, tmp_path / "iocs.txt")
+    lines = run("detect", case).stderr.splitlines()
+    (sentence,) = [line for line in lines if "no flow logs" in line]
+    assert sentence.startswith("beacon, brute-force, contact, ")
+    assert not [line for line in lines if "needs" in line]
+
+
+def test_filters_choose_findings(incident_case: Path) -> None:
+    options = ("--only", "contact", "--format", "json")
+    some = json.loads(run("detect", incident_case, *options, "--peer", POOL).stdout)
+    assert {row["peer"] for row in some} == {POOL}
+    assert json.loads(run("detect", incident_case, *options, "--until", "2020-01-01").stdout) == []

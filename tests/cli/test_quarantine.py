@@ -16,8 +16,11 @@ def test_a_line_that_cannot_be_read(case: Path, tmp_path: Path) -> None:
     assert "10.0.1.999" in row["raw"]
     assert row["reason"]
     header = run("quarantine", case).stdout.splitlines()[0]
-    assert header.split() == ["file", "line", "item", "reason", "raw"]
+    assert header.split() == ["file", "line", "reason", "raw", "item"]
 
 
 def test_nothing_in_quarantine(loaded: Path) -> None:
     assert json.loads(run("quarantine", loaded, "--format", "json").stdout) == []
+    shown = run("quarantine", loaded)
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr == "nothing is in quarantine: all records of 1 file were read\n"

@@ -97,3 +97,39 @@ def test_the_figure_opens_with_no_network(tmp_path: Path, policy: Path) -> None:
     assert '<script src="http' not in text
     wrong = run("segmentation", case, policy, "--figure", tmp_path / "no" / "m.html")
     assert (wrong.exit_code, "cannot write" in wrong.stderr) == (2, True)
+
+
+@pytest.fixture
+def abroad(tmp_path: Path) -> Path:
+    """A case whose web server connected to an address in a country."""
+    case = make_case(tmp_path, connect(WEB, "203.0.113.9", 8443, T0), interfaces=OWN)
+    (tmp_path / "dbip-country-lite-2026-09.csv").write_text("203.0.113.0,203.0.113.255,KP\n")
+    case.ingest(tmp_path / "dbip-country-lite-2026-09.csv")
+    return case.path
+
+
+@pytest.mark.parametrize(
+    ("countries", "exit_code", "state"),
+    [("deny: [KP]", 1, "violated"), ("allow: [CH]", 1, "violated"), ("deny: [IR]", 0, "compliant")],
+)
+@pytest.mark.parametrize("rules", ["", POLICY])
+def test_countries(
+    abroad: Path, tmp_path: Path, rules: str, countries: str, exit_code: int, state: str
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"{rules}\ncountries: {{{countries}}}\n")
+    answer = run("segmentation", abroad, tmp_path / "c.yaml", "--format", "json")
+    assert answer.exit_code == exit_code
+    rows = json.loads(answer.stdout)
+    assert [row["peer"] for row in rows] == ["203.0.113.9"] * exit_code
+    assert f"{exit_code} connection" in answer.stderr.splitlines()[-1]
+    assert ("against the policy" in answer.stderr) == bool(rules)
+    shown = run("segmentation", abroad, tmp_path / "c.yaml", "--show", "rules", "--format", "json")
+    last = json.loads(shown.stdout)[-1]
+    assert (last["rule"].partition(":")[0], last["state"]) == ("countries", state)
+
+
+def test_filters_choose_violations_and_leave_the_exit_code(abroad: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("countries: {deny: [KP]}\n")
+    for options in (("--peer", "192.0.2.1"), ("--until", "2020-01-01"), ("--port", 22)):
+        answer = run("segmentation", abroad, tmp_path / "c.yaml", *options, "--format", "json")
+        assert (answer.exit_code, json.loads(answer.stdout)) == (1, [])

@@ -10,7 +10,8 @@ import termios
 
 import pytest
 
-from flowbench.cli.terminal import find_width
+from flowbench.cli.terminal import find_width, print_note
+from tests.cli.running import on_terminal
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,8 @@ def test_the_width_of_a_terminal(
 
 def test_other_streams_have_none() -> None:
     assert find_width(io.StringIO()) is None
+
+
+def test_a_note_is_broken_between_words() -> None:
+    shown = on_terminal(30, lambda: print_note("  10.40.0.203 was seen at 2026-09-01 19:12 UTC"))
+    assert shown.splitlines() == ["  10.40.0.203 was seen at", "  2026-09-01 19:12 UTC"]

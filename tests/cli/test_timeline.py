@@ -26,4 +26,4 @@ def test_about_one_address(incident_case) -> None:
 def test_a_case_without_findings(case: Path) -> None:
     result = run("timeline", case)
     assert result.exit_code == 0
-    assert "no findings; --about ADDRESS" in result.stderr
+    assert "nothing to show; --about ADDRESS" in result.stderr

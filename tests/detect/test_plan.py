@@ -26,9 +26,16 @@ def test_a_detector_that_cannot_run_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_fields_are_named_as_aws_does(tmp_path: Path) -> None:
-    case = Case.create(tmp_path / "case")
+    case = make_case(tmp_path, connect(HOST, TOR, 443, T0), fields=["srcaddr", "dstaddr"])
     detector = Detector("x", "X", "?", "T1", frozenset({"tcp_flags", "pkt_srcaddr"}))
     assert missing_input(case, detector) == "not run: needs pkt-srcaddr, tcp-flags"
+
+
+def test_a_case_without_flow_logs_has_one_reason(tmp_path: Path) -> None:
+    plan = detect.plan(Case.create(tmp_path / "case"))
+    reasons = plan.loc[~plan["runs"], "reason"].value_counts()
+    assert reasons.index[0] == "not run: the case has no flow logs"
+    assert reasons.iloc[0] == sum(bool(m.DETECTOR.needs) for m in detect.registered().values())
 
 
 def test_one_of_several_tables_suffices(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect import Findings
 from flowbench.investigate import timeline
+from flowbench.investigate.filters import Filters
 from tests.incident_case import (
+    CALLER,
     EXIT,
     HOST,
     INSTANCE,
@@ -169,3 +171,38 @@ def test_alerts_about_one_of_two_hosts_with_an_address(tmp_path: Path) -> None:
     rows = timeline.build(case, about=f"{address}%vpc-1", findings=Findings())
     shown = rows.loc[rows["data_source"] == "GuardDuty", ["reference", "subject"]]
     assert sorted(shown.to_numpy().tolist()) == [["i-a", f"{address}%vpc-1"], ["none", address]]
+
+
+@pytest.mark.parametrize(
+    ("filters", "wanted"),
+    [
+        (Filters(), lambda row: True),
+        (Filters(since=at(3 * HOUR)), lambda row: (row["end"] or row["time"]) >= at(3 * HOUR)),
+        (Filters(until=at(3 * HOUR)), lambda row: row["time"] < at(3 * HOUR)),
+        (Filters(rejected=True), lambda row: ": failed (" in row["activity"]),
+    ],
+)
+def test_filters_choose_rows(case: Case, findings: Findings, filters: Filters, wanted) -> None:
+    rows = timeline.build(case, findings=findings)
+    rows["end"] = rows["end"].astype(object).where(rows["end"].notna(), None)
+    expected = [row["activity"] for row in rows.to_dict("records") if wanted(row)]
+    some = timeline.build(case, findings=findings, filters=filters)
+    assert some["activity"].tolist() == expected
+    assert expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "sources"),
+    [
+        (Filters(peer=POOL), {"flowbench", "DNS", "GuardDuty"}),
+        (Filters(peer=EXIT, ports=(443,)), {"flowbench"}),
+        (Filters(peer=CALLER), {"CloudTrail"}),
+        (Filters(peer="192.0.2.250"), set()),
+        (Filters(ports=(1,)), set()),
+    ],
+)
+def test_rows_of_a_peer_or_a_port(
+    case: Case, findings: Findings, filters: Filters, sources: set[str]
+) -> None:
+    rows = timeline.build(case, findings=findings, filters=filters)
+    assert set(rows["data_source"]) == sources

@@ -41,6 +41,12 @@ import pyarrow as pa
 from ibis import _
 
 from flowbench.detect.baseline import host_baselines
+from flowbench.detect.country_traffic import (
+    locate_outbound,
+    prohibited_countries,
+    read_summaries,
+    tabulate_countries,
+)
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, make_finding, sum_traffic
 from flowbench.detect.traffic import (
@@ -50,13 +56,13 @@ from flowbench.detect.traffic import (
     is_in_passing,
     is_page_visit,
 )
-from flowbench.enrich.geography import locate
 from flowbench.schema import to_frame
 from flowbench.segmentation import parse_policy
 from flowbench.text import format_bytes, format_count, format_period, format_utc, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
+    from flowbench.segmentation import Policy
 
 DETECTOR = Detector(
     id="geography",
@@ -78,24 +84,11 @@ def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> 
         factor: How many times more countries than expected must be new to a host.
         most_low: Most findings of severity low about new countries.
     """
-    p = case.connection_summaries
-    p = p.filter(p.direction == "outbound", ~p.intermediate, p.bytes_out > 0)
-    responders = p.select("responder").distinct().order_by("responder").to_pyarrow()
-    located = locate(responders["responder"].to_pylist(), case.table("geography"))
-    located = located.select(["address", "country", "country_source"]).drop_null()
-    if not located.num_rows:
-        return []
-    countries = ibis.memtable(located)
-    p = p.join(countries, p.responder == countries.address)
+    p = locate_outbound(case)
     policy = parse_policy(case.policy, "the case's policy") if case.policy else None
     found = []
-    if policy is not None and policy.countries:
-        codes = sorted(set(located["country"].to_pylist()))
-        prohibited = [code for code in codes if not policy.allows(code)]
-        found += [
-            _finding(str(host), rows, "The case's policy prohibits this.", prohibited=True)
-            for host, rows in _sorted(p.filter(p.country.isin(prohibited))).groupby("initiator")
-        ]
+    if policy is not None and (prohibited := prohibited_countries(p, policy)):
+        found += _prohibited_findings(p.filter(p.country.isin(prohibited)))
         p = p.filter(~p.country.isin(prohibited))
     new = _new_countries(case, p, few, factor)
     new = new[~is_cloud_address(case, new["responder"], by_records=False)]
@@ -108,8 +101,21 @@ def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> 
     return found + low[:most_low]
 
 
-def _sorted(summaries: ibis.Table) -> pd.DataFrame:
-    return to_frame(summaries.order_by("initiator", "responder", "service_port").to_pyarrow())
+def check_countries(case: Case, policy: Policy) -> tuple[list[Finding], pd.DataFrame]:
+    """Return the findings about countries that a policy prohibits, as ``find`` does.
+
+    With them, what the policy's countries decided (country_traffic.tabulate_countries).
+    """
+    p = locate_outbound(case)
+    p = p.filter(p.country.isin(prohibited_countries(p, policy)))
+    return _prohibited_findings(p), tabulate_countries(policy, read_summaries(p))
+
+
+def _prohibited_findings(summaries: ibis.Table) -> list[Finding]:
+    return [
+        _finding(str(host), rows, "The case's policy prohibits this.", prohibited=True)
+        for host, rows in read_summaries(summaries).groupby("initiator")
+    ]
 
 
 def _new_countries(case: Case, summaries: ibis.Table, few: int, factor: float) -> pd.DataFrame:
@@ -119,7 +125,7 @@ def _new_countries(case: Case, summaries: ibis.Table, few: int, factor: float) -
     """
     answered = summaries.filter(summaries.answered > 0)
     countries = answered.group_by("country").aggregate(hosts=_.initiator.nunique())
-    rows = _sorted(answered.semi_join(countries.filter(countries.hosts <= few), "country"))
+    rows = read_summaries(answered.semi_join(countries.filter(countries.hosts <= few), "country"))
     baselines = host_baselines(case)
     if rows["service_port"].isin(WEB).any():
         browsing = to_frame(browsing_hosts(case, baselines).to_pyarrow())["host"]

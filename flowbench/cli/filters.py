@@ -1,0 +1,66 @@
+"""Options that select rows: --from, --until, --peer, --port, --rejected."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from flowbench.cli import common
+
+_OPTIONS = {
+    "from": click.option(
+        "--from", "since", metavar="TIME", help="Only from this time on, UTC: 2026-09-01T12:00."
+    ),
+    "until": click.option("--until", metavar="TIME", help="Only before this time, UTC."),
+    "peer": click.option("--peer", metavar="ADDRESS", help="Only with this address."),
+    "port": click.option(
+        "--port",
+        "ports",
+        type=click.IntRange(0, 65_535),
+        multiple=True,
+        metavar="PORT",
+        help="Only this port (repeatable).",
+    ),
+    "rejected": click.option(
+        "--rejected", is_flag=True, help="Only what was rejected; of API events, what failed."
+    ),
+}
+
+
+def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add --from and --until, and those of peer, port and rejected that are named.
+
+    The command gets them as ``filters``, an investigate.filters.Filters.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(
+            *args: Any,
+            since: str | None,
+            until: str | None,
+            peer: str | None = None,
+            ports: tuple[int, ...] = (),
+            rejected: bool = False,
+            **kwargs: Any,
+        ) -> None:
+            from flowbench.fetch.bucket_layout import parse_time
+            from flowbench.investigate.filters import Filters
+
+            filters = Filters(
+                parse_time(since) if since else None,
+                parse_time(until) if until else None,
+                common.parse_address(peer) if peer else None,
+                ports,
+                rejected,
+            )
+            command(*args, filters=filters, **kwargs)
+
+        for name in reversed(("from", "until", *names)):
+            run = _OPTIONS[name](run)
+        return run
+
+    return decorate

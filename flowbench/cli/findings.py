@@ -1,0 +1,97 @@
+"""flowbench findings: the findings that a case keeps, and their history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowbench.cli import common
+from flowbench.cli.filters import filter_options
+from flowbench.errors import InputError
+from flowbench.text import escape_controls, format_utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flowbench.case import Case
+    from flowbench.investigate.filters import Filters
+
+_FINDINGS = "severity finding_id summary subject first_seen score".split()
+_HISTORY = "run change finding_id what severity subject run_time".split()
+_RUNS = "run run_time findings new changed gone by version note".split()
+_SEVERITIES = ("low", "medium", "high", "critical")  # detect.SEVERITIES, without importing it
+
+
+@click.command()
+@common.case_argument
+@click.argument("finding", required=False)
+@click.option("--history", is_flag=True, help="Show what came, went and changed, run by run.")
+@click.option("--runs", is_flag=True, help="List the runs that the case keeps.")
+@click.option("--severity", type=click.Choice(_SEVERITIES), help="Only this severity or above.")
+@click.option("--detector", "detectors", multiple=True, metavar="ID", help="Only this detector.")
+@filter_options("peer", "port", "rejected")
+@common.limit_option
+@common.output_options
+def findings(  # each is an option
+    case: Path,
+    finding: str | None,
+    history: bool,
+    runs: bool,
+    severity: str | None,
+    detectors: tuple[str, ...],
+    filters: Filters,
+    limit: int | None,
+    out: common.Output,
+) -> None:
+    """List the findings of CASE's last run.
+
+    The detectors are not run again. With FINDING, an id or its start: only this one. With
+    --history: when each finding came, changed and went. `flowbench detect CASE` runs the detectors
+    and keeps the run if it differs.
+    """
+    from flowbench.detect import finding_history, registered
+    from flowbench.investigate.filters import filter_changes
+
+    if unknown := set(detectors) - set(registered()):
+        raise InputError(
+            f"no detector is called {', '.join(sorted(unknown))}; there are:"
+            f" {', '.join(registered())}"
+        )
+    opened = common.open_case(case)
+    kept, changes = finding_history.list_history(opened)
+    if not len(kept):
+        common.note(f"the case keeps no run: `flowbench detect {case}` makes one")
+    for problem in kept["note"].dropna():
+        common.note(f"warning: {escape_controls(problem)}")
+    if runs:
+        out.write_frame(kept, _RUNS, limit)
+        return
+    rows = changes if history else _read_last(opened)
+    rows = filter_changes(rows, filters)
+    if finding is not None:
+        rows = rows[rows["finding_id"].str.startswith(finding)]
+    if severity is not None:
+        rows = rows[rows["severity"].isin(_SEVERITIES[_SEVERITIES.index(severity) :])]
+    if detectors:
+        rows = rows[rows["detector"].isin(detectors)]
+    if history and out.is_terminal:  # one column for what matters about each row
+        rows = rows.assign(what=rows["changed"].where(rows["changed"] != "", rows["summary"]))
+    out.write_frame(rows, _HISTORY if history else _FINDINGS, limit)
+    readable = kept[kept["note"].isna()]
+    if len(readable) and not history:
+        common.note(f"of the run of {format_utc(readable['run_time'].iloc[-1])}")
+
+
+def _read_last(case: Case) -> pd.DataFrame:
+    """Return the findings of the last run that can be read."""
+    from flowbench.detect import Findings, history
+    from flowbench.errors import CaseError
+
+    for entry in reversed(history.kept_runs(case)):
+        try:
+            return history.read_run(case, entry).findings.to_pandas()
+        except CaseError:  # reported with the runs
+            continue
+    return Findings().to_pandas()
