@@ -41,7 +41,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 @click.command()
 @common.case_argument
-@click.option("--head", metavar="HEX", help="Check whether a head digest that was noted earlier is in the log.")
+@click.option("--head", metavar="HEX", help="Check that a head digest noted earlier is in the log.")
 @click.option(
     "--evidence",
     multiple=True,
