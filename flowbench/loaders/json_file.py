@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import cast
 
@@ -56,8 +56,15 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
     Returns:
         Table names and rows without ``evidence_id``, for each kind in the file's order.
     """
+    yield from convert_values(_values(file), file, kinds)
+
+
+def convert_values(
+    values: Iterable[tuple[int, object]], file: File, kinds: list[ModuleType]
+) -> Iterator[tuple[str, pa.Table]]:
+    """Convert JSON values, or rows of a table, with their lines; as ``read`` does."""
     sorter = _Sorter(file, kinds)
-    for line, value in read_values(file.stream.chunks()):
+    for line, value in values:
         for content in unwrap.unwrap(value):
             sorter.add(line, content, is_wrapped=content is not value)
             if sorter.full is not None:
@@ -66,13 +73,27 @@ def read(file: File, kinds: list[ModuleType]) -> Iterator[tuple[str, pa.Table]]:
             yield QUARANTINE.name, _NO_ROWS  # they are handed on with the next table
     for kind in kinds:
         yield from sorter.take_tables(kind)
-    if file.stream.problem:
-        file.quarantine(file.stream.problem)
-    elif not sorter.seen and not file.quarantined:
+    if not sorter.seen and not file.quarantined:
         file.kind = EMPTY  # health checks, answers without events
     file.quarantine_rows.sort(
         key=lambda row: (row["line"] is None, row["line"] or 0, row["item"] or 0)
     )
+
+
+def _values(file: File) -> Iterator[tuple[int, object]]:
+    yield from read_values(file.stream.chunks())
+    if file.stream.problem:
+        file.quarantine(file.stream.problem)
+
+
+class TableRow(dict[str, object]):
+    """A row of a table as an object of its columns.
+
+    Attributes:
+        text: The row as it is written.
+    """
+
+    text = ""
 
 
 class _Sorter:
@@ -158,6 +179,8 @@ def _convert_records(
 
 
 def _describe_unknown(value: object) -> str:
+    if isinstance(value, TableRow):
+        return "a row of no kind flowbench knows"
     if isinstance(value, dict):
         names = ", ".join(sorted(str(name)[:40] for name in value)[:6])
         return f"JSON of no kind flowbench knows; its keys: {names or 'none'}"
@@ -183,7 +206,9 @@ def _to_table(table: Table, rows: list[dict[str, object]], file: File) -> pa.Tab
 
 
 def redact_and_dump(value: object) -> bytes:
-    """Return a JSON value as the quarantine shows it, without secrets."""
+    """Return a JSON value or a row as the quarantine shows it, without secrets."""
+    if isinstance(value, TableRow):
+        value = value.text
     if isinstance(value, str):
         return encode_text(value)
     return encode_text(json.dumps(redact(value), ensure_ascii=False, default=str))

@@ -14,7 +14,7 @@ import pyarrow as pa
 from flowbench.errors import InputError
 from flowbench.io.byte_source import TooLargeError
 from flowbench.io.stream import HEAD_SIZE
-from flowbench.loaders import json_file, registry
+from flowbench.loaders import json_file, registry, table_file
 from flowbench.loaders.base import File
 from flowbench.loaders.evidence import UNKNOWN
 from flowbench.loaders.flowlogs import csv as flow_csv
@@ -71,7 +71,14 @@ def _read_by_content(file: File, forced: str | None) -> Iterator[tuple[str, pa.T
     if json_file.is_json(head) and forced is None:
         yield from json_file.read(file, registry.kinds_with("matches"))
         return
-    if (reader := _text_reader(file, head, forced)) is not None:
+    reader = _text_reader(file, head, forced)
+    is_other = reader is not None and (reader is not lists or file.list_columns)
+    if forced is None and not is_other:
+        json_kinds = registry.kinds_with("matches")
+        if table_file.matches_head(head, json_kinds):
+            yield from table_file.read(file, json_kinds)
+            return
+    if reader is not None:
         by_block = hasattr(reader, "read")
         yield from _named(reader, file, reader.read(file) if by_block else _by_line(reader, file))
         return

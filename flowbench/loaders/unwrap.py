@@ -1,8 +1,8 @@
 """Envelopes in which AWS and its users wrap records, whatever the records are.
 
-CloudWatch Logs (answers, subscriptions), Firehose and Kinesis, and the rows of Logs Insights,
-CloudTrail Lake and Athena. Envelopes may lie in envelopes: Firehose carries subscriptions, which
-carry messages. The kind of the content is decided afterwards.
+CloudWatch Logs (answers, subscriptions), Firehose and Kinesis, the rows of Logs Insights,
+CloudTrail Lake and Athena, and the exports of SIEMs (see ``siem``). Envelopes may lie in envelopes:
+Firehose carries subscriptions, which carry messages. The kind of the content is decided afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from itertools import chain
 
 from flowbench.io.decompress import Decompression
 from flowbench.io.json_stream import InvalidJson, read_values
-from flowbench.loaders.values import JsonObject, parse_json, pick
+from flowbench.loaders import siem
+from flowbench.loaders.values import JsonObject, pick
 
 MAX_NESTING = 5  # envelopes in each other; AWS's own services make three
 MAX_DATA = 32 << 20  # decompressed bytes of a Firehose or Kinesis record of at most 10 MB
@@ -57,10 +58,7 @@ def message(value: object) -> object:
     text = value["@message"] if "@message" in value else value.get("message")
     if isinstance(text, dict):
         return text
-    if not isinstance(text, str):
-        return None
-    parsed = parse_json(text) if text.lstrip()[:1] in ("{", "[") else None
-    return text if parsed is None else parsed
+    return siem.parse_content(text) if isinstance(text, str) else siem.find_text(value)
 
 
 def _open(value: object) -> Iterator[object] | None:
@@ -72,7 +70,11 @@ def _open(value: object) -> Iterator[object] | None:
     if isinstance(value, list):
         # A list of envelopes is one; a list of records is for their kind to match.
         return iter(value) if any(map(_is_envelope, value)) else None
-    if not isinstance(value, dict) or value.keys().isdisjoint(_ENVELOPE_KEYS):
+    if not isinstance(value, dict):
+        return None
+    if (records := siem.open_export(value)) is not None:
+        return records
+    if value.keys().isdisjoint(_ENVELOPE_KEYS):
         return None
     if "@message" in value or value.keys() == {"message"}:
         content = message(value)

@@ -20,6 +20,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 JsonObject = dict[str, object]
 
 _EPOCH = re.compile(r"-?\d{9,16}(\.\d+)?")
+_PORTAL_TIME = re.compile(
+    r"(\d\d?/\d\d?/\d{4}),?\s(\d\d?:\d\d:\d\d)(\.\d{1,6})?[\s\u202f]([AP]M)", re.ASCII
+)
+_PORTAL_FORMAT = "%m/%d/%Y %I:%M:%S.%f %p"
 _MIN_MILLISECONDS = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973
 _INT64 = 1 << 63
 _DATETIME_KEYS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
@@ -78,12 +82,17 @@ def flag(value: object) -> bool | None:
 def time(value: object) -> datetime | None:
     """Return a UTC time from ISO 8601 (without a zone: UTC), epoch seconds or milliseconds.
 
-    Placebo, a recorder of boto3 answers, writes ``{"__class__": "datetime", "year": …}``.
+    The portal of Log Analytics exports ``9/1/2026, 3:10:00.000 AM``, the month first. Placebo, a
+    recorder of boto3 answers, writes ``{"__class__": "datetime", "year": …}``.
     """
     try:
         if isinstance(value, dict) and value.get("__class__") == "datetime":
             return datetime(**{name: value.get(name, 0) for name in _DATETIME_KEYS}, tzinfo=UTC)
         if isinstance(value, str) and not _EPOCH.fullmatch(value.strip()):
+            if portal_time := _PORTAL_TIME.fullmatch(value.strip()):
+                date, clock, fraction, half = portal_time.groups()
+                spelled = f"{date} {clock}{fraction or '.0'} {half}"
+                return datetime.strptime(spelled, _PORTAL_FORMAT).replace(tzinfo=UTC)
             # Python also reads "20260901" and week dates, which AWS does not write.
             if not re.match(r"\s*\d{4}-\d\d-\d\d", value):
                 return None

@@ -148,6 +148,11 @@ MOMENT = datetime(2026, 9, 1, 3, 10, tzinfo=UTC)
         (10**30, None),
         (True, None),
         (None, None),
+        ("9/1/2026, 3:10:00.125 AM", datetime(2026, 9, 1, 3, 10, 0, 125_000, UTC)),
+        ("12/31/2026 12:00:00\u202fPM", datetime(2026, 12, 31, 12, tzinfo=UTC)),
+        ("31/12/2026, 12:00:00 PM", None),
+        ("9/1/2026, 13:00:00 PM", None),
+        ("9/1/2026, 3:10:00", None),
     ],
 )
 def test_times(value, expected) -> None:

@@ -11,58 +11,15 @@ from collections.abc import Iterator
 
 from flowbench.errors import BadRecord
 from flowbench.io.redact import redact, redact_text
+from flowbench.loaders.aws import cloudtrail_rows
 from flowbench.loaders.aws.record import Column, Row, record_table
-from flowbench.loaders.values import address, items, parse_json, parse_struct, pick, text, unique
+from flowbench.loaders.values import address, items, parse_json, pick, text, unique
 
 KIND = "cloudtrail"
 
 _EVENT_KEYS = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion"}
 _EVENT_KEYS_NEEDED = 3
-_MAX_DEPTH = 10  # levels of a user identity; real ones have three
 _DIGEST_KEYS = {"digestS3Bucket", "digestS3Object", "logFiles"}
-
-# Athena and CloudTrail Lake give column names in lower case, also inside useridentity.
-_NAMES = {
-    name.lower(): name
-    for name in (
-        *_EVENT_KEYS,
-        "sourceIPAddress",
-        "userAgent",
-        "errorCode",
-        "errorMessage",
-        "requestParameters",
-        "responseElements",
-        "additionalEventData",
-        "requestID",
-        "eventID",
-        "eventType",
-        "apiVersion",
-        "readOnly",
-        "resources",
-        "recipientAccountId",
-        "sharedEventID",
-        "vpcEndpointId",
-        "serviceEventDetails",
-        "managementEvent",
-        "eventCategory",
-        "type",
-        "principalId",
-        "arn",
-        "accountId",
-        "accessKeyId",
-        "userName",
-        "invokedBy",
-        "sessionContext",
-        "sessionIssuer",
-        "attributes",
-        "creationDate",
-        "mfaAuthenticated",
-        "onBehalfOf",
-        "userId",
-        "identityStoreArn",
-    )
-}
-_LOWER_CASE_KEYS = {name.lower() for name in _EVENT_KEYS}
 
 _INSTANCE = re.compile(r"(?:^|instance/)(m?i-[0-9A-Za-z]{4,})$")
 _INTERFACE = re.compile(r"(?:^|network-interface/)(eni-[0-9A-Za-z]{4,})$")
@@ -163,7 +120,7 @@ def matches(value: object) -> list[object] | None:
     """Return the CloudTrail records in a JSON value, or None for anything else.
 
     A trail's file (``Records``), an answer of lookup-events (``Events``) or elements of it, bare
-    records and lists of them, EventBridge events, rows of Athena and of CloudTrail Lake. Digest
+    records and lists of them, EventBridge events, rows of tables (see ``cloudtrail_rows``). Digest
     files match too, so that they are refused with a reason.
     """
     if isinstance(value, dict) and value.keys() >= _DIGEST_KEYS:
@@ -190,8 +147,9 @@ def _is_event(value: object) -> bool:
     # S3 event notifications have nearly the same keys, and one of their own.
     if not isinstance(event, dict) or "s3" in event:
         return False
-    keys = event.keys()
-    return max(len(keys & _EVENT_KEYS), len(keys & _LOWER_CASE_KEYS)) >= _EVENT_KEYS_NEEDED
+    if len(event.keys() & _EVENT_KEYS) >= _EVENT_KEYS_NEEDED:
+        return True
+    return cloudtrail_rows.is_row(event)
 
 
 def _normalize(record: object) -> dict[str, object]:
@@ -206,7 +164,8 @@ def _normalize(record: object) -> dict[str, object]:
     # The list in an answer of lookup-events, and the event's own.
     names = [text(pick(each, "resourceName")) for each in items(record.get("Resources"))]
     resources = items(event.get("resources"))
-    arns = [text(pick(each, "ARN")) or text(pick(each, "arn")) for each in resources]
+    keys = ("ARN", "arn", "resourceName")
+    arns = [next(filter(None, (text(pick(each, k)) for k in keys)), None) for each in resources]
     mentions = [mention for content in contents.values() for mention in _mentions(content)]
     mentions += [("", name) for name in unique([*names, *arns])]
     # Athena and Lake give the JSON text of an object.
@@ -226,8 +185,8 @@ def _unwrap(record: dict[str, object]) -> dict[str, object]:
         event = content
     elif "detail-type" in record and isinstance(detail := record.get("detail"), dict):
         event = detail
-    if event.keys() & _LOWER_CASE_KEYS or isinstance(event.get("userIdentity"), str):
-        event = _restore_names(event)
+    if isinstance(event.get("userIdentity"), str) or cloudtrail_rows.is_row(event):
+        event = cloudtrail_rows.to_event(event)
     if event.keys() >= _DIGEST_KEYS:
         raise BadRecord("a CloudTrail digest file: it lists hashes of log files, not events")
     if "insightDetails" in event or event.get("eventCategory") == "Insight":
@@ -235,31 +194,11 @@ def _unwrap(record: dict[str, object]) -> dict[str, object]:
     return event
 
 
-def _restore_names(row: dict[str, object]) -> dict[str, object]:
-    """Give a row of Athena or CloudTrail Lake the spelling of a record, its structs parsed."""
-    event = {_NAMES.get(name, name): value for name, value in row.items()}
-    for name in ("userIdentity", "resources"):
-        value = event.get(name)
-        if isinstance(value, str):
-            parsed = parse_json(value)
-            value = parse_struct(value) if parsed is None else parsed
-        event[name] = _rename_keys(value)
-    return event
-
-
-def _rename_keys(value: object, depth: int = 0) -> object:
-    if depth > _MAX_DEPTH:
-        return None
-    if isinstance(value, list):
-        return [_rename_keys(each, depth + 1) for each in value]
-    if isinstance(value, dict):
-        return {_NAMES.get(key, key): _rename_keys(each, depth + 1) for key, each in value.items()}
-    return value
-
-
 def _content(value: object) -> object:
     """Redact a request or response: an object, or (from Athena and Lake) the JSON text of one."""
     parsed = parse_json(value)
+    if parsed is None and value == "null":
+        return None
     return redact(parsed if isinstance(parsed, dict | list) else value)
 
 

@@ -1,5 +1,8 @@
 """Route 53 Resolver query logs: the names that instances looked up, and the answers.
 
+Rows of Athena have the answers and the ids of the source as text, in JSON or as Athena writes
+structs.
+
 Answers from an instance's own cache are not logged again, and queries to another resolver (or DNS
 over HTTPS) never are: a name that is missing here may still have been resolved.
 """
@@ -7,11 +10,25 @@ over HTTPS) never are: a name that is missing here may still have been resolved.
 from __future__ import annotations
 
 from flowbench.loaders.aws.record import Column, record_table
-from flowbench.loaders.values import address, domain, items, pick, text
+from flowbench.loaders.values import address, domain, items, parse_json, parse_struct, pick, text
 
 KIND = "dns"
 
 _ADDRESSES = {"A", "AAAA"}
+
+
+def _nested(record: object, key: str) -> object:
+    """Return a nested value, also from its text in a row of a query."""
+    value = pick(record, key)
+    if not isinstance(value, str):
+        return value
+    parsed = parse_json(value)
+    return parse_struct(value) if parsed is None else parsed
+
+
+def _instance_id(record: object) -> str | None:
+    ids = _nested(record, "srcids")
+    return text(pick(ids[0] if isinstance(ids, list) and ids else ids, "instance"))
 
 
 def _addresses(record: object) -> list[str]:
@@ -25,13 +42,13 @@ def _canonical_names(record: object) -> list[str]:
 
 
 def _text_length(record: object) -> int:
-    others = [each for each in items(pick(record, "answers")) if _type(each) not in _ADDRESSES]
+    others = [each for each in items(_nested(record, "answers")) if _type(each) not in _ADDRESSES]
     return sum(len(text(pick(each, "rdata")) or "") for each in others)
 
 
 def _answers(record: object, types: set[str]) -> list[object]:
     """Return the answers of some record types."""
-    return [each for each in items(pick(record, "answers")) if _type(each) in types]
+    return [each for each in items(_nested(record, "answers")) if _type(each) in types]
 
 
 def _type(answer: object) -> str | None:
@@ -64,7 +81,10 @@ TABLE = record_table(
     Column("srcaddr", "srcaddr", "address of the host that made the query", convert=address),
     Column("srcport", "srcport", "its port", "int32"),
     Column(
-        "instance_id", "srcids.instance", "its instance; also a CloudShell, Lambda or Fargate host"
+        "instance_id",
+        "@",
+        "its instance; also a CloudShell, Lambda or Fargate host",
+        convert=_instance_id,
     ),
     Column("vpc_id", "vpc_id", "VPC of the query"),
     Column("account_id", "account_id", "account of the VPC"),

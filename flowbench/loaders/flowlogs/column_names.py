@@ -32,7 +32,7 @@ _BY_LETTERS = {name.replace("_", ""): name for name in FLOW_FIELDS} | {
     "numbytes": "bytes",
     "networkinterfaceid": "interface_id",
 }
-# These stand for a field only in a table that has no column of that name.
+# These stand for a field only in a table of traffic that has no column of that name.
 _ALIASES = {"account": "account_id", "aws_account_id": "account_id", "status": "log_status"}
 # In place of the column of AWS's name, which holds something else in the tools that have these:
 # Sentinel's Type is the name of its table, Splunk's protocol and action are words of its own.
@@ -71,7 +71,8 @@ def column_names(names: Iterable[str]) -> list[str]:
             columns = [f"field_{c}" if c == field else c for c in columns]
             columns = [field if c == other else c for c in columns]
     present = set(columns)
-    columns = [c if _ALIASES.get(c, c) in present else _ALIASES.get(c, c) for c in columns]
+    if {"srcaddr", "dstaddr"} <= present:
+        columns = [c if _ALIASES.get(c, c) in present else _ALIASES.get(c, c) for c in columns]
     return number_repeats(columns)
 
 

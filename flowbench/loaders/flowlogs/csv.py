@@ -75,7 +75,7 @@ def matches_head(head: bytes, formats: Formats = ()) -> bool:
     if _has_ends(layout.columns) or index is None:
         return _has_ends(layout.columns)
     known = record_formats.known_formats(formats)
-    rows = (_split_row(line, layout.delimiter) for line in _sample_lines(head)[1:])
+    rows = (split_row(line, layout.delimiter) for line in _sample_lines(head)[1:])
     return any(
         row
         and len(row) > index
@@ -160,7 +160,7 @@ def _sample_lines(head: bytes) -> list[str]:
 def _parse_header(line: str) -> _Layout | None:
     """Return the layout that a header gives; None for any other line."""
     for delimiter in ",\t":
-        columns = column_names(cell.strip() for cell in _split_row(line, delimiter) or ())
+        columns = column_names(cell.strip() for cell in split_row(line, delimiter) or ())
         known = sum(field_of(name) in FLOW_FIELDS for name in columns)
         is_known = known >= _MIN_KNOWN or _message_index(columns) is not None
         if len(columns) > 1 and is_known:
@@ -173,7 +173,7 @@ def _layout_of_rows(lines: list[str], formats: Formats) -> _Layout | None:
     known = record_formats.known_formats(formats)
     for line in lines:
         for delimiter in ",\t":
-            row = [cell.encode() or b"-" for cell in _split_row(line, delimiter) or ()]
+            row = [cell.encode() or b"-" for cell in split_row(line, delimiter) or ()]
             for before in ([], ["@received"]):
                 chosen = record_formats.choose_format(row[len(before) :], known)
                 if chosen is not None and len(row) > 1 and not chosen.has_timestamp:
@@ -238,15 +238,18 @@ def _find_fault(line: bytes, delimiter: str, width: int) -> str | None:
         count = text.count(delimiter) + 1
     elif text.count('"') % 2:
         return "a quotation mark that is not closed"
-    elif (cells := _split_row(text, delimiter)) is None:
+    elif (cells := split_row(text, delimiter)) is None:
         return "a quotation mark within a value"
     else:
         count = len(cells)
     return None if count == width else f"{count} columns where the table has {width}"
 
 
-def _split_row(text: str, delimiter: str) -> list[str] | None:
-    """Return the values of a row; None where a quotation mark stands within one."""
+def split_row(text: str, delimiter: str) -> list[str] | None:
+    """Return the values of a row of a comma- or tab-separated table.
+
+    None where a quotation mark stands within a value, or is not closed.
+    """
     if '"' not in text:
         return text.split(delimiter)
     values, end = list[str](), 0

@@ -51,6 +51,8 @@ _ENDPOINTS = {
     "resource_id",
     "tgw_id",
 }
+_ENDS = {"srcaddr", "dstaddr"}
+_PACKET_ENDS = {"pkt_srcaddr", "pkt_dstaddr"}
 _TRAFFIC = {"packets", "bytes", "start", "end", "action", "log_status"}
 _TIMES = {"start", "end"}
 _CONVERSION_ERRORS = (pa.ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
@@ -149,6 +151,8 @@ def _map_columns(names: tuple[str, ...]) -> dict[str, str] | None:
     width = sum(not name.startswith("@") for name in names)
     if not has_flow_columns(columns.values(), width) or not known & _ENDPOINTS:
         return None
+    if len(known & _ENDS) == 1 and not known >= _PACKET_ENDS:
+        return None  # a DNS query has a source address and port, too
     if not known & _TIMES and "@timestamp" in names:
         columns["@timestamp"] = "start"
         known = known | {"start"}

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from flowbench.loaders.flowlogs import column_names
 from flowbench.schema import FLOW_FIELDS
 
+ENDS = ("srcaddr", "dstaddr")
+
 
 @pytest.mark.parametrize(
     ("field", "column"),
@@ -55,9 +57,10 @@ def test_tables_of_flow_log_columns(columns, width, expected) -> None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["account", "srcaddr", "status"], ["account_id", "srcaddr", "log_status"]),
-        (["account", "account_id"], ["account", "account_id"]),
-        (["status", "logStatus"], ["status", "log_status"]),
+        (["account", *ENDS, "status"], ["account_id", *ENDS, "log_status"]),
+        (["account", "subnet_id", "status"], ["account", "subnet_id", "status"]),
+        ([*ENDS, "account", "account_id"], [*ENDS, "account", "account_id"]),
+        ([*ENDS, "status", "logStatus"], [*ENDS, "status", "log_status"]),
         (["Type", "TrafficType"], ["field_type", "type"]),
         (["traffictype"], ["type"]),
         (["protocol", "protocol_code"], ["field_protocol", "protocol"]),

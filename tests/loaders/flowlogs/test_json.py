@@ -284,6 +284,7 @@ def test_insights_timestamp_is_the_start(tmp_path) -> None:
     row = {
         "@timestamp": "2026-09-01 03:10:00.000",
         "srcAddr": "10.0.0.1",
+        "dstAddr": "10.0.0.2",
         "bytes": "7",
         "@ptr": "C",
     }
