@@ -137,7 +137,9 @@ class Case(CaseTables):
         """
         return overview.summarize_kinds(self.evidence)
 
-    def verify(self, *, head: str | None = None, evidence: Sequence[Path] = ()) -> pd.DataFrame:
+    def verify(
+        self, *, head: str | None = None, evidence: Sequence[str | Path] = ()
+    ) -> pd.DataFrame:
         """Hash everything again and compare it with what was recorded (see verify.verify_case).
 
         Args:
@@ -145,14 +147,14 @@ class Case(CaseTables):
             evidence: Folders to search for evidence that is no longer where it was loaded from.
 
         Returns:
-            A row for each file: what, name, ok, result ('intact', 'altered', 'missing', 'unnamed',
-            'not available', 'note'), detail.
+            A row for each file: what, name, ok, result, detail (see check.Check).
 
         Raises:
             InputError: ``head`` is not a digest, or a folder does not exist.
         """
         self.log.refresh()
-        return verify.verify_case(self.path, self.log, head=head, evidence=evidence)
+        folders = [Path(folder) for folder in evidence]
+        return verify.verify_case(self.path, self.log, head=head, evidence=folders)
 
     @property
     def custody(self) -> list[Entry]:

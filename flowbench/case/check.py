@@ -11,6 +11,7 @@ INTACT = "intact"
 ALTERED = "altered"
 MISSING = "missing"
 UNNAMED = "unnamed"  # a file that no entry of the custody log names
+NOT_READABLE = "not readable"  # by this user, or from this disk
 NOT_AVAILABLE = "not available"  # evidence that is elsewhere: it was not compared
 NOTE = "note"  # nothing is wrong, and whoever reads the case should know
 
@@ -25,8 +26,8 @@ class Check(NamedTuple):
             'set-aside'.
         name: The file, or what was asked.
         ok: Whether nothing is wrong with it.
-        result: 'intact', 'altered', 'missing', 'unnamed' (no entry names it), 'not available'
-            (not here, so not compared), 'note' (nothing is wrong).
+        result: 'intact', 'altered', 'missing', 'not readable', 'unnamed' (no entry names it),
+            'not available' (not here, so not compared), 'note' (nothing is wrong).
         detail: What no longer matches, or what to know.
     """
 
@@ -51,15 +52,14 @@ def compare_file(path: Path, sha256: str, size: int | None = None) -> tuple[str,
         size: The recorded size in bytes, for the message.
 
     Returns:
-        The result ('intact', 'altered', 'missing', 'not available' when it may not be read) and
-        the detail.
+        The result ('intact', 'altered', 'missing', 'not readable') and the detail.
     """
     try:
         sha256_now, size_now = digest(path)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING, f"not at {path}"
     except OSError as error:
-        return NOT_AVAILABLE, f"{path} cannot be read: {error.strerror}"
+        return NOT_READABLE, f"{path} cannot be read: {error.strerror}"
     if sha256_now == sha256:
         return INTACT, ""
     sizes = "same size"

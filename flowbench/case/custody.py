@@ -90,6 +90,7 @@ class CustodyLog:
         self.head_path = path.with_suffix(".head")
         self._data = b""  # the whole lines that ``entries`` were read from
         self._torn = b""  # what follows them without the end of a line
+        self._head: bytes | None = None  # the content of ``head_path``
         self.refresh()
 
     @property
@@ -179,7 +180,8 @@ class CustodyLog:
         self._data += line
         self.entries.append(entry)
         with suppress(OSError):  # the entry is written; the next one names itself
-            atomic.write_bytes(self.head_path, _to_head(entry), durable=True)
+            atomic.write_bytes(self.head_path, head := _to_head(entry), durable=True)
+            self._head = head
         return entry
 
     def _set_torn_aside(self) -> None:
@@ -223,15 +225,11 @@ class CustodyLog:
 
         The log may have later entries than the file names: a process may be killed between the two.
         """
-        try:
-            head = self.head_path.read_bytes()
-        except FileNotFoundError:
+        if (head := self._head) is None:
             created = self.entries[0]["details"] if self.entries else {}
             if "manifest" not in created:  # made by a flowbench that wrote no such file
                 return []
             return [f"custody log: {self.head_path.name}, which names its last entry, is missing"]
-        except OSError as error:
-            return [f"custody log: {self.head_path.name} cannot be read: {error.strerror}"]
         if any(head == _to_head(entry) for entry in reversed(self.entries)):
             return []
         seq = head.partition(b" ")[0]
@@ -244,6 +242,8 @@ class CustodyLog:
 
     def refresh(self) -> None:
         """Read what other processes appended; the whole file if it was changed otherwise."""
+        # The head first: another process writes the log first, so that it has what the head names.
+        self._head = self.head_path.read_bytes() if self.head_path.exists() else None
         data = self.path.read_bytes() if self.path.exists() else b""
         if not data.startswith(self._data):
             self.entries, self.problems, self._data = [], [], b""

@@ -16,6 +16,7 @@ from flowbench.case.check import (
     INTACT,
     MISSING,
     NOT_AVAILABLE,
+    NOT_READABLE,
     Check,
     compare_file,
     make_check,
@@ -49,7 +50,7 @@ def check_evidence(path: Path, log: CustodyLog, folders: Sequence[Path] = ()) ->
             whole, place = archives.get(archive, ("", path / row["path"]))
             if whole == INTACT:
                 result, detail = INTACT, "the archive that holds it is unchanged"
-            elif whole in (NOT_AVAILABLE, MISSING):
+            elif whole in (NOT_AVAILABLE, NOT_READABLE, MISSING):
                 result, detail = whole, f"in an archive that is {whole}"
             else:
                 if place not in members:

@@ -26,8 +26,8 @@ def test_a_file_is_intact_altered_or_missing(tmp_path) -> None:
     assert "(8 bytes when recorded, 0 now)" in compare_file(path, SHA256, 8)[1]
 
 
-def test_what_cannot_be_read_is_not_altered(tmp_path) -> None:
-    assert compare_file(tmp_path, SHA256)[0] == "not available"
+def test_what_cannot_be_read_fails_and_is_not_altered(tmp_path) -> None:
+    assert compare_file(tmp_path, SHA256)[0] == "not readable"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_what_cannot_be_read_is_not_altered(tmp_path) -> None:
         ("not available", True),
         ("altered", False),
         ("missing", False),
+        ("not readable", False),
         ("unnamed", False),
     ],
 )

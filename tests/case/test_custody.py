@@ -156,6 +156,14 @@ def test_text_that_means_the_same_is_a_change_too(path) -> None:
     assert CustodyLog(path, "t").check() == []
 
 
+def test_an_append_by_another_process_is_no_problem(path) -> None:
+    log = CustodyLog(path, "t")
+    CustodyLog(path, "other").append("note", text="while the first verifies")
+    assert (log.check(), log.can_append) == ([], True)
+    log.append("note", text="then")
+    assert [entry["seq"] for entry in log.entries] == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_head_may_lag_behind_the_log(path) -> None:
     head = path.with_suffix(".head")
     third = head.read_bytes()
