@@ -220,10 +220,13 @@ def _alert_events(
         # An alert without its instance may be about any host with the address.
         selected |= alerts.instance_id.isnull() & alerts.local_address.isin(_shared(subjects))
         selected |= alerts.instance_id.isin(list(subject_of))
+        for subject in subjects:
+            selected |= alerts.local_addresses.contains(subject)
         alerts = alerts.filter(selected.fill_null(False))
     for alert in alerts.order_by("first_seen", "alert_id").to_pyarrow().to_pylist():
         peer = alert["remote_address"] or alert["domain"]
-        target = f" ({peer})" if peer else ""
+        others = len({*(alert["remote_addresses"] or ()), *(alert["domains"] or ())} - {peer})
+        target = f" ({peer}{f' and {others} more' if others else ''})" if peer else ""
         count = f", count {alert['count']:,}" if alert["count"] else ""
         yield Event(
             alert["first_seen"] or alert["created_at"] or alert["updated_at"],
@@ -237,7 +240,8 @@ def _alert_events(
             evidence_id=alert["evidence_id"],
             line=alert["line"],
             item=alert["item"],
-            ports=(alert["local_port"], alert["remote_port"]),
+            peers=(*(alert["remote_addresses"] or ()), *(alert["domains"] or ())),
+            ports=tuple(map(int, [*(alert["local_ports"] or ()), *(alert["remote_ports"] or ())])),
             rejected=bool(alert["blocked"]),
         )
 

@@ -33,7 +33,7 @@ def corroborate_alerts(case: Case, findings: Findings) -> tuple[list[dict[str, A
     addresses = _collect(assigned.select(key="instance_id", value="address"))
     for row in rows:
         local = {row["local_address"]} | addresses.get(row["instance_id"], set())
-        remote = ({row["remote_address"]} | answers.get(row["domain"], set())) - {None}
+        remote = ({*(row["remote_addresses"] or ())} | answers.get(row["domain"], set())) - {None}
         row["corroborated_by"] = [
             f.finding_id for f in findings if f.subject in local and f.peer in remote
         ]

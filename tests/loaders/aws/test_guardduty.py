@@ -92,18 +92,26 @@ def test_values_of_a_finding() -> None:
         "count": 4,
         "resource_type": "Instance",
         "instance_id": "i-0ffffeeee11112222",
+        "instance_ids": ["i-0ffffeeee11112222"],
         "interface_ids": ["eni-0ccc", "eni-0aaa"],
         "local_address": "10.0.9.9",
+        "local_addresses": ["10.0.9.9"],
         "local_port": 44122,
+        "local_ports": ["44122"],
         "remote_address": "192.0.2.55",
+        "remote_addresses": ["192.0.2.55"],
         "remote_port": 3333,
+        "remote_ports": ["3333"],
         "protocol": "TCP",
         "direction": "OUTBOUND",
         "blocked": False,
         "domain": None,
+        "domains": [],
         "api": None,
         "access_key_id": None,
+        "access_key_ids": [],
         "principal_name": None,
+        "principal_names": [],
         "archived": False,
         "sample": False,
         "threat_lists": ["ProofPoint", "Custom"],
@@ -133,9 +141,13 @@ def test_containers() -> None:
     assert guardduty.to_row(event) == guardduty.to_row(FINDING)
 
 
-def test_security_hub_findings_do_not_match() -> None:
+def test_security_hub_findings_are_refused_with_a_reason() -> None:
     hub = pascal(FINDING) | {"ProductArn": "arn:aws:securityhub:::product/aws/guardduty"}
-    assert guardduty.matches({"Findings": [hub]}) is None
+    asff = {"SchemaVersion": "2018-10-08", "ProductArn": "arn:aws:securityhub:::x", "Id": "x"}
+    for finding in (hub, asff):
+        assert guardduty.matches({"Findings": [finding]}) == [finding]
+        with pytest.raises(BadRecord, match="Security Hub"):
+            guardduty.to_row(finding)
     assert guardduty.matches({"Findings": ["x"]}) is None
 
 
@@ -234,3 +246,87 @@ def test_recorded_findings(samples: Path) -> None:
     assert Counter(table["api"].to_pylist()) == {"PutRolePolicy": 6, None: 2}
     # Some exports write times with a space and nanoseconds.
     assert datetime(2025, 2, 25, 20, 40, 6, 721000, tzinfo=UTC) in table["updated_at"].to_pylist()
+
+
+def test_all_probes_of_a_port_probe_are_kept() -> None:
+    probes = [
+        {
+            "localPortDetails": {"port": local},
+            "localIpDetails": {"ipAddressV4": "10.0.9.9"},
+            "remoteIpDetails": {"ipAddressV4": remote},
+        }
+        for local, remote in (
+            (9200, "203.0.113.10"),
+            (6379, "198.51.100.77"),
+            (9200, "2001:db8::1"),
+        )
+    ]
+    action = {"portProbeAction": {"blocked": True, "portProbeDetails": [*probes, None, "x"]}}
+    row = guardduty.to_row(with_action(action))
+    assert (row["remote_address"], row["local_port"]) == ("203.0.113.10", 9200)
+    assert row["remote_addresses"] == ["203.0.113.10", "198.51.100.77", "2001:db8::1"]
+    assert (row["local_ports"], row["local_addresses"]) == (["9200", "6379"], ["10.0.9.9"])
+    assert row["blocked"] is True
+
+
+SEQUENCE = {
+    "uid": "s1",
+    "actors": [
+        {
+            "id": "a1",
+            "user": {"name": "deploy", "credentialUid": "ASIASEQ1", "type": "AssumedRole"},
+        },
+        {"id": "a2", "process": {"name": "xmrig"}},
+    ],
+    "endpoints": [
+        {"id": "e1", "ip": "198.51.100.77", "port": 6379, "domain": "Pool.Example.net."},
+        {"id": "e2", "ip": "2001:db8::7", "port": "443"},
+        {"id": "e3", "domain": "c2.example.net"},
+    ],
+    "resources": [
+        {
+            "uid": "arn:aws:ec2:us-east-1:111122223333:instance/i-0aa11bb22cc33dd44",
+            "resourceType": "EC2_INSTANCE",
+            "data": {"ec2Instance": {"instanceState": "running"}},
+        },
+        {
+            "uid": "eni-0seq",
+            "data": {
+                "ec2NetworkInterface": {
+                    "privateIpAddresses": [{"privateIpAddress": "10.0.9.9"}],
+                    "publicIp": "192.0.2.44",
+                }
+            },
+        },
+        {"uid": "ASIASEQ2", "data": {"accessKey": {"userName": "backup"}}},
+        {"uid": "bucket", "data": {"s3Bucket": {}}},
+    ],
+}
+
+
+@pytest.mark.parametrize("spelling", [lambda value: value, pascal])
+def test_attack_sequence(spelling) -> None:
+    service = {"detection": {"sequence": SEQUENCE}}
+    finding = FINDING | {"resource": {}, "service": service, "type": "AttackSequence:EC2/X"}
+    row = guardduty.to_row(spelling(finding))
+    assert (row["instance_id"], row["instance_ids"]) == (
+        "i-0aa11bb22cc33dd44",
+        ["i-0aa11bb22cc33dd44"],
+    )
+    assert (row["interface_ids"], row["local_address"]) == (["eni-0seq"], "10.0.9.9")
+    assert (row["remote_address"], row["remote_port"]) == ("198.51.100.77", 6379)
+    assert row["remote_addresses"] == ["198.51.100.77", "2001:db8::7"]
+    assert row["remote_ports"] == ["6379", "443"]
+    assert (row["domain"], row["domains"]) == (
+        "pool.example.net",
+        ["pool.example.net", "c2.example.net"],
+    )
+    assert (row["access_key_id"], row["access_key_ids"]) == ("ASIASEQ1", ["ASIASEQ1", "ASIASEQ2"])
+    assert row["principal_names"] == ["deploy", "backup"]
+
+
+@pytest.mark.parametrize("sequence", [None, [], "x", {"actors": {"a": 1}, "endpoints": [1, None]}])
+def test_a_sequence_of_another_shape_has_no_values(sequence) -> None:
+    finding = FINDING | {"resource": {}, "service": {"detection": {"sequence": sequence}}}
+    row = guardduty.to_row(finding)
+    assert (row["instance_id"], row["remote_addresses"], row["access_key_ids"]) == (None, [], [])
