@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 EXIT_PROBLEMS = 1  # the check was done and found problems
 EXIT_USAGE = 2  # the usage or the input is wrong
+EXIT_ERROR = 70  # an error in flowbench; EX_SOFTWARE of sysexits.h
 EXIT_STOPPED = 130  # by Ctrl-C: 128 and the number of the signal, as shells report it
 
 MAX_TERMINAL_ROWS = 200  # rows that a terminal gets without --limit
@@ -44,7 +46,12 @@ class CommandGroup(click.Group):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as a program."""
         _interrupt_queries_on_sigint()
-        return super().__call__(*args, **kwargs)
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception:  # Python would end with 1, which says that a check found problems
+            traceback.print_exc()
+            note("flowbench: this is an error in flowbench: please report it with the lines above")
+            sys.exit(EXIT_ERROR)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the names of the commands in the order in which they were added."""
@@ -116,8 +123,8 @@ def main() -> None:
       flowbench detect CASE
       flowbench report CASE
 
-    All times are UTC. Exit codes: 0 done, 1 the check found problems, 2 usage or input wrong,
-    130 stopped by Ctrl-C.
+    All times are UTC. Exit codes: 0 done, 1 the check found problems, 2 usage or input wrong, 70 an
+    error in flowbench, 130 stopped by Ctrl-C.
     """  # noqa: D301  # click looks for the character
 
 

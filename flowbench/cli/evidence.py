@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 _KINDS = {
     "flow-logs": (
         "flow record",
-        "start srcaddr srcport dstaddr dstport action file line bytes protocol",
+        "start srcaddr dstaddr file line dstport srcport action bytes protocol",
         ("start", "end"),
     ),
     "cloudtrail": (
         "API event",
-        "event_time event_name principal_name source_ip error_code file line item event_id",
+        "event_time event_name file line item principal_name source_ip error_code event_id",
         ("event_time", "event_time"),
     ),
     "dns": (
         "DNS query",
-        "query_time srcaddr name query_type rcode file line item answers",
+        "query_time srcaddr name file line item query_type rcode answers",
         ("query_time", "query_time"),
     ),
 }

@@ -113,7 +113,7 @@ def _print_text(text: str, *, indent: int = 0, bold: bool = False) -> None:
 
     width = find_width(sys.stdout)
     for line in [text] if width is None else wrap(text, max(width - indent, 1)):
-        click.echo(" " * indent + click.style(line, bold=bold))
+        click.echo(" " * indent + click.style(line, bold=bold or None))
 
 
 def _format_related(row: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ MAX_LINES = 5  # of a cell
 MAX_WORD = 40  # characters; an IPv6 address has up to 39, an event id 36
 
 _TEXT_WIDTH = 36  # characters that a column of text gets at least
-_PATH_WIDTH = 32
+_PATH_WIDTH = 24
 _MAX_CELL = 600
 _MAX_CELL_OF = {"raw": 100}
 _GAP = "  "

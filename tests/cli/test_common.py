@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from flowbench.cli import COMMANDS, main
+from flowbench.cli import COMMANDS, common, main
 from flowbench.cli import output as results
 from flowbench.cli.common import COLUMNS_HELP, CommandGroup, Output, output_options, parse_address
 from flowbench.errors import InputError
@@ -76,6 +76,37 @@ def test_errors_of_the_program_are_not_swallowed() -> None:
         raise ZeroDivisionError
 
     assert isinstance(CliRunner().invoke(group, ["fail"]).exception, ZeroDivisionError)
+
+
+def test_errors_of_the_program_are_exit_code_70(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(common, "_interrupt_queries_on_sigint", lambda: None)
+    group = CommandGroup()
+
+    @group.command("fail")
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(SystemExit) as end:
+        group(["fail"])
+    assert end.value.code == 70
+    errors = capsys.readouterr().err
+    assert "ZeroDivisionError" in errors
+    assert errors.endswith("please report it with the lines above\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_wrong_input_is_exit_code_2(tmp_path: Path, command: click.Command) -> None:
+    if command.name == "lab":  # it passes options on to JupyterLab
+        return
+    assert run(command.name, "--no-such-option").exit_code == 2
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    if not any(p.name == "case" for p in arguments) or command.name == "new":
+        return
+    (tmp_path / "notes.md").write_text("Nothing of any kind.\n")
+    others = [tmp_path / "notes.md" for p in arguments if p.name != "case" and p.required]
+    result = run(command.name, tmp_path / "nowhere", *others)
+    assert result.exit_code == 2
+    assert "is not a case" in result.stderr
 
 
 def test_a_damaged_table_is_no_stack_trace(loaded: Path) -> None:
