@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from flowbench.fetch.aws import ApiResponse, AwsSession, translate_errors
 from flowbench.fetch.bucket_layout import MAX_DELIVERY_DELAY, Period
@@ -25,6 +26,7 @@ _DESCRIBE_CALLS = {  # and the list in the response
     "security_groups": "SecurityGroups",
     "flow_logs": "FlowLogs",
     "nat_gateways": "NatGateways",
+    "addresses": "Addresses",
 }
 _SPAN = timedelta(hours=6)  # of 50 events per page and two pages a second: short enough to resume
 _GUARDDUTY_PAGE = 50  # the most that GetFindings accepts
@@ -43,22 +45,28 @@ def list_regions(session: AwsSession, names: tuple[str, ...]) -> list[str]:
 
 
 def inventory_requests(session: AwsSession, region: str) -> Iterator[ApiRequest]:
-    """Yield a request for each describe call: interfaces, instances, VPCs and their settings."""
+    """Yield a request for each describe call: interfaces, instances, VPCs, Elastic IPs, …"""
     now = datetime.now(UTC)
     client = session.client("ec2", region)
     for call, merged_list in _DESCRIBE_CALLS.items():
         name = f"describe-{call.replace('_', '-')}"
-        paginator = client.get_paginator(f"describe_{call}")
         yield _to_request(
             session,
             region,
             f"inventory {name}",
             name,
             f"ec2:Describe{call.title().replace('_', '')}",
-            partial(paginator.paginate, PaginationConfig={"PageSize": 1000}),
+            partial(_describe, client, f"describe_{call}"),
             time=now,
             merged_list=merged_list,
         )
+
+
+def _describe(client: Any, call: str) -> Iterable[ApiResponse]:
+    """Return the pages of a describe call; describe-addresses answers with all at once."""
+    if client.can_paginate(call):
+        return client.get_paginator(call).paginate(PaginationConfig={"PageSize": 1000})
+    return [getattr(client, call)()]
 
 
 def cloudtrail_requests(session: AwsSession, region: str, period: Period) -> Iterator[ApiRequest]:

@@ -42,17 +42,18 @@ def held(case: Case) -> dict[str, list[dict]]:
 def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     ec2 = boto3.client("ec2", endpoint_url=moto)
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    elastic = ec2.allocate_address(Domain="vpc")
     made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)
     instance = made["Instances"][0]
     result = run("fetch", case.path, "inventory", "--endpoint-url", moto)
-    assert (result.exit_code, "7 requests, 0 of them sent before" in result.stderr) == (0, True)
+    assert (result.exit_code, "8 requests, 0 of them sent before" in result.stderr) == (0, True)
     files = held(case)
     calls = {path.rpartition("/")[2].rpartition("-")[0]: value for path, value in files.items()}
     assert all(path.startswith("live/123456789012/us-east-1/describe-") for path in files)
     assert sorted(calls) == [
         f"describe-{what}"
         for what in (
-            "flow-logs", "instances", "nat-gateways", "network-interfaces", "security-groups",
+            "addresses", "flow-logs", "instances", "nat-gateways", "network-interfaces", "security-groups",
             "subnets", "vpcs",
         )
     ]  # fmt: skip
@@ -65,6 +66,9 @@ def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     seen = Case.open(case.path).interfaces.to_pandas()
     owners = seen[["instance_id", "private_address"]].drop_duplicates().to_numpy().tolist()
     assert owners == [[instance["InstanceId"], instance["PrivateIpAddress"]]]
+    public = Case.open(case.path).table("elastic_ips").public_address.to_pyarrow().to_pylist()
+    assert public == [elastic["PublicIp"]]
+    ec2.release_address(AllocationId=elastic["AllocationId"])
     assert Case.open(case.path).quarantine.count().execute() == 0
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
     wrong = run("fetch", case.path, "inventory", "--from", "2026-09-01", "--endpoint-url", moto)
@@ -195,7 +199,7 @@ def test_a_rejected_request_is_reported_and_the_rest_is_kept(script, case) -> No
     )
     assert "fetched 1 " in result.stderr
     details = Case.open(case.path).custody[-2]["details"]
-    assert (details["fetched"], details["failures"], details["caller"]) == (1, 6, None)
+    assert (details["fetched"], details["failures"], details["caller"]) == (1, 7, None)
 
 
 def test_control_characters_of_a_response_are_escaped(script, case) -> None:
