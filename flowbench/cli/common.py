@@ -48,7 +48,7 @@ class CommandGroup(click.Group):
         _interrupt_queries_on_sigint()
         try:
             return super().__call__(*args, **kwargs)
-        except Exception:  # Python would end with 1, which says that a check found problems
+        except Exception:  # noqa: BLE001  # Python would end with 1: a check found problems
             traceback.print_exc()
             note("flowbench: this is an error in flowbench: please report it with the lines above")
             sys.exit(EXIT_ERROR)
