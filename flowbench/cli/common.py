@@ -165,11 +165,12 @@ class Output:
     def write_frame(
         self, rows: pd.DataFrame, columns: Sequence[str] | None, limit: int | None
     ) -> None:
-        """Write ``limit`` rows of a frame, and note on a terminal how many there are."""
-        row_limit = limit or (MAX_TERMINAL_ROWS if self.is_terminal else None)
+        """Write ``limit`` rows of a frame, and note how many there are; a pipe gets all."""
+        is_limited = self.is_terminal and sys.stdout.isatty()
+        row_limit = limit or (MAX_TERMINAL_ROWS if is_limited else None)
         self.write(rows.head(row_limit) if row_limit else rows, columns)
-        if self.is_terminal and row_limit:
-            _note_rows(len(rows), row_limit)
+        if self.is_terminal:
+            _note_rows(len(rows), row_limit or len(rows))
 
 
 def _note_rows(count: int, limit: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -25,4 +26,8 @@ def quarantine(case: Path, limit: int | None, out: common.Output) -> None:
         files = format_count(len(opened.evidence), "file")
         common.note(f"nothing is in quarantine: all records of {files} were read")
         return
-    out.write_table(opened, rows, ["file", "line", "reason", "raw", "item"], limit)
+    columns = ["file", "line", "reason", "raw", "item"]
+    if limit is None and not sys.stdout.isatty():  # a pipe gets all: it may look for a line
+        out.write(opened.stream(rows), columns)
+    else:
+        out.write_table(opened, rows, columns, limit)

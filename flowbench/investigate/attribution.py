@@ -239,7 +239,7 @@ class _TraceBuilder:
     def _add_unlisted_interface(self, found: list[ApiEvent], event: ApiEvent) -> None:
         """Add interface and instance from the event alone, where no assignment is known."""
         if len(found) > 1:
-            text = f"{len(found)} API events assigned {self.address}; the earliest is followed."
+            text = f"{len(found):,} API events assigned {self.address}; the earliest is followed."
             self._add("gap", text)
         for step, ids in (("interface", event.interface_ids), ("instance", event.instance_ids)):
             if ids is not None and len(ids) == 1:
@@ -283,9 +283,9 @@ class _TraceBuilder:
         if elsewhere:
             others = sorted({str(event.source_ip) for event in elsewhere})
             text = (
-                f"{len(calls) - len(elsewhere)} of the {len(calls)} API calls by"
-                f" {origins[0].caller} came from {', '.join(addresses)}; the other {len(elsewhere)}"
-                f" came from {list_some(others)}."
+                f"{len(calls) - len(elsewhere):,} of the {len(calls):,} API calls by"
+                f" {origins[0].caller} came from {', '.join(addresses)}; the other"
+                f" {len(elsewhere):,} came from {list_some(others)}."
             )
             self._add_event("creator baseline", text, None, elsewhere[0], time=None)
         if len(calls) < 2 * len(elsewhere):  # an unusual address: all that was done from it matters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.running import RECORD, run
+from tests.cli.running import RECORD, run, run_on_terminal
 
 
 def test_a_line_that_cannot_be_read(case: Path, tmp_path: Path) -> None:
@@ -24,3 +24,14 @@ def test_nothing_in_quarantine(loaded: Path) -> None:
     shown = run("quarantine", loaded)
     assert (shown.exit_code, shown.stdout) == (0, "")
     assert shown.stderr == "nothing is in quarantine: all records of 1 file were read\n"
+
+
+def test_a_pipe_gets_every_line_and_a_terminal_the_first(case: Path, tmp_path: Path) -> None:
+    bad = RECORD.replace("10.0.1.10", "10.0.1.999")
+    (tmp_path / "a.log").write_text("\n".join([RECORD, *[bad] * 250]))
+    run("ingest", case, tmp_path / "a.log")
+    assert len(run("quarantine", case).stdout.splitlines()) == 251
+    assert len(run("quarantine", case, "--limit", 3).stdout.splitlines()) == 4
+    assert "200 of 250 rows; --limit or --format for more" in run_on_terminal(
+        120, "quarantine", case
+    )
