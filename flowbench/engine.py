@@ -40,7 +40,7 @@ _MAX_MEMORY = 3 << 30  # bytes
 _ROWS_PER_GROUP = 128_000  # of a Parquet file: enough to compress well, few enough to skip
 
 
-def connect(spill: Path | None = None) -> Backend:
+def connect(spill: Path | None = None, folders: Iterable[Path] | None = None) -> Backend:
     """Open a new in-memory DuckDB through Ibis, in UTC, without network.
 
     It takes at most half of the machine's memory, and no more than ``_MAX_MEMORY``.
@@ -49,6 +49,8 @@ def connect(spill: Path | None = None) -> Backend:
         spill: The folder for what a query needs beyond that, so that memory does not bound the
             size of a case. DuckDB makes it when it is needed, if its parent exists, and empties it
             afterwards. Without it nothing is written to the disk.
+        folders: The only folders whose files it may read and write, whatever a query names; without
+            them all, until the caller restricts it.
     """
     connection = ibis.duckdb.connect(":memory:", temp_directory=str(spill) if spill else "")
     _OPEN[id(connection)] = connection
@@ -58,6 +60,12 @@ def connect(spill: Path | None = None) -> Backend:
     # DuckDB allows itself 80 % of what the machine, or the container, has.
     limit = min(_MAX_MEMORY, int(_bytes(allowed) * 0.6))
     connection.con.execute("SET memory_limit = ?", [f"{limit >> 20}MiB"])
+    if folders is not None:
+        spellings = ((path, path.absolute()) for path in folders)
+        paths = {str(path) for pair in spellings for path in pair}
+        allowed = sorted(paths | {escape_glob(Path(path)) for path in paths})
+        connection.con.execute("SET allowed_directories = ?", [allowed])
+        connection.con.execute("SET enable_external_access = false")
     return connection
 
 

@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from datetime import datetime
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Characters that move the cursor, change the order of others, or cannot be seen.
+_CONTROL = re.compile(
+    "["
+    r"\x00-\x1f\x7f-\x9f\u2028\u2029"  # controls, line and paragraph separator
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # direction
+    r"\xad\u034f\u180b-\u180f\u200b-\u200d\u2060-\u2065\ufeff"  # without width
+    r"\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0001d173-\U0001d17a"  # fillers
+    r"\ufe00-\ufe0f\ufff0-\ufffb\U000e0000-\U000e0fff"  # variants, annotations, tags
+    r"\ud800-\udfff"  # halves of characters, which no terminal can be sent
+    "]"
+)
 _ZONE = re.compile(r"[0-9A-Za-z_-]+")  # of an address: an id of AWS's
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -95,8 +105,13 @@ def split_zone(text: str) -> tuple[str, str | None]:
 
 
 def escape_controls(value: object) -> str:
-    """Return text for a terminal, with control and direction characters as codes."""
+    """Return text for a terminal, with characters that hide or reorder text as codes."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+
+
+def escape_lines(text: str) -> str:
+    """Return lines for a terminal as ``escape_controls`` does, their line ends as line feeds."""
+    return "\n".join(map(escape_controls, text.replace("\r\n", "\n").split("\n")))
 
 
 def escape_formula(value: object) -> object:

@@ -25,6 +25,30 @@ def test_times_are_utc_and_no_extension_is_downloaded() -> None:
     assert settings.fetchone() == ("UTC", False, False)
 
 
+@pytest.mark.parametrize("name", ["case", "a [1]*?", "it's"])
+def test_only_files_of_the_given_folders_can_be_read_and_written(tmp_path, name) -> None:
+    folder, outside = tmp_path / name, tmp_path / f"{name}-other"
+    for place in (folder, outside):
+        place.mkdir()
+        pq.write_table(pa.table({"n": [1, 2], "k": [1, 1]}), place / "1.parquet")
+    connection = engine.connect(folder / "spill", [folder])
+    rows = engine.read_parquet(connection, folder / "1.parquet")
+    assert rows.count().execute() == 2
+    engine.write_partitions(connection, rows, folder / "parts", "k")
+    assert list((folder / "parts" / "k=1").glob("*.parquet"))
+    assert engine.register(connection, pa.table({"n": [3]})).count().execute() == 1
+    with pytest.raises(duckdb.PermissionException):
+        engine.read_parquet(connection, outside / "1.parquet").count().execute()
+    for query in (
+        "SELECT * FROM read_text('/etc/passwd')",
+        "COPY (SELECT 1) TO '/tmp/x.csv'",
+        "ATTACH 'x.db'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(duckdb.Error):
+            connection.con.execute(query)
+
+
 def test_parts_with_different_columns_are_one_table(tmp_path: Path) -> None:
     parts = [tmp_path / "1.parquet", tmp_path / "2.parquet"]
     pq.write_table(TABLE.rows([{"n": 1}]), parts[0])

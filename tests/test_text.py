@@ -82,12 +82,39 @@ def test_an_address_is_ipv4_or_ipv6_and_nothing_else(value, expected) -> None:
         ("\x9b31m", "\\x9b31m"),
         ("evil\u202egnp.exe", "evil\\x202egnp.exe"),
         ("\u2066x\u2069", "\\x2066x\\x2069"),
+        ("a\u061cb", "a\\x61cb"),
+        ("pay\u200bpal", "pay\\x200bpal"),
+        ("\ufeffx\u2060\u00ad", "\\xfeffx\\x2060\\xad"),
+        ("one\u2028two\u2029", "one\\x2028two\\x2029"),
+        ("\U000e0041\U000e007f\U000e0101", "\\xe0041\\xe007f\\xe0101"),
+        ("\ufe0f\u3164\ud800", "\\xfe0f\\x3164\\xd800"),
         (None, "None"),
-        ("ünï ☃", "ünï ☃"),
+        ("ünï ☃ 東京 🦀 שלום", "ünï ☃ 東京 🦀 שלום"),
     ],
 )
 def test_control_and_direction_characters_are_shown_as_codes(hostile, shown) -> None:
     assert text.escape_controls(hostile) == shown
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ("a,b\r\nc,d\r\n", "a,b\nc,d\n"),
+        ("a\x1b[2J,\u202e\n", "a\\x1b[2J,\\x202e\n"),
+        ("over\rwritten\t\n", "over\\x0dwritten\\x09\n"),
+        ("", ""),
+    ],
+)
+def test_lines_for_a_terminal_keep_only_their_ends(lines, shown) -> None:
+    assert text.escape_lines(lines) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [("2001:DB8:0::A", "2001:db8::a"), ("::ffff:10.0.0.5", "10.0.0.5"), ("x", "x"), ("", "")],
+)
+def test_an_address_has_one_spelling(written, canonical) -> None:
+    assert text.canonical_address(written) == canonical
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

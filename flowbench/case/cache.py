@@ -126,7 +126,7 @@ def _build(
     progress: Callable[[int, int, str], None],
 ) -> None:
     folder.mkdir()
-    connection = engine.connect(folder / "spill")  # of its own: all its memory is given back
+    connection = engine.connect(folder / "spill", [case, folder])  # its memory is given back
 
     def table(name: str) -> ibis.Table:
         parts = [case / "tables" / part["file"] for part in log.parts if part["table"] == name]

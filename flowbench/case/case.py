@@ -25,6 +25,7 @@ import pandas as pd
 
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
 from flowbench.case.custody import CustodyLog, Entry, JsonObject
+from flowbench.case.policy import check_policy
 from flowbench.case.tables import CaseTables
 from flowbench.connections.zones import hosts_of
 from flowbench.errors import InputError
@@ -176,7 +177,11 @@ class Case(CaseTables):
         """Set the segmentation policy of the case (see segmentation.policy).
 
         It is appended to the custody log, where earlier ones remain.
+
+        Raises:
+            InputError: It is no YAML, or has neither rules nor countries.
         """
+        check_policy(text)
         self.log.append("policy", sha256=atomic.sha256_bytes(text.encode()), text=text)
 
     @property

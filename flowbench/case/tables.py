@@ -66,7 +66,9 @@ class CaseTables:
         self.path = path
         self.log = log
         self.progress: Callable[[int, int, str], None] = lambda *_: None
-        self._connection = engine.connect(cache.spill_folder(path))
+        self._connection = engine.connect(
+            cache.spill_folder(path), [path, Path(tempfile.gettempdir())]
+        )
 
     def table(self, name: str) -> ibis.Table:
         """Return one of the tables that loading fills (loaders.registry), or a cached one.

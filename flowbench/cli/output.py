@@ -23,6 +23,7 @@ from flowbench.errors import InputError
 from flowbench.text import (
     escape_controls,
     escape_formula,
+    escape_lines,
     format_count,
     format_period,
     list_some,
@@ -232,7 +233,7 @@ def _write_text(pieces: Iterator[str], output: Path | None) -> None:
     if output is None:
         try:
             for piece in pieces:
-                sys.stdout.write(piece)
+                sys.stdout.write(escape_lines(piece) if sys.stdout.isatty() else piece)
             sys.stdout.flush()
         except BrokenPipeError:
             raise

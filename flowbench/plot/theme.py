@@ -64,11 +64,11 @@ def empty_figure(title: str, reason: str) -> go.Figure:
 
 
 def escape(text: object) -> str:
-    """Escape text from evidence where plotly would read it as HTML.
+    """Escape text from evidence where plotly would read it as HTML or, between dollars, as TeX.
 
     Quotes stay: plotly takes no attributes from such text and would print their entities.
     """
-    return html.escape(escape_controls(text), quote=False)
+    return html.escape(escape_controls(text), quote=False).replace("$", "&#36;")
 
 
 def wrap(text: str, width: int = 90) -> str:

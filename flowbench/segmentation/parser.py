@@ -111,6 +111,8 @@ class _Parser:
             for verdict, node in lists.items():
                 codes = self.values(node, "countries", values.country)
                 countries[_VERDICTS[verdict]] = frozenset(codes)
+        if not rules and not countries:
+            self.fail(root, "the policy has neither rules nor countries: it decides nothing")
         return Policy(groups, tuple(rules), default, countries)
 
     def compose(self, text: str) -> yaml.Node:

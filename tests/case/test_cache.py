@@ -125,8 +125,8 @@ def test_any_number_of_threads_gives_the_same_bytes(case, logs, tmp_path, monkey
     connect, digests = cache.engine.connect, []
     for threads in (1, 2, 5):
 
-        def with_threads(spill, threads=threads):
-            connection = connect(spill)
+        def with_threads(*places, threads=threads):
+            connection = connect(*places)
             connection.con.execute(f"SET threads = {threads}")
             return connection
 

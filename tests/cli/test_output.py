@@ -91,6 +91,18 @@ def test_a_file_that_cannot_be_written(tmp_path: Path, form: str) -> None:
         output.write(frame(), form, tmp_path / "nowhere" / "x")
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_no_format_sends_controls_to_a_terminal(monkeypatch, capsys, form, terminal) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    output.write(pd.DataFrame({"subject": ["a\x1b[2J\rb\u202e", "plain"], "n": [1, 2]}), form)
+    shown = capsys.readouterr().out
+    assert bool(set("\x1b\r\u202e") & set(shown)) is (form == "csv" and not terminal)
+    assert "plain" in shown
+    if terminal and form == "csv":
+        assert shown == '"subject","n"\n'.replace('"', "") + '"a\\x1b[2J\\x0db\\x202e",1\nplain,2\n'
+
+
 def test_parquet_is_not_printed_to_a_terminal(monkeypatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     with pytest.raises(InputError, match="--output"):

@@ -124,7 +124,7 @@ def test_what_differs_is_attributed(case: Case, monkeypatch: pytest.MonkeyPatch)
     code = before.detectors | {"contact": "other", "psychic": "x"}
     code.pop("beacon")
     other = history.Run(before.time, before.log_length, "0.0.1", code, "other", before.findings)
-    case.set_policy("rules: []")
+    case.set_policy("countries: {deny: [KP]}")
     assert history.differences(case, other)[1:] == [
         "the segmentation policy has changed",
         f"flowbench: 0.0.1 then, {history.__version__} now",

@@ -16,6 +16,12 @@ def test_titles_are_escaped_once() -> None:
     assert "<script>" not in figure.layout.title.text
 
 
+def test_dollars_are_not_left_to_mathjax() -> None:
+    """plotly takes text between two dollars for TeX, and decodes the entity afterwards."""
+    assert theme.escape("$x$ & y") == "&#36;x&#36; &amp; y"
+    assert "$" not in theme.figure("cost $1 to $2", "$$").layout.title.text
+
+
 def test_long_words_are_cut_into_lines() -> None:
     lines = theme.wrap("<" * 200 + " b c", width=50).split("<br>")
     assert [line.count("&lt;") for line in lines] == [50, 50, 50, 50, 0]

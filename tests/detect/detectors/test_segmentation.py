@@ -280,7 +280,7 @@ def test_detect_runs_it_only_with_a_policy(tmp_path: Path) -> None:
     plan = detect.plan(case).set_index("detector")
     assert plan.loc["segmentation", "reason"] == "not run: the case has no policy"
     text = f"{GROUPS}\nrules:\n{FORBID}"
-    case.set_policy("groups: {}")
+    case.set_policy("countries: {deny: [KP]}")
     case.set_policy(text)
     again = Case.open(case.path)
     assert again.policy == text
