@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -53,6 +55,26 @@ def test_a_new_case_has_its_name_format_and_time(tmp_path) -> None:
     assert datetime.fromisoformat(content["created"]).tzinfo == UTC
     assert manifest.read_name(tmp_path / "a" / "b") == "b"
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["case.json"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_new_folder_is_its_owners_alone_and_an_old_one_keeps_its_mode(tmp_path, umask) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o770)
+    before = os.umask(umask)
+    try:
+        for name in ("deep/new", "shared"):
+            Case.create(tmp_path / name)
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("deep/new", "shared")]
+    assert modes == [0o700, 0o770]
+
+
+def test_the_digest_of_the_manifest_is_in_the_first_entry(case) -> None:
+    sha256 = hashlib.sha256((case.path / "case.json").read_bytes()).hexdigest()
+    assert case.custody[0]["details"] == {"name": "case", "manifest": sha256}
 
 
 @pytest.mark.parametrize("name", ["Winterday", "ünï", '"; rm -rf', "<b>"])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowbench.case import Case, parts
+from flowbench.case import Case, custody, parts
 from flowbench.case.custody import CustodyLog
 from flowbench.errors import CaseError
 from flowbench.loaders import batch
@@ -33,6 +33,18 @@ def test_ctrl_c_leaves_whole_batches_only(case, logs, tmp_path, monkeypatch) -> 
     assert len(table_bytes(case.path)) == 2
     case.ingest(logs)
     assert table_bytes(case.path) == table_bytes(undisturbed.path)
+
+
+def test_ctrl_c_after_the_entry_is_written_keeps_its_parts(case, logs, monkeypatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(custody.atomic, "write_bytes", interrupt)  # of custody.head
+        assert set(case.ingest(logs)["outcome"]) == {"loaded"}
+    again = Case.open(case.path)
+    assert again.flows.count().execute() == 600
+    assert again.verify()["ok"].all()
 
 
 def test_a_full_disk_is_a_case_error(case, logs, monkeypatch) -> None:
