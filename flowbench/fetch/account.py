@@ -45,7 +45,7 @@ def list_regions(session: AwsSession, names: tuple[str, ...]) -> list[str]:
 
 
 def inventory_requests(session: AwsSession, region: str) -> Iterator[ApiRequest]:
-    """Yield a request for each describe call: interfaces, instances, VPCs, Elastic IPs, …"""
+    """Yield a request for each describe call: interfaces, instances, VPCs and the like."""
     now = datetime.now(UTC)
     client = session.client("ec2", region)
     for call, merged_list in _DESCRIBE_CALLS.items():

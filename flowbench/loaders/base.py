@@ -8,7 +8,8 @@ A kind of evidence is one module of this package. It has ``KIND`` (the word user
   tables, ``EXTRA_TABLES`` has pairs of a table and a function from a record to a list of its rows.
   A kind of many records has ``to_tables(records, file)`` instead of ``to_row``: from (line, item,
   record) to Arrow tables without ``evidence_id``; it quarantines bad records itself. Envelopes
-  around records are opened before (see ``unwrap``).
+  around records are opened before (see ``unwrap``). Where ``matches`` adds to records what holds
+  for all of them, ``original(record)`` returns what stands in the evidence, for the quarantine.
 * Text: ``matches_head(head)`` is whether a file that starts with ``head`` is of this kind.
   ``read(file)`` yields Arrow tables without ``evidence_id``, or ``read_lines(lines, label)`` rows.
 * Binary: a file that starts with ``MAGIC`` is of this kind, and ``read(file)`` is as for text; or a

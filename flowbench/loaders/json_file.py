@@ -168,7 +168,8 @@ def _convert_records(
         try:
             converted = [convert(record) for _, convert in converters]
         except BadRecord as reason:
-            file.quarantine(str(reason), line=line, item=item, raw=redact_and_dump(record))
+            own = kind.original(record) if hasattr(kind, "original") else record
+            file.quarantine(str(reason), line=line, item=item, raw=redact_and_dump(own))
             continue
         for rows, new in zip(table_rows, converted, strict=True):
             new_rows = new if isinstance(new, list) else [new]

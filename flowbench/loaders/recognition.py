@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from flowbench.loaders.intel import list_columns, lists
 from flowbench.loaders.values import abbreviate
 
 EMPTY = "empty"
+DOCUMENTATION = "documentation"
 EXPORT_TEST = "aws-logs-write-test"  # CloudWatch Logs writes it to test its permission to export
 MAX_BINARY = 2 << 30  # bytes decompressed to see how binary data of an unknown kind ends
 
@@ -32,6 +34,12 @@ _SIGNATURES = {
 }
 _LINES_DESCRIBED = 20
 _RECORD_WORDS = {b"ACCEPT", b"REJECT", b"OK", b"NODATA", b"SKIPDATA"}
+# Names of what lies beside feeds and samples, and says whose they are.
+_DOCUMENTATION = re.compile(
+    r"(?:readme|licen[cs]e|copying|notice|authors|changelog|contributing|citation)(?:[._-].*)?"
+    r"|.*\.(?:md|markdown|rst|licen[cs]e)",
+    re.IGNORECASE,
+)
 _ROWS_AT_ONCE = 50_000
 _TRAILER_SIZE = 128 << 10  # bytes at the end of a file in which TRAILER_MAGIC is looked for
 
@@ -72,6 +80,10 @@ def _read_by_content(file: File, forced: str | None) -> Iterator[tuple[str, pa.T
         yield from json_file.read(file, registry.kinds_with("matches"))
         return
     reader = _text_reader(file, head, forced)
+    is_documentation = _DOCUMENTATION.fullmatch(Path(file.name).name) and b"\0" not in head
+    if is_documentation and forced is None and reader in (None, lists) and not file.list_columns:
+        file.kind = DOCUMENTATION
+        return
     is_other = reader is not None and (reader is not lists or file.list_columns)
     if forced is None and not is_other:
         json_kinds = registry.kinds_with("matches")

@@ -52,14 +52,14 @@ def find_text(value: JsonObject) -> object:
         if re.sub(r"[^a-z0-9]", "", key.lower()) in _TEXTS:
             text = pick(content, "stringValue") if isinstance(content, dict) else content
             if isinstance(text, str) and text:
-                return parse_content(text)
+                return parse_content(text.rstrip("\r\n"))
     return None
 
 
 def parse_content(text: str) -> object:
     """Return the JSON in a text, or the text itself."""
     parsed = parse_json(text) if text.lstrip()[:1] in ("{", "[") else None
-    return text.rstrip("\r\n") if parsed is None else parsed
+    return text if parsed is None else parsed
 
 
 def _open_list(value: JsonObject) -> Iterator[object] | None:

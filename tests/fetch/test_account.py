@@ -53,8 +53,8 @@ def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     assert sorted(calls) == [
         f"describe-{what}"
         for what in (
-            "addresses", "flow-logs", "instances", "nat-gateways", "network-interfaces", "security-groups",
-            "subnets", "vpcs",
+            "addresses", "flow-logs", "instances", "nat-gateways", "network-interfaces",
+            "security-groups", "subnets", "vpcs",
         )
     ]  # fmt: skip
     (answer,) = calls["describe-instances"]

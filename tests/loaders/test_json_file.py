@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowbench import schema
 from flowbench.errors import BadRecord
 from flowbench.io.stream import EvidenceStream
-from flowbench.loaders import json_file
+from flowbench.loaders import json_file, registry
 from flowbench.loaders.base import File
 
 
@@ -169,3 +169,34 @@ def test_many_broken_lines_are_handed_on_before_the_end(tmp_path, monkeypatch) -
             handed_on.append(len(file.quarantine_rows))
             file.quarantine_rows.clear()
     assert handed_on == [5, 5, 5, 5]
+
+
+STIX = {
+    "type": "indicator",
+    "id": "indicator--00000001-0000-4000-8000-000000000000",
+    "created_by_ref": "identity--00000001-0000-4000-8000-000000000000",
+    "pattern": "[file:name = 'a']",
+}
+ATTRIBUTE = {"type": "md5", "value": "aa", "to_ids": True}
+PREFIX = {"ip_prefix": "no prefix", "service": "EC2"}
+
+
+@pytest.mark.parametrize(
+    ("value", "own"),
+    [
+        ({"type": "bundle", "objects": [STIX]}, STIX),
+        ({"name": "p", "indicators": [{"type": "FileHash", "indicator": "a"}]}, "FileHash"),
+        ({"Event": {"info": "e", "Attribute": [ATTRIBUTE]}}, ATTRIBUTE),
+        ({"name": "w", "list": ["a b"], "type": "string", "version": 1}, "a b"),
+        ({"createDate": "x", "prefixes": [PREFIX, {"ip_prefix": "10.0.0.0/8"}]}, PREFIX),
+    ],
+)
+def test_the_quarantine_shows_what_stands_in_the_evidence(tmp_path, value, own) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(value))
+    file = File("x.json", "unknown", EvidenceStream(path))
+    list(json_file.read(file, registry.kinds_with("matches")))
+    (bad,) = file.quarantine_rows
+    if own == "FileHash":
+        own = value["indicators"][0]
+    assert bad["raw"] == (own if isinstance(own, str) else json.dumps(own))

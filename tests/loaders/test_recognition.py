@@ -112,3 +112,50 @@ def test_list_named_by_a_number_takes_the_names_of_its_folders(tmp_path) -> None
         file = File(name, "unknown", EvidenceStream(path))
         ((_, rows),) = read_records(file)
         assert rows["feed"].to_pylist() == [feed]
+
+
+PROSE = "Permission is hereby granted, free of charge, to any person obtaining a copy\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LICENSE",
+        "feeds/README.md",
+        "readme.txt",
+        "LICENCE-MIT",
+        "COPYING",
+        "a/x.LICENSE",
+        "NOTES.rst",
+    ],
+)
+def test_documentation_beside_evidence_is_left_alone(tmp_path, name) -> None:
+    assert recognised(tmp_path, PROSE, name) == ("documentation", {}, [])
+    assert recognised(tmp_path, "192.0.2.1\n192.0.2.2\n", name) == ("documentation", {}, [])
+    assert recognised(tmp_path, LINE, name)[:2] == ("flow-logs", {"flows": 1})  # by its content
+    forced = recognised(tmp_path, "192.0.2.1\n", name, "indicators")
+    assert forced[:2] == ("indicators", {"indicators": 1})
+    assert recognised(tmp_path, b"\0\1", name)[2] == ["binary data of no kind flowbench knows"]
+
+
+@pytest.mark.parametrize("name", ["license-list.csv.x.txt", "reading.txt", "mdx", "unlicense.json"])
+def test_other_files_of_no_kind_are_named(tmp_path, name) -> None:
+    reasons = recognised(tmp_path, PROSE, name)[2]
+    assert bool(reasons) == (not name.startswith("license"))
+
+
+SKIPPED = "eu-west-1 - - - 1788232200 - i-0a eni-0a SKIPDATA - - 1788232140 5"
+
+
+@pytest.mark.parametrize(
+    ("data", "fields"),
+    [
+        (f"{SKIPPED}\n", 13),
+        (f"\n# of no format\n{SKIPPED}\n", 13),
+        (SKIPPED.replace(" ", ",") + "\n", 13),
+        (SKIPPED.replace(" ", "\t").replace("eu-west-1", "9/1/2026 3:10") + "\n", 14),
+    ],
+)
+def test_the_hint_to_give_the_format(tmp_path, data, fields) -> None:
+    (reason,) = recognised(tmp_path, data)[2]
+    assert reason.startswith(f"looks like flow log records of {fields} fields in a custom format")

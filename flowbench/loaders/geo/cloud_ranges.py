@@ -35,6 +35,7 @@ _CLOUDS = {
     "ipv6Prefix": "google",
     "fastly_prefix": "fastly",
 }
+_LIST_KEYS = ("createDate", "syncToken")  # of a list, added to its ranges
 _LISTS = ("prefixes", "ipv6_prefixes")
 _FASTLY = ("addresses", "ipv6_addresses")
 
@@ -53,8 +54,17 @@ def matches(value: object) -> list[object] | None:
     records = [record for each in lists for record in each]
     if not any(isinstance(record, dict) and _CLOUDS.keys() & record.keys() for record in records):
         return None
-    date = {name: value.get(name) for name in ("createDate", "syncToken")}
+    date = {name: value.get(name) for name in _LIST_KEYS}
     return [date | record if isinstance(record, dict) else record for record in records]
+
+
+def original(record: object) -> object:
+    """Return the object or prefix of the evidence that a record has."""
+    if not isinstance(record, dict):
+        return record
+    if "fastly_prefix" in record:
+        return record["fastly_prefix"]
+    return {name: value for name, value in record.items() if name not in _LIST_KEYS}
 
 
 def to_row(record: object) -> dict[str, object]:

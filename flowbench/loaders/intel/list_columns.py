@@ -11,17 +11,19 @@ from flowbench.errors import InputError
 from flowbench.loaders.values import abbreviate
 
 _NAMES = {
-    "indicator": "indicator ioc ioc_value value address ip ip_address dst_ip domain network cidr",
+    "indicator": "indicator ioc_value value address ip ip_address ipaddress ip_addr dst_ip domain"
+    " domain_name hostname fqdn network cidr",
     "kind": "kind threat_type threat category type",
     "feed": "feed source meta_source",
-    "confidence": "confidence confidence_level",
+    "confidence": "confidence confidence_level abuse_confidence_score abuseconfidencescore",
     "valid_from": "valid_from first_seen first_seen_utc firstseen dateadded",
     "valid_until": "valid_until last_seen last_seen_utc last_online lastonline expires expiration",
     "port": "port dst_port dstport",
     "description": "description reason comment malware malware_printable meta_desc tags",
 }
 _ALIASES = {column: names.split() for column, names in _NAMES.items()}
-_ALIASES["indicator"] += ["dstip", "url"]
+_ALIASES["indicator"] += ["dstip", "url", "ioc"]  # beside an address, "ioc" is what it indicates
+_ALIASES["description"].append("ioc")
 _UNAMBIGUOUS = {"indicator", "ioc", "ioc_value"}  # other names are in headers of other tables too
 _TYPICAL = {"kind", "feed", "confidence", "valid_from", "valid_until"}
 _TRAFFIC = {"src_ip", "srcaddr", "source_ip", "src", "bytes", "packets", "protocol"}
@@ -39,11 +41,13 @@ class Layout:
         delimiter: The character between the cells.
         width: The number of cells.
         positions: The position of each column that the list has.
+        is_certain: Whether the names alone show that this is a header.
     """
 
     delimiter: str
     width: int
     positions: dict[str, int]
+    is_certain: bool = True
 
 
 def column_map(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -77,12 +81,16 @@ def has_mapped_columns(head: bytes, columns: Mapping[str, str]) -> bool:
     return any(_mapped_layout(line.strip(), columns) for line in texts if line.strip())
 
 
-def find_layout(line: str, columns: Mapping[str, str]) -> Layout | None:
+def find_layout(
+    line: str, columns: Mapping[str, str], *, is_comment: bool = False
+) -> Layout | None:
     """The layout that a header gives, or None for a line that is no header of a list.
 
     Args:
         line: The line.
         columns: The user's map of columns, empty without one.
+        is_comment: Whether the line is a comment. One whose first column is the indicator may be
+            a header whatever the other columns are called, if the lines after it fit.
     """
     line = re.sub(r"^fields\t", "", line)
     delimiter = max(_DELIMITERS, key=line.count)
@@ -97,11 +105,15 @@ def find_layout(line: str, columns: Mapping[str, str]) -> Layout | None:
         taken = mapped.positions.values()
         free = {column: at for column, at in positions.items() if at not in taken}
         return Layout(delimiter, mapped.width, free | mapped.positions)
-    if "indicator" not in positions or _TRAFFIC & set(names):
+    if positions.get("description") == positions.get("indicator"):
+        positions.pop("description", None)
+    is_typical = bool(positions.keys() & _TYPICAL or _UNAMBIGUOUS & set(names))
+    is_certain = not _TRAFFIC & set(names) and (is_typical or len(names) == 1)
+    if "indicator" not in positions:
         return None
-    if len(names) > 1 and not positions.keys() & _TYPICAL and not _UNAMBIGUOUS & set(names):
+    if not is_certain and not (is_comment and positions["indicator"] == 0):
         return None
-    return Layout(delimiter, len(names), positions)
+    return Layout(delimiter, len(names), positions, is_certain)
 
 
 def split_line(line: str, delimiter: str) -> list[str]:

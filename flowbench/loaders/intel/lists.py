@@ -135,7 +135,7 @@ def _read_comment(state: _List, comment: str) -> str | None:
     if not setting:
         if state.kind is None:
             state.comments.append(comment)
-            layout = find_layout(comment, state.columns)
+            layout = find_layout(comment, state.columns, is_comment=True)
             if layout and layout.width > 1:
                 state.possible_layout = layout
         return None
@@ -158,7 +158,11 @@ def _starts_with_header(state: _List, line: str) -> bool:
     if state.layout:
         return True
     possible = state.possible_layout
-    if possible and len(split_line(line, possible.delimiter)) == possible.width:
+    if possible and (
+        len(split_line(line, possible.delimiter)) == possible.width
+        if possible.is_certain
+        else not isinstance(_from_csv(state, possible, line), str)
+    ):
         state.layout = possible
     return False
 
@@ -174,6 +178,8 @@ def _kind_of_list(state: _List) -> str:
 
 def _from_csv(state: _List, layout: Layout, line: str) -> list[Row] | str:
     cells = split_line(line, layout.delimiter)
+    if len(cells) > layout.width and layout.positions["indicator"] == 0:
+        return _from_wide_row(state, layout, cells)
     if len(cells) != layout.width:
         return f"not {layout.width} columns as in the header"
     cell = {name: cells[position].strip() for name, position in layout.positions.items()}
@@ -193,6 +199,18 @@ def _from_csv(state: _List, layout: Layout, line: str) -> list[Row] | str:
     values["kind"] = normalize_kind(cell.get("kind"))
     values["description"] = text(cell.get("description"))
     return [_row(state, item, values) for item in found]
+
+
+def _from_wide_row(state: _List, layout: Layout, cells: list[str]) -> list[Row] | str:
+    """Read a row with too many cells: delimiters in a value that is not quoted.
+
+    Its first cell is the indicator; the columns of the others are not known.
+    """
+    found = in_cell(cells[0])
+    if isinstance(found, str):
+        return found
+    rest = f"{layout.delimiter} ".join(cell.strip() for cell in cells[1:])
+    return [_row(state, item, {"description": rest}) for item in found]
 
 
 def _from_plain(state: _List, line: str) -> list[Row] | str:

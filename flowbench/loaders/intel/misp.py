@@ -44,6 +44,11 @@ def matches(value: object) -> list[object] | None:
     return None
 
 
+def original(record: _Record) -> object:
+    """Return the object of the evidence that a record has."""
+    return record["attribute"]
+
+
 def to_row(record: _Record) -> list[Row]:
     """Convert one attribute. Raises BadRecord for context and for what flow logs and DNS lack."""
     attribute, event = record["attribute"], record["event"]

@@ -29,6 +29,11 @@ def matches(value: object) -> list[object] | None:
     return [{"pulse": pulse, "indicator": each} for pulse in pulses for each in pulse["indicators"]]
 
 
+def original(record: _Record) -> object:
+    """Return the object of the evidence that a record has."""
+    return record["indicator"]
+
+
 def to_row(record: _Record) -> list[Row]:
     """Convert one indicator. Raises BadRecord for types that flow logs and DNS logs lack."""
     item, pulse = record["indicator"], record["pulse"]

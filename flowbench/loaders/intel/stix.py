@@ -62,6 +62,11 @@ def matches(value: object) -> list[object] | None:
     ]
 
 
+def original(record: _Record) -> object:
+    """Return the object of the evidence that a record has."""
+    return record["object"]
+
+
 def to_row(record: _Record) -> list[Row]:
     """Convert one indicator or observable. Raises BadRecord for what cannot be matched."""
     item = record["object"]
@@ -106,7 +111,7 @@ def _values(pattern: str) -> list[tuple[str, int | None]]:
         parsed = Pattern(pattern).inspect()
     except (ParseException, RecursionError) as error:
         raise BadRecord(f"not a STIX pattern: {abbreviate(str(error))}") from None
-    if parsed.qualifiers or "FOLLOWEDBY" in parsed.observation_ops:
+    if parsed.qualifiers or {"AND", "FOLLOWEDBY"} & set(parsed.observation_ops):
         raise BadRecord("a pattern of several sightings or with a time: it cannot be matched")
     values: list[str] = []
     ports: list[int | None] = []
@@ -114,7 +119,7 @@ def _values(pattern: str) -> list[tuple[str, int | None]]:
         for path, operator, constant in comparisons:
             key = path[-1] if path else None
             if kind == "network-traffic" and key in ("dst_port", "src_port"):
-                ports.append(port(constant))
+                ports.append(port(constant.strip("'")))
             elif key == "value" and (kind in _OBSERVABLES or kind == "network-traffic"):
                 if operator not in _OPERATORS:
                     raise BadRecord(f"a pattern with {operator}: it cannot be matched")

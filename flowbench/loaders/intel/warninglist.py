@@ -23,6 +23,11 @@ def matches(value: object) -> list[object] | None:
     return [about | {"entry": entry} for entry in value["list"]]
 
 
+def original(record: JsonObject) -> object:
+    """Return the entry of the evidence that a record has."""
+    return record["entry"]
+
+
 def to_row(record: JsonObject) -> list[Row]:
     """Convert one entry to rows of kind ``allow``. Raises BadRecord for patterns."""
     if record["type"] not in _TYPES:

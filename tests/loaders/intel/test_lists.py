@@ -326,3 +326,53 @@ def test_types_in_a_real_mixed_list(samples: Path) -> None:
     rows, _ = read(path.read_text(), path.stem)
     assert Counter(row["type"] for row in rows) == {"address": 740, "domain": 445}
     assert (rows[0]["indicator"], rows[0]["port"], rows[0]["line"]) == ("107.191.47.239", 3333, 9)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("#ip,ioc\n192.0.2.1,Possible Cobaltstrike C2 IP\n", [("192.0.2.1", "c2", None)]),
+        ("# IP , port, ioc\n192.0.2.1,8443,Possible C2\n", [("192.0.2.1", "c2", 8443)]),
+        ("#domain,ioc\na.example,Phishing\n", [("a.example", "phishing", None)]),
+        ("ip,ioc\n192.0.2.1,Possible C2\n", [("192.0.2.1", "c2", None)]),
+        ("ioc,threat\n192.0.2.1,tor\n", [("192.0.2.1", "tor", None)]),
+        (
+            "#Title: a feed\n#IP,Date of Detection,Protocol\n192.0.2.1,2026-09-01,https\n",
+            [("192.0.2.1", "unspecified", None)],
+        ),
+        ("ipAddress,abuseConfidenceScore\n192.0.2.1,90\n", [("192.0.2.1", "unspecified", None)]),
+        ("# ip, see elsewhere\n192.0.2.1\n", [("192.0.2.1", "unspecified", None)]),
+    ],
+)
+def test_headers_in_comments_and_labels_called_ioc(load, content, expected) -> None:
+    rows, reasons = load(content)
+    assert [(row["indicator"], row["kind"], row.get("port")) for row in rows] == expected
+    assert reasons == []
+
+
+def test_a_row_with_delimiters_in_a_value_keeps_its_indicator(load) -> None:
+    header = "#ip,detected,config,comment\n"
+    rows, reasons = load(
+        header + "192.0.2.1,2026,x,CS\n" * 3 + "192.0.2.2,2026,x,/a.js,y,/b.js,CS\n192.0.2.3,1\n"
+    )
+    assert [row["indicator"] for row in rows] == ["192.0.2.1"] * 3 + ["192.0.2.2"]
+    assert rows[3]["description"] == "2026, x, /a.js, y, /b.js, CS"
+    assert reasons == ["not 4 columns as in the header"]
+
+
+def test_a_table_of_traffic_is_no_list_unless_a_comment_heads_it() -> None:
+    table = b"ip,protocol,bytes\n192.0.2.1,6,100\n"
+    assert not indicator_lists.matches_head(table)
+    assert indicator_lists.matches_head(b"#" + table)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet='1.,"# -aÄ', max_size=20) | st.just("192.0.2.1,x,y")))
+def test_every_line_under_a_commented_header_is_a_row_or_rejected(texts) -> None:
+    numbered = enumerate(["#ip,detected,what", "192.0.2.9,1,2", *texts], 1)
+    found = [
+        r[0] if isinstance(r, tuple) else r["line"]
+        for r in indicator_lists.read_lines(numbered, "l")
+    ]
+    lines = {n for n, text in enumerate(texts, 3) if text.strip() and text.strip()[0] != "#"}
+    assert set(found) >= lines

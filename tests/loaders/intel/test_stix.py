@@ -64,6 +64,12 @@ def test_stix_patterns(load, pattern, expected) -> None:
             "[ipv4-addr:value = '192.0.2.1'] FOLLOWEDBY [ipv4-addr:value = '192.0.2.2']",
             "a pattern of",
         ),
+        ("[ipv4-addr:value = '192.0.2.1'] AND [ipv4-addr:value = '192.0.2.2']", "a pattern of"),
+        (
+            "([ipv4-addr:value = '192.0.2.1'] AND [domain-name:value = 'a.example']) OR"
+            " [ipv4-addr:value = '192.0.2.2']",
+            "a pattern of",
+        ),
         (
             "[ipv4-addr:value = '192.0.2.1'] REPEATS 5 TIMES WITHIN 9 SECONDS",
             "a pattern of several",
@@ -97,3 +103,16 @@ def test_stix_observables_without_indicators(load) -> None:
         [],
         ["revoked by its creator"],
     )
+
+
+@pytest.mark.parametrize("port", ["8000", "'8000'"])
+def test_the_port_of_a_pattern_may_be_quoted(load, port) -> None:
+    pattern = f"[ipv4-addr:value = '192.0.2.1' AND network-traffic:dst_port = {port}]"
+    assert [(row["indicator"], row["port"]) for row in load(stix(pattern))[0]] == [
+        ("192.0.2.1", 8000)
+    ]
+
+
+def test_either_of_two_sightings_is_enough(load) -> None:
+    rows, _ = load(stix("[ipv4-addr:value = '192.0.2.1'] OR [ipv4-addr:value = '192.0.2.2']"))
+    assert [row["indicator"] for row in rows] == ["192.0.2.1", "192.0.2.2"]
