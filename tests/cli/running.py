@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import struct
 import sys
-import termios
 import threading
 from collections.abc import Callable
 from unittest import mock
@@ -44,6 +42,9 @@ def run_on_terminal(width: int, *arguments: object) -> str:
 
 def on_terminal(width: int, act: Callable[[], object]) -> str:
     """Do something with a pseudo-terminal of this width as standard output and error."""
+    import fcntl  # neither on Windows, where no test calls this
+    import termios
+
     reader, writer = os.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     received: list[bytes] = []

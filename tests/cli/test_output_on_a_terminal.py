@@ -6,6 +6,7 @@ Each command runs once; the tables that it prints are then printed at each width
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,8 @@ from flowbench.cli import main, output
 from flowbench.cli.table import lay_out
 from tests.cli.running import on_terminal, run_on_terminal
 from tests.incident_case import EXIT, HOST
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="terminals are POSIX")
 
 WIDTHS = (80, 100, 120, 160)
 COMMANDS = (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+
+import pytest
 
 from tests.cli.running import RECORD, run, run_on_terminal
 
@@ -26,6 +29,7 @@ def test_nothing_in_quarantine(loaded: Path) -> None:
     assert shown.stderr == "nothing is in quarantine: all records of 1 file were read\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals are POSIX")
 def test_a_pipe_gets_every_line_and_a_terminal_the_first(case: Path, tmp_path: Path) -> None:
     bad = RECORD.replace("10.0.1.10", "10.0.1.999")
     (tmp_path / "a.log").write_text("\n".join([RECORD, *[bad] * 250]))
