@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowbench.investigate.filters import Filters
 
 _COLUMNS = (
-    "event_time event_name principal_name source_ip error_code access_key_id event_source"
+    "event_time event_name principal_name error_code source_ip access_key_id event_source"
     " aws_region event_id"
 ).split()
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 FINDING_HISTORY = Table.of(
     "finding_history",
     ("run", "int64", "number of the run, from 1"),
-    ("run_time", "time", "when it was"),
+    ("run_time", "time", "when it was, to the second"),
     *((field.name, field.type, field.meaning) for field in CHANGES.fields),
 )
 
 RUNS = Table.of(
     "runs",
     ("run", "int64", "number of the run, from 1"),
-    ("run_time", "time", "when it was"),
+    ("run_time", "time", "when it was, to the second"),
     ("by", "string", "the user"),
     ("version", "string", "of flowbench"),
     ("findings", "int64", "findings that no allow list suppressed"),
@@ -48,7 +48,7 @@ def list_history(case: Case) -> tuple[pd.DataFrame, pd.DataFrame]:
     changes = [FINDING_HISTORY.frame([])]
     before = Findings()
     for number, entry in enumerate(history.kept_runs(case), 1):
-        run: dict[str, object] = {"run": number, "run_time": pd.Timestamp(entry["time"])}
+        run: dict[str, object] = {"run": number, "run_time": pd.Timestamp(entry["time"]).floor("s")}
         runs.append(run | {"by": entry["by"], "version": entry["details"].get("version")})
         try:
             findings = history.read_run(case, entry).findings

@@ -22,7 +22,7 @@ def test_events_are_listed_by_time(incident_case: Path) -> None:
     assert [row["event_time"] for row in rows] == sorted(row["event_time"] for row in rows)
     assert all(row["evidence_id"] and row["line"] for row in rows)
     header = run("events", incident_case).stdout.splitlines()[0].split()
-    assert header[:5] == ["event_time", "event_name", "principal_name", "source_ip", "error_code"]
+    assert header[:5] == ["event_time", "event_name", "principal_name", "error_code", "source_ip"]
 
 
 @pytest.mark.parametrize(
