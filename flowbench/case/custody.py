@@ -197,7 +197,20 @@ class CustodyLog:
         self._torn = b""
 
     def check(self) -> list[str]:
-        """Return what is wrong with the chain, one sentence each; empty when it is intact."""
+        """Return what is wrong with the log, one sentence each; empty when it is intact."""
+        torn = []
+        if self._torn:
+            torn.append(
+                f"custody log: it ends early: {len(self._torn):,} bytes after entry"
+                f" {len(self.entries)} are not a whole entry. A crash cut it short, or somebody did"
+            )
+        return [*self._check_chain(), *torn, *self._check_head()]
+
+    def find_changes(self) -> list[str]:
+        """Return what is wrong with the log except what a crash explains and ``append`` mends."""
+        return self._check_chain() + self._check_head()
+
+    def _check_chain(self) -> list[str]:
         problems = list(self.problems)
         if not self.entries:
             problems.append("custody log: it is missing, or holds no entry")
@@ -213,12 +226,7 @@ class CustodyLog:
             previous = entry.get("digest", START)
         if not problems and self._data != b"".join(map(_to_line, self.entries)):
             problems.append("custody log: its text was changed, its content was not")
-        if self._torn:
-            problems.append(
-                f"custody log: it ends early: {len(self._torn):,} bytes after entry"
-                f" {len(self.entries)} are not a whole entry. A crash cut it short, or somebody did"
-            )
-        return problems + self._check_head()
+        return problems
 
     def _check_head(self) -> list[str]:
         """What is wrong between the log and the file that names its last entry, if anything.

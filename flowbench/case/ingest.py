@@ -58,7 +58,7 @@ def ingest(
     try:
         with atomic.lock(folder / "ingest.lock", f"another load into {folder} is under way"):
             log.refresh()  # another load may have ended
-            if problems := log.check():
+            if problems := log.find_changes():
                 raise CaseError(
                     f"the custody log was changed ({problems[0]}): load nothing more into this"
                     f" case; `flowbench verify {folder}` names every change"

@@ -67,7 +67,7 @@ def seal_case(
         InputError: A signer cannot sign.
     """
     log.refresh()
-    if problems := log.check():
+    if problems := log.find_changes():
         raise CaseError(f"the custody log was changed ({problems[0]}): it is not sealed")
     folder = (folder or case / FOLDER).absolute()  # no path may look like an option
     entry = log.entries[-1]

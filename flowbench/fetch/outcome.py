@@ -62,7 +62,7 @@ def record_fetch(case: Case, cache: DownloadCache, plan: FetchPlan) -> Iterator[
         StoppedError: The user stopped the fetch.
     """
     case.log.refresh()
-    if problems := case.log.check():
+    if problems := case.log.find_changes():
         raise CaseError(
             f"the custody log was changed ({problems[0]}): do not fetch into this case;"
             f" `flowbench verify {case.path}` lists every problem"

@@ -120,8 +120,8 @@ def test_a_signer_that_fails_leaves_nothing(case) -> None:
 
 
 def test_a_changed_log_is_not_sealed(case) -> None:
-    case.log.path.write_bytes(case.log.path.read_bytes() + b"torn")
-    with pytest.raises(CaseError, match="ends early"):
+    case.log.path.write_bytes(b"")
+    with pytest.raises(CaseError, match="the custody log was changed"):
         seal.seal_case(case.path, case.log, "x")
     assert not (case.path / "seals").exists()
 

@@ -37,6 +37,21 @@ def test_a_part_whose_entry_is_gone_is_listed_and_survives_the_next_load(case, l
     assert note == f"moved to set-aside/{path.name}: no entry of the custody log names it"
 
 
+def test_a_load_goes_on_after_a_crash_that_left_half_an_entry(case, logs) -> None:
+    case.ingest(logs)
+    data = orphan(case)
+    with case.log.path.open("ab") as log:
+        log.write(b'{"action":"load","by"')  # a power cut
+    checked = Case.open(case.path).verify()
+    assert set(checked.loc[~checked["ok"], "what"]) == {"table", "custody"}
+    again = Case.open(case.path)
+    assert set(again.ingest(logs)["outcome"]) == {"loaded"}
+    moved = [path.read_bytes() for path in sorted((case.path / "set-aside").iterdir())]
+    assert sorted(moved) == sorted([data, b'{"action":"load","by"'])
+    assert Case.open(case.path).verify()["ok"].all()
+    assert again.flows.count().execute() == 600
+
+
 @pytest.mark.parametrize("lock", [b"", b"process 7 of alice on host"])
 def test_what_a_killed_load_left_is_no_alarm(case, logs, lock) -> None:
     case.ingest(logs)
