@@ -27,6 +27,7 @@ from flowbench.loaders import batch as flow_batches
 from flowbench.loaders import dispatch
 
 ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
+BYTES_PER_GROUP = 64 << 20  # the same in bytes: rows of flow logs take less, API events more
 ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read in parallel
 AHEAD = 12  # tables of a file that may wait for its turn: bounds the memory
@@ -56,6 +57,7 @@ class Batch:
         self.row_count = 0
         self._pending: dict[_Key, list[pa.Table]] = {}
         self._pending_rows: Counter[_Key] = Counter()
+        self._pending_bytes: Counter[_Key] = Counter()
         self._open_parts: dict[_Key, _OpenPart] = {}
 
     def add(self, name: str, rows: pa.Table) -> None:
@@ -64,7 +66,11 @@ class Batch:
         self._pending.setdefault(key, []).append(rows)
         self.row_count += rows.num_rows
         self._pending_rows[key] += rows.num_rows
-        if self._pending_rows[key] >= ROWS_PER_GROUP:
+        self._pending_bytes[key] += rows.nbytes
+        if (
+            self._pending_rows[key] >= ROWS_PER_GROUP
+            or self._pending_bytes[key] >= BYTES_PER_GROUP
+        ):
             self._write(key)
 
     def finish(self) -> list[Part]:
@@ -88,7 +94,7 @@ class Batch:
             part.file.discard()
 
     def _write(self, key: _Key) -> None:
-        del self._pending_rows[key]
+        del self._pending_rows[key], self._pending_bytes[key]
         # Many dictionaries write slowly.
         rows = pa.concat_tables(self._pending.pop(key)).unify_dictionaries()
         if key not in self._open_parts:

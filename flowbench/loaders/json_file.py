@@ -22,7 +22,7 @@ from flowbench.schema import Table
 
 EMPTY = "empty"
 
-_ROWS_AT_ONCE = 20_000  # records that become a table at once
+_ROWS_AT_ONCE = 5_000  # records that become a table at once: one of CloudTrail has kilobytes
 _QUARANTINE_AT_ONCE = 20_000  # entries after which they are handed on
 _NO_ROWS = QUARANTINE.arrow.empty_table()
 _SAMPLE = 20  # lines, or elements of a list, by which the kind is guessed

@@ -42,7 +42,8 @@ def test_what_the_countries_decide(tmp_path, text, records, state, counts) -> No
 
 def test_a_policy_without_countries_prohibits_none(tmp_path) -> None:
     case = case_of(tmp_path, *TO_NORTH)
-    policy = parse_policy("groups: {a: {addresses: 10.0.0.5}}\nrules: []", "policy")
+    rule = "rules: [{from: a, to: any, verdict: allow}]"
+    policy = parse_policy(f"groups: {{a: {{addresses: 10.0.0.5}}}}\n{rule}", "policy")
     located = locate_outbound(case)
     assert read_summaries(located)["country"].tolist() == ["KP"]
     assert prohibited_countries(located, policy) == []

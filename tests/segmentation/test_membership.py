@@ -35,7 +35,7 @@ def resolve(
     nets = [{"subnet_id": n, "cidrs": c} | origin for n, c in (networks or {}).items()]
     clouds = [{"vpc_id": n, "cidrs": c} | origin for n, c in (vpc_networks or {}).items()]
     return resolve_membership(
-        parse_policy(f"groups:\n{text}\nrules: []", "p").groups,
+        parse_policy(f"groups:\n{text}\nrules: []\ncountries: {{deny: [KP]}}", "p").groups,
         ibis.memtable(connections.SUMMARIES.rows(pairs)),
         assignments=ibis.memtable(assignments.TABLE.rows(assigned)),
         interfaces=ibis.memtable(network_interfaces.TABLE.rows(inventoried)),
