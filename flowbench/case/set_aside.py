@@ -45,7 +45,7 @@ def move_aside(case: Path, log: CustodyLog, paths: Iterable[Path], reason: str) 
     records: list[JsonObject] = []
     for path in paths:
         was, sha256 = path.relative_to(case).as_posix(), atomic.sha256_file(path)
-        target = case / SET_ASIDE / f"{sha256[:16]}-{was.replace('/', '-')}"
+        target = case / SET_ASIDE / f"{sha256[:16]}-{path.name}"
         size = path.stat().st_size
         targets[path] = target
         records.append({"file": target.name, "was": was, "sha256": sha256, "bytes": size})

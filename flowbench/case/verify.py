@@ -177,7 +177,7 @@ def _recompute_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
     if not recorded:
         yield make_check("cache", name, NOTE, "nothing to compare with: not computed before")
     elif (first := recorded[0]) == files:
-        yield make_check("cache", name, INTACT)
+        yield make_check("cache", name, NOTE, "the same bytes as the custody log has")
     else:
         differing = [file["file"] for file in files if file not in first]
         detail = f"the custody log has another digest of {list_some(differing)}"
