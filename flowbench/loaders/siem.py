@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from flowbench.io.json_stream import InvalidJson
+from flowbench.loaders import ecs
 from flowbench.loaders.values import JsonObject, parse_json, pick
 
 # Keys of the original record: these are never of a record itself.
@@ -31,12 +32,14 @@ _KEYS = frozenset(
 
 def open_export(value: JsonObject) -> Iterator[object] | None:
     """Return the records that an export carries, or None when the value is no export."""
-    if value.keys().isdisjoint(_KEYS):
+    if value.keys().isdisjoint(_KEYS) and "aws.vpcflow.action" not in value:
         return None
     original = next((value[key] for key in _ORIGINAL if isinstance(value.get(key), str)), None)
     original = original or _nested(value, "event", "original")
     if isinstance(original, str):
         return iter([parse_content(original)])
+    if (record := ecs.to_record(value)) is not None:
+        return iter([record])
     for event in (_nested(value, "result"), _nested(value, "_source")):
         if isinstance(event, dict) and ("_raw" in event or "_source" in value):
             return iter([event])

@@ -1,7 +1,7 @@
 """Route 53 Resolver query logs: the names that instances looked up, and the answers.
 
 Rows of Athena have the answers and the ids of the source as text, in JSON or as Athena writes
-structs.
+structs. Names are also read as Microsoft Sentinel spells them (``QueryName``).
 
 Answers from an instance's own cache are not logged again, and queries to another resolver (or DNS
 over HTTPS) never are: a name that is missing here may still have been resolved.
@@ -9,7 +9,9 @@ over HTTPS) never are: a name that is missing here may still have been resolved.
 
 from __future__ import annotations
 
-from flowbench.loaders.aws.record import Column, record_table
+from functools import lru_cache
+
+from flowbench.loaders.aws.record import Column, Row, record_table
 from flowbench.loaders.values import address, domain, items, parse_json, parse_struct, pick, text
 
 KIND = "dns"
@@ -93,7 +95,15 @@ TABLE = record_table(
     Column("firewall_action", "firewall_rule_action", "ALERT or BLOCK by DNS Firewall"),
 )
 
-_OTHER_KEYS = ("query_timestamp", "query_type", "query_class", "rcode", "srcaddr", "srcids")
+_OTHER_KEYS = {"query_timestamp", "query_type", "query_class", "rcode", "srcaddr", "srcids"}
+_SPELLINGS = {
+    name.replace("_", ""): name
+    for name in (
+        *("query_name", *_OTHER_KEYS),
+        *("answers", "srcport", "vpc_id", "account_id", "region", "transport"),
+        "firewall_rule_action",
+    )
+}
 
 
 def matches(value: object) -> list[object] | None:
@@ -102,10 +112,23 @@ def matches(value: object) -> list[object] | None:
     return records if any(_is_query(record) for record in records) else None
 
 
-to_row = TABLE.to_row
+def to_row(record: object) -> Row:
+    """Read one query. Raises BadRecord without a name or a time."""
+    if isinstance(record, dict) and "query_name" not in record:
+        names = _find_names(tuple(record))
+        record = {names.get(name, name): value for name, value in record.items()}
+    return TABLE.to_row(record)
 
 
 def _is_query(value: object) -> bool:
-    return (
-        isinstance(value, dict) and "query_name" in value and any(k in value for k in _OTHER_KEYS)
-    )
+    if not isinstance(value, dict):
+        return False
+    names = value.keys() if "query_name" in value else set(_find_names(tuple(value)).values())
+    return "query_name" in names and not names.isdisjoint(_OTHER_KEYS)
+
+
+@lru_cache(maxsize=512)
+def _find_names(keys: tuple[str, ...]) -> dict[str, str]:
+    """Return the field of each key, compared by letters only."""
+    letters = {key: key.lower().replace("_", "") for key in keys}
+    return {key: _SPELLINGS[spelt] for key, spelt in letters.items() if spelt in _SPELLINGS}

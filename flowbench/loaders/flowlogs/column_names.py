@@ -3,8 +3,8 @@
 Known spellings besides AWS's: CloudWatch Logs Insights (``srcAddr``, ``startTime``), the Athena
 tables of AWS's older guides and of its security analytics bootstrap (``sourceaddress``,
 ``numpackets``), Panther (``account``, ``status``), Steampipe and Tailpipe (``src_addr``), Microsoft
-Sentinel (``TrafficType``, ``Start [UTC]``), and the Splunk add-on for AWS (``src_ip``,
-``vpcflow_action``).
+Sentinel (``TrafficType``, ``Start [UTC]``), the Splunk add-on for AWS (``src_ip``,
+``vpcflow_action``), and Elastic (``source.ip``, ``aws.vpcflow.action``).
 """
 
 from __future__ import annotations
@@ -45,13 +45,19 @@ _GENERAL = {
     "destip": "dstaddr",
     "destinationip": "dstaddr",
     "destport": "dstport",
+    "networkiananumber": "protocol",
+    "networkpackets": "packets",
+    "networkbytes": "bytes",
+    "eventstart": "start",
+    "eventend": "end",
+    "cloudaccountid": "account_id",
 }
 _AWS_ONLY = {"interface_id", "log_status", "vpc_id", "flow_direction", "traffic_path"}
 
 
 def column_name(name: str) -> str:
     """Return the column for a field as AWS or another tool spells it."""
-    column = re.sub(r"[^a-z0-9_@]", "_", _UTC.sub("", name).lower())
+    column = re.sub(r"[^a-z0-9_@]", "_", _UTC.sub("", name).lower()).removeprefix("aws_vpcflow_")
     letters = column.replace("_", "")
     if letters == "traffictype":
         return "traffic_type"
@@ -65,7 +71,8 @@ def column_names(names: Iterable[str]) -> list[str]:
     """
     columns = [column_name(name) for name in names]
     if not _AWS_ONLY.isdisjoint(columns):
-        columns = [_GENERAL.get(c.replace("_", ""), c) for c in columns]
+        general = [_GENERAL.get(c.replace("_", ""), c) for c in columns]
+        columns = [c if g in columns else g for c, g in zip(columns, general, strict=True)]
     for other, field in _OVERRIDES.items():
         if other in columns:
             columns = [f"field_{c}" if c == field else c for c in columns]
@@ -98,6 +105,20 @@ def field_of(column: str) -> str:
 def rename_reserved(column: str) -> str:
     """Return another name for a field that is called like one of flowbench's own columns."""
     return f"field_{column}" if column in _RESERVED else column
+
+
+def has_ends(columns: Collection[str]) -> bool:
+    """Whether a table has the source and the destination of its rows."""
+    return any({f"{prefix}srcaddr", f"{prefix}dstaddr"} <= set(columns) for prefix in ("", "pkt_"))
+
+
+def describe_missing_times(columns: Collection[str]) -> str | None:
+    """Return why a table with these columns has no records, for lack of times; None if it has."""
+    if not {"start", "end"}.isdisjoint(columns):
+        return None
+    others = [name for name in columns if re.search("time|date|start|end", name)]
+    hint = f" (their columns {', '.join(others)} are not known)" if others else ""
+    return f"neither start nor end{hint}: an aggregate or a selection is not a record"
 
 
 def has_flow_columns(columns: Collection[str], width: int | None = None) -> bool:

@@ -27,7 +27,12 @@ from flowbench.io.blocks import MAX_LINE, Block
 from flowbench.loaders.base import File, Formats
 from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.flowlogs import text as flow_text
-from flowbench.loaders.flowlogs.column_names import column_names, field_of
+from flowbench.loaders.flowlogs.column_names import (
+    column_names,
+    describe_missing_times,
+    field_of,
+    has_ends,
+)
 from flowbench.loaders.flowlogs.normalize import normalize
 from flowbench.schema import FLOW_FIELDS, FLOWS
 
@@ -35,7 +40,6 @@ KIND = "flow-logs"
 TABLE = FLOWS
 
 _MESSAGE_COLUMNS = ("@message", "message")
-_TIMES = frozenset({"start", "end"})
 _MIN_KNOWN = 3  # flow log fields in a header; many a table has fewer
 _MAX_SHOWN = 6  # columns that a reason names
 _SAMPLE = 20  # lines at the start of a file that are looked at
@@ -72,8 +76,8 @@ def matches_head(head: bytes, formats: Formats = ()) -> bool:
     if layout is None:
         return False
     index = _message_index(layout.columns)
-    if _has_ends(layout.columns) or index is None:
-        return _has_ends(layout.columns)
+    if has_ends(layout.columns) or index is None:
+        return has_ends(layout.columns)
     known = record_formats.known_formats(formats)
     rows = (split_row(line, layout.delimiter) for line in _sample_lines(head)[1:])
     return any(
@@ -117,9 +121,11 @@ def read(file: File) -> Iterator[pa.Table]:
 
 def _read_block(block: Block, layout: _Layout, file: File) -> Iterator[pa.Table]:
     columns = layout.columns
-    is_of_messages = not _has_ends(columns) and _message_index(columns) is not None
-    if not is_of_messages and _TIMES.isdisjoint(columns):
-        _refuse_untimed(block, columns, file)
+    is_of_messages = not has_ends(columns) and _message_index(columns) is not None
+    if not is_of_messages and (reason := describe_missing_times(columns)):
+        for number, line in enumerate(block.lines, block.first_line):
+            if line.strip():
+                file.quarantine(reason, line=number, raw=line.rstrip(b"\r"))
         return
     table, lines = _parse(block, layout.delimiter, columns, file)
     if is_of_messages:
@@ -134,16 +140,6 @@ def _read_block(block: Block, layout: _Layout, file: File) -> Iterator[pa.Table]
     table = table.select([name for name in columns if not name.startswith("@")])
     file.fields.update(map(field_of, table.column_names))
     yield normalize(table, lines, block.line, file)
-
-
-def _refuse_untimed(block: Block, columns: list[str], file: File) -> None:
-    """Put the rows of a table without times into quarantine."""
-    others = [name for name in columns if re.search("time|date|start|end", name)]
-    hint = f" (their columns {', '.join(others)} are not known)" if others else ""
-    reason = f"neither start nor end{hint}: an aggregate or a selection is not a record"
-    for number, line in enumerate(block.lines, block.first_line):
-        if line.strip():
-            file.quarantine(reason, line=number, raw=line.rstrip(b"\r"))
 
 
 def _find_layout(head: bytes, formats: Formats) -> _Layout | None:
@@ -179,11 +175,6 @@ def _layout_of_rows(lines: list[str], formats: Formats) -> _Layout | None:
                 if chosen is not None and len(row) > 1 and not chosen.has_timestamp:
                     return _Layout(delimiter, [*before, *chosen.columns], has_header=False)
     return None
-
-
-def _has_ends(columns: list[str]) -> bool:
-    """Whether a table has the source and the destination of its rows."""
-    return any({f"{prefix}srcaddr", f"{prefix}dstaddr"} <= set(columns) for prefix in ("", "pkt_"))
 
 
 def _message_index(columns: list[str]) -> int | None:

@@ -16,7 +16,13 @@ import pyarrow.parquet as pq
 
 from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import ocsf
-from flowbench.loaders.flowlogs.column_names import column_names, field_of, has_flow_columns
+from flowbench.loaders.flowlogs.column_names import (
+    column_names,
+    describe_missing_times,
+    field_of,
+    has_ends,
+    has_flow_columns,
+)
 from flowbench.loaders.flowlogs.normalize import normalize
 from flowbench.schema import FLOWS
 
@@ -45,6 +51,11 @@ def read(file: File) -> Iterator[pa.Table]:
             if not is_flow_log and not ocsf.is_ocsf(names):
                 shown = ", ".join(names[:_MAX_SHOWN])
                 file.quarantine(f"a Parquet file of no kind flowbench knows; its columns: {shown}")
+                return
+            lacks_ends = is_flow_log and not has_ends(columns)
+            reason = describe_missing_times(columns) if is_flow_log else None
+            if lacks_ends or reason:
+                file.quarantine(reason or "neither srcaddr nor dstaddr, or one of them: no flows")
                 return
             file.fields.update(map(field_of, columns) if is_flow_log else ())
             for batch in parquet.iter_batches(_ROWS_AT_ONCE):

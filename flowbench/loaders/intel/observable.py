@@ -38,6 +38,10 @@ _URL = re.compile(
     r"(?P<host>\[[^\]\s]+\]|[^/:?#\s]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?#]\S*)?"
 )
 _WITH_PORT = re.compile(r"(?:\[([^\]\s]+)\]|([^:|\s]+))[:|](\d{1,5})")
+# As PeerGuardian's lists have it, after a name that may have any characters.
+_NAMED_RANGE = re.compile(
+    r"(.*):\s*((?:\d{1,3}\.){3}\d{1,3}\s*-\s*(?:\d{1,3}\.){3}\d{1,3})", re.ASCII
+)
 _RANGE = re.compile(r"([0-9a-f.:]+)(\s*-\s*|\t)([0-9a-f.:]+)(.*)", re.IGNORECASE)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{1,59}})")
@@ -59,6 +63,11 @@ def in_line(line: str) -> list[Observable] | str:
         return NOT_AN_ITEM
     if (bare := parse_address(line)) is not None:  # most lines of most lists
         return [Observable(str(_unmapped(bare)), "address")]
+    if named := _NAMED_RANGE.fullmatch(line):
+        found = _range(named[2])
+        if isinstance(found, list):
+            return [replace(each, description=named[1].strip() or None) for each in found]
+        return found or NOT_AN_ITEM
     line = _refang(line)
     found = _range(line)
     if found is not None:

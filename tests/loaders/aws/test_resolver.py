@@ -108,3 +108,42 @@ def test_root_domain_is_a_dot() -> None:
 def test_query_without_a_required_value_is_rejected(change: dict, reason: str) -> None:
     with pytest.raises(BadRecord, match=f"^{reason}$"):
         resolver.to_row(QUERY | change)
+
+
+SENTINEL = {
+    "QueryTimestamp": "9/1/2026, 3:11:55.000 AM",
+    "QueryName": "Pool.Example.NET.",
+    "Rcode": "NOERROR",
+    "Answers": '[{"Rdata":"192.0.2.55","Type":"A"}]',
+    "SrcAddr": "10.0.9.9",
+    "SrcPort": "43210",
+    "SrcIds": '{"instance":"i-0ffffeee"}',
+    "VpcId": "vpc-0bbb",
+    "Type": "AWSRoute53Resolver",
+}
+
+
+def test_names_of_sentinel() -> None:
+    assert resolver.matches([SENTINEL]) == [SENTINEL]
+    row = resolver.to_row(SENTINEL)
+    assert row["query_time"] == datetime(2026, 9, 1, 3, 11, 55, tzinfo=UTC)
+    assert (row["name"], row["answers"]) == ("pool.example.net", ["192.0.2.55"])
+    assert (row["srcport"], row["instance_id"], row["vpc_id"]) == (43210, "i-0ffffeee", "vpc-0bbb")
+    assert resolver.matches({"QueryName": "x", "Other": 1}) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[{rdata=192.0.2.55, type=A, class=IN}]", '[{"Rdata": "192.0.2.55", "Type": "A"}]']
+)
+@pytest.mark.parametrize(
+    "ids", ["{instance=i-0ffffeee, resolver_endpoint=null}", '[{"instance": "i-0ffffeee"}]']
+)
+def test_nested_values_as_text(text, ids) -> None:
+    row = resolver.to_row(QUERY | {"answers": text, "srcids": ids})
+    assert (row["answers"], row["instance_id"]) == (["192.0.2.55"], "i-0ffffeee")
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}", "x", "[{rdata=}]", "null"])
+def test_unreadable_nested_values_are_missing(text) -> None:
+    row = resolver.to_row(QUERY | {"answers": text, "srcids": text})
+    assert (row["answers"], row["instance_id"]) == ([], None)

@@ -260,3 +260,30 @@ def test_bytes_that_are_no_text_are_shown_in_codes(tmp_path, kind) -> None:
     pq.write_table(pa.Table.from_pylist([ROW]).append_column("note", extra), tmp_path / "t.parquet")
     flows, bad, _ = read(tmp_path, (tmp_path / "t.parquet").read_bytes(), "x.parquet")
     assert (flows["note"].to_pylist(), bad) == (["ok\\xff!"], [])
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (("srcaddr", "dstaddr", "bytes"), "neither start nor end: "),
+        (("srcaddr", "srcport", "start"), "neither srcaddr nor dstaddr, or one of them"),
+    ],
+)
+def test_a_table_without_ends_or_times_has_no_records(tmp_path, names, reason) -> None:
+    columns = {name: ["10.0.0.1"] if name.endswith("addr") else [1788232200] for name in names}
+    pq.write_table(pa.table(columns), tmp_path / "x")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x").read_bytes(), "y.parquet")
+    assert (flows.num_rows, len(bad)) == (0, 1)
+    assert bad[0]["reason"].startswith(reason)
+
+
+def test_columns_of_other_tools(tmp_path) -> None:
+    columns = {"sourceaddress": ["10.0.0.1"], "destinationaddress": ["10.0.0.2"]}
+    columns |= {"numbytes": [7], "starttime": [1788232200], "account": ["123456789012"]}
+    pq.write_table(pa.table(columns), tmp_path / "x")
+    flows, bad, _ = read(tmp_path, (tmp_path / "x").read_bytes(), "y.parquet")
+    assert (flows["bytes"].to_pylist(), flows["account_id"].to_pylist(), bad) == (
+        [7],
+        ["123456789012"],
+        [],
+    )

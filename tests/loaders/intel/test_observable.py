@@ -100,3 +100,24 @@ def test_text_without_an_item(line: str, reason: str) -> None:
     found = observable.in_line(line)
     assert isinstance(found, str)
     assert found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("line", "networks"),
+    [
+        ("Some Org/x:198.51.100.0-198.51.100.255", ["198.51.100.0/24"]),
+        ("a: b (c):203.0.113.3-203.0.113.3", ["203.0.113.3"]),
+        (":203.0.113.2 - 203.0.113.5", ["203.0.113.2/31", "203.0.113.4/31"]),
+    ],
+)
+def test_named_ranges(line, networks) -> None:
+    found = observable.in_line(line)
+    assert [each.indicator for each in found] == networks
+    assert {each.description for each in found} == {line.rpartition(":")[0] or None}
+
+
+@pytest.mark.parametrize(
+    "line", ["x:203.0.113.5-203.0.113.2", "x:0.0.0.0-255.255.255.255", "x:1-2"]
+)
+def test_named_ranges_that_are_refused(line) -> None:
+    assert isinstance(observable.in_line(line), str)
