@@ -27,7 +27,7 @@ from flowbench.loaders import batch as flow_batches
 from flowbench.loaders import dispatch
 
 ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
-BYTES_PER_GROUP = 64 << 20  # the same in bytes: rows of flow logs take less, API events more
+BYTES_PER_GROUP = 40 << 20  # the same in bytes: rows of flow logs take less, API events more
 ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read in parallel
 AHEAD = 12  # tables of a file that may wait for its turn: bounds the memory
@@ -67,10 +67,7 @@ class Batch:
         self.row_count += rows.num_rows
         self._pending_rows[key] += rows.num_rows
         self._pending_bytes[key] += rows.nbytes
-        if (
-            self._pending_rows[key] >= ROWS_PER_GROUP
-            or self._pending_bytes[key] >= BYTES_PER_GROUP
-        ):
+        if self._pending_rows[key] >= ROWS_PER_GROUP or self._pending_bytes[key] >= BYTES_PER_GROUP:
             self._write(key)
 
     def finish(self) -> list[Part]:

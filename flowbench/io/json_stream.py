@@ -56,7 +56,7 @@ def read_values(chunks: Iterator[bytes]) -> Iterator[tuple[int, object]]:
         The line on which the value starts, from 1, and the value; InvalidJson for invalid text.
     """
     text = JsonText(chunks)
-    by_line = False  # whether the last value had a line of its own
+    by_line = False  # whether the last line was a value, or several
     while not text.is_full and text.skip_space():
         line = text.line
         if text.is_hopeless:
@@ -72,7 +72,8 @@ def read_values(chunks: Iterator[bytes]) -> Iterator[tuple[int, object]]:
             continue
         yield line, value
         text.consume(length)
-        by_line = text.line == line + 1
+        if text.line > line:  # others may follow in the same line
+            by_line = text.line == line + 1
 
 
 def _read_long_or_invalid(

@@ -148,6 +148,15 @@ def test_a_damaged_start_costs_the_first_of_values_in_one_line(first) -> None:
     assert [value for _, value in found] == [first + '"n":1,"o":{"p":[]}}', *values[1:]]
 
 
+def test_a_cut_line_after_two_values_in_a_line_takes_no_other_line() -> None:
+    good = '{"Records": [{"n": 1}]}'
+    found = values_of(f'{good}\n{good}{good}\n{{"Records": [\n{good}\n{good}\n')
+    assert [line for line, value in found if isinstance(value, dict)] == [1, 2, 2, 4, 5]
+    assert [(line, value) for line, value in found if isinstance(value, str)] == [
+        (3, '{"Records": [')
+    ]
+
+
 LIST = [{"n": n, "o": {"p": [{"q": n}]}} for n in range(6)]
 
 
