@@ -47,12 +47,24 @@ def make_record(chooser: random.Random, names: tuple[str, ...]) -> Record:
     """Return a plausible record; now and then with an absurd value."""
     start = START + chooser.randrange(86_400)
     known = {
-        **{"version": "2", "srcport": str(chooser.randrange(65_536)), "dstport": "443"},
-        **{"srcaddr": f"10.0.0.{chooser.randrange(256)}", "dstaddr": "198.51.100.7"},
-        **{"protocol": "6", "packets": "10", "bytes": str(chooser.randrange(10**6))},
-        **{"start": str(start), "end": str(start + 59), "action": "ACCEPT", "log_status": "OK"},
-        **{"account_id": "123456789012", "interface_id": "eni-0a", "pkt_srcaddr": "10.0.0.9"},
-        **{"pkt_dstaddr": "2001:db8::9", "type": "IPv4", "resource_type": "TransitGateway"},
+        "version": "2",
+        "srcport": str(chooser.randrange(65_536)),
+        "dstport": "443",
+        "srcaddr": f"10.0.0.{chooser.randrange(256)}",
+        "dstaddr": "198.51.100.7",
+        "protocol": "6",
+        "packets": "10",
+        "bytes": str(chooser.randrange(10**6)),
+        "start": str(start),
+        "end": str(start + 59),
+        "action": "ACCEPT",
+        "log_status": "OK",
+        "account_id": "123456789012",
+        "interface_id": "eni-0a",
+        "pkt_srcaddr": "10.0.0.9",
+        "pkt_dstaddr": "2001:db8::9",
+        "type": "IPv4",
+        "resource_type": "TransitGateway",
     }
     record = {
         name: known.get(name, "1" if FLOW_FIELDS[name].type != "string" else "word")
@@ -125,9 +137,14 @@ def as_ocsf(record: Record) -> object:
         {"ip": record[f"{e}addr"], "port": record[f"{e}port"]} for e in ("src", "dst")
     )
     return {
-        **{"class_uid": 4001, "metadata": {"product": {"name": "Amazon VPC", "version": "5"}}},
-        **{"src_endpoint": source, "dst_endpoint": target, "activity_id": 1, "status_code": "OK"},
-        **{"start_time": f"{record['start']}000", "end_time": f"{record['end']}000"},
+        "class_uid": 4001,
+        "metadata": {"product": {"name": "Amazon VPC", "version": "5"}},
+        "src_endpoint": source,
+        "dst_endpoint": target,
+        "activity_id": 1,
+        "status_code": "OK",
+        "start_time": f"{record['start']}000",
+        "end_time": f"{record['end']}000",
         "traffic": {"bytes": record["bytes"], "packets": record["packets"]},
     }
 
@@ -149,14 +166,15 @@ def by_line(to_value: Callable[[Record], object]) -> Callable[[list[Record]], li
 
 NESTED = ("CloudWatch JSON", "Firehose", "OCSF JSON", "JSON lines")
 INSIGHTS = {
-    **{"srcaddr": "srcAddr", "dstaddr": "dstAddr", "srcport": "srcPort", "dstport": "dstPort"},
-    **{
-        "protocol": "protocol",
-        "bytes": "bytes",
-        "start": "start",
-        "end": "end",
-        "action": "action",
-    },
+    "srcaddr": "srcAddr",
+    "dstaddr": "dstAddr",
+    "srcport": "srcPort",
+    "dstport": "dstPort",
+    "protocol": "protocol",
+    "bytes": "bytes",
+    "start": "start",
+    "end": "end",
+    "action": "action",
 }
 V2, V5 = DEFAULT_FORMAT, columns(5)
 FORMS: dict[str, tuple[tuple[str, ...], Callable[[list[Record]], list[bytes]]]] = {
