@@ -48,7 +48,7 @@ import pandas as pd
 
 from flowbench.detect import remote_sources
 from flowbench.detect.detector import Detector
-from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding, sum_traffic
+from flowbench.detect.finding import Finding, Traffic, make_finding, sum_traffic
 from flowbench.detect.remote_grounds import (
     Evidence,
     Ground,
@@ -121,22 +121,28 @@ def find(
         networks = sources.groupby(["host", "service_port"])["network"].transform("nunique")
         sources["is_public"] = networks >= public_networks
         evidence = collect_evidence(case, logins, sources, hours_after)
-    single, public = [], []
+    suspect, plain, public = [], [], []
     for _source, rows in sources.groupby(["host", "peer"], sort=True):
         found = find_grounds(rows, evidence, min_failures=min_failures, hours_after=hours_after)
-        grounds = list(found)
-        if rows["is_public"].all() and not grounds:
+        if grounds := list(found):
+            suspect.append((rows, grounds))
+        elif rows["is_public"].all():
             public.append(rows)
-        elif grounds or not rows["is_regular"].all():
-            single.append(_report_source(rows, grounds, is_short=quarter is None))
+        elif not rows["is_regular"].all():
+            plain.append(rows)
+    caveats = [_SHORT] if quarter is None else []
+    more = [f"{len(plain)} external addresses held sessions; {most_low} are listed."]
+    listed = sorted(plain, key=lambda rows: -rows["sessions"].sum())[:most_low]
+    more = more if len(plain) > most_low else []
     grouped = pd.concat(public).groupby("host", sort=True) if public else ()
     return [
-        *limit_low(single, most_low, lambda f: -f.connections, "external addresses held sessions"),
+        *(_report_source(rows, grounds, caveats) for rows, grounds in suspect),
+        *(_report_source(rows, [], caveats + more) for rows in listed),
         *(_report_public(str(host), rows, evidence, hours_after) for host, rows in grouped),
     ]
 
 
-def _report_source(rows: pd.DataFrame, grounds: list[Ground], *, is_short: bool) -> Finding:
+def _report_source(rows: pd.DataFrame, grounds: list[Ground], more_caveats: list[str]) -> Finding:
     """Report the sessions of one external address with one host."""
     host, peer = str(rows["host"].iloc[0]), str(rows["peer"].iloc[0])
     severity = combine_severity(grounds)
@@ -158,7 +164,7 @@ def _report_source(rows: pd.DataFrame, grounds: list[Ground], *, is_short: bool)
         score=_SCORES[severity],
         scores={ground.name: _SCORES[ground.severity] for ground in grounds},
         summary=" ".join([summary, *(ground.sentence for ground in grounds)]),
-        caveats=f"{caveats} {_SHORT}" if is_short else caveats,
+        caveats=" ".join([caveats, *more_caveats]),
         api_events=ApiEventSelector(source_ips=(peer,)) if is_caller else None,
         flows=True,
     )
