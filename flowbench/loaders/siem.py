@@ -21,12 +21,21 @@ _ORIGINAL = ("_raw", "event.original", "@rawstring")
 # Keys of which a record may have one, by their letters: they count where the rest is no record.
 _TEXTS = frozenset(
     {"log", "line", "raw", "rawstring", "rawevent", "rawlog", "rawmessage", "rawdata", "body"}
-    | {"fulllog", "fullmessage", "payload", "utf8payload", "msg", "originalevent", "original"}
+    | {
+        "fulllog",
+        "fullmessage",
+        "shortmessage",
+        "payload",
+        "utf8payload",
+        "msg",
+        "originalevent",
+        "original",
+    }
 )
 # A value that opens has one of these keys.
 _KEYS = frozenset(
     {*_ORIGINAL, "event", "_source", "result", "hits", "results", "Results", "data", "streams"}
-    | {"messages", "events", "resourceLogs", "columns", "tables", "aws"}
+    | {"messages", "events", "resourceLogs", "columns", "rows", "tables", "aws"}
 )
 
 
@@ -73,6 +82,8 @@ def _open_list(value: JsonObject) -> Iterator[object] | None:
     rows = value.get("results")
     if isinstance(rows, list) and (_any_has(rows, "_raw") or {"preview", "fields"} <= value.keys()):
         return iter(rows)  # Splunk
+    if isinstance(rows, list) and _any_has(rows, "events"):  # New Relic
+        return iter(rows)
     selected = value.get("Results")
     if isinstance(selected, list) and "QueryInfo" in value:  # AWS Config
         return (parse_content(row) if isinstance(row, str) else row for row in selected)
@@ -80,8 +91,9 @@ def _open_list(value: JsonObject) -> Iterator[object] | None:
     streams = data.get("result") if isinstance(data, dict) else value.get("streams")
     if isinstance(streams, list) and _any_has(streams, "values"):  # Loki
         return _lines_of_streams(streams)
-    if isinstance(data, list) and _any_has(data, "attributes"):  # Datadog
-        return (_nested(each, "attributes") or each for each in data)
+    if isinstance(data, list) and (_any_has(data, "attributes") or _any_has(data, "content")):
+        # Datadog
+        return (_nested(each, "attributes") or _nested(each, "content") or each for each in data)
     messages = value.get("messages")
     if isinstance(messages, list) and (_any_has(messages, "message") or _any_has(messages, "map")):
         # Graylog, Sumo Logic
@@ -117,7 +129,7 @@ def _open_table(value: JsonObject) -> Iterator[object] | None:
     tables = value.get("tables")
     if isinstance(tables, list) and _any_has(tables, "columns"):  # Log Analytics
         return iter(tables)
-    columns = value.get("columns")
+    columns = value.get("columns") or value.get("fields")  # the latter Splunk's
     rows = value["rows"] if "rows" in value else value.get("values")
     if not isinstance(columns, list) or not isinstance(rows, list):
         return None

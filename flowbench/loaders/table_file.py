@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from flowbench.loaders import json_file, unwrap
 from flowbench.loaders.base import File
-from flowbench.loaders.flowlogs.csv import split_row
+from flowbench.loaders.flowlogs.csv import DELIMITERS, split_row
 from flowbench.loaders.json_file import TableRow
 
 _MAX_LINES = 200  # of a row
@@ -78,7 +78,7 @@ def _values(file: File) -> Iterator[tuple[int, object]]:
 
 def _parse_header(line: bytes) -> _Header | None:
     text = line.decode("utf-8", "replace").strip("\r")
-    for delimiter in ",\t":
+    for delimiter in DELIMITERS:
         columns = [cell.strip() for cell in split_row(text, delimiter) or ()]
         if len(columns) > 1 and len(set(columns)) == len(columns):
             return _Header(delimiter, columns)

@@ -41,6 +41,10 @@ def wrappers(text: str) -> dict[str, object]:
         "graylog": {"messages": [{"message": {"message": text, "_id": "x"}, "index": "i"}]},
         "sumo": {"messages": [{"map": {"_raw": text, "_source": "s"}}]},
         "datadog": {"data": [{"id": "x", "attributes": {"message": text, "service": "s"}}]},
+        "datadog-content": {"data": [{"content": {"message": text}}]},
+        "new-relic": {"results": [{"events": [{"message": text, "timestamp": 1}]}]},
+        "gelf": {"version": "1.1", "host": "h", "short_message": text},
+        "splunk-rows": {"preview": False, "fields": ["_raw", "_time"], "rows": [[text, "x"]]},
         "qradar": {"events": [{"utf8_payload": text, "qid": 1}]},
         "otlp": {
             "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}}]}]}]

@@ -58,7 +58,7 @@ def read(folder, data: str | bytes) -> tuple[str, list[dict], list[dict]]:
 
 
 @pytest.mark.parametrize("record", [QUERY, AS_JSON])
-@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
 @pytest.mark.parametrize("left_out", [(), ("version",), ("version", "srcids", "vpc_id")])
 def test_resolver_queries(tmp_path, record, delimiter, left_out) -> None:
     record = {name: value for name, value in record.items() if name not in left_out}
@@ -160,3 +160,12 @@ def test_every_line_is_a_record_or_in_quarantine(tmp_path_factory, lines) -> Non
     assert len(found) == len(set(found))
     assert len(found) + joined <= 1 + len(lines)
     assert set(found) >= {n for n, line in enumerate(lines, 3) if line.strip() and '"' not in data}
+
+
+def test_selections_of_logs_insights_have_the_time_of_the_event(tmp_path) -> None:
+    query = {"@timestamp": "2026-09-01 03:10:00.000", "query_name": "a.example", "rcode": "NOERROR"}
+    event = {"@timestamp": "2026-09-01 03:10:00.000", "eventName": "A", "eventSource": "s"}
+    for row, kind, column in ((query, "dns", "query_time"), (event, "cloudtrail", "event_time")):
+        found, rows, bad = read(tmp_path, table(row))
+        assert (found, bad) == (kind, [])
+        assert str(rows[0][column]) == "2026-09-01 03:10:00+00:00"

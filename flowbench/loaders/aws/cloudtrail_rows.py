@@ -59,6 +59,7 @@ _PATHS: Mapping[str, Path] = (
         "eventtypename": ("eventType",),
         "timegenerated": ("eventTime",),
         "timegeneratedutc": ("eventTime",),
+        "timestamp": ("eventTime",),
     }
 )
 _OWN = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion"}

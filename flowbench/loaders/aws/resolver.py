@@ -61,7 +61,13 @@ def _type(answer: object) -> str | None:
 TABLE = record_table(
     "dns",
     "a DNS query",
-    Column("query_time", "query_timestamp", "when the query was made", "time", required=True),
+    Column(
+        "query_time",
+        "query_timestamp, @timestamp",  # the latter in selections of Logs Insights
+        "when the query was made",
+        "time",
+        required=True,
+    ),
     Column(
         "name",
         "query_name",

@@ -44,10 +44,11 @@ _MIN_KNOWN = 3  # flow log fields in a header; many a table has fewer
 _MAX_SHOWN = 6  # columns that a reason names
 _SAMPLE = 20  # lines at the start of a file that are looked at
 _MAX_ROW = 128 << 10  # bytes; a record has at most a few thousand
+DELIMITERS = ",\t;"
 # A value without quotation marks, or one that is quoted from its start to its end.
 _CELLS = {
     delimiter: re.compile(rf'(?:"((?:[^"]|"")*+)"|([^"{delimiter}]*+))(?:{delimiter}|\Z)')
-    for delimiter in ",\t"
+    for delimiter in DELIMITERS
 }
 
 
@@ -155,7 +156,7 @@ def _sample_lines(head: bytes) -> list[str]:
 
 def _parse_header(line: str) -> _Layout | None:
     """Return the layout that a header gives; None for any other line."""
-    for delimiter in ",\t":
+    for delimiter in DELIMITERS:
         columns = column_names(cell.strip() for cell in split_row(line, delimiter) or ())
         known = sum(field_of(name) in FLOW_FIELDS for name in columns)
         is_known = known >= _MIN_KNOWN or _message_index(columns) is not None
@@ -168,7 +169,7 @@ def _layout_of_rows(lines: list[str], formats: Formats) -> _Layout | None:
     """Return the layout of a table without a header, by the first row that fits a format."""
     known = record_formats.known_formats(formats)
     for line in lines:
-        for delimiter in ",\t":
+        for delimiter in DELIMITERS:
             row = [cell.encode() or b"-" for cell in split_row(line, delimiter) or ()]
             for before in ([], ["@received"]):
                 chosen = record_formats.choose_format(row[len(before) :], known)

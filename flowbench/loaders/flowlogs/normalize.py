@@ -16,6 +16,7 @@ from flowbench.loaders.base import File
 from flowbench.loaders.flowlogs import validate
 from flowbench.loaders.flowlogs.column_names import field_of
 from flowbench.loaders.flowlogs.validate import RawRecords
+from flowbench.loaders.values import time as parse_time
 from flowbench.schema import FLOW_FIELDS, FLOWS, TYPES
 from flowbench.text import canonical_address
 
@@ -206,12 +207,32 @@ def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> 
     words = to_text(column)
     if FLOW_FIELDS[name].type == "time":
         words = _dates_to_milliseconds(_us_dates_to_iso(words))
+    words = _repair_numbers(words, is_time=FLOW_FIELDS[name].type == "time")
     is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
     if not pc.all(is_number).as_py():
         for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
             faults.setdefault(row, validate.not_a_number(name, str(words[row].as_py())))
         words = pc.if_else(is_number, words, pa.scalar(None, pa.string()))
     return words.cast(pa.int64())
+
+
+def _repair_numbers(words: pa.ChunkedArray, *, is_time: bool) -> pa.ChunkedArray:
+    """Replace what is a whole number with decimals, and times in rarer spellings, by digits."""
+    is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
+    if pc.all(is_number).as_py():
+        return words
+    words = pc.replace_substring_regex(words, r"^([0-9]{1,15})\.0{1,6}$", r"\1")
+    if not is_time:
+        return words
+    encoded = words.combine_chunks().dictionary_encode()
+    digits = [_time_to_digits(word) for word in encoded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(digits, pa.string()).take(encoded.indices)])
+
+
+def _time_to_digits(word: str) -> str:
+    """Return epoch milliseconds for a time of day on a date, else the word."""
+    time = parse_time(word) if ":" in word else None
+    return word if time is None else str(round(time.timestamp() * 1000))
 
 
 def _to_epoch(milliseconds: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -11,11 +11,12 @@ from flowbench.errors import InputError
 from flowbench.loaders.values import abbreviate
 
 _NAMES = {
-    "indicator": "indicator ioc_value value address ip ip_address ipaddress ip_addr dst_ip domain"
-    " domain_name hostname fqdn network cidr",
+    "indicator": "indicator ioc_value indicator_value observable value address ip ip_address"
+    " ipaddress ip_addr dst_ip domain domain_name hostname fqdn network cidr",
     "kind": "kind threat_type threat category type",
     "feed": "feed source meta_source",
-    "confidence": "confidence confidence_level abuse_confidence_score abuseconfidencescore",
+    "confidence": "confidence confidence_level score risk_score abuse_confidence_score"
+    " abuseconfidencescore",
     "valid_from": "valid_from first_seen first_seen_utc firstseen dateadded",
     "valid_until": "valid_until last_seen last_seen_utc last_online lastonline expires expiration",
     "port": "port dst_port dstport",
@@ -24,7 +25,12 @@ _NAMES = {
 _ALIASES = {column: names.split() for column, names in _NAMES.items()}
 _ALIASES["indicator"] += ["dstip", "url", "ioc"]  # beside an address, "ioc" is what it indicates
 _ALIASES["description"].append("ioc")
-_UNAMBIGUOUS = {"indicator", "ioc", "ioc_value"}  # other names are in headers of other tables too
+_UNAMBIGUOUS = {
+    "indicator",
+    "indicator_value",
+    "ioc",
+    "ioc_value",
+}  # other names are in headers of other tables too
 _TYPICAL = {"kind", "feed", "confidence", "valid_from", "valid_until"}
 _TRAFFIC = {"src_ip", "srcaddr", "source_ip", "src", "bytes", "packets", "protocol"}
 _DELIMITERS = ",\t;|"
@@ -95,7 +101,8 @@ def find_layout(
     line = re.sub(r"^fields\t", "", line)
     delimiter = max(_DELIMITERS, key=line.count)
     mapped = _mapped_layout(line, columns)
-    names = [re.sub(r"\W+", "_", name.strip().lower()) for name in split_line(line, delimiter)]
+    cells = split_line(line, delimiter)
+    names = [re.sub(r"\W+", "_", name.lower()).strip("_") for name in cells]
     positions = {
         column: names.index(alias)
         for column, aliases in _ALIASES.items()

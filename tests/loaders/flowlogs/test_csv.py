@@ -73,7 +73,12 @@ def test_records_in_the_message_column(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["2026-09-01 03:10:00.000", "2026-09-01T03:10:00Z", "2026-09-01 03:10:00 UTC"]
+    "written",
+    [
+        *("2026-09-01 03:10:00.000", "2026-09-01T03:10:00Z", "2026-09-01 03:10:00 UTC"),
+        *("2026-09-01T05:10:00+02:00", "2026-09-01T03:10:00.000+0000", "2026-09-01 03:10"),
+        *("1788232200.0", "1788232200000"),
+    ],
 )
 def test_times_written_as_dates(tmp_path, written) -> None:
     flows, bad, _ = read(tmp_path, f"srcaddr,dstaddr,start\n10.0.0.1,10.0.0.2,{written}\n")
@@ -170,7 +175,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("tool", NAMES)
-@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
 def test_names_of_other_tools_give_the_same_record(tmp_path, tool, delimiter) -> None:
     names = NAMES[tool].split(",")
     rows = [delimiter.join(names), delimiter.join(f'"{word}"' for word in LINE.split())]
@@ -271,3 +276,10 @@ def test_every_row_without_a_header_is_a_record_or_quarantined(tmp_path_factory,
     seen = sorted([*flows["line"].to_pylist(), *(row["line"] for row in bad)])
     assert kind == "flow-logs"
     assert seen == [number for number, row in enumerate([first, *rows], 1) if row.strip()]
+
+
+def test_numbers_that_a_data_frame_wrote_with_decimals(tmp_path) -> None:
+    data = "srcaddr,dstaddr,start,dstport,bytes\n10.0.0.1,10.0.0.2,1788232200.0,22.0,7.5\n"
+    flows, bad, _ = read(tmp_path, data + data.splitlines()[1].replace("7.5", "7.0") + "\n")
+    assert (flows["dstport"].to_pylist(), flows["bytes"].to_pylist()) == ([22], [7])
+    assert [row["reason"] for row in bad] == ["bytes is not a number: '7.5'"]

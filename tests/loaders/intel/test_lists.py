@@ -341,6 +341,9 @@ def test_types_in_a_real_mixed_list(samples: Path) -> None:
             [("192.0.2.1", "unspecified", None)],
         ),
         ("ipAddress,abuseConfidenceScore\n192.0.2.1,90\n", [("192.0.2.1", "unspecified", None)]),
+        ("ip,score\n192.0.2.1,90\n", [("192.0.2.1", "unspecified", None)]),
+        ('"#ip","ioc"\n"192.0.2.1","C2"\n', [("192.0.2.1", "c2", None)]),
+        ("indicator_value,indicator_type\n192.0.2.1,ip\n", [("192.0.2.1", "unspecified", None)]),
         ("# ip, see elsewhere\n192.0.2.1\n", [("192.0.2.1", "unspecified", None)]),
     ],
 )
