@@ -207,9 +207,10 @@ def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> 
     words = to_text(column)
     if FLOW_FIELDS[name].type == "time":
         words = _dates_to_milliseconds(_us_dates_to_iso(words))
-    words = _repair_numbers(words, is_time=FLOW_FIELDS[name].type == "time")
     is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
     if not pc.all(is_number).as_py():
+        words = _repair_numbers(words, is_time=FLOW_FIELDS[name].type == "time")
+        is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
         for row in pc.indices_nonzero(pc.invert(is_number)).to_pylist():
             faults.setdefault(row, validate.not_a_number(name, str(words[row].as_py())))
         words = pc.if_else(is_number, words, pa.scalar(None, pa.string()))
@@ -218,9 +219,6 @@ def _to_integers(name: str, column: pa.ChunkedArray, faults: dict[int, str]) -> 
 
 def _repair_numbers(words: pa.ChunkedArray, *, is_time: bool) -> pa.ChunkedArray:
     """Replace what is a whole number with decimals, and times in rarer spellings, by digits."""
-    is_number = pc.fill_null(pc.match_substring_regex(words, _NUMBER), True)
-    if pc.all(is_number).as_py():
-        return words
     words = pc.replace_substring_regex(words, r"^([0-9]{1,15})\.0{1,6}$", r"\1")
     if not is_time:
         return words
