@@ -185,7 +185,7 @@ def _unwrap(record: dict[str, object]) -> dict[str, object]:
         event = content
     elif "detail-type" in record and isinstance(detail := record.get("detail"), dict):
         event = detail
-    if isinstance(event.get("userIdentity"), str) or cloudtrail_rows.is_row(event):
+    if not isinstance(event.get("userIdentity"), dict) and cloudtrail_rows.is_row(event):
         event = cloudtrail_rows.to_event(event)
     if event.keys() >= _DIGEST_KEYS:
         raise BadRecord("a CloudTrail digest file: it lists hashes of log files, not events")
