@@ -52,7 +52,7 @@ _GENERAL = {
     "eventend": "end",
     "cloudaccountid": "account_id",
 }
-_AWS_ONLY = {"interface_id", "log_status", "vpc_id", "flow_direction", "traffic_path"}
+_AWS_ONLY = {"interface_id", "log_status", "vpc_id", "traffic_path"}
 
 
 def column_name(name: str) -> str:

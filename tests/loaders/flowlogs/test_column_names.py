@@ -66,6 +66,7 @@ def test_tables_of_flow_log_columns(columns, width, expected) -> None:
         (["protocol", "protocol_code"], ["field_protocol", "protocol"]),
         (["action", "vpcflow_action"], ["field_action", "action"]),
         (["src_ip", "dest_ip", "interface_id"], ["srcaddr", "dstaddr", "interface_id"]),
+        (["SrcIP", "DestIP", "FlowDirection"], ["srcip", "destip", "flow_direction"]),  # Azure
         (["src_ip", "dest_ip", "bytes"], ["src_ip", "dest_ip", "bytes"]),  # of any tool
         (["account-id", "x", "account-id"], ["account_id", "x", "account_id@2"]),
     ],
