@@ -28,6 +28,7 @@ from flowbench.loaders import dispatch
 
 ROWS_PER_GROUP = 256_000  # rows gathered before they are written: small groups read slowly
 BYTES_PER_GROUP = 40 << 20  # the same in bytes: rows of flow logs take less, API events more
+TABLES_PER_GROUP = 256  # pending tables that are joined: one of a single row takes 30 kB
 ROWS_PER_BATCH = 4_000_000  # rows after which a batch is committed
 WORKERS = 2  # files read in parallel
 AHEAD = 12  # tables of a file that may wait for its turn: bounds the memory
@@ -63,7 +64,10 @@ class Batch:
     def add(self, name: str, rows: pa.Table) -> None:
         """Add rows of a table; they are written when enough have been gathered."""
         key = (name, rows.schema)
-        self._pending.setdefault(key, []).append(rows)
+        pending = self._pending.setdefault(key, [])
+        pending.append(rows)
+        if len(pending) >= TABLES_PER_GROUP:
+            pending[:] = [pa.concat_tables(pending).unify_dictionaries().combine_chunks()]
         self.row_count += rows.num_rows
         self._pending_rows[key] += rows.num_rows
         self._pending_bytes[key] += rows.nbytes

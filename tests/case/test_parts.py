@@ -121,3 +121,28 @@ def test_an_error_in_a_reader_is_raised_in_its_turn(tmp_path) -> None:
         )
     assert committed == []
     assert not list(tmp_path.glob("*/*"))
+
+
+def test_many_tiny_tables_are_joined_and_written_as_they_came(tmp_path, monkeypatch) -> None:
+    written = []
+    for limit in (2, 3, 1_000):
+        monkeypatch.setattr(parts, "TABLES_PER_GROUP", limit)
+        batch = parts.Batch(tmp_path / str(limit), 1)
+        for number in range(10):
+            words = pa.array([f"w{number % 4}", None]).dictionary_encode()
+            batch.add("flows", pa.table({"line": [number, number + 100], "action": words}))
+            assert len(next(iter(batch._pending.values()))) < limit
+        (part,) = batch.finish()
+        written.append(pq.read_table(tmp_path / str(limit) / part["file"]).to_pylist())
+    assert written[0] == written[1] == written[2]
+    assert [row["line"] for row in written[0]][:3] == [0, 100, 1]
+
+
+def test_wide_rows_are_written_before_they_fill_the_memory(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "BYTES_PER_GROUP", 10_000)
+    batch = parts.Batch(tmp_path, 1)
+    for _ in range(5):
+        batch.add("api_events", pa.table({"request": ["x" * 4_000]}))
+    (part,) = batch.finish()
+    file = pq.ParquetFile(tmp_path / part["file"])
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [3, 2]
