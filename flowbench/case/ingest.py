@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from flowbench.case import disk_space, rebuild, set_aside
 from flowbench.case import parts as table_parts
-from flowbench.case import rebuild, set_aside
 from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
 from flowbench.errors import CaseError
 from flowbench.io import atomic
@@ -121,6 +121,7 @@ class _Ingestion:
                     # Now, while its archive is open.
                     formats += dispatch.read_recorded_formats(evidence)
                 evidence.content = None
+            disk_space.require_space(self.folder, disk_space.estimate_tables(new))
             return self._load_new(new, formats), known
         finally:
             for evidence in new:
@@ -173,6 +174,7 @@ class _Ingestion:
         """Copy the evidence into the case, named by its hash: its own name may be hostile."""
         target = self.folder / "evidence" / evidence.sha256
         target.parent.mkdir(exist_ok=True)
+        disk_space.require_space(self.folder, evidence.size)
         with atomic.write_aside(target) as aside, aside.open("wb") as file:
             # No more than was hashed: it may have grown.
             for chunk in FileBytes(Path(evidence.path), evidence.size).chunks():
