@@ -59,7 +59,11 @@ def ensure_tables(
             raise PermissionError(f"{log.path} cannot be written")
         folder.parent.mkdir(exist_ok=True)
         busy = f"the connections of {case} are being computed"
-        with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1):
+
+        def say(text: str) -> None:
+            progress(0, 1, text)
+
+        with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1, waiting=say):
             log.refresh()  # another process may just have computed them
             if not _is_intact(folder := _folder(case, log), log):
                 _set_changed_aside(case, log, folder)

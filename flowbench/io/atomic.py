@@ -11,7 +11,7 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +135,13 @@ def is_intact(path: Path, sha256: str) -> bool:
 
 
 @contextmanager
-def lock(path: Path, busy: str, *, timeout: float = 0) -> Iterator[None]:
+def lock(
+    path: Path,
+    busy: str,
+    *,
+    timeout: float = 0,
+    waiting: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
     """Hold a lock between processes for the length of the ``with``.
 
     The lock is the operating system's: it ends with the process, also when that is killed. The
@@ -145,6 +151,7 @@ def lock(path: Path, busy: str, *, timeout: float = 0) -> Iterator[None]:
         path: The lock file, made where there is none.
         busy: What to say when another process has the lock: "another load is under way".
         timeout: Seconds to wait for it; -1 waits as long as it takes.
+        waiting: Called with what to say before it waits.
 
     Raises:
         CaseError: Another process has the lock; the message says which, where that is known.
@@ -152,7 +159,11 @@ def lock(path: Path, busy: str, *, timeout: float = 0) -> Iterator[None]:
     """
     guard = filelock.FileLock(path)
     try:
-        guard.acquire(timeout=timeout)
+        try:
+            guard.acquire(timeout=0)
+        except filelock.Timeout:
+            waiting(f"{busy}{_lock_owner(path)}: waiting for it to end")
+            guard.acquire(timeout=timeout)
     except filelock.Timeout:
         raise CaseError(f"{busy}{_lock_owner(path)}: wait for it to end") from None
     try:

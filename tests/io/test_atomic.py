@@ -152,8 +152,13 @@ def test_a_lock_names_the_process_that_has_it_and_ends_with_it(tmp_path: Path) -
         ):
             pass
         began = time.monotonic()
-        with pytest.raises(CaseError), atomic.lock(path, "busy", timeout=0.3):
+        said: list[str] = []
+        with (
+            pytest.raises(CaseError),
+            atomic.lock(path, "busy", timeout=0.3, waiting=said.append),
+        ):
             pass
+        assert [f"busy (process {other.pid} of " in text for text in said] == [True]
         assert time.monotonic() - began >= 0.3
     finally:
         other.kill()
