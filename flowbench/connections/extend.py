@@ -4,8 +4,8 @@ The result is that of ``build_connections`` from all records, byte for byte. Joi
 of their records, old and new, are
 
 * the ends (addresses, ports, protocol) of each new record, whenever it was;
-* all ends of a pair of hosts with a protocol, if a new record of the pair has no port that is known
-  to be a service's: which port is constant (service_ports) is counted over the pair.
+* the ends of a pair of hosts with a protocol that have no port known to be a service's, if a new
+  record of the pair has none either: which port is constant (service_ports) is counted over them.
 
 All other connections stay as they are. That is right only as long as what is known about the old
 records' hosts stays the same. So ``extend_connections`` declines where an interface that old
@@ -157,11 +157,7 @@ def _write(
     temporary.mkdir()
     added = _with_ends(select_records(flows.new), "src", "srcport", "dst", "dstport")
     affected = engine.materialize(connection, added.select(ENDS).distinct())
-    unclear = ~(
-        is_service_port(affected.protocol, affected.low_port)
-        | is_service_port(affected.protocol, affected.high_port)
-    )
-    pairs = affected.group_by(_PAIR).aggregate(whole=unclear.any())
+    pairs = affected.group_by(_PAIR).aggregate(whole=_is_unclear(affected).any())
     pairs = engine.materialize(connection, pairs)
     earlier = _with_ends(select_records(flows.old), "src", "srcport", "dst", "dstport")
     again = _select(earlier, affected, pairs, hit=True).union(added).drop("low", "high")
@@ -211,8 +207,14 @@ def _select(rows: ibis.Table, ends: ibis.Table, pairs: ibis.Table, *, hit: bool)
     columns = rows.columns
     j = rows.left_join(ends.mutate(found=True), ENDS).select(*columns, "found")
     j = j.left_join(pairs, _PAIR).select(*columns, "found", "whole")
-    chosen = j.found.fill_null(False) | j.whole.fill_null(False)
+    chosen = j.found.fill_null(False) | (j.whole.fill_null(False) & _is_unclear(j))
     return j.filter(chosen if hit else ~chosen).select(*columns)
+
+
+def _is_unclear(ends: ibis.Table) -> ibis.Value:
+    """Whether neither port is known to be a service's: only then a constant port decides."""
+    low, high = (is_service_port(ends.protocol, ends[f"{end}_port"]) for end in ("low", "high"))
+    return ~(low | high)
 
 
 def _with_names(rows: ibis.Table, addresses: ibis.Table) -> ibis.Table:
