@@ -1,13 +1,13 @@
-"""Damaged flow logs of twelve forms: no traceback, no lost line, twice the same.
+"""Damaged flow logs of twelve forms: no traceback, no lost line, the same result twice.
 
     python benchmarks/fuzz.py [--lines 1000000] [--seed 1]
 
 Files of each form are made and damaged at random places: bytes are changed, inserted and removed,
-lines are cut, doubled, and filled with absurd values. Each is read twice. Printed for each form:
-lines, records, entries in quarantine, and what went wrong. Exit code 1 if anything did.
+lines are cut, doubled, and filled with impossible values. Each is read twice. Printed for each
+form: lines, records, entries in quarantine, and what went wrong. Exit code 1 if anything did.
 
 Each line must be a record or an entry of its own. In JSON with objects in objects the rest of a
-damaged line may look like another value, and is an entry more.
+damaged line may look like another value, and adds an entry.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def columns(version: int) -> tuple[str, ...]:
 
 
 def make_record(chooser: random.Random, names: tuple[str, ...]) -> Record:
-    """Return a plausible record; now and then with an absurd value."""
+    """Return a plausible record; now and then with an impossible value."""
     start = START + chooser.randrange(86_400)
     known = {
         "version": "2",
@@ -205,7 +205,7 @@ def make_text(chooser: random.Random, form: str, lines: int) -> tuple[bytes, int
 
 
 def make_parquet(chooser: random.Random, rows: int) -> tuple[bytes, int]:
-    """Return a Parquet file with absurd values, now and then damaged, and its rows."""
+    """Return a Parquet file with impossible values, now and then damaged, and its rows."""
     records = [make_record(chooser, V2) for _ in range(rows)]
     table: dict[str, pa.Array] = {name: pa.array([r[name] for r in records]) for name in V2}
     unit, scale = chooser.choice([("ms", 10**3), ("us", 10**6), ("ns", 10**9)])

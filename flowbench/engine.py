@@ -49,8 +49,8 @@ def connect(spill: Path | None = None, folders: Iterable[Path] | None = None) ->
         spill: The folder for what a query needs beyond that, so that memory does not bound the
             size of a case. DuckDB makes it when it is needed, if its parent exists, and empties it
             afterwards. Without it nothing is written to the disk.
-        folders: The only folders whose files it may read and write, whatever a query names; without
-            them all, until the caller restricts it.
+        folders: The only folders whose files queries may read and write; None for all, until the
+            caller restricts it.
     """
     connection = ibis.duckdb.connect(":memory:", temp_directory=str(spill) if spill else "")
     _OPEN[id(connection)] = connection

@@ -19,7 +19,7 @@ _CONTROL = re.compile(
     r"\xad\u034f\u180b-\u180f\u200b-\u200d\u2060-\u2065\ufeff"  # without width
     r"\u115f\u1160\u17b4\u17b5\u3164\uffa0\U0001d173-\U0001d17a"  # fillers
     r"\ufe00-\ufe0f\ufff0-\ufffb\U000e0000-\U000e0fff"  # variants, annotations, tags
-    r"\ud800-\udfff"  # halves of characters, which no terminal can be sent
+    r"\ud800-\udfff"  # unpaired surrogates, which cannot be encoded
     "]"
 )
 _ZONE = re.compile(r"[0-9A-Za-z_-]+")  # of an address: an id of AWS's
@@ -87,7 +87,7 @@ def is_address(text: str) -> bool:
 
 
 def canonical_address(text: str) -> str:
-    """Return an address in its one spelling: IPv6 as in RFC 5952, a mapped IPv4 address as IPv4.
+    """Return an address in canonical form: IPv6 as in RFC 5952, an IPv4-mapped address as IPv4.
 
     Anything else is returned as it is.
     """

@@ -1,9 +1,9 @@
 """The cache of a case: tables computed once from its tables, and kept on the disk.
 
 Each set is written aside and renamed as a whole, under a lock: a kill leaves the old state and a
-folder aside, which the next process removes. The custody log has the digests: whoever changes a
-cached table cannot make it fit without an entry of the log. The rows are in a total order, so that
-the same tables give the same bytes on any number of cores.
+folder aside, which the next process removes. The custody log has the digest of each cached table: a
+changed one no longer matches it. The rows are in a total order, so that the same tables give the
+same bytes on any number of cores.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def hash_files(folder: Path) -> list[custody.JsonObject]:
 def recorded_files(log: custody.CustodyLog, folder: Path) -> list[list[custody.JsonObject]]:
     """Return what the log records of the computed files in a folder, oldest first.
 
-    The first counts. Another one that differs was not computed by the same code from the same
+    The first is used. A later one that differs was not computed by the same code from the same
     tables.
     """
     details = (entry["details"] for entry in log.entries_of(ACTION))
@@ -113,8 +113,8 @@ def _set_changed_aside(case: Path, log: custody.CustodyLog, folder: Path) -> Non
     """Move the files in a folder aside that are not as the log has them."""
     recorded = recorded_files(log, folder)
     sums = {file["file"]: file["sha256"] for files in recorded[:1] for file in files}
-    unnamed = set_aside.find_unnamed(folder, "*", set(sums))
-    set_aside.move_aside(case, log, unnamed, set_aside.UNNAMED)
+    unrecorded = set_aside.find_unrecorded(folder, "*", set(sums))
+    set_aside.move_aside(case, log, unrecorded, set_aside.UNRECORDED)
     paths = [folder / Path(name).name for name in sums]
     changed = [p for p in paths if p.exists() and not atomic.is_intact(p, sums[p.name])]
     set_aside.move_aside(case, log, changed, set_aside.CHANGED)
@@ -135,7 +135,7 @@ def _build(
     before: _Earlier | None = None,
 ) -> None:
     folder.mkdir()
-    connection = engine.connect(folder / "spill", [case, folder])  # its memory is given back
+    connection = engine.connect(folder / "spill", [case, folder])  # its memory is released
 
     def table(name: str, some: slice = slice(None)) -> ibis.Table:
         files = [part["file"] for part in log.parts[some] if part["table"] == name]

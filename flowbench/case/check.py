@@ -10,10 +10,10 @@ from flowbench.io.byte_source import digest
 INTACT = "intact"
 ALTERED = "altered"
 MISSING = "missing"
-UNNAMED = "unnamed"  # a file that no entry of the custody log names
+UNRECORDED = "unrecorded"  # a file that no entry of the custody log names
 NOT_READABLE = "not readable"  # by this user, or from this disk
 NOT_AVAILABLE = "not available"  # evidence that is elsewhere: it was not compared
-NOTE = "note"  # nothing is wrong, and whoever reads the case should know
+NOTE = "note"  # for information: not a failure
 
 _PASSED = frozenset({INTACT, NOT_AVAILABLE, NOTE})
 
@@ -24,11 +24,11 @@ class Check(NamedTuple):
     Attributes:
         what: 'case', 'evidence', 'table', 'findings', 'cache', 'report', 'custody', 'seal' or
             'set-aside'.
-        name: The file, or what was asked.
+        name: The file, or the option that was checked.
         ok: Whether nothing is wrong with it.
-        result: 'intact', 'altered', 'missing', 'not readable', 'unnamed' (no entry names it),
-            'not available' (not here, so not compared), 'note' (nothing is wrong).
-        detail: What no longer matches, or what to know.
+        result: 'intact', 'altered', 'missing', 'not readable', 'unrecorded' (no entry names it),
+            'not available' (not here, so not compared), 'note' (for information).
+        detail: What does not match, or further information.
     """
 
     what: str
@@ -39,7 +39,7 @@ class Check(NamedTuple):
 
 
 def make_check(what: str, name: str, result: str, detail: str = "") -> Check:
-    """Return a check with whether its result is one that passes."""
+    """Return a check; its result decides whether it is ok."""
     return Check(what, name, result in _PASSED, result, detail)
 
 

@@ -2,11 +2,11 @@
 
 One JSON object a line. Each entry holds the SHA-256 of the entry before it and its own, so that a
 changed, removed, added or moved entry breaks the chain at that entry. ``custody.head`` beside the
-log names its last entry, so that entries removed from the end are missed; nothing is appended to a
-log that ends before that entry. What was loaded is known from the log alone: a table part that no
-entry names is not part of the case.
+log names its last entry, so that the removal of entries from the end is detected; nothing is
+appended to a log that ends before that entry. Only the log determines what was loaded: a table part
+that no entry names is not part of the case.
 
-Known limit: whoever can write the whole folder can write a whole new chain, or append to it. Note
+Known limit: who has write access to the folder can write a new chain, or append to it. Note
 the head digest (``flowbench info`` and every report print it) where the case's custodian cannot
 change it, or seal it (see ``seal``).
 """
@@ -25,7 +25,7 @@ from flowbench.errors import CaseError
 from flowbench.io import atomic
 
 START = "0" * 64  # what the first entry holds as the digest of the entry before it
-SET_ASIDE = "set-aside"  # the folder of what was moved out of the way, and the action that says so
+SET_ASIDE = "set-aside"  # the folder of files that were moved aside, and the action
 
 # Actions that change neither evidence, tables, findings nor decisions: a report does not cite them,
 # or writing it would change the next one.
@@ -106,7 +106,7 @@ class CustodyLog:
 
     @property
     def can_append(self) -> bool:
-        """Whether an entry can be appended: the file can be written, and its end is there."""
+        """Whether an entry can be appended: the file is writable and has its last entries."""
         return not self._check_head() and os.access(self.path, os.W_OK)
 
     @property
@@ -132,8 +132,8 @@ class CustodyLog:
     def append(self, action: str, **details: Any) -> Entry:
         """Append one entry and flush it to the disk.
 
-        Entries that another process appended meanwhile are read first. What a crash left of an
-        entry is kept in the folder ``set-aside``.
+        Entries that another process appended meanwhile are read first. An incomplete last entry is
+        moved to the folder ``set-aside``.
 
         Raises:
             CaseError: The log cannot be written, or its last entries are missing.
@@ -179,13 +179,13 @@ class CustodyLog:
                 raise
         self._data += line
         self.entries.append(entry)
-        with suppress(OSError):  # the entry is written; the next one names itself
+        with suppress(OSError):  # the entry is written; the next one writes this file again
             atomic.write_bytes(self.head_path, head := _to_head(entry), durable=True)
             self._head = head
         return entry
 
     def _set_torn_aside(self) -> None:
-        """Keep what follows the last entry: a crash left it, or somebody cut the log there."""
+        """Move an incomplete last entry aside: a crash, or a change of the log, left it."""
         torn = self._torn
         sha256 = atomic.sha256_bytes(torn)
         target = self.path.parent / SET_ASIDE / f"{sha256[:16]}-{self.path.name}"
@@ -202,12 +202,12 @@ class CustodyLog:
         if self._torn:
             torn.append(
                 f"custody log: it ends early: {len(self._torn):,} bytes after entry"
-                f" {len(self.entries)} are not a whole entry. A crash cut it short, or somebody did"
+                f" {len(self.entries)} are not a whole entry, after a crash or a change of the log"
             )
         return [*self._check_chain(), *torn, *self._check_head()]
 
     def find_changes(self) -> list[str]:
-        """Return what is wrong with the log except what a crash explains and ``append`` mends."""
+        """Return what is wrong with the log, except an incomplete last entry (see ``append``)."""
         return self._check_chain() + self._check_head()
 
     def _check_chain(self) -> list[str]:
@@ -225,17 +225,17 @@ class CustodyLog:
                 problems.append(f"{name}: does not follow the entry before it")
             previous = entry.get("digest", START)
         if not problems and self._data != b"".join(map(_to_line, self.entries)):
-            problems.append("custody log: its text was changed, its content was not")
+            problems.append("custody log: its text was changed, its entries were not")
         return problems
 
     def _check_head(self) -> list[str]:
-        """What is wrong between the log and the file that names its last entry, if anything.
+        """Return where the log and the file that names its last entry disagree.
 
         The log may have later entries than the file names: a process may be killed between the two.
         """
         if (head := self._head) is None:
             created = self.entries[0]["details"] if self.entries else {}
-            if "manifest" not in created:  # made by a flowbench that wrote no such file
+            if "manifest" not in created:  # by a version that wrote no such file
                 return []
             return [f"custody log: {self.head_path.name}, which names its last entry, is missing"]
         if any(head == _to_head(entry) for entry in reversed(self.entries)):

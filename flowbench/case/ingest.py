@@ -84,7 +84,7 @@ class _Ingestion:
 
     def run(self, files: list[tuple[Path, str]]) -> list[Outcome]:
         """Load what is new, and rebuild the damaged tables of what is not."""
-        set_aside.move_orphans(self.folder, self.log, set_aside.UNNAMED)
+        set_aside.move_orphans(self.folder, self.log, set_aside.UNRECORDED)
         loaded, known = self._load(files)
         rebuilt = self._rebuild_damaged(known)
         rebuilt_names = {outcome.file for outcome in rebuilt}
@@ -146,7 +146,7 @@ class _Ingestion:
             except OSError as error:
                 self.unreadable.append((evidence.file, f"cannot be read: {error.strerror}"))
                 continue
-            except Exception as error:  # noqa: BLE001  # whatever it is, other files are to load
+            except Exception as error:  # noqa: BLE001  # any failure: the other files are loaded
                 self.unreadable.append((evidence.file, describe_bug(error)))
                 continue
             if evidence.container is not None:
@@ -198,7 +198,7 @@ class _Ingestion:
             try:
                 self.log.append("load", evidence=rows, parts=parts, **settings)
             except KeyboardInterrupt:
-                # Once the entry is written the parts must stay: then Ctrl-C comes too late.
+                # The parts must stay once the entry is written.
                 if not all(part in self.log.parts for part in parts):
                     raise
             loaded_ids.update(file.evidence_id for file in evidence)

@@ -16,8 +16,8 @@ FORMAT = 2  # raised whenever an older flowbench could not read the folder, or t
 def create_folder(path: Path, name: str | None) -> str:
     """Make the folder of a new case and return the SHA-256 of its ``case.json``.
 
-    A new folder is its owner's alone (mode 0700); one that exists keeps its mode. Raises CaseError
-    when there is something in the way.
+    A new folder has mode 0700 (owner only); an existing one keeps its mode. Raises CaseError when
+    the folder cannot be made or is in use.
     """
     if (path / FILE).exists():
         raise CaseError(f"{path} is a case already: open it, or choose another folder")

@@ -1,4 +1,4 @@
-"""What a case requires of a segmentation policy that it keeps; ``segmentation`` reads the rest."""
+"""Validation of a segmentation policy that is kept in a case (see ``segmentation``)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from flowbench.errors import InputError
 
 
 def check_policy(text: str) -> None:
-    """Raise InputError for a text that is no policy, or one that decides nothing.
+    """Raise InputError for a text that is not a policy, or has neither rules nor countries.
 
-    A policy without rules and without countries would be kept and then permit everything, which
-    nobody means who sets one.
+    A policy without rules and without countries would permit every connection.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -21,6 +20,6 @@ def check_policy(text: str) -> None:
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     if not any(key.value in ("rules", "countries") and value.value for key, value in pairs):
         raise InputError(
-            "a segmentation policy has neither rules nor countries: it would decide nothing. Add a"
+            "a segmentation policy has neither rules nor countries: it has no effect. Add a"
             " rule (from, to, verdict) or a list of countries"
         )

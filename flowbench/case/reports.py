@@ -1,4 +1,4 @@
-"""Reports of a case: the digest of each stands beside it and in the custody log."""
+"""Reports of a case: the SHA-256 of each is in a file beside it and in the custody log."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SUFFIX = ".sha256"  # of the file beside a report, in the format of ``sha256sum 
 def write_report(case: Path, log: CustodyLog, path: Path, data: bytes) -> None:
     """Write a report, its SHA-256 beside it, and an entry of the custody log.
 
-    A report that is the same as the last one at this path is not logged again. The log has the
-    digest before the file has its name, so that a kill leaves a report that the log knows. The
-    log of a case that cannot be written stays as it is.
+    A report that is the same as the last one at this path is not logged again. The entry is written
+    before the file is renamed, so that a kill leaves no report without an entry. If the log cannot
+    be written, the report has no entry.
 
     Args:
         case: The folder of the case.
@@ -57,8 +57,8 @@ def recorded_reports(log: CustodyLog) -> dict[str, list[JsonObject]]:
 def check_reports(case: Path, log: CustodyLog) -> Iterator[Check]:
     """Compare reports, and the digests beside them, with the custody log.
 
-    A report that is no longer where it was written is not available. One that an earlier entry
-    has is intact: the process that wrote the latest may have been killed.
+    A report that is no longer where it was written is not available. One that matches
+    an earlier entry is intact: the process that wrote the latest may have been killed.
     """
     for name, records in recorded_reports(log).items():
         path, digests = case / name, {record["sha256"] for record in records}
@@ -79,7 +79,7 @@ def _check_beside(path: Path, digests: set[str]) -> Check:
     try:
         line = path.read_bytes()
     except OSError:
-        return make_check("report", path.name, NOTE, "gone: it had the SHA-256 of the report")
+        return make_check("report", path.name, NOTE, "missing: the SHA-256 of the report")
     name = path.name.removesuffix(SUFFIX)
     if any(line == f"{s}  {name}\n".encode(errors="backslashreplace") for s in digests):
         return make_check("report", path.name, INTACT)

@@ -1,7 +1,7 @@
 """Seals: the head of the custody log in a small text file, signed or time-stamped.
 
-Whoever can write the whole case can write a whole new chain. An anchor that they cannot sign again,
-or a copy of it that they cannot reach, shows that the chain is the one that was sealed. Signatures
+Who has write access to the whole case can write a new chain. A signed anchor, or a copy of it that
+they cannot change, shows whether the chain is still the one that was sealed. Signatures
 and time stamps are made and checked by the user's own programs (see ``seal_programs``).
 """
 
@@ -50,7 +50,7 @@ def seal_case(
     signers: Sequence[Signer] = (),
     folder: Path | None = None,
 ) -> list[Path]:
-    """Write an anchor of the custody log's last entry, sign it, and log that.
+    """Write an anchor of the custody log's last entry, sign it, and log both.
 
     Args:
         case: The folder of the case.
@@ -109,7 +109,7 @@ def _record(case: Path, file: Path) -> JsonObject:
 def check_seals(
     case: Path, log: CustodyLog, anchors: Sequence[Path] = (), trust: Trust = NO_TRUST
 ) -> Iterator[Check]:
-    """Check the anchors of a case: their digest is in the chain, their signatures are theirs.
+    """Check the anchors of a case: their digest is in the chain, their signatures are valid.
 
     Args:
         case: The folder of the case.
@@ -126,7 +126,7 @@ def check_seals(
         for record in entry["details"].get("files") or ():
             result, detail = compare_file(case / record["file"], record["sha256"])
             if result == MISSING:
-                kept = "check the copy kept elsewhere with --anchor"
+                kept = "check a copy of it with --anchor"
                 yield make_check("seal", record["file"], NOT_AVAILABLE, f"not here: {kept}")
             elif result != INTACT:
                 yield make_check("seal", record["file"], result, detail)
@@ -149,7 +149,7 @@ def _check_anchor(case: Path, log: CustodyLog, anchor: Path, trust: Trust) -> It
         signatures = seal_programs.find_signatures(anchor)
         signed = "" if signatures else "; not signed"
         time = found["time"][:19].replace("T", " ")
-        detail = f"sealed {time} UTC, when entry {seq} of now {len(log.entries)} was last{signed}"
+        detail = f"sealed {time} UTC at entry {seq} of now {len(log.entries)}{signed}"
         yield make_check("seal", name, INTACT, detail)
     for signature in seal_programs.find_signatures(anchor):
         result, detail = seal_programs.check_signature(anchor, signature, trust)

@@ -1,4 +1,4 @@
-"""Signatures and time stamps of anchors, by the programs that the user has.
+"""Signatures and time stamps of anchors, made and checked by installed programs.
 
 * ``ssh-keygen -Y``: SSH signatures (OpenSSH, PROTOCOL.sshsig).
 * ``gpg``: OpenPGP signatures (RFC 9580), with the keys of the user's keyring.
@@ -21,11 +21,11 @@ from flowbench.case.check import ALTERED, INTACT, NOTE
 from flowbench.errors import InputError
 from flowbench.io import atomic
 
-_NAMESPACE = "flowbench-anchor"  # of SSH signatures: one for another purpose does not count here
+_NAMESPACE = "flowbench-anchor"  # of SSH signatures; those of another namespace are not accepted
 _SSH, _GPG, _STAMP = ".sig", ".asc", ".tsr"
 _TIMEOUT = 120  # seconds; the user may have to enter a passphrase
 _TIME = re.compile(r"^Time stamp: (.*) GMT$", re.MULTILINE)
-_NO_PROGRAM = 127  # the exit code with which a shell says that there is no such program
+_NO_PROGRAM = 127  # the exit code of a shell for a program that is not installed
 
 
 class Trust(NamedTuple):
@@ -109,14 +109,14 @@ def check_signature(anchor: Path, signature: Path, trust: Trust) -> tuple[str, s
 def _check_ssh(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]:
     common = ["-n", _NAMESPACE, "-s", str(signature)]
     words = ["ssh-keygen", "-Y", "check-novalidate", *common]
-    signer = "; whose key it is was not checked: give --signers"
+    signer = "; the signer was not checked: give --signers"
     if trust.signers is not None:
         owners = ["ssh-keygen", "-Y", "find-principals", "-s", str(signature)]
         code, text = _run([*owners, "-f", str(trust.signers)])
         if code == _NO_PROGRAM:
             return NOTE, f"not checked: {text}"
         if code or not text:
-            return ALTERED, f"the key that signed is not in {trust.signers}"
+            return ALTERED, f"the signing key is not in {trust.signers}"
         owner = text.splitlines()[0]
         words = ["ssh-keygen", "-Y", "verify", "-f", str(trust.signers), "-I", owner, *common]
         signer = ""
@@ -124,7 +124,7 @@ def _check_ssh(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]:
     if code == _NO_PROGRAM:
         return NOTE, f"not checked: {text}"
     if code:
-        return ALTERED, "the SSH signature is not of this anchor"
+        return ALTERED, "the SSH signature does not match this anchor"
     return INTACT, f"{_last_line(text)}{signer}"
 
 
@@ -145,8 +145,8 @@ def _check_gpg(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]: 
         return NOTE, f"not checked: your GnuPG keyring lacks the key {status['NO_PUBKEY']}"
     for name, meaning in (("EXPKEYSIG", "has expired"), ("REVKEYSIG", "was revoked")):
         if name in status:
-            return NOTE, f"the OpenPGP signature is of this anchor, but its key {meaning}"
-    return ALTERED, "the OpenPGP signature is not of this anchor"
+            return NOTE, f"the OpenPGP signature matches this anchor, but its key {meaning}"
+    return ALTERED, "the OpenPGP signature does not match this anchor"
 
 
 def _check_stamp(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]:
@@ -155,7 +155,7 @@ def _check_stamp(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]
         return NOTE, f"not checked: {text}"
     time = _TIME.search(text)
     if code or time is None or not _is_granted(text, anchor):
-        return ALTERED, "the time stamp is not of this anchor"
+        return ALTERED, "the time stamp does not match this anchor"
     moment = datetime.strptime(time[1], "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
     stamped = f"time stamp of {moment:%Y-%m-%d %H:%M:%S} UTC"
     if trust.authorities is None:
@@ -165,8 +165,8 @@ def _check_stamp(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]
     words += ["-CAfile", str(trust.authorities), "-attime", str(int(moment.timestamp()))]
     code, text = _run(words)
     if code or "Verification: OK" not in text:
-        return ALTERED, f"{stamped}, not by an authority of {trust.authorities}, or changed since"
-    return INTACT, f"{stamped}, by an authority of {trust.authorities}"
+        return ALTERED, f"{stamped}, not from an authority in {trust.authorities}, or changed since"
+    return INTACT, f"{stamped}, from an authority in {trust.authorities}"
 
 
 def _is_granted(text: str, anchor: Path) -> bool:

@@ -1,7 +1,7 @@
-"""Files that belong to no entry of the custody log: moved aside and logged, never deleted.
+"""Files that no entry of the custody log names: moved aside and logged, never deleted.
 
-A killed load or run leaves such files, and so does whoever removes entries from the log. They are
-in the folder ``set-aside`` of the case; who needs them no more may delete them.
+A killed load or run leaves such files; so does the removal of entries from the log. They are in the
+folder ``set-aside`` of the case, and may be deleted when they are not needed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pathlib import Path
 from flowbench.case.custody import SET_ASIDE, CustodyLog, JsonObject
 from flowbench.io import atomic
 
-UNNAMED = "no entry of the custody log names it"
+UNRECORDED = "the custody log has no entry for it"
 CHANGED = "changed since it was written"
 
 
-def find_unnamed(folder: Path, pattern: str, named: set[str]) -> list[Path]:
+def find_unrecorded(folder: Path, pattern: str, named: set[str]) -> list[Path]:
     """Return the complete files in a folder that the log does not name, ordered.
 
     Args:
         folder: Where to look.
         pattern: A glob pattern in it.
-        named: Their paths in the folder that the log names.
+        named: Paths, relative to the folder, that the log names.
     """
     files = sorted(p for p in folder.glob(pattern) if not p.name.endswith(atomic.SUFFIX))
     return [path for path in files if path.relative_to(folder).as_posix() not in named]
@@ -38,7 +38,7 @@ def move_aside(case: Path, log: CustodyLog, paths: Iterable[Path], reason: str) 
         reason: Why they are moved.
 
     Raises:
-        OSError: The file system refuses.
+        OSError: A file cannot be read or moved.
         CaseError: The log cannot be written.
     """
     targets: dict[Path, Path] = {}
@@ -51,7 +51,7 @@ def move_aside(case: Path, log: CustodyLog, paths: Iterable[Path], reason: str) 
         records.append({"file": target.name, "was": was, "sha256": sha256, "bytes": size})
     if not records:
         return
-    # First the entry: a file that a kill leaves in its place is found again.
+    # The entry first: a file that a kill leaves unmoved is found by the next run.
     log.append(SET_ASIDE, files=records, reason=reason)
     (case / SET_ASIDE).mkdir(exist_ok=True)
     for path, target in targets.items():
@@ -62,7 +62,7 @@ def move_orphans(case: Path, log: CustodyLog, reason: str) -> None:
     """Move the table parts of a case aside that its log does not name; see ``move_aside``."""
     tables = case / "tables"
     remove_incomplete(tables, "*/*")
-    orphans = find_unnamed(tables, "*/*", {part["file"] for part in log.parts})
+    orphans = find_unrecorded(tables, "*/*", {part["file"] for part in log.parts})
     move_aside(case, log, orphans, reason)
 
 
@@ -80,10 +80,10 @@ def list_moved(log: CustodyLog) -> Iterator[tuple[JsonObject, str]]:
 
 
 def describe_changes(log: CustodyLog) -> list[str]:
-    """Return a sentence for each file of the case that was changed by somebody, and moved aside."""
+    """Return a sentence for each file of the case that was changed and moved aside."""
     return [
-        f"{record.get('was')} was changed since flowbench wrote it, and is not used;"
-        f" {SET_ASIDE}/{record['file']} keeps it"
+        f"{record.get('was')} was changed since flowbench wrote it. It is not used and was moved to"
+        f" {SET_ASIDE}/{record['file']}"
         for record, reason in list_moved(log)
         if reason == CHANGED
     ]
@@ -92,11 +92,11 @@ def describe_changes(log: CustodyLog) -> list[str]:
 def was_interrupted(lock: Path) -> bool:
     """Whether the process that last had a lock still has it, or was killed with it.
 
-    Then what it had written and not yet logged is not a sign of a change.
+    Files that it wrote and did not log are then no sign of tampering.
     """
     try:
         return lock.stat().st_size > 0
     except FileNotFoundError:
         return False
-    except OSError:  # it cannot be looked at while it is held
+    except OSError:  # not accessible while it is held
         return True

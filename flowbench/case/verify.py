@@ -1,4 +1,4 @@
-"""Verification: all that a case consists of, against what its custody log recorded."""
+"""Verification of the files of a case against its custody log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowbench.case.check import (
     INTACT,
     MISSING,
     NOTE,
-    UNNAMED,
+    UNRECORDED,
     Check,
     compare_file,
     make_check,
@@ -30,7 +30,7 @@ from flowbench.io import atomic
 from flowbench.text import format_count, list_some
 from flowbench.version import __version__
 
-_NOT_A_DIGEST = "a head digest has 64 hex digits: give the one that was noted, whole"
+_NOT_A_DIGEST = "a head digest has 64 hex digits: give the one that was noted, in full"
 
 
 def verify_folder(path: Path, **options: Any) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def _check_manifest(path: Path, log: CustodyLog) -> Iterator[Check]:
         details = entry["details"]
         if "manifest" in details:
             result, detail = compare_file(path / manifest.FILE, str(details["manifest"]))
-        else:  # made by a flowbench that recorded the name alone
+        else:  # by a version that recorded only the name
             result, detail = _compare_name(path / manifest.FILE, details.get("name"))
         yield make_check("case", manifest.FILE, result, detail)
         return
@@ -124,10 +124,10 @@ def _check_tables(path: Path, log: CustodyLog) -> Iterator[Check]:
         result = compare_file(tables / part["file"], part["sha256"], part["bytes"])
         yield make_check("table", part["file"], *result)
     named = {part["file"] for part in log.parts}
-    unnamed = set_aside.find_unnamed(tables, "*/*.parquet", named)
+    unrecorded = set_aside.find_unrecorded(tables, "*/*.parquet", named)
     unfinished = set_aside.was_interrupted(path / "ingest.lock")
-    for file in unnamed:
-        yield _unnamed("table", file.relative_to(tables).as_posix(), unfinished)
+    for file in unrecorded:
+        yield _unrecorded("table", file.relative_to(tables).as_posix(), unfinished)
 
 
 def _check_findings(path: Path, log: CustodyLog) -> Iterator[Check]:
@@ -137,33 +137,35 @@ def _check_findings(path: Path, log: CustodyLog) -> Iterator[Check]:
         result = compare_file(folder / Path(name).name, run["sha256"], run["bytes"])
         yield make_check("findings", name, *result)
     unfinished = set_aside.was_interrupted(folder / "findings.lock")
-    for file in set_aside.find_unnamed(folder, "*.parquet", set(runs)):
-        yield _unnamed("findings", file.name, unfinished)
+    for file in set_aside.find_unrecorded(folder, "*.parquet", set(runs)):
+        yield _unrecorded("findings", file.name, unfinished)
 
 
-def _unnamed(what: str, name: str, unfinished: bool) -> Check:
+def _unrecorded(what: str, name: str, unfinished: bool) -> Check:
     if unfinished:
-        return make_check(what, name, NOTE, "not logged: a run was killed, or is under way")
-    return make_check(what, name, UNNAMED, set_aside.UNNAMED)
+        return make_check(what, name, NOTE, "not logged: a run was killed or is in progress")
+    return make_check(what, name, UNRECORDED, set_aside.UNRECORDED)
 
 
 def _check_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
     for folder in sorted((path / cache.FOLDER).glob("connections-*/")):
         if folder.name.endswith(atomic.SUFFIX):
-            continue  # being computed, or left by a kill: nothing reads it
+            continue  # in progress, or left by a kill: it is not read
         recorded = cache.recorded_files(log, folder)
         for file in recorded[0] if recorded else ():
             name = Path(file["file"]).name
             result, detail = compare_file(folder / name, file["sha256"], file["bytes"])
-            detail = f"{detail}. It is not used, but computed again" if result != INTACT else ""
+            detail = f"{detail}. It is not used; it is computed again" if result != INTACT else ""
             yield make_check("cache", f"{folder.name}/{name}", result, detail)
         named = {Path(file["file"]).name for files in recorded[:1] for file in files}
-        for extra in set_aside.find_unnamed(folder, "*", named):
-            yield make_check("cache", f"{folder.name}/{extra.name}", UNNAMED, set_aside.UNNAMED)
+        for extra in set_aside.find_unrecorded(folder, "*", named):
+            yield make_check(
+                "cache", f"{folder.name}/{extra.name}", UNRECORDED, set_aside.UNRECORDED
+            )
         if len(recorded) > 1:
             detail = (
-                "entries of the custody log differ over these tables: one was not computed from"
-                " the tables of the case. The first is used; --recompute shows which is right"
+                "the custody log has different digests of these cached tables: one was not computed"
+                " from the case. The first is used; --recompute shows which one matches"
             )
             yield make_check("cache", folder.name, ALTERED, detail)
 
@@ -175,12 +177,12 @@ def _recompute_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
         name = f"{folder.name} (computed again)"
     recorded = cache.recorded_files(log, folder)
     if not recorded:
-        yield make_check("cache", name, NOTE, "nothing to compare with: not computed before")
+        yield make_check("cache", name, NOTE, "the custody log has no digest to compare with")
     elif (first := recorded[0]) == files:
-        yield make_check("cache", name, NOTE, "the same bytes as the custody log has")
+        yield make_check("cache", name, NOTE, "identical to the digests in the custody log")
     else:
         differing = [file["file"] for file in files if file not in first]
-        detail = f"the custody log has another digest of {list_some(differing)}"
+        detail = f"not the digest in the custody log: {list_some(differing)}"
         yield make_check("cache", name, ALTERED, detail)
 
 
@@ -206,7 +208,7 @@ def _check_fetched_index(path: Path, log: CustodyLog) -> Iterator[Check]:
 def _check_set_aside(path: Path, log: CustodyLog) -> Iterator[Check]:
     for record, reason in set_aside.list_moved(log):
         result, detail = compare_file(path / SET_ASIDE / record["file"], record["sha256"])
-        if result != ALTERED:  # whoever needs it no more may delete it
+        if result != ALTERED:  # the user may delete it
             result, detail = NOTE, f"moved to {SET_ASIDE}/{record['file']}: {reason}"
         yield make_check(SET_ASIDE, str(record.get("was")), result, detail)
 
@@ -226,8 +228,8 @@ def _check_head(log: CustodyLog, head: str) -> Iterator[Check]:
             yield make_check("custody", "noted head", NOTE, detail)
             return
     detail = (
-        f"no entry has the digest {head}: the log was rewritten or cut since it was noted, or it is"
-        " of another case"
+        f"no entry has the digest {head}: the log was rewritten or truncated since it was noted, or"
+        " the digest is that of another case"
     )
     yield make_check("custody", "noted head", ALTERED, detail)
 

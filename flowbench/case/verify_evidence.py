@@ -1,4 +1,4 @@
-"""Verification of the evidence: where it was loaded from, or where it is now.
+"""Verification of the evidence, where it was loaded from or in given folders.
 
 Evidence lies outside the case unless it was copied into it. A file that is no longer where it was
 loaded from is not available; only one with other bytes was altered.
@@ -30,14 +30,14 @@ from flowbench.text import list_some
 def check_evidence(path: Path, log: CustodyLog, folders: Sequence[Path] = ()) -> Iterator[Check]:
     """Compare every evidence file with its recorded hash.
 
-    The members of an archive are intact when the archive is; of one that changed, or that was not
-    loaded whole, each member is looked for by its hash.
+    The members of an archive are intact when the archive is. If it changed or was loaded in part,
+    each member is searched for by its hash.
 
     Args:
         path: The folder of the case.
         log: Its custody log.
         folders: Where to look for files that are not intact where they were loaded from: under any
-            name, by size and hash. Those that are not there either fail.
+            name, by size and hash. A file that is in none of them fails.
     """
     search = _Search(folders)
     archives: dict[str, tuple[str, Path]] = {}  # by evidence id: the result, and where it is
@@ -84,8 +84,8 @@ def _check_member(row: JsonObject, place: Path, hashes: set[str] | None) -> tupl
     if hashes is None:
         return NOT_AVAILABLE, f"its archive is no longer at {place}"
     if row["sha256"] in hashes:
-        return INTACT, "unchanged in the archive, which has changed or was not loaded whole"
-    return ALTERED, f"changed or gone: {place} does not hold its bytes"
+        return INTACT, "unchanged in its archive, which has changed or was loaded in part"
+    return ALTERED, f"changed or removed: {place} has no member with its SHA-256"
 
 
 def _hash_members(path: Path) -> set[str] | None:
@@ -106,7 +106,7 @@ def _hash_members(path: Path) -> set[str] | None:
 
 
 class _Search:
-    """The files in some folders, found by hash or name; hashed when one of that size is sought."""
+    """The files in some folders, by hash or name; only files of the size sought are hashed."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders

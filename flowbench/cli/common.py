@@ -48,9 +48,9 @@ class CommandGroup(click.Group):
         _interrupt_queries_on_sigint()
         try:
             return super().__call__(*args, **kwargs)
-        except Exception:  # noqa: BLE001  # Python would end with 1: a check found problems
+        except Exception:  # noqa: BLE001  # Python's exit code would be that of a failed check
             traceback.print_exc()
-            note("flowbench: this is an error in flowbench: please report it with the lines above")
+            note("flowbench: an internal error: please report it with the lines above")
             sys.exit(EXIT_ERROR)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature

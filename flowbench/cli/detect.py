@@ -40,8 +40,8 @@ def detect(
 
     A terminal shows the findings by host or principal, the most severe first; the other formats
     have one row per finding. A run of all detectors is kept in the case;
-    --since-last compares with the last one. The filters choose among the findings; all detectors
-    examine the whole case.
+    --since-last compares with the last one. The filters select which findings are listed; all
+    detectors examine the whole case.
     """
     from flowbench import detect as detectors
     from flowbench.cli import output

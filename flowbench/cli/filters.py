@@ -31,7 +31,7 @@ _OPTIONS = {
 
 
 def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add --from and --until, and those of peer, port and rejected that are named.
+    """Add --from and --until, and those of --peer, --port and --rejected that are named.
 
     The command gets them as ``filters``, an investigate.filters.Filters.
     """

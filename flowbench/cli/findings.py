@@ -1,4 +1,4 @@
-"""flowbench findings: the findings that a case keeps, and their history."""
+"""flowbench findings: the findings of the last run, and the history of findings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SEVERITIES = ("low", "medium", "high", "critical")  # detect.SEVERITIES, withou
 @click.command()
 @common.case_argument
 @click.argument("finding", required=False)
-@click.option("--history", is_flag=True, help="Show what came, went and changed, run by run.")
+@click.option("--history", is_flag=True, help="Show new, changed and gone findings, run by run.")
 @click.option("--runs", is_flag=True, help="List the runs that the case keeps.")
 @click.option("--severity", type=click.Choice(_SEVERITIES), help="Only this severity or above.")
 @click.option("--detector", "detectors", multiple=True, metavar="ID", help="Only this detector.")
@@ -48,8 +48,8 @@ def findings(  # each is an option
     """List the findings of CASE's last run.
 
     The detectors are not run again. With FINDING, an id or its start: only this one. With
-    --history: when each finding came, changed and went. `flowbench detect CASE` runs the detectors
-    and keeps the run if it differs.
+    --history: in which run each finding was new, changed or gone. `flowbench detect CASE` runs the
+    detectors and keeps the run if it differs.
     """
     from flowbench.detect import finding_history, registered
     from flowbench.investigate.filters import filter_changes
@@ -62,7 +62,7 @@ def findings(  # each is an option
     opened = common.open_case(case)
     kept, changes = finding_history.list_history(opened)
     if not len(kept):
-        common.note(f"the case keeps no run: `flowbench detect {case}` makes one")
+        common.note(f"the case has no findings: run `flowbench detect {case}`")
     for problem in kept["note"].dropna():
         common.note(f"warning: {escape_controls(problem)}")
     if runs:
@@ -76,12 +76,12 @@ def findings(  # each is an option
         rows = rows[rows["severity"].isin(_SEVERITIES[_SEVERITIES.index(severity) :])]
     if detectors:
         rows = rows[rows["detector"].isin(detectors)]
-    if history and out.is_terminal:  # one column for what matters about each row
+    if history and out.is_terminal:  # one column: what changed, or the summary
         rows = rows.assign(what=rows["changed"].where(rows["changed"] != "", rows["summary"]))
     out.write_frame(rows, _HISTORY if history else _FINDINGS, limit)
     readable = kept[kept["note"].isna()]
     if len(readable) and not history:
-        common.note(f"of the run of {format_utc(readable['run_time'].iloc[-1])}")
+        common.note(f"findings of the run of {format_utc(readable['run_time'].iloc[-1])}")
 
 
 def _read_last(case: Case) -> pd.DataFrame:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowbench.investigate.filters import Filters
     from flowbench.investigate.hunt import HuntResult
 
-_MAX_UNREADABLE = 20  # lines that are named
+_MAX_UNREADABLE = 20  # lines that are reported
 _COLUMNS = (
     "indicator host service_port contacts first_seen kind rejected in_period peer log bytes_out"
     " bytes_in instance_id"
@@ -59,9 +59,9 @@ def hunt(  # each is an option
     """Search CASE for the indicators in LISTS.
 
     The lists are read, not loaded into the case. Flow logs, API events and DNS queries are
-    searched, also before and after the period in which an indicator is valid. Lines that are no
-    indicator are skipped and named. With --sql nothing is searched: the query is printed, to be run
-    on flow logs in S3. Exit code 1 if there was contact.
+    searched, also before and after the period in which an indicator is valid. Lines without an
+    indicator are skipped and reported. With --sql nothing is searched: the query is printed, to be
+    run on flow logs in S3. Exit code 1 if there was contact.
     """
     from flowbench.enrich import athena
     from flowbench.investigate import hunt as hunting
@@ -100,7 +100,7 @@ def _note_result(result: HuntResult) -> None:
 
 
 def _note_unreadable(rows: pd.DataFrame) -> None:
-    """Name the first lines of the lists that are skipped, and how many there are."""
+    """Report the first lines of the lists that are skipped, and how many there are."""
     import pandas as pd
 
     for row in rows.head(_MAX_UNREADABLE).itertuples():

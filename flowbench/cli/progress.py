@@ -1,7 +1,7 @@
 """Progress on stderr, if that is a terminal: one line, written again as the work goes on.
 
-The line is written at most once in REFRESH_SECONDS, and only when it says something new, so that a
-recorded terminal holds few of them. It is cleared before a result is printed.
+The line is written at most once in REFRESH_SECONDS, and only when its text has changed, so that a
+recorded terminal session has few of them. It is cleared before a result is printed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flowbench.text import escape_controls, format_bytes, format_duration
 
 WAITING_SECONDS = 2.0  # after which a wait is shown
 REFRESH_SECONDS = 1.0
-QUIET_SECONDS = 10.0  # after which a line that says nothing new is written with the time passed
+QUIET_SECONDS = 10.0  # after which an unchanged line is written with the elapsed time
 
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
 
@@ -70,7 +70,7 @@ def progress_bar(description: str, *, is_bytes: bool = True) -> Iterator[Progres
 
 
 class _StatusLine:
-    """The line. A thread writes it, so that long steps show that time passes."""
+    """The line. A thread writes it, so that long steps show the elapsed time."""
 
     def __init__(self, delay: float) -> None:
         self._delay = delay  # seconds before it is first shown
@@ -83,7 +83,7 @@ class _StatusLine:
         self._is_used = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def update(self, text: str) -> None:
-        """Set what the line says."""
+        """Set the text of the line."""
         if not self._is_used:
             return
         self._text = text

@@ -29,5 +29,5 @@ def report(case: Path, output: Path | None) -> None:
     path = reports.write(opened, output or opened.path / "report.html")
     click.echo(path)
     if not opened.log.can_append:
-        common.note(f"the SHA-256 of the report is in {path}.sha256 alone: the custody log cannot")
+        common.note(f"the SHA-256 of the report is in {path}.sha256 only: the custody log cannot")
         common.note("be written, or was changed. See `flowbench verify`.")

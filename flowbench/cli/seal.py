@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     "--ssh-key",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="FILE",
-    help="Sign with this SSH key, or the public key of one that ssh-agent has.",
+    help="Sign with this SSH key: a private key, or the public key of one in ssh-agent.",
 )
 @click.option("--gpg-key", metavar="ID", help="Sign with this key of your GnuPG keyring.")
 @click.option(
     "--timestamp",
     metavar="URL",
-    help="Get a time stamp from this authority (RFC 3161). It gets a digest, nothing else.",
+    help="Get a time stamp from this authority (RFC 3161). Only a digest is sent.",
 )
 @click.option(
     "-o",
@@ -44,10 +44,10 @@ def seal(
 ) -> None:
     """Seal the custody log of CASE.
 
-    Writes an anchor: a text file with the digest of the log's last entry. It covers all that was
-    done to the case so far. `flowbench verify` says whether the log still has that entry, and
-    checks the signatures and time stamps. An anchor without any is worth something where nobody
-    who can write the case can change it.
+    Writes an anchor: a text file with the digest of the log's last entry, which covers all entries
+    before it. `flowbench verify` checks that the log still has that entry, and checks signatures
+    and time stamps. Keep an unsigned anchor where those with write access to the case cannot change
+    it.
     """
     from flowbench.case import seal as seals
     from flowbench.case import seal_programs
@@ -66,4 +66,4 @@ def seal(
     for path in seals.seal_case(opened.path, opened.log, opened.name, signers, output):
         click.echo(path)
     common.note(f"sealed: head {head}")
-    common.note("Keep a copy of these files where nobody who can write the case can change them.")
+    common.note("Keep a copy where those with write access to the case cannot change it.")

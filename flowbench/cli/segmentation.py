@@ -60,8 +60,8 @@ def segmentation(  # each is an option
     """Evaluate a segmentation POLICY against CASE's connections.
 
     POLICY is a YAML file of groups and rules, of countries, or of both; by default the policy kept
-    in the case. Exit code 1 if a connection violates the policy. The filters choose among the
-    violations that are listed, and change neither the exit code nor the other results.
+    in the case. Exit code 1 if a connection violates the policy. The filters select which
+    violations are listed; they do not change the exit code or the other results.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal: whole columns are left out where the line is too short, never digits.
+"""Tables for a terminal: columns that do not fit are left out; numbers are never cut.
 
 Numbers, times and words (addresses, ids, names) are shown whole. Text is broken between words, and
 after MAX_LINES lines shortened with "…"; so are only words longer than MAX_WORD that are no
@@ -175,7 +175,7 @@ def _add_ellipsis(line: str, width: int) -> str:
 
 
 def _keep_end(path: str, width: int) -> str:
-    """Return the end of a path, which tells files apart, after "…"."""
+    """Return the end of a path, which distinguishes files, after "…"."""
     if cell_len(path) <= width:
         return path
     return "…" + chop_cells(path[::-1], width - 1)[0][::-1]

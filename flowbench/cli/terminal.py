@@ -8,13 +8,13 @@ from typing import TextIO
 
 import click
 
-DEFAULT_WIDTH = 80  # of a terminal that does not say
+DEFAULT_WIDTH = 80  # of a terminal that does not report its width
 
 
 def find_width(stream: TextIO) -> int | None:
     """Return the characters of a line, or None if the stream is no terminal.
 
-    The environment variable COLUMNS overrides what the terminal says.
+    The environment variable COLUMNS overrides the width that the terminal reports.
     """
     if not stream.isatty():
         return None

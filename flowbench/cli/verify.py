@@ -30,11 +30,11 @@ _NOUNS = {
     "set-aside": ("file set aside", "files set aside"),
 }
 _NOT_AVAILABLE = {
-    "evidence": "--evidence FOLDER looks for it there",
+    "evidence": "search a folder with --evidence FOLDER",
     "report": "moved or deleted",
-    "seal": "--anchor FILE checks a copy",
+    "seal": "check a copy with --anchor FILE",
 }
-_ALWAYS_SHOWN = ("seal", "set-aside")  # also when nothing is wrong with them
+_ALWAYS_SHOWN = ("seal", "set-aside")  # also those without a failure
 _MOST_SHOWN = 50  # lines on a terminal
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -55,9 +55,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     multiple=True,
     type=_FILE,
     metavar="FILE",
-    help="An anchor kept elsewhere, its signatures beside it (repeatable).",
+    help="An anchor kept outside the case, with its signatures beside it (repeatable).",
 )
-@click.option("--signers", type=_FILE, metavar="FILE", help="SSH keys to accept: allowed signers.")
+@click.option(
+    "--signers", type=_FILE, metavar="FILE", help="SSH keys to accept (allowed signers file)."
+)
 @click.option(
     "--timestamp-ca",
     "authorities",
@@ -81,7 +83,7 @@ def verify(
 
     Reads case.json, evidence, tables, findings, cached tables, reports, seals and the log again.
     Exit code 1 if anything does not match. Evidence that is no longer where it was loaded from is
-    not available: it is counted, and not compared, unless --evidence says where it is.
+    not available: it is counted and not compared, unless --evidence gives its folder.
     """
     from flowbench.case.seal import Trust
     from flowbench.case.verify import verify_folder
@@ -104,7 +106,7 @@ def verify(
 
 
 def _print_checks(checks: pd.DataFrame) -> None:
-    """Print what is wrong, then what to know."""
+    """Print the failures, then the notes."""
     notes = (checks["result"] == "note") | checks["what"].isin(_ALWAYS_SHOWN)
     for chosen in (checks[~checks["ok"]], checks[checks["ok"] & notes]):
         for row in chosen.head(_MOST_SHOWN).to_dict("records"):

@@ -19,8 +19,8 @@ Method (the cases are those of AWS's flow log limitations page):
   ``ports`` (only the other end's port is a service's, or only its own is ephemeral; NFS clients
   use reserved ports);
   ``rejected`` (only it sent packets, and they were rejected);
-  ``constant-port`` (the other end's port stays while its own changes, over several connections of
-  the two hosts: service_ports.py);
+  ``constant-port`` (the other end's port stays the same while its own changes, over several
+  connections of the two hosts: service_ports.py);
   ``one-way`` (only it sent packets, and not in the middle of a TCP connection);
   ``higher-port`` (its port is higher; where both are ephemeral that is right half of the time);
   ``internal`` (the ports are equal or absent, and only it is internal: NTP, IKE, ping);

@@ -104,6 +104,6 @@ def choose_initiator(c: ibis.Table) -> tuple[ibis.Value, ibis.Value]:
 
 
 def is_service_port(protocol: ibis.Value, port: ibis.Value) -> ibis.Value:
-    """Whether a port is known to be a service's."""
+    """Whether a port is known as a service port."""
     known = (protocol == _UDP).ifelse(port.isin(UDP_SERVICE_PORTS), port.isin(SERVICE_PORTS))
     return (port < FIRST_UNRESERVED) | known

@@ -1,14 +1,14 @@
-"""Ports that stay while the other end's change: the service's, whatever its number.
+"""Service ports by constancy: one host's port stays the same while the other host's changes.
 
 A client takes a new port for each connection; a service keeps its own. In one connection without
-TCP flags between two high ports nothing shows which is which, in several between the same two hosts
-it does.
+TCP flags between two high ports the service port cannot be determined; several connections between
+the same two hosts show it.
 
-Counted are distinct ephemeral ports of the other host. A TCP record of a single packet does not
+The distinct ephemeral ports of the other host are counted. A TCP record of a single packet does not
 count: it is a probe or its reset, and a scanner may keep its source port too.
 
-Limitations: fewer than MIN_CLIENT_PORTS connections between two hosts show nothing. Nor does a
-client that keeps its port.
+Limitations: fewer than MIN_CLIENT_PORTS connections between two hosts, or a client that keeps its
+port, give no result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TCP, _UDP = 6, 17
 
 
 def find_constant_ports(connection: Backend, parts: Sequence[Path]) -> ibis.Table:
-    """Count the client ports of each port that stays, by pair of hosts.
+    """Count the client ports of each constant port, by pair of hosts.
 
     Args:
         connection: Where the result is kept.
@@ -70,7 +70,7 @@ def with_client_ports(c: ibis.Table, constant: ibis.Table) -> ibis.Table:
 
 
 def _port_pairs(r: ibis.Table) -> ibis.Table:
-    """The pairs of ports of records in which nothing else shows the service's."""
+    """The pairs of ports of records in which nothing else shows the service port."""
     unclear = ibis.and_(
         *(
             (r[port] >= FIRST_UNRESERVED) & ~is_service_port(r.protocol, r[port])

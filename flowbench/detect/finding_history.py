@@ -1,4 +1,4 @@
-"""The history of findings over the runs that a case keeps: what came, went and changed."""
+"""The history of findings over the kept runs: new, changed and gone."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 FINDING_HISTORY = Table.of(
     "finding_history",
     ("run", "int64", "number of the run, from 1"),
-    ("run_time", "time", "when it was, to the second"),
+    ("run_time", "time", "time of the run, to the second"),
     *((field.name, field.type, field.meaning) for field in CHANGES.fields),
 )
 
 RUNS = Table.of(
     "runs",
     ("run", "int64", "number of the run, from 1"),
-    ("run_time", "time", "when it was, to the second"),
+    ("run_time", "time", "time of the run, to the second"),
     ("by", "string", "the user"),
     ("version", "string", "of flowbench"),
     ("findings", "int64", "findings that no allow list suppressed"),
     ("new", "int64", "findings that the run before did not have"),
     ("changed", "int64", "findings that differ from the run before"),
-    ("gone", "int64", "findings of the run before that it did not have"),
+    ("gone", "int64", "findings of the run before that this run does not have"),
     ("note", "string", "why its findings cannot be read; null if they can"),
 )
 

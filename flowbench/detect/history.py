@@ -115,8 +115,8 @@ def keep(case: Case, findings: Findings) -> bool:
             kept = [e["details"] for e in case.log.entries if e["action"] == "detect"]
             set_aside.remove_incomplete(folder, "*")
             named = {p["file"] for k in kept for p in k.get("runs") or ()}
-            unnamed = set_aside.find_unnamed(folder, "*.parquet", named)
-            set_aside.move_aside(case.path, case.log, unnamed, set_aside.UNNAMED)
+            unrecorded = set_aside.find_unrecorded(folder, "*.parquet", named)
+            set_aside.move_aside(case.path, case.log, unrecorded, set_aside.UNRECORDED)
             if not atomic.is_intact(folder / file, sha256):
                 changed = [folder / file] if (folder / file).exists() else []
                 set_aside.move_aside(case.path, case.log, changed, set_aside.CHANGED)

@@ -1,4 +1,4 @@
-"""Hosts that come and go as workers of one deployment and check in with one service."""
+"""Short-lived hosts, replaced like workers of one deployment, that check in with one service."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from flowbench.detect.beacon_scores import Beacon, Pair
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_WITHIN = timedelta(hours=1)  # of begin and end of the logs: a host may have lived longer
+_WITHIN = timedelta(hours=1)  # of the start and end of the logs: the host may exist before or after
 _AT_ONCE = timedelta(minutes=10)
 
 
 def find_workers(case: Case, beacons: list[Beacon], least: int) -> set[Pair]:
-    """Return the pairs whose host came and went within the logs and checked in all its life.
+    """Return the pairs whose host has its whole lifetime within the logs, and checks in all of it.
 
-    Only services of ``least`` such hosts or more count, of which one was gone before another came:
-    a deployment replaces its workers, hosts of a campaign check in side by side.
+    A service counts if it has ``least`` such hosts or more, and one of them ended before another
+    started: a deployment replaces its workers, while hosts of a campaign check in at the same time.
     """
     counts = Counter(beacon.service for beacon in beacons)
     beacons = [beacon for beacon in beacons if counts[beacon.service] >= least]

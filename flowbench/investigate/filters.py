@@ -1,8 +1,8 @@
 """Filters of what a case lists: by period, address, port, and whether it was rejected.
 
-The same words mean the same for every kind of row: a period keeps what overlaps it, a peer is the
-other address or the caller's, and rejected are connections with the action REJECT and API events
-with an error. Rows that lack what a filter asks for are left out.
+Each filter has one meaning for every kind of row. A period keeps the rows that overlap it. A peer
+is the other address, or the caller's. Rejected are connections with the action REJECT, and API
+events with an error. Rows without the filtered value are left out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ENDS = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 
 @dataclass(frozen=True)
 class Filters:
-    """What is wanted; everything by default.
+    """Which rows are wanted; all by default.
 
     Attributes:
         since: Start of the period, UTC.
@@ -178,5 +178,5 @@ def is_wanted(finding: Finding, filters: Filters) -> bool:
 
 
 def is_rejected(finding: Finding) -> bool:
-    """Whether a finding is about rejected traffic, which its title says then."""
+    """Whether a finding is about rejected traffic, by its title."""
     return "reject" in finding.title.casefold()

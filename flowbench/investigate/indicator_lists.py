@@ -1,7 +1,6 @@
-"""Indicator lists as a hunt reads them: without loading them, and skipping what cannot be read.
+"""Indicator lists as a hunt reads them: without loading them, and without the lines in error.
 
-A list comes from anybody, in any state. Lines that are no indicator are skipped and named, as long
-as the file has one indicator at least.
+Lines without an indicator are skipped and reported, if the file has at least one indicator.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from flowbench.schema import Table, to_frame
 UNREADABLE = Table.of(
     "unreadable",
     ("file", "string", "the list"),
-    ("line", "int64", "its line, from 1; null when the whole file is meant"),
+    ("line", "int64", "its line, from 1; null for the whole file"),
     ("reason", "string", "why it cannot be read"),
     ("raw", "string", "its first 4,096 characters"),
 )
@@ -36,7 +35,7 @@ def read_lists(
     """Read indicator lists without loading them.
 
     Args:
-        paths: Files and folders. Other files in a folder are skipped and named.
+        paths: Files and folders. Other files in a folder are skipped and reported.
         case_folder: The case, which is left out of folders.
         columns: Names of the columns of CSV lists, as in ``Case.ingest``.
 

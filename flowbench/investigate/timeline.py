@@ -49,7 +49,7 @@ _ORDER = ["time", "data_source", "reference", "activity", "evidence_id", "line",
 
 
 class Event(NamedTuple):
-    """One row of TABLE, and what filters ask for."""
+    """One row of TABLE, and the values for filters."""
 
     time: datetime | None
     data_source: str
@@ -91,7 +91,7 @@ def build(
             created it. Without one, the subjects of findings of high severity or above are
             followed; if there are none, the timeline has all findings and alerts, and no API event.
         findings: The result of detect.run; without it, the detectors are run.
-        filters: Which rows are wanted. The subjects are followed whatever they say.
+        filters: Which rows are wanted. They do not restrict which subjects are followed.
 
     Returns:
         Rows of TABLE, ordered by time.

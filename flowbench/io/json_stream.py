@@ -1,8 +1,8 @@
 """A stream of JSON values: one document, one value a line, or values one after the other.
 
 Text is read as it is needed. Memory holds a few megabytes, or one value where that is longer; long
-documents that wrap a list of records are handed on in pieces. Invalid text costs its own value: the
-line, the element of the list, or the document.
+documents that wrap a list of records are handed on in pieces. Invalid text affects only its own
+value: the line, the element of the list, or the document.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def _read_line(text: JsonText) -> object:
     try:
         return json.loads(raw.removesuffix(b",").decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError):
-        return InvalidJson("not JSON: the line is no value, as many before it", raw)
+        return InvalidJson(
+            "not JSON: the line is not a value; many lines before it are not either", raw
+        )
 
 
 def _find_garbage(text: JsonText, value: object, length: int) -> InvalidJson | None:
@@ -121,7 +123,7 @@ def _find_garbage(text: JsonText, value: object, length: int) -> InvalidJson | N
     rest = text.buffer[text.position + length : end]
     if "{" in rest or "[" in rest or len(rest) > _MAX_GARBAGE:
         return None
-    reason = f"not JSON: something after the value on line {text.line}: {rest.strip()[:40]!r}"
+    reason = f"not JSON: text after the value on line {text.line}: {rest.strip()[:40]!r}"
     return InvalidJson(reason, text.take(end - text.position))
 
 
@@ -233,7 +235,7 @@ def _read_list(
         if is_last or text.is_hopeless or text.is_full:
             return
     yield from take_piece()
-    yield first_line, InvalidJson("the JSON ends early: a list without its end", opening)
+    yield first_line, InvalidJson("the JSON ends early: a list is not closed", opening)
 
 
 def _take_element(text: JsonText, *, is_in_line: bool) -> tuple[bytes, bool]:

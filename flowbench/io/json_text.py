@@ -14,7 +14,7 @@ _MAX_TOKEN = 16  # characters of a word, number or escape that the end of the te
 _SPACES = " \t\r\n,\ufeff"
 _SPACE = re.compile(r"[ \t\r\n,\ufeff]*")
 _DECODER = json.JSONDecoder()
-_MAX_FAILED = 1 << 20  # characters decoded in vain, beyond ten times those that were passed
+_MAX_FAILED = 1 << 20  # characters decoded without a value, beyond ten times those passed
 
 
 class JsonText:
@@ -25,7 +25,7 @@ class JsonText:
         position: The position in it.
         line: The line of the position, from 1.
         is_full: Whether it holds more than MAX_VALUE of one value that does not end.
-        is_hopeless: Whether so much was decoded in vain that to go on so would take too long.
+        is_hopeless: Whether too much was decoded without a value to continue in this way.
     """
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -148,7 +148,7 @@ class JsonText:
         return True
 
     def describe(self, error: Exception) -> str:
-        """Say what is wrong, and where; before any more text is read."""
+        """Describe an error and its position; to be called before more text is read."""
         if self.is_full:
             return f"a JSON value of more than {MAX_VALUE >> 30} GB: split it into smaller ones"
         if isinstance(error, RecursionError):

@@ -153,14 +153,14 @@ def read(
 def _read_tables(
     file: File, kind: str | None, evidence: Evidence
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Read and count the records of a file; a bug of a reader costs the rest of this file only."""
+    """Read and count the records of a file; a bug in a reader affects only the rest of it."""
     try:
         for name, rows in recognition.read_records(file, kind):
             _count_records(evidence, name, rows)
             yield name, rows
     except (FlowbenchError, OSError, TooLargeError, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, the other files are to load
+    except Exception as error:  # noqa: BLE001  # any failure: the other files are loaded
         file.quarantine(describe_bug(error))
 
 

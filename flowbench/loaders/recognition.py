@@ -34,7 +34,7 @@ _SIGNATURES = {
 }
 _LINES_DESCRIBED = 20
 _RECORD_WORDS = {b"ACCEPT", b"REJECT", b"OK", b"NODATA", b"SKIPDATA"}
-# Names of what lies beside feeds and samples, and says whose they are.
+# Names of the documentation and licence files that accompany feeds and samples.
 _DOCUMENTATION = re.compile(
     r"(?:readme|licen[cs]e|copying|notice|authors|changelog|contributing|citation)(?:[._-].*)?"
     r"|.*\.(?:md|markdown|rst|licen[cs]e)",

@@ -1,4 +1,4 @@
-"""Records inside what SIEMs, log shippers and query tools export, whatever the records are.
+"""Records of any kind inside exports of SIEMs, log shippers and query tools.
 
 Splunk and Cribl keep the original event in ``_raw``, Elastic in ``event.original``, LogScale in
 ``@rawstring``, Fluent Bit and Docker in ``log``, Loki in the lines of its streams, QRadar in a

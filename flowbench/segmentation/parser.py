@@ -112,7 +112,7 @@ class _Parser:
                 codes = self.values(node, "countries", values.country)
                 countries[_VERDICTS[verdict]] = frozenset(codes)
         if not rules and not countries:
-            self.fail(root, "the policy has neither rules nor countries: it decides nothing")
+            self.fail(root, "the policy has neither rules nor countries: it has no effect")
         return Policy(groups, tuple(rules), default, countries)
 
     def compose(self, text: str) -> yaml.Node:

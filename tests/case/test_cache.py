@@ -108,7 +108,10 @@ def test_rows_dropped_with_digests_that_fit_are_found_and_not_used(case, logs, l
         checked = verify.verify_case(case.path, case.log, recompute=True)
         recomputed = checked[checked["name"].str.endswith("(computed again)")]
         assert recomputed["ok"].tolist() == [True]
-        assert "differ over these tables" in checked.loc[~checked["ok"], "detail"].tolist()[0]
+        assert (
+            "different digests of these cached tables"
+            in checked.loc[~checked["ok"], "detail"].tolist()[0]
+        )
 
 
 def test_a_forged_first_entry_is_found_by_computing_again(case, logs) -> None:
@@ -119,7 +122,7 @@ def test_a_forged_first_entry_is_found_by_computing_again(case, logs) -> None:
     assert case.verify()["ok"].all()
     checked = verify.verify_case(case.path, case.log, recompute=True)
     (detail,) = checked.loc[~checked["ok"], "detail"]
-    assert "another digest of address_zones.parquet" in detail
+    assert "not the digest in the custody log: address_zones.parquet" in detail
     assert not (case.path / "cache").exists()
 
 

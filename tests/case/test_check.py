@@ -39,7 +39,7 @@ def test_what_cannot_be_read_fails_and_is_not_altered(tmp_path) -> None:
         ("altered", False),
         ("missing", False),
         ("not readable", False),
-        ("unnamed", False),
+        ("unrecorded", False),
     ],
 )
 def test_only_what_does_not_match_fails(result, ok) -> None:

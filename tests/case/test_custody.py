@@ -150,7 +150,7 @@ def test_text_that_means_the_same_is_a_change_too(path) -> None:
     for old, new in ((b"\\u00e9", b"\\u00E9"), (b'{"action"', b'{ "action"'), (b"\n", b" \n")):
         path.write_bytes(data.replace(old, new, 1))
         assert CustodyLog(path, "t").check() == [
-            "custody log: its text was changed, its content was not"
+            "custody log: its text was changed, its entries were not"
         ]
     path.write_bytes(data)
     assert CustodyLog(path, "t").check() == []

@@ -1,4 +1,4 @@
-"""Policies that a case keeps: not one that decides nothing."""
+"""Policies that a case keeps: not one without rules and countries."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_an_anchor_has_the_digest_of_the_last_entry(sealed) -> None:
     ((result, detail),) = results(case)
     assert result == "intact"
     assert detail.startswith("sealed 20")
-    assert detail.endswith(" UTC, when entry 2 of now 3 was last; not signed")
+    assert detail.endswith(" UTC at entry 2 of now 3; not signed")
     assert case.verify()["ok"].all()
 
 

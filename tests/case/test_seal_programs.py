@@ -67,7 +67,7 @@ def test_an_ssh_signature(anchor, ssh_key, tmp_path) -> None:
     result, detail = check_signature(anchor, signature, NO_TRUST)
     assert result == "intact"
     assert "ED25519 key SHA256:" in detail
-    assert detail.endswith("; whose key it is was not checked: give --signers")
+    assert detail.endswith("; the signer was not checked: give --signers")
     result, detail = check_signature(anchor, signature, signers(tmp_path / "ours", ssh_key))
     assert (result, detail.partition(" with ")[0]) == (
         "intact",
@@ -133,10 +133,10 @@ def test_a_time_stamp(anchor, authority, tmp_path) -> None:
     assert detail.endswith("UTC; its authority was not checked: give --timestamp-ca")
     trust = Trust(authorities=authority.root)
     result, detail = check_signature(anchor, signature, trust)
-    assert (result, f"by an authority of {authority.root}" in detail) == ("intact", True)
+    assert (result, f"from an authority in {authority.root}" in detail) == ("intact", True)
     other = Authority(tmp_path / "other")
     result, detail = check_signature(anchor, signature, Trust(authorities=other.root))
-    assert (result, "not by an authority of" in detail) == ("altered", True)
+    assert (result, "not from an authority in" in detail) == ("altered", True)
     data = bytearray(signature.read_bytes())
     data[-1] ^= 1  # in the signature of the authority
     signature.write_bytes(data)

@@ -23,7 +23,7 @@ def test_a_part_whose_entry_is_gone_is_listed_and_survives_the_next_load(case, l
     again = Case.open(case.path)
     checked = again.verify()
     assert checked.loc[~checked["ok"], ["result", "detail"]].to_numpy().tolist() == [
-        ["unnamed", "no entry of the custody log names it"]
+        ["unrecorded", "the custody log has no entry for it"]
     ]
     again.ingest(write_log(logs / "new.gz", range(9)))
     (path,) = (case.path / "set-aside").iterdir()
@@ -34,7 +34,7 @@ def test_a_part_whose_entry_is_gone_is_listed_and_survives_the_next_load(case, l
     checked = Case.open(case.path).verify()
     assert checked["ok"].all()
     (note,) = checked.loc[checked["what"] == "set-aside", "detail"]
-    assert note == f"moved to set-aside/{path.name}: no entry of the custody log names it"
+    assert note == f"moved to set-aside/{path.name}: the custody log has no entry for it"
 
 
 def test_a_load_goes_on_after_a_crash_that_left_half_an_entry(case, logs) -> None:
@@ -81,11 +81,13 @@ def test_a_kill_between_entry_and_move_is_repeated(case, logs, monkeypatch) -> N
 
 
 def test_only_changed_files_are_a_warning(case) -> None:
-    for name, reason in (("a", set_aside.UNNAMED), ("b", set_aside.CHANGED)):
+    for name, reason in (("a", set_aside.UNRECORDED), ("b", set_aside.CHANGED)):
         (case.path / name).write_bytes(name.encode())
         set_aside.move_aside(case.path, case.log, [case.path / name], reason)
     (warning,) = set_aside.describe_changes(case.log)
-    assert warning.startswith("b was changed since flowbench wrote it, and is not used; set-aside/")
+    assert warning.startswith(
+        "b was changed since flowbench wrote it. It is not used and was moved to set-aside/"
+    )
 
 
 def test_nothing_to_move_is_no_entry(case) -> None:
@@ -104,12 +106,12 @@ def test_a_file_set_aside_may_be_deleted_but_not_changed(case) -> None:
     assert case.verify()["ok"].all()
 
 
-def test_unnamed_files_are_complete_and_in_order(tmp_path) -> None:
+def test_unrecorded_files_are_complete_and_in_order(tmp_path) -> None:
     (tmp_path / "flows").mkdir()
     for name in ("2.parquet", "1.parquet", "3.parquet", "4.parquet.aside"):
         (tmp_path / "flows" / name).write_bytes(b"")
-    unnamed = set_aside.find_unnamed(tmp_path, "*/*", {"flows/3.parquet"})
-    assert [path.name for path in unnamed] == ["1.parquet", "2.parquet"]
+    unrecorded = set_aside.find_unrecorded(tmp_path, "*/*", {"flows/3.parquet"})
+    assert [path.name for path in unrecorded] == ["1.parquet", "2.parquet"]
     set_aside.remove_incomplete(tmp_path, "*/*")
     assert [p.name for p in sorted((tmp_path / "flows").iterdir())] == [
         "1.parquet",

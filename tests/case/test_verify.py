@@ -107,14 +107,14 @@ def test_reordered_added_and_removed_entries_are_named(case) -> None:
     assert f"custody log, entry {position}: does not follow the entry before it" in all_of(case)
 
 
-def test_entries_removed_from_the_end_are_missed_and_leave_parts_without_an_entry(case) -> None:
+def test_entries_removed_from_the_end_are_detected_and_leave_parts_without_an_entry(case) -> None:
     good = entries(case)
     write(case, good[:2])
     found = wrong(case)
     parts = sorted(case.path.glob("tables/*/0000000[34]-*.parquet"))
     names = [path.relative_to(case.path / "tables").as_posix() for path in parts]
     assert sorted(name for name in found if "/" in name and "connections" not in name) == names
-    assert {found[name] for name in names} == {"no entry of the custody log names it"}
+    assert {found[name] for name in names} == {"the custody log has no entry for it"}
     assert f"custody.head names entry {len(good)}" in found["custody.jsonl"]
 
 

@@ -36,7 +36,7 @@ def test_the_findings_of_the_last_run(kept: Path) -> None:
     assert {row["subject"] for row in rows(kept)} == {"10.0.0.5", "10.0.0.6"}
     shown = run("findings", kept)
     assert shown.stdout.split()[:3] == ["severity", "finding_id", "summary"]
-    assert shown.stderr.startswith("of the run of 20")
+    assert shown.stderr.startswith("findings of the run of 20")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_runs(kept: Path) -> None:
 
 def test_a_case_without_a_run(case: Path) -> None:
     assert rows(case) == rows(case, "--history") == rows(case, "--runs") == []
-    assert "the case keeps no run: `flowbench detect" in run("findings", case).stderr
+    assert "the case has no findings: run `flowbench detect" in run("findings", case).stderr
 
 
 def test_a_damaged_run_is_named(kept: Path) -> None:

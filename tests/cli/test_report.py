@@ -22,10 +22,10 @@ def test_another_file(loaded: Path, tmp_path: Path) -> None:
     assert not (loaded / "report.html").exists()
 
 
-def test_a_report_that_is_not_logged_says_so(loaded: Path, tmp_path: Path) -> None:
+def test_a_report_that_is_not_logged_has_a_note(loaded: Path, tmp_path: Path) -> None:
     (loaded / "custody.head").write_text("9 x\n")
     result = run("report", loaded, "-o", tmp_path / "r.html")
-    assert (result.exit_code, "r.html.sha256 alone" in result.stderr) == (0, True)
+    assert (result.exit_code, "r.html.sha256 only" in result.stderr) == (0, True)
     assert (tmp_path / "r.html.sha256").is_file()
 
 

@@ -44,7 +44,7 @@ def test_signed_and_stamped_outside_the_case(loaded: Path, tmp_path: Path) -> No
     text = " ".join(checked.stdout.split())
     assert checked.exit_code == 0
     assert "signature for analyst@example.com" in text
-    assert f"by an authority of {authority.root}" in text
+    assert f"from an authority in {authority.root}" in text
     # A chain rewritten whole, in which the last entry is another one.
     (loaded / "custody.jsonl").unlink()
     (loaded / "custody.head").unlink()

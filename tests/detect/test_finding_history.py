@@ -1,4 +1,4 @@
-"""The history of findings over kept runs: what came, went and changed."""
+"""The history of findings over kept runs: new, changed and gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indicator lists of a hunt: bad lines are skipped and named, and what is no list is refused."""
+"""Indicator lists of a hunt: bad lines are skipped and reported; other files are an error."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_the_documented_example_is_a_policy() -> None:
         ("just words", "p, line 1: the policy: expected 'key: value' lines, found 'just words'"),
         ("[1, 2]", "p, line 1: the policy: expected 'key: value' lines, found a list"),
         ("rules: []", "p, line 1: the policy has no groups"),
-        (GROUPS + "rules: []", "neither rules nor countries: it decides nothing"),
+        (GROUPS + "rules: []", "neither rules nor countries: it has no effect"),
         (GROUPS, "p, line 1: the policy has no rules"),
         (GROUPS + "rules: a", "p, line 2: rules: expected a list, found 'a'"),
         (GROUPS + "rules: []\nrules: []", "p, line 3: the policy: duplicate key 'rules'"),

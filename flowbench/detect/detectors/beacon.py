@@ -29,10 +29,10 @@ from the first quarter of the logs to the last where these are a day or longer.
 One host that checks in equally often with three addresses or more, on one port, is one finding.
 
 Severity: high if the peer matches an indicator and any connection was answered, or if four or more
-hosts check in with it; low if as many short-lived hosts, which came and went within the logs and
-replaced each other, have done so all their life (workers of one deployment); low for internal
-peers, for several addresses in step, for connections that
-send more than 20 kB (median), and where only the timing is regular and the sizes vary; else medium.
+hosts check in with it; low if as many short-lived hosts, which started and ended within the logs
+and replaced each other, check in for their whole observed lifetime (workers of one deployment); low
+for internal peers, for several addresses at the same intervals, for connections that send more than
+20 kB (median), and where only the timing is regular and the sizes vary; else medium.
 RITA up to v4 also scores small sizes higher.
 
 False positives: a licence check, updater, telemetry agent or partner interface that one host alone
@@ -169,7 +169,7 @@ def _finding(
     campaign: int = 0,
     deployment: int = 0,
 ) -> Finding:
-    """The finding of one beacon, or of several of one host that are in step."""
+    """The finding of one beacon, or of several of one host at the same intervals."""
     pair = group[0].pair
     connections = pd.concat([beacon.connections for beacon in group])
     best = max(group, key=lambda beacon: beacon.score)
@@ -190,8 +190,8 @@ def _finding(
         severity = "high"
     if deployment:
         caveats += (
-            f" {deployment} short-lived hosts connected to this service all their life, as the"
-            " workers of one deployment do: check who started them."
+            f" {deployment} short-lived hosts connected to this service for their whole observed"
+            " lifetime, as the workers of one deployment do. Check who started them."
         )
     return make_finding(
         DETECTOR,

@@ -104,7 +104,7 @@ def find(case: Case, *, few: int = 3, factor: float = 3, most_low: int = 20) -> 
 def check_countries(case: Case, policy: Policy) -> tuple[list[Finding], pd.DataFrame]:
     """Return the findings about countries that a policy prohibits, as ``find`` does.
 
-    With them, what the policy's countries decided (country_traffic.tabulate_countries).
+    With them, the result of the policy's countries (country_traffic.tabulate_countries).
     """
     p = locate_outbound(case)
     p = p.filter(p.country.isin(prohibited_countries(p, policy)))

@@ -1,7 +1,7 @@
-"""CloudTrail events as rows of tables: names and nested values as tools write them, restored.
+"""CloudTrail events in rows of tables: restores the names and nested values of events.
 
 Athena and CloudTrail Lake have lower-case names and structs as text, the console's event history
-has names for readers (``User name``, ``AWS access key``), Microsoft Sentinel one column for each
+has display names (``User name``, ``AWS access key``), Microsoft Sentinel one column for each
 part of the user identity, Tailpipe words with underscores. A flattened event has dots. Names are
 compared by their letters and digits only.
 """

@@ -179,7 +179,7 @@ def _normalize(finding: object) -> object:
         raise BadRecord("an answer of list-findings, which has only ids: record get-findings")
     if _is_of_security_hub(finding):
         raise BadRecord(
-            "a finding of Security Hub (ASFF), which lacks the traffic: export GuardDuty's own"
+            "a Security Hub finding (ASFF), without traffic details: export it from GuardDuty"
         )
     details = pick(finding, "service", "additionalInfo")
     # The API has it as {"Type": …, "Value": "<JSON>"}.

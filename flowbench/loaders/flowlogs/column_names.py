@@ -117,8 +117,8 @@ def describe_missing_times(columns: Collection[str]) -> str | None:
     if not {"start", "end"}.isdisjoint(columns):
         return None
     others = [name for name in columns if re.search("time|date|start|end", name)]
-    hint = f" (their columns {', '.join(others)} are not known)" if others else ""
-    return f"neither start nor end{hint}: an aggregate or a selection is not a record"
+    hint = f" (columns {', '.join(others)} are not recognised)" if others else ""
+    return f"neither start nor end{hint}: rows of an aggregate or a selection are not records"
 
 
 def has_flow_columns(columns: Collection[str], width: int | None = None) -> bool:
@@ -126,7 +126,7 @@ def has_flow_columns(columns: Collection[str], width: int | None = None) -> bool
 
     Args:
         columns: Names of columns; repeated ones may be numbered.
-        width: Of how many columns half is meant; by default of all.
+        width: The number of columns of which half must be fields; by default all.
     """
     known = sum(field_of(name) in FLOW_FIELDS for name in columns)
     half = (len(columns) if width is None else width) / 2

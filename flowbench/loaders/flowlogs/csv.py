@@ -57,7 +57,7 @@ class _Layout(NamedTuple):
 
     Attributes:
         delimiter: The character between the values.
-        columns: Our names of its columns.
+        columns: flowbench's names of its columns.
         has_header: Whether its first line has their names.
     """
 

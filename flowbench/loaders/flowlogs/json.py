@@ -163,7 +163,7 @@ def _add_fields(columns: Mapping[str, str], file: File) -> str | None:
     """Note the fields of a shape of object, or return why such objects cannot be records."""
     names = set(map(field_of, columns.values()))
     if not names & _TIMES:
-        return "neither start nor end: an aggregate or a selection is not a record"
+        return "neither start nor end: rows of an aggregate or a selection are not records"
     extra = names.difference(FLOW_FIELDS)
     if extra and len(extra | file.fields.difference(FLOW_FIELDS)) > MAX_EXTRA:
         return f"more than {MAX_EXTRA} fields in this file that are not flow log fields"

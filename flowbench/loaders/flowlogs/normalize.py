@@ -39,7 +39,7 @@ _US_DATE = (
     r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}),?\s(?P<hour>0?[1-9]|1[0-2])"
     r":(?P<rest>\d\d:\d\d(?:\.\d{1,9})?)[ \x{a0}\x{202f}](?P<half>[AP])M$"
 )
-_SPREADSHEET_NUMBER = r"^\d+(\.\d+)?[EFef]\+?\d+$"  # what is left of an account id
+_SPREADSHEET_NUMBER = r"^\d+(\.\d+)?[EFef]\+?\d+$"  # an account id that a spreadsheet converted
 _FRACTION = r"^.{19}\.?(\d*).*$"
 _NUMBER = r"^[0-9]{1,18}$"
 
@@ -166,9 +166,9 @@ def _replace_missing(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def _spell_canonically(addresses: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Give each IPv6 address its one spelling (RFC 5952), and a mapped IPv4 address its own.
+    """Convert IPv6 addresses to canonical form (RFC 5952), and IPv4-mapped ones to IPv4.
 
-    Records of one host would otherwise count as those of several.
+    Otherwise the records of one host would count as those of several.
     """
     if not pa.types.is_dictionary(addresses.type) or not len(addresses):
         return addresses

@@ -55,7 +55,7 @@ def read(file: File) -> Iterator[pa.Table]:
             lacks_ends = is_flow_log and not has_ends(columns)
             reason = describe_missing_times(columns) if is_flow_log else None
             if lacks_ends or reason:
-                file.quarantine(reason or "neither srcaddr nor dstaddr, or one of them: no flows")
+                file.quarantine(reason or "srcaddr or dstaddr is missing: not flow records")
                 return
             file.fields.update(map(field_of, columns) if is_flow_log else ())
             for batch in parquet.iter_batches(_ROWS_AT_ONCE):

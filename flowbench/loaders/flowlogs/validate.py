@@ -4,7 +4,7 @@ Text, CSV, JSON, Parquet and OCSF all pass here, so that a record is judged the 
 came from. Tables are as ``normalize.encode_text`` returns them: text in dictionaries, numbers as
 integers.
 
-Two kinds of numbers would make a whole case unusable, so that a record with one is refused:
+Two kinds of values would distort a whole case, so that a record with one is quarantined:
 
 * Counts that no interface carries within a capture window: sums of them do not fit 64 bits. A
   window has at most 600 s, and the fastest network cards of EC2 have 400 Gbit/s: 30 TB.
@@ -99,7 +99,7 @@ def _find_contradictions(table: pa.Table, repeated: str) -> dict[int, str]:
     field = field_of(repeated)
     first, other = (table[name].cast(pa.string()) for name in (field, repeated))
     differs = pc.not_equal(pc.fill_null(first, ""), pc.fill_null(other, ""))
-    reason = f"{aws_name(field)} is there twice, with different values"
+    reason = f"{aws_name(field)} occurs twice, with different values"
     return dict.fromkeys(pc.indices_nonzero(differs).to_pylist(), reason)
 
 

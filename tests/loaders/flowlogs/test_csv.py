@@ -244,7 +244,7 @@ def test_times_that_cannot_be_read_go_to_quarantine(tmp_path, written) -> None:
     ("header", "reason"),
     [
         ("srcaddr,dstaddr,bytes", "neither start nor end: "),
-        ("srcaddr,dstaddr,Start (CET)", "neither start nor end (their columns start__cet_ are not"),
+        ("srcaddr,dstaddr,Start (CET)", "neither start nor end (columns start__cet_ are not"),
     ],
 )
 def test_a_table_without_times_has_no_records(tmp_path, header, reason) -> None:
@@ -265,7 +265,7 @@ def test_a_column_that_is_there_twice(tmp_path) -> None:
     rows = ["srcaddr,dstaddr,start,dstport,dstport", "10.0.0.1,10.0.0.2,1788232200,22,22"]
     flows, bad, _ = read(tmp_path, "\n".join([*rows, rows[1].replace("22,22", "22,23")]))
     assert (flows["dstport"].to_pylist(), flows.column_names) == ([22], FLOWS.columns)
-    assert [row["reason"] for row in bad] == ["dstport is there twice, with different values"]
+    assert [row["reason"] for row in bad] == ["dstport occurs twice, with different values"]
 
 
 @settings(max_examples=60, deadline=None)

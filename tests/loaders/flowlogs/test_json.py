@@ -299,7 +299,10 @@ def test_aggregates_are_not_records(tmp_path) -> None:
         tmp_path, json.dumps({"results": [cells(counted)], "status": "Complete"})
     )
     assert flows.num_rows == 0
-    assert bad[0]["reason"] == "neither start nor end: an aggregate or a selection is not a record"
+    assert (
+        bad[0]["reason"]
+        == "neither start nor end: rows of an aggregate or a selection are not records"
+    )
 
 
 def test_unknown_fields_are_kept_up_to_a_limit(tmp_path) -> None:

@@ -440,6 +440,6 @@ def test_a_format_that_names_a_field_twice(tmp_path, has_header) -> None:
     assert flows["account_id"].to_pylist() == ["123456789012"] * 2
     assert flows["bytes"].to_pylist() == [7, 7]
     assert [row["reason"] for row in bad] == [
-        "account-id is there twice, with different values",
-        "bytes is there twice, with different values",
+        "account-id occurs twice, with different values",
+        "bytes occurs twice, with different values",
     ]
