@@ -156,8 +156,8 @@ class _BlockBuffer:
         if size < BLOCK_SIZE >> 4:
             return bytearray(size)
         for index, buffer in enumerate(self._spare):
-            if len(buffer) >= size:
+            if len(buffer) > size:
                 with suppress(BufferError):
-                    buffer.pop()  # raises while a view of the buffer exists
+                    buffer.pop()  # takes a byte, or raises while a view of the buffer exists
                     return self._spare.pop(index)
         return bytearray(max(size, min(2 * size, BLOCK_SIZE + (BLOCK_SIZE >> 3))))

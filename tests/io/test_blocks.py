@@ -110,3 +110,13 @@ def test_oversized_line_between_short_ones(monkeypatch, cut) -> None:
     chunks = (data[start : start + cut] for start in range(0, len(data), cut))
     found = [(b.first_line, b.data, b.oversized) for b in blocks.cut_blocks(chunks)]
     assert found == [(1, b"first\n", 0), (2, b"x" * 10, 5_000), (3, b"last\n", 0)]
+
+
+@pytest.mark.parametrize("extra", [0, 1, 7])
+def test_blocks_of_equal_size_use_a_buffer_again(monkeypatch, extra) -> None:
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 1_000)
+    monkeypatch.setattr(blocks, "_THREAD", type("Empty", (), {})())
+    chunk = b"x" * (1_200 + extra) + b"\n"  # above the size that buffers are rounded up to
+    for _ in range(5):
+        read = [bytes(block.view) for block in blocks.cut_blocks(iter([chunk] * 4))]
+        assert b"".join(read) == chunk * 4
