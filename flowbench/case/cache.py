@@ -12,10 +12,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 import ibis
@@ -67,15 +66,12 @@ def ensure_tables(
             log.refresh()  # another process may just have computed them
             if not _is_intact(folder := _folder(case, log), log):
                 _set_changed_aside(case, log, folder)
-                # An interrupted process may leave all states: the last one serves, others go.
-                before = _find_earlier(case, log)
-                _remove_outdated(folder.parent, keep=before.folder if before else None)
+                _remove_outdated(folder.parent)
                 with atomic.write_aside(folder) as aside:
-                    _build(case, log, aside, progress, before)
+                    _build(case, log, aside, progress)
                     files = hash_files(aside)
                     if files not in recorded_files(log, folder):
                         log.append(ACTION, folder=folder.name, files=files)
-                _remove_outdated(folder.parent, keep=folder)
     return folder
 
 
@@ -132,33 +128,19 @@ def _build(
     log: custody.CustodyLog,
     folder: Path,
     progress: Callable[[int, int, str], None],
-    before: _Earlier | None = None,
 ) -> None:
     folder.mkdir()
     connection = engine.connect(folder / "spill", [case, folder])  # its memory is released
 
-    def table(name: str, some: slice = slice(None)) -> ibis.Table:
-        files = [part["file"] for part in log.parts[some] if part["table"] == name]
-        parts = [case / "tables" / file for file in files]
+    def table(name: str) -> ibis.Table:
+        parts = [case / "tables" / part["file"] for part in log.parts if part["table"] == name]
         return engine.scan(connection, registry.tables()[name], parts)
 
     try:
         flows = table("flows")
         inventory = monitored_network.Inventory(*map(table, monitored_network.Inventory._fields))
         own = own_addresses.own_addresses(connection, flows, inventory.interfaces)
-        is_done = False
-        if before is not None:
-            progress(0, 1, "adding the new records to the connections")
-            old, new = slice(before.part_count), slice(before.part_count, None)
-            states = connections.Flows(flows, table("flows", old), table("flows", new))
-            is_done = connections.extend_connections(
-                connection, states, inventory, own, before.folder, folder
-            )
-        if not is_done:
-            connections.build_connections(
-                connection, flows, inventory, own, folder, progress=progress
-            )
-        connections.write_own(connection, flows, inventory, own, folder)
+        connections.build_connections(connection, flows, inventory, own, folder, progress=progress)
         sightings = assignments.find_sightings(flows, own)
         schema = sightings.schema().to_pyarrow()
         sightings = sightings.order_by("interface_id", "instance_id")
@@ -174,49 +156,20 @@ def _build(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-class _Earlier(NamedTuple):
-    """Tables that were computed before the last parts were added."""
-
-    folder: Path
-    part_count: int  # how many of the log's parts they are computed from
-
-
-def _find_earlier(case: Path, log: custody.CustodyLog) -> _Earlier | None:
-    """Find intact tables by the same code from fewer parts and the same inventory."""
-    parts, code = log.parts, _code_digests()
-    there = set((case / FOLDER).glob("connections-*"))
-    for count in range(len(parts) - 1, 0, -1) if there else ():
-        if parts[count]["table"] in monitored_network.Inventory._fields:
-            return None
-        folder = case / FOLDER / _name(parts[:count], code)
-        if folder in there and _is_intact(folder, log):
-            return _Earlier(folder, count)
-    return None
-
-
 def _folder(case: Path, log: custody.CustodyLog) -> Path:
-    return case / FOLDER / _name(log.parts, _code_digests())
-
-
-def _name(parts: Sequence[custody.Part], code: list[str]) -> str:
-    """The name of the folder with the tables that some code computes from some parts."""
-    hashes = [part["sha256"] for part in parts] + code
-    return f"connections-{atomic.sha256_bytes(''.join(hashes).encode())[:16]}"
-
-
-def _code_digests() -> list[str]:
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
     used = (assignments, intervals, monitored_network, own_addresses, ownership)
     code += [Path(str(module.__file__)) for module in used]
+    hashes = [part["sha256"] for part in log.parts] + [atomic.sha256_file(path) for path in code]
     versions = [version(name) for name in _WRITERS]
-    return [atomic.sha256_file(path) for path in code] + versions
+    key = atomic.sha256_bytes("".join(hashes + versions).encode())[:16]
+    return case / FOLDER / f"connections-{key}"
 
 
-def _remove_outdated(folder: Path, keep: Path | None) -> None:
+def _remove_outdated(folder: Path) -> None:
     """Remove tables computed from other parts or by other code, and what a kill left."""
     for path in folder.glob("connections-*"):
-        if path != keep:
-            shutil.rmtree(path)
+        shutil.rmtree(path)
     for path in folder.parent.glob("spill-*"):
         if time.time() - path.stat().st_mtime > _SPILL_AGE:
             shutil.rmtree(path, ignore_errors=True)

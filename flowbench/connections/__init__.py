@@ -45,7 +45,6 @@ from flowbench.connections.build import (
     build_connections,
     summarize_connections,
 )
-from flowbench.connections.extend import Flows, extend_connections, write_own
 from flowbench.connections.initiator import EPHEMERAL, SERVICE_PORTS
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 
@@ -56,9 +55,6 @@ __all__ = [
     "SERVICE_PORTS",
     "SUMMARIES",
     "TABLE",
-    "Flows",
     "build_connections",
-    "extend_connections",
     "summarize_connections",
-    "write_own",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import ibis
@@ -54,59 +54,27 @@ def build_connections(  # what it reads, where it writes, and two limits
     zone_file = folder / f"{zones.TABLE.name}.parquet"
     in_order = staged.zones.order_by(list(zones.TABLE.columns))
     engine.write_parquet(connection, [in_order], zone_file, zones.TABLE.arrow)
-    steps = len(staged.parts) + 2
-    parts = join_parts(connection, staged, idle_timeout, progress)
-    with_interfaces = (
-        part.join(staged.points.select("interface_id", point="id"), "point") for part in parts
-    )
-    write_in_order(connection, with_interfaces, staged.addresses, folder)
-    progress(steps, steps, "")
-
-
-def join_parts(
-    connection: Backend,
-    staged: Staged,
-    idle_timeout: int,
-    progress: Callable[[int, int, str], None],
-) -> Iterator[ibis.Table]:
-    """Yield the connections of each part, with addresses and interfaces (``point``) as ids.
-
-    They are dropped when the next part is asked for.
-    """
-    if not staged.parts:
-        return
-    constant = find_constant_ports(connection, staged.parts)
-    for number, part in enumerate(staged.parts):
-        progress(number + 1, len(staged.parts) + 2, "joining records to connections")
-        records = engine.read_parquet(connection, part)
-        with join_records(connection, records, staged.own, idle_timeout) as rows:
-            connections = engine.materialize(connection, _with_roles(rows, staged, constant))
-        yield connections
-        engine.drop(connection, connections)
-
-
-def write_in_order(
-    connection: Backend, parts: Iterable[ibis.Table], addresses: ibis.Table, folder: Path
-) -> None:
-    """Write connections and their summaries in their order.
-
-    Args:
-        connection: Where the parts are.
-        parts: Connections (TABLE) with addresses as ids, in the order of the parts.
-        addresses: address, id.
-        folder: Where both files are written.
-    """
     partial: list[ibis.Table] = []
+    steps = len(staged.parts) + 2
 
-    def written() -> Iterator[ibis.Table]:
-        for part in parts:
-            partial.append(engine.materialize(connection, summarize_connections(part)))
-            yield _with_addresses(part, addresses).select(*TABLE.columns)
+    def parts() -> Iterator[ibis.Table]:
+        if not staged.parts:
+            return
+        constant = find_constant_ports(connection, staged.parts)
+        for number, part in enumerate(staged.parts):
+            progress(number + 1, steps, "joining records to connections")
+            records = engine.read_parquet(connection, part)
+            with join_records(connection, records, staged.own, idle_timeout) as rows:
+                connections = engine.materialize(connection, _with_roles(rows, staged, constant))
+            partial.append(engine.materialize(connection, summarize_connections(connections)))
+            yield _with_addresses(connections, staged).select(*TABLE.columns)
+            engine.drop(connection, connections)
 
-    engine.write_parquet(connection, written(), folder / "connections.parquet", TABLE.arrow)
-    sums = [_with_addresses(_merged(partial), addresses)] if partial else []
-    sums = [rows.select(*SUMMARIES.columns) for rows in sums]
+    engine.write_parquet(connection, parts(), folder / "connections.parquet", TABLE.arrow)
+    progress(steps - 1, steps, "summing connections by initiator and responder")
+    sums = [_with_addresses(_merged(partial), staged).select(*SUMMARIES.columns)] if partial else []
     engine.write_parquet(connection, sums, folder / "connection_summaries.parquet", SUMMARIES.arrow)
+    progress(steps, steps, "")
 
 
 def summarize_connections(connections: ibis.Table) -> ibis.Table:
@@ -182,13 +150,14 @@ def _with_roles(rows: ibis.Table, staged: Staged, constant: ibis.Table) -> ibis.
     )
 
 
-def _with_addresses(rows: ibis.Table, addresses: ibis.Table) -> ibis.Table:
-    """Rows with addresses for ids, in a total order: the file has one digest."""
-    addresses = addresses.select("id", "address")
+def _with_addresses(rows: ibis.Table, staged: Staged) -> ibis.Table:
+    """Rows with addresses and interfaces for ids, in a total order: the file has one digest."""
+    addresses = staged.addresses.select("id", "address")
     initiators = addresses.rename(initiator_address="address", initiator="id")
     responders = addresses.rename(responder_address="address", responder="id")
     r = rows.join(initiators, "initiator").join(responders, "responder")
     order = ["initiator", "responder", "service_port", "protocol", "first_seen", "last_seen"]
-    if "initiator_port" in rows.columns:
+    if "point" in rows.columns:
+        r = r.join(staged.points.select("interface_id", point="id"), "point")
         order += ["initiator_port", *_SUMS]
     return r.order_by(order).mutate(initiator=r.initiator_address, responder=r.responder_address)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import ibis
 from ibis import _
@@ -25,14 +24,6 @@ _KEPT = ("hop", "rejected", "flags", "start", "end", "packets", "bytes", "protoc
 _PRIMES = (1_000_003, 10_007, 101)  # spread addresses that are close over the parts
 
 
-class Facts(NamedTuple):
-    """What only all flow log records of a case tell."""
-
-    own: ibis.Table  # the own addresses of interfaces (enrich.own_addresses)
-    intermediates: ibis.Table  # those of them that are NAT gateways'
-    zones: ibis.Table  # zones.TABLE
-
-
 @dataclass(frozen=True)
 class Staged:
     """The records in parts, and the tables of what their numbers mean."""
@@ -44,7 +35,7 @@ class Staged:
     zones: ibis.Table  # which host is meant at which point (zones.TABLE), where several have one
 
 
-def stage_records(
+def stage_records(  # what a record is judged by
     connection: Backend,
     flows: ibis.Table,
     inventory: Inventory,
@@ -65,46 +56,19 @@ def stage_records(
         folder: Where the parts are written.
         per_part: Number of records.
     """
-    records = select_records(flows)
-    facts = Facts(
-        own,
-        own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id"),
-        find_zones(connection, records, own, inventory.interfaces),
-    )
-    count = count_parts(int(flows.count().execute()), per_part)
-    return stage_with_facts(connection, records, inventory, facts, folder, count)
-
-
-def stage_with_facts(  # what a record is judged by
-    connection: Backend,
-    records: ibis.Table,
-    inventory: Inventory,
-    facts: Facts,
-    folder: Path,
-    count: int,
-) -> Staged:
-    """Write records into ``count`` parts in ``folder``, as ``stage_records``.
-
-    Args:
-        connection: Where the tables of Staged are kept.
-        records: The result of select_records, or some of its rows.
-        inventory: The inventory.
-        facts: What all flow log records of the case tell.
-        folder: Where the parts are written.
-        count: Number of parts.
-    """
-    own, intermediates, zones = facts
+    records = _records(flows)
     points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
     points = engine.materialize(connection, points.mutate(id=_numbered("point")))
     ends = [records.select("point", address=end) for end in ("src", "dst")]
     seen, known = ends[0].union(ends[1]), own
+    zones = find_zones(connection, records, own, inventory.interfaces)
     if zones.count().execute():
         seen = with_zones(seen.distinct(), zones, "point", "address")
         records = with_zones(records, zones, "point", "src", "dst")
         own = engine.materialize(connection, with_zones(own, zones, "interface_id", "address"))
-        intermediates = with_zones(intermediates, zones, "interface_id", "address")
         known = known.union(own)
     seen = engine.materialize(connection, seen.select("address").distinct())
+    intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
     internal = internal_addresses(connection, seen, known, inventory)
     addresses = engine.materialize(connection, _addresses(seen, internal, intermediates))
     own_ids = engine.materialize(
@@ -113,26 +77,15 @@ def stage_with_facts(  # what a record is judged by
         .join(addresses, "address")
         .select(point="id", address="id_right"),
     )
+    count = max(1, -(-int(flows.count().execute()) // per_part))
     encoded = _encoded(records, addresses, points, count)
     engine.write_partitions(connection, encoded, folder, "part")
     parts = [folder / f"part={number}" for number in range(count)]
     return Staged([part for part in parts if part.exists()], addresses, points, own_ids, zones)
 
 
-def count_parts(record_count: int, per_part: int) -> int:
-    """Return the number of parts for a number of flow log records, those without traffic too."""
-    return max(1, -(-record_count // per_part))
-
-
-def part_number(ends: ibis.Table, count: int) -> ibis.Value:
-    """Return which of ``count`` parts the ends (ENDS, addresses as ids) are in."""
-    factors = zip((ends.low, ends.high, ends.low_port), _PRIMES, strict=True)
-    mixed = sum((end.cast("int64") * prime for end, prime in factors), ends.high_port)
-    return (mixed % count).cast("int32")
-
-
-def select_records(flows: ibis.Table) -> ibis.Table:
-    """Return the records of traffic, with the packet's own addresses as their ends.
+def _records(flows: ibis.Table) -> ibis.Table:
+    """Records of traffic, with the packet's own addresses as their ends.
 
     ``point`` is the observation point (see zones). ``hop`` distinguishes what a middlebox records
     of the same packet before and after it forwards it.
@@ -191,12 +144,9 @@ def _encoded(
         high=up.ifelse(r.dst_id, r.src_id),
         high_port=up.ifelse(r.dstport, r.srcport),
     )
-    return r.mutate(part=part_number(r, count))
-
-
-def number_addresses(addresses: ibis.Table) -> ibis.Table:
-    """Add the ids of distinct addresses as ``id``: their numbers in the order of the addresses."""
-    return addresses.mutate(id=_numbered("address"))
+    factors = zip((r.low, r.high, r.low_port), _PRIMES, strict=True)
+    mixed = sum((end.cast("int64") * prime for end, prime in factors), r.high_port)
+    return r.mutate(part=(mixed % count).cast("int32"))
 
 
 def _numbered(name: str) -> ibis.Value:

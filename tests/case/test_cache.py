@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 
@@ -14,7 +13,6 @@ import pytest
 from flowbench.case import Case, cache, set_aside, verify
 from flowbench.errors import CaseError
 from tests.case.conftest import write_log
-from tests.traffic import interface
 
 
 def test_connections_are_computed_once_for_the_same_tables(case, logs) -> None:
@@ -73,7 +71,6 @@ def test_the_custody_log_has_the_digests(case, logs) -> None:
         "address_zones.parquet",
         "connection_summaries.parquet",
         "connections.parquet",
-        "own_addresses.parquet",
         "sightings.parquet",
     ]
     for file in files:
@@ -196,74 +193,3 @@ def test_a_case_on_a_read_only_disk_is_computed_elsewhere(case, logs, monkeypatc
     monkeypatch.setattr(cache, "ensure_tables", refuse)
     assert case.connections.count().execute() > 0
     assert not (case.path / "cache").exists()
-
-
-@pytest.fixture
-def two_days(case, logs):
-    """A case with a day's connections, and another day's records loaded."""
-    case.ingest(logs)
-    assert case.connections.count().execute() > 0
-    write_log(logs / "next-day.log.gz", range(9000, 9100))
-    case.ingest(logs)
-    return case
-
-
-def _count_full_builds(monkeypatch) -> list[int]:
-    calls: list[int] = []
-    build = cache.connections.build_connections
-
-    def count(*args: object, **named: object) -> None:
-        calls.append(1)
-        build(*args, **named)
-
-    monkeypatch.setattr(cache.connections, "build_connections", count)
-    return calls
-
-
-def test_a_new_day_is_added_and_gives_the_bytes_of_all_days(two_days, monkeypatch) -> None:
-    full = _count_full_builds(monkeypatch)
-    assert two_days.connections.count().execute() > 0
-    assert full == []
-    assert len(list((two_days.path / "cache").glob("connections-*"))) == 1
-    checked = verify.verify_case(two_days.path, two_days.log, recompute=True)
-    assert full == [1]
-    assert "the same bytes as the custody log has" in checked["detail"].tolist()
-    assert checked["ok"].all()
-
-
-def test_an_inventory_that_is_added_needs_all_records(two_days, tmp_path, monkeypatch) -> None:
-    full = _count_full_builds(monkeypatch)
-    inventory = tmp_path / "enis.json"
-    inventory.write_text(json.dumps({"NetworkInterfaces": [interface("10.9.9.9", "new")]}))
-    two_days.ingest(inventory)
-    assert two_days.connections.count().execute() > 0
-    assert full == [1]
-
-
-@pytest.mark.parametrize("step", ["extend_connections", "write_own", "hash_files", "append"])
-def test_a_kill_while_a_day_is_added_leaves_the_day_before(two_days, monkeypatch, step) -> None:
-    (before,) = (two_days.path / "cache").glob("connections-*")
-
-    def kill(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    owner = {"hash_files": cache, "append": two_days.log}.get(step, cache.connections)
-    with monkeypatch.context() as patched:
-        patched.setattr(owner, step, kill)
-        with pytest.raises(KeyboardInterrupt):
-            _ = two_days.connections
-    assert before.exists()
-    full = _count_full_builds(monkeypatch)
-    again = Case.open(two_days.path)
-    assert again.verify()["ok"].all()
-    assert again.connections.count().execute() > 0
-    assert full == []
-    assert not before.exists()
-
-
-def test_a_changed_table_of_the_day_before_is_not_used(two_days, monkeypatch) -> None:
-    (path,) = (two_days.path / "cache").glob("*/connections.parquet")
-    path.write_bytes(path.read_bytes()[:-9])
-    full = _count_full_builds(monkeypatch)
-    assert two_days.connections.count().execute() > 0
-    assert full == [1]
