@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import threading
@@ -12,6 +13,8 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
+from flowbench.detect import registry
+from flowbench.detect.detectors import contact, lateral_movement, mining, segmentation
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +22,9 @@ ROOT = Path(__file__).parents[1]
 # Started in the background, tests and what they start would not hear Ctrl-C.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Ibis makes many short-lived objects, and each full collection visits all that is loaded.
+gc.set_threshold(100_000, 50, 50)
 
 MARKS = {  # of tests that use these fixtures
     "browser": {"page", "winterday_run"},
@@ -38,6 +44,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(mark)
         if item.nodeid.partition("[")[0] in slow:
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of later collections what is imported and collected: it stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter collect all when it ends: DuckDB reports what it finds left."""
+    gc.unfreeze()
+
+
+@pytest.fixture
+def few_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of all detectors run four: for tests of what is done with findings."""
+    few = (contact, lateral_movement, mining, segmentation)
+    monkeypatch.setattr(registry, "MODULES", few)
 
 
 @pytest.fixture(scope="session")

@@ -55,9 +55,10 @@ def evidence(
     from flowbench import detect
 
     opened = common.open_case(case)
-    # Only the detector that the id names has to run again.
-    only = [name for name in detect.registered() if finding.startswith(f"{name}-")]
-    chosen = detect.run(opened, only=only or None, keep=False).by_id(finding)
+    # Only the detectors whose ids may begin like this have to run again.
+    starts = {name: f"{name}-" for name in detect.registered()}
+    only = [n for n, s in starts.items() if finding.startswith(s) or s.startswith(finding)]
+    chosen = detect.run(opened, only=only, keep=False).by_id(finding)
     if len(chosen) != 1:
         problem = f"{len(chosen):,} findings have an id" if len(chosen) else "no finding has an id"
         raise InputError(

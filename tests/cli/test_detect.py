@@ -33,6 +33,7 @@ def test_a_terminal_shows_findings_by_host(incident_case: Path) -> None:
     assert result.stderr.splitlines()[-1].endswith(" finding groups")
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_json_has_a_row_per_finding_with_a_map_of_scores(incident_case: Path) -> None:
     rows = json.loads(run("detect", incident_case, "--format", "json").stdout)
     assert {row["detector"] for row in rows} >= {"contact", "mining"}
@@ -57,6 +58,7 @@ def test_detectors_that_cannot_run_are_noted(loaded: Path) -> None:
     assert result.stderr.endswith("1 finding, 1 finding group\n")  # of how much the logs lack
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_suppressed_findings_are_counted_and_can_be_shown(allowed: Path) -> None:
     result = run("detect", allowed)
     (note,) = [line for line in result.stderr.splitlines() if "suppressed" in line]
@@ -67,6 +69,7 @@ def test_suppressed_findings_are_counted_and_can_be_shown(allowed: Path) -> None
     assert (both.exit_code, "omit --show-suppressed" in both.stderr) == (2, True)
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_changes_since_the_last_run(loaded: Path) -> None:
     first = run("detect", loaded, "--since-last")
     assert "no earlier run to compare with" in first.stderr
@@ -75,6 +78,7 @@ def test_changes_since_the_last_run(loaded: Path) -> None:
     assert json.loads(run("detect", loaded, "--since-last", "--format", "json").stdout) == []
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_a_damaged_run_is_noted_and_the_result_printed(loaded: Path) -> None:
     run("detect", loaded)
     for path in (loaded / "findings").iterdir():

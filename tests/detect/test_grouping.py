@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 
 from flowbench import detect
@@ -92,6 +93,7 @@ def test_a_terminal_shows_subjects_and_escapes_control_characters(capsys) -> Non
     assert "\x1b" not in shown
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_detect_prints_groups_and_files_hold_rows(tmp_path: Path) -> None:
     bad = "indicator,kind,feed\n203.0.113.5,c2,feed\n"
     case = make_case(

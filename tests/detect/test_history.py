@@ -19,6 +19,9 @@ HOST, OTHER, BAD, WORSE = "10.0.0.5", "10.0.0.6", "203.0.113.50", "198.51.100.9"
 LISTED = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n"
 
 
+pytestmark = pytest.mark.usefixtures("few_detectors")
+
+
 def run(*arguments: object) -> Result:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert isinstance(result.exception, SystemExit | None), result.exception
@@ -122,13 +125,13 @@ def test_what_differs_is_attributed(case: Case, monkeypatch: pytest.MonkeyPatch)
         "evidence: 2 files then, 2 now: the same; the same detectors"
     ]
     code = before.detectors | {"contact": "other", "psychic": "x"}
-    code.pop("beacon")
+    code.pop("mining")
     other = history.Run(before.time, before.log_length, "0.0.1", code, "other", before.findings)
     case.set_policy("countries: {deny: [KP]}")
     assert history.differences(case, other)[1:] == [
         "the segmentation policy has changed",
         f"flowbench: 0.0.1 then, {history.__version__} now",
-        "detectors that did not run then: beacon, segmentation",
+        "detectors that did not run then: mining, segmentation",
         "detectors that no longer run: psychic",
         "detectors whose code has changed: contact",
         "the code that detectors share has changed",

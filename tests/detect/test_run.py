@@ -46,6 +46,7 @@ def test_a_run_of_all_detectors_is_kept(tmp_path: Path) -> None:
     assert kept.findings == findings
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_a_run_that_is_not_kept_states_why(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(HOST, TOR, 443, T0), indicators=LIST)
     for findings, reason in (

@@ -16,6 +16,7 @@ from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 HOST, OTHER, BAD, WORSE = "10.0.0.5", "10.0.0.6", "203.0.113.50", "198.51.100.9"
 LISTED = f"indicator,kind,feed\n{BAD},c2,feed\n{WORSE},c2,feed\n2001:db8::9,c2,feed\n"
+ONLY = ["contact", "lateral-movement"]
 
 
 def allow(*items: str, feed: str = "corp scanners", more: str = "") -> str:
@@ -33,13 +34,13 @@ def case_with(folder: Path, records: Iterable[Record], *lists: str, **given: obj
 
 
 def suppressed(case: Case) -> list[tuple[str, str, str]]:
-    found = detect.run(case)
+    found = detect.run(case, only=ONLY)
     assert all(finding.suppressed_by is None for finding in found)
     return sorted((f.subject, f.suppressed_by, f.suppression_reason) for f in found.suppressed)
 
 
 def reported(case: Case) -> list[tuple[str, str]]:
-    found = detect.run(case)
+    found = detect.run(case, only=ONLY)
     return sorted((finding.detector, finding.subject) for finding in found)
 
 
@@ -161,14 +162,15 @@ def test_a_finding_that_names_only_some_peers_is_not_suppressed_by_them(
     case.set_policy(
         f"groups: {{a: {{addresses: {HOST}}}}}\nrules: [{{from: external, to: a, verdict: deny}}]"
     )
-    (one,) = detect.run(case).all
+    (one,) = detect.run(case, only=["segmentation"]).all
     assert (one.detector, one.suppressed_by) == ("segmentation", "corp scanners")
     build = segmentation._build_findings
     monkeypatch.setattr(segmentation, "_build_findings", lambda e: build(e, most_peers=5))
-    found = detect.run(case)
+    found = detect.run(case, only=["segmentation"])
     assert ([len(finding.peers) for finding in found], len(found.suppressed)) == ([5], 0)
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_the_command_notes_suppressed_findings_and_shows_them_on_request(tmp_path: Path) -> None:
     text = allow(BAD, more="# reason: \x1b[31mred\n")
     case = case_with(tmp_path, both(), text).path
@@ -193,6 +195,7 @@ def test_the_command_notes_suppressed_findings_and_shows_them_on_request(tmp_pat
     assert run("evidence", case, name).exit_code == 0
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_the_report_counts_suppressed_findings(tmp_path: Path) -> None:
     text = allow(BAD, feed="<script>alert(1)</script>", more="# reason: a <b>sandbox</b>\n")
     case = case_with(tmp_path, both(), text)

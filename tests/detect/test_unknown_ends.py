@@ -15,7 +15,8 @@ VPC = {"Vpcs": [{"VpcId": "vpc-1", "CidrBlock": "147.32.0.0/16", "IsDefault": Fa
 
 def test_one_sentence_with_the_remedy(tmp_path) -> None:
     records = [*connect(P, OUT, 443, T0), *connect(A, OUT, 443, T0, interface_id="eni-b")]
-    findings = detect.run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), keep=False)
+    case = make_case(tmp_path, records, fields=DEFAULT_FORMAT)
+    findings = detect.run(case, only=["contact"])
     (warning,) = findings.warnings
     assert warning == (
         "1 of 2 interfaces (eni-a): both ends of all records are public addresses, and no data"

@@ -185,6 +185,7 @@ def test_nothing_hostile_becomes_markup(page: Page) -> None:
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
     text = json.dumps(make_api_events())
     for end in ('"', "/"):
@@ -218,6 +219,7 @@ def test_an_empty_case(tmp_path: Path) -> None:
     assert "Detectors that did not run" in page.text("findings")
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_a_case_of_flows_alone(tmp_path: Path) -> None:
     fields = [name for name in FIELDS if name not in ("tcp_flags", "pkt_srcaddr", "pkt_dstaddr")]
     case = make_case(tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600), fields=fields)
@@ -226,6 +228,7 @@ def test_a_case_of_flows_alone(tmp_path: Path) -> None:
     assert page.text("coverage").count("flow-logs") == 1
 
 
+@pytest.mark.usefixtures("few_detectors")
 def test_gaps_of_the_attribution_are_in_the_summary(tmp_path: Path) -> None:
     case = make_case(
         tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600),
