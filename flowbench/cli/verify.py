@@ -55,7 +55,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     multiple=True,
     type=_FILE,
     metavar="FILE",
-    help="An anchor kept outside the case, with its signatures beside it (repeatable).",
+    help="An anchor that is not in the case, with its signatures beside it (repeatable).",
 )
 @click.option(
     "--signers", type=_FILE, metavar="FILE", help="SSH keys to accept (allowed signers file)."

@@ -67,7 +67,7 @@ def test_other_files_in_a_folder_are_skipped(tmp_path: Path) -> None:
     assert indicators["indicator"].to_pylist() == [GOOD]
     ((file, reason),) = unreadable[["file", "reason"]].to_numpy().tolist()
     assert file.endswith("README.md")
-    assert reason.startswith("not an indicator list: of no kind")
+    assert reason.startswith("not an indicator list: it looks like documentation")
     (folder / "list.txt").unlink()
     with pytest.raises(InputError, match="no indicator list"):
         read_lists([folder], tmp_path / "case")
