@@ -45,6 +45,15 @@ class Evidence(NamedTuple):
     failures: Mapping[tuple[str, str], int]
     contacts: Mapping[tuple[str, str], pd.DataFrame]
 
+    def select(self, sources: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the sources of which anything is known."""
+        pairs = {*self.indicators, *self.failures, *self.contacts}
+        known = [
+            (host, peer) in pairs or peer in self.calls
+            for host, peer in zip(sources["host"], sources["peer"], strict=True)
+        ]
+        return sources[known]
+
 
 def first_quarter(begin: pd.Timestamp | None, end: pd.Timestamp | None) -> pd.Timestamp | None:
     """Return the end of the first quarter of a period; None if that is shorter than a day."""

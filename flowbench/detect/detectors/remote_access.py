@@ -76,6 +76,7 @@ DETECTOR = Detector(
     ),
 )
 
+_SOURCE = ["host", "peer"]
 _SCORES = {"low": 0.4, "medium": 0.6, "high": 0.8, "critical": 0.95}
 _SHORT = "The logs are shorter than a day, too short for a baseline of usual addresses."
 
@@ -121,24 +122,32 @@ def find(
         networks = sources.groupby(["host", "service_port"])["network"].transform("nunique")
         sources["is_public"] = networks >= public_networks
         evidence = collect_evidence(case, logins, sources, hours_after)
-    suspect, plain, public = [], [], []
-    for _source, rows in sources.groupby(["host", "peer"], sort=True):
+    suspect = {}
+    for source, rows in evidence.select(sources).groupby(_SOURCE, sort=True):
         found = find_grounds(rows, evidence, min_failures=min_failures, hours_after=hours_after)
         if grounds := list(found):
-            suspect.append((rows, grounds))
-        elif rows["is_public"].all():
-            public.append(rows)
-        elif not rows["is_regular"].all():
-            plain.append(rows)
+            suspect[source] = grounds
+    # Of the thousands of sources of a busy network only some need a table of their own.
+    by_source = sources.groupby(_SOURCE, sort=True)
+    others = by_source.agg(
+        is_public=("is_public", "all"),
+        is_regular=("is_regular", "all"),
+        sessions=("sessions", "sum"),
+    )
+    others = others.drop(index=list(suspect))
+    public = sources.join(others[others["is_public"]][[]], on=_SOURCE, how="inner")
+    plain = others[~others["is_public"] & ~others["is_regular"]]
     caveats = [_SHORT] if quarter is None else []
     more = [f"{len(plain)} external addresses held sessions; {most_low} are listed."]
-    listed = sorted(plain, key=lambda rows: -rows["sessions"].sum())[:most_low]
     more = more if len(plain) > most_low else []
-    grouped = pd.concat(public).groupby("host", sort=True) if public else ()
+    listed = plain.sort_values("sessions", ascending=False, kind="stable").head(most_low)
     return [
-        *(_report_source(rows, grounds, caveats) for rows, grounds in suspect),
-        *(_report_source(rows, [], caveats + more) for rows in listed),
-        *(_report_public(str(host), rows, evidence, hours_after) for host, rows in grouped),
+        *(_report_source(by_source.get_group(s), g, caveats) for s, g in suspect.items()),
+        *(_report_source(by_source.get_group(s), [], caveats + more) for s in listed.index),
+        *(
+            _report_public(str(host), rows, evidence, hours_after)
+            for host, rows in public.sort_values(_SOURCE, kind="stable").groupby("host", sort=True)
+        ),
     ]
 
 
