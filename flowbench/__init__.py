@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         MissingFieldError,
         StoppedError,
     )
-    from flowbench.investigate import attribution, graph, hunt, timeline
+    from flowbench.investigate import attribution, graph, hunt, pivot, timeline
 
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
 # this when it is imported; a value that the user has set stays.
@@ -37,6 +37,7 @@ _MODULES = {
     "fetch": "flowbench.fetch",
     "graph": "flowbench.investigate.graph",
     "hunt": "flowbench.investigate.hunt",
+    "pivot": "flowbench.investigate.pivot",
     "plot": "flowbench.plot",
     "report": "flowbench.report",
     "scenario": "flowbench.scenario",
@@ -56,6 +57,7 @@ __all__ = [
     "fetch",
     "graph",
     "hunt",
+    "pivot",
     "plot",
     "report",
     "scenario",

@@ -18,6 +18,7 @@ MODULES = {
     "fetch",
     "graph",
     "hunt",
+    "pivot",
     "plot",
     "report",
     "scenario",

@@ -44,6 +44,7 @@ API = [
     "fetch",
     "graph",
     "hunt",
+    "pivot",
     "plot",
     "report",
     "scenario",
