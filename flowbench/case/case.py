@@ -24,7 +24,8 @@ import ibis
 import pandas as pd
 
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
-from flowbench.case.custody import CustodyLog, Entry, JsonObject
+from flowbench.case.custody import CustodyLog, Entry
+from flowbench.case.notes import CaseNotes
 from flowbench.case.policy import check_policy
 from flowbench.case.tables import CaseTables
 from flowbench.connections.zones import hosts_of
@@ -37,7 +38,7 @@ from flowbench.text import format_count, list_some
 from flowbench.version import __version__
 
 
-class Case(CaseTables):
+class Case(CaseTables, CaseNotes):
     """One investigation. Make it with ``Case.create`` or ``Case.open``.
 
     Attributes:
@@ -161,17 +162,6 @@ class Case(CaseTables):
     def custody(self) -> list[Entry]:
         """The entries of the custody log, oldest first."""
         return self.log.entries
-
-    def note(self, text: str, *, at: pd.Timestamp | None = None, about: str | None = None) -> None:
-        """Append an analyst's note to the custody log; the timeline shows it at ``at`` (UTC)."""
-        time = at.isoformat() if at is not None else None
-        self.log.append("note", text=text, at=time, about=about)
-
-    @property
-    def notes(self) -> list[JsonObject]:
-        """The analysts' notes: text, at, about, written (time), by (user)."""
-        notes = self.log.entries_of("note")
-        return [note["details"] | {"written": note["time"], "by": note["by"]} for note in notes]
 
     def set_policy(self, text: str) -> None:
         """Set the segmentation policy of the case (see segmentation.policy).

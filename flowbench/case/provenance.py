@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,9 @@ from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
 from flowbench.schema import record_key, to_frame
 from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
+
+# Columns of findings that a decision keeps.
+_STATE = ("finding_id", "severity", "first_seen", "last_seen", "peers")
 
 
 def resolve_selector(case: Path, log: custody.CustodyLog, finding: object) -> EvidenceSelector:
@@ -33,7 +37,9 @@ def resolve_selector(case: Path, log: custody.CustodyLog, finding: object) -> Ev
         CaseError: The kept findings are damaged.
     """
     if isinstance(finding, str):
-        return EvidenceSelector.from_json(_kept_evidence(case, log, finding))
+        return EvidenceSelector.from_json(
+            _find_kept(case, log, finding, ["finding_id", "evidence"])["evidence"]
+        )
     if isinstance(finding, Mapping | pd.Series):
         evidence = finding.get("evidence")
     else:
@@ -43,25 +49,50 @@ def resolve_selector(case: Path, log: custody.CustodyLog, finding: object) -> Ev
     return EvidenceSelector.from_json(evidence)  # type: ignore[arg-type]  # it checks
 
 
-def _kept_evidence(case: Path, log: custody.CustodyLog, finding_id: str) -> str:
+def describe_finding(case: Path, log: custody.CustodyLog, finding: object) -> dict[str, Any]:
+    """Return what a decision keeps of a finding; see ``resolve_selector`` for the arguments.
+
+    Returns:
+        finding_id, severity, first_seen and last_seen (ISO 8601, UTC), peers (their number).
+    """
+    if isinstance(finding, str):
+        row: Any = _find_kept(case, log, finding, _STATE)
+    elif isinstance(finding, Mapping | pd.Series):
+        row = finding
+    else:
+        row = {name: getattr(finding, name, None) for name in _STATE}
+    values = {name: row.get(name) for name in _STATE}
+    if any(value is None for value in values.values()):
+        raise InputError(
+            "not a finding: give a finding that detect.run returned, a row of a table of findings,"
+            " or the id of a finding"
+        )
+    times = {name: pd.Timestamp(values[name]).isoformat() for name in ("first_seen", "last_seen")}
+    return values | times | {"peers": len(values["peers"])}
+
+
+def _find_kept(
+    case: Path, log: custody.CustodyLog, finding_id: str, columns: Sequence[str]
+) -> dict[str, Any]:
+    """Return columns of a finding in the latest run that has it."""
     runs = [run for e in log.entries_of("detect") for run in e["details"].get("runs") or ()]
     for run in reversed(runs):
-        rows = _read_run(case / "findings" / Path(run["file"]).name, run["sha256"])
-        for known, evidence in zip(rows["finding_id"], rows["evidence"], strict=True):
-            if known.as_py() == finding_id:
-                return evidence.as_py()
+        rows = _read_run(case / "findings" / Path(run["file"]).name, run["sha256"], columns)
+        found = np.flatnonzero(rows["finding_id"].to_numpy() == finding_id)
+        if len(found):
+            return rows.slice(found[0], 1).to_pylist()[0]
     raise InputError(
         f"{finding_id!r} is not a finding that this case keeps: run the detectors"
         " (`flowbench detect`), and give an id that they print"
     )
 
 
-def _read_run(path: Path, sha256: str) -> pa.Table:
+def _read_run(path: Path, sha256: str, columns: Sequence[str]) -> pa.Table:
     try:
         data = path.read_bytes()
         if atomic.sha256_bytes(data) != sha256:
             raise ValueError("changed since they were written")
-        return pq.read_table(pa.BufferReader(data), columns=["finding_id", "evidence"])
+        return pq.read_table(pa.BufferReader(data), columns=list(columns))
     except (OSError, ValueError) as error:  # Arrow's errors are ValueErrors
         raise CaseError(
             f"the kept findings cannot be read ({path}: {error}): run the detectors again, and"

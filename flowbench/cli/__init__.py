@@ -23,6 +23,7 @@ from flowbench.cli.info import info
 from flowbench.cli.ingest import ingest
 from flowbench.cli.lab import lab
 from flowbench.cli.new import new
+from flowbench.cli.note import note
 from flowbench.cli.quarantine import quarantine
 from flowbench.cli.report import report
 from flowbench.cli.seal import seal
@@ -53,6 +54,7 @@ COMMANDS = (
     hunt,
     trace,
     timeline,
+    note,
     segmentation,
     report,
     evaluate,

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from flowbench.detect.history import Run
     from flowbench.investigate.filters import Filters
 
+_MOST_DISMISSED = 5  # findings that are noted one by one
+
 
 @click.command()
 @common.case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run only this detector (repeatable).")
-@click.option("--show-suppressed", is_flag=True, help="Include findings that allow lists suppress.")
+@click.option("--show-suppressed", is_flag=True, help="Include suppressed and dismissed findings.")
 @click.option("--since-last", is_flag=True, help="Show only what changed since the last run.")
 @filter_options("peer", "port", "rejected")
 @common.output_options
@@ -59,8 +61,8 @@ def detect(
     if since_last:
         _write_changes(opened, before, findings, only, filters, out)
     elif show_suppressed:
-        columns = ["severity", "finding_id", "summary", "suppressed_by", "score", "first_seen"]
-        output.write_findings(shown.all, out.format, out.path, columns=columns)
+        columns = "severity finding_id summary suppressed_by suppression_reason score first_seen"
+        output.write_findings(shown.all, out.format, out.path, columns=columns.split())
     elif out.is_terminal:
         output.print_groups(shown)
     else:
@@ -74,7 +76,13 @@ def _note_run(plan: pd.DataFrame, findings: Findings) -> None:
     """Note suppressed findings, detectors that did not run, and how many findings there are."""
     from flowbench.detect import group_findings
 
+    dismissed = [f for f in findings.suppressed if f.decision == "dismissed"]
+    for finding in dismissed[:_MOST_DISMISSED]:
+        common.note(f"{finding.finding_id}: {escape_controls(finding.decision_text)}")
+    if len(dismissed) > _MOST_DISMISSED:
+        common.note(f"and {len(dismissed) - _MOST_DISMISSED:,} more dismissed: --show-suppressed")
     suppressed = findings.suppressed.to_pandas().fillna({"suppression_reason": ""})
+    suppressed = suppressed[suppressed["decision"] != "dismissed"]
     for (lists, reason), rows in suppressed.groupby(["suppressed_by", "suppression_reason"]):
         because = f": {escape_controls(reason)}" if reason else ""
         common.note(
@@ -112,12 +120,14 @@ def _write_changes(
     """Write what changed since an earlier run, and note what may explain it."""
     from flowbench import detect as detectors
     from flowbench.detect import history
+    from flowbench.detect.decisions import apply_decisions
     from flowbench.investigate.filters import filter_changes
 
     if before is None:
         changes = detectors.CHANGES.frame([])
     else:
-        earlier = before.findings.of(*only) if only else before.findings
+        earlier = apply_decisions(case, before.findings)
+        earlier = earlier.of(*only) if only else earlier
         changes = filter_changes(detectors.compare(earlier, findings), filters)
     if len(changes) or not out.is_terminal:
         out.write(changes, ["change", "severity", "finding_id", "changed", "summary"])

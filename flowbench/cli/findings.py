@@ -49,7 +49,8 @@ def findings(  # each is an option
 
     The detectors are not run again. With FINDING, an id or its start: only this one. With
     --history: in which run each finding was new, changed or gone. `flowbench detect CASE` runs the
-    detectors and keeps the run if it differs.
+    detectors and keeps the run if it differs. Suppressed and dismissed findings are shown with
+    FINDING only.
     """
     from flowbench.detect import finding_history, registered
     from flowbench.investigate.filters import filter_changes
@@ -68,7 +69,7 @@ def findings(  # each is an option
     if runs:
         out.write_frame(kept, _RUNS, limit)
         return
-    rows = changes if history else _read_last(opened)
+    rows = changes if history else _read_last(opened, with_suppressed=finding is not None)
     rows = filter_changes(rows, filters)
     if finding is not None:
         rows = rows[rows["finding_id"].str.startswith(finding)]
@@ -78,20 +79,23 @@ def findings(  # each is an option
         rows = rows[rows["detector"].isin(detectors)]
     if history and out.is_terminal:  # one column: what changed, or the summary
         rows = rows.assign(what=rows["changed"].where(rows["changed"] != "", rows["summary"]))
-    out.write_frame(rows, _HISTORY if history else _FINDINGS, limit)
+    columns = [*_FINDINGS, "decision"] if rows["decision"].notna().any() else _FINDINGS
+    out.write_frame(rows, _HISTORY if history else columns, limit)
     readable = kept[kept["note"].isna()]
     if len(readable) and not history:
         common.note(f"findings of the run of {format_utc(readable['run_time'].iloc[-1])}")
 
 
-def _read_last(case: Case) -> pd.DataFrame:
-    """Return the findings of the last run that can be read."""
+def _read_last(case: Case, *, with_suppressed: bool) -> pd.DataFrame:
+    """Return the findings of the last run that can be read, with the decisions about them."""
     from flowbench.detect import Findings, history
+    from flowbench.detect.decisions import apply_decisions
     from flowbench.errors import CaseError
 
     for entry in reversed(history.kept_runs(case)):
         try:
-            return history.read_run(case, entry).findings.to_pandas()
+            findings = apply_decisions(case, history.read_run(case, entry).findings)
         except CaseError:  # reported with the runs
             continue
+        return (findings.all if with_suppressed else findings).to_pandas()
     return Findings().to_pandas()

@@ -103,6 +103,8 @@ def print_groups(findings: Findings) -> None:
         for row in rows[:_MAX_RELATED]:
             _print_text(escape_controls(_format_related(row)), indent=2)
             _print_text(format_cell(row["summary"], "summary"), indent=6)
+            for decision in row["decisions"]:
+                _print_text(format_cell(decision, "decision"), indent=6)
         if len(rows) > _MAX_RELATED:
             rest = f"and {len(rows) - _MAX_RELATED:,} more, {rows[_MAX_RELATED]['severity']} or"
             _print_text(f"{rest} below: --format csv lists all", indent=2)

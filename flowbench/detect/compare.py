@@ -108,6 +108,8 @@ def _describe(before: Finding, after: Finding) -> str:
             differences.append(f"peers {sign}{list_some(peers)}")
     if after.suppressed_by and not before.suppressed_by:
         differences.append(f"now suppressed by {after.suppressed_by}")
+    elif after.decision == "returned" and before.suppressed_by:
+        differences.append("returned after it was dismissed")
     elif before.suppressed_by and not after.suppressed_by:
         differences.append(f"no longer suppressed by {before.suppressed_by}")
     # Texts follow from the values: they are listed only where nothing else differs.

@@ -39,8 +39,8 @@ def findings_to_html(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
     )
 
 
-def finding_to_html(row: Mapping[str, Any]) -> str:
-    """Return one finding (a row of FINDINGS) as a definition list."""
+def finding_to_html(row: Mapping[str, Any], decision: str | None = None) -> str:
+    """Return one finding (a row of FINDINGS) and the decision about it as a definition list."""
     scores = ", ".join(f"{name} {part:.2f}" for name, part in row["scores"])
     facts = {
         "Subject": row["subject"],
@@ -50,6 +50,7 @@ def finding_to_html(row: Mapping[str, Any]) -> str:
         "Technique": row["technique"],
         "Caveats": row["caveats"],
         "Suppressed by": row["suppressed_by"],
+        "Decision": decision,
         "Finding id": row["finding_id"],
     }
     items = "".join(

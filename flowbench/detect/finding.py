@@ -14,6 +14,7 @@ from flowbench.detect import display
 from flowbench.detect.detector import Detector
 from flowbench.schema import Table
 from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
+from flowbench.text import format_utc
 
 SEVERITIES = ("low", "medium", "high", "critical")
 
@@ -39,9 +40,15 @@ FINDINGS = Table.of(
     ("scores", "scores", "the named parts of the score, each 0 to 1"),
     ("caveats", "string", "other explanations, and what the records cannot show"),
     ("evidence", "string", "selector of the supporting records, as JSON; see Case.evidence_for"),
-    ("suppressed_by", "string", "the allow lists that suppress it; null when none does"),
-    ("suppression_reason", "string", "the reason that these lists give; untrusted text"),
+    ("suppressed_by", "string", "the allow lists or the decision that suppress it; null if none"),
+    ("suppression_reason", "string", "the reason that these give; untrusted text"),
+    ("decision", "string", "confirmed, dismissed, returned (after dismissal) or reopened; or null"),
+    ("decided_by", "string", "the user who decided"),
+    ("decided_at", "time", "when"),
+    ("decision_reason", "string", "the reason given, and why it returned; untrusted text"),
 )
+# Not kept with a run: the custody log has the decisions, also those made later.
+DECISION_COLUMNS = ("decision", "decided_by", "decided_at", "decision_reason")
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,19 @@ class Finding:
     evidence: EvidenceSelector
     suppressed_by: str | None = None
     suppression_reason: str | None = None
+    decision: str | None = None
+    decided_by: str | None = None
+    decided_at: pd.Timestamp | None = None
+    decision_reason: str | None = None
     peers_complete: bool = field(default=True, repr=False, compare=False)
+
+    @property
+    def decision_text(self) -> str | None:
+        """The decision as 'confirmed by alice at 2026-09-02 03:09 UTC: the reason'."""
+        if self.decision is None or self.decided_at is None:
+            return None
+        text = f"{self.decision} by {self.decided_by} at {format_utc(self.decided_at)}"
+        return f"{text}: {self.decision_reason}" if self.decision_reason else text
 
     def ends(self) -> Iterator[tuple[str, str]]:
         """Yield each pair of addresses concerned: the subject, or its targets, and each peer."""
@@ -90,10 +109,12 @@ class Finding:
     def from_row(cls, row: Mapping[str, Any]) -> Finding:
         """Return the finding of a row of FINDINGS, as ``pyarrow.Table.to_pylist`` gives it."""
         times = {name: pd.Timestamp(row[name]) for name in ("first_seen", "last_seen")}
+        decided = row["decided_at"]
         return cls(
             **{name: row[name] for name in FINDINGS.columns}
             | times
             | {
+                "decided_at": None if pd.isna(decided) else pd.Timestamp(decided),
                 "peers": tuple(row["peers"]),
                 "scores": dict(row["scores"]),
                 "evidence": EvidenceSelector.from_json(row["evidence"]),
@@ -105,7 +126,7 @@ class Finding:
         return replace(self, caveats=f"{self.caveats} {text}")
 
     def _repr_html_(self) -> str:
-        return display.finding_to_html(self.to_row())
+        return display.finding_to_html(self.to_row(), self.decision_text)
 
 
 class Traffic(NamedTuple):

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, overload
 import pyarrow as pa
 
 from flowbench.detect import display
-from flowbench.detect.finding import FINDINGS, SEVERITIES, Finding, sort_findings
+from flowbench.detect.finding import (
+    DECISION_COLUMNS,
+    FINDINGS,
+    SEVERITIES,
+    Finding,
+    sort_findings,
+)
 from flowbench.errors import InputError
 from flowbench.schema import to_frame
 
@@ -19,7 +25,8 @@ if TYPE_CHECKING:
 class Findings(Sequence[Finding]):
     """An immutable sequence of findings, the most severe first.
 
-    Findings that allow lists suppress are not among its items; ``suppressed`` has them.
+    Findings that allow lists or decisions suppress are not among its items; ``suppressed`` has
+    them.
 
     Attributes:
         kept: Whether the run that gave them is kept in the case.
@@ -52,9 +59,23 @@ class Findings(Sequence[Finding]):
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Findings:
-        """Return the findings of an Arrow table of FINDINGS, suppressed ones set apart."""
+        """Return the findings of an Arrow table of FINDINGS, suppressed ones set apart.
+
+        The columns of decisions may be missing, as they are in a kept run.
+        """
+        for name in set(DECISION_COLUMNS).difference(table.column_names):
+            table = table.append_column(
+                FINDINGS.arrow.field(name), pa.nulls(len(table), FINDINGS.arrow.field(name).type)
+            )
         FINDINGS.check(table.column_names)
         return cls.separate(Finding.from_row(row) for row in table.to_pylist())
+
+    def replace(self, findings: Iterable[Finding]) -> Findings:
+        """Return other findings of the same run: whether it is kept, and its warnings, stay."""
+        other = Findings.separate(findings)
+        other.kept, other.not_kept_reason = self.kept, self.not_kept_reason
+        other.warnings = self.warnings
+        return other
 
     @overload
     def __getitem__(self, index: int) -> Finding: ...
@@ -81,7 +102,7 @@ class Findings(Sequence[Finding]):
 
     @property
     def suppressed(self) -> Findings:
-        """The findings that allow lists suppress."""
+        """The findings that allow lists or decisions suppress."""
         return Findings(self._suppressed)
 
     @property

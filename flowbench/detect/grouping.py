@@ -47,6 +47,7 @@ RELATED_FINDINGS = Table.of(
     ("title", "string", "the title of each detector's findings, the most severe first"),
     ("summary", "string", "of the most severe finding"),
     ("finding_ids", "strings", "its findings, the most severe first"),
+    ("decisions", "strings", "finding id and decision, of those that were decided about"),
 )
 
 
@@ -79,6 +80,11 @@ def relate_findings(findings: Findings) -> pd.DataFrame:
                 "title": " + ".join(dict.fromkeys(finding.title for finding in same)),
                 "summary": same[0].summary,
                 "finding_ids": [finding.finding_id for finding in same],
+                "decisions": [
+                    f"{finding.finding_id}: {finding.decision_text}"
+                    for finding in same
+                    if finding.decision_text
+                ],
             }
             for same in related.values()
         ]

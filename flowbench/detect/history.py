@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flowbench.case import set_aside
+from flowbench.detect.finding import DECISION_COLUMNS
 from flowbench.detect.findings import Findings
 from flowbench.detect.plan import plan
 from flowbench.detect.registry import registered
@@ -95,7 +96,8 @@ def keep(case: Case, findings: Findings) -> bool:
     be written.
     """
     sink = pa.BufferOutputStream()
-    pq.write_table(findings.all.to_arrow(), sink, compression="zstd")
+    rows = findings.all.to_arrow().drop_columns(list(DECISION_COLUMNS))
+    pq.write_table(rows, sink, compression="zstd")
     data = sink.getvalue().to_pybytes()
     sha256 = atomic.sha256_bytes(data)
     file = f"{sha256[:16]}.parquet"

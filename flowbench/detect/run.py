@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowbench.case import set_aside
 from flowbench.detect import history
+from flowbench.detect.decisions import apply_decisions
 from flowbench.detect.finding import Finding
 from flowbench.detect.findings import Findings
 from flowbench.detect.host_caveats import describe_hosts
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> Findings:
     """Run every detector whose input the case has, and return the findings.
 
-    Findings that allow lists suppress are in ``suppressed`` of the result. A run of all detectors
+    Findings that allow lists suppress, and dismissed ones (see ``decisions``), are in
+    ``suppressed`` of the result. A run of all detectors
     is kept in the case (see ``history``); where the case cannot be written it is not, and
     ``kept`` and ``not_kept_reason`` of the result say so. ``warnings`` of the result say what to
     know before the findings are read.
@@ -61,4 +63,4 @@ def run(case: Case, only: Sequence[str] | None = None, *, keep: bool = True) -> 
             findings.kept = True
         except CaseError as error:
             findings.not_kept_reason = str(error)
-    return findings
+    return apply_decisions(case, findings)

@@ -122,7 +122,8 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
             for number, finding in enumerate(findings)
         ],
         "suppressed": Counter(
-            (finding.suppressed_by, finding.suppression_reason) for finding in findings.suppressed
+            (finding.suppressed_by, finding.suppression_reason, finding.decision)
+            for finding in findings.suppressed
         ),
         "alerts": alerts,
         "more_alerts": more_alerts,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flowbench import report
+from flowbench import detect, report
 from flowbench.case import Case
 from flowbench.errors import InputError
 from tests.incident_case import (
@@ -209,6 +209,21 @@ def test_the_same_case_gives_the_same_bytes(case: Case, page: Page, tmp_path: Pa
     sha256 = hashlib.sha256(again.read_bytes()).hexdigest()
     assert beside.read_text() == f"{sha256}  again.html\n"
     assert report.write(Case.open(case.path), again).read_text(encoding="utf-8") == page.html
+
+
+def test_decisions_are_shown_with_their_reasons(tmp_path: Path) -> None:
+    records = [*connect("10.0.0.5", "203.0.113.5", 443, T0), *connect("10.0.0.5", EXIT, 443, T0)]
+    text = f"indicator,kind,feed\n203.0.113.5,c2,x\n{EXIT},c2,x\n"
+    case = make_case(tmp_path, records, indicators=text)
+    first, second = detect.run(case, only=["contact"])
+    case.decide(first, "confirmed", "<b>the owner")
+    case.decide(second, "dismissed", "<b>a sandbox")
+    findings = detect.run(case, only=["contact"])
+    html = report.write(case, tmp_path / "report.html", findings).read_text(encoding="utf-8")
+    assert "<b>Decision:</b> confirmed by " in html
+    assert "&lt;b&gt;the owner" in html
+    assert "<li>1  <b>dismissed by " in html
+    assert "&lt;b&gt;a sandbox" in html
 
 
 def test_an_empty_case(tmp_path: Path) -> None:
