@@ -144,30 +144,30 @@ def test_the_timeline_has_all_data_sources_in_order(winterday, winterday_finding
         "GuardDuty",
         "DNS",
     }
-    (session,) = events.query("data_source == 'flow logs'").to_dict("records")
-    assert (session["subject"], session["peer"]) == (
-        answers["address"],
+    (session,) = events.query("activity == 'Administrative session'").to_dict("records")
+    assert (session["actor"], session["object"]) == (
         answers["session"]["address"],
+        answers["address"],
     )
     user = answers["user"]
-    assert session["principal"] == f"{user['created_by']}, {user['name']}"
+    assert f"{user['created_by']}, {user['name']} called the AWS API" in session["detail"]
     assert list(events.columns) == timeline.TABLE.columns
     calls = events.query("data_source == 'CloudTrail'")
-    assert answers["run_instances_event"] in set(calls["reference"])
+    assert answers["run_instances_event"] in set(calls["evidence"])
     assert (
-        calls["activity"]
+        calls["detail"]
         .iloc[-1]
         .endswith(f"StopInstances on {answers['instance']} from 198.51.100.40.")
     )
-    assert set(calls["principal"]) == {
+    assert set(calls["actor"]) == {
         answers["user"]["name"],
         answers["user"]["created_by"],
         "s.okafor",
     }
     findings = events.query("data_source == 'GuardDuty'")
-    assert set(findings["reference"]) == set(answers["guardduty_findings"])
+    assert set(findings["evidence"]) == set(answers["guardduty_findings"])
     again = timeline.build(winterday, about=answers["address"], findings=winterday_findings)
-    assert set(events["reference"].dropna()) <= set(again["reference"].dropna())
+    assert set(events["evidence"].dropna()) <= set(again["evidence"].dropna())
 
 
 def test_the_indicators_of_compromise(winterday, winterday_findings, answers) -> None:

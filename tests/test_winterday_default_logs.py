@@ -55,8 +55,8 @@ def test_the_operators_session_stands_by_itself(case: Case, findings: Findings, 
     assert operator.severity == "critical"
     assert (operator.first_seen - pd.Timestamp(session["first_seen"])).total_seconds() >= -600
     events = timeline.build(case, miner, findings)
-    rows = events[events["data_source"] == "flow logs"]
-    assert rows["peer"].tolist() == [session["address"]]
+    rows = events[events["activity"] == "Administrative session"]
+    assert rows["actor"].tolist() == [session["address"]]
     assert rows["time"].iloc[0] < pd.Timestamp(answers["pool"]["first_seen"])
     near = graph.around(graph.communication(case), miner)
     assert near.nodes[session["address"]]["sessions"] == 1

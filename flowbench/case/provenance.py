@@ -121,7 +121,8 @@ def select_evidence(
         records = _select_flows(table("flows"), selector, table("address_zones"))
         chosen.append(("flow-logs", "start", records))
     if selector.api_events:
-        events = _select_api_events(table("api_events"), selector.api_events)
+        events = table("api_events")
+        events = events.filter(api_event_condition(events, selector.api_events))
         chosen.append(("cloudtrail", "event_time", events))
     if selector.dns:
         chosen.append(("dns", "query_time", _select_dns(table("dns"), selector.dns)))
@@ -165,7 +166,8 @@ def _between(flows: ibis.Table, selector: EvidenceSelector, zones: ibis.Table) -
     return has_ends(sources, destinations) | has_ends(destinations, sources)
 
 
-def _select_api_events(events: ibis.Table, selector: ApiEventSelector) -> ibis.Table:
+def api_event_condition(events: ibis.Table, selector: ApiEventSelector) -> Any:
+    """Whether API events (cloudtrail.TABLE) are chosen by a selector, as an expression."""
     by_column = {
         "event_id": selector.event_ids,
         "event_name": selector.event_names,
@@ -176,7 +178,7 @@ def _select_api_events(events: ibis.Table, selector: ApiEventSelector) -> ibis.T
     if selector.principals:
         names, arns = events.principal_name, events.principal_arn
         conditions.append(names.isin(selector.principals) | arns.isin(selector.principals))
-    return events.filter(*conditions, *_in_period(events.event_time, selector))
+    return ibis.and_(*conditions, *_in_period(events.event_time, selector))
 
 
 def _select_dns(queries: ibis.Table, selector: DnsSelector) -> ibis.Table:

@@ -56,6 +56,12 @@ class ApiEvent(NamedTuple):
         """The principal's name, or else what identifies it best."""
         return self.principal_name or self.principal_arn or self.principal_type or "unknown"
 
+    @property
+    def object(self) -> str | None:
+        """What the call acted on."""
+        named = [*(self.instance_ids or ()), *(self.interface_ids or ())]
+        return self.target_user or (named[0] if named else None)
+
     def describe(self) -> str:
         """State in a sentence who called what, on which resources, from where, and the outcome."""
         resources = [*(self.instance_ids or ()), *(self.interface_ids or ())]

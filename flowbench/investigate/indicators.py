@@ -85,7 +85,7 @@ def collect_indicators(case: Case, findings: Findings) -> pd.DataFrame:
 
 def _peer_signs(case: Case, findings: Findings) -> Iterator[Sign]:
     """External peers: an internal peer is a target, not an indicator."""
-    internal = _internal_addresses(case, {f.peer for f in findings if f.peer is not None})
+    internal = internal_addresses(case, {f.peer for f in findings if f.peer is not None})
     for finding in findings:
         if finding.peer is not None and finding.peer not in internal:
             yield Sign(
@@ -99,7 +99,7 @@ def _peer_signs(case: Case, findings: Findings) -> Iterator[Sign]:
             )
 
 
-def _internal_addresses(case: Case, addresses: Collection[str]) -> set[str]:
+def internal_addresses(case: Case, addresses: Collection[str]) -> set[str]:
     """Which of some addresses are internal."""
     if not addresses:
         return set()

@@ -99,12 +99,9 @@ def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
 
 
 def _row_label(activity: str, data_source: str) -> str:
-    """The part of an activity that fits beside a row: a finding's title, or a GuardDuty type."""
-    text = activity.partition(": ")[0]
-    if data_source == "GuardDuty":
-        reported = activity.removeprefix("GuardDuty reported ").removesuffix(".")
-        text = reported.split(" (")[0].split(", ")[0].partition(":")[2]
-    return theme.shorten(text, _LABEL)
+    """A finding's title; of a GuardDuty type what follows its purpose, which is in the hover."""
+    text = activity.partition(":")[2] if data_source == "GuardDuty" else activity
+    return theme.shorten(text or activity, _LABEL)
 
 
 def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
@@ -114,7 +111,7 @@ def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
     if data_source in _WITH_PERIODS and events["end"].notna().all():
         _draw_bars(plot, row, events.assign(hover=hover), colour)
         return
-    failed = events["activity"].str.contains(": failed")
+    failed = events["detail"].str.contains(": failed")
     plot.add_trace(
         go.Scatter(
             x=events["time"],
@@ -136,7 +133,7 @@ def _hover(event: Any) -> str:
     time = format_utc(event.time, seconds=True)
     if pd.notna(event.end):
         time += f" to {format_time(event.end, seconds=True)}"
-    return f"<b>{time}</b><br>{theme.wrap(event.activity)}"
+    return f"<b>{time}</b><br>{theme.wrap(event.detail)}"
 
 
 def _draw_bars(plot: go.Figure, row: int, events: pd.DataFrame, colour: str) -> None:

@@ -159,11 +159,11 @@ def _describe_others(case: Case, trace: Trace, events: pd.DataFrame) -> list[str
     cited = [step.event_id for step in trace.steps if step.event_id is not None]
     later = events[
         (events["data_source"] == "CloudTrail")
-        & (events["subject"] == trace.address)
-        & ~events["reference"].isin(cited)
+        & events["object"].isin([trace.address, trace.value("instance")])
+        & ~events["evidence"].isin(cited)
     ]
     return sentences + [
-        f"At {format_utc(event.time, seconds=True)} {event.activity}"
+        f"At {format_utc(event.time, seconds=True)} {event.detail}"
         for event in later.head(_MOST_LATER_EVENTS).itertuples()
     ]
 

@@ -16,15 +16,17 @@ AT = pd.Timestamp("2026-09-01 00:00Z")
 def event(
     minutes: int,
     data_source: str,
-    activity: str,
+    detail: str,
     end: int | None = None,
     severity: str | None = None,
+    activity: str = "activity",
 ) -> dict[str, Any]:
     return {
         "time": AT + pd.Timedelta(minutes=minutes),
         "end": None if end is None else AT + pd.Timedelta(minutes=end),
         "data_source": data_source,
         "activity": activity,
+        "detail": detail,
         "severity": severity,
     }
 
@@ -33,13 +35,14 @@ EVENTS = TABLE.frame(
     [
         event(0, "CloudTrail", "eve called RunInstances from 192.0.2.1."),
         event(1, "CloudTrail", "eve called RunInstances from 192.0.2.1: failed (AccessDenied)."),
-        event(5, "flowbench", "Beaconing: 10.0.0.5 opened 72", end=300, severity="high"),
+        event(5, "flowbench", "10.0.0.5 opened 72", 300, "high", "Beaconing"),
         event(
             7,
             "GuardDuty",
             "GuardDuty reported CryptoCurrency:EC2/BitcoinTool.B (192.0.2.1), count 4.",
             end=90,
             severity="critical",
+            activity="CryptoCurrency:EC2/BitcoinTool.B",
         ),
         event(9, "DNS", "10.0.0.5 queried <script>alert(1)</script>"),
         event(10, "notes", "a note"),
@@ -90,7 +93,7 @@ def test_events_beyond_the_limit_are_counted() -> None:
 
 def test_many_findings_share_a_row() -> None:
     many = TABLE.frame(
-        [event(n, "flowbench", f"kind {n}: summary", n + 60, "low") for n in range(300)]
+        [event(n, "flowbench", "summary", n + 60, "low", f"kind {n}") for n in range(300)]
     )
     figure = plot.timeline(many)
     assert len(figure.layout.yaxis.ticktext) == 21
@@ -101,7 +104,7 @@ def test_many_findings_share_a_row() -> None:
 def test_the_most_severe_findings_have_a_row_each() -> None:
     many = TABLE.frame(
         [
-            event(n, "flowbench", f"kind {n}: summary", n + 60, "high" if n > 290 else "low")
+            event(n, "flowbench", "x", n + 60, "high" if n > 290 else "low", f"kind {n}")
             for n in range(300)
         ]
     )

@@ -244,7 +244,7 @@ def test_deleted_flow_logs_and_the_interface_without_records(tmp_path: Path) -> 
     ]
     found = detect.run(case, only=["blind-spot"])
     assert attribution.trace_subjects(case, found) == []  # a kind of log is no host
-    assert row["finding_id"] in set(timeline.build(case, findings=found)["reference"])
+    assert row["finding_id"] in set(timeline.build(case, findings=found)["evidence"])
 
 
 def test_a_change_of_format_and_logs_that_go_on_are_low(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect import Findings
+from flowbench.errors import InputError
 from flowbench.investigate import timeline
 from flowbench.investigate.filters import Filters
 from tests.incident_case import (
@@ -17,11 +18,15 @@ from tests.incident_case import (
     EXIT,
     HOST,
     INSTANCE,
+    INTERFACE,
+    KEY,
     OFFICE,
     POOL,
     WEB,
+    api_event,
     dns_query,
     make_incident_case,
+    started,
 )
 from tests.traffic import T0, connect, interface, make_case, reject
 
@@ -49,13 +54,17 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
     ids = {(f.detector, f.peer): f.finding_id for f in findings.at_least("high")}
     at_once = sorted([ids["contact", POOL], ids["mining", POOL]])
     later = sorted([ids["beacon", EXIT], ids["contact", EXIT]])
-    references = events["reference"].astype(object).where(events["reference"].notna(), None)
+    references = events["evidence"].astype(object).where(events["evidence"].notna(), None)
     assert list(zip(events["data_source"], references, strict=True)) == [
         *(("CloudTrail", ref) for ref in ("e1", "e2", "e3", "e4", "e5", "e6")),
         ("DNS", None),
+        ("flow logs", None),  # first accepted connection to the pool
         *(("flowbench", ref) for ref in at_once),
         ("GuardDuty", "a1"),
+        ("flow logs", None),  # first to the exit
         *(("flowbench", ref) for ref in later),
+        ("flow logs", None),  # last to the pool
+        ("flow logs", None),  # last to the exit
         ("CloudTrail", "e8"),
     ]
 
@@ -63,33 +72,36 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
 def test_activities_and_references(case: Case, findings: Findings) -> None:
     events = timeline.build(case, about=HOST, findings=findings)
     (dns,) = events[events["data_source"] == "DNS"].to_dict("records")
-    assert dns["activity"] == f"{HOST} resolved eu.pool.example to {POOL} (3 queries)."
+    assert dns["detail"] == f"{HOST} resolved eu.pool.example to {POOL} (3 queries)."
     assert (dns["time"], dns["end"], dns["line"]) == (at(0), at(4 * HOUR), 1)
+    assert (dns["actor"], dns["object"], dns["count"]) == (HOST, "eu.pool.example", 3)
     (alert,) = events[events["data_source"] == "GuardDuty"].to_dict("records")
-    assert alert["activity"] == (
+    assert alert["activity"] == "CryptoCurrency:EC2/BitcoinTool.B"
+    assert alert["detail"] == (
         f"GuardDuty reported CryptoCurrency:EC2/BitcoinTool.B ({POOL}), count 4."
     )
-    assert (alert["severity"], alert["subject"], alert["peer"]) == ("high", HOST, POOL)
-    stop = events[events["reference"] == "e8"].iloc[0]
-    assert stop["activity"] == f"bob called StopInstances on {INSTANCE} from {OFFICE}."
-    assert (stop["principal"], stop["subject"]) == ("bob", HOST)
+    assert (alert["severity"], alert["actor"], alert["object"]) == ("high", HOST, POOL)
+    stop = events[events["evidence"] == "e8"].iloc[0]
+    assert (stop["actor"], stop["activity"], stop["object"]) == ("bob", "StopInstances", INSTANCE)
+    assert stop["detail"] == f"bob called StopInstances on {INSTANCE} from {OFFICE}."
     cited = events[events["data_source"] != "flowbench"]
     assert cited[["evidence_id", "line"]].notna().all().all()
-    mining = events[events["activity"].str.startswith("Crypto-mining traffic: ")].iloc[0]
+    mining = events[events["activity"] == "Crypto-mining traffic"].iloc[0]
     assert mining["end"] == at(6 * HOUR - 241)
+    assert (mining["actor"], mining["object"], mining["technique"]) == (HOST, POOL, "T1496.001")
 
 
 def test_read_only_calls_of_others_are_left_out(case: Case, findings: Findings) -> None:
-    refs = set(timeline.build(case, about=HOST, findings=findings)["reference"].dropna())
+    refs = set(timeline.build(case, about=HOST, findings=findings)["evidence"].dropna())
     assert "e8" in refs  # another principal changed the instance
     assert refs.isdisjoint({"e0", "e7", "e9"})  # read-only, or unrelated
 
 
 def test_about_an_address_lists_lower_severities(case: Case, findings: Findings) -> None:
-    references = timeline.build(case, about=HOST, findings=findings)["reference"].dropna()
+    references = timeline.build(case, about=HOST, findings=findings)["evidence"].dropna()
     assert references.str.startswith("lateral-movement-").sum() == 1
     other = timeline.build(case, about=WEB, findings=findings)
-    assert list(other["reference"]) == []
+    assert list(other["activity"]) == ["Interface not logged"]
 
 
 def test_two_queries_in_one_second_cite_one_line(tmp_path: Path) -> None:
@@ -101,15 +113,17 @@ def test_two_queries_in_one_second_cite_one_line(tmp_path: Path) -> None:
     events = timeline.build(case)
     (dns,) = events[events["data_source"] == "DNS"].to_dict("records")
     assert (dns["line"], dns["item"]) == (1, 1)
-    assert dns["activity"].endswith("(2 queries).")
+    assert dns["detail"].endswith("(2 queries).")
 
 
 def test_notes_in_order_of_time(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(HOST, POOL, 443, T0))
     case.note("The owner was called", at=at(60), about=HOST)
     case.note("About another host", at=at(0), about=WEB)
-    assert list(timeline.build(case)["activity"]) == ["About another host", "The owner was called"]
-    assert list(timeline.build(case, about=HOST)["activity"]) == ["The owner was called"]
+    everything = timeline.build(case)
+    assert list(everything["detail"]) == ["About another host", "The owner was called"]
+    assert list(everything["object"]) == [WEB, HOST]
+    assert list(timeline.build(case, about=HOST)["detail"]) == ["The owner was called"]
 
 
 def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
@@ -120,7 +134,13 @@ def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
     case = make_case(tmp_path, records)
     found = detect.run(case)
     assert {finding.severity for finding in found} == {"medium"}
-    assert list(timeline.build(case, findings=found)["data_source"]) == ["flowbench"]
+    rows = timeline.build(case, findings=found)
+    assert list(rows["activity"]) == [
+        "First rejected connection",
+        "Rejected internal connection attempts",
+        "Last connection",
+    ]
+    assert rows["detail"].iloc[-1].endswith("ended (rejected).")
     assert timeline.collect_indicators(case, found).empty
 
 
@@ -169,7 +189,7 @@ def test_alerts_about_one_of_two_hosts_with_an_address(tmp_path: Path) -> None:
     ]
     case = make_case(tmp_path, records, interfaces=listed, json_lines=[{"Findings": alerts}])
     rows = timeline.build(case, about=f"{address}%vpc-1", findings=Findings())
-    shown = rows.loc[rows["data_source"] == "GuardDuty", ["reference", "subject"]]
+    shown = rows.loc[rows["data_source"] == "GuardDuty", ["evidence", "actor"]]
     assert sorted(shown.to_numpy().tolist()) == [["i-a", f"{address}%vpc-1"], ["none", address]]
 
 
@@ -179,23 +199,23 @@ def test_alerts_about_one_of_two_hosts_with_an_address(tmp_path: Path) -> None:
         (Filters(), lambda row: True),
         (Filters(since=at(3 * HOUR)), lambda row: (row["end"] or row["time"]) >= at(3 * HOUR)),
         (Filters(until=at(3 * HOUR)), lambda row: row["time"] < at(3 * HOUR)),
-        (Filters(rejected=True), lambda row: ": failed (" in row["activity"]),
+        (Filters(rejected=True), lambda row: ": failed (" in row["detail"]),
     ],
 )
 def test_filters_choose_rows(case: Case, findings: Findings, filters: Filters, wanted) -> None:
     rows = timeline.build(case, findings=findings)
     rows["end"] = rows["end"].astype(object).where(rows["end"].notna(), None)
-    expected = [row["activity"] for row in rows.to_dict("records") if wanted(row)]
+    expected = [row["detail"] for row in rows.to_dict("records") if wanted(row)]
     some = timeline.build(case, findings=findings, filters=filters)
-    assert some["activity"].tolist() == expected
+    assert some["detail"].tolist() == expected
     assert expected
 
 
 @pytest.mark.parametrize(
     ("filters", "sources"),
     [
-        (Filters(peer=POOL), {"flowbench", "DNS", "GuardDuty"}),
-        (Filters(peer=EXIT, ports=(443,)), {"flowbench"}),
+        (Filters(peer=POOL), {"flowbench", "flow logs", "DNS", "GuardDuty"}),
+        (Filters(peer=EXIT, ports=(443,)), {"flowbench", "flow logs"}),
         (Filters(peer=CALLER), {"CloudTrail"}),
         (Filters(peer="192.0.2.250"), set()),
         (Filters(ports=(1,)), set()),
@@ -206,3 +226,91 @@ def test_rows_of_a_peer_or_a_port(
 ) -> None:
     rows = timeline.build(case, findings=findings, filters=filters)
     assert set(rows["data_source"]) == sources
+
+
+def activities(rows: pd.DataFrame, source: str) -> list[str]:
+    return rows.loc[rows["data_source"] == source, "activity"].tolist()
+
+
+def test_about_an_external_address(case: Case, findings: Findings) -> None:
+    rows = timeline.build(case, POOL, findings)
+    ids = {f.finding_id for f in findings if POOL in f.peers}
+    assert set(rows.loc[rows["data_source"] == "flowbench", "evidence"]) == ids
+    assert activities(rows, "GuardDuty") == ["CryptoCurrency:EC2/BitcoinTool.B"]
+    assert activities(rows, "DNS") == ["DNS query"]
+    (connections,) = rows[rows["activity"] == "Connections"].to_dict("records")
+    assert (connections["actor"], connections["object"]) == (HOST, POOL)
+    assert (connections["count"], connections["time"]) == (3, at(0))
+    assert connections["detail"].startswith(
+        f"{HOST} opened 3 connections to {POOL} on 3333/tcp (stratum) (3 accepted, 0 rejected): "
+    )
+    assert connections["line"] == 2
+    assert set(rows["actor"]) == {HOST}
+
+
+def test_about_the_address_of_a_caller(case: Case, findings: Findings) -> None:
+    rows = timeline.build(case, CALLER, findings, unfold=True)
+    calls = rows[rows["data_source"] == "CloudTrail"]
+    assert list(calls["evidence"]) == ["e1", "e2", "e3", "e4", "e5", "e6"]
+    assert list(calls["actor"]) == ["ada"] * 2 + ["eve"] * 4
+
+
+@pytest.mark.parametrize("about", ["eve", "arn:aws:iam::111122223333:user/eve", KEY])
+def test_about_a_principal_or_a_key(case: Case, findings: Findings, about: str) -> None:
+    rows = timeline.build(case, about, findings)
+    calls = rows[rows["data_source"] == "CloudTrail"]
+    created = [] if about == KEY else ["e1"]
+    assert list(calls["evidence"]) == [*created, "e2", "e3", "e4", "e5", "e6"]
+    assert calls["line"].notna().all()
+
+
+def test_about_a_domain_has_its_queries_and_connections(case: Case, findings: Findings) -> None:
+    rows = timeline.build(case, "pool.example", findings)
+    assert activities(rows, "DNS") == ["DNS query"]
+    assert "Connections" in set(rows["activity"])
+    assert POOL in set(rows["object"])
+
+
+@pytest.mark.parametrize("about", [INSTANCE, INTERFACE, HOST])
+def test_an_instance_and_its_interface_have_the_timeline_of_their_address(
+    case: Case, findings: Findings, about: str
+) -> None:
+    rows = timeline.build(case, about, findings)
+    assert {"e5", "e8"} <= set(rows["evidence"].dropna())
+    assert {f.finding_id for f in findings if f.subject == HOST} <= set(rows["evidence"].dropna())
+
+
+def test_a_network_of_external_addresses(case: Case, findings: Findings) -> None:
+    rows = timeline.build(case, "203.0.113.0/24", findings)
+    assert set(rows.loc[rows["activity"] == "Connections", "object"]) == {POOL}
+
+
+def test_nonsense_is_refused(case: Case, findings: Findings) -> None:
+    with pytest.raises(InputError, match="the nearest: eve"):
+        timeline.build(case, "evee", findings)
+
+
+def test_an_address_of_two_instances_in_turn(tmp_path: Path) -> None:
+    """The rows of an instance are those of the time in which it had the address."""
+    first, second = "i-0first", "i-0second"
+    events = [
+        api_event("r1", "RunInstances", T0, response=started(first, "eni-1", HOST)),
+        api_event("t1", "TerminateInstances", T0 + HOUR, request=one_instance(first)),
+        api_event("r2", "RunInstances", T0 + 2 * HOUR, response=started(second, "eni-2", HOST)),
+    ]
+    records = [
+        *connect(HOST, POOL, 3333, T0 + 600, seconds=1_200, out=90_000, interface_id="eni-1"),
+        *connect(HOST, EXIT, 443, T0 + 3 * HOUR, seconds=600, interface_id="eni-2"),
+    ]
+    listed = f"indicator,kind\n{POOL},mining\n{EXIT},tor\n"
+    case = make_case(tmp_path, records, json_lines=events, indicators=listed)
+    findings = detect.run(case, only=["contact"])
+    for instance, peer in ((first, POOL), (second, EXIT)):
+        rows = timeline.build(case, instance, findings)
+        assert set(rows.loc[rows["data_source"] == "flowbench", "object"]) == {peer}
+    both = timeline.build(case, HOST, findings)
+    assert set(both.loc[both["data_source"] == "flowbench", "object"]) == {POOL, EXIT}
+
+
+def one_instance(instance: str) -> dict[str, object]:
+    return {"instancesSet": {"items": [{"instanceId": instance}]}}

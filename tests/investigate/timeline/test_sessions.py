@@ -9,7 +9,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.investigate import timeline
-from flowbench.investigate.timeline_sessions import read_sessions
+from flowbench.investigate.timeline.sessions import session_rows
 from flowbench.schema import DEFAULT_FORMAT
 from tests.incident_case import api_event
 from tests.traffic import FIELDS, T0, Record, connect, make_case
@@ -36,25 +36,25 @@ def test_a_session_with_its_principals_and_first_line(tmp_path: Path, port, wind
     ]
     records = [*other, *session(port=port, window=window)]
     case = make_case(tmp_path, records, json_lines=events, fields=fields)
-    (row,) = read_sessions(case, [HOST])
-    assert (row.host, row.peer, row.principals) == (HOST, CALLER, "ada, eve")
-    assert row.first_seen == pd.Timestamp(T0, unit="s", tz="UTC")
-    assert row.activity.startswith(f"{CALLER} held 1 administrative session on {port}/tcp (")
-    assert row.activity.endswith("From this address ada, eve called the AWS API.")
+    (row,) = session_rows(case, [HOST])
+    assert (row.actor, row.object, row.activity) == (CALLER, HOST, "Administrative session")
+    assert row.time == pd.Timestamp(T0, unit="s", tz="UTC")
+    assert row.detail.startswith(f"{CALLER} held 1 administrative session on {port}/tcp (")
+    assert row.detail.endswith("From this address ada, eve called the AWS API.")
     assert row.line == len(other) + 2  # after the header
     assert row.evidence_id in set(case.evidence["evidence_id"])
-    assert list(read_sessions(case, [CALLER])) == [row]
-    assert list(read_sessions(case, [POOL])) == []
+    assert list(session_rows(case, [CALLER])) == [row]
+    assert list(session_rows(case, [POOL])) == []
 
 
 def test_many_sessions_of_one_address_share_a_row(tmp_path: Path) -> None:
     often = [r for n in range(9) for r in session(T0 + 3_600 * n, n=n)]
     twice = [r for n in (20, 21) for r in session(T0 + 3_600 * n, port=3389, n=n)]
     case = make_case(tmp_path, [*often, *twice])
-    first, *others = read_sessions(case, [HOST])
-    assert "held 9 administrative sessions on 22/tcp (ssh)" in first.activity
-    assert (first.last_seen - first.first_seen).total_seconds() > 8 * 3_600
-    assert ["held 1 administrative session on 3389" in row.activity for row in others] == [True] * 2
+    first, *others = session_rows(case, [HOST])
+    assert "held 9 administrative sessions on 22/tcp (ssh)" in first.detail
+    assert (first.end - first.time).total_seconds() > 8 * 3_600
+    assert ["held 1 administrative session on 3389" in row.detail for row in others] == [True] * 2
 
 
 def test_the_session_before_the_mining_stands_in_the_hosts_timeline(tmp_path: Path) -> None:
@@ -63,13 +63,19 @@ def test_the_session_before_the_mining_stands_in_the_hosts_timeline(tmp_path: Pa
     findings = detect.run(case, only=["mining"])  # without the detector of sessions
     for about in (None, HOST):
         events = timeline.build(case, about, findings)
-        assert list(events["data_source"]) == ["flow logs", "flowbench"]
+        assert list(events["activity"]) == [
+            "Administrative session",
+            "First accepted connection",
+            "Crypto-mining traffic",
+        ]
         row = events.iloc[0]
-        assert (row["subject"], row["peer"], row["line"]) == (HOST, CALLER, 2)
+        assert (row["actor"], row["object"], row["line"]) == (CALLER, HOST, 2)
         assert row["end"] == pd.Timestamp(T0 + 659, unit="s", tz="UTC")
-    assert list(timeline.build(case, CALLER, findings)["peer"]) == [CALLER]
+    of_caller = timeline.build(case, CALLER, findings)
+    assert list(of_caller["activity"]) == ["Administrative session", "Connections"]
+    assert set(of_caller["actor"]) == {CALLER}
 
 
 def test_a_case_without_sessions(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect(CALLER, HOST, 22, T0))
-    assert list(read_sessions(case, [HOST])) == []
+    assert list(session_rows(case, [HOST])) == []
