@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         MissingFieldError,
         StoppedError,
     )
-    from flowbench.investigate import attribution, graph, hunt, pivot, timeline
+    from flowbench.investigate import attribution, corroborate, graph, hunt, pivot, timeline
 
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
 # this when it is imported; a value that the user has set stays.
@@ -32,6 +32,7 @@ os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 _MODULES = {
     "attribution": "flowbench.investigate.attribution",
+    "corroborate": "flowbench.investigate.corroborate",
     "detect": "flowbench.detect",
     "evaluate": "flowbench.detect.evaluate",
     "fetch": "flowbench.fetch",
@@ -52,6 +53,7 @@ __all__ = [
     "MissingFieldError",
     "StoppedError",
     "attribution",
+    "corroborate",
     "detect",
     "evaluate",
     "fetch",

@@ -13,6 +13,7 @@ import flowbench as fb
 ERRORS = {"CaseError", "FlowbenchError", "InputError", "MissingFieldError", "StoppedError"}
 MODULES = {
     "attribution",
+    "corroborate",
     "detect",
     "evaluate",
     "fetch",

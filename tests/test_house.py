@@ -39,6 +39,7 @@ API = [
     "MissingFieldError",
     "StoppedError",
     "attribution",
+    "corroborate",
     "detect",
     "evaluate",
     "fetch",

@@ -7,6 +7,7 @@ order is that of the help. Heavy imports are deferred to the functions, so that 
 from flowbench.cli.addresses import addresses
 from flowbench.cli.cloud_ranges import cloud_ranges
 from flowbench.cli.common import main
+from flowbench.cli.corroborate import corroborate
 from flowbench.cli.coverage import coverage
 from flowbench.cli.demo import demo
 from flowbench.cli.detect import detect
@@ -54,6 +55,7 @@ COMMANDS = (
     hunt,
     trace,
     timeline,
+    corroborate,
     note,
     segmentation,
     report,

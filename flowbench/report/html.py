@@ -23,9 +23,8 @@ from plotly.offline import get_plotlyjs
 from flowbench import detect, plot
 from flowbench.case import reports
 from flowbench.errors import InputError
-from flowbench.investigate import attribution, graph, timeline
+from flowbench.investigate import attribution, corroborate, graph, timeline
 from flowbench.report.sources import (
-    corroborate_alerts,
     list_unlogged_interfaces,
     summarize_quarantine,
 )
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 _MOST_SUBJECTS = 3  # hosts with a section of their own
 _MOST_RECORDS = 5  # shown for a finding
 _MOST_CITED = 40  # findings with records: each costs a query
+_MOST_ALERTS = 200  # rows of GuardDuty findings
 _MOST_FILES = 2_000  # evidence files listed
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
 
@@ -100,7 +100,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     subjects = attribution.trace_subjects(case, findings.at_least("high"))
     communication = graph.communication(case)
     events = timeline.build(case, findings=findings)
-    alerts, more_alerts = corroborate_alerts(case, findings)
+    alerts = corroborate.alerts(case, findings)
     files = case.evidence
     first, last = case.span
     return {
@@ -125,8 +125,8 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
             (finding.suppressed_by, finding.suppression_reason, finding.decision)
             for finding in findings.suppressed
         ),
-        "alerts": alerts,
-        "more_alerts": more_alerts,
+        "alerts": alerts.head(_MOST_ALERTS).to_dict("records"),
+        "more_alerts": max(0, len(alerts) - _MOST_ALERTS),
         "not_run": detect.plan(case).query("not runs").to_dict("records"),
         "kinds": case.info().to_dict("records"),
         "unlogged": list_unlogged_interfaces(case),

@@ -1,40 +1,13 @@
-"""What the report says of its sources: corroboration, missing logs, quarantine."""
+"""What the report says of its sources: missing logs, quarantine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from flowbench import detect
 from flowbench.case import Case
 from flowbench.report import sources
-from tests.incident_case import HOST, POOL, make_incident_case
+from tests.incident_case import HOST, POOL
 from tests.traffic import T0, connect, interface, make_case
-
-
-@pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return make_incident_case(tmp_path_factory.mktemp("sources") / "incident")
-
-
-def test_an_alert_corresponds_to_findings_about_the_same_host_and_peer(case: Case) -> None:
-    findings = detect.run(case, only=["contact", "mining"])
-    (alert,), more = sources.corroborate_alerts(case, findings)
-    expected = {f.finding_id for f in findings if (f.subject, f.peer) == (HOST, POOL)}
-    assert len(expected) >= 2
-    assert set(alert["corroborated_by"]) == expected
-    assert more == 0
-
-
-def test_an_alert_without_findings_corresponds_to_none(case: Case) -> None:
-    (alert,), _ = sources.corroborate_alerts(case, detect.Findings())
-    assert alert["corroborated_by"] == []
-
-
-def test_alerts_beyond_the_limit_are_counted(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_MOST_ALERTS", 0)
-    assert sources.corroborate_alerts(case, detect.Findings()) == ([], 1)
 
 
 def test_interfaces_without_records(tmp_path: Path) -> None:

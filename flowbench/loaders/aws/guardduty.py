@@ -131,10 +131,20 @@ TABLE = record_table(
     Column("domain", _DOMAIN, "domain name queried", convert=domain),
     Column("domains", _DOMAIN, "all domain names", "strings", domain),
     Column("api", "action.api", "API called"),
+    Column(
+        "action_type",
+        "service.action.actionType",
+        "NETWORK_CONNECTION, PORT_PROBE, DNS_REQUEST, AWS_API_CALL, …",
+    ),
     Column("access_key_id", _KEY, "affected access key"),
     Column("access_key_ids", _KEY, "all access keys", "strings"),
     Column("principal_name", _PRINCIPAL, "its user or role"),
     Column("principal_names", _PRINCIPAL, "all users and roles", "strings"),
+    Column("resources", "resources[].uid", "ids of all resources of an attack sequence", "strings"),
+    Column("signals", "signals[].name", "what an attack sequence consists of", "strings"),
+    Column(
+        "signal_types", "signals[].type", "FINDING, CLOUD_TRAIL, FLOW_LOGS, DNS_LOGS, …", "strings"
+    ),
     Column("archived", "service.archived", "whether the finding is archived", "bool"),
     Column("sample", "details", "whether it is a sample finding", "bool", _is_sample),
     Column(
@@ -148,6 +158,7 @@ TABLE = record_table(
 _OTHER_KEYS = ("arn", "schemaVersion", "severity", "resource", "service", "createdAt", "updatedAt")
 _OTHER_KEYS_NEEDED = 4
 _CONNECTION_ACTIONS = ("networkConnectionAction", "portProbeAction", "dnsRequestAction")
+_SEQUENCE_LISTS = ("endpoints", "actors", "resources", "signals")
 _CALL_ACTIONS = ("awsApiCallAction", "rdsLoginAttemptAction", "kubernetesApiCallAction")
 
 
@@ -190,7 +201,7 @@ def _normalize(finding: object) -> object:
     return (
         finding
         | {"action": action, "actions": probes or [action], "details": details or {}}
-        | {name: items(pick(sequence, name)) for name in ("endpoints", "actors", "resources")}
+        | {name: items(pick(sequence, name)) for name in _SEQUENCE_LISTS}
         | {
             "sequenceAddresses": _interface_addresses(sequence),
             "sequenceKeys": _access_keys(sequence),
