@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 _HOSTS = 4  # that make a destination a common one
+_MIN_SITES = 3  # that a person visits in the one working day of such logs
 _APART = pd.Timedelta(hours=4)  # from the first to the last that they sent to it
 
 
@@ -44,7 +45,7 @@ def drop_common(
     common_rows = to_frame(common.select(columns).order_by(columns).to_pyarrow())
     rows = rows[~is_in_backup_window(rows, common_rows)]
     peers = large_pairs.filter(large_pairs.peer.isin(sorted(set(rows["peer"]))))
-    people = peers.semi_join(browsing_hosts(case, end), "host")
+    people = peers.semi_join(browsing_hosts(case, end, min_sites=_MIN_SITES), "host")
     columns = ["peer", "host", "first_seen", "last_seen"]
     sent = to_frame(people.select(columns).order_by(columns).to_pyarrow())
     by_peer = sent.groupby("peer").agg(

@@ -14,6 +14,7 @@ FEW_SLOTS = 10  # fewer slots with traffic are a few files
 
 _HOUR, _DAY = 3_600, 86_400
 _PAUSE = 1_800  # seconds
+_OCCASIONS = 3  # on which a person sends files
 _BACKUP_WINDOW = pd.Timedelta(minutes=30)
 _BACKUP_HOSTS = 3  # hosts that make a backup window
 
@@ -26,6 +27,21 @@ def is_occasional(slots: pd.DataFrame, attachment: float) -> bool:
     """
     transfer = (slots["slot"].diff().fillna(0) > _PAUSE).cumsum()
     return bool(len(slots) < FEW_SLOTS and slots.groupby(transfer)["sent"].sum().max() < attachment)
+
+
+def is_persons_files(slots: pd.DataFrame, attachment: float) -> bool:
+    """Return whether the bytes are files that a person sends: at work, on several occasions.
+
+    They are when they were sent on three occasions or more, pauses of half an hour between them, in
+    half of the clock at most, and less than ``attachment`` bytes on each. A program that takes data
+    out in small parts does so day and night.
+    """
+    transfer = (slots["slot"].diff().fillna(0) > _PAUSE).cumsum()
+    hours = np.unique(slots["slot"] // _HOUR % 24)
+    gaps = np.diff(hours, append=hours[0] + 24)  # without traffic, round the clock
+    is_half = 24 - gaps.max() < 12
+    sizes = slots.groupby(transfer)["sent"].sum()
+    return bool(is_half and len(sizes) >= _OCCASIONS and sizes.max() < attachment)
 
 
 def is_scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from flowbench.detect.routine_transfers import (
     is_in_backup_window,
     is_occasional,
+    is_persons_files,
     is_scheduled,
     is_steady,
 )
@@ -87,3 +88,19 @@ def test_a_backup_window(minutes: int, sent: int, hosts: int, backup: bool) -> N
 
     common = pd.DataFrame([row(f"h{n}", "store", 0, 100) for n in range(hosts)])
     assert is_in_backup_window(pd.DataFrame([row("x", "y", minutes, sent)]), common)[0] == backup
+
+
+@pytest.mark.parametrize(
+    ("hours", "size", "expected"),
+    [
+        ([8, 10, 16, 33, 35, 40], 20e6, True),  # two working days
+        ([8, 10, 16, 33, 35, 40], 26e6, False),  # larger than an attachment
+        ([8, 16], 20e6, False),  # two occasions
+        ([8, 10, 21, 33, 46], 20e6, False),  # also at night
+        ([22, 23, 24, 26], 20e6, True),  # a night shift
+        ([0, 7, 13, 19], 1e6, False),
+    ],
+)
+def test_files_of_a_person(hours: list[int], size: float, expected: bool) -> None:
+    slots = pd.DataFrame({"slot": [hour * 3_600 for hour in hours], "sent": size})
+    assert is_persons_files(slots, 25e6) is expected

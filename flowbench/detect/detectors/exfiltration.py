@@ -17,7 +17,8 @@ baseline if that is more. It has one finding for all destinations.
 
 Left out is what is itself usual (``routine_transfers``): similar amounts each day at the same hour
 from the host's first day on (a backup, an export); a flow in nearly all hours (logs, metrics); a
-few files now and then, each of the size of an attachment (``attachment``). A host seen for less
+few files now and then, each of the size of an attachment (``attachment``); more of them, if people
+browse from the host and sent them in half of the clock. A host seen for less
 than half of the logs that sends steadily in its whole lifetime, less than ``large`` an hour, is a
 worker: a host launched only to take data out sends it in a burst. Workers are left out below a
 tenth of ``large``, if they run for four hours at least, and where ``several`` of them were launched
@@ -42,6 +43,7 @@ other hosts' backups. Tunnels over DNS are not one-way, since each query is answ
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
@@ -57,10 +59,12 @@ from flowbench.detect.indicators import has_match
 from flowbench.detect.outbound_volumes import ENDS, OutboundVolumes
 from flowbench.detect.routine_transfers import (
     is_occasional,
+    is_persons_files,
     is_scheduled,
     is_steady,
     is_workers_flow,
 )
+from flowbench.detect.traffic import browsing_hosts
 from flowbench.enrich.ports import label
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count, format_duration, format_period, list_some
@@ -101,7 +105,7 @@ def find(
     least: float = 10e6,
     one_way: float = 0.8,
     several: int = 3,
-    attachment: float = 20e6,
+    attachment: float = 25e6,
     large: float = 1e9,
     high_factor: float = 10,
 ) -> list[Finding]:
@@ -129,7 +133,8 @@ def find(
     if rows.empty:
         return []
     keys = ibis.memtable(rows[ENDS].astype("object").to_dict("list"))
-    rows = _judge_form(rows, volumes.slots(keys), limits)
+    people = frozenset(browsing_hosts(case, end).to_pyarrow()["host"].to_pylist())
+    rows = _judge_form(rows, volumes.slots(keys), people, limits)
     rows = rows[~(rows["is_routine"] | _is_fleets(rows, several, (end - begin) / 4))]
     if days < _BASELINE_DAYS:
         rows = drop_common(case, rows, large_pairs, end)
@@ -161,9 +166,12 @@ def _candidates(
 
 
 def _judge_form(
-    rows: pd.DataFrame, slots: dict[tuple[str, str], pd.DataFrame], limits: _Limits
+    rows: pd.DataFrame,
+    slots: dict[tuple[str, str], pd.DataFrame],
+    people: Collection[str],
+    limits: _Limits,
 ) -> pd.DataFrame:
-    """Return rows with whether their form is routine.
+    """Return rows with whether their form is routine; ``people`` are the hosts of people.
 
     Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts)
     and slots (number of ten minutes in which bytes were sent).
@@ -176,6 +184,7 @@ def _judge_form(
         is_routine = (
             is_scheduled(pair, row.born.timestamp(), row.seconds / _DAY)
             or is_occasional(pair, min(limits.attachment, own))
+            or (row.host in people and not row.is_new and is_persons_files(pair, limits.attachment))
             or (not row.is_brief and is_steady(pair, row.seconds, least=18))
             or (is_workers and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
         )
