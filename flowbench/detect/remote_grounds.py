@@ -63,7 +63,7 @@ def first_quarter(begin: pd.Timestamp | None, end: pd.Timestamp | None) -> pd.Ti
 
 
 def collect_evidence(
-    case: Case, logins: ibis.Table, sources: pd.DataFrame, hours_after: float
+    case: Case, logins: ibis.Table, sources: pd.DataFrame, *, min_failures: int, hours_after: float
 ) -> Evidence:
     """Collect what other data sources record about all sources.
 
@@ -71,6 +71,7 @@ def collect_evidence(
         case: The case.
         logins: Connections to administration ports (admin_sessions.mark_sessions).
         sources: Rows of ``remote_sources.read_sources``, with is_regular and is_public.
+        min_failures: Least connections like failed logins that count.
         hours_after: Hours after a session in which the host's new contacts count.
     """
     unusual = sources[~sources["is_regular"]]
@@ -82,7 +83,7 @@ def collect_evidence(
         calls=remote_sources.find_calls(case, unusual, quarter),
         indicators=remote_sources.find_indicators(case, sources),
         failures=remote_sources.count_failures(
-            logins.filter(~logins.is_session), sources, HOURS_BEFORE
+            logins.filter(~logins.is_session), sources, HOURS_BEFORE, min_failures
         ),
         contacts=remote_sources.find_new_contacts(
             case,
@@ -94,15 +95,12 @@ def collect_evidence(
     )
 
 
-def find_grounds(
-    rows: pd.DataFrame, evidence: Evidence, *, min_failures: int, hours_after: float
-) -> Iterator[Ground]:
+def find_grounds(rows: pd.DataFrame, evidence: Evidence, hours_after: float) -> Iterator[Ground]:
     """Yield what raises the severity of one source.
 
     Args:
         rows: Its rows of ``remote_sources.read_sources``.
         evidence: What ``collect_evidence`` returned.
-        min_failures: Least connections like failed logins.
         hours_after: As for ``collect_evidence``.
     """
     host, peer = str(rows["host"].iloc[0]), str(rows["peer"].iloc[0])
@@ -119,8 +117,7 @@ def find_grounds(
             "high" if set(kinds) & set(HIGH_RISK_KINDS) else "medium",
             f"Indicator match: category {list_some(kinds)}, list {list_some(feeds)}.",
         )
-    failures = evidence.failures.get((host, peer), 0)
-    if failures >= min_failures:
+    if failures := evidence.failures.get((host, peer)):
         yield Ground(
             "failures",
             "high",

@@ -100,14 +100,15 @@ def _identity(arn: Any) -> Any:
 
 
 def count_failures(
-    failures: ibis.Table, sources: pd.DataFrame, hours: float
+    failures: ibis.Table, sources: pd.DataFrame, hours: float, least: int
 ) -> dict[tuple[str, str], int]:
-    """Count each source's connections like failed logins in the hours before its first session.
+    """Count a source's connections like failed logins in the hours before its first session.
 
     Args:
         failures: Connections to administration ports that are no sessions.
         sources: Rows of ``read_sources``.
         hours: How long before.
+        least: Sources with fewer are left out: they are thousands.
     """
     first = sources.groupby(_SOURCE, as_index=False)["first_seen"].min()
     begun = _memtable(first.rename(columns={"first_seen": "session_at"}))
@@ -119,7 +120,8 @@ def count_failures(
     j = f.join(begun, [f.responder == begun.host, f.initiator == begun.peer])
     earliest = j.session_at - ibis.interval(seconds=int(hours * 3600))
     j = j.filter(j.first_seen.between(earliest, j.session_at))
-    counts = to_frame(j.group_by(_SOURCE).aggregate(n=j.count()).to_pyarrow())
+    counted = j.group_by(_SOURCE).aggregate(n=j.count())
+    counts = to_frame(counted.filter(counted.n >= least).to_pyarrow())
     return {(row.host, row.peer): int(row.n) for row in counts.itertuples()}
 
 

@@ -66,8 +66,9 @@ def test_failures_before_the_first_session_with_the_same_host(tmp_path: Path) ->
     marked = mark_sessions(make_case(tmp_path, records).connections)
     sources = remote_sources.read_sources(marked.filter(marked.is_session), None)
     failures = marked.filter(~marked.is_session)
-    assert remote_sources.count_failures(failures, sources, 24) == {(HOST, PEER): 2}
-    assert remote_sources.count_failures(failures, sources, 8.5) == {(HOST, PEER): 1}
+    assert remote_sources.count_failures(failures, sources, 24, 1) == {(HOST, PEER): 2}
+    assert remote_sources.count_failures(failures, sources, 8.5, 1) == {(HOST, PEER): 1}
+    assert remote_sources.count_failures(failures, sources, 24, 3) == {}
 
 
 def test_first_contacts_after_a_session_and_their_grounds(tmp_path: Path) -> None:

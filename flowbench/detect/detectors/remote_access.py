@@ -121,10 +121,12 @@ def find(
         sources["is_regular"] = sources["is_early"] & (sources["days"] >= regular_days)
         networks = sources.groupby(["host", "service_port"])["network"].transform("nunique")
         sources["is_public"] = networks >= public_networks
-        evidence = collect_evidence(case, logins, sources, hours_after)
+        evidence = collect_evidence(
+            case, logins, sources, min_failures=min_failures, hours_after=hours_after
+        )
     suspect = {}
     for source, rows in evidence.select(sources).groupby(_SOURCE, sort=True):
-        found = find_grounds(rows, evidence, min_failures=min_failures, hours_after=hours_after)
+        found = find_grounds(rows, evidence, hours_after)
         if grounds := list(found):
             suspect[source] = grounds
     # Of the thousands of sources of a busy network only some need a table of their own.
