@@ -105,8 +105,18 @@ def split_zone(text: str) -> tuple[str, str | None]:
 
 
 def escape_controls(value: object) -> str:
-    """Return text for a terminal, with characters that hide or reorder text as codes."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", str(value))
+    r"""Return text for a terminal, with characters that hide or reorder text as codes.
+
+    The codes are those of Python's strings: \x1b, \u202e, \U000e0041.
+    """
+    return _CONTROL.sub(_to_code, str(value))
+
+
+def _to_code(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x1_0000 else f"\\U{number:08x}"
 
 
 def escape_lines(text: str) -> str:

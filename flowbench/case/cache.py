@@ -21,6 +21,7 @@ import ibis
 
 from flowbench import connections, engine
 from flowbench.case import custody, set_aside
+from flowbench.case.custody_entry import JsonObject
 from flowbench.enrich import assignments, intervals, monitored_network, own_addresses, ownership
 from flowbench.errors import CaseError
 from flowbench.io import atomic
@@ -87,7 +88,7 @@ def build_elsewhere(
     return folder
 
 
-def hash_files(folder: Path) -> list[custody.JsonObject]:
+def hash_files(folder: Path) -> list[JsonObject]:
     """Return what the log records of the computed files in a folder, by name."""
     return [
         {"file": path.name, "sha256": atomic.sha256_file(path), "bytes": path.stat().st_size}
@@ -95,7 +96,7 @@ def hash_files(folder: Path) -> list[custody.JsonObject]:
     ]
 
 
-def recorded_files(log: custody.CustodyLog, folder: Path) -> list[list[custody.JsonObject]]:
+def recorded_files(log: custody.CustodyLog, folder: Path) -> list[list[JsonObject]]:
     """Return what the log records of the computed files in a folder, oldest first.
 
     The first is used. A later one that differs was not computed by the same code from the same

@@ -24,7 +24,8 @@ import ibis
 import pandas as pd
 
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
-from flowbench.case.custody import CustodyLog, Entry
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import Entry
 from flowbench.case.notes import CaseNotes
 from flowbench.case.policy import check_policy
 from flowbench.case.tables import CaseTables

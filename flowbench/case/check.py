@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ ALTERED = "altered"
 MISSING = "missing"
 UNRECORDED = "unrecorded"  # a file that no entry of the custody log names
 NOT_READABLE = "not readable"  # by this user, or from this disk
+NOT_TRUSTED = "not trusted"  # a signature that matches, of a key that is not accepted
 NOT_AVAILABLE = "not available"  # evidence that is elsewhere: it was not compared
 NOTE = "note"  # for information: not a failure
 
@@ -27,6 +29,7 @@ class Check(NamedTuple):
         name: The file, or the option that was checked.
         ok: Whether nothing is wrong with it.
         result: 'intact', 'altered', 'missing', 'not readable', 'unrecorded' (no entry names it),
+            'not trusted' (signed with a key that is not accepted),
             'not available' (not here, so not compared), 'note' (for information).
         detail: What does not match, or further information.
     """
@@ -55,6 +58,8 @@ def compare_file(path: Path, sha256: str, size: int | None = None) -> tuple[str,
         The result ('intact', 'altered', 'missing', 'not readable') and the detail.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            return ALTERED, f"{path} is not a regular file"
         sha256_now, size_now = digest(path)
     except (FileNotFoundError, NotADirectoryError):
         return MISSING, f"not at {path}"

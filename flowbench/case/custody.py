@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
+from flowbench.case.custody_entry import Entry, JsonObject, Part, parse_entry
 from flowbench.errors import CaseError
 from flowbench.io import atomic
 
@@ -31,38 +32,7 @@ SET_ASIDE = "set-aside"  # the folder of files that were moved aside, and the ac
 # or writing it would change the next one.
 DERIVED_ACTIONS = frozenset({"connections", "report", "seal", SET_ASIDE})
 
-JsonObject = dict[str, Any]
-
 _LOCK_TIMEOUT = 30  # seconds: an entry takes milliseconds to write
-_REQUIRED = {
-    "evidence": ("evidence_id", "sha256", "file", "path", "fields"),
-    "parts": ("table", "file", "sha256"),
-    "runs": ("file", "sha256", "bytes"),
-    "files": ("file", "sha256", "bytes"),
-}
-
-
-class Part(TypedDict):
-    """What the log records of one Parquet part of a table."""
-
-    table: str
-    file: str  # its path in the folder of the tables
-    rows: int
-    sha256: str
-    bytes: int
-
-
-class Entry(TypedDict):
-    """One entry of the log. ``details`` depend on the action; see who appends it."""
-
-    seq: int  # its position, from 1
-    time: str  # when it was written, UTC
-    by: str  # the user
-    tool: str
-    action: str
-    details: JsonObject
-    previous: str  # the digest of the entry before it
-    digest: str
 
 
 def entry_digest(entry: Entry) -> str:
@@ -118,12 +88,12 @@ class CustodyLog:
     @property
     def evidence(self) -> list[JsonObject]:
         """The manifest: what was recorded of each evidence file, in the order of loading."""
-        return [row for e in self.current_entries for row in e["details"].get("evidence", ())]
+        return [row for e in self.current_entries for row in e["details"].get("evidence") or ()]
 
     @property
     def parts(self) -> list[Part]:
         """What was recorded of each table part, in the order of writing."""
-        return [part for e in self.current_entries for part in e["details"].get("parts", ())]
+        return [part for e in self.current_entries for part in e["details"].get("parts") or ()]
 
     def entries_of(self, action: str) -> Iterator[Entry]:
         """Yield the entries of one action, oldest first."""
@@ -213,7 +183,7 @@ class CustodyLog:
     def _check_chain(self) -> list[str]:
         problems = list(self.problems)
         if not self.entries:
-            problems.append("custody log: it is missing, or holds no entry")
+            problems.append("custody log: it is missing, no regular file, or holds no entry")
         previous = START
         for position, entry in enumerate(self.entries, 1):
             name = f"custody log, entry {position}"
@@ -251,13 +221,13 @@ class CustodyLog:
     def refresh(self) -> None:
         """Read what other processes appended; the whole file if it was changed otherwise."""
         # The head first: another process writes the log first, so that it has what the head names.
-        self._head = self.head_path.read_bytes() if self.head_path.exists() else None
-        data = self.path.read_bytes() if self.path.exists() else b""
+        self._head = atomic.read_bytes(self.head_path) if self.head_path.is_file() else None
+        data = atomic.read_bytes(self.path) if self.path.is_file() else b""
         if not data.startswith(self._data):
             self.entries, self.problems, self._data = [], [], b""
         *lines, self._torn = data[len(self._data) :].split(b"\n")
         for line in lines:
-            if (entry := _parse_entry(line)) is None:
+            if (entry := parse_entry(line)) is None:
                 number = len(self.entries) + len(self.problems) + 1
                 self.problems.append(f"custody log, line {number}: not an entry; it was changed")
             else:
@@ -271,28 +241,6 @@ def _to_line(entry: Entry) -> bytes:
 
 def _to_head(entry: Entry) -> bytes:
     return f"{entry['seq']} {entry['digest']}\n".encode()
-
-
-def _parse_entry(line: bytes) -> Entry | None:
-    """The entry in a line of the log; None unless it has the shape that callers rely on."""
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entry, dict) or not isinstance(details := entry.get("details"), dict):
-        return None
-    superseded = details.get("supersedes", [])
-    if not isinstance(superseded, list) or not all(isinstance(seq, int) for seq in superseded):
-        return None
-    if not all(isinstance(number, int) for number in (entry.get("seq"), details.get("seen", 0))):
-        return None
-    if not all(isinstance(entry.get(n), str) for n in ("action", "digest", "previous", "time")):
-        return None
-    for key, names in _REQUIRED.items():
-        rows = details.get(key) or []
-        if not all(isinstance(row, dict) and row.keys() >= set(names) for row in rows):
-            return None
-    return entry  # type: ignore[return-value]  # checked above
 
 
 def _to_text(content: object) -> str:

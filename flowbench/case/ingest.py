@@ -15,7 +15,8 @@ import pandas as pd
 
 from flowbench.case import disk_space, rebuild, set_aside
 from flowbench.case import parts as table_parts
-from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import Entry, JsonObject, Part
 from flowbench.errors import CaseError
 from flowbench.io import atomic
 from flowbench.io.byte_source import FileBytes
@@ -59,10 +60,8 @@ def ingest(
         with atomic.lock(folder / "ingest.lock", f"another load into {folder} is under way"):
             log.refresh()  # another load may have ended
             if problems := log.find_changes():
-                raise CaseError(
-                    f"the custody log was changed ({problems[0]}): load nothing more into this"
-                    f" case; `flowbench verify {folder}` names every change"
-                )
+                remedy = f"load nothing more into this case; `flowbench verify {folder}` names all"
+                raise CaseError(f"the custody log was changed ({problems[0]}): {remedy}")
             outcomes = _Ingestion(folder, log, options, unreadable).run(files)
     except OSError as error:
         raise CaseError(f"cannot write to {folder}: {error.strerror}") from error

@@ -40,7 +40,7 @@ def create_folder(path: Path, name: str | None) -> str:
 def read_name(path: Path) -> str:
     """Return the name of a case. Raises CaseError when it is none, or of another format."""
     try:
-        content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        content = json.loads(atomic.read_bytes(path / FILE))
         name, version = content["name"], content["format"]
         if not isinstance(name, str):
             raise TypeError("the name is not text")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from flowbench.case import provenance
-from flowbench.case.custody import CustodyLog, JsonObject
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import JsonObject
 from flowbench.errors import InputError
 from flowbench.schema import Table
 from flowbench.text import replace_unstorable
@@ -80,7 +81,7 @@ class CaseNotes:
             "note",
             text=_check_text(text, "note"),
             at=None if at is None else pd.Timestamp(at).tz_convert("UTC").isoformat(),
-            about=about,
+            about=None if about is None else replace_unstorable(about),
             about_kind=about_kind,
             tags=_check_tags(tags),
         )
@@ -112,7 +113,7 @@ class CaseNotes:
             raise InputError(f"nothing to mark {about} with: give a star or a tag")
         self.log.append(
             "mark",
-            about=about,
+            about=replace_unstorable(about),
             about_kind=about_kind,
             starred=starred,
             tags=added,

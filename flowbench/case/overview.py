@@ -35,7 +35,7 @@ def evidence_frame(log: CustodyLog) -> pd.DataFrame:
     rows = [entry | {"path": escape_undecodable(entry["path"])} for entry in log.evidence]
     frame = pd.DataFrame(rows, columns=columns)
     for name in ("first_seen", "last_seen"):
-        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601", errors="coerce")
     return frame
 
 

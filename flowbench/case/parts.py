@@ -20,7 +20,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flowbench.case.custody import CustodyLog, Part
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import Part
 from flowbench.errors import CaseError
 from flowbench.io.atomic import HashedFile
 from flowbench.loaders import batch as flow_batches

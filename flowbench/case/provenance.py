@@ -89,7 +89,7 @@ def _find_kept(
 
 def _read_run(path: Path, sha256: str, columns: Sequence[str]) -> pa.Table:
     try:
-        data = path.read_bytes()
+        data = atomic.read_bytes(path)
         if atomic.sha256_bytes(data) != sha256:
             raise ValueError("changed since they were written")
         return pq.read_table(pa.BufferReader(data), columns=list(columns))

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from flowbench.case import parts as table_parts
-from flowbench.case.custody import CustodyLog, Entry, JsonObject, Part
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import Entry, JsonObject, Part
 from flowbench.io import atomic
 from flowbench.loaders import batch, dispatch
 

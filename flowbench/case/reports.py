@@ -7,8 +7,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from flowbench.case.check import ALTERED, INTACT, NOT_AVAILABLE, NOTE, Check, make_check
-from flowbench.case.custody import CustodyLog, JsonObject
+from flowbench.case.check import (
+    ALTERED,
+    INTACT,
+    NOT_AVAILABLE,
+    NOT_READABLE,
+    NOTE,
+    Check,
+    make_check,
+)
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import JsonObject
 from flowbench.errors import CaseError
 from flowbench.io import atomic
 
@@ -64,8 +73,12 @@ def check_reports(case: Path, log: CustodyLog) -> Iterator[Check]:
         path, digests = case / name, {record["sha256"] for record in records}
         try:
             sha256 = atomic.sha256_file(path)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             yield make_check("report", name, NOT_AVAILABLE, f"no longer at {path}")
+            continue
+        except OSError as error:
+            detail = f"{path} cannot be read: {error.strerror}"
+            yield make_check("report", name, NOT_READABLE, detail)
             continue
         if sha256 in digests:
             yield make_check("report", name, INTACT)
@@ -77,7 +90,7 @@ def check_reports(case: Path, log: CustodyLog) -> Iterator[Check]:
 
 def _check_beside(path: Path, digests: set[str]) -> Check:
     try:
-        line = path.read_bytes()
+        line = atomic.read_bytes(path)
     except OSError:
         return make_check("report", path.name, NOTE, "missing: the SHA-256 of the report")
     name = path.name.removesuffix(SUFFIX)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,15 +19,17 @@ from flowbench.case.check import (
     INTACT,
     MISSING,
     NOT_AVAILABLE,
+    NOTE,
     Check,
     compare_file,
     make_check,
 )
-from flowbench.case.custody import CustodyLog, JsonObject
+from flowbench.case.custody import DERIVED_ACTIONS, CustodyLog
+from flowbench.case.custody_entry import JsonObject
 from flowbench.case.seal_programs import NO_TRUST, Trust
 from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
-from flowbench.text import escape_undecodable
+from flowbench.text import escape_undecodable, list_some
 
 FOLDER = "seals"
 ACTION = "seal"
@@ -79,28 +82,42 @@ def seal_case(
         f"head: {log.head}",
         f"sealed: {datetime.now(UTC).isoformat(timespec='seconds')}",
     ]
-    files = [anchor]
+    left = [path for path in (anchor, *seal_programs.find_signatures(anchor)) if path.exists()]
+    if left:
+        raise InputError(
+            f"{left[0]} exists and the custody log does not name it: a seal was stopped, or the"
+            " file was added. Move it away and seal again"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(anchor, "".join(f"{line}\n" for line in lines).encode(), durable=True)
-        for sign in signers:
-            files.append(sign(anchor))  # noqa: PERF401  # those made are removed if one fails
-        records = [_record(case, file) for file in files]
-        log.append(ACTION, sealed=log.head, entry=entry["seq"], files=records)
+        with _removed_unless_logged(log, anchor):
+            atomic.write_bytes(anchor, "".join(f"{x}\n" for x in lines).encode(), durable=True)
+            files = [anchor, *(sign(anchor) for sign in signers)]
+            records = [_record(case, file) for file in files]
+            log.append(ACTION, sealed=log.head, entry=entry["seq"], files=records)
     except OSError as error:
         raise CaseError(f"cannot write {anchor}: {error.strerror}") from error
-    except InputError:
-        for file in files:
-            file.unlink(missing_ok=True)
-        raise
     return files
+
+
+@contextmanager
+def _removed_unless_logged(log: CustodyLog, anchor: Path) -> Iterator[None]:
+    """Remove an anchor and its signatures if the ``with`` fails or is stopped before its entry."""
+    entries = len(log.entries)
+    try:
+        yield
+    except BaseException:
+        if not any(entry["action"] == ACTION for entry in log.entries[entries:]):
+            for file in (anchor, *seal_programs.find_signatures(anchor)):
+                file.unlink(missing_ok=True)
+        raise
 
 
 _LINE_ENDS = {ord(character): "?" for character in "\r\n"}
 
 
 def _record(case: Path, file: Path) -> JsonObject:
-    path, data = file.resolve(), file.read_bytes()
+    path, data = file.resolve(), atomic.read_bytes(file)
     inside = path.is_relative_to(case.resolve())
     name = path.relative_to(case.resolve()).as_posix() if inside else str(path)
     return {"file": name, "sha256": atomic.sha256_bytes(data), "bytes": len(data)}
@@ -130,8 +147,30 @@ def check_seals(
                 yield make_check("seal", record["file"], NOT_AVAILABLE, f"not here: {kept}")
             elif result != INTACT:
                 yield make_check("seal", record["file"], result, detail)
-    for anchor in [*sorted((case / FOLDER).glob("anchor-*.txt")), *anchors]:
+    found = [*sorted((case / FOLDER).glob("anchor-*.txt")), *anchors]
+    for anchor in found:
         yield from _check_anchor(case, log, anchor, trust)
+    yield from _check_newest(log, found)
+    signatures = [path for anchor in found for path in seal_programs.find_signatures(anchor)]
+    for option, wanted in seal_programs.wanted_signatures(trust).items():
+        if not any(path.suffix == wanted for path in signatures):
+            detail = f"no anchor has the signature that it asks for ({wanted})"
+            yield make_check("seal", option, MISSING, detail)
+
+
+def _check_newest(log: CustodyLog, anchors: Sequence[Path]) -> Iterator[Check]:
+    """Say which entries no anchor covers: who can write the log can have cut and added some."""
+    sealed = [int(found["seq"]) for anchor in anchors if (found := _read_anchor(anchor))]
+    later = log.entries[max(sealed) :] if sealed else []
+    changes = [entry for entry in later if entry["action"] not in DERIVED_ACTIONS]
+    if changes:
+        first, last = max(sealed) + 1, len(log.entries)
+        detail = (
+            f"no anchor covers the entries {first} to {last} of the custody log, among them"
+            f" {list_some(sorted({entry['action'] for entry in changes}))}. An older anchor does"
+            " not show whether later entries were removed: check the noted head with --head"
+        )
+        yield make_check("seal", "newest anchor", NOTE, detail)
 
 
 def _check_anchor(case: Path, log: CustodyLog, anchor: Path, trust: Trust) -> Iterator[Check]:
@@ -158,7 +197,7 @@ def _check_anchor(case: Path, log: CustodyLog, anchor: Path, trust: Trust) -> It
 
 def _read_anchor(path: Path) -> re.Match[str] | None:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return _ANCHOR.fullmatch(file.read(_MAX_ANCHOR))
+        with atomic.open_regular(path) as file:
+            return _ANCHOR.fullmatch(file.read(_MAX_ANCHOR).decode())
     except (OSError, ValueError):
         return None

@@ -17,14 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from flowbench.case.check import ALTERED, INTACT, NOTE
+from flowbench.case.check import ALTERED, INTACT, NOT_TRUSTED, NOTE
 from flowbench.errors import InputError
 from flowbench.io import atomic
 
 _NAMESPACE = "flowbench-anchor"  # of SSH signatures; those of another namespace are not accepted
 _SSH, _GPG, _STAMP = ".sig", ".asc", ".tsr"
 _TIMEOUT = 120  # seconds; the user may have to enter a passphrase
-_TIME = re.compile(r"^Time stamp: (.*) GMT$", re.MULTILINE)
+# An authority may give fractions of a second, which openssl prints behind the seconds.
+_TIME = re.compile(r"^Time stamp: (.*?)(?:\.\d+)?( \d{4}) GMT$", re.MULTILINE)
 _NO_PROGRAM = 127  # the exit code of a shell for a program that is not installed
 
 
@@ -43,6 +44,12 @@ class Trust(NamedTuple):
 NO_TRUST = Trust()
 
 
+def wanted_signatures(trust: Trust) -> dict[str, str]:
+    """Return which suffix of signatures each option of ``verify`` asks for."""
+    given = {"--signers": (trust.signers, _SSH), "--timestamp-ca": (trust.authorities, _STAMP)}
+    return {option: suffix for option, (file, suffix) in given.items() if file is not None}
+
+
 def find_signatures(anchor: Path) -> list[Path]:
     """Return the signatures and time stamps beside an anchor."""
     paths = [anchor.with_name(anchor.name + suffix) for suffix in (_SSH, _GPG, _STAMP)]
@@ -56,6 +63,8 @@ def sign_with_ssh(anchor: Path, key: Path) -> Path:
     """
     words = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", _NAMESPACE, str(anchor)]
     _run_or_raise(words, f"cannot sign with {key}")
+    if not anchor.with_name(anchor.name + _SSH).is_file():
+        raise InputError(f"cannot sign with {key}: ssh-keygen wrote no signature")
     return anchor.with_name(anchor.name + _SSH)
 
 
@@ -63,7 +72,10 @@ def sign_with_gpg(anchor: Path, key: str) -> Path:
     """Sign an anchor with a key of the user's GnuPG keyring. Raises InputError when it cannot."""
     target = anchor.with_name(anchor.name + _GPG)
     words = ["gpg", "--yes", "--armor", "--local-user", key, "--output", str(target)]
-    _run_or_raise([*words, "--detach-sign", str(anchor)], f"cannot sign with {key}")
+    failed = f"cannot sign with {key}"
+    _run_or_raise([*words, "--detach-sign", str(anchor)], failed)
+    if not target.is_file():
+        raise InputError(f"{failed}: gpg wrote no signature")
     return target
 
 
@@ -100,7 +112,8 @@ def check_signature(anchor: Path, signature: Path, trust: Trust) -> tuple[str, s
     """Check a signature or time stamp of an anchor.
 
     Returns:
-        The result ('intact', 'altered'; 'note' when it cannot be checked here) and the detail.
+        The result ('intact', 'altered', 'not trusted'; 'note' when it cannot be checked here) and
+        the detail.
     """
     check = {_SSH: _check_ssh, _GPG: _check_gpg, _STAMP: _check_stamp}[signature.suffix]
     return check(anchor, signature, trust)
@@ -116,7 +129,7 @@ def _check_ssh(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]:
         if code == _NO_PROGRAM:
             return NOTE, f"not checked: {text}"
         if code or not text:
-            return ALTERED, f"the signing key is not in {trust.signers}"
+            return NOT_TRUSTED, f"signed with a key that is not in {trust.signers}"
         owner = text.splitlines()[0]
         words = ["ssh-keygen", "-Y", "verify", "-f", str(trust.signers), "-I", owner, *common]
         signer = ""
@@ -156,7 +169,7 @@ def _check_stamp(anchor: Path, signature: Path, trust: Trust) -> tuple[str, str]
     time = _TIME.search(text)
     if code or time is None or not _is_granted(text, anchor):
         return ALTERED, "the time stamp does not match this anchor"
-    moment = datetime.strptime(time[1], "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+    moment = datetime.strptime("".join(time.groups()), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
     stamped = f"time stamp of {moment:%Y-%m-%d %H:%M:%S} UTC"
     if trust.authorities is None:
         return INTACT, f"{stamped}; its authority was not checked: give --timestamp-ca"
@@ -205,4 +218,6 @@ def _run(words: Sequence[str], data: bytes | None = None) -> tuple[int, str]:
 
 
 def _last_line(text: str) -> str:
-    return next(reversed([line for line in text.splitlines() if line.strip()]), "").strip()
+    """The last line of what a program printed, without the prompt for a passphrase before it."""
+    last = next(reversed([line for line in text.splitlines() if line.strip()]), "").strip()
+    return re.sub(r"^Enter passphrase[^:]*: *", "", last)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flowbench.case.custody import SET_ASIDE, CustodyLog, JsonObject
+from flowbench.case.custody import SET_ASIDE, CustodyLog
+from flowbench.case.custody_entry import JsonObject
 from flowbench.io import atomic
 
 UNRECORDED = "the custody log has no entry for it"

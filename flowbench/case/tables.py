@@ -233,10 +233,10 @@ class CaseTables:
             raise InputError(f"{name!r} is not a table: choose one of {tables}")
         parts = [part["file"] for part in self.log.parts if part["table"] == name]
         paths = [self.path / _FOLDER / part for part in parts]
-        if missing := [path for path in paths if not path.exists()]:
+        if missing := [path for path in paths if not path.is_file()]:
             raise CaseError(
-                f"{len(missing)} parts of the {name} table are missing, among them"
-                f" {missing[0].name}: load the same evidence again, which rebuilds them"
+                f"{len(missing)} parts of the {name} table are missing or no regular files, among"
+                f" them {missing[0].name}: load the same evidence again, which rebuilds them"
             )
         return paths
 

@@ -112,7 +112,7 @@ def _check_manifest(path: Path, log: CustodyLog) -> Iterator[Check]:
 
 def _compare_name(path: Path, name: object) -> tuple[str, str]:
     try:
-        name_now = json.loads(path.read_text(encoding="utf-8"))["name"]
+        name_now = json.loads(atomic.read_bytes(path))["name"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return ALTERED, f"cannot be read: {error}"
     return (INTACT, "") if name_now == name else (ALTERED, f"the name was {name!r}")
@@ -152,12 +152,16 @@ def _check_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
         if folder.name.endswith(atomic.SUFFIX):
             continue  # in progress, or left by a kill: it is not read
         recorded = cache.recorded_files(log, folder)
-        for file in recorded[0] if recorded else ():
+        if not recorded:  # by a version that did not record them
+            detail = "the custody log has no digests of these cached tables: they are not used"
+            yield make_check("cache", folder.name, NOTE, detail)
+            continue
+        for file in recorded[0]:
             name = Path(file["file"]).name
             result, detail = compare_file(folder / name, file["sha256"], file["bytes"])
             detail = f"{detail}. It is not used; it is computed again" if result != INTACT else ""
             yield make_check("cache", f"{folder.name}/{name}", result, detail)
-        named = {Path(file["file"]).name for files in recorded[:1] for file in files}
+        named = {Path(file["file"]).name for file in recorded[0]}
         for extra in set_aside.find_unrecorded(folder, "*", named):
             yield make_check(
                 "cache", f"{folder.name}/{extra.name}", UNRECORDED, set_aside.UNRECORDED
@@ -193,7 +197,7 @@ def _check_fetched_index(path: Path, log: CustodyLog) -> Iterator[Check]:
         return
     name, left, sha256 = "evidence/fetched.jsonl", index.get("bytes"), hashlib.sha256()
     try:
-        with (path / name).open("rb") as file:
+        with atomic.open_regular(path / name) as file:
             while isinstance(left, int) and (chunk := file.read(min(left, 1 << 20))):
                 sha256.update(chunk)
                 left -= len(chunk)

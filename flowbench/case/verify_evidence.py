@@ -21,7 +21,8 @@ from flowbench.case.check import (
     compare_file,
     make_check,
 )
-from flowbench.case.custody import CustodyLog, JsonObject
+from flowbench.case.custody import CustodyLog
+from flowbench.case.custody_entry import JsonObject
 from flowbench.io import atomic
 from flowbench.loaders.dispatch import Evidence, expand_archive
 from flowbench.text import list_some

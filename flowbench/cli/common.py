@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import signal
 import socket
 import sys
@@ -37,6 +39,7 @@ COLUMNS_HELP = (
     "Column names of CSV indicator lists: 'indicator=IP,kind=Threat,valid_until=Expires'"
     " (also feed, confidence, valid_from, port, description)."
 )
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, without importing it
 
 
@@ -46,8 +49,14 @@ class CommandGroup(click.Group):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as a program."""
         _interrupt_queries_on_sigint()
+        if sys.stdout is None or sys.stderr is None:  # closed by who started it: `>&-`
+            _open_closed_streams()
         try:
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            except SystemExit:
+                _flush_answer()
+                raise
         except Exception:  # noqa: BLE001  # Python's exit code would be that of a failed check
             traceback.print_exc()
             note("flowbench: an internal error: please report it with the lines above")
@@ -69,6 +78,10 @@ class CommandGroup(click.Group):
         except BrokenPipeError:  # `flowbench flows … | head`
             sys.stderr.close()
             sys.exit(0)
+        except OSError as error:
+            if error.errno not in _NOT_WRITTEN or error.filename is not None:
+                raise
+            _exit_not_written(error)
         except Exception as error:
             if _is_interrupt(error):
                 _exit_stopped()
@@ -96,6 +109,34 @@ def _interrupt_queries_on_sigint() -> None:
                 engine.interrupt()
 
     threading.Thread(target=wait, args=(reader, writer), daemon=True).start()
+
+
+def _open_closed_streams() -> None:
+    """Give closed standard streams a place to write to, and refuse to lose an answer."""
+    is_answer_lost = sys.stdout is None
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    if is_answer_lost:
+        note("flowbench: standard output is closed: the answer cannot be written")
+        sys.exit(EXIT_USAGE)
+
+
+def _flush_answer() -> None:
+    """Write what is left of the answer, so that a full disk is no silent loss."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()
+    except OSError as error:
+        _exit_not_written(error)
+
+
+def _exit_not_written(error: OSError) -> NoReturn:
+    note(f"flowbench: cannot write the answer: {error.strerror}")
+    # Python would try again at its end, and fail with a traceback.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(EXIT_USAGE)
 
 
 def _exit_stopped() -> NoReturn:
@@ -235,7 +276,7 @@ def open_case(path: Path) -> Case:
 def parse_address(text: str) -> str:
     """Return an address as the case spells it, with its zone. Raises InputError for other text."""
     if not is_address(text):
-        raise InputError(f"{text}: invalid IP address")
+        raise InputError(f"{text or repr(text)}: invalid IP address")
     address, zone = split_zone(text)
     parsed = canonical_address(address)
     return parsed if zone is None else f"{parsed}%{zone}"

@@ -51,9 +51,9 @@ def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[...,
             from flowbench.investigate.filters import Filters
 
             filters = Filters(
-                parse_time(since) if since else None,
-                parse_time(until) if until else None,
-                common.parse_address(peer) if peer else None,
+                parse_time(since) if since is not None else None,
+                parse_time(until) if until is not None else None,
+                common.parse_address(peer) if peer is not None else None,
                 ports,
                 rejected,
             )

@@ -21,6 +21,8 @@ def info(case: Path, out: common.Output) -> None:
     opened = common.open_case(case)
     columns = "kind records quarantined first_seen last_seen files bytes".split()
     out.write(opened.info(), columns)
+    for problem in opened.log.check():
+        common.note(f"{problem}; `flowbench verify {case}` checks all files")
     if out.is_terminal:
         first, last = opened.span
         if first is not None and last is not None:

@@ -49,7 +49,7 @@ def note(  # noqa: PLR0913  # each is an option
     limit: int | None,
     out: common.Output,
 ) -> None:
-    """Write a note into CASE, or list its notes, marks and decisions.
+    """Write or list the notes and decisions of CASE.
 
     Without TEXT, tags, star or decision they are listed, with --about those about WHAT: the id of
     a finding (or its start), an API event or an alert, a host or a principal. Everything is

@@ -27,6 +27,8 @@ _MAX_CELL_OF = {"raw": 100}
 _GAP = "  "
 _POSITIONS = ("line", "item")  # in a file: of no use without it
 _FILES = ("file", "evidence_id")
+# A code of text.escape_controls, or any character.
+_CHARACTERS = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|.", re.DOTALL)
 _UNBROKEN = re.compile(r"(?<=\d) (?=\d\d:\d\d|(?:UTC|[kMG]?B|h|min|s|days)\b)")  # blanks in a value
 # Whole numbers that are no quantities, and are copied rather than read.
 _IDENTIFIER = re.compile(r"port$|(?:^|_)(?:line|item|protocol|version|tcp_flags|traffic_path)$")
@@ -156,9 +158,19 @@ def wrap(text: str, width: int) -> Iterator[str]:
             continue
         if line:
             yield line.rstrip()
-        *full, line = chop_cells(word, width) or [""]
+        *full, line = _chop(word, width)
         yield from full
     yield line.rstrip()
+
+
+def _chop(word: str, width: int) -> list[str]:
+    """Break a word that is longer than a line; a code of ``escape_controls`` stays whole."""
+    pieces = [""]
+    for character in _CHARACTERS.findall(word):
+        if pieces[-1] and cell_len(pieces[-1] + character) > width:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def _is_breakable(word: str, width: int) -> bool:

@@ -27,7 +27,7 @@ from flowbench.version import __version__
 
 if TYPE_CHECKING:
     from flowbench.case import Case
-    from flowbench.case.custody import Entry
+    from flowbench.case.custody_entry import Entry
 
 FOLDER = "findings"
 
@@ -62,7 +62,7 @@ def read_run(case: Case, entry: Entry) -> Run:
     path = case.path / FOLDER / Path(part["file"]).name
     remedy = "there is nothing to compare with; the next run is kept in their place"
     try:
-        data = path.read_bytes()
+        data = atomic.read_bytes(path)
     except OSError as error:
         raise CaseError(
             f"the findings of the run of {entry['time']} cannot be read ({error.strerror}: {path}):"

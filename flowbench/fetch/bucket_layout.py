@@ -116,7 +116,8 @@ def parse_time(text: str) -> datetime:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError):  # before year 1 or after 9999 in UTC
         raise InputError(
-            f"{text}: invalid time; write 2026-09-01, 2026-09-01T12:00 or 2026-09-01T12:00+02:00"
+            f"{text or repr(text)}: invalid time; write 2026-09-01, 2026-09-01T12:00 or"
+            " 2026-09-01T12:00+02:00"
         ) from None
 
 

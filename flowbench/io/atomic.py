@@ -6,14 +6,17 @@ is complete, so that a reader never sees half of it and a kill leaves the old fi
 
 from __future__ import annotations
 
+import errno
 import getpass
 import hashlib
 import os
 import platform
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
 
 import filelock
@@ -115,6 +118,24 @@ class HashedFile:
         self.path.unlink(missing_ok=True)
 
 
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read it, or the one that a link leads to.
+
+    Raises OSError for anything else: a pipe would be waited for, and a device has no end.
+    """
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(file, "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file. Raises OSError; see ``open_regular``."""
+    with open_regular(path) as file:
+        return file.read()
+
+
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of bytes in hex digits."""
     return hashlib.sha256(data).hexdigest()
@@ -122,7 +143,7 @@ def sha256_bytes(data: bytes) -> str:
 
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file in hex digits. Raises OSError when it cannot be read."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -26,6 +26,7 @@ _POLICY_KEYS = ("groups", "rules", "countries")
 _GROUP_KEYS = ("tags", *values.IDENTIFIERS, "cidrs", "addresses")
 _RULE_KEYS = ("name", "from", "to", "ports", "protocols", "verdict")
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "timestamp")}
+_MOST_TEXT = 60  # characters of a value in an error
 
 _Value = TypeVar("_Value")
 
@@ -256,5 +257,10 @@ def _describe(node: yaml.Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return "a list"
     if node.tag not in _SCALARS and node.value:
-        return f"a value of the type {node.tag}"
-    return f"'{node.value}'" if node.value else "nothing"
+        return f"a value of the type {_shorten(node.tag)}"
+    return f"'{_shorten(node.value)}'" if node.value else "nothing"
+
+
+def _shorten(text: str) -> str:
+    """Return the start of a text: one that is no policy may be a whole log."""
+    return text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + "…"

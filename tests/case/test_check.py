@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
+from flowbench.case import check
 from flowbench.case.check import compare_file, make_check
 
 SHA256 = hashlib.sha256(b"evidence").hexdigest()
@@ -26,8 +30,14 @@ def test_a_file_is_intact_altered_or_missing(tmp_path) -> None:
     assert "(8 bytes when recorded, 0 now)" in compare_file(path, SHA256, 8)[1]
 
 
-def test_what_cannot_be_read_fails_and_is_not_altered(tmp_path) -> None:
-    assert compare_file(tmp_path, SHA256)[0] == "not readable"
+def test_what_cannot_be_read_fails_and_is_not_altered(tmp_path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "a").write_bytes(b"evidence")
+    monkeypatch.setattr(check, "digest", refuse)
+    result, detail = compare_file(tmp_path / "a", SHA256)
+    assert (result, detail.endswith("Permission denied")) == ("not readable", True)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +50,23 @@ def test_what_cannot_be_read_fails_and_is_not_altered(tmp_path) -> None:
         ("missing", False),
         ("not readable", False),
         ("unrecorded", False),
+        ("not trusted", False),
     ],
 )
 def test_only_what_does_not_match_fails(result, ok) -> None:
     assert make_check("table", "x", result).ok == ok
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to a device"])
+def test_what_is_no_regular_file_is_altered_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "part"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        path.symlink_to("/dev/zero")
+    result, detail = compare_file(path, "0" * 64)
+    assert (result, detail) == ("altered", f"{path} is not a regular file")

@@ -94,3 +94,11 @@ def test_the_report_of_a_case_that_cannot_be_written_stands_alone(case, tmp_path
     reports.write_report(case.path, case.log, tmp_path / "out.html", DATA)
     assert (tmp_path / "out.html.sha256").exists()
     assert len(case.custody) == 1
+
+
+def test_a_report_that_is_no_file_is_not_readable(case) -> None:
+    write(case)
+    path = case.path / "report.html"
+    path.unlink()
+    path.mkdir()
+    assert results(case)["report.html"] == "not readable"

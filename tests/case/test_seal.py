@@ -130,3 +130,49 @@ def test_a_folder_that_cannot_be_made_is_a_case_error(case, tmp_path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CaseError, match="cannot write"):
         seal.seal_case(case.path, case.log, "x", folder=tmp_path / "file")
+
+
+def test_a_stopped_seal_leaves_nothing(case) -> None:
+    def stop(anchor: Path) -> Path:
+        anchor.with_name(anchor.name + ".sig").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        seal.seal_case(case.path, case.log, "x", [stop])
+    assert list((case.path / "seals").iterdir()) == []
+    assert [entry["action"] for entry in case.custody] == ["create"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".sig", ".asc", ".tsr"])
+def test_what_a_killed_seal_left_is_refused_and_kept(case, suffix: str) -> None:
+    left = case.path / "seals" / f"anchor-1-{case.log.head[:8]}.txt{suffix}"
+    left.parent.mkdir()
+    left.write_bytes(b"somebody's")
+    with pytest.raises(InputError, match="exists and the custody log does not name it"):
+        seal.seal_case(case.path, case.log, "x")
+    assert left.read_bytes() == b"somebody's"
+
+
+@pytest.mark.parametrize(
+    ("trust", "option"),
+    [
+        (seal.Trust(signers=Path("allowed")), "--signers"),
+        (seal.Trust(authorities=Path("root.pem")), "--timestamp-ca"),
+    ],
+)
+def test_asked_for_signatures_that_no_anchor_has_are_missing(sealed, trust, option: str) -> None:
+    case, _ = sealed
+    log = custody.CustodyLog(case.log.path, "t")
+    checks = {check.name: check for check in seal.check_seals(case.path, log, (), trust)}
+    assert (checks[option].result, checks[option].ok) == ("missing", False)
+
+
+def test_entries_after_the_newest_anchor_are_stated(sealed) -> None:
+    case, _ = sealed
+    assert len(results(case)) == 1
+    case.note("later")
+    _, (result, detail) = results(case)
+    assert result == "note"
+    assert detail.startswith("no anchor covers the entries 3 to 4 of the custody log, among them")
+    assert "note" in detail
+    assert "--head" in detail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,10 +76,41 @@ def test_an_ssh_signature(anchor, ssh_key, tmp_path) -> None:
     )
     other = make_ssh_key(tmp_path / "other")
     trust = signers(tmp_path / "theirs", other)
-    assert check_signature(anchor, signature, trust)[0] == "altered"
+    result, detail = check_signature(anchor, signature, trust)
+    assert (result, detail) == ("not trusted", f"signed with a key that is not in {trust.signers}")
     anchor.write_bytes(b"head: 01\n")
     for trust in (NO_TRUST, Trust(signers=tmp_path / "ours")):
         assert check_signature(anchor, signature, trust)[0] == "altered"
+
+
+@needs_ssh
+def test_a_key_with_a_passphrase_and_no_terminal(anchor, tmp_path) -> None:
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret words", "-f", str(tmp_path / "k")]
+    subprocess.run(words, check=True)
+    code = (
+        "import sys; from pathlib import Path; from flowbench.case import seal_programs as s\n"
+        "try: s.sign_with_ssh(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(anchor), str(tmp_path / "k")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # no terminal to ask on
+    )
+    assert done.stdout.startswith(f"InputError cannot sign with {tmp_path / 'k'}: ")
+    assert "passphrase for" not in done.stdout
+
+
+@needs_openssl
+def test_a_time_stamp_with_fractions_of_a_second(anchor, monkeypatch) -> None:
+    text = "Time stamp: Nov 27 19:40:05.123456 2026 GMT\n"
+    monkeypatch.setattr(seal_programs, "_run", lambda *_: (0, text))
+    monkeypatch.setattr(seal_programs, "_is_granted", lambda *_: True)
+    result, detail = check_signature(anchor, anchor.with_name("a.tsr"), NO_TRUST)
+    assert (result, detail.partition(";")[0]) == ("intact", "time stamp of 2026-11-27 19:40:05 UTC")
 
 
 @needs_ssh

@@ -219,3 +219,24 @@ def test_ctrl_c(tmp_path: Path, action: str, message: str) -> None:
     assert errors.endswith(message)
     assert "Traceback" not in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        (">&-", "flowbench: standard output is closed: the answer cannot be written\n"),
+        (">/dev/full", "flowbench: cannot write the answer: No space left on device\n"),
+    ],
+)
+@pytest.mark.parametrize("options", ["", "--format csv"])
+def test_an_answer_that_cannot_be_written_is_no_stack_trace(
+    case: Path, redirection: str, message: str, options: str
+) -> None:
+    command = f"{sys.executable} -m flowbench info"
+    done = subprocess.run(
+        ["bash", "-c", f'{command} "$0" {options} {redirection}', str(case)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, message)

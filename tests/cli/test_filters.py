@@ -39,6 +39,8 @@ def test_a_period(incident_case: Path, command: str) -> None:
     ("options", "message"),
     [
         (("--from", "yesterday"), "yesterday: invalid time; write 2026-09-01"),
+        (("--from", ""), "'': invalid time"),
+        (("--until", " "), "invalid time"),
         (("--from", "0001-01-01T00:00+05:00"), "invalid time"),
         (("--until", "9999-12-31T23:59-05:00"), "invalid time"),
         (("--from", "2026-09-02", "--until", "2026-09-01"), "the period is empty"),
@@ -60,7 +62,10 @@ def test_flow_records_between_two_addresses(incident_case: Path) -> None:
     assert {row["action"] for row in rejected} == {"REJECT"}
     wrong = run("flows", incident_case, "--peer", "pool")
     assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: pool: invalid IP address\n")
+    empty = run("flows", incident_case, "--peer", "")
+    assert (empty.exit_code, empty.stderr) == (2, "flowbench: '': invalid IP address\n")
     assert run("flows", incident_case, "--port", 65_536).exit_code == 2
+    assert run("flows", incident_case, "--port", "").exit_code == 2
 
 
 def test_names_under_a_domain(incident_case: Path) -> None:

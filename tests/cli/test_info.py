@@ -28,3 +28,10 @@ def test_json_has_only_the_table(loaded: Path) -> None:
 def test_a_folder_without_a_case(tmp_path: Path) -> None:
     result = run("info", tmp_path / "nowhere")
     assert (result.exit_code, "is not a case" in result.stderr) == (2, True)
+
+
+def test_a_missing_custody_log_is_stated(case: Path) -> None:
+    (case / "custody.jsonl").unlink()
+    result = run("info", case)
+    assert "custody log: it is missing" in result.stderr
+    assert "`flowbench verify " in result.stderr

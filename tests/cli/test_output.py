@@ -100,7 +100,7 @@ def test_no_format_sends_controls_to_a_terminal(monkeypatch, capsys, form, termi
     assert bool(set("\x1b\r\u202e") & set(shown)) is (form == "csv" and not terminal)
     assert "plain" in shown
     if terminal and form == "csv":
-        assert shown == '"subject","n"\n'.replace('"', "") + '"a\\x1b[2J\\x0db\\x202e",1\nplain,2\n'
+        assert shown == '"subject","n"\n'.replace('"', "") + '"a\\x1b[2J\\x0db\\u202e",1\nplain,2\n'
 
 
 def test_parquet_is_not_printed_to_a_terminal(monkeypatch) -> None:

@@ -129,3 +129,8 @@ def test_any_text_keeps_within_the_line(rows: list[dict[str, object]], width: in
 def test_wrapping_loses_nothing_but_blanks(text: str, width: int) -> None:
     joined = "".join(wrap(text, width))
     assert "".join(joined.split()) == "".join(text.replace("\0", " ").split())
+
+
+def test_a_code_of_a_control_character_stays_whole() -> None:
+    text = "x" * 8 + "\\x1b" + "\\U000e0041" * 2
+    assert list(wrap(text, 10)) == ["x" * 8, "\\x1b", "\\U000e0041", "\\U000e0041"]

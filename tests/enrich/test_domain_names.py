@@ -75,7 +75,7 @@ def test_parents_match_by_whole_labels() -> None:
 
 def test_long_and_hostile_names_are_shortened() -> None:
     assert shorten_name("evil.example") == "evil.example"
-    assert shorten_name("a\nb\u202e") == "a\\x0ab\\x202e"
+    assert shorten_name("a\nb\u202e") == "a\\x0ab\\u202e"
     assert len(shorten_name("x" * 5_000)) == 60
 
 

@@ -58,7 +58,7 @@ def test_the_table() -> None:
 def test_html_is_escaped_and_sets_no_colours() -> None:
     html = a_trace()._repr_html_()
     assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x202e" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in html
     assert html.count("<tr>") == 7
     assert "event e1 (trail.json, line 1)" in html
     assert "2026-09-01 12:30:15" in html

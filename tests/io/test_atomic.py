@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -198,3 +199,14 @@ def test_a_user_without_a_name_is_unknown(monkeypatch) -> None:
 
     monkeypatch.setattr(atomic.getpass, "getuser", no_user)
     assert atomic.user_name() == "unknown"
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(DATA)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert atomic.read_bytes(tmp_path / "link") == DATA
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            atomic.read_bytes(path)
+        assert not atomic.is_intact(path, "0" * 64)

@@ -197,7 +197,7 @@ def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
         json_lines=events, indicators=f"indicator,kind\n{POOL},mining\n",
     )  # fmt: skip
     html = report.write(case, tmp_path / "r.html").read_text(encoding="utf-8")
-    assert "ev\\x202e" in html
+    assert "ev\\u202e" in html
     assert not re.search("[\u202a-\u202e\x00]", html)
 
 
