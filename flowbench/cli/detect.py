@@ -64,7 +64,7 @@ def detect(
         columns = "severity finding_id summary suppressed_by suppression_reason score first_seen"
         output.write_findings(shown.all, out.format, out.path, columns=columns.split())
     elif out.is_terminal:
-        output.print_groups(shown)
+        output.print_groups(shown, detectors.link_groups(opened, shown))
     else:
         output.write_findings(shown, out.format, out.path)
     _note_run(plan[plan["detector"].isin(only)] if only else plan, shown)

@@ -26,6 +26,7 @@ from flowbench.text import (
     escape_lines,
     format_count,
     format_period,
+    format_utc,
     list_some,
 )
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
+_MAX_LINKS = 5  # of one group on a terminal, in each direction
 _MAX_RELATED = 8  # related findings of one subject on a terminal
 _SEVERITIES = ("critical", "high", "medium", "low")
 
@@ -86,8 +88,13 @@ def write_findings(
         write(findings.to_arrow().to_reader(), form, output)
 
 
-def print_groups(findings: Findings) -> None:
-    """Print findings for a person: by subject, then by peers, the most severe first."""
+def print_groups(findings: Findings, links: pd.DataFrame | None = None) -> None:
+    """Print findings for a person: by subject, then by peers, the most severe first.
+
+    Args:
+        findings: The findings.
+        links: Links between their groups (detect.LINKS).
+    """
     from flowbench.cli.table import format_cell
     from flowbench.detect import group_findings, relate_findings
 
@@ -99,6 +106,8 @@ def print_groups(findings: Findings) -> None:
         if len(hosts := group["hosts"]) > 1:
             header += f"  {format_count(len(hosts), 'host')}: {escape_controls(list_some(hosts))}"
         _print_text(header, bold=True)
+        if links is not None and (text := _format_links(links, group["subject"])):
+            _print_text(escape_controls(text), indent=2)
         rows = related[group["subject"]].to_dict("records")
         for row in rows[:_MAX_RELATED]:
             _print_text(escape_controls(_format_related(row)), indent=2)
@@ -108,6 +117,33 @@ def print_groups(findings: Findings) -> None:
         if len(rows) > _MAX_RELATED:
             rest = f"and {len(rows) - _MAX_RELATED:,} more, {rows[_MAX_RELATED]['severity']} or"
             _print_text(f"{rest} below: --format csv lists all", indent=2)
+
+
+def _format_links(links: pd.DataFrame, group: str) -> str:
+    """Return the groups that a group is linked to and from, in order of time, in one line."""
+    parts = []
+    for here, there, words in (
+        ("from_group", "to_group", "to"),
+        ("to_group", "from_group", "from"),
+    ):
+        rows = links[links[here] == group].to_dict("records")
+        texts = [f"{row[there]} ({_format_link(row)})" for row in rows]
+        if texts:
+            parts.append(f"linked {words} {list_some(texts, _MAX_LINKS, separator='; ')}")
+    return ". ".join(parts)
+
+
+def _format_link(row: Mapping[str, Any]) -> str:
+    import pandas as pd
+
+    from flowbench.enrich.ports import label
+
+    text = row["relation"]
+    if pd.notna(row["service_port"]):
+        text += f" on {label(int(row['service_port']), 6)}, {row['connections']:,}x"
+    if isinstance(row["via"], str):
+        text += f" {row['via']}"
+    return f"{text}, from {format_utc(row['first_seen'])}"
 
 
 def _print_text(text: str, *, indent: int = 0, bold: bool = False) -> None:

@@ -8,6 +8,7 @@ A new detector is a file in ``detectors`` and a line in ``registry``.
 from flowbench.detect.compare import CHANGES, compare
 from flowbench.detect.finding import FINDINGS, SEVERITIES, Finding
 from flowbench.detect.findings import Findings
+from flowbench.detect.group_links import LINKS, link_groups
 from flowbench.detect.grouping import (
     FINDING_GROUPS,
     RELATED_FINDINGS,
@@ -22,12 +23,14 @@ __all__ = [
     "CHANGES",
     "FINDINGS",
     "FINDING_GROUPS",
+    "LINKS",
     "RELATED_FINDINGS",
     "SEVERITIES",
     "Finding",
     "Findings",
     "compare",
     "group_findings",
+    "link_groups",
     "plan",
     "registered",
     "relate_findings",

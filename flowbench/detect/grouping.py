@@ -57,7 +57,7 @@ def group_findings(findings: Findings) -> pd.DataFrame:
         _summarize(group)
         | {"subject": subject, "related": len({_peers_key(finding) for finding in group})}
         | {name: sum(finding.severity == name for finding in group) for name in SEVERITIES}
-        for subject, group in _groups(findings).items()
+        for subject, group in findings_by_group(findings).items()
     )
 
 
@@ -67,7 +67,7 @@ def relate_findings(findings: Findings) -> pd.DataFrame:
     In the order of ``group_findings``, within a group the most severe first.
     """
     rows = []
-    for subject, group in _groups(findings).items():
+    for subject, group in findings_by_group(findings).items():
         related: dict[tuple[str, ...], list[Finding]] = {}
         for finding in group:
             related.setdefault(_peers_key(finding), []).append(finding)
@@ -91,7 +91,7 @@ def relate_findings(findings: Findings) -> pd.DataFrame:
     return RELATED_FINDINGS.frame(rows)
 
 
-def _groups(findings: Findings) -> dict[str, list[Finding]]:
+def findings_by_group(findings: Findings) -> dict[str, list[Finding]]:
     """Return the findings of each group by its subject, the most severe first."""
     subjects: dict[tuple[str, str], set[str]] = {}
     for finding in findings:

@@ -3,6 +3,7 @@
 from flowbench.plot.activity import activity
 from flowbench.plot.matrix import matrix
 from flowbench.plot.network import network
+from flowbench.plot.paths import paths
 from flowbench.plot.timeline import timeline
 
-__all__ = ["activity", "matrix", "network", "timeline"]
+__all__ = ["activity", "matrix", "network", "paths", "timeline"]

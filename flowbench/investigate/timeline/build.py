@@ -80,6 +80,7 @@ def _finding_row(finding: Finding) -> Event:
     peers = finding.peers if not finding.evidence.targets else finding.evidence.targets
     actor: str | None = finding.subject
     target: str | None = list_some(peers, 3) or None
+    decision = finding.decision_text
     if finding.detector in _TARGETS:
         actor, target = target, actor
     elif not is_address(finding.subject) and finding.evidence.api_events is not None:
@@ -88,7 +89,7 @@ def _finding_row(finding: Finding) -> Event:
         finding.first_seen,
         "flowbench",
         finding.title,
-        finding.summary,
+        f"{finding.summary} Decision: {decision}." if decision else finding.summary,
         actor=actor,
         object=target,
         end=finding.last_seen,

@@ -126,6 +126,17 @@ def test_notes_in_order_of_time(tmp_path: Path) -> None:
     assert list(timeline.build(case, about=HOST)["detail"]) == ["The owner was called"]
 
 
+def test_a_finding_has_the_decision_about_it(tmp_path: Path) -> None:
+    text = f"indicator,kind,feed\n{POOL},c2,x\n"
+    case = make_case(tmp_path, connect(HOST, POOL, 443, T0), indicators=text)
+    (finding,) = detect.run(case, only=["contact"])
+    case.decide(finding, "confirmed", "the owner knows nothing of it")
+    events = timeline.build(case, findings=detect.run(case, only=["contact"]))
+    (row,) = events[events["activity"] == finding.title].to_dict("records")
+    assert row["detail"].startswith(f"{finding.summary} Decision: confirmed by ")
+    assert row["detail"].endswith(": the owner knows nothing of it.")
+
+
 def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
     records = [
         reject(HOST, WEB, 3306, T0 + 900 * n, source_port=50_000 + n, interface_id="eni-w")
