@@ -146,16 +146,21 @@ class CaseNotes:
     @property
     def notes(self) -> list[JsonObject]:
         """The notes, oldest first: text, at, about, about_kind, tags, written (time), by (user)."""
-        return [{"about_kind": None, "tags": []} | details for details in self._written("note")]
+        empty: JsonObject = {"text": "", "about": None, "about_kind": None, "tags": []}
+        return [
+            empty | details | {"at": details.get("at") if _to_time(details.get("at")) else None}
+            for details in self._written("note")
+        ]
 
     @property
     def decisions(self) -> list[JsonObject]:
         """All decisions, oldest first.
 
         Each has decision, reason, finding_id, and of the finding at that time severity, first_seen,
-        last_seen, peers (their number); written (time) and by (user).
+        last_seen, peers (their number); written (time) and by (user). An entry that lacks one of
+        these, as the log of a changed case may have, is no decision.
         """
-        return list(self._written("decision"))
+        return [details for details in self._written("decision") if _is_decision(details)]
 
     @property
     def marks(self) -> dict[str, JsonObject]:
@@ -181,10 +186,10 @@ class CaseNotes:
             details
             | {
                 "entry": entry["seq"],
-                "written": pd.Timestamp(entry["time"]),
+                "written": _to_time(entry["time"]),
                 "by": entry["by"],
                 "kind": entry["action"],
-                "at": pd.Timestamp(details["at"]) if details.get("at") else None,
+                "at": _to_time(details.get("at")),
                 "text": details.get("text") or details.get("reason"),
                 "about": details.get("about") or details.get("finding_id"),
                 "about_kind": "finding" if "finding_id" in details else details.get("about_kind"),
@@ -197,6 +202,21 @@ class CaseNotes:
     def _written(self, action: str) -> Iterator[JsonObject]:
         for entry in self.log.entries_of(action):
             yield entry["details"] | {"written": entry["time"], "by": entry["by"]}
+
+
+def _to_time(text: str | None) -> pd.Timestamp | None:
+    """Return the time in an entry; None for a text that is no time."""
+    time = pd.to_datetime(text, utc=True, errors="coerce")
+    return None if pd.isna(time) else time
+
+
+def _is_decision(details: JsonObject) -> bool:
+    times = [_to_time(details.get(name)) for name in ("first_seen", "last_seen", "written")]
+    return (
+        details.get("decision") in DECISIONS
+        and all(details.get(name) is not None for name in ("finding_id", "severity", "peers"))
+        and None not in times
+    )
 
 
 def _check_text(text: str, name: str) -> str:

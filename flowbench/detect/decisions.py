@@ -39,7 +39,7 @@ def apply_decisions(case: Case, findings: Findings) -> Findings:
 
 
 def _apply(finding: Finding, entry: Mapping[str, Any]) -> Finding:
-    decision, reason = entry["decision"], entry["reason"]
+    decision, reason = entry["decision"], entry.get("reason")
     if decision == "dismissed" and (growth := describe_growth(finding, entry)):
         decision, reason = "returned", f"dismissed with: {reason}; returned as {growth}"
     decided = replace(

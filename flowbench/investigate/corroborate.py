@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowbench import detect
+from flowbench.detect.link_records import read_internal
 from flowbench.enrich.ports import label
 from flowbench.investigate.alert_coverage import (
     CONFIRMED,
@@ -74,6 +75,7 @@ UNREPORTED = Table.of(
     ("summary", "string", "what was observed"),
 )
 
+_TO_EXTERNAL = ("beacon", "mining", "exfiltration")  # GuardDuty has these for external peers only
 _QUERIES = {FLOW_LOGS: count_flows, DNS: count_queries, CLOUDTRAIL: count_calls}
 _TABLES = {FLOW_LOGS: "flows", DNS: "dns", CLOUDTRAIL: "api_events"}
 _NOUNS = {
@@ -129,11 +131,13 @@ def unreported(case: Case, findings: Findings | None = None) -> pd.DataFrame:
     if findings is None:
         findings = detect.run(case, keep=False)
     mentioned = {name for names in alerts(case, findings)["finding_ids"] for name in names}
+    silent = [f for f in findings.at_least("medium") if f.finding_id not in mentioned]
+    internal = read_internal(case, {peer for finding in silent for peer in finding.peers})
     rows = []
-    for finding in findings.at_least("medium"):
-        if finding.finding_id not in mentioned:
-            type_, reason = suggest_type(finding)
-            rows.append(finding.to_row() | {"guardduty_type": type_, "reason": reason})
+    for finding in silent:
+        is_internal = finding.detector in _TO_EXTERNAL and internal.issuperset(finding.peers)
+        type_, reason = (None, None) if is_internal else suggest_type(finding)
+        rows.append(finding.to_row() | {"guardduty_type": type_, "reason": reason})
     return UNREPORTED.frame([{name: row[name] for name in UNREPORTED.columns} for row in rows])
 
 

@@ -58,6 +58,18 @@ def test_what_is_no_note_is_refused(case: Case, text: str, more: dict, error: st
     assert case.notes == []
 
 
+def test_entries_of_a_changed_log_are_no_decisions(case: Case) -> None:
+    whole = {"finding_id": "contact-1", "decision": "dismissed", "reason": "x", "severity": "low"}
+    whole |= {"first_seen": "2026-09-01T00:00:00+00:00", "last_seen": "2026-09-01T00:00:00Z"}
+    case.log.append("decision", **whole, peers=1)
+    for changes in ({"decision": "deleted"}, {"first_seen": "noon"}, {"peers": None}):
+        case.log.append("decision", **whole | {"peers": 1} | changes)
+    case.log.append("note", at="noon")
+    assert len(case.decisions) == 1
+    assert [(note["text"], note["at"]) for note in case.notes] == [("", None)]
+    assert len(case.list_notes()) == 5
+
+
 def test_hostile_text_is_kept_as_text(case: Case) -> None:
     case.note(HOSTILE, about=HOSTILE)
     (note,) = Case.open(case.path).notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -186,12 +187,20 @@ def test_hostile_values_stay_values(tmp_path: Path) -> None:
 
 
 def test_findings_that_no_alert_mentions(tmp_path: Path) -> None:
-    case = alert_case(tmp_path, [*silence(), *traffic()], alert(action=connection()))
+    records = [*silence(), *traffic(), *traffic("10.0.0.9")]
+    case = alert_case(tmp_path, records, alert(action=connection()))
     known = example_finding([PEER], subject=HOST)
     unknown = example_finding([OTHER], subject=HOST, title="Indicator match (tor)")
+    near = example_finding(["10.0.0.9"], subject=HOST, score=0.1)
+    near = replace(near, detector="beacon", title="Beaconing", finding_id="beacon-near")
+    far = replace(unknown, detector="beacon", title="Beaconing", finding_id="beacon-far", score=0.2)
     low = example_finding(["203.0.113.52"], subject=HOST, severity="low")
-    rows = corroborate.unreported(case, Findings([known, unknown, low]))
+    rows = corroborate.unreported(case, Findings([known, unknown, low, near, far]))
     assert list(rows.columns) == corroborate.UNREPORTED.columns
-    assert rows["finding_id"].tolist() == [unknown.finding_id]
-    assert rows["guardduty_type"].tolist() == ["UnauthorizedAccess:EC2/TorClient"]
+    assert rows["finding_id"].tolist() == [unknown.finding_id, "beacon-far", "beacon-near"]
+    types = ["UnauthorizedAccess:EC2/TorClient", "Backdoor:EC2/C&CActivity.B", None]
+    assert (
+        rows["guardduty_type"].astype(object).where(rows["guardduty_type"].notna(), None).tolist()
+        == types
+    )
     assert "Tor guard" in rows["reason"][0]
