@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 
+from flowbench.investigate.api_objects import describe_request, name_object
 from flowbench.schema import to_frame
-from flowbench.text import escape_controls
+from flowbench.text import escape_controls, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -26,6 +26,7 @@ PRIVILEGE_EVENTS = (
     "UpdateLoginProfile",
 )
 _MOST_RESOURCES = 3  # named in a sentence
+_MOST_JSON = 20_000  # characters of a request that is read: longer ones are policies and templates
 
 
 class ApiEvent(NamedTuple):
@@ -49,7 +50,8 @@ class ApiEvent(NamedTuple):
     evidence_id: str
     line: int
     item: int | None
-    request: str | None = None  # JSON; of UpdateAccessKey only
+    request: str | None = None  # JSON; None where it is very long
+    response: str | None = None  # the same
 
     @property
     def caller(self) -> str:
@@ -58,36 +60,35 @@ class ApiEvent(NamedTuple):
 
     @property
     def object(self) -> str | None:
-        """What the call acted on."""
-        named = [*(self.instance_ids or ()), *(self.interface_ids or ())]
-        return self.target_user or (named[0] if named else None)
+        """What the call acted on or created: a user, an instance, a bucket; None if unknown."""
+        if self.event_name == "RunInstances" and self.instance_ids:
+            return list_some(self.instance_ids, _MOST_RESOURCES)
+        return name_object(self.request, self.response)
 
     def describe(self) -> str:
         """State in a sentence who called what, on which resources, from where, and the outcome."""
         resources = [*(self.instance_ids or ()), *(self.interface_ids or ())]
-        target = f" on {', '.join(resources[:_MOST_RESOURCES])}" if resources else ""
-        if self.request:
-            target += _describe_key(self.request)
+        named = None if resources else self.object
+        target = f" on {list_some(resources, _MOST_RESOURCES)}" if resources else ""
+        if named and named != self.target_user:
+            target += f" on {named}"
+        details = describe_request(self.event_name, self.request, named)
+        if self.new_access_key_id:
+            details += f"{', ' if details else ''}issued {self.new_access_key_id}"
+        target += f" ({details})" if details else ""
         if self.target_user:
             target += f" for user {self.target_user}"
+        origin = f" from {self.source_ip}" if self.source_ip else ""
         outcome = f": failed ({self.error_code})" if self.error_code else ""
-        return f"{self.caller} called {self.event_name}{target} from {self.source_ip}{outcome}."
-
-
-def _describe_key(request: str) -> str:
-    """Return the access key and status that an UpdateAccessKey request sets."""
-    if not isinstance(parameters := json.loads(request), dict):
-        return ""
-    parts = [("access key", "accessKeyId"), ("status", "status")]
-    known = [f"{label} {parameters[name]}" for label, name in parts if parameters.get(name)]
-    return f" ({', '.join(known)})" if known else ""
+        return f"{self.caller} called {self.event_name}{target}{origin}{outcome}."
 
 
 def read_events(events: ibis.Table) -> list[ApiEvent]:
     """Read API events (rows of Case.api_events) in order of time."""
     ordered = events.order_by("event_time", "event_id", "evidence_id", "item")
-    is_update = ordered.event_name == "UpdateAccessKey"
-    ordered = ordered.mutate(request=is_update.ifelse(ordered.request, None))
+    for name in ("request", "response"):
+        is_short = ordered[name].length() <= _MOST_JSON
+        ordered = ordered.mutate(**{name: is_short.ifelse(ordered[name], None)})
     rows = ordered.select(*ApiEvent._fields).to_pyarrow().to_pylist()
     return [ApiEvent(**row) for row in rows]
 

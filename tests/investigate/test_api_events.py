@@ -49,7 +49,7 @@ def test_descriptions(case: Case) -> None:
     event = by_id(case, "e5")
     assert event.describe().startswith(f"eve called RunInstances on {INSTANCE}, eni-miner from ")
     many = event._replace(instance_ids=list("abcde"), interface_ids=None, source_ip=CALLER)
-    assert many.describe() == f"eve called RunInstances on a, b, c from {CALLER}."
+    assert many.describe() == f"eve called RunInstances on a, b, c and 2 more from {CALLER}."
     unknown = many._replace(principal_name=None, principal_arn=None, principal_type=None)
     assert unknown.caller == "unknown"
     assert by_id(case, "e6").describe().endswith(f"from {CALLER}: failed (AccessDenied).")

@@ -15,6 +15,7 @@ from ibis import _
 from flowbench.case.provenance import api_event_condition
 from flowbench.engine import epoch_seconds
 from flowbench.investigate.api_events import ApiEvent, read_events
+from flowbench.investigate.api_objects import name_object
 from flowbench.investigate.timeline.event import Event
 from flowbench.investigate.timeline.repetition import describe_repetition
 from flowbench.text import list_some
@@ -23,8 +24,24 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.investigate.timeline.scope import Scope
 
+# Calls that only read, but what they return is what an intruder wants: never among the others.
+_TAKING = (
+    "AssumeRole",
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "BatchGetSecretValue",
+    "GetFederationToken",
+    "GetObject",
+    "GetParameter",
+    "GetParameters",
+    "GetParametersByPath",
+    "GetPasswordData",
+    "GetSecretValue",
+    "GetSessionToken",
+)
 _GAP = 3_600  # seconds without a call that end a row
 _FEWEST = 4  # calls that share a row
+_MOST_OBJECTS = 20  # events of a row whose objects are read
 _MOST_NAMES = 5  # API calls named in a row
 _KEY = ["who", "origin", "what"]
 _FIRST = ["event_id", "evidence_id", "line", "item"]
@@ -122,7 +139,7 @@ def _mark_runs(events: ibis.Table) -> ibis.Table:
     Adds the columns of _KEY (``what`` is the call and its error; empty for those that only read),
     ``run``, ``size`` (of the run) and ``interval`` (seconds since the call before).
     """
-    reads = events.read_only.fill_null(False)
+    reads = events.read_only.fill_null(False) & ~events.event_name.isin(_TAKING)
     events = events.mutate(
         who=ibis.coalesce(events.principal_name, events.principal_arn, events.principal_type, ""),
         origin=events.source_ip.fill_null(""),
@@ -158,10 +175,27 @@ def _folded_rows(marked: ibis.Table) -> Iterator[Event]:
         counts=counts.calls.collect(order_by=by_count),
     )
     rows = runs.join(names, group).order_by("first", *group).to_pyarrow().to_pylist()
-    yield from map(_to_folded, rows)
+    objects = _objects(marked) if any(row["what"] for row in rows) else {}
+    for row in rows:
+        yield _to_folded(row, objects.get(tuple(row[name] for name in group), []))
 
 
-def _to_folded(row: dict[str, Any]) -> Event:
+def _objects(marked: ibis.Table) -> dict[tuple[Any, ...], list[str]]:
+    """The objects of the first calls of each run of equal calls, each once, by _KEY and run."""
+    group = [*_KEY, "run"]
+    place = ibis.row_number().over(ibis.window(group_by=group, order_by=_ORDER))
+    first = marked.filter(marked.what != "").mutate(place=place)
+    first = first.filter(first.place < _MOST_OBJECTS).order_by(*group, "place")
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for row in first.select(*group, "request", "response").to_pyarrow().to_pylist():
+        named = name_object(row["request"], row["response"])
+        objects = found.setdefault(tuple(row[name] for name in group), [])
+        if named is not None and named not in objects:
+            objects.append(named)
+    return found
+
+
+def _to_folded(row: dict[str, Any], objects: list[str]) -> Event:
     who, origin = row["who"] or "unknown", row["origin"] or None
     listed = zip(row["names"], row["counts"], strict=True)
     names = list_some([f"{name} {count:,}x" for name, count in listed], _MOST_NAMES)
@@ -171,7 +205,8 @@ def _to_folded(row: dict[str, Any]) -> Event:
     detail = f"{who} made {row['calls']:,} {kind}"
     detail += f" from {origin}" if origin else ""
     detail += f", {interval}" if interval else ""
-    detail += f": {names}."
+    detail += f": {names}"
+    detail += f" on {list_some(objects, _MOST_NAMES)}." if objects else "."
     detail += f" {row['failed']:,} of them failed." if row["failed"] else ""
     return Event(
         row["first"],
@@ -179,6 +214,7 @@ def _to_folded(row: dict[str, Any]) -> Event:
         row["names"][0] if row["what"] else "Read-only API calls",
         detail,
         actor=who,
+        object=list_some(objects, 3) or None,
         end=row["last"],
         count=row["calls"],
         evidence=row["event_id"],

@@ -85,4 +85,18 @@ def test_calls_without_a_name_or_an_address(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.50", 443, T0), json_lines=events)
     (row,) = timeline.build(case, "eve", Findings()).to_dict("records")
     assert (row["actor"], row["count"]) == ("111122223333", 5)
-    assert row["detail"] == "111122223333 made 5 API calls, every 1 s: DescribeInstances 5x."
+    assert row["detail"] == "111122223333 made 5 API calls, every 1 s: DescribeInstances 5x on eve."
+
+
+def test_secrets_that_were_read_are_named(tmp_path: Path) -> None:
+    """Reading is not folded where what is read is what an intruder wants."""
+    events = [
+        api_event(f"s{n}", "GetSecretValue", T0 + n, read=True, request={"secretId": f"db-{n}"})
+        for n in range(5)
+    ]
+    events += [api_event(f"r{n}", "ListBuckets", T0 + n, read=True) for n in range(5)]
+    case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.50", 443, T0), json_lines=events)
+    rows = timeline.build(case, "eve", Findings()).set_index("activity")
+    assert rows.loc["GetSecretValue", "object"] == "db-0, db-1, db-2 and 2 more"
+    assert rows.loc["GetSecretValue", "count"] == 5
+    assert rows.loc["Read-only API calls", "detail"].endswith(": ListBuckets 5x.")
