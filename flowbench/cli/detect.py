@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from flowbench.detect.history import Run
     from flowbench.investigate.filters import Filters
 
+_SUPPRESSED = (
+    "severity finding_id summary suppressed_by suppression_reason score first_seen".split()
+)
+_LINKS = "first_seen from_group to_group relation service_port via connections".split()
 _MOST_DISMISSED = 5  # findings that are noted one by one
 
 
@@ -27,6 +31,7 @@ _MOST_DISMISSED = 5  # findings that are noted one by one
 @common.case_argument
 @click.option("--only", multiple=True, metavar="ID", help="Run only this detector (repeatable).")
 @click.option("--show-suppressed", is_flag=True, help="Include suppressed and dismissed findings.")
+@click.option("--links", is_flag=True, help="List the links between finding groups.")
 @click.option("--since-last", is_flag=True, help="Show only what changed since the last run.")
 @filter_options("peer", "port", "rejected")
 @common.output_options
@@ -34,23 +39,25 @@ def detect(
     case: Path,
     only: tuple[str, ...],
     show_suppressed: bool,
+    links: bool,
     since_last: bool,
     filters: Filters,
     out: common.Output,
 ) -> None:
     """Run the detectors over CASE.
 
-    A terminal shows the findings by host or principal, the most severe first; the other formats
-    have one row per finding. A run of all detectors is kept in the case;
-    --since-last compares with the last one. The filters select which findings are listed; all
-    detectors examine the whole case.
+    A terminal shows the findings by host or principal, the most severe first, with their links;
+    the other formats have one row per finding, with --links one per link. A run of all detectors is
+    kept in the case; --since-last compares with the last one. The filters select which findings are
+    listed; all detectors examine the whole case.
     """
     from flowbench import detect as detectors
-    from flowbench.cli import output
     from flowbench.investigate.filters import filter_findings
 
     if since_last and show_suppressed:
         raise InputError("--since-last includes changes of suppression: omit --show-suppressed")
+    if links and (since_last or show_suppressed):
+        raise InputError("--links is a table of its own: omit --since-last and --show-suppressed")
     opened = common.open_case(case)
     plan = detectors.plan(opened)
     before = _last_run(opened) if since_last else None
@@ -60,16 +67,27 @@ def detect(
     shown = filter_findings(findings, filters)
     if since_last:
         _write_changes(opened, before, findings, only, filters, out)
-    elif show_suppressed:
-        columns = "severity finding_id summary suppressed_by suppression_reason score first_seen"
-        output.write_findings(shown.all, out.format, out.path, columns=columns.split())
-    elif out.is_terminal:
-        output.print_groups(shown, detectors.link_groups(opened, shown))
+    elif links:
+        out.write(detectors.link_groups(opened, shown), _LINKS)
     else:
-        output.write_findings(shown, out.format, out.path)
+        _write_findings(opened, shown, out, show_suppressed=show_suppressed)
     _note_run(plan[plan["detector"].isin(only)] if only else plan, shown)
     if not only and not findings.kept:
         common.note(f"this run is not kept: {escape_controls(findings.not_kept_reason)}")
+
+
+def _write_findings(
+    case: Case, findings: Findings, out: common.Output, *, show_suppressed: bool
+) -> None:
+    from flowbench.cli import output
+    from flowbench.detect import link_groups
+
+    if show_suppressed:
+        output.write_findings(findings.all, out.format, out.path, columns=_SUPPRESSED)
+    elif out.is_terminal:
+        output.print_groups(findings, link_groups(case, findings))
+    else:
+        output.write_findings(findings, out.format, out.path)
 
 
 def _note_run(plan: pd.DataFrame, findings: Findings) -> None:

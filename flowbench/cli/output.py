@@ -130,7 +130,7 @@ def _format_links(links: pd.DataFrame, group: str) -> str:
         texts = [f"{row[there]} ({_format_link(row)})" for row in rows]
         if texts:
             parts.append(f"linked {words} {list_some(texts, _MAX_LINKS, separator='; ')}")
-    return ". ".join(parts)
+    return "; is ".join(parts)
 
 
 def _format_link(row: Mapping[str, Any]) -> str:

@@ -3,10 +3,10 @@
 Four relations, each in order of time:
 
 * administrative session: a host opened sessions of a login service, SMB or a database to another
-  host, each of them with findings of its own. Sessions count from an hour before the first finding
-  of the opening host on, with as many packets each way as a login needs (SSHCure; see
-  enrich.admin_sessions). SMB and databases that the host used before are its routine and are left
-  out.
+  host; both have findings, one of them of medium severity or above. Sessions count from an hour
+  before the first finding of the opening host on, with as many packets each way as a login needs
+  (SSHCure; see enrich.admin_sessions). SMB and databases that the host used before are its routine
+  and are left out.
 * common external peer: findings of medium severity or above about one external address.
 * same creator: one principal (or access key) created the instances of both. Principals that create
   many instances, and services that do so for an account, are left out.
@@ -120,7 +120,8 @@ def _link_sessions(case: Case, groups: Groups, group_of: Mapping[str, str]) -> I
         ends = row["initiator"], row["responder"]
         from_group, to_group = group_of[ends[0]], group_of[ends[1]]
         is_routine = row["before"] and row["service_port"] in ROUTINE_PORTS
-        if from_group == to_group or is_routine:
+        severities = {groups[name][0].severity for name in (from_group, to_group)}
+        if from_group == to_group or is_routine or severities == {"low"}:
             continue
         first, last = row["first_seen"], row["last_seen"]
         selector = EvidenceSelector(ends[0], (ends[1],), (row["service_port"],), _TCP, first, last)

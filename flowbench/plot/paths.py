@@ -16,6 +16,7 @@ from flowbench.text import format_count, format_utc
 _COLUMNS = 5  # that are readable at 800 pixels; what follows stays in the last one
 _ROW = 110  # pixels
 _WIDTH, _SIDE = 760, 85  # pixels: of the least figure, and what labels need at its sides
+_SHIFT = 0.25  # rows by which every other column is lower: long arrows pass between its groups
 _MARKER = 26  # pixels of a group's mark
 _CHARACTER, _LINE = 6.2, 14  # pixels of a character and a line beside an arrow
 _LABEL = 20  # characters drawn of a name; the hover label has the whole
@@ -101,8 +102,7 @@ def _place(links: pd.DataFrame) -> dict[str, _Point]:
     for name, x in column.items():
         row = count.get(x, 0)
         count[x] = row + 1
-        # Every other column is lower, so that long arrows pass between the groups.
-        position[name] = _Point(x, row + (x % 2) * 0.5)
+        position[name] = _Point(x, row + (x % 2) * _SHIFT)
     return position
 
 

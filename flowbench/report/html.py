@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _MOST_SUBJECTS = 3  # hosts with a section of their own
 _MOST_RECORDS = 5  # shown for a finding
 _MOST_CITED = 40  # findings with records: each costs a query
+_MOST_LINKS = 100  # of finding groups, in the table
 _MOST_ALERTS = 200  # rows of GuardDuty findings
 _MOST_FILES = 2_000  # evidence files listed
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
@@ -101,6 +102,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     communication = graph.communication(case)
     events = timeline.build(case, findings=findings)
     alerts = corroborate.alerts(case, findings)
+    links = detect.link_groups(case, findings)
     files = case.evidence
     first, last = case.span
     return {
@@ -116,6 +118,9 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
         "events": events.to_dict("records"),
         "timeline": plot.timeline(events),
         "network": plot.network(communication),
+        "links": links.head(_MOST_LINKS).to_dict("records"),
+        "more_links": max(0, len(links) - _MOST_LINKS),
+        "paths": plot.paths(links, detect.group_findings(findings)),
         "indicators": timeline.collect_indicators(case, findings).to_dict("records"),
         "findings": [
             _cite_records(case, finding) if number < _MOST_CITED else FindingSection(finding)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import run
+from tests.detect.link_cases import FIRST, HOUR, SECOND, session
 from tests.incident_case import EXIT, HOST, POOL
+from tests.traffic import T0, connect, make_case
 
 
 @pytest.fixture
@@ -42,6 +44,24 @@ def test_json_has_a_row_per_finding_with_a_map_of_scores(incident_case: Path) ->
     names = next(csv.reader(io.StringIO(text, newline="")))
     assert "scores" not in names
     assert any(name.startswith("score_") for name in names)
+
+
+def test_links_are_a_table_of_their_own(tmp_path: Path) -> None:
+    records = [
+        *session(FIRST, SECOND, 22, HOUR),
+        *connect(FIRST, POOL, 443, T0),
+        *connect(SECOND, EXIT, 443, T0 + 2 * HOUR),
+    ]
+    text = f"indicator,kind,feed\n{POOL},c2,x\n{EXIT},c2,x\n"
+    case = make_case(tmp_path, records, indicators=text).path
+    options = ["--only", "contact", "--links"]
+    (row,) = json.loads(run("detect", case, *options, "--format", "json").stdout)
+    assert (row["from_group"], row["to_group"], row["service_port"]) == (FIRST, SECOND, 22)
+    assert SECOND in run("detect", case, *options).stdout
+    wrong = run("detect", case, "--links", "--since-last")
+    assert (wrong.exit_code, "--links is a table of its own" in wrong.stderr) == (2, True)
+    linked = f"linked to {SECOND} (administrative session on 22/tcp (ssh), 1x, from 2026-09-01"
+    assert linked in run("detect", case, "--only", "contact").stdout
 
 
 def test_only_some_detectors(incident_case: Path) -> None:

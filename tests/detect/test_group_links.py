@@ -79,6 +79,15 @@ def test_other_connections_link_nothing(tmp_path: Path, records: list) -> None:
     assert links_of(case, finding(FIRST, 0), finding(SECOND, HOUR, ["203.0.113.98"])) == []
 
 
+def test_two_groups_of_low_severity_are_not_linked_by_sessions(tmp_path: Path) -> None:
+    case = linked_case(tmp_path, session(FIRST, SECOND, 22, HOUR))
+    low = finding(FIRST, 0, severity="low")
+    other = finding(SECOND, HOUR, ["203.0.113.98"], severity="low")
+    assert links_of(case, low, other) == []
+    medium = finding(SECOND, HOUR, ["203.0.113.98"], severity="medium")
+    assert links_of(case, low, medium) == [(FIRST, SECOND, "administrative session", 1)]
+
+
 def test_one_group_has_no_links(tmp_path: Path) -> None:
     case = linked_case(tmp_path, session(FIRST, SECOND, 22, HOUR))
     assert links_of(case) == links_of(case, finding(FIRST, 0)) == []

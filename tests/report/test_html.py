@@ -226,6 +226,22 @@ def test_decisions_are_shown_with_their_reasons(tmp_path: Path) -> None:
     assert "&lt;b&gt;a sandbox" in html
 
 
+def test_linked_groups_have_a_figure_and_a_table(tmp_path: Path) -> None:
+    records = [
+        *connect("10.0.0.5", "10.0.0.6", 22, T0 + 60, packets=40),
+        *connect("10.0.0.5", "203.0.113.5", 443, T0),
+        *connect("10.0.0.6", EXIT, 443, T0 + 3600),
+    ]
+    text = f"indicator,kind,feed\n203.0.113.5,c2,x\n{EXIT},c2,x\n"
+    case = make_case(tmp_path, records, indicators=text)
+    findings = detect.run(case, only=["contact"])
+    html = report.write(case, tmp_path / "report.html", findings).read_text(encoding="utf-8")
+    section = html.partition('<section id="links">')[2].partition("</section>")[0]
+    assert "administrative session, port 22</td>" in section
+    assert "Linked finding groups" in section
+    assert section.count(f'<a href="#{findings[0].finding_id}">') == 1
+
+
 def test_an_empty_case(tmp_path: Path) -> None:
     page = Page(report.write(Case.create(tmp_path / "empty"), tmp_path / "r.html"))
     assert "No finding of high or critical severity." in page.text("summary")
