@@ -6,6 +6,7 @@ Each command runs once; the tables that it prints are then printed at each width
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,6 +41,9 @@ COMMANDS = (
     ("findings", "--runs"),
     ("trace", HOST),
     ("timeline",),
+    ("corroborate",),
+    ("corroborate", "--unreported"),
+    ("note",),
     ("hunt", "LIST"),
     ("segmentation", "POLICY"),
     ("segmentation", "POLICY", "--show", "rules"),
@@ -52,16 +56,18 @@ VALUE = re.compile(
 
 @pytest.fixture(scope="module")
 def kept(incident_case: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The incident with a run of the detectors, a list and a policy beside it."""
+    """The incident with a run of the detectors and a note, a list and a policy beside it."""
     folder = tmp_path_factory.mktemp("terminal")
+    shutil.copytree(incident_case, folder / "case")
     (folder / "list.txt").write_text(f"{EXIT}\n")
     (folder / "policy.yaml").write_text(
         f"groups: {{host: {{addresses: {HOST}}}}}\n"
         "rules: [{from: host, to: external, verdict: deny}]\ncountries: {deny: [US]}\n"
     )
-    detect.run(Case.open(incident_case))
+    case = Case.open(folder / "case")
+    case.decide(detect.run(case)[0], "confirmed", f"{EXIT} is no service of ours. " * 5)
     return {
-        "CASE": incident_case,
+        "CASE": case.path,
         "LIST": folder / "list.txt",
         "POLICY": folder / "policy.yaml",
     }
