@@ -1,9 +1,10 @@
 """Figures: each function takes a table or a graph and returns a plotly Figure."""
 
 from flowbench.plot.activity import activity
+from flowbench.plot.chain import chain
 from flowbench.plot.matrix import matrix
 from flowbench.plot.network import network
 from flowbench.plot.paths import paths
 from flowbench.plot.timeline import timeline
 
-__all__ = ["activity", "matrix", "network", "paths", "timeline"]
+__all__ = ["activity", "chain", "matrix", "network", "paths", "timeline"]

@@ -24,6 +24,7 @@ from flowbench import detect, plot
 from flowbench.case import reports
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, corroborate, graph, timeline
+from flowbench.report.incident import summarize_incident
 from flowbench.report.sources import (
     list_unlogged_interfaces,
     summarize_quarantine,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import Finding, Findings
 
+_TO_BLOCK = ("address", "domain")  # types of indicators that are not the organisation's own
 _MOST_SUBJECTS = 3  # hosts with a section of their own
 _MOST_RECORDS = 5  # shown for a finding
 _MOST_CITED = 40  # findings with records: each costs a query
@@ -68,7 +70,15 @@ class FindingSection:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(case: Case, path: str | Path, findings: Findings | None = None) -> Path:
+def write(
+    case: Case,
+    path: str | Path,
+    findings: Findings | None = None,
+    *,
+    case_number: str | None = None,
+    examiner: str | None = None,
+    authority: str | None = None,
+) -> Path:
     """Write the report of a case.
 
     Args:
@@ -76,6 +86,9 @@ def write(case: Case, path: str | Path, findings: Findings | None = None) -> Pat
         path: The HTML file to write.
         findings: The result of detect.run; without it, the detectors are run. Suppressed findings
             are counted, not listed.
+        case_number: The number of the case where it is kept, for the head of the report.
+        examiner: Who examined the evidence.
+        authority: On whose behalf.
 
     Returns:
         The path of the file.
@@ -86,7 +99,9 @@ def write(case: Case, path: str | Path, findings: Findings | None = None) -> Pat
     path = Path(path)
     if findings is None:
         findings = detect.run(case, keep=False)
-    html = _template().render(**_content(case, findings))
+    names = {"case number": case_number, "examiner": examiner, "authority": authority}
+    given = [(name, value) for name, value in names.items() if value]
+    html = _template().render(**_content(case, findings), given=given)
     try:
         # File names may hold bytes that are not text; they are written as codes.
         data = html.encode("utf-8", "backslashreplace")
@@ -105,7 +120,13 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     links = detect.link_groups(case, findings)
     files = case.evidence
     first, last = case.span
+    indicators = timeline.collect_indicators(case, findings)
+    to_block = indicators["type"].isin(_TO_BLOCK)
     return {
+        "incident": summarize_incident(case, findings, subjects),
+        "severe": len(findings.at_least("high")),
+        "to_block": indicators[to_block].to_dict("records"),
+        "own_assets": indicators[~to_block].to_dict("records"),
         "case": case,
         "as_of": case.log.content_entry,
         "first": first,
@@ -121,7 +142,6 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
         "links": links.head(_MOST_LINKS).to_dict("records"),
         "more_links": max(0, len(links) - _MOST_LINKS),
         "paths": plot.paths(links, detect.group_findings(findings)),
-        "indicators": timeline.collect_indicators(case, findings).to_dict("records"),
         "findings": [
             _cite_records(case, finding) if number < _MOST_CITED else FindingSection(finding)
             for number, finding in enumerate(findings)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flowbench import plot
 from flowbench.investigate import graph
+from flowbench.plot.chain import Link
 from flowbench.text import format_count, format_period, format_utc
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from flowbench.investigate.attribution import SubjectTrace
     from flowbench.investigate.trace import Step, Trace
 
+_MOST_PEERS = 6  # in the figure of the chain
 _MOST_LATER_EVENTS = 12  # API events of others that are listed
 
 _FACTS = {
@@ -83,10 +85,40 @@ def describe_subject(
         ],
         trace.steps,
         [
+            plot.chain(_chain(trace, findings), f"Attribution of {subject}"),
             plot.network(graph.around(communication, subject)),
             *(plot.activity(case.connections_of(subject, peer)) for peer in peers),
         ],
     )
+
+
+def _chain(trace: Trace, findings: Findings) -> list[Link]:
+    """The links from the principals that created a host to the peers of its findings."""
+    links = [
+        Link("principal", step.value.rpartition("/")[2], step.time)
+        for step in trace.of("created by")[:1]
+        if step.value is not None
+    ]
+    links += [
+        Link(step.step, step.value.rpartition("/")[2], step.time)
+        for step in trace.of("principal", "access key")
+        if step.value is not None
+    ]
+    links += [
+        Link("API call", step.description.partition(" ")[0], step.time)
+        for step in trace.of("creation")
+    ]
+    links += [
+        Link(step.step, step.value)
+        for step in trace.of("instance", "interface")
+        if step.value is not None
+    ]
+    links.append(Link("address", trace.address))
+    first: dict[str, pd.Timestamp] = {}
+    for finding in sorted(findings, key=lambda f: (f.first_seen, f.finding_id)):
+        if finding.peer is not None:
+            first.setdefault(finding.peer, finding.first_seen)
+    return [*links, *(Link("peer", peer, at) for peer, at in list(first.items())[:_MOST_PEERS])]
 
 
 def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[str]:
@@ -133,17 +165,12 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
 
 
 def _describe_findings(findings: Findings) -> list[str]:
-    """For each peer the first finding, and what each other detector adds, in order of time."""
-    by_peer: dict[str, list[Finding]] = {}
+    """State the first finding of each detector about each peer, in order of time."""
+    first: dict[tuple[str, str], Finding] = {}
     for finding in findings:
-        group = by_peer.setdefault(finding.peer or finding.finding_id, [])
-        if finding.detector not in {other.detector for other in group}:
-            group.append(finding)
-    ordered = sorted(by_peer.values(), key=lambda g: (g[0].first_seen, g[0].finding_id))
-    return [
-        first.summary + "".join(f" Also detected: {f.title}. {f.summary}" for f in others)
-        for first, *others in ordered
-    ]
+        first.setdefault((finding.peer or finding.finding_id, finding.detector), finding)
+    ordered = sorted(first.values(), key=lambda f: (f.first_seen, f.finding_id))
+    return [f"{finding.title}: {finding.summary}" for finding in ordered]
 
 
 def _describe_others(case: Case, trace: Trace, events: pd.DataFrame) -> list[str]:

@@ -19,8 +19,8 @@ ROGUE_USER, ROGUE_KEY = "svc-nightly-sync", "AKIAEXAMPLEROGUE0001"
 DEVELOPER, DEVELOPER_KEY = "d.marlow", "AKIAEXAMPLEMARLOW001"
 RESPONDER, RESPONDER_KEY = "s.okafor", "AKIAEXAMPLEOKAFOR001"
 
-# The attacker chooses the Name tag: a report or spreadsheet must not execute it.
-HOSTILE_NAME = '=HYPERLINK("//x.example")<script>alert(1)</script>'
+# A name that nobody notices beside the others of its network.
+ROGUE_NAME = "dev-batch-3"
 MINER = Host(
     "dev-rogue",
     "10.40.0.203",
@@ -28,7 +28,7 @@ MINER = Host(
     "rogue",
     public="203.0.113.99",
     group="default",
-    tags={"Name": HOSTILE_NAME, "env": "dev", "owner": "nobody", "app": "batch"},
+    tags={"Name": ROGUE_NAME, "env": "dev", "owner": "nobody", "app": "batch"},
 )
 
 USER_CREATED = FIRST + 19 * HOUR + 12 * 60 + 9

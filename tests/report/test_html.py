@@ -78,7 +78,7 @@ def page(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_the_summary_is_in_order_of_time(page: Page) -> None:
-    text = page.text("summary")
+    text = page.text("host-1")
     for part in (
         f"Instance {INSTANCE} (interface {INTERFACE}, address {HOST}) is the subject of 4 findings",
         "2026-09-01 00:00:00 to 2026-09-01 05:56:59 UTC",
@@ -87,7 +87,7 @@ def test_the_summary_is_in_order_of_time(page: Page) -> None:
         f"{CREATOR} called CreateUser and CreateAccessKey for {ROGUE.rpartition('/')[2]}, first at",
         EXIT,
         POOL,
-        "Also detected: Indicator match",
+        "Indicator match (mining): ",
         "GuardDuty reported 1 finding: CryptoCurrency:EC2/BitcoinTool.B",
         f"At 2026-09-01 07:00:00 UTC bob called StopInstances on {INSTANCE}",
     ):
@@ -98,7 +98,7 @@ def test_the_summary_is_in_order_of_time(page: Page) -> None:
 def test_every_section_is_in_the_contents(page: Page) -> None:
     wanted = [
         *("summary", "host-1", "timeline", "indicators", "network", "findings", "guardduty"),
-        *("coverage", "quarantine", "custody", "method"),
+        *("coverage", "quarantine", "custody", "method", "glossary"),
     ]
     assert [value for tag, name, value in page.attributes if (tag, name) == ("section", "id")] == (
         wanted
@@ -181,7 +181,7 @@ def test_nothing_hostile_becomes_markup(page: Page) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\x0anext" in page.html
     figures = page.html.count('id="figure-')
     # One script for plotly and one per figure; a name with <script> would add more.
-    assert (figures, page.scripts) == (5, 6)
+    assert (figures, page.scripts) == (6, 7)
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
 
 
@@ -260,12 +260,12 @@ def test_a_case_of_flows_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_detectors")
-def test_gaps_of_the_attribution_are_in_the_summary(tmp_path: Path) -> None:
+def test_gaps_of_the_attribution_are_stated(tmp_path: Path) -> None:
     case = make_case(
         tmp_path, connect(HOST, POOL, 3333, T0, seconds=7 * 3600),
         indicators=f"indicator,kind\n{POOL},mining\n",
     )  # fmt: skip
-    text = Page(report.write(case, tmp_path / "r.html")).text("summary")
+    text = Page(report.write(case, tmp_path / "r.html")).text("host-1")
     assert f"No inventory lists an interface with {HOST}." in text
     assert "There is no CloudTrail evidence of who created eni-a." in text
 
@@ -295,8 +295,18 @@ def test_an_unwritable_path_is_an_input_error(tmp_path: Path, place: str) -> Non
 def test_winterday(winterday: Case, winterday_findings: Any, answers: Any, tmp_path: Path) -> None:
     path = report.write(winterday, tmp_path / "r.html", findings=winterday_findings)
     assert path.stat().st_size < 8_000_000
-    text = Page(path).text("summary")
+    page = Page(path)
+    first = page.text("summary")
+    assert "Severity critical" in first
+    assert "Confidence high: flow logs, CloudTrail, DNS logs, indicator lists" in first
+    assert "Containment contained in part" in first
+    assert f"launched {answers['instance']} ({answers['address']})" in first
+    assert "attempted 40 connections to 5 internal hosts, all of which were rejected" in first
+    assert "every 5.0 min" in first
     user = answers["user"]
+    assert f"Rotate access key AKIAEXAMPLEMARLOW001 of {user['created_by']}" in first
+    assert len(first) < 3_500
+    text = page.text("host-1")
     for part in (
         answers["instance"],
         answers["interface"],

@@ -36,16 +36,22 @@ def test_facts_are_what_the_attribution_established(host: SubjectSection) -> Non
     assert host.steps[0].step == "address"
 
 
-def test_each_peer_has_one_sentence_in_order_of_time(host: SubjectSection) -> None:
+def test_each_finding_has_one_sentence_in_order_of_time(host: SubjectSection) -> None:
     with_peer = [s for s in host.sentences if POOL in s or EXIT in s]
-    assert [POOL in s for s in with_peer] == [True, False]
-    assert sum("Also detected: Indicator match" in s for s in with_peer) == 2
+    assert [POOL in s for s in with_peer] == [True, True, False, False]
+    assert [s.partition(":")[0] for s in with_peer] == [
+        "Indicator match (mining)",
+        "Crypto-mining traffic",
+        "Beaconing",
+        "Indicator match (tor)",
+    ]
 
 
 def test_a_figure_of_communication_and_one_per_peer(host: SubjectSection) -> None:
     titles = [figure.layout.title.text for figure in host.figures]
-    assert titles[0].startswith(f"<b>Communication of {HOST}</b>")
-    assert sorted(POOL in title for title in titles[1:]) == [False, True]
+    assert titles[0].startswith(f"<b>Attribution of {HOST}</b>")
+    assert titles[1].startswith(f"<b>Communication of {HOST}</b>")
+    assert sorted(POOL in title for title in titles[2:]) == [False, True]
 
 
 def test_gaps_are_stated_without_inventory_and_cloudtrail(tmp_path: Path) -> None:

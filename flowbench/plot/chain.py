@@ -1,0 +1,112 @@
+"""The chain of an attribution: from the principal to the host and its peers, left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from flowbench.plot import theme
+from flowbench.text import format_utc
+
+_WIDTH = 22  # characters of a label's line
+_COLOURS = {
+    "principal": theme.GREEN,
+    "access key": theme.GREEN,
+    "API call": theme.BLUE,
+    "instance": theme.ORANGE,
+    "interface": theme.ORANGE,
+    "address": theme.ORANGE,
+    "peer": theme.RED,
+}
+
+
+class Link(NamedTuple):
+    """One link of a chain: its kind (a key of the colours), value and time."""
+
+    kind: str
+    value: str
+    time: datetime | None = None
+
+
+def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
+    """Draw a chain of links from left to right, each below its kind, with its time.
+
+    Args:
+        links: What leads to what, in order. Consecutive links of kind 'peer' stand one below the
+            other at the end.
+        title: Plain text.
+    """
+    if not links:
+        return theme.empty_figure(title, "The evidence shows no chain.")
+    single = [link for link in links if link.kind != "peer"]
+    peers = [link for link in links if link.kind == "peer"]
+    x = [float(n) for n in range(len(single))] + [float(len(single))] * len(peers)
+    y = [0.0] * len(single) + [_spread(n, len(peers)) for n in range(len(peers))]
+    drawn = [*single, *peers]
+    times = [link.time for link in drawn if link.time is not None]
+    period = theme.period(min(times), max(times)) if times else "no times"
+    plot = theme.figure(title, period, height=230 + 46 * max(0, len(peers) - 2), showlegend=False)
+    for number in range(len(single) - 1):
+        _arrow(plot, (x[number], y[number]), (x[number + 1], y[number + 1]))
+    for number in range(len(single), len(drawn)):
+        if single:
+            _arrow(plot, (x[len(single) - 1], 0.0), (x[number], y[number]))
+    plot.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="markers+text",
+            marker={"size": 17, "color": [_COLOURS.get(k.kind, theme.GREY) for k in drawn]},
+            text=[_label(link) for link in drawn],
+            textposition=[_position(number, len(single)) for number in range(len(drawn))],
+            textfont={"size": 11},
+            hovertext=[_hover(link) for link in drawn],
+            hovertemplate="%{hovertext}<extra></extra>",
+        )
+    )
+    depth = max((abs(value) for value in y), default=0.0)
+    plot.update_xaxes(visible=False, range=[-0.6, max(x) + 0.6], fixedrange=True)
+    plot.update_yaxes(visible=False, range=[-depth - 1.5, depth + 1.5], fixedrange=True)
+    plot.update_layout(margin={"l": 10, "r": 10, "t": 70, "b": 10})
+    return plot
+
+
+def _spread(number: int, count: int) -> float:
+    return ((count - 1) / 2 - number) * 1.6
+
+
+def _position(number: int, single: int) -> str:
+    """Above every second link, so that the labels of neighbours do not meet."""
+    return "top center" if number < single and number % 2 else "bottom center"
+
+
+def _arrow(plot: go.Figure, start: tuple[float, float], end: tuple[float, float]) -> None:
+    plot.add_annotation(
+        ax=start[0],
+        ay=start[1],
+        x=end[0],
+        y=end[1],
+        axref="x",
+        ayref="y",
+        xref="x",
+        yref="y",
+        arrowhead=2,
+        arrowwidth=1.5,
+        arrowcolor=theme.GREY,
+        standoff=12,
+        startstandoff=12,
+        text="",
+    )
+
+
+def _label(link: Link) -> str:
+    value = theme.wrap(theme.shorten(link.value, 2 * _WIDTH), _WIDTH)
+    return f"<span style='color:#5B6470'>{theme.escape(link.kind)}</span><br><b>{value}</b>"
+
+
+def _hover(link: Link) -> str:
+    time = f"<br>{format_utc(link.time, seconds=True)}" if link.time is not None else ""
+    return f"{theme.escape(link.kind)}: <b>{theme.wrap(link.value)}</b>{time}"

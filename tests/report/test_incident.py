@@ -1,0 +1,92 @@
+"""The first screen: what happened, severity, confidence, scope and actions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flowbench import detect
+from flowbench.case import Case
+from flowbench.detect import Findings
+from flowbench.investigate import attribution
+from flowbench.report.incident import MOST_LINES, Incident, summarize_incident
+from tests.incident_case import EXIT, HOST, INSTANCE, KEY, POOL, api_event, make_incident_case
+from tests.traffic import T0, connect, make_case
+
+
+def summarize(case: Case, findings: Findings | None = None) -> Incident | None:
+    findings = detect.run(case, keep=False) if findings is None else findings
+    traces = attribution.trace_subjects(case, findings.at_least("high"))
+    return summarize_incident(case, findings, traces)
+
+
+@pytest.fixture(scope="module")
+def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
+    found = summarize(make_incident_case(tmp_path_factory.mktemp("incident") / "case"))
+    assert found is not None
+    return found
+
+
+def test_what_happened_is_in_order_of_time(incident: Incident) -> None:
+    assert len(incident.happened) <= MOST_LINES
+    (launch_time, launch), (period, activity) = incident.happened
+    assert launch_time == "2026-08-31 23:01 UTC"
+    assert launch == f"eve, which ada had created, launched {INSTANCE} ({HOST}) from 192.0.2.66."
+    assert period.startswith("2026-09-01 00:00 to ")
+    assert activity.startswith(f"{HOST} had crypto-mining traffic with {POOL}")
+    assert f"called {EXIT} on 443/tcp (https) every 5.0 min" in activity
+
+
+def test_severity_confidence_and_sources(incident: Incident) -> None:
+    assert incident.severity == "high"
+    assert incident.confidence == "high"
+    assert list(incident.sources) == ["flow logs", "DNS logs", "indicator lists"]
+    assert dict(incident.scope)["hosts"] == HOST
+
+
+def test_containment_and_actions(incident: Incident) -> None:
+    assert incident.containment.status == "unknown"  # the instance was stopped, no key disabled
+    assert KEY in incident.containment.remaining
+    titles = [action.what for action in incident.actions]
+    assert titles[0] == f"Preserve the disks of {INSTANCE}"
+    assert f"Disable access key {KEY} of eve" in titles
+    assert any(title.startswith("Block ") and POOL in title for title in titles)
+
+
+def test_one_data_source_gives_low_confidence(tmp_path: Path) -> None:
+    mining = connect(HOST, POOL, 3333, T0, seconds=40 * 3600, out=950_000, back=1_100_000)
+    case = make_case(tmp_path, mining)
+    found = detect.run(case, only=["mining"], keep=False)
+    (finding,) = found
+    incident = summarize(case, Findings([replace(finding, severity="high")]))
+    assert incident is not None
+    assert (incident.confidence, list(incident.sources)) == ("low", ["flow logs"])
+    assert incident.containment.status == "not contained"
+
+
+def test_a_case_of_cloudtrail_alone(tmp_path: Path) -> None:
+    """A stolen key: no host, no flow log."""
+    policy = "arn:aws:iam::aws:policy/AdministratorAccess"
+    attached = {"userName": "mallory", "policyArn": policy}
+    events = [
+        api_event("e1", "CreateUser", T0, request={"userName": "mallory"}),
+        api_event("e2", "AttachUserPolicy", T0 + 60, request=attached),
+        api_event("e3", "StopLogging", T0 + 90, request={"name": "main"}),
+    ]
+    case = Case.create(tmp_path / "case")
+    (tmp_path / "trail.json").write_text(json.dumps({"Records": events}))
+    case.ingest(tmp_path / "trail.json")
+    incident = summarize(case)
+    assert incident is not None
+    assert list(incident.sources) == ["CloudTrail"]
+    assert dict(incident.scope)["principals"] == "eve"
+    assert any("AttachUserPolicy" in sentence for _, sentence in incident.happened)
+    assert incident.containment.status == "unknown"
+    assert f"Rotate access key {KEY} of eve" in [action.what for action in incident.actions]
+
+
+def test_no_severe_finding_is_no_incident(tmp_path: Path) -> None:
+    assert summarize(make_case(tmp_path, connect(HOST, POOL, 443, T0)), Findings()) is None

@@ -1,0 +1,57 @@
+"""Findings as phrases for a manager."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from flowbench.detect.detectors import beacon
+from flowbench.detect.finding import Finding, Traffic, make_finding
+from flowbench.report.phrases import describe_finding
+
+AT = pd.Timestamp("2026-09-01", tz="UTC")
+TRAFFIC = Traffic((443,), 6, AT, AT + pd.Timedelta(hours=24), 289, 1_200_000, 5_000)
+
+
+def finding(detector: str, title: str = "X", **changes: object) -> Finding:
+    made = make_finding(
+        beacon.DETECTOR, "10.0.0.5", ["192.0.2.1"], TRAFFIC,
+        severity="high", score=1, summary="", caveats="", title=title,
+    )  # fmt: skip
+    return replace(made, detector=detector, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("detector", "title", "phrase"),
+    [
+        ("mining", "X", "had crypto-mining traffic with 192.0.2.1 on 443/tcp (https)"),
+        ("beacon", "X", "called 192.0.2.1 on 443/tcp (https) every 5.0 min"),
+        ("contact", "Indicator match (tor)", "communicated with 192.0.2.1 (listed as tor)"),
+        ("exfiltration", "X", "sent 1.2 MB to 192.0.2.1"),
+        ("remote-access", "X", "was logged in to from 192.0.2.1 on 443/tcp (https)"),
+        ("brute-force", "X", "had login attempts on 443/tcp (https) with 192.0.2.1"),
+        ("scan", "X", "scanned 1 address"),
+        ("api-abuse", "Persistence: CreateUser", "called CreateUser from 192.0.2.1"),
+        (
+            "lateral-movement",
+            "Rejected internal connection attempts",
+            "attempted 289 connections to 1 internal host, all of which were rejected",
+        ),
+        (
+            "lateral-movement",
+            "New internal connections",
+            "opened 289 connections to 1 internal host for the first time",
+        ),
+        ("spike", "Traffic spike", "is the subject of “Traffic spike” (192.0.2.1)"),
+    ],
+)
+def test_phrases(detector: str, title: str, phrase: str) -> None:
+    assert describe_finding(finding(detector, title)) == phrase
+
+
+def test_many_peers_and_one_connection() -> None:
+    many = finding("exfiltration", peers=("192.0.2.1", "192.0.2.2", "192.0.2.3"))
+    assert describe_finding(many) == "sent 1.2 MB to 192.0.2.1, 192.0.2.2 and 1 more"
+    assert describe_finding(finding("beacon", connections=1)).endswith("every 24.0 h")
