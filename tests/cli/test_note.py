@@ -18,6 +18,12 @@ HOSTILE = "=cmd()|\x1b[31m<b>"
 pytestmark = pytest.mark.usefixtures("few_detectors")
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case that no test writes to."""
+    return make_case(tmp_path_factory.mktemp("note"), connect(HOST, BAD, 443, T0)).path
+
+
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
     text = f"indicator,kind,feed\n{BAD},c2,feed\n"
@@ -105,9 +111,9 @@ def test_dismissal_is_no_change_since_the_last_run(case: Path) -> None:
     ],
 )
 def test_wrong_usage_is_an_error_and_writes_nothing(
-    case: Path, options: list[str], error: str
+    unchanged: Path, options: list[str], error: str
 ) -> None:
-    result = run("note", case, *options)
+    result = run("note", unchanged, *options)
     assert (result.exit_code, result.stdout) == (2, "")
     assert error in result.stderr
-    assert listed(case) == []
+    assert listed(unchanged) == []

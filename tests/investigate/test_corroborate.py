@@ -52,23 +52,25 @@ def test_a_connection_is_confirmed_with_its_first_record(tmp_path: Path) -> None
     assert row["first_seen"] == pd.Timestamp(FIRST + 600, unit="s", tz="UTC")
 
 
-@pytest.mark.parametrize(
-    ("type_", "rests_on"),
-    [
-        ("Impact:Runtime/CryptoMinerExecuted", "the agent of Runtime Monitoring"),
-        ("PrivilegeEscalation:Kubernetes/PrivilegedContainer", "EKS audit logs"),
-        ("Execution:EC2/MaliciousFile", "scans of files"),
-        ("Object:S3/MaliciousFile", "scans of files"),
-        ("Backdoor:Lambda/C&CActivity.B", "Lambda's own network logs"),
-        ("CredentialAccess:RDS/MaliciousIPCaller.SuccessfulLogin", "login activity of databases"),
-        ("AttackSequence:EKS/CompromisedCluster", "several kinds of logs"),
-        ("New:Thing/Unknown", "what New:Thing types of GuardDuty report"),
-    ],
-)
-def test_what_no_log_of_the_case_shows(tmp_path: Path, type_: str, rests_on: str) -> None:
-    (row,) = judge(alert_case(tmp_path, [*silence(), *traffic()], alert(type_)))
-    assert (row["verdict"], row["data_source"]) == ("not observable", None)
-    assert row["reason"].startswith(f"It rests on {rests_on}")
+RESTS_ON = {
+    "Impact:Runtime/CryptoMinerExecuted": "the agent of Runtime Monitoring",
+    "PrivilegeEscalation:Kubernetes/PrivilegedContainer": "EKS audit logs",
+    "Execution:EC2/MaliciousFile": "scans of files",
+    "Object:S3/MaliciousFile": "scans of files",
+    "Backdoor:Lambda/C&CActivity.B": "Lambda's own network logs",
+    "CredentialAccess:RDS/MaliciousIPCaller.SuccessfulLogin": "login activity of databases",
+    "AttackSequence:EKS/CompromisedCluster": "several kinds of logs",
+    "New:Thing/Unknown": "what New:Thing types of GuardDuty report",
+}
+
+
+def test_what_no_log_of_the_case_shows(tmp_path: Path) -> None:
+    given = [alert(type_, identifier=f"a{number}") for number, type_ in enumerate(RESTS_ON)]
+    rows = judge(alert_case(tmp_path, [*silence(), *traffic()], *given))
+    assert [row["type"] for row in rows] == list(RESTS_ON)
+    for row in rows:
+        assert (row["verdict"], row["data_source"]) == ("not observable", None)
+        assert row["reason"].startswith(f"It rests on {RESTS_ON[row['type']]}")
 
 
 def test_a_sample_finding_is_marked(tmp_path: Path) -> None:
