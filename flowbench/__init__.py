@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from flowbench import detect, fetch, plot, report, scenario, segmentation
+    from flowbench import detect, export, fetch, plot, report, scenario, segmentation
     from flowbench.case import Case
     from flowbench.detect import evaluate
     from flowbench.errors import (
@@ -35,6 +35,7 @@ _MODULES = {
     "corroborate": "flowbench.investigate.corroborate",
     "detect": "flowbench.detect",
     "evaluate": "flowbench.detect.evaluate",
+    "export": "flowbench.export",
     "fetch": "flowbench.fetch",
     "graph": "flowbench.investigate.graph",
     "hunt": "flowbench.investigate.hunt",
@@ -56,6 +57,7 @@ __all__ = [
     "corroborate",
     "detect",
     "evaluate",
+    "export",
     "fetch",
     "graph",
     "hunt",

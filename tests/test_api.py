@@ -16,6 +16,7 @@ MODULES = {
     "corroborate",
     "detect",
     "evaluate",
+    "export",
     "fetch",
     "graph",
     "hunt",

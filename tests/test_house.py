@@ -42,6 +42,7 @@ API = [
     "corroborate",
     "detect",
     "evaluate",
+    "export",
     "fetch",
     "graph",
     "hunt",

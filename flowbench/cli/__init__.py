@@ -16,6 +16,7 @@ from flowbench.cli.doctor import doctor
 from flowbench.cli.evaluate import evaluate
 from flowbench.cli.events import events
 from flowbench.cli.evidence import evidence
+from flowbench.cli.export import export
 from flowbench.cli.fetch import fetch
 from flowbench.cli.findings import findings
 from flowbench.cli.flows import flows
@@ -59,6 +60,7 @@ COMMANDS = (
     note,
     segmentation,
     report,
+    export,
     evaluate,
     doctor,
 )

@@ -27,7 +27,10 @@ INDICATORS = Table.of(
     ("last_seen", "time", "last sign of it"),
     ("subject", "string", "the internal host concerned"),
     ("reference", "string", "finding id, event id, or the kind of log that shows it"),
+    ("own_asset", "bool", "whether it is the organisation's own: not to be blocked"),
 )
+
+_EXTERNAL_TYPES = ("address", "domain")  # what may be somebody else's
 
 # Steps of a trace that establish indicators: their type, and their role with names to fill in.
 _TRACED = {
@@ -80,7 +83,20 @@ def collect_indicators(case: Case, findings: Findings) -> pd.DataFrame:
         subject=("subject", distinct),
         reference=("reference", distinct),
     )
-    return INDICATORS.frame(rows.to_dict("records"))
+    addresses = list(rows.loc[rows["type"] == "address", "indicator"])
+    own = internal_addresses(case, addresses) | assigned_addresses(case, addresses)
+    is_external = rows["type"].isin(_EXTERNAL_TYPES) & ~rows["indicator"].isin(own)
+    return INDICATORS.frame(rows.assign(own_asset=~is_external).to_dict("records"))
+
+
+def assigned_addresses(case: Case, addresses: Collection[str]) -> set[str]:
+    """Which of some addresses are assigned to an interface, as own or public address."""
+    wanted = sorted(set(addresses))
+    table = case.address_assignments
+    own = table.select("address")
+    public = table.select(address=table.public_addresses.unnest())
+    found = own.union(public, distinct=True).filter(lambda t: t.address.isin(wanted))
+    return set(found.to_pyarrow()["address"].to_pylist())
 
 
 def _peer_signs(case: Case, findings: Findings) -> Iterator[Sign]:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import Finding, Findings
 
-_TO_BLOCK = ("address", "domain")  # types of indicators that are not the organisation's own
 _MOST_SUBJECTS = 3  # hosts with a section of their own
 _MOST_RECORDS = 5  # shown for a finding
 _MOST_CITED = 40  # findings with records: each costs a query
@@ -121,7 +120,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     files = case.evidence
     first, last = case.span
     indicators = timeline.collect_indicators(case, findings)
-    to_block = indicators["type"].isin(_TO_BLOCK)
+    to_block = ~indicators["own_asset"].fillna(True).astype(bool)
     return {
         "incident": summarize_incident(case, findings, subjects),
         "severe": len(findings.at_least("high")),
