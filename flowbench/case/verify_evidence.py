@@ -40,7 +40,8 @@ def check_evidence(path: Path, log: CustodyLog, folders: Sequence[Path] = ()) ->
         folders: Where to look for files that are not intact where they were loaded from: under any
             name, by size and hash. A file that is in none of them fails.
     """
-    search = _Search(folders)
+    # The evidence of an unpacked case is in the case; its log has where it was loaded from.
+    search = _Search(folders, path / "evidence")
     archives: dict[str, tuple[str, Path]] = {}  # by evidence id: the result, and where it is
     members: dict[Path, set[str] | None] = {}  # hashes of the members of an archive as it is now
     for row in sorted(log.evidence, key=lambda row: row.get("archive") is not None):
@@ -109,14 +110,15 @@ def _hash_members(path: Path) -> set[str] | None:
 class _Search:
     """The files in some folders, by hash or name; only files of the size sought are hashed."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], own: Path) -> None:
         self.folders = folders
+        self._all = [*folders, *([own] if own.is_dir() else [])]
         self._by_size: dict[int, list[Path]] | None = None
         self._by_hash: dict[str, Path] = {}
 
     def find(self, sha256: str, size: int | None) -> Path | None:
         """Return a file with these bytes, or None."""
-        if not self.folders or size is None:
+        if not self._all or size is None:
             return None
         if self._by_size is None:
             self._by_size = defaultdict(list)
@@ -134,7 +136,7 @@ class _Search:
         return next((p for folder in self.folders if (p := folder / name).is_file()), None)
 
     def _list_files(self) -> Iterator[Path]:
-        for folder in self.folders:
+        for folder in self._all:
             for root, subfolders, names in os.walk(folder):
                 subfolders.sort()
                 paths = (Path(root, name) for name in sorted(names))

@@ -26,12 +26,14 @@ from flowbench.cli.ingest import ingest
 from flowbench.cli.lab import lab
 from flowbench.cli.new import new
 from flowbench.cli.note import note
+from flowbench.cli.pack import pack
 from flowbench.cli.quarantine import quarantine
 from flowbench.cli.report import report
 from flowbench.cli.seal import seal
 from flowbench.cli.segmentation import segmentation
 from flowbench.cli.timeline import timeline
 from flowbench.cli.trace import trace
+from flowbench.cli.unpack import unpack
 from flowbench.cli.verify import verify
 
 COMMANDS = (
@@ -61,6 +63,8 @@ COMMANDS = (
     segmentation,
     report,
     export,
+    pack,
+    unpack,
     evaluate,
     doctor,
 )
