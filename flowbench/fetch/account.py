@@ -24,6 +24,8 @@ _DESCRIBE_CALLS = {  # and the list in the response
     "subnets": "Subnets",
     "vpcs": "Vpcs",
     "security_groups": "SecurityGroups",
+    "network_acls": "NetworkAcls",
+    "route_tables": "RouteTables",
     "flow_logs": "FlowLogs",
     "nat_gateways": "NatGateways",
     "addresses": "Addresses",
