@@ -24,7 +24,15 @@ if TYPE_CHECKING:
         MissingFieldError,
         StoppedError,
     )
-    from flowbench.investigate import attribution, corroborate, graph, hunt, pivot, timeline
+    from flowbench.investigate import (
+        attribution,
+        corroborate,
+        graph,
+        hunt,
+        pivot,
+        reachability,
+        timeline,
+    )
 
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
 # this when it is imported; a value that the user has set stays.
@@ -41,6 +49,7 @@ _MODULES = {
     "hunt": "flowbench.investigate.hunt",
     "pivot": "flowbench.investigate.pivot",
     "plot": "flowbench.plot",
+    "reachability": "flowbench.investigate.reachability",
     "report": "flowbench.report",
     "scenario": "flowbench.scenario",
     "segmentation": "flowbench.segmentation",
@@ -63,6 +72,7 @@ __all__ = [
     "hunt",
     "pivot",
     "plot",
+    "reachability",
     "report",
     "scenario",
     "segmentation",

@@ -1,4 +1,4 @@
-"""The examples in docs/notes-and-decisions.md and docs/corroboration.md run as they are printed."""
+"""The examples in the pages for analysts (PAGES) run as they are printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.incident_case import make_incident_case
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"```(python)?\n(.*?)```", re.DOTALL)
-PAGES = ["notes-and-decisions.md", "corroboration.md", "exports.md"]
+PAGES = ["notes-and-decisions.md", "corroboration.md", "exports.md", "reachability.md"]
 
 
 @pytest.fixture(scope="module")

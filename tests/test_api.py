@@ -22,6 +22,7 @@ MODULES = {
     "hunt",
     "pivot",
     "plot",
+    "reachability",
     "report",
     "scenario",
     "segmentation",

@@ -48,6 +48,7 @@ API = [
     "hunt",
     "pivot",
     "plot",
+    "reachability",
     "report",
     "scenario",
     "segmentation",

@@ -35,6 +35,7 @@ from flowbench.cli.timeline import timeline
 from flowbench.cli.trace import trace
 from flowbench.cli.unpack import unpack
 from flowbench.cli.verify import verify
+from flowbench.cli.why import why
 
 COMMANDS = (
     demo,
@@ -57,6 +58,7 @@ COMMANDS = (
     evidence,
     hunt,
     trace,
+    why,
     timeline,
     corroborate,
     note,
