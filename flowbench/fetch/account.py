@@ -30,6 +30,8 @@ _DESCRIBE_CALLS = {  # and the list in the response
     "nat_gateways": "NatGateways",
     "addresses": "Addresses",
 }
+_PAGE_SIZE = 1_000
+_SMALLER_PAGES = {"describe_route_tables": 100}  # the most that the call accepts
 _SPAN = timedelta(hours=6)  # of 50 events per page and two pages a second: short enough to resume
 _GUARDDUTY_PAGE = 50  # the most that GetFindings accepts
 
@@ -67,7 +69,8 @@ def inventory_requests(session: AwsSession, region: str) -> Iterator[ApiRequest]
 def _describe(client: Any, call: str) -> Iterable[ApiResponse]:
     """Return the pages of a describe call; describe-addresses answers with all at once."""
     if client.can_paginate(call):
-        return client.get_paginator(call).paginate(PaginationConfig={"PageSize": 1000})
+        size = _SMALLER_PAGES.get(call, _PAGE_SIZE)
+        return client.get_paginator(call).paginate(PaginationConfig={"PageSize": size})
     return [getattr(client, call)()]
 
 

@@ -46,15 +46,15 @@ def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     made = ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=subnet)
     instance = made["Instances"][0]
     result = run("fetch", case.path, "inventory", "--endpoint-url", moto)
-    assert (result.exit_code, "8 requests, 0 of them sent before" in result.stderr) == (0, True)
+    assert (result.exit_code, "10 requests, 0 of them sent before" in result.stderr) == (0, True)
     files = held(case)
     calls = {path.rpartition("/")[2].rpartition("-")[0]: value for path, value in files.items()}
     assert all(path.startswith("live/123456789012/us-east-1/describe-") for path in files)
     assert sorted(calls) == [
         f"describe-{what}"
         for what in (
-            "addresses", "flow-logs", "instances", "nat-gateways", "network-interfaces",
-            "security-groups", "subnets", "vpcs",
+            "addresses", "flow-logs", "instances", "nat-gateways", "network-acls",
+            "network-interfaces", "route-tables", "security-groups", "subnets", "vpcs",
         )
     ]  # fmt: skip
     (answer,) = calls["describe-instances"]
@@ -73,6 +73,26 @@ def test_an_inventory_is_fetched_and_ingested(moto, case) -> None:
     ec2.terminate_instances(InstanceIds=[instance["InstanceId"]])
     wrong = run("fetch", case.path, "inventory", "--from", "2026-09-01", "--endpoint-url", moto)
     assert (wrong.exit_code, "an inventory has the present state" in wrong.stderr) == (2, True)
+
+
+def test_no_page_is_larger_than_a_call_accepts(script, case) -> None:
+    sizes: dict[str, str] = {}
+
+    def answer(action: str, body: dict) -> tuple[int, dict | bytes]:
+        sizes[action] = body.get("MaxResults", "")
+        return 403, DENIED
+
+    script.answers = answer
+    run("fetch", case.path, "inventory", "--endpoint-url", script.endpoint)
+    service = boto3.client("ec2", region_name="us-east-1").meta.service_model
+    for action, size in sizes.items():
+        if not action.startswith("Describe"):
+            continue
+        shape = service.operation_model(action).input_shape
+        largest = shape and shape.members.get("MaxResults")
+        if largest is not None and size:
+            assert int(size) <= largest.metadata.get("max", 1_000), action
+    assert sizes["DescribeRouteTables"] == "100"
 
 
 def test_regions_are_named_or_of_the_account(moto) -> None:
@@ -199,7 +219,7 @@ def test_a_rejected_request_is_reported_and_the_rest_is_kept(script, case) -> No
     )
     assert "fetched 1 " in result.stderr
     details = Case.open(case.path).custody[-2]["details"]
-    assert (details["fetched"], details["failures"], details["caller"]) == (1, 7, None)
+    assert (details["fetched"], details["failures"], details["caller"]) == (1, 9, None)
 
 
 def test_control_characters_of_a_response_are_escaped(script, case) -> None:
