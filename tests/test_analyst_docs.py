@@ -16,7 +16,13 @@ from tests.incident_case import make_incident_case
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"```(python)?\n(.*?)```", re.DOTALL)
-PAGES = ["notes-and-decisions.md", "corroboration.md", "exports.md", "reachability.md"]
+PAGES = [
+    "notes-and-decisions.md",
+    "corroboration.md",
+    "exports.md",
+    "reachability.md",
+    "coverage.md",
+]
 
 
 @pytest.fixture(scope="module")
