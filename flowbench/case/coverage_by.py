@@ -49,6 +49,12 @@ HOURS = Table.of(
     ("interfaces", "int64", "interfaces with a record"),
     *_COUNTS[2:],
 )
+CELLS = Table.of(
+    "coverage_cells",
+    ("interface_id", "string", "the interface"),
+    ("hour", "time", "start of the hour; a record counts where it starts"),
+    *_COUNTS[2:],
+)
 _MAX_HOURS = 20_000  # of silent ones: a record with a wrong time must not add a century of them
 
 
@@ -150,6 +156,17 @@ def by_hour(flows: ibis.Table) -> pd.DataFrame:
     hours = pd.date_range(first, last, freq="h", name="hour", unit="us")
     filled = rows.set_index("hour").reindex(hours, fill_value=0).reset_index()
     return filled[HOURS.columns]
+
+
+def by_interface_and_hour(flows: ibis.Table) -> pd.DataFrame:
+    """Return the records of each interface and hour (CELLS), ordered by both."""
+    f = flows.filter(flows.interface_id.notnull(), flows.start.notnull())
+    counts = f.group_by("interface_id", hour=f.start.truncate("h")).aggregate(
+        records=f.count(),
+        nodata=f.count(where=f.log_status == "NODATA"),
+        skipdata=f.count(where=f.log_status == "SKIPDATA"),
+    )
+    return CELLS.frame(_rows(counts.order_by("interface_id", "hour")))
 
 
 def _find_flow_logs(row: dict[str, Any], settings: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from flowbench.plot.activity import activity
 from flowbench.plot.chain import chain
+from flowbench.plot.coverage import coverage
 from flowbench.plot.matrix import matrix
 from flowbench.plot.network import network
 from flowbench.plot.paths import paths
 from flowbench.plot.timeline import timeline
 
-__all__ = ["activity", "chain", "matrix", "network", "paths", "timeline"]
+__all__ = ["activity", "chain", "coverage", "matrix", "network", "paths", "timeline"]

@@ -85,3 +85,9 @@ def test_a_record_of_another_century_adds_no_hours() -> None:
     flows = make_flows([0]).union(make_flows([60 * 24 * 365 * 30]))
     assert len(coverage_by.by_hour(flows)) == 2
     assert coverage_by.by_hour(ibis.memtable(FLOWS.rows([]))).empty
+
+
+def test_each_interface_and_hour() -> None:
+    rows = coverage_by.by_interface_and_hour(ibis.union(*FLOW_PARTS[1:], make_flows([70])))
+    assert rows.columns.tolist() == coverage_by.CELLS.columns
+    assert rows.to_numpy().tolist() == [["eni-0a", at(60), 1, 0, 0], ["eni-0b", at(0), 2, 1, 1]]
