@@ -112,8 +112,6 @@ def _explain_silence(path: Path) -> Iterator[Cause]:
 
 def _explain_no_records(path: Path) -> Iterator[Cause]:
     logged = {place: path.logged[place]["records"] for place in ("source", "destination")}
-    if path.logged["source"]["skipdata"] or path.logged["destination"]["skipdata"]:
-        yield _logging_cause(path, "source", "medium", "AWS left out records (SKIPDATA)")
     if logged["source"]:
         yield Cause(
             "sender",
@@ -139,6 +137,9 @@ def _explain_no_records(path: Path) -> Iterator[Cause]:
         )
     else:
         yield _logging_cause(path, "source", "high", "neither end's interfaces have records")
+    for place in ("source", "destination"):
+        if path.logged[place]["skipdata"]:
+            yield _logging_cause(path, place, "low", "AWS left out records (SKIPDATA)")
 
 
 def _explain_lost_request(path: Path) -> Iterator[Cause]:

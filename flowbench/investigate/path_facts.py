@@ -48,6 +48,7 @@ class Path:
         route: The ruling on the route from a place to the other.
         interfaces: Interface ids of each place.
         subnets: Subnet ids of each place.
+        vpcs: VPC ids of each place.
         groups: Security groups of each place.
     """
 
@@ -59,6 +60,7 @@ class Path:
     logged: dict[str, dict[str, int]]
     interfaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     subnets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    vpcs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     security_group: Callable[[str, str], Ruling] = lambda *_: UNKNOWN
     network_acl: Callable[[str, str], Ruling] = lambda *_: UNKNOWN
@@ -102,7 +104,8 @@ def route_check(path: Path, place: str) -> str:
 
 def flow_log_check(path: Path, place: str) -> str:
     """Return the call that shows whether an end's interfaces are logged."""
-    ids = ",".join([*path.interfaces.get(place, ()), *path.subnets.get(place, ())])
+    resources = (path.interfaces, path.subnets, path.vpcs)  # a flow log may be on any of them
+    ids = ",".join(name for ids in resources for name in ids.get(place, ()))
     selection = f" --filter {shlex.quote(f'Name=resource-id,Values={ids}')}" if ids else ""
     return f"aws ec2 describe-flow-logs{selection}"
 

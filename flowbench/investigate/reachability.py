@@ -238,6 +238,7 @@ def _to_path(
         {name: count_logged(case, end, filters) for name, end in ends.items()},
         {name: end.interface_ids[:MOST_INTERFACES] for name, end in ends.items()},
         {n: tuple(sorted({f["subnet_id"] for f in facts[n]} - {None})) for n in ends},
+        {n: tuple(sorted({f["vpc_id"] for f in facts[n]} - {None})) for n in ends},
         {n: tuple(sorted({g for f in facts[n] for g in f["security_groups"]})) for n in ends},
         rules.security_group,
         rules.network_acl,

@@ -135,7 +135,9 @@ def test_no_records() -> None:
     assert kinds(causes(source={"records": 0})) == [("route", "between", "medium")]
     nothing = {"records": 0}
     assert kinds(causes(source=nothing, destination=nothing)) == [("logging", "source", "high")]
-    assert ("logging", "source", "medium") in kinds(causes(source={"skipdata": 3}))
+    for place in ("source", "destination"):
+        lost = kinds(causes(**{place: {"skipdata": 3}}))
+        assert lost == [("sender", "source", "medium"), ("logging", place, "low")]
 
 
 @pytest.mark.parametrize(

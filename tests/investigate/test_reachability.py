@@ -177,7 +177,11 @@ def test_the_result_as_table_and_text(case: Case) -> None:
 def test_the_period_selects_records(case: Case) -> None:
     result = explain(case, X, Y, 443, since=datetime.fromtimestamp(T0 + 7_200, UTC))
     assert seen(result) == []
-    assert result.causes[0].control == "logging"
+    (cause,) = result.causes
+    assert cause.control == "logging"
+    assert cause.check == (
+        "aws ec2 describe-flow-logs --filter Name=resource-id,Values=eni-x,subnet-x,vpc-1"
+    )
 
 
 @pytest.mark.parametrize(
