@@ -31,6 +31,7 @@ def find_causes(path: Path) -> list[Cause]:
     steps = [(p, "request") for p in ("source", "destination")]
     steps += [(p, "reply") for p in ("destination", "source")]
     causes = [cause for step in steps for cause in _explain_reject(path, *step)]
+    causes += _explain_reject_between(path)
     if not causes:
         causes = [*_explain_silence(path)]
     order = ("high", "medium", "low")
@@ -80,6 +81,23 @@ def _explain_reject(path: Path, place: str, direction: str) -> Iterator[Cause]:
             own.rules,
             check,
         )
+
+
+def _explain_reject_between(path: Path) -> Iterator[Cause]:
+    """Name the interfaces of neither end that rejected: of gateways, appliances, former owners."""
+    for o in path.observations:
+        if o.place == "between" and o.action == "REJECT" and o.records > o.late:
+            count = format_count(o.records - o.late, f"{o.direction} record")
+            name = o.interface_id or "without an id"
+            yield Cause(
+                "intermediate device",
+                "between",
+                "medium",
+                f"The flow log has {count} rejected at an interface of neither end ({name}): its"
+                " security group or its subnet's network ACL.",
+                check="aws ec2 describe-network-interfaces"
+                + (f" --network-interface-ids {shlex.quote(name)}" if o.interface_id else ""),
+            )
 
 
 def _judge(own: Ruling, other: Ruling) -> str:

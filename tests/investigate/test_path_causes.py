@@ -90,6 +90,14 @@ def test_the_reason_of_the_records_counts() -> None:
     assert found[0].check == "aws ec2 describe-vpc-block-public-access-options"
 
 
+def test_a_rejection_at_an_interface_of_neither_end() -> None:
+    found = causes(REQUEST[0], seen("between", "request", "REJECT"))
+    assert kinds(found) == [("intermediate device", "between", "medium")]
+    assert found[0].check.endswith("--network-interface-ids eni-between")
+    late = causes(*REPLY, seen("between", "request", "REJECT", late=2))
+    assert [cause.control for cause in late] == ["none"]
+
+
 def test_late_packets_are_no_rejection() -> None:
     found = causes(*REPLY, seen("destination", "request", "REJECT", late=2))
     assert [cause.control for cause in found] == ["none"]
