@@ -7,7 +7,9 @@ everywhere, also in sentences and requests, so that the case can be worked with 
 Addresses, domains, times and counts stay.
 
 Known limits: names in free text that occur nowhere as a principal or a Name tag stay (buckets,
-e-mail addresses, what an analyst wrote). The custody log is written anew, with the head of the
+e-mail addresses, what an analyst wrote); so do names of one or two characters in sentences and
+requests, and names in another case, within a longer word, or escaped (JSON's backslash-u, per
+cent). Ids that do not have AWS's form stay. The custody log is written anew, with the head of the
 original: a pseudonymised case can be checked against itself, not against the original evidence.
 """
 
@@ -38,7 +40,8 @@ ACTION = "pseudonymise"
 
 _NOTE = """
 The case is pseudonymised: account ids, access keys, resource ids, names and tags are replaced. Its
-custody log was written anew; the head of the original log is in its last entry.
+custody log was written anew; the head of the original log is in its last entry. `flowbench verify`
+compares this case with this log. It cannot be verified against the original evidence.
 """
 _KEY_BYTES = 32
 _ACCOUNTS = ("account_id", "owner_id")
@@ -100,7 +103,9 @@ class Pseudonyms:
         parts = [_RESOURCE, _ACCESS_KEY]
         # A session may have the name of an instance.
         ids = re.compile("|".join(f"(?:{part})" for part in parts))
-        names = {name for name in names if len(name) >= _SHORTEST and not ids.fullmatch(name)}
+        names = {name for name in names if not ids.fullmatch(name)}
+        self._short = frozenset(name for name in names if len(name) < _SHORTEST)
+        names -= self._short
         known = sorted(names, key=lambda name: (-len(name), name))
         if self._accounts:
             parts.append(rf"(?<!\d)(?:{'|'.join(sorted(self._accounts))})(?!\d)")
@@ -117,7 +122,7 @@ class Pseudonyms:
         """Return the pseudonym of a value, in the form that such values have."""
         digits = hmac.new(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256)
         text = digits.hexdigest()
-        if value in self._names:
+        if value in self._names or value in self._short:
             return f"name-{text[:10]}"
         if value in self._accounts:
             return f"{int(text[:14], 16) % 10**12:012d}"
@@ -125,6 +130,11 @@ class Pseudonyms:
             letters = hashlib.sha256(text.encode()).hexdigest().upper()
             return value[:4] + letters[: len(value) - 4].ljust(len(value) - 4, "0")
         return f"{value.rpartition('-')[0]}-{text[:17]}"
+
+    def name(self, value: str) -> str:
+        """Return the pseudonym of a name or an ARN, short names included."""
+        pieces = self.replace(value).split("/")
+        return "/".join(self.of(piece) if piece in self._short else piece for piece in pieces)
 
     def tag(self, value: str) -> str:
         """Return the pseudonym of a tag's value: of a name that, else one of its own."""
@@ -215,6 +225,8 @@ def _copy_parquet(source: Path, target: Path, pseudonyms: Pseudonyms) -> dict[st
 def _map_column(column: pa.Array, name: str, pseudonyms: Pseudonyms) -> pa.Array:
     """A column with pseudonyms for the texts in it, at any depth."""
     replace = pseudonyms.tag if name == "tags" else pseudonyms.replace
+    if name in {*_NAMES, *_ARNS}:
+        replace = pseudonyms.name
     if _is_text(column.type):
         encoded = column.dictionary_encode()
         values = [None if v is None else replace(v) for v in encoded.dictionary.to_pylist()]

@@ -63,6 +63,25 @@ def test_nothing_that_identifies_is_left(archive: Path, tmp_path: Path) -> None:
                 assert secret not in text, (path.name, secret)
 
 
+def test_short_names_are_replaced_in_their_columns(case: Case, archive: Path, again: Case) -> None:
+    names = []
+    for each in (case, again):
+        tables = [pq.read_table(path) for path in each.path.glob("tables/*/*.parquet")]
+        found = [table["name"].to_pylist() for table in tables if "name" in table.schema.names]
+        names.append({name for column in found for name in column})
+    assert "db" in names[0]
+    assert "db" not in names[1]
+    pseudonyms = Pseudonyms(KEY, [], ["db"])
+    assert pseudonyms.name("arn:aws:iam::1:user/db") == f"arn:aws:iam::1:user/{pseudonyms.of('db')}"
+    assert pseudonyms.replace("db of db") == "db of db"
+
+
+def test_the_readme_says_what_cannot_be_verified(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as opened:
+        text = opened.read(pack.README).decode()
+    assert "cannot be verified against the original evidence" in text
+
+
 def test_the_case_is_intact_and_tells_the_original_head(case: Case, again: Case) -> None:
     checks = again.verify()
     assert checks.loc[~checks["ok"], "detail"].tolist() == []
