@@ -35,7 +35,7 @@ from flowbench.io import atomic
 from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
-from flowbench.text import format_count, list_some
+from flowbench.text import format_count, is_address, list_some
 from flowbench.version import __version__
 
 
@@ -235,8 +235,14 @@ class Case(CaseTables, CaseNotes):
     def connections_of(self, subject: str, peer: str | None = None) -> pd.DataFrame:
         """Return the connections of an address, with one peer or all, by time.
 
-        Raises InputError where several hosts have the address (see ``check_host``).
+        Raises InputError where one is no address, or several hosts have it: see ``check_host``.
         """
+        for address in [subject] if peer is None else [subject, peer]:
+            if not is_address(address):
+                raise InputError(
+                    f"{address!r} is not an address: fb.pivot.resolve(case, …).addresses gives"
+                    " those of an instance, an interface, a name or a domain"
+                )
         subject, c = self.check_host(subject), self.connections
         selected = (c.initiator == subject) | (c.responder == subject)
         if peer is not None:

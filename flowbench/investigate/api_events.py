@@ -52,6 +52,7 @@ class ApiEvent(NamedTuple):
     item: int | None
     request: str | None = None  # JSON; None where it is very long
     response: str | None = None  # the same
+    read_only: bool | None = None
 
     @property
     def caller(self) -> str:

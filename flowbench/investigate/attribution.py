@@ -17,14 +17,16 @@ import pandas as pd
 from flowbench.detect import Findings
 from flowbench.enrich.inventory import AssignmentLookup, assignment_at, describe_assignment
 from flowbench.errors import InputError
+from flowbench.investigate import pivot as pivots
 from flowbench.investigate.api_events import (
     ApiEvent,
-    events_of_principals,
     find_activity,
     find_origins,
     read_events,
 )
-from flowbench.investigate.trace import Step, Trace
+from flowbench.investigate.pivot import resolve
+from flowbench.investigate.trace import Trace
+from flowbench.investigate.trace_steps import StepBuilder
 from flowbench.text import (
     format_period,
     format_utc,
@@ -49,12 +51,14 @@ class SubjectTrace(NamedTuple):
     findings: Findings
 
 
-def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> Trace:
-    """Trace an address to the principal that created its interface or instance.
+def trace(case: Case, what: str, at: pd.Timestamp | None = None) -> Trace:
+    """Trace an address to the principal that created its interface or instance, or a principal.
 
     Args:
         case: The case.
-        address: An IPv4 or IPv6 address, with a zone where several hosts have it.
+        what: What ``pivot.resolve`` takes: an address, interface, instance or Name tag is traced to
+            who created it; of a principal or access key, who created it, what it did, and what came
+            of that.
         at: The time (UTC) whose assignment of the address is meant, for instance that of a finding;
             without it, the time of the address's last record.
 
@@ -62,17 +66,37 @@ def trace(case: Case, address: str, at: pd.Timestamp | None = None) -> Trace:
         The steps (see trace.STEPS), in that order; a step that the evidence does not show is a gap.
 
     Raises:
-        InputError: ``address`` is not an address, or several hosts have it.
+        InputError: ``what`` is nothing in this case, or has no address or several.
     """
-    if not is_address(address):
-        raise InputError(f"{address!r} is not an IPv4 or IPv6 address")
-    case.check_host(address)
+    if is_address(what):
+        case.check_host(what)
+        return _trace_address(case, what, at)
+    pivot = resolve(case, what)
+    if pivot.is_principal:
+        builder = _TraceBuilder(case, pivot.text)
+        builder.add_identity(pivot)
+        return builder.done()
+    if pivot.kind == "address":
+        return _trace_address(case, pivot.text, at)
+    if pivot.kind in ("network", "domain") or not pivot.assignments:
+        raise InputError(f"{what} is a {pivot.kind}: trace one address, instance or principal")
+    first = min(pivot.assignments, key=lambda a: (a.valid_from is not None, a.valid_from or 0))
+    return _trace_address(case, first.address, at or _within(first))
+
+
+def _within(assignment: pivots.Assignment) -> pd.Timestamp | None:
+    """A time at which an assignment held; None where its bounds are unknown."""
+    moment = assignment.valid_from or assignment.valid_until
+    return None if moment is None else pd.Timestamp(moment)
+
+
+def _trace_address(case: Case, address: str, at: pd.Timestamp | None) -> Trace:
     builder = _TraceBuilder(case, address)
     assignment = builder.add_assignment(at)
     creation = builder.add_creation(assignment)
     if creation is not None:
         builder.add_principal(creation)
-    return Trace(address, tuple(builder.steps))
+    return builder.done()
 
 
 def trace_subjects(case: Case, findings: Iterable[Finding]) -> list[SubjectTrace]:
@@ -90,37 +114,20 @@ def trace_subjects(case: Case, findings: Iterable[Finding]) -> list[SubjectTrace
         groups.setdefault((finding.subject, owner), []).append(finding)
     return [
         SubjectTrace(
-            subject, trace(case, subject, min(f.first_seen for f in group)), Findings(group)
+            subject,
+            _trace_address(case, subject, min(f.first_seen for f in group)),
+            Findings(group),
         )
         for (subject, _), group in groups.items()
     ]
 
 
-class _TraceBuilder:
+class _TraceBuilder(StepBuilder):
     """Adds the steps of a trace in their order."""
 
     def __init__(self, case: Case, address: str) -> None:
-        self.case, self.address = case, address
-        self.steps = [Step("address", f"Address traced: {address}.", address)]
+        super().__init__(case, address)
         self._assignments: list[Assignment] = []  # all of the address
-        self._files = dict(case.evidence[["evidence_id", "file"]].itertuples(index=False))
-
-    def _add(self, step: str, description: str, value: str | None = None, **fields: Any) -> None:
-        self.steps.append(Step(step, description, value, **fields))
-
-    def _add_event(
-        self, step: str, description: str, value: str | None, event: ApiEvent, **fields: Any
-    ) -> None:
-        """Add a step that an API event supports."""
-        origin = (event.evidence_id, event.line, event.item)
-        fields = {"time": event.event_time} | fields
-        self._add(
-            step, description, value, event_id=event.event_id, **self._cite(*origin), **fields
-        )
-
-    def _cite(self, evidence_id: str | None, line: int | None, item: int | None) -> dict[str, Any]:
-        file = self._files.get(evidence_id)
-        return {"file": file, "evidence_id": evidence_id, "line": line, "item": item}
 
     def add_assignment(self, at: datetime | None) -> Assignment | None:
         """Add the interface and instance, as far as inventory and flow logs know them."""
@@ -130,13 +137,26 @@ class _TraceBuilder:
         rows = table.filter(selected.fill_null(False)).order_by(order)
         self._assignments = found = rows.to_pyarrow().to_pylist()
         if len(found) > 1 and at is None:
+            self._offer_assignments(found)
             at = self._last_record()
         assignment = assignment_at(found, at if len(found) > 1 else None)
         if assignment is None or assignment["known_from"] != "inventory":
-            self._add("gap", f"No inventory lists an interface with {self.address}.")
+            self.add("gap", f"No inventory lists an interface with {self.address}.")
         if assignment is not None and assignment["known_from"] != "cloudtrail":
             self._add_interface(assignment)
         return assignment
+
+    def _offer_assignments(self, found: list[Assignment]) -> None:
+        """List the interfaces that had the address, each with a time that chooses it."""
+        owners = {(one["interface_id"], one["instance_id"]) for one in found}
+        if len(owners) < 2:
+            return
+        for one in found:
+            moment = one["valid_from"] or one["valid_until"]
+            chosen = f"; --at {pd.Timestamp(moment):%Y-%m-%dT%H:%M:%S} traces it" if moment else ""
+            cited = self.cite(one["evidence_id"], one["line"], one.get("item"))
+            text = f"{self.address} was assigned to {describe_assignment(one)}{chosen}."
+            self.add("assignment", text, one["interface_id"], time=one["valid_from"], **cited)
 
     def _last_record(self) -> datetime | None:
         summaries = self.case.connection_summaries
@@ -151,18 +171,18 @@ class _TraceBuilder:
         interface, instance = assignment["interface_id"], assignment["instance_id"]
         service = assignment["service"]
         cited = assignment if event is None else event._asdict()
-        fields = self._cite(cited["evidence_id"], cited["line"], cited.get("item"))
+        fields = self.cite(cited["evidence_id"], cited["line"], cited.get("item"))
         fields |= {"event_id": cited.get("event_id"), "time": assignment["valid_from"]}
         if interface:
-            self._add("interface", self._describe_interface(assignment, event), interface, **fields)
+            self.add("interface", self._describe_interface(assignment, event), interface, **fields)
         if instance:
             text = f"The interface was attached to instance {instance}."
-            self._add("instance", text, instance, **fields)
+            self.add("instance", text, instance, **fields)
         elif service and service != "ec2":
             text = f"The inventory lists no instance for this interface; its type is {service}."
-            self._add("gap", text)
+            self.add("gap", text)
         else:
-            self._add("gap", "The evidence names no instance that the interface was attached to.")
+            self.add("gap", "The evidence names no instance that the interface was attached to.")
 
     def _describe_interface(self, assignment: Assignment, event: ApiEvent | None) -> str:
         service = f" ({assignment['service']})" if assignment["service"] else ""
@@ -210,7 +230,7 @@ class _TraceBuilder:
             self._add_unlisted_interface(found, event)
         at = format_utc(event.event_time, seconds=True)
         text = f"{event.event_name} created {self._created_resource(event)} at {at}."
-        self._add_event("creation", text, event.event_id, event)
+        self.add_event("creation", text, event.event_id, event)
         return event
 
     def _created_resource(self, event: ApiEvent) -> str:
@@ -227,9 +247,9 @@ class _TraceBuilder:
         period = events.aggregate(first=events.event_time.min(), last=events.event_time.max())
         (row,) = period.to_pyarrow().to_pylist()
         if row["first"] is None:
-            self._add("gap", f"There is no CloudTrail evidence of who created {resource}.")
+            self.add("gap", f"There is no CloudTrail evidence of who created {resource}.")
             return
-        self._add(
+        self.add(
             "gap",
             "No RunInstances or CreateNetworkInterface event in the CloudTrail evidence"
             f" ({format_period(row['first'], row['last'])}) names {resource}; its creator is"
@@ -240,56 +260,39 @@ class _TraceBuilder:
         """Add interface and instance from the event alone, where no assignment is known."""
         if len(found) > 1:
             text = f"{len(found):,} API events assigned {self.address}; the earliest is followed."
-            self._add("gap", text)
+            self.add("gap", text)
         for step, ids in (("interface", event.interface_ids), ("instance", event.instance_ids)):
             if ids is not None and len(ids) == 1:
                 text = f"{event.event_name} assigned {self.address} to {ids[0]}."
-                self._add_event(step, text, ids[0], event, time=None)
+                self.add_event(step, text, ids[0], event, time=None)
 
     def add_principal(self, creation: ApiEvent) -> None:
         """Add the principal of the creating call, who created that principal, and its activity."""
         caller = creation.caller
         text = f"The call was made by {creation.principal_type} {caller}."
-        self._add_event("principal", text, creation.principal_arn or caller, creation)
+        self.add_event("principal", text, creation.principal_arn or caller, creation)
         if creation.access_key_id:
             text = f"The call was signed with access key {creation.access_key_id}."
-            self._add_event("access key", text, creation.access_key_id, creation)
+            self.add_event("access key", text, creation.access_key_id, creation)
         if creation.source_ip:
             text = f"The call came from {creation.source_ip}, user agent {creation.user_agent}."
-            self._add_event("source address", text, creation.source_ip, creation)
+            self.add_event("source address", text, creation.source_ip, creation)
         origins = find_origins(self.case, creation)
         for event in origins:
             failed = f": failed ({event.error_code})" if event.error_code else ""
             text = f"{event.caller} called {event.event_name} for {caller} from {event.source_ip}"
             value = None if event.error_code else event.principal_arn or event.caller
-            self._add_event("created by", f"{text}{failed}.", value, event)
+            self.add_event("created by", f"{text}{failed}.", value, event)
         if origins:
-            self._add_creator(origins)
+            self.add_creator(origins)
         elif creation.principal_type == "IAMUser":
-            self._add("gap", f"No event in the evidence shows who created user {caller}.")
+            self.add("gap", f"No event in the evidence shows who created user {caller}.")
         elif creation.principal_type == "AssumedRole":
-            self._add("gap", f"No event in the evidence shows who assumed the session {caller}.")
+            self.add("gap", f"No event in the evidence shows who assumed the session {caller}.")
+        self.add_role_chain(creation.access_key_id)
         cited = {creation.event_id, *(event.event_id for event in origins)}
-        for event in find_activity(self.case, creation, origins):
-            if event.event_id not in cited:
-                self._add_event("principal activity", event.describe(), event.event_name, event)
-
-    def _add_creator(self, origins: list[ApiEvent]) -> None:
-        """Add where else the creator's calls came from: stolen credentials show here."""
-        creator = origins[0].principal_arn
-        addresses = sorted({event.source_ip for event in origins if event.source_ip})
-        calls = events_of_principals(self.case, [creator] if creator else [], [])
-        elsewhere = [event for event in calls if event.source_ip not in addresses]
-        if elsewhere:
-            others = sorted({str(event.source_ip) for event in elsewhere})
-            text = (
-                f"{len(calls) - len(elsewhere):,} of the {len(calls):,} API calls by"
-                f" {origins[0].caller} came from {', '.join(addresses)}; the other"
-                f" {len(elsewhere):,} came from {list_some(others)}."
-            )
-            self._add_event("creator baseline", text, None, elsewhere[0], time=None)
-        if len(calls) < 2 * len(elsewhere):  # an unusual address: all that was done from it matters
-            cited = {event.event_id for event in origins}
-            for event in calls:
-                if event.source_ip in addresses and event.event_id not in cited:
-                    self._add_event("creator activity", event.describe(), event.event_name, event)
+        activity = find_activity(self.case, creation, origins)
+        self.add_activity([event for event in activity if event.event_id not in cited])
+        others = [event for event in activity if event.event_id != creation.event_id]
+        names = [name for name in (creation.principal_name, creation.principal_arn) if name]
+        self.add_consequences(others, names)

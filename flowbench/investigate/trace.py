@@ -27,6 +27,7 @@ TRACE = Table.of(
 
 STEPS = {
     "address": "the address that is traced",
+    "assignment": "an interface that the address was assigned to, where there were several",
     "interface": "the network interface that it was assigned to",
     "instance": "the instance that the interface was attached to",
     "creation": "the API call that created instance or interface",
@@ -34,9 +35,12 @@ STEPS = {
     "access key": "the access key that signed it",
     "source address": "the address that it came from",
     "created by": "API calls of others that created the principal, its credentials or permissions",
+    "role chain": "the calls before, each of which issued the credentials of the next",
     "creator baseline": "the source addresses of the creator's other calls",
     "creator activity": "other API events of the creator from the same, unusual address",
     "principal activity": "other API events of the principal and of credentials that it issued",
+    "consequence": "what came of these calls, and what became of it",
+    "address in flows": "a source address of the principal that occurs in flow logs",
     "gap": "what the evidence does not show",
 }
 
@@ -59,8 +63,9 @@ class Step(NamedTuple):
 class Trace:
     """The steps from an address to the principal that created its interface or instance."""
 
-    address: str
+    address: str  # or the principal that was traced
     steps: tuple[Step, ...]
+    activity_ids: tuple[str, ...] = ()  # event ids of all activity; of much, steps have a part
 
     def of(self, *steps: str) -> list[Step]:
         """The steps of these kinds (see STEPS), in order."""
@@ -77,7 +82,9 @@ class Trace:
 
     def event_ids(self, *steps: str) -> list[str]:
         """The CloudTrail event ids that support steps of these kinds."""
-        return [step.event_id for step in self.of(*steps) if step.event_id is not None]
+        found = [step.event_id for step in self.of(*steps) if step.event_id is not None]
+        more = self.activity_ids if "principal activity" in steps else ()
+        return list(dict.fromkeys([*found, *more]))
 
     def summary(self) -> dict[str, str | None]:
         """The identifiers that the trace established; None for those that it did not."""

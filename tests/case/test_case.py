@@ -158,3 +158,9 @@ def test_a_case_of_ten_thousand_files_opens_and_loads_within_a_second(
     assert len(again.log.evidence) == 10_001
     assert opened - start < 1
     assert loaded - opened < 1
+
+
+@pytest.mark.parametrize("subject", ["nonsense", "", "10.0.0.0/24", "i-0aaaa1111"])
+def test_connections_of_what_is_no_address_are_refused(case, subject: str) -> None:
+    with pytest.raises(InputError, match=r"is not an address: fb\.pivot\.resolve"):
+        case.connections_of(subject)

@@ -31,5 +31,10 @@ def test_at_a_time(incident_case) -> None:
 def test_an_unknown_address_has_gaps(incident_case) -> None:
     rows = json.loads(run("trace", incident_case, "10.99.0.1", "--format", "json").stdout)
     assert "gap" in {row["step"] for row in rows}
-    wrong = run("trace", incident_case, "i-0aaaa1111")
-    assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: i-0aaaa1111: invalid IP address\n")
+    wrong = run("trace", incident_case, "i-0aaaa1112")
+    assert (wrong.exit_code, "the nearest: i-0aaaa1111" in wrong.stderr) == (2, True)
+
+
+def test_a_user_is_traced_to_what_it_did(incident_case) -> None:
+    rows = json.loads(run("trace", incident_case, "eve", "--format", "json").stdout)
+    assert {"created by", "principal activity", "consequence"} <= {row["step"] for row in rows}

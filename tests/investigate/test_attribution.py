@@ -68,10 +68,11 @@ def test_the_steps_and_their_events(case: Case) -> None:
         ("created by", CREATOR, "e1"),
         ("created by", CREATOR, "e2"),
         ("creator baseline", None, "e0"),
-        ("principal activity", "ListBuckets", "e3"),
-        ("principal activity", "RunInstances", "e4"),
         ("principal activity", "CreateAccessKey", "e6"),
+        ("principal activity", "RunInstances", "e4"),
+        ("principal activity", "ListBuckets", "e3"),
     ]
+    assert set(trace.activity_ids) == {"e3", "e4", "e6"}
 
 
 def test_every_step_but_the_first_cites_file_and_record(case: Case) -> None:
@@ -93,12 +94,15 @@ def test_descriptions_of_steps(case: Case) -> None:
     assert text[9] == (
         f"2 of the 3 API calls by ada came from {CALLER}; the other 1 came from {OFFICE}."
     )
+    assert text[10] == (
+        "Persistence (T1098.001): eve called CreateAccessKey for user root-of-all from"
+        f" {CALLER}: failed (AccessDenied)."
+    )
     assert text[11] == (
-        f"eve called RunInstances from {CALLER}: failed (Client.VcpuLimitExceeded)."
+        "Impact (T1496.001): eve called RunInstances from"
+        f" {CALLER}: failed (Client.VcpuLimitExceeded)."
     )
-    assert text[12] == (
-        f"eve called CreateAccessKey for user root-of-all from {CALLER}: failed (AccessDenied)."
-    )
+    assert text[12] == f"Discovery: eve called ListBuckets from {CALLER}."
 
 
 def test_creator_activity_from_an_unusual_address_is_listed(tmp_path: Path) -> None:
@@ -177,9 +181,13 @@ def test_an_address_that_was_assigned_twice(tmp_path: Path) -> None:
     case = small(tmp_path, [*make_api_events(), again])
     trace = attribution.trace(case, HOST)
     assert steps(trace, "creation") == [("creation", "e5", "e5")]
-    assert (
-        "also assigned to eni-y (i-0cccc3333) from 2026-09-01 01:00" in trace.steps[2].description
+    offered = [step.description for step in trace.of("assignment")]
+    assert offered[1] == (
+        f"{HOST} was assigned to eni-y (i-0cccc3333) from 2026-09-01 01:00;"
+        " --at 2026-09-01T01:00:00 traces it."
     )
+    (chosen,) = trace.of("interface")
+    assert "also assigned to eni-y (i-0cccc3333) from 2026-09-01 01:00" in chosen.description
     later = attribution.trace(case, HOST, pd.Timestamp(T0 + 2 * HOUR, unit="s", tz="UTC"))
     assert steps(later, "creation") == [("creation", "e5b", "e5b")]
     assert later.summary()["instance"] == "i-0cccc3333"
@@ -255,9 +263,10 @@ def test_activity_includes_issued_keys_and_sessions(tmp_path: Path) -> None:
         api_event("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
     ]  # fmt: skip
     trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
-    assert [ref for _, _, ref in steps(trace, "principal activity")] == [
-        "e3", "e4", "e6", "d1", "d2", "d3", "d4", "d5", "d6",
+    assert sorted(ref for _, _, ref in steps(trace, "principal activity")) == [
+        "d1", "d2", "d3", "d4", "d5", "d6", "e3", "e4", "e6",
     ]  # fmt: skip
+    assert steps(trace, "consequence") == [("consequence", "AKIASECOND", "d1")]
 
 
 def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
@@ -277,7 +286,8 @@ def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
 def test_simultaneous_assignments_are_named(tmp_path: Path) -> None:
     twice = [*make_inventory(), interface(HOST, "zz-other")]
     trace = attribution.trace(small(tmp_path, make_api_events(), twice), HOST)
-    assert "also assigned to eni-zz-other" in trace.steps[1].description
+    assert "also assigned to eni-zz-other" in trace.of("interface")[0].description
+    assert {step.value for step in trace.of("assignment")} == {INTERFACE, "eni-zz-other"}
 
 
 def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) -> None:
@@ -327,10 +337,75 @@ def test_each_finding_is_traced_by_the_assignment_at_its_time(tmp_path: Path) ->
     assert all(instance in again for _, instance in names)
 
 
-@pytest.mark.parametrize("text", ["10.0.0", "i-0aaaa1111", "", "10.0.0.5/32", "'; DROP TABLE x"])
-def test_what_is_no_address_is_an_error(case: Case, text: str) -> None:
-    with pytest.raises(InputError, match="is not an IPv4 or IPv6 address"):
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("10.0.0", "is no address"),
+        ("", "is no address"),
+        ("'; DROP TABLE x", "is no address"),
+        ("10.0.0.5/32", "trace one address, instance or principal"),
+        ("eu.pool.example", "trace one address, instance or principal"),
+    ],
+)
+def test_what_cannot_be_traced_is_an_error(case: Case, text: str, error: str) -> None:
+    with pytest.raises(InputError, match=error):
         attribution.trace(case, text)
+
+
+@pytest.mark.parametrize("what", [INSTANCE, INTERFACE])
+def test_an_instance_or_interface_is_traced_by_its_address(case: Case, what: str) -> None:
+    assert attribution.trace(case, what).summary() == attribution.trace(case, HOST).summary()
+
+
+@pytest.mark.parametrize("what", ["eve", ROGUE, KEY])
+def test_a_principal_is_traced_the_other_way(case: Case, what: str) -> None:
+    trace = attribution.trace(case, what)
+    created = [] if what == KEY else ["e1"]
+    assert [ref for _, _, ref in steps(trace, "created by")] == [*created, "e2"]
+    assert [ref for _, _, ref in steps(trace, "principal activity")] == ["e6", "e4", "e5", "e3"]
+    (made,) = trace.of("consequence")
+    assert made.description == (
+        f"RunInstances created {INSTANCE} at 2026-08-31 23:01:00 UTC; it was stopped at"
+        " 2026-09-01 07:00:00 UTC by bob."
+    )
+    (source,) = trace.of("source address")
+    assert source.description == f"4 calls came from {CALLER}, the first with aws-cli/2."
+
+
+def test_a_chain_of_roles_leads_to_the_user(tmp_path: Path) -> None:
+    events = [
+        assume("c1", T0 - 3 * HOUR, "ASIAONE"),
+        session(assume("c2", T0 - 2 * HOUR, "ASIATWO"), "build/one", "ASIAONE"),
+        session(assume("c3", T0 - HOUR, "ASIATHREE"), "deploy/two", "ASIATWO"),
+        session(
+            api_event("c4", "RunInstances", T0, response=started(INSTANCE, INTERFACE, HOST)),
+            "admin/three",
+            "ASIATHREE",
+        ),
+    ]
+    trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
+    assert steps(trace, "created by", "role chain") == [
+        ("created by", "arn:aws:sts::111122223333:assumed-role/deploy/two", "c3"),
+        ("role chain", "ASIAONE", "c2"),
+        ("role chain", KEY, "c1"),
+    ]
+
+
+def test_many_reads_are_one_step(tmp_path: Path) -> None:
+    reads = [api_event(f"l{n}", "ListBuckets", T0 + n, read=True) for n in range(40)]
+    trace = attribution.trace(small(tmp_path, [*make_api_events(), *reads], make_inventory()), HOST)
+    (folded,) = [s for s in trace.of("principal activity") if s.value is None]
+    assert folded.description == "Discovery: 41 calls that only read: ListBuckets 41x."
+    assert len(trace.activity_ids) == 43
+    assert set(trace.event_ids("principal activity")) == set(trace.activity_ids)
+
+
+def test_the_address_of_a_caller_in_the_flow_logs(tmp_path: Path) -> None:
+    records = [*TALK, *connect(CALLER, HOST, 22, T0 - 600)]
+    case = make_case(tmp_path, records, json_lines=make_api_events(), interfaces=make_inventory())
+    (usage,) = attribution.trace(case, "eve").of("address in flows")
+    assert usage.value == CALLER
+    assert f"had 1 connection with {HOST} from 2026-08-31 23:50" in usage.description
 
 
 def test_a_public_address_is_traced_to_the_interface_that_it_maps_to(tmp_path: Path) -> None:

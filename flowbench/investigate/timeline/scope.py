@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from flowbench.detect import Findings
 from flowbench.investigate import attribution
 from flowbench.investigate.indicators import internal_addresses
@@ -112,11 +114,26 @@ def scope_of_pivot(case: Case, pivot: Pivot, findings: Findings) -> Scope:
 
 
 def _trace_hosts(case: Case, hosts: Iterable[Assignment]) -> tuple[tuple[str, Trace], ...]:
-    """Trace each host at the start of its assignment: an address may have had several owners."""
-    traces = {}
+    """Trace each host at the time of each of its assignments: it may have had several owners."""
+    traces = []
     for host in hosts:
-        traces[host] = attribution.trace(case, host.address, host.valid_from)
-    return tuple((host.address, trace) for host, trace in traces.items())
+        times = [host.valid_from] if host.valid_from else _times_of(case, host.address)
+        traces += [(host.address, attribution.trace(case, host.address, at)) for at in times]
+    return tuple(traces)
+
+
+def _times_of(case: Case, address: str) -> list[pd.Timestamp | None]:
+    """Return a time at which each owner had an address; None for the only one or an unknown."""
+    table = case.address_assignments
+    rows = table.filter(table.address == address)
+    rows = rows.select("interface_id", "instance_id", "valid_from", "valid_until")
+    order = [rows.valid_from.asc(nulls_first=True), "interface_id"]
+    found: dict[tuple[str, str], pd.Timestamp | None] = {}
+    for row in rows.order_by(order).to_pyarrow().to_pylist():
+        moment = row["valid_from"] or row["valid_until"]
+        owner = row["interface_id"], row["instance_id"]
+        found.setdefault(owner, None if moment is None else pd.Timestamp(moment))
+    return list(found.values()) if len(found) > 1 else [None]
 
 
 def _concerns(finding: Finding, pivot: Pivot, principals: frozenset[str]) -> bool:
