@@ -48,7 +48,7 @@ def ensure_tables(
 
     The tables are connections, connection_summaries, address_zones and sightings (.parquet). The
     folder's name has a digest of what they are computed from: the parts of the tables, and the
-    code. Tables that are not as the log has them are moved aside and computed again.
+    code. Tables that are not as the log has them are set aside and computed again.
 
     Raises:
         OSError: The case or its log cannot be written; see ``build_elsewhere``.

@@ -26,7 +26,7 @@ from flowbench.errors import CaseError
 from flowbench.io import atomic
 
 START = "0" * 64  # what the first entry holds as the digest of the entry before it
-SET_ASIDE = "set-aside"  # the folder of files that were moved aside, and the action
+SET_ASIDE = "set-aside"  # the folder of files that were set aside, and the action
 
 # Actions that change neither evidence, tables, findings nor decisions: a report does not cite them,
 # or writing it would change the next one.
@@ -221,8 +221,11 @@ class CustodyLog:
     def refresh(self) -> None:
         """Read what other processes appended; the whole file if it was changed otherwise."""
         # The head first: another process writes the log first, so that it has what the head names.
-        self._head = atomic.read_bytes(self.head_path) if self.head_path.is_file() else None
-        data = atomic.read_bytes(self.path) if self.path.is_file() else b""
+        try:
+            self._head = atomic.read_bytes(self.head_path) if self.head_path.is_file() else None
+            data = atomic.read_bytes(self.path) if self.path.is_file() else b""
+        except OSError as error:
+            raise CaseError(f"the custody log cannot be read: {error}") from error
         if not data.startswith(self._data):
             self.entries, self.problems, self._data = [], [], b""
         *lines, self._torn = data[len(self._data) :].split(b"\n")

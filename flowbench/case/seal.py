@@ -161,16 +161,19 @@ def check_seals(
 def _check_newest(log: CustodyLog, anchors: Sequence[Path]) -> Iterator[Check]:
     """Say which entries no anchor covers: who can write the log can have cut and added some."""
     sealed = [int(found["seq"]) for anchor in anchors if (found := _read_anchor(anchor))]
-    later = log.entries[max(sealed) :] if sealed else []
+    if not sealed:
+        return
+    detail = (
+        f"the newest anchor covers the entries up to {max(sealed)}. It does not show whether later"
+        " entries were removed: check the head that was noted last with --head"
+    )
+    later = log.entries[max(sealed) :]
     changes = [entry for entry in later if entry["action"] not in DERIVED_ACTIONS]
     if changes:
         first, last = max(sealed) + 1, len(log.entries)
-        detail = (
-            f"no anchor covers the entries {first} to {last} of the custody log, among them"
-            f" {list_some(sorted({entry['action'] for entry in changes}))}. An older anchor does"
-            " not show whether later entries were removed: check the noted head with --head"
-        )
-        yield make_check("seal", "newest anchor", NOTE, detail)
+        actions = list_some(sorted({entry["action"] for entry in changes}))
+        detail += f". No anchor covers the entries {first} to {last}, among them {actions}"
+    yield make_check("seal", "newest anchor", NOTE, detail)
 
 
 def _check_anchor(case: Path, log: CustodyLog, anchor: Path, trust: Trust) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Files that no entry of the custody log names: moved aside and logged, never deleted.
+"""Files that no entry of the custody log names: set aside and logged, never deleted.
 
 A killed load or run leaves such files; so does the removal of entries from the log. They are in the
 folder ``set-aside`` of the case, and may be deleted when they are not needed.
@@ -74,14 +74,14 @@ def remove_incomplete(folder: Path, pattern: str) -> None:
 
 
 def list_moved(log: CustodyLog) -> Iterator[tuple[JsonObject, str]]:
-    """Yield the record of each file that was moved aside, with the reason."""
+    """Yield the record of each file that was set aside, with the reason."""
     for entry in log.entries_of(SET_ASIDE):
         for record in entry["details"].get("files") or ():
             yield record, str(entry["details"].get("reason"))
 
 
 def describe_changes(log: CustodyLog) -> list[str]:
-    """Return a sentence for each file of the case that was changed and moved aside."""
+    """Return a sentence for each file of the case that was changed and set aside."""
     return [
         f"{record.get('was')} was changed since flowbench wrote it. It is not used and was moved to"
         f" {SET_ASIDE}/{record['file']}"

@@ -36,6 +36,7 @@ from flowbench.errors import CaseError, InputError
 from flowbench.loaders import registry
 from flowbench.loaders.intel.indicators import ALLOW
 from flowbench.schema import to_frame
+from flowbench.text import format_count
 
 _FOLDER = "tables"
 _CACHED = ("connections", "connection_summaries", "address_zones")
@@ -235,8 +236,9 @@ class CaseTables:
         paths = [self.path / _FOLDER / part for part in parts]
         if missing := [path for path in paths if not path.is_file()]:
             raise CaseError(
-                f"{len(missing)} parts of the {name} table are missing or no regular files, among"
-                f" them {missing[0].name}: load the same evidence again, which rebuilds them"
+                f"{format_count(len(missing), 'part')} of the {name} table missing or no regular"
+                f" file, among them {missing[0].name}: load the same evidence again, which"
+                " rebuilds them"
             )
         return paths
 

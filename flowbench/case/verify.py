@@ -121,7 +121,7 @@ def _compare_name(path: Path, name: object) -> tuple[str, str]:
 def _check_tables(path: Path, log: CustodyLog) -> Iterator[Check]:
     tables = path / "tables"
     for part in log.parts:
-        result = compare_file(tables / part["file"], part["sha256"], part["bytes"])
+        result = _compare_own(tables / part["file"], part["sha256"], part.get("bytes"))
         yield make_check("table", part["file"], *result)
     named = {part["file"] for part in log.parts}
     unrecorded = set_aside.find_unrecorded(tables, "*/*.parquet", named)
@@ -130,11 +130,18 @@ def _check_tables(path: Path, log: CustodyLog) -> Iterator[Check]:
         yield _unrecorded("table", file.relative_to(tables).as_posix(), unfinished)
 
 
+def _compare_own(path: Path, sha256: str, size: int | None) -> tuple[str, str]:
+    """Compare a file that is the case's own: a link to one elsewhere is none."""
+    if path.is_symlink():
+        return ALTERED, f"{path} is a link: what it leads to may change"
+    return compare_file(path, sha256, size)
+
+
 def _check_findings(path: Path, log: CustodyLog) -> Iterator[Check]:
     runs = {run["file"]: run for e in log.entries for run in e["details"].get("runs") or ()}
     folder = path / "findings"
     for name, run in sorted(runs.items()):
-        result = compare_file(folder / Path(name).name, run["sha256"], run["bytes"])
+        result = _compare_own(folder / Path(name).name, run["sha256"], run["bytes"])
         yield make_check("findings", name, *result)
     unfinished = set_aside.was_interrupted(folder / "findings.lock")
     for file in set_aside.find_unrecorded(folder, "*.parquet", set(runs)):

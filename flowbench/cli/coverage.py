@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 @common.limit_option
 @common.output_options
 def coverage(case: Path, by: str, filters: Filters, limit: int | None, out: common.Output) -> None:
-    """Show what each evidence file of CASE covers, or each VPC, subnet, interface or hour.
+    """Show what the evidence of CASE covers.
+
+    By evidence file; or by VPC, subnet, interface or hour.
 
     Period, records, NODATA, SKIPDATA and duplicates. NODATA: the interface had no traffic in the
     capture window. SKIPDATA: records are missing. Duplicates are records that another file holds

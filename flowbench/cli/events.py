@@ -9,6 +9,7 @@ import click
 
 from flowbench.cli import common
 from flowbench.cli.filters import filter_options
+from flowbench.errors import InputError
 
 if TYPE_CHECKING:
     from flowbench.investigate.filters import Filters
@@ -70,6 +71,14 @@ def events(  # each is an option
     from flowbench.investigate.filters import filter_api_events
     from flowbench.schema import record_key
 
+    for option, values in (
+        ("--principal", principals),
+        ("--key", keys),
+        ("--event", names),
+        ("--error", errors),
+    ):
+        if "" in values:
+            raise InputError(f"{option} is empty: give a value, or leave it out")
     opened = common.open_case(case)
     if not opened.has("api_events"):
         common.note("the case has no API events: load CloudTrail logs")

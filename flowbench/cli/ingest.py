@@ -100,7 +100,7 @@ def load_evidence(
 
 
 def _note_moved(case: Case, earlier: int) -> None:
-    """Note what a load moved aside: files that no entry of the log names, or damaged ones."""
+    """Note what a load set aside: files that no entry of the log names, or damaged ones."""
     for entry in case.log.entries[earlier:]:
         if entry["action"] == "set-aside":
             details = entry["details"]

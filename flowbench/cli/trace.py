@@ -19,7 +19,9 @@ from flowbench.cli import common
 )
 @common.output_options
 def trace(case: Path, what: str, at: str | None, out: common.Output) -> None:
-    """Trace WHAT to the principal behind it, or a principal to what it did.
+    """Trace WHAT to the principal behind it.
+
+    Or a principal to what it did.
 
     An address, interface, instance or Name tag is traced to the API call that created it, its
     principal, who created that one, what else it did (by the weight of the ATT&CK tactic), what

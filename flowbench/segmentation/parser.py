@@ -16,6 +16,7 @@ from typing import NoReturn, TypeVar
 import yaml
 
 from flowbench.errors import InputError
+from flowbench.io import atomic
 from flowbench.segmentation import values
 from flowbench.segmentation.policy import PREDEFINED_GROUPS, Group, Policy, Rule
 
@@ -39,7 +40,7 @@ def load_policy(path: Path) -> Policy:
 def read_policy_text(path: Path) -> str:
     """Read the text of a policy file. Raises InputError if it cannot be read as a policy."""
     try:
-        with path.open("rb") as file:
+        with atomic.open_regular(path) as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None

@@ -224,3 +224,13 @@ def test_what_is_no_digest_is_refused(case, head) -> None:
 def head_rows(case: Case, head: str) -> list[dict]:
     checked = case.verify(head=head)
     return checked[checked["name"] == "noted head"].to_dict("records")
+
+
+def test_a_link_in_place_of_a_part_is_altered(case, tmp_path) -> None:
+    part = next(iter((case.path / "tables" / "flows").iterdir()))
+    copy = tmp_path / "elsewhere.parquet"
+    part.rename(copy)
+    part.symlink_to(copy)
+    rows = case.verify().query("result == 'altered'")
+    assert rows["name"].tolist() == [f"flows/{part.name}"]
+    assert rows["detail"].str.contains("is a link").all()

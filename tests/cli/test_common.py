@@ -104,6 +104,10 @@ def test_wrong_input_is_exit_code_2(tmp_path: Path, command: click.Command) -> N
         return
     (tmp_path / "notes.md").write_text("Nothing of any kind.\n")
     others = [tmp_path / "notes.md" for p in arguments if p.name != "case" and p.required]
+    for option in command.params:
+        if isinstance(option, click.Option) and option.required:
+            assert isinstance(option.type, click.Choice)
+            others += [option.opts[0], option.type.choices[0]]
     result = run(command.name, tmp_path / "nowhere", *others)
     assert result.exit_code == 2
     assert "is not a case" in result.stderr

@@ -172,7 +172,7 @@ def test_files_that_can_and_cannot_be_read(tmp_path: Path) -> None:
         load_policy(file)
     with pytest.raises(InputError, match="cannot be read: No such file"):
         load_policy(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(InputError, match="cannot be read: not a regular file"):
         load_policy(tmp_path)
 
 
