@@ -27,9 +27,9 @@ from flowbench.cli import common
     help="Replace account ids, keys, names and resource ids; KEYFILE is made if it does not exist.",
 )
 def pack(case: Path, output: Path | None, with_evidence: bool, key_file: Path | None) -> None:
-    """Pack CASE into one zip archive, with the SHA-256 of each file.
+    """Pack CASE into one archive.
 
-    `flowbench unpack` checks them. The cache is left out. With --pseudonymise the archive has a
+    A zip file with the SHA-256 of each member, which `flowbench unpack` checks. The cache is left out. With --pseudonymise the archive has a
     case made anew, whose custody log is not that of CASE: keep KEYFILE, it gives the same
     pseudonyms again, and do not send it along.
     """

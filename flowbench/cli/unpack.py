@@ -14,9 +14,9 @@ from flowbench.cli import common
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.argument("folder", type=click.Path(path_type=Path))
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack the case in ARCHIVE into FOLDER, which must not exist yet.
+    """Unpack the case in ARCHIVE.
 
-    It writes into FOLDER only, and nothing at all if a file is not as the archive's manifest has
+    FOLDER must not exist yet. It writes into FOLDER only, and nothing at all if a file is not as the archive's manifest has
     it.
     """
     from flowbench.case import pack
