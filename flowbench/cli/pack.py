@@ -29,9 +29,9 @@ from flowbench.cli import common
 def pack(case: Path, output: Path | None, with_evidence: bool, key_file: Path | None) -> None:
     """Pack CASE into one archive.
 
-    A zip file with the SHA-256 of each member, which `flowbench unpack` checks. The cache is left out. With --pseudonymise the archive has a
-    case made anew, whose custody log is not that of CASE: keep KEYFILE, it gives the same
-    pseudonyms again, and do not send it along.
+    A zip file with the SHA-256 of each member, which `flowbench unpack` checks. The cache is left
+    out. With --pseudonymise the archive has a case made anew, whose custody log is not that of
+    CASE: keep KEYFILE, it gives the same pseudonyms again, and do not send it along.
     """
     from flowbench.case import pack as packs
     from flowbench.case import pseudonyms

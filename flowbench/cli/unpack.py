@@ -16,8 +16,8 @@ from flowbench.cli import common
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the case in ARCHIVE.
 
-    FOLDER must not exist yet. It writes into FOLDER only, and nothing at all if a file is not as the archive's manifest has
-    it.
+    FOLDER must not exist yet. Nothing is written anywhere else, and nothing at all if a file is not
+    as the archive's manifest has it.
     """
     from flowbench.case import pack
 
