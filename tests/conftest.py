@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flowbench import detect
+from flowbench import detect, engine
 from flowbench.case import Case
 from flowbench.detect import registry
 from flowbench.detect.detectors import contact, lateral_movement, mining, segmentation
@@ -25,6 +25,18 @@ if threading.current_thread() is threading.main_thread():
 
 # Ibis makes many short-lived objects, and each full collection visits all that is loaded.
 gc.set_threshold(100_000, 50, 50)
+
+_connect = engine.connect
+
+
+def connect_with_one_thread(*args: Any, **kwargs: Any) -> Any:
+    """Open the engine with one thread: the tests' tables are tiny, and they run on all cores."""
+    connection = _connect(*args, **kwargs)
+    connection.con.execute("SET threads = 1")
+    return connection
+
+
+engine.connect = connect_with_one_thread
 
 MARKS = {  # of tests that use these fixtures
     "browser": {"page", "winterday_run"},
