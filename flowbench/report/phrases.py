@@ -15,7 +15,7 @@ _NAMED = 2  # peers in a phrase
 
 
 def describe_finding(finding: Finding) -> str:
-    """Return what a finding's subject did, without the subject: 'mined with 198.51.100.77'."""
+    """Return what a finding's subject did, without the subject: "sent 2 GB to 198.51.100.77"."""
     phrase = _PHRASES.get(finding.detector, _by_title)
     return phrase(finding)
 
@@ -31,14 +31,14 @@ def _service(finding: Finding) -> str:
 
 
 def _mining(finding: Finding) -> str:
-    return f"had crypto-mining traffic with {_peers(finding)}{_service(finding)}"
+    return f"exchanged crypto-mining traffic with {_peers(finding)}{_service(finding)}"
 
 
 def _beacon(finding: Finding) -> str:
     """Name the mean interval between check-ins, from their number and period."""
     seconds = (finding.last_seen - finding.first_seen).total_seconds()
     interval = seconds / max(finding.connections - 1, 1)
-    return f"called {_peers(finding)}{_service(finding)} every {format_duration(interval)}"
+    return f"connected to {_peers(finding)}{_service(finding)} every {format_duration(interval)}"
 
 
 def _contact(finding: Finding) -> str:
@@ -60,7 +60,7 @@ def _exfiltration(finding: Finding) -> str:
 
 
 def _remote_access(finding: Finding) -> str:
-    return f"was logged in to from {_peers(finding)}{_service(finding)}"
+    return f"had an administrative session from {_peers(finding)}{_service(finding)}"
 
 
 def _brute_force(finding: Finding) -> str:

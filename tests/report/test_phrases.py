@@ -26,11 +26,11 @@ def finding(detector: str, title: str = "X", **changes: object) -> Finding:
 @pytest.mark.parametrize(
     ("detector", "title", "phrase"),
     [
-        ("mining", "X", "had crypto-mining traffic with 192.0.2.1 on 443/tcp (https)"),
-        ("beacon", "X", "called 192.0.2.1 on 443/tcp (https) every 5.0 min"),
+        ("mining", "X", "exchanged crypto-mining traffic with 192.0.2.1 on 443/tcp (https)"),
+        ("beacon", "X", "connected to 192.0.2.1 on 443/tcp (https) every 5.0 min"),
         ("contact", "Indicator match (tor)", "communicated with 192.0.2.1 (listed as tor)"),
         ("exfiltration", "X", "sent 1.2 MB to 192.0.2.1"),
-        ("remote-access", "X", "was logged in to from 192.0.2.1 on 443/tcp (https)"),
+        ("remote-access", "X", "had an administrative session from 192.0.2.1 on 443/tcp (https)"),
         ("brute-force", "X", "had login attempts on 443/tcp (https) with 192.0.2.1"),
         ("scan", "X", "scanned 1 address"),
         ("api-abuse", "Persistence: CreateUser", "called CreateUser from 192.0.2.1"),
