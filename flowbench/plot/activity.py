@@ -35,20 +35,24 @@ def activity(connections: pd.DataFrame) -> go.Figure:
         _title(rows),
         f"{theme.period(first, last)}; {format_count(len(rows), 'connection')}; bytes per"
         f" {bin_name}",
-        height=460,
+        height=460 if len(rows) > 1 else 300,
     )
+    heights = [0.6, 0.4] if len(rows) > 1 else [1.0]  # one connection has no interval
     plot = make_subplots(
-        rows=2,
+        rows=len(heights),
         cols=1,
         shared_xaxes=True,
-        row_heights=[0.6, 0.4],
+        row_heights=heights,
         vertical_spacing=0.09,
         figure=base,
     )
     times = pd.to_datetime(edges[:-1], unit="s", utc=True)
     plot.add_trace(_bytes_trace("bytes out", times, bytes_out, theme.BLUE), row=1, col=1)
     plot.add_trace(_bytes_trace("bytes in", times, -bytes_in, theme.ORANGE), row=1, col=1)
-    _draw_intervals(plot, rows)
+    if len(rows) > 1:
+        _draw_intervals(plot, rows)
+    else:
+        plot.update_layout(legend={"y": -0.25})
     plot.update_xaxes(
         range=[first, last], gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False
     )
@@ -95,7 +99,7 @@ def _draw_intervals(plot: go.Figure, rows: pd.DataFrame) -> None:
             row=2,
             col=1,
         )
-    top = float(np.quantile(intervals, 0.98)) * 1.25 if len(intervals) else 1.0
+    top = float(np.quantile(intervals, 0.98)) * 1.25
     longer = int((intervals > top).sum())
     plot.update_yaxes(
         title_text="min since the<br>previous start" + (f"<br>({longer} longer)" if longer else ""),

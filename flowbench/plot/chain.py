@@ -68,7 +68,9 @@ def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
         )
     )
     depth = max((abs(value) for value in y), default=0.0)
-    plot.update_xaxes(visible=False, range=[-0.6, max(x) + 0.6], fixedrange=True)
+    plot.update_xaxes(
+        visible=False, range=[-0.6, max(x) + (1.1 if peers else 0.6)], fixedrange=True
+    )
     plot.update_yaxes(visible=False, range=[-depth - 1.5, depth + 1.5], fixedrange=True)
     plot.update_layout(margin={"l": 10, "r": 10, "t": 70, "b": 10})
     return plot
@@ -79,8 +81,10 @@ def _spread(number: int, count: int) -> float:
 
 
 def _position(number: int, single: int) -> str:
-    """Above every second link, so that the labels of neighbours do not meet."""
-    return "top center" if number < single and number % 2 else "bottom center"
+    """Beside the peers, and above every second link, so that neighbours' labels do not meet."""
+    if number >= single:
+        return "middle right"
+    return "top center" if number % 2 else "bottom center"
 
 
 def _arrow(plot: go.Figure, start: tuple[float, float], end: tuple[float, float]) -> None:

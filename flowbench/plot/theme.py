@@ -39,8 +39,9 @@ def figure(title: str, subtitle: str = "", *, height: int = 420, **layout: Any) 
             title={
                 "text": f"<b>{escape(title)}</b>{small if subtitle else ''}",
                 "x": 0.01,
-                "y": 0.96,
+                "y": 1,
                 "yanchor": "top",
+                "pad": {"t": 20},
                 "font": {"size": 16, "color": INK},
             },
             font={"family": _FONT, "size": 12, "color": INK},

@@ -175,12 +175,14 @@ def _join(phrases: Sequence[str]) -> str:
         names = [phrase.removeprefix("called ").rpartition(" from ")[0] for phrase in calls]
         one = f"called {_list(names)} from {origins.pop()}"
         phrases = [one, *(phrase for phrase in phrases if phrase not in calls)]
-    return _list(phrases, separator="; ")
+    if any(", " in phrase for phrase in phrases[:-1]):
+        return "; and ".join(["; ".join(phrases[:-1]), phrases[-1]])
+    return _list(phrases)
 
 
-def _list(words: Sequence[str], separator: str = ", ") -> str:
+def _list(words: Sequence[str]) -> str:
     *first, last = words
-    return f"{separator.join(first)} and {last}" if first else last
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _is_traffic(finding: Finding) -> bool:
@@ -255,6 +257,6 @@ def _scope(
         ("principals", list_some(principals)),
         ("external addresses", list_some(external)),
         ("findings", f"{len(findings)} of high or critical severity"),
-        ("GuardDuty", format_count(alerts, "alert") if alerts else ""),
+        ("GuardDuty", format_count(alerts, "finding") if alerts else ""),
     ]
     return [(name, value) for name, value in rows if value]

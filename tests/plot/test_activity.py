@@ -33,6 +33,13 @@ def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
     )
 
 
+def test_one_connection_has_no_panel_of_intervals() -> None:
+    figure = plot.activity(connections((0, 60, 6_000, 900, False)))
+    assert [trace.name for trace in figure.data] == ["bytes out", "bytes in"]
+    assert "yaxis2" not in figure.to_plotly_json()["layout"]
+    assert figure.layout.xaxis.showticklabels is not False  # the times stand below the bytes
+
+
 def test_bytes_each_way_add_up() -> None:
     figure = plot.activity(
         connections((0, 60, 6_000, 900, False), (30, 10, 1_000, 100, False), (90, 0, 50, 0, False))

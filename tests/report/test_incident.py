@@ -37,7 +37,7 @@ def test_what_happened_is_in_order_of_time(incident: Incident) -> None:
     assert launch == f"eve, which ada had created, launched {INSTANCE} ({HOST}) from 192.0.2.66."
     assert period.startswith("2026-09-01 00:00 to ")
     assert activity.startswith(f"{HOST} exchanged crypto-mining traffic with {POOL}")
-    assert f"connected to {EXIT} on 443/tcp (https) every 5.0 min" in activity
+    assert f" and connected to {EXIT} on 443/tcp (https) every 5.0 min" in activity
 
 
 def test_severity_confidence_and_sources(incident: Incident) -> None:
