@@ -9,6 +9,7 @@ forbids any connection. The SHA-256 of the file is written beside it and to the 
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ _MOST_LINKS = 100  # of finding groups, in the table
 _MOST_ALERTS = 200  # rows of GuardDuty findings
 _MOST_FILES = 2_000  # evidence files listed
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
+_AWS_ID = re.compile(r"\b(?:i|eni|sg|subnet|vpc)-[0-9a-f]{8,17}\b")
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ def _template() -> jinja2.Template:
         "size": format_bytes,
         "number": _number,
         "or_dash": _or_dash,
+        "keep_ids": _keep_ids,
     }
     return environment.get_template("report.html.j2")
 
@@ -225,6 +228,13 @@ def _template() -> jinja2.Template:
 def _finalize(value: object) -> object:
     """Show the control and direction characters of any text that the template prints as codes."""
     return value if isinstance(value, markupsafe.Markup) else escape_controls(value)
+
+
+def _keep_ids(text: str) -> markupsafe.Markup:
+    """Escape a sentence, and let no line end at the hyphen of an AWS id: i-0aaaa1111."""
+    safe = str(markupsafe.escape(escape_controls(text)))
+    marked = _AWS_ID.sub(r'<span class="whole">\g<0></span>', safe)
+    return markupsafe.Markup(marked)  # noqa: S704  # escaped above
 
 
 def _is_missing(value: object) -> bool:

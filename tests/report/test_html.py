@@ -185,6 +185,10 @@ def test_nothing_hostile_becomes_markup(page: Page) -> None:
     assert not any(name.startswith("on") for _, name, _ in page.attributes)
 
 
+def test_no_line_ends_within_an_id_of_a_sentence(page: Page) -> None:
+    assert f'<span class="whole">{INSTANCE}</span>' in page.html
+
+
 @pytest.mark.usefixtures("few_detectors")
 def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
     text = json.dumps(make_api_events())
