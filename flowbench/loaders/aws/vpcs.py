@@ -32,8 +32,9 @@ TABLE = record_table(
 def matches(value: object) -> list[object] | None:
     """Return the VPCs in an answer of describe-vpcs, or bare ones; None for anything else."""
     records = describe.find_records(value, "vpcs", "vpcId", "cidrBlock", "isDefault")
-    # A subnet has a VpcId and a CidrBlock too.
-    return None if records and all(pick(record, "subnetId") for record in records) else records
+    # A subnet has a VpcId and a CidrBlock too, a network ACL a VpcId and IsDefault.
+    others = [pick(record, "subnetId") or pick(record, "networkAclId") for record in records or ()]
+    return None if others and all(others) else records
 
 
 to_row = TABLE.to_row

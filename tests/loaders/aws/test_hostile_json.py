@@ -19,7 +19,8 @@ KINDS = [
     for name in (
         *("aws.cloudtrail", "aws.guardduty", "aws.resolver", "aws.interfaces", "aws.instances"),
         *("aws.subnets", "aws.vpcs", "aws.security_groups", "aws.flow_log_settings"),
-        *("aws.nat_gateways", "aws.config", "geo.cloud_ranges"),
+        *("aws.nat_gateways", "aws.network_acls", "aws.route_tables", "aws.config"),
+        "geo.cloud_ranges",
     )
 ]
 VALID: dict[str, dict[str, Any]] = {
@@ -104,6 +105,33 @@ VALID: dict[str, dict[str, Any]] = {
         "ConnectivityType": "public",
         "NatGatewayAddresses": [{"PublicIp": "198.51.100.7", "PrivateIp": "10.0.0.7"}],
         "Tags": [{"Key": "Name", "Value": "egress"}],
+    },
+    "network-acls": {
+        "NetworkAclId": "acl-1",
+        "VpcId": "vpc-1",
+        "IsDefault": True,
+        "Associations": [{"SubnetId": "subnet-1"}],
+        "Entries": [
+            {
+                "RuleNumber": 100,
+                "Egress": False,
+                "Protocol": "-1",
+                "RuleAction": "allow",
+                "CidrBlock": "0.0.0.0/0",
+                "PortRange": {"From": 22, "To": 22},
+                "IcmpTypeCode": {"Type": -1, "Code": -1},
+            }
+        ],
+        "Tags": [{"Key": "Name", "Value": "edge"}],
+    },
+    "route-tables": {
+        "RouteTableId": "rtb-1",
+        "VpcId": "vpc-1",
+        "Associations": [{"Main": True, "SubnetId": "subnet-1"}],
+        "Routes": [
+            {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"},
+        ],
+        "Tags": [{"Key": "Name", "Value": "main"}],
     },
     "vpcs": {
         "VpcId": "vpc-1",
@@ -212,9 +240,10 @@ def test_record_with_one_wrong_value_is_read_or_rejected(
             container[key] = data.draw(values)
             break
         container = value
-    # A security group has a row for each rule, a NAT gateway for each interface, and the drawn
-    # value may be a list of them.
-    row_limit = 50 if kind.KIND in ("security-groups", "nat-gateways") else 1
+    # These have a row for each rule, interface, entry or route, and the drawn value may be a list
+    # of them.
+    several = ("security-groups", "nat-gateways", "network-acls", "route-tables")
+    row_limit = 50 if kind.KIND in several else 1
     assert len(read(kind, record)) <= row_limit
 
 
