@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from flowbench import detect, export, fetch, plot, report, scenario, segmentation
+    from flowbench import detect, export, fetch, plot, pricing, report, scenario, segmentation
     from flowbench.case import Case
     from flowbench.detect import evaluate
     from flowbench.errors import (
@@ -49,6 +49,7 @@ _MODULES = {
     "hunt": "flowbench.investigate.hunt",
     "pivot": "flowbench.investigate.pivot",
     "plot": "flowbench.plot",
+    "pricing": "flowbench.pricing",
     "reachability": "flowbench.investigate.reachability",
     "report": "flowbench.report",
     "scenario": "flowbench.scenario",
@@ -72,6 +73,7 @@ __all__ = [
     "hunt",
     "pivot",
     "plot",
+    "pricing",
     "reachability",
     "report",
     "scenario",

@@ -119,6 +119,15 @@ def epoch_seconds(time: ir.TimestampValue) -> ir.IntegerValue:
     return _microseconds(time) // 1_000_000
 
 
+@ibis.udf.scalar.builtin(name="strlen", signature=(("string",), "int64"))
+def _strlen(text): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+
+
+def byte_length(text: ir.StringValue) -> ir.IntegerValue:
+    """Return the bytes of a text in UTF-8; Ibis's ``length`` counts characters."""
+    return _strlen(text)
+
+
 def latest_rows(table: ibis.Table, key: str, time: str) -> ibis.Table:
     """Return one row for each key, that with the latest time; all rows without a key stay."""
     window = ibis.window(

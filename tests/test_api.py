@@ -22,6 +22,7 @@ MODULES = {
     "hunt",
     "pivot",
     "plot",
+    "pricing",
     "reachability",
     "report",
     "scenario",

@@ -48,6 +48,7 @@ API = [
     "hunt",
     "pivot",
     "plot",
+    "pricing",
     "reachability",
     "report",
     "scenario",
