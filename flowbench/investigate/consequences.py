@@ -83,14 +83,14 @@ def _read_ends(case: Case) -> list[ApiEvent]:
 
 
 def _became(ends: Sequence[ApiEvent], event: ApiEvent, name: str) -> str:
-    """State what happened to a resource later, by the evidence."""
+    """State what became of a resource, by the last event in the evidence that ends it."""
     ending = _ENDS.get(event.event_name, {})
-    for end in ends:
+    for end in reversed(ends):
         if end.event_time < event.event_time or end.event_name not in ending:
             continue
         if name in (end.instance_ids or ()) or f'"{name}"' in (end.request or ""):
             if end.event_name == "UpdateAccessKey" and '"Inactive"' not in (end.request or ""):
-                continue
+                break  # the key was enabled again
             at = format_utc(end.event_time, seconds=True)
             return f"it was {ending[end.event_name]} at {at} by {end.caller}"
     return "no event in the evidence ends it"

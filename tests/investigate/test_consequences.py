@@ -57,6 +57,27 @@ def test_what_was_created_and_what_became_of_it(case: Case) -> None:
     }
 
 
+def test_the_last_ending_counts_and_a_group_is_not_its_vpc(tmp_path: Path) -> None:
+    host = {"instancesSet": {"items": [{"instanceId": "i-0aaaa1111"}]}}
+    key = {"userName": "mallory", "accessKeyId": KEY}
+    events = [
+        api_event("a1", "RunInstances", T0, response=started("i-0aaaa1111", "eni-a", "10.0.0.5")),
+        api_event("a2", "CreateAccessKey", T0, request={"userName": "mallory"},
+                  response={"accessKey": {"accessKeyId": KEY}}),
+        api_event("a3", "CreateSecurityGroup", T0, request={"groupName": "web", "vpcId": "vpc-1"}),
+        api_event("z1", "StopInstances", T0 + 10, request=host),
+        api_event("z2", "TerminateInstances", T0 + 20, request=host),
+        api_event("z3", "UpdateAccessKey", T0 + 30, request=key | {"status": "Inactive"}),
+        api_event("z4", "UpdateAccessKey", T0 + 40, request=key | {"status": "Active"}),
+    ]  # fmt: skip
+    case = make_case(tmp_path, connect("10.0.0.5", "192.0.2.1", 443, T0), json_lines=events)
+    activity = read_events(case.api_events.filter(case.api_events.event_id.startswith("a")))
+    found = {c.event.event_id: c.description for c in find_consequences(case, activity)}
+    assert "it was terminated at 2026-09-01 00:00:20 UTC" in found["a1"]
+    assert "no event in the evidence ends it" in found["a2"]
+    assert found["a3"].startswith("CreateSecurityGroup created web at")
+
+
 def test_keys_that_issue_each_other_end_the_chain(case: Case) -> None:
     assert [event.event_id for event in role_chain(case, "ASIALOOP")] == ["l2", "l1"]
     assert role_chain(case, None) == []
