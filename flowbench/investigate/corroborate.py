@@ -53,7 +53,7 @@ TABLE = Table.of(
     ("first_seen", "time", "the first of these"),
     ("last_seen", "time", "the end of the last"),
     ("finding_ids", "strings", "findings about the same host or principal and peer"),
-    ("file", "string", "file of the first of these records, as it was given"),
+    ("file", "string", "path of the evidence file of the first of these records"),
     *ORIGIN,
     ITEM,
     ("alert_evidence_id", "string", "evidence id of the GuardDuty finding's file"),

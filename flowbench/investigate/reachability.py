@@ -59,8 +59,8 @@ class Reachability:
     """Why X cannot reach Y: what the records say, what fits, and what stays unknown.
 
     Attributes:
-        source: X, as it was given.
-        destination: Y, as it was given.
+        source: X, as in the question.
+        destination: Y, as in the question.
         protocol: tcp, udp or icmp.
         port: The destination's port; None for ICMP.
         observations: What the records say at each interface.

@@ -22,7 +22,7 @@ def test_summer_and_winter() -> None:
         "2026-12-01 13:00:00+01:00",
     ]
     assert list(rows["time"]) == list(events["time"])
-    assert list(events.columns) == TABLE.columns  # the argument is as it was
+    assert list(events.columns) == TABLE.columns  # the argument is unchanged
 
 
 @pytest.mark.parametrize(
