@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 from flowbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from flowbench import detect, export, fetch, plot, pricing, report, scenario, segmentation
+    from flowbench import (
+        detect,
+        export,
+        fetch,
+        panel,
+        plot,
+        pricing,
+        report,
+        scenario,
+        segmentation,
+    )
     from flowbench.case import Case
     from flowbench.detect import evaluate
     from flowbench.errors import (
@@ -47,6 +57,7 @@ _MODULES = {
     "fetch": "flowbench.fetch",
     "graph": "flowbench.investigate.graph",
     "hunt": "flowbench.investigate.hunt",
+    "panel": "flowbench.panel",
     "pivot": "flowbench.investigate.pivot",
     "plot": "flowbench.plot",
     "pricing": "flowbench.pricing",
@@ -71,6 +82,7 @@ __all__ = [
     "fetch",
     "graph",
     "hunt",
+    "panel",
     "pivot",
     "plot",
     "pricing",

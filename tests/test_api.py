@@ -20,6 +20,7 @@ MODULES = {
     "fetch",
     "graph",
     "hunt",
+    "panel",
     "pivot",
     "plot",
     "pricing",

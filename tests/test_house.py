@@ -46,6 +46,7 @@ API = [
     "fetch",
     "graph",
     "hunt",
+    "panel",
     "pivot",
     "plot",
     "pricing",

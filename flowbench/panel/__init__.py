@@ -1,0 +1,1 @@
+"""Panels for notebooks: each shows a case, and every choice in it can be copied as code."""
