@@ -92,7 +92,7 @@ def communication(case: Case, level: str = "address") -> nx.DiGraph:
     """
     if level not in LEVELS:
         raise InputError(f"unknown level {level!r}: choose one of {', '.join(LEVELS)}")
-    return _build_graph(case, case.connection_summaries, level)
+    return build_graph(case, case.connection_summaries, level)
 
 
 def around(graph: nx.DiGraph, node: str, hops: int = 1) -> nx.DiGraph:
@@ -143,7 +143,7 @@ def reachable(case: Case, address: str, after: pd.Timestamp | None = None) -> nx
             if node not in arrival or time < arrival[node]:
                 arrival[node] = updated[node] = time
     summaries = summarize_connections(_connections_after(steps, arrival))
-    graph = _build_graph(case, summaries, "address")
+    graph = build_graph(case, summaries, "address")
     if address not in graph:
         graph.add_node(address, **_NO_ATTRIBUTES | {"label": address, "address": address})
         arrival.setdefault(address, pd.NaT)  # a case without records has no start
@@ -161,8 +161,15 @@ def _connections_after(steps: ibis.Table, arrival: Mapping[str, pd.Timestamp]) -
     return joined.filter(joined.first_seen >= joined.arrival)
 
 
-def _build_graph(case: Case, summaries: ibis.Table, level: str) -> nx.DiGraph:
-    """Build the graph of connection summaries, its nodes described by the address inventory."""
+def build_graph(case: Case, summaries: ibis.Table, level: str = "address") -> nx.DiGraph:
+    """Build the graph of connection summaries, its nodes described by the address inventory.
+
+    Args:
+        case: The case.
+        summaries: Rows of its connection summaries, or ``summarize_connections`` of some of its
+            connections.
+        level: One of LEVELS.
+    """
     inventory = read_inventory(case)
     reassigned = inventory[inventory.index.duplicated(keep=False)]
     if level == "address":
