@@ -56,7 +56,7 @@ def activity(connections: pd.DataFrame) -> go.Figure:
     plot.update_xaxes(
         range=[first, last], gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False
     )
-    plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor="#AAA")
+    plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO)
     plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1, tickformat="~s")
     return plot
 

@@ -72,7 +72,7 @@ def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
         visible=False, range=[-0.6, max(x) + (1.1 if peers else 0.6)], fixedrange=True
     )
     plot.update_yaxes(visible=False, range=[-depth - 1.5, depth + 1.5], fixedrange=True)
-    plot.update_layout(margin={"l": 10, "r": 10, "t": 70, "b": 10})
+    plot.update_layout(margin={"l": 10, "r": 10, "b": 10})
     return plot
 
 
@@ -108,7 +108,7 @@ def _arrow(plot: go.Figure, start: tuple[float, float], end: tuple[float, float]
 
 def _label(link: Link) -> str:
     value = theme.wrap(theme.shorten(link.value, 2 * _WIDTH), _WIDTH)
-    return f"<span style='color:#5B6470'>{theme.escape(link.kind)}</span><br><b>{value}</b>"
+    return f"<span style='opacity:0.8'>{theme.escape(link.kind)}</span><br><b>{value}</b>"
 
 
 def _hover(link: Link) -> str:

@@ -77,12 +77,10 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
     if center is None:
         for vpc, (x, y) in layout.vpc_labels(drawn, position).items():
             text = f"<b>{theme.escape(vpc)}</b>"
-            plot.add_annotation(
-                x=x, y=y, text=text, showarrow=False, bgcolor="white", font={"color": theme.GREY}
-            )
+            plot.add_annotation(x=x, y=y, text=text, showarrow=False)
     width = max(abs(x) for x, _ in position.values()) or 1.0
     plot.update_xaxes(range=[-width * 1.35, width * 1.35])  # leaves room for the labels
-    plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "t": 76, "b": 40})
+    plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "b": 40})
     return plot
 
 
@@ -240,7 +238,7 @@ def _draw_nodes(
             marker={
                 "size": sizes,
                 "color": colours,
-                "line": {"width": 1.5, "color": "white"},
+                "line": {"width": 1, "color": theme.PAPER},
                 "symbol": [_SYMBOLS.get(known["service"], "circle") for known in attributes],
             },
             customdata=[_node_hover(node, graph.nodes[node]) for node in nodes],
@@ -252,7 +250,7 @@ def _draw_nodes(
 def _node_style(attributes: Mapping[str, Any], *, is_center: bool) -> tuple[str, int]:
     """The colour and size of a node's mark."""
     if is_center:
-        return theme.INK, 20
+        return theme.ORANGE, 20
     if attributes["indicator_kinds"]:
         return theme.RED, 13
     return (theme.BLUE, 13) if attributes["internal"] else (theme.GREY, 10)

@@ -76,7 +76,7 @@ def paths(links: pd.DataFrame, groups: pd.DataFrame | None = None, *, most: int 
     side = _SIDE / _column_width(position)
     plot.update_xaxes(range=[-side, width + side])
     plot.update_yaxes(range=[rows - 0.3, -0.6])
-    plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "t": 76, "b": 60})
+    plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "r": 20, "b": 60})
     return plot
 
 
@@ -157,8 +157,9 @@ def _label_links(plot: go.Figure, links: pd.DataFrame, position: Mapping[str, _P
             text="<br>".join(map(theme.escape, lines)),
             hovertext="<br>".join(theme.wrap(_describe(row)) for row in rows.itertuples()),
             showarrow=False,
-            bgcolor="rgba(255,255,255,0.85)",
-            font={"size": 11},
+            bgcolor=theme.PAPER,
+            opacity=0.9,
+            font={"size": 11, "color": theme.INK},
         )
 
 
@@ -229,7 +230,7 @@ def _draw_groups(
     colours, hover = [], []
     for name in position:
         row = rows.get(name)
-        colours.append(theme.SEVERITY[row["severity"]] if row else theme.INK)
+        colours.append(theme.SEVERITY[row["severity"]] if row else theme.GREY)
         text = f"<b>{theme.wrap(name)}</b>"
         if row:
             text += f"<br>{format_count(row['findings'], 'finding')}, {row['severity']}"
@@ -240,7 +241,7 @@ def _draw_groups(
             x=[point.x for point in position.values()],
             y=[point.y for point in position.values()],
             mode="markers+text",
-            marker={"size": 22, "color": colours, "line": {"color": "white", "width": 2}},
+            marker={"size": 22, "color": colours, "line": {"color": theme.GREY, "width": 1}},
             text=[f"<b>{theme.escape(theme.shorten(name, _LABEL))}</b>" for name in position],
             textposition="bottom center",
             hovertext=hover,

@@ -12,7 +12,7 @@ from flowbench.text import format_count, format_time, format_utc
 
 # Data source (as in timeline.TABLE), label of its lane, and colour.
 _LANES = {
-    "flowbench": ("findings", theme.INK),
+    "flowbench": ("findings", theme.RED),
     "flow logs": ("administrative sessions", theme.SKY),
     "GuardDuty": ("GuardDuty findings", theme.BLUE),
     "CloudTrail": ("API events", theme.GREEN),
@@ -65,7 +65,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         showgrid=False,
         zeroline=False,
     )
-    plot.update_layout(margin={"l": 275, "r": 20, "t": 76, "b": 50})
+    plot.update_layout(margin={"l": 275})
     return plot
 
 

@@ -86,7 +86,7 @@ def test_groups_have_the_colour_of_their_severity() -> None:
     row = {"subject": "a", "severity": "critical", "findings": 2}
     groups = detect.FINDING_GROUPS.frame([row | {"first_seen": START, "last_seen": START}])
     figure = draw(link("a", "b", 1), groups=groups)
-    assert list(figure.data[-1].marker.color) == [theme.SEVERITY["critical"], theme.INK]
+    assert list(figure.data[-1].marker.color) == [theme.SEVERITY["critical"], theme.GREY]
     assert "2 findings, critical" in figure.data[-1].hovertext[0]
 
 
