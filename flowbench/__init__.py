@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from flowbench.investigate import (
+        about,
         attribution,
         corroborate,
         graph,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("MIMALLOC_PURGE_DELAY", "1000")
 
 _MODULES = {
+    "about": "flowbench.investigate.about",
     "attribution": "flowbench.investigate.attribution",
     "corroborate": "flowbench.investigate.corroborate",
     "detect": "flowbench.detect",
@@ -74,6 +76,7 @@ __all__ = [
     "InputError",
     "MissingFieldError",
     "StoppedError",
+    "about",
     "attribution",
     "corroborate",
     "detect",

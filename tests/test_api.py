@@ -12,6 +12,7 @@ import flowbench as fb
 
 ERRORS = {"CaseError", "FlowbenchError", "InputError", "MissingFieldError", "StoppedError"}
 MODULES = {
+    "about",
     "attribution",
     "corroborate",
     "detect",

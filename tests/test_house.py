@@ -38,6 +38,7 @@ API = [
     "InputError",
     "MissingFieldError",
     "StoppedError",
+    "about",
     "attribution",
     "corroborate",
     "detect",

@@ -20,6 +20,7 @@ from flowbench.cli.export import export
 from flowbench.cli.fetch import fetch
 from flowbench.cli.findings import findings
 from flowbench.cli.flows import flows
+from flowbench.cli.graph import graph
 from flowbench.cli.hunt import hunt
 from flowbench.cli.info import info
 from flowbench.cli.ingest import ingest
@@ -60,6 +61,7 @@ COMMANDS = (
     trace,
     why,
     timeline,
+    graph,
     corroborate,
     note,
     segmentation,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
+from flowbench.cli.files import write_figure
 from flowbench.cli.filters import filter_options
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_bytes, format_count, format_duration
@@ -200,10 +201,5 @@ def _write_figure(case: Case, filters: Filters, figure: Path) -> None:
     from flowbench.investigate.filters import filter_period
 
     cells = coverage_by.by_interface_and_hour(filter_period(case.flows, filters, "start", "end"))
-    page = plot.coverage(cells, _cover(case, "interface", filters)).to_html(
-        include_plotlyjs=True, div_id="coverage"
-    )
-    try:
-        figure.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {figure}: {error.strerror}") from error
+    drawn = plot.coverage(cells, _cover(case, "interface", filters))
+    write_figure(drawn, figure, "coverage")

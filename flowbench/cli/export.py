@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from flowbench.cli import common
+from flowbench.cli.files import output_file_option
 
 _FORMATS = (
     "timesketch-csv",
@@ -23,13 +24,7 @@ _FORMATS = (
 @click.command()
 @common.case_argument
 @click.option("--to", "form", type=click.Choice(_FORMATS), required=True, help="Format.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The file.  [default: CASE/FORMAT and its ending]",
-)
+@output_file_option("The file.  [default: CASE/FORMAT and its ending]")
 def export(case: Path, form: str, output: Path | None) -> None:
     """Export CASE for other tools.
 

@@ -7,17 +7,12 @@ from pathlib import Path
 import click
 
 from flowbench.cli import common
+from flowbench.cli.files import output_file_option
 
 
 @click.command()
 @common.case_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The archive.  [default: CASE.zip, beside the case]",
-)
+@output_file_option("The archive.  [default: CASE.zip, beside the case]")
 @click.option("--with-evidence", is_flag=True, help="Put the evidence files into it.")
 @click.option(
     "--pseudonymise",

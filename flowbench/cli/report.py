@@ -7,17 +7,12 @@ from pathlib import Path
 import click
 
 from flowbench.cli import common
+from flowbench.cli.files import output_file_option
 
 
 @click.command()
 @common.case_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The HTML file.  [default: CASE/report.html]",
-)
+@output_file_option("The HTML file.  [default: CASE/report.html]")
 @click.option("--pdf", is_flag=True, help="Print it as PDF too, by an installed Chromium.")
 @click.option("--case-number", metavar="TEXT", help="Case number, for the head of the report.")
 @click.option("--examiner", metavar="TEXT", help="Who examined the evidence.")

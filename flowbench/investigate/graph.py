@@ -161,7 +161,12 @@ def _connections_after(steps: ibis.Table, arrival: Mapping[str, pd.Timestamp]) -
     return joined.filter(joined.first_seen >= joined.arrival)
 
 
-def build_graph(case: Case, summaries: ibis.Table, level: str = "address") -> nx.DiGraph:
+def build_graph(
+    case: Case,
+    summaries: ibis.Table,
+    level: str = "address",
+    connections: ibis.Table | None = None,
+) -> nx.DiGraph:
     """Build the graph of connection summaries, its nodes described by the address inventory.
 
     Args:
@@ -169,13 +174,16 @@ def build_graph(case: Case, summaries: ibis.Table, level: str = "address") -> nx
         summaries: Rows of its connection summaries, or ``summarize_connections`` of some of its
             connections.
         level: One of LEVELS.
+        connections: The connections that were summed; by default all. Above addresses they are
+            needed for addresses that were reassigned.
     """
     inventory = read_inventory(case)
     reassigned = inventory[inventory.index.duplicated(keep=False)]
     if level == "address":
         inventory = merge_assignments(inventory, reassigned)
     elif len(reassigned):  # an address counts for what it was assigned to at the time
-        summaries = summarize_connections(number_ends(case.connections, reassigned))
+        rows_of = case.connections if connections is None else connections
+        summaries = summarize_connections(number_ends(rows_of, reassigned))
         inventory = inventory.set_index(inventory.index + inventory["number"])
     node_of: dict[Hashable, str] = inventory["address"].to_dict()
     if level != "address":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from flowbench.cli import common
 from tests.cli.running import run
-from tests.incident_case import EXIT, HOSTILE, POOL, WEB
+from tests.incident_case import CALLER, EXIT, HOSTILE, INSTANCE, POOL, WEB
 
 
 def test_the_inventory(incident_case) -> None:
@@ -45,6 +47,20 @@ def test_hostile_names_are_escaped(incident_case) -> None:
     assert HOSTILE not in shown
 
 
-def test_a_malformed_address(incident_case) -> None:
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [(INSTANCE, {"10.0.0.5"}), ("10.0.0.6/31", {WEB}), ("eu.pool.example", {POOL})],
+)
+def test_whatever_is_named(incident_case, what, expected) -> None:
+    rows = json.loads(run("addresses", incident_case, what, "--format", "json").stdout)
+    assert {row["address"] for row in rows} == expected
+
+
+def test_the_addresses_of_a_principal(incident_case) -> None:
+    shown = run("addresses", incident_case, "eve")
+    assert shown.stderr.splitlines()[-1] == (f"eve: not in the flow logs or an inventory: {CALLER}")
+
+
+def test_what_is_nothing(incident_case) -> None:
     wrong = run("addresses", incident_case, "10.0.0")
-    assert (wrong.exit_code, wrong.stderr) == (2, "flowbench: 10.0.0: invalid IP address\n")
+    assert (wrong.exit_code, "'10.0.0' is no address, network" in wrong.stderr) == (2, True)

@@ -85,7 +85,25 @@ def test_the_api_events_and_dns_queries_of_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_detectors")
-@pytest.mark.parametrize("start", ["magic-123", "", "contact-zzzz"])
+@pytest.mark.parametrize("start", ["", "contact-zzzz"])
 def test_an_id_that_names_no_single_finding(incident_case: Path, start) -> None:
     result = run("evidence", incident_case, start)
     assert (result.exit_code, "flowbench detect" in result.stderr) == (2, True)
+
+
+def test_the_records_about_something(incident_case: Path) -> None:
+    result = run("evidence", incident_case, "eve", "--rejected", "--format", "json")
+    rows = json.loads(result.stdout)
+    assert [(row["event_id"], row["kind"], row["line"]) for row in rows] == [
+        ("e4", "cloudtrail", 5), ("e6", "cloudtrail", 7),
+    ]  # fmt: skip
+    assert result.stderr.splitlines()[-1] == "2 API events"
+    shown = run("evidence", incident_case, "10.0.0.5", "--port", "3333")
+    assert shown.stdout.splitlines()[0].split()[:3] == ["start", "srcaddr", "dstaddr"]
+    assert shown.stderr.splitlines()[-1] == "696 flow records"
+    assert run("evidence", incident_case, "10.0.0.200").stderr.splitlines() == ["no records"]
+
+
+def test_what_is_nothing(incident_case: Path) -> None:
+    wrong = run("evidence", incident_case, "magic-123")
+    assert (wrong.exit_code, "'magic-123' is no address" in wrong.stderr) == (2, True)
