@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         pivot,
         reachability,
         timeline,
+        where,
     )
 
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
@@ -68,6 +69,7 @@ _MODULES = {
     "scenario": "flowbench.scenario",
     "segmentation": "flowbench.segmentation",
     "timeline": "flowbench.investigate.timeline",
+    "where": "flowbench.investigate.where",
 }
 __all__ = [
     "Case",
@@ -94,6 +96,7 @@ __all__ = [
     "scenario",
     "segmentation",
     "timeline",
+    "where",
 ]
 
 

@@ -111,6 +111,11 @@ def scan(connection: Backend, table: Table, parts: Sequence[Path]) -> ibis.Table
 def _microseconds(time): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
+def epoch_microseconds(time: ir.TimestampValue) -> ir.IntegerValue:
+    """Return the microseconds since 1970 of a time in UTC."""
+    return _microseconds(time)
+
+
 def epoch_seconds(time: ir.TimestampValue) -> ir.IntegerValue:
     """Return the whole seconds since 1970 of a time in UTC.
 

@@ -30,6 +30,7 @@ MODULES = {
     "scenario",
     "segmentation",
     "timeline",
+    "where",
 }
 
 

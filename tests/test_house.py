@@ -56,6 +56,7 @@ API = [
     "scenario",
     "segmentation",
     "timeline",
+    "where",
 ]
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 40  # of 95 % of the functions

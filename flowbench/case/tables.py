@@ -221,6 +221,10 @@ class CaseTables:
         """Compute an expression over the case's tables once, for the length of a ``with``."""
         return engine.materialized(self._connection, table)
 
+    def register(self, rows: pa.Table) -> ibis.Table:
+        """Return a small Arrow table as a table that expressions over the case's tables can use."""
+        return engine.register(self._connection, rows)
+
     @cached_property
     def _tables(self) -> dict[str, ibis.Table]:
         return {}

@@ -7,6 +7,7 @@ order is that of the help. Heavy imports are deferred to the functions, so that 
 from flowbench.cli.addresses import addresses
 from flowbench.cli.cloud_ranges import cloud_ranges
 from flowbench.cli.common import main
+from flowbench.cli.connections import connections
 from flowbench.cli.corroborate import corroborate
 from flowbench.cli.coverage import coverage
 from flowbench.cli.demo import demo
@@ -50,6 +51,7 @@ COMMANDS = (
     coverage,
     quarantine,
     flows,
+    connections,
     events,
     addresses,
     dns,

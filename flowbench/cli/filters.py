@@ -1,4 +1,4 @@
-"""Options that select rows: --from, --until, --peer, --port, --rejected."""
+"""Options that select rows: --from, --until, --peer, --port, --rejected, --where."""
 
 from __future__ import annotations
 
@@ -27,11 +27,17 @@ _OPTIONS = {
     "rejected": click.option(
         "--rejected", is_flag=True, help="Only what was rejected; of API events, what failed."
     ),
+    "where": click.option(
+        "--where",
+        metavar="FILTER",
+        default="",
+        help="Only what matches FILTER: 'src in 10.0.0.0/8 and dport = 22' (docs/filters.md).",
+    ),
 }
 
 
 def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add --from and --until, and those of --peer, --port and --rejected that are named.
+    """Add --from and --until, and those of --peer, --port, --rejected and --where that are named.
 
     The command gets them as ``filters``, an investigate.filters.Filters.
     """
@@ -45,10 +51,12 @@ def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[...,
             peer: str | None = None,
             ports: tuple[int, ...] = (),
             rejected: bool = False,
+            where: str = "",
             **kwargs: Any,
         ) -> None:
             from flowbench.fetch.bucket_layout import parse_time
             from flowbench.investigate.filters import Filters
+            from flowbench.investigate.where import parse
 
             filters = Filters(
                 parse_time(since) if since is not None else None,
@@ -56,6 +64,7 @@ def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[...,
                 common.parse_address(peer) if peer is not None else None,
                 ports,
                 rejected,
+                parse(where),
             )
             command(*args, filters=filters, **kwargs)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @common.case_argument
 @click.option("--address", metavar="ADDRESS", help="Only records from or to this address or host.")
-@filter_options("peer", "port", "rejected")
+@filter_options("peer", "port", "rejected", "where")
 @common.limit_option
 @common.output_options
 def flows(
@@ -27,7 +27,7 @@ def flows(
 
     They are ordered by time, with evidence id and line. Columns have AWS's field names with
     underscores; a field that a record lacks is null. With --address and --peer: the records between
-    the two. --port is the source or destination port.
+    the two. --port is the source or destination port. --where takes a filter expression.
     """
     from flowbench.investigate.filters import filter_flows
     from flowbench.schema import record_key

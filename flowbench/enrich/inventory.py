@@ -58,7 +58,7 @@ def build_inventory(
         for end, direction in (("initiator", "outbound"), ("responder", "inbound"))
     ]
     seen = ends[0].union(ends[1]).group_by("address").aggregate(seen_internal=_.internal.any())
-    assigned = _with_public_addresses(assignments)
+    assigned = with_public_addresses(assignments)
     rows = seen.outer_join(assigned.mutate(assigned=True), "address")
     rows = rows.mutate(address=ibis.coalesce(rows.address, rows.address_right)).drop(
         "address_right"
@@ -87,8 +87,12 @@ def describe_assignment(assignment: Assignment) -> str:
     return " ".join(filter(None, words))
 
 
-def _with_public_addresses(assignments: ibis.Table) -> ibis.Table:
-    """The assignments, and a row for each public address of one, in the columns of TABLE."""
+def with_public_addresses(assignments: ibis.Table) -> ibis.Table:
+    """Return assignments, and a row for each public address of one, in the columns of TABLE.
+
+    Args:
+        assignments: Address assignments (assignments.TABLE).
+    """
     columns = [name for name in assignments.columns if name in TABLE.columns]
     private = assignments.select(*columns, private_address=ibis.null("string"))
     public = assignments.select(
@@ -115,7 +119,7 @@ class AssignmentLookup:
 
     def __init__(self, assignments: ibis.Table, addresses: Iterable[str]) -> None:
         wanted = ibis.memtable({"wanted": pa.array(sorted(set(addresses)), pa.string())})
-        rows = _with_public_addresses(assignments)
+        rows = with_public_addresses(assignments)
         rows = rows.semi_join(wanted, rows.address == wanted.wanted)
         self._rows: dict[str, list[Assignment]] = {}
         for row in rows.order_by(_in_time(rows)).to_pyarrow().to_pylist():

@@ -87,3 +87,11 @@ def label(port: int, protocol: int | None) -> str:
     word = PROTOCOLS.get(protocol, f"protocol {protocol}") if protocol is not None else "?"
     usual = service_name(port, protocol)
     return f"{port}/{word}{f' ({usual})' if usual else ''}" if port else word
+
+
+def service_names() -> dict[str, list[tuple[int, int]]]:
+    """Return the usual services by name, each with its ports and protocols, in order."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for key, word in sorted(_names().items()):
+        found.setdefault(word, []).append(key)
+    return found

@@ -19,6 +19,7 @@ import numpy as np
 from flowbench.connections.zones import is_host
 from flowbench.detect import Finding, Findings
 from flowbench.errors import InputError
+from flowbench.investigate import where
 from flowbench.text import format_utc
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Filters:
         peer: An address, as the case spells it.
         ports: Service ports; of a flow record, either port.
         rejected: Only what was rejected or failed.
+        where: A filter expression for connections and flow records; see investigate.where.
 
     Raises:
         InputError: The period ends before it starts.
@@ -49,6 +51,7 @@ class Filters:
     peer: str | None = None
     ports: tuple[int, ...] = ()
     rejected: bool = False
+    where: where.Expression = where.EVERYTHING
 
     def __post_init__(self) -> None:
         if self.since and self.until and self.since >= self.until:
@@ -87,7 +90,8 @@ def filter_frame(rows: pd.DataFrame, filters: Filters, first: str, last: str) ->
 
 def filter_flows(case: Case, filters: Filters, address: str | None = None) -> ibis.Table:
     """Return the flow records from or to an address and a peer, if they are given."""
-    table = filter_period(case.flows, filters, "start", "end")
+    table = where.filter_flows(case, filters.where)
+    table = filter_period(table, filters, "start", "end")
     for wanted in filter(None, (address, filters.peer)):
         if "%" in wanted:
             table = table.filter(is_host(table, _ENDS, [wanted], case.address_zones))
@@ -97,6 +101,18 @@ def filter_flows(case: Case, filters: Filters, address: str | None = None) -> ib
         ports = list(filters.ports)
         table = table.filter(table.srcport.isin(ports) | table.dstport.isin(ports))
     return table.filter(table.action == "REJECT") if filters.rejected else table
+
+
+def filter_connections(case: Case, filters: Filters) -> ibis.Table:
+    """Return the connections that match; of those of the peer, all hosts that have its address."""
+    terms = [filters.where]
+    if filters.peer is not None:
+        terms.append(where.parse(f"ip = {filters.peer}"))
+    table = where.filter_connections(case, where.And(tuple(terms)))
+    table = filter_period(table, filters, "first_seen", "last_seen")
+    if filters.ports:
+        table = table.filter(table.service_port.isin(filters.ports))
+    return table.filter(table.rejected) if filters.rejected else table
 
 
 def filter_api_events(

@@ -76,3 +76,12 @@ def test_names_under_a_domain(incident_case: Path) -> None:
     assert all(POOL in row["answers"] for row in answers)
     wrong = run("dns", incident_case, "--missing", "--name", "x.example")
     assert (wrong.exit_code, "choose one" in wrong.stderr) == (2, True)
+
+
+def test_a_filter_expression_of_flow_records(incident_case: Path) -> None:
+    between = rows("flows", incident_case, "--address", HOST, "--peer", POOL)
+    where = f"ip = {HOST} and ip = {POOL}"
+    assert rows("flows", incident_case, "--where", where) == between
+    assert rows("flows", incident_case, "--where", f"not ({where})", "--peer", POOL) == []
+    wrong = run("flows", incident_case, "--where", "answered")
+    assert (wrong.exit_code, "flow records do not have it" in wrong.stderr) == (2, True)

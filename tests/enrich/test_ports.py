@@ -49,3 +49,10 @@ def test_labels() -> None:
     assert label(3306, 6) == "3306/tcp (mysql)"
     assert label(40_000, 17) == "40000/udp"
     assert label(0, 1) == "icmp"
+
+
+def test_services_by_name() -> None:
+    by_name = ports.service_names()
+    assert by_name["dns"] == [(53, 6), (53, 17)]
+    assert by_name["ssh"] == [(22, 6)]
+    assert by_name["http-alt"][0] == (8000, 6)

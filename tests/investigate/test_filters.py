@@ -9,10 +9,12 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.errors import InputError
+from flowbench.investigate import where
 from flowbench.investigate.filters import (
     Filters,
     filter_api_events,
     filter_changes,
+    filter_connections,
     filter_findings,
     filter_flows,
     filter_frame,
@@ -171,3 +173,12 @@ def test_rows_without_an_end_are_moments() -> None:
     rows["last"] = pd.to_datetime(rows["last"], utc=True)
     assert len(filter_frame(rows, Filters(since=START), "first", "last")) == 2
     assert len(filter_frame(rows, Filters(until=START), "first", "last")) == 0
+
+
+def test_connections(flows: Case) -> None:
+    def count(**filters: object) -> int:
+        return filter_connections(flows, Filters(**filters)).count().execute()
+
+    assert (count(), count(peer=C), count(ports=(22,)), count(rejected=True)) == (3, 2, 1, 1)
+    assert count(since=START + timedelta(hours=1), where=where.parse("not rejected")) == 1
+    assert filter_flows(flows, Filters(where=where.parse("dport = 22"))).count().execute() == 1
