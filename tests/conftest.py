@@ -39,7 +39,7 @@ def connect_with_one_thread(*args: Any, **kwargs: Any) -> Any:
 engine.connect = connect_with_one_thread
 
 MARKS = {  # of tests that use these fixtures
-    "browser": {"page", "winterday_run"},
+    "browser": {"page", "winterday_run", "lab"},
     "service": {"moto", "s3_root", "bucket"},
     "slow": {"samples", "winterday", "winterday_findings"},
 }
