@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flowbench.schema import DEFAULT_FORMAT
@@ -13,15 +14,29 @@ from tests.detect.detectors.common import HOST, HOUR, LIST, SAAS, TOR, irregular
 from tests.traffic import T0, Record, connect, interface, make_case, reject
 
 
-@pytest.mark.parametrize(("minutes", "jitter"), [(5, 0.05), (3, 0.3), (17, 0.2), (60, 0.1)])
-def test_regular_connections_are_found_with_their_interval(
-    tmp_path: Path, minutes: int, jitter: float
-) -> None:
-    case = make_case(tmp_path, periodic(HOST, TOR, 443, minutes * 60, jitter=jitter, hours=24))
-    (row,) = run(case, "beacon").to_dict("records")
-    assert (row["subject"], row["peer"], row["severity"]) == (HOST, TOR, "medium")
-    period = float(row["summary"].split("interval of ")[1].split(" min")[0])
-    assert period == pytest.approx(minutes, abs=max(0.1, 0.02 * minutes))
+def periods(found: pd.DataFrame) -> dict[str, float]:
+    """The interval that each subject's summary states, in minutes."""
+    return {row["subject"]: interval_of(row) / 60 for row in found.to_dict("records")}
+
+
+def test_regular_connections_are_found_with_their_interval(tmp_path: Path) -> None:
+    jitters = {5: 0.05, 3: 0.3, 17: 0.2, 60: 0.1}  # by interval in minutes
+    records = [
+        record
+        for minutes, jitter in jitters.items()
+        for record in periodic(
+            f"10.0.0.{minutes}", f"198.51.100.{minutes}", 443, minutes * 60,
+            jitter=jitter, hours=24, interface_id=f"eni-{minutes}",
+        )
+    ]  # fmt: skip
+    found = run(make_case(tmp_path, records), "beacon")
+    assert found["severity"].tolist() == ["medium"] * 4
+    assert set(zip(found["subject"], found["peer"], strict=True)) == {
+        (f"10.0.0.{minutes}", f"198.51.100.{minutes}") for minutes in jitters
+    }
+    for host, period in periods(found).items():
+        minutes = int(host.rpartition(".")[2])
+        assert period == pytest.approx(minutes, abs=max(0.1, 0.02 * minutes))
 
 
 def test_an_indicator_match_is_high(tmp_path: Path) -> None:
@@ -52,7 +67,7 @@ def test_an_established_service_is_reported_only_with_an_indicator_match(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("hosts", "severity"), [(1, "medium"), (3, "medium"), (4, "high"), (10, "high"), (40, "high")]
+    ("hosts", "severity"), [(1, "medium"), (3, "medium"), (4, "high"), (40, "high")]
 )
 def test_more_hosts_never_hide_a_new_destination(tmp_path: Path, hosts: int, severity: str) -> None:
     found = run(make_case(tmp_path, fleet(hosts)), "beacon")
@@ -70,14 +85,18 @@ def test_a_campaign_that_begins_later_is_not_excused_by_its_number(tmp_path: Pat
     assert found["severity"].tolist() == ["high"] * 10
 
 
-@pytest.mark.parametrize(("minutes", "jitter"), [(15, 0.3), (22, 0.25), (60, 0.1)])
-def test_intervals_are_found_in_capture_windows_of_ten_minutes(
-    tmp_path: Path, minutes: int, jitter: float
-) -> None:
-    records = periodic(HOST, TOR, 443, minutes * 60, jitter=jitter / 2, hours=24, window=600)
-    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    period = float(row["summary"].split("interval of ")[1].split(" min")[0])
-    assert period == pytest.approx(minutes, rel=0.03)
+def test_intervals_are_found_in_capture_windows_of_ten_minutes(tmp_path: Path) -> None:
+    jitters = {15: 0.3, 22: 0.25, 60: 0.1}
+    records = [
+        record
+        for minutes, jitter in jitters.items()
+        for record in periodic(
+            f"10.0.0.{minutes}", f"198.51.100.{minutes}", 443, minutes * 60,
+            jitter=jitter / 2, hours=24, window=600, interface_id=f"eni-{minutes}",
+        )
+    ]  # fmt: skip
+    found = periods(run(make_case(tmp_path, records), "beacon"))
+    assert found == pytest.approx({f"10.0.0.{m}": m for m in jitters}, rel=0.03)
 
 
 @pytest.mark.parametrize("window", [60, 600])
@@ -197,35 +216,46 @@ def interval_of(row: dict[str, object]) -> float:
     return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
-@pytest.mark.parametrize("fields", [None, DEFAULT_FORMAT])
-@pytest.mark.parametrize(
-    ("interval", "window", "hours", "peer", "port"),
-    [
-        (60, 60, 12, SAAS, 8080),
-        (20, 60, 2, SAAS, 443),
-        (5, 60, 1, "2001:db8:7::9", 4444),
-        (300, 600, 12, SAAS, 8080),
-        (600, 600, 12, "2001:db8:7::9", 443),
-        (120, 600, 6, SAAS, 53),
-        (2, 600, 0.5, SAAS, 8443),
+CHECK_INS = {  # by capture window: interval (s), hours, peer, port
+    60: [
+        (60, 12, SAAS, 8080),
+        (20, 2, SAAS, 443),
+        (5, 1, "2001:db8:7::9", 4444),
         # Without flags only the port that stays shows which end serves.
-        (60, 60, 6, SAAS, 50_050),
-        (300, 600, 12, SAAS, 32_768),
-        (300, 600, 12, "2001:db8:7::9", 65_535),
+        (60, 6, SAAS, 50_050),
     ],
-)
-def test_check_ins_in_every_window_are_found(
-    tmp_path: Path, interval: float, window: int, hours: float, peer: str, port: int, fields
-) -> None:
-    host = "2001:db8:1::5" if ":" in peer else HOST
-    records = check_ins(host, peer, port, interval, window=window, hours=hours)
-    interfaces = [interface(host, "a", Ipv6Addresses=[{"Ipv6Address": host}])]
+    600: [
+        (300, 12, SAAS, 8080),
+        (600, 12, "2001:db8:7::9", 443),
+        (120, 6, SAAS, 53),
+        (2, 0.5, SAAS, 8443),
+        (300, 12, SAAS, 32_768),
+        (300, 12, "2001:db8:7::9", 65_535),
+    ],
+}
+
+
+@pytest.mark.parametrize("fields", [None, DEFAULT_FORMAT])
+@pytest.mark.parametrize("window", [60, 600])
+def test_check_ins_in_every_window_are_found(tmp_path: Path, window: int, fields) -> None:
+    records, interfaces, intervals = [], [], {}
+    for n, (interval, hours, peer, port) in enumerate(CHECK_INS[window]):
+        host = f"2001:db8:1::{n + 5}" if ":" in peer else f"10.0.{n}.5"
+        own_peer = peer.replace("::9", f"::9{n}") if ":" in peer else f"203.0.113.{n + 10}"
+        intervals[host, own_peer, port] = interval
+        eni = interface(host, f"a{n}", Ipv6Addresses=[{"Ipv6Address": host}])
+        interfaces += [eni] if ":" in host else []
+        records += check_ins(
+            host, own_peer, port, interval, window=window, hours=hours, interface_id=f"eni-a{n}"
+        )
     more = {} if fields is None else {"fields": fields}
-    case = make_case(tmp_path, records, interfaces=interfaces if ":" in peer else None, **more)
-    (row,) = run(case, "beacon").to_dict("records")
-    assert (row["subject"], row["peer"], row["service_port"]) == (host, peer, port)
-    assert interval_of(row) == pytest.approx(interval, rel=0.2)
-    assert row["severity"] == "medium"
+    case = make_case(tmp_path, records, interfaces=interfaces, **more)
+    found = run(case, "beacon")
+    rows = {(r["subject"], r["peer"], r["service_port"]): r for r in found.to_dict("records")}
+    assert rows.keys() == intervals.keys()
+    for ends, interval in intervals.items():
+        assert interval_of(rows[ends]) == pytest.approx(interval, rel=0.2)
+        assert rows[ends]["severity"] == "medium"
 
 
 @pytest.mark.parametrize(("interval", "window", "jitter"), [(60, 60, 0.0), (300, 600, 0.3)])
@@ -257,15 +287,21 @@ def test_browsing_is_not_reported(tmp_path: Path, window: int) -> None:
     assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
 
 
-@pytest.mark.parametrize(("port", "interval"), [(8443, 60), (50_050, 300), (445, 60), (5985, 60)])
-def test_beaconing_between_internal_hosts_is_low(
-    tmp_path: Path, port: int, interval: float
-) -> None:
-    (row,) = run(
-        make_case(tmp_path, check_ins(HOST, "10.0.7.7", port, interval)), "beacon"
-    ).to_dict("records")
-    assert (row["peer"], row["severity"]) == ("10.0.7.7", "low")
-    assert "Health checks" in row["caveats"]
+def test_beaconing_between_internal_hosts_is_low(tmp_path: Path) -> None:
+    intervals = {8443: 60, 50_050: 300, 445: 60, 5985: 60}
+    records = [
+        record
+        for n, (port, interval) in enumerate(intervals.items())
+        for record in check_ins(
+            f"10.0.0.{n}", f"10.0.7.{n}", port, interval, interface_id=f"eni-{n}"
+        )
+    ]
+    found = run(make_case(tmp_path, records), "beacon")
+    assert dict(zip(found["service_port"], found["peer"], strict=True)) == {
+        port: f"10.0.7.{n}" for n, port in enumerate(intervals)
+    }
+    assert set(found["severity"]) == {"low"}
+    assert all("Health checks" in caveats for caveats in found["caveats"])
 
 
 @pytest.mark.parametrize("window", [60, 600])
@@ -295,10 +331,11 @@ def test_an_internal_service_of_the_whole_log_is_established(tmp_path: Path) -> 
     assert len(run(make_case(tmp_path / "2", late), "beacon")) == 1
 
 
-@pytest.mark.parametrize(("count", "reported"), [(20, False), (60, True)])
-def test_few_check_ins_are_not_judged(tmp_path: Path, count: int, reported: bool) -> None:
-    records = check_ins(HOST, SAAS, 443, 60, hours=(count - 0.5) / 60)
-    assert len(run(make_case(tmp_path, records), "beacon")) == reported
+def test_few_check_ins_are_not_judged(tmp_path: Path) -> None:
+    few = check_ins("10.0.0.6", "203.0.113.6", 443, 60, hours=19.5 / 60, interface_id="eni-6")
+    enough = check_ins(HOST, SAAS, 443, 60, hours=59.5 / 60)
+    found = run(make_case(tmp_path, [*few, *enough]), "beacon")
+    assert found["subject"].tolist() == [HOST]
 
 
 def test_pings_are_not_beaconing(tmp_path: Path) -> None:
@@ -310,42 +347,56 @@ def test_pings_are_not_beaconing(tmp_path: Path) -> None:
     assert run(make_case(tmp_path, records), "beacon").empty
 
 
-@pytest.mark.parametrize(("addresses", "findings"), [(1, 1), (2, 2), (3, 1), (5, 1)])
-def test_addresses_in_step_are_one_finding(tmp_path: Path, addresses: int, findings: int) -> None:
-    peers = [f"203.0.113.{n}" for n in range(10, 10 + addresses)]
+def test_addresses_in_step_are_one_finding(tmp_path: Path) -> None:
+    peers = {
+        f"10.0.0.{count}": [f"203.0.{count}.{n}" for n in range(10, 10 + count)]
+        for count in (1, 2, 3, 5)
+    }
     records = [
         record
-        for n, peer in enumerate(peers)
-        for record in check_ins(HOST, peer, 443, 120, hours=4)
+        for host, addresses in peers.items()
+        for peer in addresses
+        for record in check_ins(host, peer, 443, 120, hours=4, interface_id=f"eni-{host}")
     ]
     found = run(make_case(tmp_path, records), "beacon")
-    assert len(found) == findings
-    assert sorted(p for row in found["peers"] for p in row) == sorted(peers)
-    assert set(found["severity"]) == {"medium" if findings == addresses else "low"}
-    assert found["connections"].sum() == 120 * addresses
+    for host, addresses in peers.items():
+        rows = found[found["subject"] == host]
+        together = len(addresses) > 2
+        assert len(rows) == (1 if together else len(addresses))
+        assert sorted(peer for row in rows["peers"] for peer in row) == addresses
+        assert set(rows["severity"]) == {"low" if together else "medium"}
+        assert rows["connections"].sum() == 120 * len(addresses)
 
 
-@pytest.mark.parametrize(("size", "severity"), [(2_000, "medium"), (40_000, "low")])
-def test_uploads_are_larger_than_check_ins(tmp_path: Path, size: int, severity: str) -> None:
-    records = check_ins(HOST, SAAS, 443, 60, hours=6, sizes=(size, size))
-    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    assert row["severity"] == severity
+def test_uploads_are_larger_than_check_ins(tmp_path: Path) -> None:
+    sizes = {"10.0.0.5": 2_000, "10.0.0.6": 40_000}
+    records = [
+        record
+        for host, size in sizes.items()
+        for record in check_ins(
+            host, host.replace("10.", "203."), 443, 60,
+            hours=6, sizes=(size, size), interface_id=f"eni-{host}",
+        )
+    ]  # fmt: skip
+    found = run(make_case(tmp_path, records), "beacon").set_index("subject")
+    assert found["severity"].to_dict() == {"10.0.0.5": "medium", "10.0.0.6": "low"}
 
 
-@pytest.mark.parametrize("flags", [18, 4, None])
-def test_answers_to_nothing_accuse_nobody(tmp_path: Path, flags: int | None) -> None:
+def test_answers_to_nothing_accuse_nobody(tmp_path: Path) -> None:
     records = [
         Record(
-            SAAS,
-            HOST,
+            f"203.0.113.{host}",
+            f"10.0.0.{host}",
             443,
             20_000 + 37 * n,
             T0 + n * 300,
             T0 + n * 300 + 59,
+            interface_id=f"eni-{host}",
             tcp_flags=flags,
             packets=2,
             bytes=88,
         )
+        for host, flags in enumerate((18, 4, None))
         for n in range(100)
     ]
     assert run(make_case(tmp_path, records), "beacon").empty
