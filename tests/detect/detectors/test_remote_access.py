@@ -33,10 +33,12 @@ def session(
     )  # fmt: skip
 
 
-def guess(n: int, *, at: int = T0, peer: str = ADMIN, **more: Any) -> Iterator[Record]:
+def guess(
+    n: int, *, at: int = T0, peer: str = ADMIN, host: str = HOST, **more: Any
+) -> Iterator[Record]:
     """A failed login."""
     return connect(
-        peer, HOST, 22, at + 20 * n, source_port=33_000 + n, out=1_800, back=2_600, packets=18,
+        peer, host, 22, at + 20 * n, source_port=33_000 + n, out=1_800, back=2_600, packets=18,
         **more,
     )  # fmt: skip
 
@@ -71,48 +73,59 @@ def found(folder: Path, *records: Any, **evidence: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)], ids=["v5", "v2"])
-@pytest.mark.parametrize(
-    ("port", "peer", "host"),
-    [
-        *((port, ADMIN, HOST) for port in (22, 2222, 3389, 5902, 5986, 23)),
+def test_a_session_is_low_by_itself(tmp_path: Path, window, fields) -> None:
+    ends = [
+        *((port, f"198.51.{n}.40", f"10.0.{n}.5")
+          for n, port in enumerate((22, 2222, 3389, 5902, 5986, 23))),
         (22, ADMIN_6, HOST_6),
-    ],
-)
-def test_a_session_is_low_by_itself(tmp_path: Path, window, fields, port, peer, host) -> None:
-    records = session(port=port, peer=peer, host=host, window=window)
-    (row,) = found(tmp_path, records, other_traffic(host), fields=fields)
-    assert (row["subject"], row["peer"], row["service_port"]) == (host, peer, port)
-    assert (row["severity"], row["technique"], row["connections"]) == ("low", "T1133", 1)
-    assert row["title"] == "Remote access from an external address"
-    assert row["summary"].startswith(f"{peer} held 1 administrative session on {port}/tcp")
-    assert f"with {host} from 2026-09-01 00:00 to 2026-09-01 00:" in row["summary"]
-    assert 35_000 < row["bytes_in"] <= 40_000
-    assert 110_000 < row["bytes_out"] <= 120_000
-    assert "shorter than a day" in row["caveats"]
+    ]  # fmt: skip
+    records = [
+        [
+            *session(port=port, peer=peer, host=host, window=window, interface_id=f"eni-{host}"),
+            *connect(host, "2001:db8:5::1" if ":" in host else SAAS, 443, T0,
+                     interface_id=f"eni-{host}"),
+        ]
+        for port, peer, host in ends
+    ]  # fmt: skip
+    rows = {row["subject"]: row for row in found(tmp_path, *records, fields=fields)}
+    assert rows.keys() == {host for _, _, host in ends}
+    for port, peer, host in ends:
+        row = rows[host]
+        assert (row["peer"], row["service_port"]) == (peer, port)
+        assert (row["severity"], row["technique"], row["connections"]) == ("low", "T1133", 1)
+        assert row["title"] == "Remote access from an external address"
+        assert row["summary"].startswith(f"{peer} held 1 administrative session on {port}/tcp")
+        assert f"with {host} from 2026-09-01 00:00 to 2026-09-01 00:" in row["summary"]
+        assert 35_000 < row["bytes_in"] <= 40_000
+        assert 110_000 < row["bytes_out"] <= 120_000
+        assert "shorter than a day" in row["caveats"]
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        lambda: list(guess(0)),  # a failed login
-        # three failed logins in one connection; in one window of ten minutes
-        lambda: list(session(minutes=1.9, packets=50, back=9_000, out=6_000)),
-        lambda: list(session(minutes=9, packets=50, window=600, back=9_000, out=6_000)),
-        lambda: list(session(minutes=60, packets=10 * 61, host="10.0.0.6", port=8022)),  # no login
-        lambda: list(session(port=3389, minutes=1, packets=100)),  # an RDP login screen
-        lambda: [r for r in session() if r.srcaddr == ADMIN],  # nobody answered
-        lambda: [reject(ADMIN, HOST, 22, T0 + n, source_port=33_000 + n) for n in range(90)],
-        lambda: list(session(peer="10.0.7.7")),  # internal
-        lambda: list(session(peer=HOST, host=ADMIN)),  # outbound
-        lambda: list(session(port=443)),
-        lambda: [r for n in range(40) for r in guess(n)],  # brute force that failed
-    ],
-    ids=["login", "logins", "v2-login", "port", "rdp-screen", "unanswered", "rejected", "internal",
-         "outbound", "web", "guesses"],
-)  # fmt: skip
-def test_what_is_no_session(tmp_path: Path, records) -> None:
-    case = make_case(tmp_path, records())
-    assert run(case, "remote-access").empty
+NO_SESSIONS = [
+    lambda ends: guess(0, **ends),  # a failed login
+    # three failed logins in one connection; in one window of ten minutes
+    lambda ends: session(minutes=1.9, packets=50, back=9_000, out=6_000, **ends),
+    lambda ends: session(minutes=9, packets=50, window=600, back=9_000, out=6_000, **ends),
+    lambda ends: session(minutes=60, packets=10 * 61, port=8022, **ends),  # no login
+    lambda ends: session(port=3389, minutes=1, packets=100, **ends),  # an RDP login screen
+    lambda ends: (r for r in session(**ends) if r.srcaddr == ends["peer"]),  # nobody answered
+    lambda ends: (reject(ends["peer"], ends["host"], 22, T0 + n, source_port=33_000 + n)
+                  for n in range(90)),
+    lambda ends: session(**(ends | {"peer": "10.0.7.7"})),  # internal
+    lambda ends: session(**(ends | {"peer": ends["host"], "host": ends["peer"]})),  # outbound
+    lambda ends: session(port=443, **ends),
+    lambda ends: (r for n in range(40) for r in guess(n, **ends)),  # brute force that failed
+]  # fmt: skip
+
+
+def test_what_is_no_session(tmp_path: Path) -> None:
+    ends = [
+        {"peer": f"198.51.{n}.40", "host": f"10.0.{n}.5", "interface_id": f"eni-{n}"}
+        for n in range(len(NO_SESSIONS))
+    ]
+    groups = [records(ends[n]) for n, records in enumerate(NO_SESSIONS)]
+    (row,) = found(tmp_path, *groups, session(peer="198.51.99.40", host="10.0.99.5"))
+    assert row["subject"] == "10.0.99.5"  # the only session
 
 
 def test_an_idle_session_outlasts_the_time_for_a_login(tmp_path: Path) -> None:
@@ -128,26 +141,31 @@ def test_without_flags_a_guessed_initiator_is_not_accused(tmp_path: Path) -> Non
     assert found(tmp_path, records, fields=V2) == []
 
 
-@pytest.mark.parametrize(
-    ("port", "peer", "ground"),
-    [
+@pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)], ids=["v5", "v2"])
+def test_what_the_host_does_afterwards(tmp_path: Path, window, fields) -> None:
+    afterwards = [
         (3333, SAAS, "a port that mining pools use"),
         (10_128, SAAS, "a port that mining pools use"),
         (443, POOL, "on an indicator list"),
         (9001, TOR, "on an indicator list"),
-    ],
-)
-@pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)], ids=["v5", "v2"])
-def test_what_the_host_does_afterwards(tmp_path: Path, window, fields, port, peer, ground) -> None:
-    later = connect(HOST, peer, port, T0 + 20 * 60, seconds=HOUR, window=window, source_port=44_482)
-    records = [*session(window=window), *later]
-    (row,) = found(tmp_path, records, fields=fields, indicators=INDICATORS)
-    assert row["severity"] == "high"
-    assert row["scores"] == {"afterwards": 0.8}
-    assert (
-        f"Within 6 h of a session, {HOST} first connected to {peer} on {port}/tcp" in row["summary"]
-    )
-    assert f"({ground}) at 2026-09-01 00:20 UTC." in row["summary"]
+    ]
+    records = [
+        [
+            *session(window=window, host=f"10.0.{n}.5", interface_id=f"eni-{n}"),
+            *connect(f"10.0.{n}.5", peer, port, T0 + 20 * 60, seconds=HOUR, window=window,
+                     source_port=44_482, interface_id=f"eni-{n}"),
+        ]
+        for n, (port, peer, _) in enumerate(afterwards)
+    ]  # fmt: skip
+    rows = found(tmp_path, *records, fields=fields, indicators=INDICATORS)
+    by_host = {row["subject"]: row for row in rows}
+    assert len(rows) == len(by_host) == len(afterwards)
+    for n, (port, peer, ground) in enumerate(afterwards):
+        host, row = f"10.0.{n}.5", by_host[f"10.0.{n}.5"]
+        assert (row["severity"], row["scores"]) == ("high", {"afterwards": 0.8})
+        first = f"Within 6 h of a session, {host} first connected to {peer} on {port}/tcp"
+        assert first in row["summary"]
+        assert f"({ground}) at 2026-09-01 00:20 UTC." in row["summary"]
 
 
 @pytest.mark.parametrize(
