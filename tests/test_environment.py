@@ -76,5 +76,6 @@ def test_the_wheel_has_the_notebooks_and_the_settings(tmp_path) -> None:
     notebooks = {path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb")}
     assert {f"flowbench/{path.as_posix()}" for path in notebooks} <= names
     assert "flowbench/cli/jupyter/labconfig/default_setting_overrides.json" in names
-    assert "flowbench/py.typed" in names
+    assert {"flowbench/py.typed", "flowbench/panel/static/graph.js"} <= names
+    assert not any("/js/" in name for name in names)
     assert not any(name.startswith(("tests/", "data/")) for name in names)

@@ -1,1 +1,5 @@
 """Panels for notebooks: each shows a case, and every choice in it can be copied as code."""
+
+from flowbench.panel.graph import GraphExplorer, graph
+
+__all__ = ["GraphExplorer", "graph"]

@@ -1,0 +1,328 @@
+// The graph explorer's view: a function of the model's traits. What the user does goes to Python as
+// a message {action, …}; Python answers with new traits. Only the place of the view is kept here.
+
+import cytoscape from "cytoscape";
+
+import { button, make } from "./dom.js";
+import { nodeByKey } from "./keys.js";
+import { placeNodes } from "./layout.js";
+import { legendItem } from "./legend.js";
+import { readTheme, styleSheet } from "./style.js";
+import { markRow, showTable } from "./tables.js";
+
+const DOUBLE_CLICK = 400; // ms between two clicks on one node that expand it
+const ZOOM_STEP = 1.25;
+const HELP =
+  "Arrow keys go from node to node, Page Up and Page Down through all of them. Enter expands the" +
+  " selected node, Backspace collapses it, P pins it; plus, minus and 0 zoom.";
+
+function render({ model, el }) {
+  const parts = buildParts(model);
+  el.classList.add("flowbench-graph");
+  el.append(...parts.all);
+
+  const cy = cytoscape({
+    container: parts.canvas,
+    style: styleSheet(readTheme(el)),
+    layout: { name: "preset" },
+    userZoomingEnabled: false, // the wheel scrolls the notebook; with Ctrl it zooms
+    boxSelectionEnabled: false,
+    selectionType: "single",
+    hideEdgesOnViewport: true,
+    minZoom: 0.05,
+    maxZoom: 5,
+  });
+  const send = (action, details = {}) => model.send({ action, ...details });
+  let lastTap = { id: "", time: 0 };
+  let revision = 0;
+  let framed = false; // whether the graph was fitted into the view once
+
+  function select(id) {
+    model.set("selected", id);
+    model.save_changes();
+  }
+
+  function update() {
+    const { nodes, edges, title } = model.get("elements");
+    const positions = { ...model.get("positions") };
+    const placed = placeNodes(nodes, edges, positions);
+    const ids = new Set([...nodes, ...edges].map(({ id }) => id));
+    cy.batch(() => {
+      cy.elements().filter((element) => !ids.has(element.id())).remove();
+      for (const node of nodes) {
+        const known = positions[node.id];
+        const [x, y] = known ?? placed[node.id];
+        put({ data: { ...node, pinned: Boolean(known?.[2]) }, position: { x, y } });
+      }
+      for (const edge of edges) put({ data: edge });
+    });
+    parts.heading.textContent = title;
+    parts.canvas.parentElement.setAttribute("aria-label", title);
+    showLegend();
+    showTables();
+    if (Object.keys(placed).length) {
+      if (!framed || !isInView(Object.keys(placed))) fit();
+      send("moved", { positions: placed });
+    }
+    showSelection();
+  }
+
+  function put(element) {
+    const shown = cy.getElementById(element.data.id);
+    if (shown.empty()) {
+      cy.add(element);
+    } else {
+      shown.data(element.data);
+      if (element.position && !shown.grabbed()) shown.position(element.position);
+    }
+  }
+
+  function movePositions() {
+    cy.batch(() => {
+      for (const [id, [x, y, pinned]] of Object.entries(model.get("positions"))) {
+        const node = cy.getElementById(id);
+        if (node.empty() || node.grabbed()) continue;
+        node.position({ x, y });
+        node.data("pinned", Boolean(pinned));
+      }
+    });
+    showSelection();
+  }
+
+  function isInView(ids) {
+    const { x1, y1, x2, y2 } = cy.extent();
+    return ids.every((id) => {
+      const { x, y } = cy.getElementById(id).position();
+      return x > x1 && x < x2 && y > y1 && y < y2;
+    });
+  }
+
+  function fit() {
+    if (!cy.width() || cy.elements().empty()) return;
+    cy.fit(cy.nodes(), 40);
+    if (cy.zoom() > 1.4) {
+      cy.zoom(1.4);
+      cy.center();
+    }
+    framed = true;
+  }
+
+  function zoom(factor) {
+    cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+  }
+
+  function arrange() {
+    const { nodes, edges } = model.get("elements");
+    const entries = Object.entries(model.get("positions")).filter(([, [, , pinned]]) => pinned);
+    send("moved", { positions: placeNodes(nodes, edges, Object.fromEntries(entries)) });
+    framed = false;
+    const refit = () => {
+      fit();
+      model.off("change:positions", refit);
+    };
+    model.on("change:positions", refit);
+  }
+
+  function pin() {
+    const node = cy.getElementById(model.get("selected"));
+    if (node.empty() || !node.isNode()) return;
+    const { x, y } = node.position();
+    const pinned = node.data("pinned") ? 0 : 1;
+    send("moved", { positions: { [node.id()]: [Math.round(x), Math.round(y), pinned] } });
+  }
+
+  function showSelection() {
+    const selected = model.get("selected");
+    const element = cy.getElementById(selected);
+    cy.elements(":selected").unselect();
+    element.select();
+    const isNode = element.nonempty() && element.isNode();
+    parts.expand.disabled = !isNode || element.data("expanded");
+    parts.collapse.disabled = !isNode || !element.data("expanded");
+    parts.pin.disabled = !isNode;
+    parts.pin.setAttribute("aria-pressed", String(isNode && element.data("pinned")));
+    const facts = element.empty() ? ["Nothing is selected."] : element.data("facts");
+    parts.facts.replaceChildren(facts.join("\n"), ...listMembers(selected));
+    markRow(parts.nodeTable, selected);
+    markRow(parts.edgeTable, selected);
+    el.dataset.selected = selected;
+    el.dataset.revision = String((revision += 1));
+    if (isNode && !isInView([selected])) cy.center(element);
+  }
+
+  function listMembers(selected) {
+    const { group, items = [], more = "" } = model.get("members");
+    if (group !== selected || !selected) return [];
+    const buttons = items.map(({ id, text }) =>
+      make("li", {}, [button(text, "Show this address by itself", () => send("show", { node: id }))]),
+    );
+    return [make("ul", {}, buttons), more];
+  }
+
+  function showTables() {
+    const { nodes, edges, node_columns, edge_columns } = model.get("elements");
+    const tables = [
+      [parts.nodeTable, { columns: node_columns, rows: nodes, caption: `Nodes: ${nodes.length}` }],
+      [parts.edgeTable, { columns: edge_columns, rows: edges, caption: `Connections: ${edges.length}` }],
+    ];
+    for (const [parent, table] of tables) showTable(parent, table, select);
+    parts.summary.textContent = `Tables of the ${nodes.length} nodes and the connections between them`;
+  }
+
+  function showLegend() {
+    parts.legend.replaceChildren(...model.get("elements").legend.map(legendItem));
+    parts.message.textContent = model.get("elements").message;
+  }
+
+  function showTip(event) {
+    const { x, y } = event.renderedPosition;
+    parts.tip.textContent = event.target.data("facts").join("\n");
+    parts.tip.hidden = false;
+    const left = Math.min(x + 14, Math.max(0, cy.width() - parts.tip.offsetWidth - 4));
+    const above = y + 14 + parts.tip.offsetHeight > cy.height();
+    parts.tip.style.left = `${left}px`;
+    parts.tip.style.top = `${above ? Math.max(0, y - parts.tip.offsetHeight - 14) : y + 14}px`;
+  }
+
+  const hideTip = () => {
+    parts.tip.hidden = true;
+  };
+
+  cy.on("tap", (event) => {
+    hideTip();
+    if (event.target === cy) return select("");
+    const id = event.target.id();
+    const isSecond = lastTap.id === id && event.timeStamp - lastTap.time < DOUBLE_CLICK;
+    lastTap = { id: isSecond ? "" : id, time: event.timeStamp };
+    select(id);
+    if (isSecond && event.target.isNode()) send("expand", { node: id });
+  });
+  cy.on("mouseover", "node, edge", showTip);
+  cy.on("mouseout pan zoom grab", hideTip);
+  cy.on("dragfreeon", "node", ({ target }) => {
+    const { x, y } = target.position();
+    send("moved", { positions: { [target.id()]: [Math.round(x), Math.round(y), 1] } });
+  });
+  cy.on("render", () => {
+    // Where each node is on the screen: for tests, and for programs that read the page aloud.
+    for (const row of parts.nodeTable.querySelectorAll("tbody tr")) {
+      const node = cy.getElementById(row.dataset.id);
+      if (node.empty()) continue;
+      const { x, y } = node.renderedPosition();
+      row.dataset.x = x.toFixed(1);
+      row.dataset.y = y.toFixed(1);
+    }
+  });
+
+  const actions = {
+    Enter: () => send("expand", { node: model.get("selected") }),
+    Backspace: () => send("collapse", { node: model.get("selected") }),
+    p: pin,
+    "+": () => zoom(ZOOM_STEP),
+    "-": () => zoom(1 / ZOOM_STEP),
+    0: fit,
+    Escape: hideTip,
+  };
+  parts.stage.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const id = nodeByKey(event.key, cy, model.get("selected"));
+    const needsSelection = event.key === "Enter" || event.key === "Backspace";
+    if (id !== undefined) select(id);
+    else if (!actions[event.key]) return;
+    else if (!needsSelection || cy.getElementById(model.get("selected")).nonempty()) actions[event.key]();
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  parts.stage.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return;
+    event.preventDefault();
+    zoom(event.deltaY < 0 ? ZOOM_STEP : 1 / ZOOM_STEP);
+  }, { passive: false });
+  parts.expand.onclick = actions.Enter;
+  parts.collapse.onclick = actions.Backspace;
+  parts.pin.onclick = pin;
+  parts.arrange.onclick = arrange;
+  parts.fit.onclick = fit;
+  parts.closer.onclick = actions["+"];
+  parts.farther.onclick = actions["-"];
+  parts.copy.onclick = () => {
+    parts.code.hidden = false;
+    parts.code.textContent = model.get("code");
+    navigator.clipboard?.writeText(model.get("code")).catch(() => {}); // else it can be marked
+  };
+  const showCode = () => {
+    parts.code.textContent = model.get("code");
+  };
+
+  const resized = new ResizeObserver(() => {
+    cy.resize();
+    if (!framed) fit();
+  });
+  resized.observe(parts.stage);
+  const themed = new MutationObserver(() => cy.style(styleSheet(readTheme(el))));
+  themed.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  const listeners = {
+    "change:elements": update,
+    "change:positions": movePositions,
+    "change:selected": showSelection,
+    "change:members": showSelection,
+    "change:code": showCode,
+  };
+  for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
+  update();
+  return () => {
+    for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
+    resized.disconnect();
+    themed.disconnect();
+    cy.destroy();
+  };
+}
+
+/** The elements of a view, by name; `all` in the order of the page. */
+function buildParts(model) {
+  const parts = {
+    heading: make("h3"),
+    expand: button("Expand", "Show the neighbours of the selected node (Enter or double-click)"),
+    collapse: button("Collapse", "Hide the neighbours of the selected node (Backspace)"),
+    pin: button("Pin", "Keep the selected node where it is when the graph is arranged (P)"),
+    arrange: button("Arrange", "Place all nodes anew, except those that are pinned"),
+    fit: button("Fit", "Show the whole graph (0)"),
+    closer: button("+", "Zoom in"),
+    farther: button("−", "Zoom out"),
+    copy: button("Copy as code", "The call that makes this view"),
+    canvas: make("div", { className: "canvas" }),
+    tip: make("div", { className: "tip", hidden: true }),
+    legend: make("ul", { className: "legend", "aria-label": "Legend" }),
+    message: make("div", { className: "message", role: "status" }),
+    facts: make("div", { className: "facts", role: "status", "aria-label": "Selection" }),
+    code: make("pre", { hidden: true }),
+    nodeTable: make("div", { className: "scroll nodes", tabIndex: 0, role: "region", "aria-label": "Nodes" }),
+    edgeTable: make("div", { className: "scroll edges", tabIndex: 0, role: "region", "aria-label": "Connections" }),
+    summary: make("summary"),
+  };
+  const { expand, collapse, pin, arrange, fit, closer, farther, copy } = parts;
+  parts.stage = make(
+    "div",
+    {
+      className: "stage", tabIndex: 0, role: "application", "aria-description": HELP, title: "",
+      "data-lm-suppress-shortcuts": "true", // keys here are no commands of JupyterLab
+    },
+    [parts.canvas, parts.tip],
+  );
+  parts.stage.style.height = `${model.get("height")}px`;
+  parts.all = [
+    parts.heading,
+    make("div", { className: "bar", role: "toolbar", "aria-label": "Graph" }, [
+      expand, collapse, pin, arrange, fit, closer, farther, copy,
+    ]),
+    parts.code,
+    parts.stage,
+    parts.legend,
+    parts.message,
+    parts.facts,
+    make("details", {}, [parts.summary, parts.nodeTable, parts.edgeTable]),
+  ];
+  return parts;
+}
+
+export default { render };
