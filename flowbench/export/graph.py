@@ -19,20 +19,39 @@ if TYPE_CHECKING:
 
 def to_graphml(case: Case, findings: Findings) -> bytes:  # noqa: ARG001  # as every format
     """Return the communication graph as GraphML."""
-    sink = io.BytesIO()
-    nx.write_graphml(_plain(graph.communication(case)), sink, infer_numeric_types=True)
-    return sink.getvalue()
+    return graphml(graph.communication(case))
 
 
 def to_gexf(case: Case, findings: Findings) -> bytes:  # noqa: ARG001  # as every format
     """Return the communication graph as GEXF 1.2, without the date of writing."""
-    lines = "\n".join(nx.generate_gexf(_plain(graph.communication(case))))
+    return gexf(graph.communication(case))
+
+
+def graphml(communication: nx.DiGraph) -> bytes:
+    """Return a graph as GraphML, at any level: Gephi, yEd and Cytoscape read it.
+
+    Args:
+        communication: As a function of ``fb.graph`` returns it. Times become text in ISO 8601.
+    """
+    sink = io.BytesIO()
+    nx.write_graphml(_plain(communication), sink, infer_numeric_types=True)
+    return sink.getvalue()
+
+
+def gexf(communication: nx.DiGraph) -> bytes:
+    """Return a graph as GEXF 1.2, without the date of writing: Gephi reads it.
+
+    Args:
+        communication: As a function of ``fb.graph`` returns it. Times become text in ISO 8601.
+    """
+    lines = "\n".join(nx.generate_gexf(_plain(communication)))
     return (re.sub(r' lastmodifieddate="[^"]*"', "", lines) + "\n").encode()
 
 
 def _plain(communication: nx.DiGraph) -> nx.DiGraph:
-    """A graph with texts and numbers only, which XML can hold; findings' severity on hosts."""
+    """A graph with texts and numbers only, which XML can hold."""
     plain = nx.DiGraph()
+    plain.graph.update({name: _text(value) for name, value in communication.graph.items()})
     for node, attributes in communication.nodes(data=True):
         plain.add_node(_text(node), **_attributes(attributes))
     for source, target, attributes in communication.edges(data=True):

@@ -9,6 +9,7 @@ import networkx as nx
 
 from flowbench.detect import Findings
 from flowbench.export import graph
+from flowbench.investigate import graph as build
 from tests.incident_case import HOST, POOL, make_incident_case
 from tests.traffic import T0, connect, interface, make_case
 
@@ -41,3 +42,15 @@ def test_the_same_bytes_twice(case, tmp_path: Path) -> None:
     again = make_incident_case(tmp_path / "again")
     assert graph.to_graphml(case, Findings()) == graph.to_graphml(again, Findings())
     assert graph.to_gexf(case, Findings()) == graph.to_gexf(case, Findings())
+
+
+def test_any_graph_can_be_exported(case) -> None:
+    """Times in order, hops and the centre of a reachability graph are kept as text and numbers."""
+    reach = build.reachable(case, HOST)
+    read = nx.read_graphml(io.BytesIO(graph.graphml(reach)))
+    assert read.nodes[POOL]["hops"] == 1
+    assert read.nodes[POOL]["arrival"].startswith("2026-09-01T00:00:00")
+    assert read.graph["center"] == HOST
+    assert nx.read_gexf(io.BytesIO(graph.gexf(reach))).nodes[POOL]["hops"] == 1
+    by_country = build.communication(case, "country")
+    assert "internal" in nx.read_graphml(io.BytesIO(graph.graphml(by_country)))

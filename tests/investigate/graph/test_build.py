@@ -1,4 +1,4 @@
-"""Communication graphs: ends, sums and verdicts; and reachability in order of time."""
+"""Communication graphs: ends, levels, groups of outsiders, sums and verdicts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from tests.incident_case import (
     make_incident_case,
 )
 from tests.traffic import T0, connect, interface, make_case, reject
+
+ACCOUNT = "111122223333"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,10 @@ def test_nodes_have_the_attributes_of_the_inventory(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
         "label": HOSTILE, "name": HOSTILE, "address": HOST, "internal": True, "service": "ec2",
-        "vpc": "vpc-1", "indicator_kinds": "", "expired_kinds": "", "sessions": 0, "principals": "",
+        "vpc": "vpc-1", "country": "", "members": 1, "member_names": "", "sessions": 0,
+        "principals": "", "indicator_kinds": "", "expired_kinds": "",
+        "connections": 83, "rejected": 8, "bytes_sent": 237_996, "bytes_received": 455_772,
+        "first_seen": at(0), "last_seen": at(6 * 3600 - 181), "verdict": "indicator match",
     }  # fmt: skip
     assert whole.nodes[DATABASE]["service"] == "rds"
     assert whole.nodes[POOL]["indicator_kinds"] == "mining"
@@ -69,6 +74,12 @@ def test_nodes_have_the_attributes_of_the_inventory(case: Case) -> None:
                       ("i-0aaaa1111", EXIT), ("i-0aaaa1111", POOL)]),
         ("subnet", [("subnet-1", EXIT), ("subnet-1", POOL), ("subnet-1", "subnet-1"),
                     ("subnet-2", "subnet-1")]),
+        ("interface", [("eni-miner", EXIT), ("eni-miner", POOL), ("eni-miner", "eni-db"),
+                       ("eni-web", "eni-db")]),
+        ("account", [(ACCOUNT, ACCOUNT), (ACCOUNT, EXIT), (ACCOUNT, POOL)]),
+        ("service", [(WEB, "rds"), ("ec2", EXIT), ("ec2", POOL), ("ec2", "rds")]),
+        ("tag:Name", [(f"Name={HOSTILE}", EXIT), (f"Name={HOSTILE}", POOL),
+                      (f"Name={HOSTILE}", "Name=db"), ("Name=web", "Name=db")]),
         ("vpc", [("vpc-1", EXIT), ("vpc-1", POOL), ("vpc-1", "vpc-1")]),
     ],
 )  # fmt: skip
@@ -110,7 +121,7 @@ def test_an_indicator_matches_in_its_period_only(tmp_path: Path) -> None:
 
 
 def test_an_unknown_level_names_the_known_ones(case: Case) -> None:
-    with pytest.raises(InputError, match="address, instance, subnet, vpc"):
+    with pytest.raises(InputError, match="address, interface, instance, subnet, vpc, account"):
         graph.communication(case, "planet")
 
 
@@ -128,61 +139,6 @@ def test_around_follows_both_directions(case: Case) -> None:
     )
     with pytest.raises(InputError, match=r"192\.0\.2\.1 has no connection"):
         graph.around(whole, "192.0.2.1")
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Case:
-    """1 → 2 (at 600) → 3 (before and after) → 4 (before only); 5 rejects 1; 9 → 1."""
-    a, b, c, d, e, f = (f"10.0.0.{n}" for n in (1, 2, 3, 4, 5, 9))
-    records = [
-        *connect(b, d, 22, T0, source_port=40_000),  # 2 → 4 before anything reached 2
-        *connect(a, b, 22, T0 + 600, source_port=40_001),
-        *connect(b, c, 22, T0 + 120, source_port=40_002),
-        *connect(b, c, 22, T0 + 1800, source_port=40_003),
-        *connect(c, d, 22, T0 + 1200, source_port=40_004),  # 3 → 4 before 3 was reached
-        reject(a, e, 3306, T0 + 900),
-        *connect(f, a, 22, T0 + 60, source_port=40_005),
-        *connect(e, d, 22, T0 + 3000, source_port=40_006),  # 5 rejected 1: no path
-    ]
-    return make_case(tmp_path, records, interfaces=[interface(a, "one")])
-
-
-def test_reachability_is_in_order_of_time(chain: Case) -> None:
-    reach = graph.reachable(chain, "10.0.0.1")
-    assert dict(reach.nodes(data="arrival")) == {
-        "10.0.0.1": at(0), "10.0.0.2": at(600), "10.0.0.3": at(1800),
-    }  # fmt: skip
-    assert sorted(reach.edges) == [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.3")]
-    onward = reach.edges["10.0.0.2", "10.0.0.3"]
-    assert (onward["connections"], onward["first_seen"]) == (1, at(1800))  # not the one before
-    assert reach.graph["center"] == "10.0.0.1"
-
-
-def test_reachability_after_a_time(chain: Case) -> None:
-    assert list(graph.reachable(chain, "10.0.0.1", after=at(700))) == ["10.0.0.1"]
-    early = graph.reachable(chain, "10.0.0.2", after=at(0))
-    assert dict(early.nodes(data="arrival")) == {
-        "10.0.0.2": at(0), "10.0.0.3": at(120), "10.0.0.4": at(0),
-    }  # fmt: skip
-
-
-def test_an_earlier_longer_path_takes_precedence(tmp_path: Path) -> None:
-    one, two, three, four = (f"10.0.0.{n}" for n in (1, 2, 3, 4))
-    records = [
-        *connect(one, three, 22, T0 + 3600, source_port=40_001),  # direct, but later
-        *connect(one, two, 22, T0 + 60, source_port=40_002),
-        *connect(two, three, 22, T0 + 120, source_port=40_003),
-        *connect(three, four, 22, T0 + 600, source_port=40_004),  # open only to the earlier arrival
-    ]
-    reach = graph.reachable(make_case(tmp_path, records), one)
-    assert reach.nodes[three]["arrival"] == at(120)
-    assert reach.nodes[four]["arrival"] == at(600)
-
-
-def test_an_address_that_initiated_nothing_reaches_itself(chain: Case) -> None:
-    alone = graph.reachable(chain, "10.9.9.9")
-    assert list(alone) == ["10.9.9.9"]
-    assert alone.number_of_edges() == 0
 
 
 def test_an_empty_case_gives_empty_graphs(tmp_path: Path) -> None:
@@ -232,3 +188,65 @@ def test_an_external_address_has_its_sessions_and_principals(tmp_path: Path) -> 
     assert (nodes[operator]["sessions"], nodes[operator]["principals"]) == (2, "eve")
     assert (nodes[guest]["sessions"], nodes[guest]["principals"]) == (0, "")
     assert (nodes[HOST]["sessions"], nodes[HOST]["principals"]) == (0, "")
+
+
+OPERATOR, CALLER, LISTED, NOISE = "192.0.2.66", "192.0.2.67", "203.0.113.50", "198.51.100.1"
+OTHERS = ["198.51.100.7", "198.51.100.8"]
+
+
+@pytest.fixture(scope="module")
+def outsiders(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """External addresses in two countries, some of which no group may hide."""
+    records = [
+        *connect(OPERATOR, HOST, 22, T0, seconds=600, packets=60, source_port=50_001),
+        *connect(HOST, CALLER, 443, T0, source_port=40_001),
+        *connect(HOST, LISTED, 443, T0, source_port=40_002),
+        reject(NOISE, HOST, 23, T0),
+        *connect(HOST, OTHERS[0], 443, T0, source_port=40_003),
+        *connect(HOST, OTHERS[1], 8443, T0 + 7_200, source_port=40_004),
+    ]
+    return make_case(
+        tmp_path_factory.mktemp("outsiders"),
+        records,
+        indicators=f"indicator,kind,feed\n{LISTED},c2,a\n{NOISE},scanner,a\n",
+        json_lines=[api_event("e1", "RunInstances", T0, ip=CALLER)],
+    )
+
+
+def test_outsiders_together_but_not_those_that_matter(outsiders: Case) -> None:
+    drawn = graph.communication(outsiders, outsiders="together")
+    assert sorted(drawn) == sorted([HOST, OPERATOR, CALLER, LISTED, "external"])
+    group = drawn.nodes["external"]
+    assert (group["members"], group["service"], group["internal"]) == (3, "group", False)
+    assert group["member_names"] == ", ".join([NOISE, *OTHERS])
+    assert (group["name"], group["address"], group["indicator_kinds"]) == ("", "", "scanner")
+    edge = drawn.edges[HOST, "external"]
+    assert (edge["connections"], edge["ports"], edge["bytes_out"]) == (2, "443, 8443", 1_600)
+    assert drawn.edges["external", HOST]["verdict"] == "rejected"
+    assert group["bytes_received"] == 1_600
+    assert drawn.nodes[OPERATOR]["sessions"] == 1
+
+
+def test_outsiders_by_country_and_owner(outsiders: Case) -> None:
+    """Documentation addresses have neither: they are one group, which says so."""
+    by_country = graph.communication(outsiders, outsiders="country")
+    assert by_country.nodes["no known country"]["members"] == 3
+    by_owner = graph.communication(outsiders, "network owner")
+    assert sorted(by_owner) == sorted(
+        ["internal", OPERATOR, CALLER, LISTED, "no known network owner"]
+    )
+
+
+def test_a_period(outsiders: Case) -> None:
+    late = graph.communication(outsiders, since=at(3_600))
+    assert list(late.edges) == [(HOST, OTHERS[1])]
+    early = graph.communication(outsiders, "vpc", until=at(3_600))
+    assert OTHERS[1] not in early
+    assert len(early.edges) == 5
+
+
+def test_unknown_groups_of_outsiders(case: Case) -> None:
+    with pytest.raises(InputError, match="cannot group outsiders by 'planet': choose address"):
+        graph.communication(case, outsiders="planet")
+    with pytest.raises(InputError, match="unknown level 'tag:'"):
+        graph.communication(case, "tag:")

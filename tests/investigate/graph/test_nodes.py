@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from flowbench.case import Case
-from flowbench.investigate.graph_nodes import (
+from flowbench.investigate.graph.nodes import (
     address_of,
     merge_assignments,
     number_ends,

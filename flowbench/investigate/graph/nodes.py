@@ -16,15 +16,23 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 _SEPARATOR = "\t"  # between an address and the number of its assignment; no address contains one
+_COLUMNS = [
+    *("address", "internal", "interface_id", "instance_id", "subnet_id", "vpc_id", "account_id"),
+    *("service", "name", "tag", "country", "asn", "network_owner", "valid_from", "valid_until"),
+]
 
 
-def read_inventory(case: Case) -> pd.DataFrame:
+def read_inventory(case: Case, tag: str | None = None) -> pd.DataFrame:
     """Read the address inventory by address; ``number`` distinguishes assignments of one address.
 
-    The assignments of an address follow each other without gap or overlap from ``since`` on: the
-    time between two of them is divided in the middle.
+    ``tag`` is the value of a tag, if its key is given. The assignments of an address follow each
+    other without gap or overlap from ``since`` on: the time between two of them is divided in the
+    middle.
     """
-    inventory = to_frame(case.addresses.to_pyarrow()).set_index("address", drop=False)
+    rows = case.addresses
+    rows = rows.mutate(tag=rows.tags.get(tag) if tag else ibis.null("string")).select(_COLUMNS)
+    rows = rows.order_by("address", rows.valid_from.asc(nulls_first=True), "interface_id")
+    inventory = to_frame(rows.to_pyarrow()).set_index("address", drop=False)
     reassigned = inventory.index.duplicated(keep=False)
     number = inventory.groupby(level=0).cumcount()
     inventory["number"] = ""
