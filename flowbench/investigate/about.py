@@ -142,7 +142,7 @@ def graph(
         whole = graphs.communication(case, level)
     else:
         chosen = _filter_connections(case, filters)
-        whole = graphs.build_graph(case, summarize_connections(chosen), level, chosen)
+        whole = graphs.build_graph(case, summarize_connections(chosen), level, connections=chosen)
     if what is None:
         return whole
     (found,) = _resolve_all(case, [what])

@@ -12,6 +12,7 @@ labels have a background of their own and keep the colour of their font.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,6 +22,7 @@ import plotly.io as pio
 CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 
 _START, _END = "<span style='color:currentcolor'>", "</span>"
+_SCHEME = '<meta name="color-scheme" content="light dark">'
 _PLOTLY = "application/vnd.plotly.v1+json"
 
 
@@ -41,12 +43,16 @@ class Figure(go.Figure):  # type: ignore[misc]  # plotly is not typed
         return pio.show(self, *args, **({"config": CONFIG} | kwargs))
 
     def to_html(self, *args: Any, **kwargs: Any) -> str:
-        """Return the figure as HTML (see plotly), without the upload button."""
-        return super().to_html(*args, **({"config": CONFIG} | kwargs))
+        """Return the figure as HTML (see plotly), without the upload button.
 
-    def write_html(self, *args: Any, **kwargs: Any) -> None:
+        A page of its own follows the reader's preference of light or dark.
+        """
+        page: str = super().to_html(*args, **({"config": CONFIG} | kwargs))
+        return page.replace("<head>", f"<head>{_SCHEME}", 1) if page.startswith("<html>") else page
+
+    def write_html(self, file: str | Path, **kwargs: Any) -> None:
         """Write the figure as HTML (see plotly), without the upload button."""
-        super().write_html(*args, **({"config": CONFIG} | kwargs))
+        Path(file).write_text(self.to_html(**kwargs), encoding="utf-8")
 
     def _ipython_display_(self) -> None:
         if pio.renderers.render_on_display and pio.renderers.default:

@@ -83,5 +83,6 @@ def test_pages_have_no_upload(figure: Figure, tmp_path) -> None:
     figure.write_html(path, include_plotlyjs=False)
     for page in (figure.to_html(include_plotlyjs=False), path.read_text()):
         assert '"showSendToCloud": false' in page
+        assert '<meta name="color-scheme" content="light dark">' in page
         assert "https://" not in page.replace("https://cdn.plot.ly", "")  # named, not loaded
     assert json.loads(figure.to_json())["layout"]["title"]["text"].startswith(SPAN)
