@@ -48,7 +48,9 @@ class Figure(go.Figure):  # type: ignore[misc]  # plotly is not typed
         A page of its own follows the reader's preference of light or dark.
         """
         page: str = super().to_html(*args, **({"config": CONFIG} | kwargs))
-        return page.replace("<head>", f"<head>{_SCHEME}", 1) if page.startswith("<html>") else page
+        return (
+            page.replace("<head>", f"<head>{_SCHEME}", 1) if page.startswith("<!doctype") else page
+        )
 
     def write_html(self, file: str | Path, **kwargs: Any) -> None:
         """Write the figure as HTML (see plotly), without the upload button."""
