@@ -197,7 +197,9 @@ class Case(CaseTables, CaseNotes):
         """
         return query.run_sql(text, self._sql_tables(), cache.spill_folder(self.path))
 
-    def evidence_for(self, finding: object) -> pd.DataFrame:
+    def evidence_for(
+        self, finding: object, *, offset: int = 0, limit: int | None = None
+    ) -> pd.DataFrame:
         """Return the records that support a finding, each with its kind, file and line.
 
         These are flow records, API events or DNS queries, whatever the finding rests on.
@@ -205,6 +207,8 @@ class Case(CaseTables, CaseNotes):
         Args:
             finding: A finding, a row of a table of findings, the id of a finding that the case
                 keeps, or an EvidenceSelector.
+            offset: How many of the first records to leave out.
+            limit: The most records to return; None for all.
 
         Returns:
             The columns of ``flows``, ``api_events`` or ``dns`` (of several where the finding rests
@@ -215,11 +219,17 @@ class Case(CaseTables, CaseNotes):
             InputError: ``finding`` is none of these.
         """
         selector = provenance.resolve_selector(self.path, self.log, finding)
+        return provenance.select_evidence(
+            selector, self._evidence_table, self.evidence, offset=offset, limit=limit
+        )
 
-        def table(name: str) -> ibis.Table:
-            return self.dns if name == "dns" else self.table(name)
+    def count_evidence(self, finding: object) -> int:
+        """Return the number of records that support a finding; see ``evidence_for``."""
+        selector = provenance.resolve_selector(self.path, self.log, finding)
+        return provenance.count_evidence(selector, self._evidence_table)
 
-        return provenance.select_evidence(selector, table, self.evidence)
+    def _evidence_table(self, name: str) -> ibis.Table:
+        return self.dns if name == "dns" else self.table(name)
 
     def check_host(self, address: str) -> str:
         """Return an address that one host of the case has at most.

@@ -53,14 +53,15 @@ def describe_finding(case: Path, log: custody.CustodyLog, finding: object) -> di
     """Return what a decision keeps of a finding; see ``resolve_selector`` for the arguments.
 
     Returns:
-        finding_id, severity, first_seen and last_seen (ISO 8601, UTC), peers (their number).
+        finding_id, severity, first_seen and last_seen (ISO 8601, UTC), peers (their number), and
+        suppressed_by where something suppresses it.
     """
     if isinstance(finding, str):
-        row: Any = _find_kept(case, log, finding, _STATE)
+        row: Any = _find_kept(case, log, finding, (*_STATE, "suppressed_by"))
     elif isinstance(finding, Mapping | pd.Series):
         row = finding
     else:
-        row = {name: getattr(finding, name, None) for name in _STATE}
+        row = {name: getattr(finding, name, None) for name in (*_STATE, "suppressed_by")}
     values = {name: row.get(name) for name in _STATE}
     if any(value is None for value in values.values()):
         raise InputError(
@@ -68,7 +69,9 @@ def describe_finding(case: Path, log: custody.CustodyLog, finding: object) -> di
             " or the id of a finding"
         )
     times = {name: pd.Timestamp(values[name]).isoformat() for name in ("first_seen", "last_seen")}
-    return values | times | {"peers": len(values["peers"])}
+    lists = row.get("suppressed_by")
+    suppressed = {} if lists is None or pd.isna(lists) else {"suppressed_by": lists}
+    return values | times | {"peers": len(values["peers"])} | suppressed
 
 
 def _find_kept(
@@ -101,7 +104,12 @@ def _read_run(path: Path, sha256: str, columns: Sequence[str]) -> pa.Table:
 
 
 def select_evidence(
-    selector: EvidenceSelector, table: Callable[[str], ibis.Table], manifest: pd.DataFrame
+    selector: EvidenceSelector,
+    table: Callable[[str], ibis.Table],
+    manifest: pd.DataFrame,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
 ) -> pd.DataFrame:
     """Return the records that a selector chooses, each with its kind, file and line.
 
@@ -109,6 +117,8 @@ def select_evidence(
         selector: What to choose.
         table: Gives a table of the case by name.
         manifest: The evidence files of the case.
+        offset: How many of the first records to leave out.
+        limit: The most records to return; None for all.
 
     Returns:
         The columns of ``flows``, ``api_events`` or ``dns``, with ``kind`` (that of the evidence:
@@ -116,6 +126,33 @@ def select_evidence(
         evidence_id, line and item. With several kinds the columns of all of them, where what a
         kind lacks is missing.
     """
+    frames = []
+    for kind, time, rows in _choose(selector, table):
+        ordered = rows.order_by(time, *record_key(rows.columns))
+        if offset or limit is not None:
+            ordered = ordered.limit(limit, offset=offset)
+            offset = max(0, offset - _count(rows)) if offset else 0
+        frame = to_frame(ordered.to_pyarrow()).assign(kind=kind)
+        limit = None if limit is None else limit - len(frame)
+        frames.append(frame)
+    records = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    files: dict[Any, Any] = dict(zip(manifest["evidence_id"], manifest["file"], strict=True))
+    return records.assign(file=records["evidence_id"].map(files))
+
+
+def count_evidence(selector: EvidenceSelector, table: Callable[[str], ibis.Table]) -> int:
+    """Return how many records ``select_evidence`` returns."""
+    return sum(_count(rows) for _kind, _time, rows in _choose(selector, table))
+
+
+def _count(rows: ibis.Table) -> int:
+    return int(rows.count().to_pyarrow().as_py())
+
+
+def _choose(
+    selector: EvidenceSelector, table: Callable[[str], ibis.Table]
+) -> list[tuple[str, str, ibis.Table]]:
+    """Return the kinds of records that a selector chooses: kind, column of time, and records."""
     chosen = []
     if selector.flows or not (selector.api_events or selector.dns):
         records = _select_flows(table("flows"), selector, table("address_zones"))
@@ -126,13 +163,7 @@ def select_evidence(
         chosen.append(("cloudtrail", "event_time", events))
     if selector.dns:
         chosen.append(("dns", "query_time", _select_dns(table("dns"), selector.dns)))
-    frames = []
-    for kind, time, rows in chosen:
-        ordered = rows.order_by(time, *record_key(rows.columns))
-        frames.append(to_frame(ordered.to_pyarrow()).assign(kind=kind))
-    records = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    files: dict[Any, Any] = dict(zip(manifest["evidence_id"], manifest["file"], strict=True))
-    return records.assign(file=records["evidence_id"].map(files))
+    return chosen
 
 
 def _select_flows(flows: ibis.Table, selector: EvidenceSelector, zones: ibis.Table) -> ibis.Table:

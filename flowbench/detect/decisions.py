@@ -3,7 +3,8 @@
 The latest decision about a finding counts. A dismissal covers the activity that was dismissed, not
 what comes later: a dismissed finding returns, marked as such, when its severity rises, when its
 period begins earlier or ends later than at the decision, or when it has more peers. A confirmed or
-reopened finding is shown whatever its evidence becomes. The rule is this project's choice.
+reopened finding is shown whatever its evidence becomes, also where the allow lists that suppressed
+it at the decision still do. The rule is this project's choice.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ def _apply(finding: Finding, entry: Mapping[str, Any]) -> Finding:
         decided_at=pd.Timestamp(entry["written"]),
         decision_reason=reason,
     )
+    if decision in ("confirmed", "reopened") and finding.suppressed_by == entry.get(
+        "suppressed_by"
+    ):
+        return replace(decided, suppressed_by=None, suppression_reason=None)
     if decision != "dismissed" or finding.suppressed_by is not None:
         return decided
     by = f"dismissed by {entry['by']} at {format_utc(pd.Timestamp(entry['written']))}"

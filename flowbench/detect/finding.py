@@ -118,6 +118,7 @@ class Finding:
                 "peers": tuple(row["peers"]),
                 "scores": dict(row["scores"]),
                 "evidence": EvidenceSelector.from_json(row["evidence"]),
+                "peers_complete": row.get("peers_complete", True),
             }
         )
 

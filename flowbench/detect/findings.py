@@ -61,14 +61,18 @@ class Findings(Sequence[Finding]):
     def from_arrow(cls, table: pa.Table) -> Findings:
         """Return the findings of an Arrow table of FINDINGS, suppressed ones set apart.
 
-        The columns of decisions may be missing, as they are in a kept run.
+        The columns of decisions may be missing, as they are in a kept run, which has another:
+        ``peers_complete``. Without it, a finding with several peers may have more.
         """
         for name in set(DECISION_COLUMNS).difference(table.column_names):
             table = table.append_column(
                 FINDINGS.arrow.field(name), pa.nulls(len(table), FINDINGS.arrow.field(name).type)
             )
         FINDINGS.check(table.column_names)
-        return cls.separate(Finding.from_row(row) for row in table.to_pylist())
+        return cls.separate(
+            Finding.from_row({"peers_complete": len(row["peers"]) <= 1} | row)
+            for row in table.to_pylist()
+        )
 
     def replace(self, findings: Iterable[Finding]) -> Findings:
         """Return other findings of the same run: whether it is kept, and its warnings, stay."""

@@ -97,6 +97,8 @@ def keep(case: Case, findings: Findings) -> bool:
     """
     sink = pa.BufferOutputStream()
     rows = findings.all.to_arrow().drop_columns(list(DECISION_COLUMNS))
+    complete = pa.array([finding.peers_complete for finding in findings.all], pa.bool_())
+    rows = rows.append_column("peers_complete", complete)  # allow lists loaded later need it
     pq.write_table(rows, sink, compression="zstd")
     data = sink.getvalue().to_pybytes()
     sha256 = atomic.sha256_bytes(data)

@@ -238,3 +238,20 @@ def test_a_finding_may_rest_on_several_kinds(mixed) -> None:
     assert rows["event_id"].tolist()[3:5] == ["e-1", "e-2"]
     assert rows["name"].tolist()[5:] == ["a.pool.example", "pool.example"]
     assert rows.index.tolist() == list(range(7))
+
+
+def test_pages_of_records_are_those_of_the_whole(case, tmp_path) -> None:
+    line = "2 123456789012 eni-0a 10.0.1.10 198.51.100.7 {} 443 6 1 2 {} {} ACCEPT OK\n"
+    times = [(port, 1788232200 - port // 2, 1788232259) for port in range(1, 8)]
+    path = tmp_path / "flows.log"
+    path.write_text("".join(line.format(*time) for time in times))
+    case.ingest(path)
+    chosen = finding()
+    whole = case.evidence_for(chosen)
+    assert case.count_evidence(chosen) == len(whole) == 7
+    pages = [case.evidence_for(chosen, offset=start, limit=3) for start in (0, 3, 6, 9)]
+    assert [len(page) for page in pages] == [3, 3, 1, 0]
+    pd.testing.assert_frame_equal(pd.concat(pages[:3], ignore_index=True), whole)
+    pd.testing.assert_frame_equal(
+        case.evidence_for(chosen, offset=2), whole[2:].reset_index(drop=True)
+    )

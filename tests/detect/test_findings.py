@@ -85,3 +85,12 @@ def test_a_short_representation() -> None:
         "<2 findings: 1 high, 1 low; 1 suppressed>"
     )
     assert repr(Findings()) == "<0 findings>"
+
+
+def test_whether_all_peers_are_named_is_read_where_a_table_has_it() -> None:
+    rows = Findings([example_finding(), example_finding(["203.0.113.5", "203.0.113.6"])]).to_arrow()
+    assert [f.peers_complete for f in Findings.from_arrow(rows)] == [
+        len(f.peers) == 1 for f in Findings.from_arrow(rows)
+    ]
+    kept = rows.append_column("peers_complete", pa.array([True, True]))
+    assert [f.peers_complete for f in Findings.from_arrow(kept)] == [True, True]
