@@ -28,7 +28,7 @@ from ibis import _
 from flowbench.connections import summarize_connections
 from flowbench.investigate.api_events import read_callers
 from flowbench.investigate.graph import build_graph
-from flowbench.investigate.graph_nodes import count_sessions
+from flowbench.investigate.graph.nodes import count_sessions
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
