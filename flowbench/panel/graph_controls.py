@@ -11,7 +11,7 @@ from ibis import _
 
 from flowbench.investigate.neighbours import MOST_NODES
 from flowbench.panel.graph_state import MOST, TAG, GraphState
-from flowbench.text import escape_controls, format_time
+from flowbench.text import escape_controls, format_period, format_time
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -39,13 +39,16 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
             options=self._times,
             description="Seen (UTC)",
             continuous_update=False,
-            layout={"width": "640px", "max_width": "100%"},
+            readout=False,  # too narrow for two times
+            layout={"width": "420px", "max_width": "100%"},
         )
+        self._shown_period = ipywidgets.Label()
         self.color = ipywidgets.Dropdown(options=self._colors, description="Colour")
         wide = {"description_width": "initial"}
         self.most = ipywidgets.Dropdown(options=_SIZES, description="Group above", style=wide)
-        super().__init__([self.period, self.color, self.most], layout={"flex_flow": "row wrap"})
-        for control in self.children:
+        controls = [self.period, self._shown_period, self.color, self.most]
+        super().__init__(controls, layout={"flex_flow": "row wrap"})
+        for control in (self.period, self.color, self.most):
             control.observe(self._report, "value")
 
     def show(self, state: GraphState) -> None:
@@ -59,6 +62,7 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
         try:
             self.period.options = [(format_time(time), time) for time in times]
             self.period.index = (times.index(chosen[0]), times.index(chosen[1]))
+            self._shown_period.value = format_period(*chosen)
             self.color.options = [(label, value) for value, label in colors.items()]
             self.color.value = state.color
             sizes = sorted({*_SIZES, state.most})

@@ -254,6 +254,12 @@ function render({ model, el }) {
     parts.code.textContent = model.get("code");
   };
 
+  // Cytoscape remembers where it is on the page until something scrolls or is resized. It cannot know
+  // of the notebook, which it is put into later, nor of a cell above that grows: ask again each time.
+  const locate = () => cy.renderer().invalidateContainerClientCoordsCache();
+  for (const name of ["pointerdown", "pointermove", "touchstart"]) {
+    parts.stage.addEventListener(name, locate, { capture: true, passive: true });
+  }
   const resized = new ResizeObserver(() => {
     cy.resize();
     if (!framed) fit();
