@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from flowbench.io import atomic
 from flowbench.loaders import registry
 
 FOLDER = "cache"
+Progress = Callable[[int, int, str], None]
 ACTION = "connections"  # of the entries with the digests of what was computed
 
 _WRITERS = ("duckdb", "ibis-framework", "pyarrow")  # packages on which the bytes depend
@@ -41,9 +43,7 @@ def spill_folder(case: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"flowbench-spill-{os.getpid()}"
 
 
-def ensure_tables(
-    case: Path, log: custody.CustodyLog, progress: Callable[[int, int, str], None]
-) -> Path:
+def ensure_tables(case: Path, log: custody.CustodyLog, progress: Progress) -> Path:
     """Return the folder with the computed tables, and compute them if they are not there.
 
     The tables are connections, connection_summaries, address_zones and sightings (.parquet). The
@@ -54,22 +54,44 @@ def ensure_tables(
         OSError: The case or its log cannot be written; see ``build_elsewhere``.
         CaseError: There is not enough room.
     """
-    if not _is_intact(folder := _folder(case, log), log):
+    return ensure(case, log, progress, partial(_folder, case, log), partial(_build, case, log))
+
+
+def ensure(
+    case: Path,
+    log: custody.CustodyLog,
+    progress: Progress,
+    name_folder: Callable[[], Path],
+    build: Callable[[Path, Progress], None],
+) -> Path:
+    """Return a folder of computed tables that are as the log has them; compute them if need be.
+
+    Args:
+        case: The folder of the case.
+        log: Its custody log.
+        progress: Called with (steps done, number of steps, description of the next step).
+        name_folder: Returns the folder, whose name has a digest of what is computed from.
+        build: Writes the tables into a folder that it makes.
+
+    Raises:
+        OSError: The case or its log cannot be written.
+    """
+    if not is_intact(folder := name_folder(), log):
         if not log.can_append:
             raise PermissionError(f"{log.path} cannot be written")
         folder.parent.mkdir(exist_ok=True)
-        busy = f"the connections of {case} are being computed"
+        busy = f"the tables in the cache of {case} are being computed"
 
         def say(text: str) -> None:
             progress(0, 1, text)
 
         with atomic.lock(folder.parent / "cache.lock", busy, timeout=-1, waiting=say):
             log.refresh()  # another process may just have computed them
-            if not _is_intact(folder := _folder(case, log), log):
+            if not is_intact(folder := name_folder(), log):
                 _set_changed_aside(case, log, folder)
-                _remove_outdated(folder.parent)
+                _remove_outdated(folder)
                 with atomic.write_aside(folder) as aside:
-                    _build(case, log, aside, progress)
+                    build(aside, progress)
                     files = hash_files(aside)
                     if files not in recorded_files(log, folder):
                         log.append(ACTION, folder=folder.name, files=files)
@@ -79,7 +101,7 @@ def ensure_tables(
 def build_elsewhere(
     case: Path,
     log: custody.CustodyLog,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
     folder: Path,
 ) -> Path:
     """Compute the tables of a case that cannot be written, in a new folder in ``folder``."""
@@ -117,7 +139,8 @@ def _set_changed_aside(case: Path, log: custody.CustodyLog, folder: Path) -> Non
     set_aside.move_aside(case, log, changed, set_aside.CHANGED)
 
 
-def _is_intact(folder: Path, log: custody.CustodyLog) -> bool:
+def is_intact(folder: Path, log: custody.CustodyLog) -> bool:
+    """Whether the computed tables in a folder are there, as the log has them."""
     recorded = recorded_files(log, folder)
     return bool(recorded) and all(
         atomic.is_intact(folder / Path(file["file"]).name, file["sha256"]) for file in recorded[0]
@@ -128,7 +151,7 @@ def _build(
     case: Path,
     log: custody.CustodyLog,
     folder: Path,
-    progress: Callable[[int, int, str], None],
+    progress: Progress,
 ) -> None:
     folder.mkdir()
     connection = engine.connect(folder / "spill", [case, folder])  # its memory is released
@@ -168,9 +191,9 @@ def _folder(case: Path, log: custody.CustodyLog) -> Path:
 
 
 def _remove_outdated(folder: Path) -> None:
-    """Remove tables computed from other parts or by other code, and what a kill left."""
-    for path in folder.glob("connections-*"):
+    """Remove such tables computed from other parts or by other code, and what a kill left."""
+    for path in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):
         shutil.rmtree(path)
-    for path in folder.parent.glob("spill-*"):
+    for path in folder.parent.parent.glob("spill-*"):
         if time.time() - path.stat().st_mtime > _SPILL_AGE:
             shutil.rmtree(path, ignore_errors=True)

@@ -24,11 +24,11 @@ import ibis
 import pandas as pd
 
 from flowbench.case import cache, ingest, manifest, overview, provenance, query, verify
+from flowbench.case.cube_cache import CaseCube
 from flowbench.case.custody import CustodyLog
 from flowbench.case.custody_entry import Entry
 from flowbench.case.notes import CaseNotes
 from flowbench.case.policy import check_policy
-from flowbench.case.tables import CaseTables
 from flowbench.connections.zones import hosts_of
 from flowbench.errors import InputError
 from flowbench.io import atomic
@@ -39,7 +39,7 @@ from flowbench.text import format_count, is_address, list_some
 from flowbench.version import __version__
 
 
-class Case(CaseTables, CaseNotes):
+class Case(CaseCube, CaseNotes):
     """One investigation. Make it with ``Case.create`` or ``Case.open``.
 
     Attributes:

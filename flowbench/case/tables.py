@@ -173,6 +173,9 @@ class CaseTables:
 
         One row for each address and assignment.
         """
+        return self._compute_addresses()
+
+    def _compute_addresses(self) -> ibis.Table:
         rows = inventory.build_inventory(
             self.connection_summaries, self.address_assignments, self.indicator_matches
         )

@@ -7,6 +7,7 @@ hunting bench; docs/filters.md describes it.
 from flowbench.investigate.where.apply import filter_connections as filter_connections
 from flowbench.investigate.where.apply import filter_flows as filter_flows
 from flowbench.investigate.where.completion import complete as complete
+from flowbench.investigate.where.on_cube import cube_condition as cube_condition
 from flowbench.investigate.where.parser import parse as parse
 from flowbench.investigate.where.syntax import EVERYTHING as EVERYTHING
 from flowbench.investigate.where.syntax import And as And

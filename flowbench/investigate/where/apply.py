@@ -6,7 +6,7 @@ its negation. ``!=`` and ``not in`` are the negations of ``=`` and ``in``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from flowbench import engine
 from flowbench.enrich import ports
 from flowbench.errors import InputError
 from flowbench.investigate.where import fields
-from flowbench.investigate.where.ends import End, Test
+from flowbench.investigate.where.ends import End, NotCounted, Test
 from flowbench.investigate.where.fields import SIDES
 from flowbench.investigate.where.parser import parse
 from flowbench.investigate.where.syntax import And, Comparison, Expression, Not, Or
@@ -31,6 +31,7 @@ _SAME = tuple(  # fields of connections that are called as their columns
     "rejected answered intermediate direction bytes_out bytes_in packets_out packets_in"
     " records".split()
 )
+_AS_TIME = partial(ibis.literal, type="timestamp('UTC')")
 _MICROSECOND = timedelta(microseconds=1)
 _ADDRESS_SIDES = {"src": ("src",), "dst": ("dst",), "ip": SIDES}
 _POSITIVE = {"!=": "=", "not in": "in"}
@@ -47,6 +48,7 @@ class Rows:
         end: Its end.
         ends: Its two ends, by side.
         is_record: Whether the rows are flow records, which lack some fields.
+        time: Writes a time as ``start`` and ``end`` have it.
     """
 
     table: ibis.Table
@@ -54,7 +56,8 @@ class Rows:
     start: ibis.Value
     end: ibis.Value
     ends: Mapping[str, End]
-    is_record: bool
+    is_record: bool = False
+    time: Callable[[datetime], ibis.Value] = _AS_TIME
 
 
 def filter_connections(
@@ -105,12 +108,13 @@ def connection_rows(case: Case, table: ibis.Table) -> Rows:
         "bytes": (_total(table.bytes_out, table.bytes_in),),
         "packets": (_total(table.packets_out, table.packets_in),),
         "interface": (table.interface_id,),
+        "duration": (_duration(table.first_seen, table.last_seen),),
     }
     ends = {
         side: End(case, table, (column,), "first_seen", has_zones=True)
         for side, column in zip(SIDES, ("initiator", "responder"), strict=True)
     }
-    return Rows(table, columns, table.first_seen, table.last_seen, ends, is_record=False)
+    return Rows(table, columns, table.first_seen, table.last_seen, ends)
 
 
 def record_rows(case: Case, table: ibis.Table) -> Rows:
@@ -125,12 +129,17 @@ def record_rows(case: Case, table: ibis.Table) -> Rows:
         "bytes": (table.bytes,),
         "packets": (table.packets,),
         "interface": (table.interface_id,),
+        "duration": (_duration(table["start"], table["end"]),),
     }
     ends = {
         side: End(case, table, (f"{side}addr", f"pkt_{side}addr"), "start", has_zones=False)
         for side in SIDES
     }
     return Rows(table, columns, table["start"], table["end"], ends, is_record=True)
+
+
+def _duration(start: ibis.Value, end: ibis.Value) -> ibis.Value:
+    return engine.epoch_microseconds(end) - engine.epoch_microseconds(start)
 
 
 def _total(out: ibis.Value, back: ibis.Value) -> ibis.Value:
@@ -159,7 +168,7 @@ def _compare(comparison: Comparison, rows: Rows) -> ibis.Value:
         )
     operator = _POSITIVE.get(comparison.operator, comparison.operator)
 
-    test = partial(_matches, operator=operator, values=comparison.values)
+    test = partial(_matches, operator=operator, values=comparison.values, time=rows.time)
     if field.kind is fields.ADDRESS:
         sides = _ADDRESS_SIDES[field.name]
         found = [rows.ends[side].has_address(comparison.values) for side in sides]
@@ -175,16 +184,20 @@ def _compare(comparison: Comparison, rows: Rows) -> ibis.Value:
         found = [_overlaps(rows, operator, value) for value in comparison.values]
     elif field.name in ("start", "end"):
         found = [test(rows.start if field.name == "start" else rows.end)]
-    elif field.kind is fields.DURATION:
-        microseconds = engine.epoch_microseconds(rows.end) - engine.epoch_microseconds(rows.start)
-        found = [test(microseconds)]
-    else:
+    elif field.name in rows.columns:
         found = [test(value) for value in rows.columns[field.name]]
+    else:
+        raise NotCounted(f"the cube has no {field.name}")
     hit = ibis.or_(*(condition.fill_null(False) for condition in found))
     return hit if operator == comparison.operator else ~hit
 
 
-def _matches(column: ibis.Value, operator: str, values: Sequence[Value]) -> ibis.Value:
+def _matches(
+    column: ibis.Value,
+    operator: str,
+    values: Sequence[Value],
+    time: Callable[[datetime], ibis.Value],
+) -> ibis.Value:
     """Whether a column matches a comparison without negation."""
     if not operator:
         return column if column.type().is_boolean() else column.notnull()
@@ -193,38 +206,37 @@ def _matches(column: ibis.Value, operator: str, values: Sequence[Value]) -> ibis
     if operator == "~":
         return ibis.or_(*(column.lower().contains(str(text).lower()) for text in values))
     if operator not in ("=", "in"):
-        return _is_ordered(column, column, operator, values[0])
+        return _is_ordered(column, column, operator, values[0], time)
     single = [_plain(v) for v in values if not isinstance(v, Range | Moment)]
     found = [column.isin(single)] if single else []
     for value in values:
         if isinstance(value, Range):
             found.append(column.between(value.low, value.high))
         elif isinstance(value, Moment):
-            found.append((column >= _time(value.since)) & (column < _time(value.until)))
+            found.append((column >= time(value.since)) & (column < time(value.until)))
     return ibis.or_(*found)
 
 
 def _is_ordered(
-    first: ibis.Value, last: ibis.Value, operator: str, value: Value
+    first: ibis.Value,
+    last: ibis.Value,
+    operator: str,
+    value: Value,
+    time: Callable[[datetime], ibis.Value],
 ) -> ibis.BooleanValue:
     """Whether what lies from ``first`` to ``last`` is before or after a value, or reaches it."""
     if isinstance(value, Moment):
-        since, until = _time(value.since), _time(value.until)
-        return {
-            "<": first < since,
-            "<=": first < until,
-            ">": last >= until,
-            ">=": last >= since,
-        }[operator]
+        bound = time(value.since if operator in ("<", ">=") else value.until)
+        return first < bound if operator in ("<", "<=") else last >= bound
     low, high = (value.low, value.high) if isinstance(value, Range) else (_plain(value),) * 2
     return {"<": first < low, "<=": first <= high, ">": last > high, ">=": last >= low}[operator]
 
 
 def _overlaps(rows: Rows, operator: str, moment: Value) -> ibis.Value:
     if operator in ("=", "in"):
-        reaches = _is_ordered(rows.start, rows.end, ">=", moment)
-        return reaches & _is_ordered(rows.start, rows.end, "<=", moment)
-    return _is_ordered(rows.start, rows.end, operator, moment)
+        reaches = _is_ordered(rows.start, rows.end, ">=", moment, rows.time)
+        return reaches & _is_ordered(rows.start, rows.end, "<=", moment, rows.time)
+    return _is_ordered(rows.start, rows.end, operator, moment, rows.time)
 
 
 def _is_service(rows: Rows, name: str) -> ibis.Value:
@@ -242,7 +254,3 @@ def _is_in_domain(name: ibis.Value, values: Sequence[Value]) -> ibis.Value:
 def _plain(value: Value) -> Value:
     """A value as a column has it: a duration in microseconds."""
     return value // _MICROSECOND if isinstance(value, timedelta) else value
-
-
-def _time(moment: datetime) -> ibis.Value:
-    return ibis.literal(moment, type="timestamp('UTC')")

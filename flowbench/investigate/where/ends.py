@@ -45,6 +45,11 @@ _PERIODS = pa.schema(
     [("address", TYPES["string"]), ("since", TYPES["time"]), ("until", TYPES["time"])]
 )
 
+
+class NotCounted(Exception):
+    """Counts of connections do not answer a condition: ask the connections."""
+
+
 Test = Callable[[ibis.Value], ibis.Value]  # whether a value matches
 
 
@@ -56,14 +61,14 @@ class End:
         case: The case.
         table: The rows.
         columns: Columns with the end's address, of which one is enough.
-        start: The column with the start of a row.
+        start: The column with the start of a row; None for rows without a time.
         has_zones: Whether the addresses have the zones of connections.
     """
 
     case: Case
     table: ibis.Table
     columns: tuple[str, ...]
-    start: str
+    start: str | None
     has_zones: bool
 
     def has_address(self, values: Iterable[Value]) -> ibis.Value:
@@ -128,6 +133,8 @@ class End:
         return hit | ibis.or_(*(self._is_in_periods(*item) for item in by_address.items()))
 
     def _is_in_periods(self, address: str, rows: Sequence[Assignment]) -> ibis.Value:
+        if self.start is None:
+            raise NotCounted(f"{address} was assigned more than once")
         start = self.table[self.start]
         periods = [
             ibis.and_(

@@ -1,0 +1,80 @@
+"""The cube of a case, which its panels read, in the cache: counts of connections, and addresses."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from functools import cached_property
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING
+
+import ibis
+
+from flowbench import engine, enrich
+from flowbench.case import cache, cube
+from flowbench.case.tables import CaseTables
+from flowbench.io import atomic
+
+if TYPE_CHECKING:
+    from flowbench.case.cube import Cube
+
+_INVENTORY = "addresses.parquet"
+
+
+class CaseCube(CaseTables):
+    """The tables of a case with its cube; ``Case`` inherits it."""
+
+    @cached_property
+    def cube(self) -> Cube:
+        """The cube (case.cube): made when it is first asked for, then read from the cache.
+
+        Its cells stay in memory until the case is loaded again or collected: about 60 bytes each.
+        """
+        return cube.read_cube(self._connection, self._cube_folder)
+
+    @cached_property
+    def addresses(self) -> ibis.Table:
+        """The address inventory (enrich.inventory.TABLE, enrich.address_context.TABLE).
+
+        One row for each address and assignment. Read from the cache where that has the cube.
+        """
+        if self._has_cube:
+            return engine.read_parquet(self._connection, self._cube_folder / _INVENTORY)
+        return self._compute_addresses()
+
+    @property
+    def _has_cube(self) -> bool:
+        return "_cube_folder" in self.__dict__ or cache.is_intact(self._name_folder(), self.log)
+
+    @cached_property
+    def _cube_folder(self) -> Path:
+        _ = self._cache_folder  # is made before: both are made under one lock
+        try:
+            return cache.ensure(
+                self.path, self.log, self.progress, self._name_folder, self._build_cube
+            )
+        except OSError:  # a read-only disk: computed for this object alone
+            folder = Path(tempfile.mkdtemp(prefix="flowbench-"))
+            weakref.finalize(self, rmtree, folder, ignore_errors=True)
+            self._build_cube(folder / "cube", self.progress)
+            return folder / "cube"
+
+    def _build_cube(self, folder: Path, progress: cache.Progress) -> None:
+        folder.mkdir()
+        inventory = self._compute_addresses()
+        cube.build_cube(self._connection, self.connections, inventory, folder, progress)
+        rows = inventory.order_by("address", "valid_from", "interface_id")
+        schema = inventory.schema().to_pyarrow()
+        engine.write_parquet(self._connection, [rows], folder / _INVENTORY, schema)
+
+    def _name_folder(self) -> Path:
+        code = [*sorted(Path(enrich.__file__).parent.glob("*.py")), Path(cube.__file__)]
+        hashes = [self._cache_folder.name, *map(atomic.sha256_file, code)]
+        key = atomic.sha256_bytes("".join(hashes).encode())[:16]
+        return self.path / cache.FOLDER / f"cube-{key}"
+
+    def _forget_computed(self) -> None:
+        super()._forget_computed()
+        for name in ("cube", "_cube_folder"):
+            self.__dict__.pop(name, None)

@@ -1,0 +1,93 @@
+"""The cube of a case in its cache: made once, logged, verified, and made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowbench.case import Case
+from flowbench.case.check import ALTERED
+from tests.traffic import T0, connect, make_case
+
+A, OUT = "10.0.0.5", "203.0.113.9"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return make_case(tmp_path, connect(A, OUT, 443, T0))
+
+
+def files(case: Case) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes()
+        for path in sorted((case.path / "cache").glob("cube-*/*.parquet"))
+    }
+
+
+def test_it_is_made_once_and_logged(case: Case) -> None:
+    steps: list[str] = []
+    case.progress = lambda _done, _steps, text: steps.append(text)
+    assert case.cube.cells.count().execute() == 1
+    assert "counting connections by period, ends and service" in steps
+    (entry,) = [
+        entry
+        for entry in case.log.entries_of("connections")
+        if entry["details"]["folder"].startswith("cube-")
+    ]
+    names = [file["file"] for file in entry["details"]["files"]]
+    assert names == sorted(files(case))
+    steps.clear()
+    again = Case.open(case.path)
+    again.progress = case.progress
+    assert again.cube.cells.count().execute() == 1
+    assert steps == []
+
+
+def test_the_same_tables_give_the_same_bytes(case: Case, tmp_path: Path) -> None:
+    _ = case.cube
+    other = make_case(tmp_path / "other", connect(A, OUT, 443, T0))
+    _ = other.cube
+    same = set(files(case)) - {"addresses.parquet"}  # names the evidence files, whose paths differ
+    assert {name: files(case)[name] for name in same} == {n: files(other)[n] for n in same}
+
+
+def test_a_changed_file_is_reported_and_not_used(case: Case) -> None:
+    _ = case.cube
+    (path,) = (case.path / "cache").glob("cube-*/cube.parquet")
+    path.write_bytes(b"not what was computed")
+    checks = case.verify()
+    wrong = checks[checks["result"] == ALTERED]
+    assert wrong["name"].tolist() == [f"{path.parent.name}/cube.parquet"]
+    again = Case.open(case.path)
+    assert again.cube.cells.count().execute() == 1
+    assert any((case.path / "set-aside").iterdir())
+
+
+def test_it_follows_what_is_loaded(case: Case, tmp_path: Path) -> None:
+    assert case.cube.cells.count().execute() == 1
+    feed = tmp_path / "list.csv"
+    feed.write_text(f"indicator,kind\n{OUT},c2\n")
+    case.ingest(feed)
+    rows = case.cube.addresses.order_by("address").to_pyarrow()
+    assert rows["indicators"].to_pylist() == [0, 1]
+    assert len(list((case.path / "cache").glob("cube-*"))) == 1
+
+
+def test_the_inventory_is_read_from_it(case: Case) -> None:
+    computed = case.addresses.order_by("address").to_pyarrow()
+    _ = case.cube
+    again = Case.open(case.path)
+    assert again.addresses.order_by("address").to_pyarrow().equals(computed)
+    assert again.addresses.schema() == case.addresses.schema()
+
+
+def test_a_case_that_cannot_be_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ = case.connections
+    monkeypatch.setattr("flowbench.case.cache.atomic.lock", refuse)
+    assert case.cube.cells.count().execute() == 1
+    assert files(case) == {}
+
+
+def refuse(*_args: object, **_kwargs: object) -> None:
+    raise PermissionError("read-only")
