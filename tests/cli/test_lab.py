@@ -80,6 +80,8 @@ def test_jupyterlab_reads_the_settings_without_news(monkeypatch: pytest.MonkeyPa
     settings = ConfigManager(config_dir_name="labconfig").get("default_setting_overrides")
     notification = settings["@jupyterlab/apputils-extension:notification"]
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
+    # Else JupyterLab takes panels that are scrolled away out of the page.
+    assert settings["@jupyterlab/notebook-extension:tracker"] == {"windowingMode": "defer"}
     shipped = (_SETTINGS / "labconfig" / "default_setting_overrides.json").read_text()
     assert json.loads(shipped) == settings
 

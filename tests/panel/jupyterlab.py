@@ -204,11 +204,16 @@ class Lab:
         """Give the page another size in pixels, as WIDE and NARROW."""
         self.page.set_viewport_size({"width": size[0], "height": size[1]})
 
-    def screenshot(self, name: str) -> Path:
-        """Write a picture of the page into ARTEFACTS, for people to look at."""
+    def screenshot(self, name: str, part: Any = None) -> Path:
+        """Write a picture of the page, or of the whole of a part, into ARTEFACTS, to look at."""
         ARTEFACTS.mkdir(parents=True, exist_ok=True)
         path = ARTEFACTS / f"{name}.png"
-        self.page.screenshot(path=path)
+        size = self.page.viewport_size
+        if part is not None:  # what the page cannot show at once would be cut
+            height = max(size["height"], int(part.bounding_box()["height"]) + 200)
+            self.page.set_viewport_size(size | {"height": height})
+        (part or self.page).screenshot(path=path)
+        self.page.set_viewport_size(size)
         return path
 
     def _wait_for_kernel(self) -> None:
