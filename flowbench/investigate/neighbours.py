@@ -8,8 +8,8 @@ addresses without an answered connection are grouped first, then those with the 
 but never an address that held an administrative session, called the AWS API, or is an indicator
 match by an answered connection.
 
-Node attributes are those of ``graph``; a group has ``members`` (their number) as well, and its id
-begins with ``group:``.
+Node attributes are those of ``graph`` that tell what a node is; the id of a group begins with
+``group:``, and its ``service`` is 'group'.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def _add_groups(graph: nx.DiGraph, edges: ibis.Table) -> None:
     """Add a node for each group, and its edges to the hosts that are expanded."""
     sizes = edges.group_by("group").aggregate(n=_.peer.nunique())
     for row in sizes.order_by("group").to_pyarrow().to_pylist():
-        attributes = _NOTHING_KNOWN | {"label": row["group"], "service": "group"}
-        graph.add_node(GROUP + row["group"], **attributes, members=row["n"])
+        known = {"label": row["group"], "service": "group", "members": row["n"]}
+        graph.add_node(GROUP + row["group"], **_NOTHING_KNOWN | known)
         graph.graph["grouped"] += row["n"]
     sums = {name: edges[name].sum() for name in _SUMS}
     rows = edges.group_by("group", "host", "opened").aggregate(
@@ -269,6 +269,7 @@ _NOTHING_KNOWN = {
     "expired_kinds": "",
     "sessions": 0,
     "principals": "",
+    "members": 1,
 }
 
 

@@ -19,6 +19,7 @@ from flowbench.panel.graph_facts import (
     NODE_COLUMNS,
     edge_cells,
     edge_facts,
+    is_group,
     node_cells,
     node_facts,
 )
@@ -123,14 +124,14 @@ def _node(
         "size": 36 if is_suspect else 22 if attributes["internal"] else 18,
         "suspect": is_suspect,
         "expanded": node in state.expanded,
-        "members": attributes.get("members", 0),
+        "members": attributes["members"] if is_group(attributes) else 0,
         "facts": node_facts(graph, node, tag),
         "cells": node_cells(graph, node, kind),
     }
 
 
 def _kind(attributes: Mapping[str, Any]) -> str:
-    if attributes["service"] == "group":
+    if is_group(attributes):
         return "group of addresses"
     if attributes["indicator_kinds"]:
         return "indicator match"
@@ -141,7 +142,7 @@ def _kind(attributes: Mapping[str, Any]) -> str:
 
 def _label(node: str, attributes: Mapping[str, Any]) -> str:
     """The address first, then its name or what an indicator says of it."""
-    if "members" in attributes:
+    if is_group(attributes):
         count = format_count(attributes["members"], "address", "addresses")
         lines = [count, attributes["label"]]
     else:

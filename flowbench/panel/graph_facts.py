@@ -57,6 +57,11 @@ class _Traffic:
     last_seen: pd.Timestamp | None
 
 
+def is_group(attributes: Mapping[str, Any]) -> bool:
+    """Whether a node stands for several addresses."""
+    return attributes["service"] == "group"
+
+
 def node_facts(graph: nx.DiGraph, node: str, tag: str | None) -> list[str]:
     """Return what is known of a node, its tag, and its traffic in the graph: a line each."""
     attributes, traffic = graph.nodes[node], _sum_traffic(graph, node)
@@ -131,7 +136,7 @@ def edge_cells(graph: nx.DiGraph, source: str, target: str) -> list[str]:
 
 def _title(node: str, attributes: Mapping[str, Any]) -> str:
     """The address of a node, or how many a group has and of what."""
-    if "members" not in attributes:
+    if not is_group(attributes):
         return node
     return f"{format_count(attributes['members'], 'address', 'addresses')}: {attributes['label']}"
 

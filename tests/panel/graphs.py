@@ -14,7 +14,7 @@ HOSTILE = "<b>build</b>\u202e"
 def node(**known: Any) -> dict[str, Any]:
     """The attributes of a node."""
     nothing = dict.fromkeys(("name", "service", "vpc", "indicator_kinds", "expired_kinds"), "")
-    return nothing | {"internal": False, "sessions": 0, "principals": ""} | known
+    return nothing | {"internal": False, "sessions": 0, "principals": "", "members": 1} | known
 
 
 def edge(first: int, last: int, verdict: str, **sums: Any) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def make_graph() -> nx.DiGraph:
     graph = nx.DiGraph(grouped=1234)
     graph.add_node(HOST, **node(name=HOSTILE, service="ec2", vpc="vpc-1", internal=True))
     graph.add_node(POOL, **node(indicator_kinds="mining"))
-    graph.add_node(GROUP, **node(service="group", label="country CN"), members=1234)
+    graph.add_node(GROUP, **node(service="group", label="country CN", members=1234))
     graph.add_node("10.0.0.9", **node(service="rds", internal=True))
     match = edge(3, 5, "indicator match", connections=6, bytes_out=1_500, bytes_in=2_000_000)
     graph.add_edge(HOST, POOL, **match | {"ports": "3333"})

@@ -35,7 +35,7 @@ function render({ model, el }) {
   const send = (action, details = {}) => model.send({ action, ...details });
   let lastTap = { id: "", time: 0 };
   let revision = 0;
-  let framed = false; // whether the graph was fitted into the view once
+  let isMoved = false; // whether the user chose what part of the graph is in view
 
   function select(id) {
     model.set("selected", id);
@@ -61,7 +61,7 @@ function render({ model, el }) {
     showLegend();
     showTables();
     if (Object.keys(placed).length) {
-      if (!framed || !isInView(Object.keys(placed))) fit();
+      if (!isMoved || !isInView(Object.keys(placed))) fit();
       send("moved", { positions: placed });
     }
     showSelection();
@@ -104,10 +104,11 @@ function render({ model, el }) {
       cy.zoom(1.4);
       cy.center();
     }
-    framed = true;
+    isMoved = false;
   }
 
   function zoom(factor) {
+    isMoved = true;
     cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
   }
 
@@ -115,7 +116,6 @@ function render({ model, el }) {
     const { nodes, edges } = model.get("elements");
     const entries = Object.entries(model.get("positions")).filter(([, [, , pinned]]) => pinned);
     send("moved", { positions: placeNodes(nodes, edges, Object.fromEntries(entries)) });
-    framed = false;
     const refit = () => {
       fit();
       model.off("change:positions", refit);
@@ -197,6 +197,9 @@ function render({ model, el }) {
     select(id);
     if (isSecond && event.target.isNode()) send("expand", { node: id });
   });
+  cy.on("dragpan", () => {
+    isMoved = true;
+  });
   cy.on("mouseover", "node, edge", showTip);
   cy.on("mouseout pan zoom grab", hideTip);
   cy.on("dragfreeon", "node", ({ target }) => {
@@ -262,7 +265,7 @@ function render({ model, el }) {
   }
   const resized = new ResizeObserver(() => {
     cy.resize();
-    if (!framed) fit();
+    if (!isMoved) fit();
   });
   resized.observe(parts.stage);
   const themed = new MutationObserver(() => cy.style(styleSheet(readTheme(el))));
