@@ -283,6 +283,5 @@ def _hint(case: Case, run: history.Run | None) -> str:
     if len(changes) == 1 and last.endswith("the same detectors"):
         return ""
     listed = "; ".join(map(escape, changes))
-    return to_paragraphs(
-        f"<p>Since the detectors ran ({format_utc(pd.Timestamp(run.time))}): {listed}. Run them again.</p>"
-    )
+    time = format_utc(pd.Timestamp(run.time))
+    return to_paragraphs(f"<p>Since the detectors ran ({time}): {listed}. Run them again.</p>")

@@ -31,3 +31,14 @@ def test_what_a_cell_raises_fails_the_test(lab: Lab, incident_cell: str) -> None
         lab.open(incident_cell, "fb.detect.run(case, only=['x'])")
     lab.open(incident_cell, "fb.detect.run(case, only=['mining'])")
     assert "Crypto-mining traffic" in lab.page.locator(".jp-OutputArea-output").inner_text()
+
+
+def test_figures_are_drawn_without_an_upload(lab: Lab) -> None:
+    figure = "import plotly.graph_objects as go\ngo.Figure(go.Scatter(y=[1, 2]))"
+    lab.open("from flowbench.plot import theme\ntheme.figure('one')", figure)
+    plots = lab.page.locator(".jp-RenderedPlotly.js-plotly-plot")
+    plots.nth(1).locator(".main-svg").first.wait_for()
+    titles = lab.page.locator(".modebar-btn").evaluate_all("all => all.map(b => b.dataset.title)")
+    assert len(titles) > 8
+    assert not [title for title in titles if "cloud" in title.lower() or "share" in title.lower()]
+    assert lab.errors == []
