@@ -23,6 +23,7 @@ MODULES = {
     "hunt",
     "panel",
     "pivot",
+    "playbooks",
     "plot",
     "pricing",
     "reachability",

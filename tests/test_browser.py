@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowbench import detect, report
+from flowbench import detect, playbooks, report
 from tests.incident_case import make_incident_case
 
 CHROMIUM = (
@@ -118,3 +118,13 @@ def test_every_link_has_a_target(page) -> None:
     for link in links:
         assert link.startswith("#")
         assert shown.locator(f'[id="{link[1:]}"]').count() == 1
+
+
+def test_a_playbook_asks_for_nothing_and_shows_its_figures(browser: Any, tmp_path: Path) -> None:
+    case = make_incident_case(tmp_path / "case")
+    path = playbooks.find_playbook("crypto-mining")
+    outcome = playbooks.run(path, case.path, tmp_path / "playbook.html")
+    shown, asked, errors = open_report(browser, outcome.path)
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert errors == []
+    assert "Send to cloud" not in shown.content().rpartition("<main>")[2]

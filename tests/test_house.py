@@ -50,6 +50,7 @@ API = [
     "hunt",
     "panel",
     "pivot",
+    "playbooks",
     "plot",
     "pricing",
     "reachability",

@@ -8,7 +8,10 @@ import nbclient
 import nbformat
 import pytest
 
+from flowbench import detect, playbooks
+from flowbench.case import Case
 from tests.conftest import ROOT
+from tests.incident_case import make_incident_case
 
 WINTERDAY = ROOT / "notebooks" / "cases" / "winterday-crypto-mining.ipynb"
 
@@ -75,3 +78,33 @@ def test_cells_are_short(winterday_run) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert sum(bool(line.strip()) for line in cell.source.splitlines()) < 10
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
+    """A case with every kind of evidence, and one without any."""
+    folder = tmp_path_factory.mktemp("cases")
+    return {"incident": make_incident_case(folder / "1"), "empty": Case.create(folder / "2")}
+
+
+@pytest.mark.parametrize("kind", ["incident", "empty"])
+@pytest.mark.parametrize("playbook", playbooks.list_playbooks(), ids=lambda playbook: playbook.name)
+def test_playbooks_run_on_any_case(
+    tmp_path: Path, cases: dict[str, Case], playbook: playbooks.Playbook, kind: str
+) -> None:
+    outcome = playbooks.run(playbook.path, cases[kind].path, tmp_path / "out.html")
+    if kind == "empty":
+        assert outcome.ended is not None
+        assert outcome.ended.startswith("the case has no VPC flow logs")
+    else:
+        assert outcome.ended is None
+
+
+def test_the_mining_playbook_names_host_and_pool(tmp_path: Path, cases: dict[str, Case]) -> None:
+    case = cases["incident"]
+    (mining,) = detect.run(case, only=["mining"], keep=False)
+    outcome = playbooks.run(
+        playbooks.find_playbook("crypto-mining"), case.path, tmp_path / "out.html"
+    )
+    html = outcome.path.read_text(encoding="utf-8")
+    assert f"The following sections examine {mining.subject} and {mining.peer}." in html

@@ -31,6 +31,7 @@ from flowbench.cli.note import note
 from flowbench.cli.pack import pack
 from flowbench.cli.quarantine import quarantine
 from flowbench.cli.report import report
+from flowbench.cli.run import run
 from flowbench.cli.seal import seal
 from flowbench.cli.segmentation import segmentation
 from flowbench.cli.timeline import timeline
@@ -67,6 +68,7 @@ COMMANDS = (
     corroborate,
     note,
     segmentation,
+    run,
     report,
     export,
     pack,

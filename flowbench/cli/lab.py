@@ -15,7 +15,6 @@ from flowbench.cli.demo import write_evidence
 from flowbench.errors import InputError
 from flowbench.text import format_count
 
-_PACKAGE = Path(__file__).resolve().parents[1]
 _SETTINGS = Path(__file__).resolve().parent / "jupyter"  # settings that the user can override
 
 
@@ -52,6 +51,8 @@ def copy_notebooks(folder: Path) -> list[Path]:
     Raises:
         InputError: The folder cannot be written, or this installation has no notebooks.
     """
+    from flowbench.playbooks.library import find_notebooks
+
     source = find_notebooks()
     copied = []
     try:
@@ -64,11 +65,3 @@ def copy_notebooks(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"cannot write {folder}: {error.strerror}") from error
     return copied
-
-
-def find_notebooks() -> Path:
-    """Return the folder of the notebooks: in the installed package, or in the checkout."""
-    for folder in (_PACKAGE / "notebooks", _PACKAGE.parent / "notebooks"):
-        if folder.is_dir():
-            return folder
-    raise InputError("this installation has no notebooks: install flowbench's wheel again")

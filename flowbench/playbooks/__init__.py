@@ -1,0 +1,12 @@
+"""Playbooks: notebooks that answer one question for any case, and how they run.
+
+``run`` executes one of the notebooks in notebooks/playbooks, or any notebook that has a cell with
+the tag ``parameters``, and writes it with its results to one HTML file. ``require`` and ``end`` end
+a playbook with a sentence where the case lacks what it needs, or has nothing to show.
+"""
+
+from flowbench.playbooks.library import Playbook, find_playbook, list_playbooks
+from flowbench.playbooks.needs import end, require
+from flowbench.playbooks.run import Outcome, run
+
+__all__ = ["Outcome", "Playbook", "end", "find_playbook", "list_playbooks", "require", "run"]

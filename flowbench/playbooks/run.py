@@ -1,0 +1,147 @@
+"""Run a notebook on a case, and write it with its results to one HTML file."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import nbclient
+import nbformat
+import plotly.io as pio
+from nbclient.exceptions import CellExecutionError
+from nbconvert.exporters import HTMLExporter
+from nbformat import NotebookNode
+
+from flowbench.errors import InputError, StoppedError
+from flowbench.io import atomic
+from flowbench.playbooks.needs import EndOfPlaybook
+from flowbench.playbooks.parameters import set_parameters
+from flowbench.text import escape_controls
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+
+
+class Outcome(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        path: The HTML file.
+        ended: The reason for which the playbook ended early; None if it ran to its last cell.
+    """
+
+    path: Path
+    ended: str | None
+
+
+def run(
+    notebook: Path,
+    case: Path,
+    output: Path,
+    parameters: Mapping[str, str] | None = None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> Outcome:
+    """Execute a playbook on a case; write code, text, tables and figures to an HTML file.
+
+    The file needs no network. The notebook itself is not changed.
+
+    Args:
+        notebook: The playbook (``library.find_playbook``).
+        case: The folder of the case, for the parameter CASE.
+        output: The HTML file.
+        parameters: Other parameters by name, as text (``parameters.set_parameters``).
+        progress: Called with (cells done, number of cells, heading of the section).
+
+    Raises:
+        InputError: A parameter cannot be used, a cell failed, or the file cannot be written.
+    """
+    node = nbformat.read(notebook, as_version=4)
+    set_parameters(node, {"case": str(case.resolve()), **(parameters or {})})
+    ended = _execute(node, notebook, progress)
+    try:
+        atomic.write_bytes(output, _to_html(node).encode())
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from error
+    return Outcome(output, ended)
+
+
+def _execute(
+    node: NotebookNode, path: Path, progress: Callable[[int, int, str], None]
+) -> str | None:
+    """Execute all cells; return the reason if the playbook ended early."""
+    headings, heading = [], path.stem
+    for cell in node.cells:
+        titles = [line for line in cell.source.splitlines() if line.startswith("#")]
+        if cell.cell_type == "markdown" and titles:
+            heading = titles[-1].lstrip("# ")
+        headings.append(heading)
+
+    def started(cell: NotebookNode, cell_index: int) -> None:  # noqa: ARG001  # nbclient's names
+        progress(cell_index, len(node.cells), headings[cell_index])
+
+    with tempfile.TemporaryDirectory() as sockets:
+        client = nbclient.NotebookClient(
+            node, kernel_name="python3", timeout=None, on_cell_start=started
+        )
+        if os.name == "posix":  # sockets of this user alone, instead of ports
+            manager = client.create_kernel_manager()
+            manager.transport, manager.ip = "ipc", f"{sockets}/kernel"
+        try:
+            client.execute(
+                cwd=str(path.parent), env=os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
+            )
+        except CellExecutionError as error:
+            if error.ename == EndOfPlaybook.__name__:
+                return str(error.evalue)
+            raise InputError(
+                f"{path.name}: the section '{_failed_heading(node, headings)}' failed:"
+                f" {error.ename}: {escape_controls(error.evalue)}"
+            ) from error
+        except KeyboardInterrupt as error:
+            raise StoppedError("stopped; nothing was written") from error
+        finally:
+            progress(1, 1, "")
+    return None
+
+
+def _failed_heading(node: NotebookNode, headings: list[str]) -> str:
+    """The heading of the section with the cell that failed."""
+    failed = (
+        index
+        for index, cell in enumerate(node.cells)
+        if any(output.output_type == "error" for output in cell.get("outputs", ()))
+    )
+    return headings[next(failed)]
+
+
+def _to_html(node: NotebookNode) -> str:
+    _draw_figures(node)
+    # Without these, the page would load scripts from the network.
+    exporter = HTMLExporter(
+        mathjax_url="", require_js_url="", mermaid_js_url="", mermaid_layout_elk_js_url=""
+    )
+    body, _resources = exporter.from_notebook_node(node)
+    return re.sub(r'<script src="">\s*</script>', "", str(body))
+
+
+def _draw_figures(node: NotebookNode) -> None:
+    """Give plotly figures a form in HTML; the first brings plotly's script.
+
+    The renderers that plotly has for notebooks load MathJax from the network.
+    """
+    outputs = (output for cell in node.cells for output in cell.get("outputs", ()))
+    bundles = (output.data for output in outputs if _PLOTLY in output.get("data", ()))
+    for number, bundle in enumerate(bundles):
+        figure = bundle.pop(_PLOTLY)
+        bundle["text/html"] = pio.to_html(
+            {"data": figure["data"], "layout": figure["layout"]},
+            config=figure.get("config"),
+            full_html=False,
+            include_plotlyjs=number == 0,
+            include_mathjax=False,
+            div_id=f"figure-{number + 1}",
+            validate=False,
+        )

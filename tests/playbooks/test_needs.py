@@ -1,0 +1,42 @@
+"""How a playbook ends where the case lacks what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from flowbench import playbooks
+from flowbench.case import Case
+from flowbench.errors import InputError
+from flowbench.loaders import registry
+from flowbench.playbooks.needs import SOURCES, EndOfPlaybook
+from tests.traffic import T0, connect, make_case
+
+
+def test_what_is_missing_is_named_with_the_remedy(tmp_path: Path) -> None:
+    case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.1", 443, T0))
+    playbooks.require(case, "flows")
+    with pytest.raises(EndOfPlaybook) as error:
+        playbooks.require(case, "flows", "api_events", "dns")
+    assert str(error.value) == (
+        "the case has no CloudTrail events and no DNS query logs of Route 53 Resolver."
+        " Load them with `flowbench ingest`."
+    )
+
+
+def test_a_source_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="payload: a playbook can need flows, "):
+        playbooks.require(Case.create(tmp_path / "case"), "payload")
+
+
+def test_sources_are_tables_that_loading_fills() -> None:
+    assert set(SOURCES) - {"policy"} <= set(registry.tables())
+
+
+def test_a_notebook_shows_the_reason_without_a_traceback(capsys) -> None:
+    shell = InteractiveShell()
+    result = shell.run_cell("from flowbench import playbooks; playbooks.end('nothing is left.')")
+    assert isinstance(result.error_in_exec, EndOfPlaybook)
+    assert capsys.readouterr().out.strip() == "This playbook ends here: nothing is left."
