@@ -110,7 +110,7 @@ def build_graph(
         InputError: ``level`` or ``outsiders`` is none of those.
     """
     levels.check_level(level, outsiders)
-    inventory = read_inventory(case, levels.tag_of(level))
+    inventory = read_inventory(case, summaries, levels.tag_of(level))
     reassigned = inventory[inventory.index.duplicated(keep=False)]
     if level == "address":
         inventory = merge_assignments(inventory, reassigned)

@@ -22,14 +22,23 @@ _COLUMNS = [
 ]
 
 
-def read_inventory(case: Case, tag: str | None = None) -> pd.DataFrame:
+def read_inventory(
+    case: Case, summaries: ibis.Table | None = None, tag: str | None = None
+) -> pd.DataFrame:
     """Read the address inventory by address; ``number`` distinguishes assignments of one address.
 
-    ``tag`` is the value of a tag, if its key is given. The assignments of an address follow each
-    other without gap or overlap from ``since`` on: the time between two of them is divided in the
-    middle.
+    The assignments of an address follow each other without gap or overlap from ``since`` on: the
+    time between two of them is divided in the middle.
+
+    Args:
+        case: The case.
+        summaries: Read only the ends of these connection summaries.
+        tag: The key of a tag whose value becomes the column ``tag``.
     """
     rows = case.addresses
+    if summaries is not None:
+        ends = [summaries.select(address=end) for end in ("initiator", "responder")]
+        rows = rows.semi_join(ibis.union(*ends), "address")
     rows = rows.mutate(tag=rows.tags.get(tag) if tag else ibis.null("string")).select(_COLUMNS)
     rows = rows.order_by("address", rows.valid_from.asc(nulls_first=True), "interface_id")
     inventory = to_frame(rows.to_pyarrow()).set_index("address", drop=False)

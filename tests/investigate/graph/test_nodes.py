@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,8 +26,8 @@ def attached(name: str, instance: str, at: int) -> dict[str, Any]:
     return interface(HOST, name, Attachment=attachment, TagSet=[{"Key": "Name", "Value": name}])
 
 
-@pytest.fixture
-def case(tmp_path: Path) -> Case:
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """An address that was assigned to instance i-1 and an hour later to i-2."""
     records = [
         *connect(HOST, "203.0.113.1", 443, T0, interface_id="eni-one"),
@@ -36,6 +35,7 @@ def case(tmp_path: Path) -> Case:
             HOST, "203.0.113.2", 443, T0 + 2 * HOUR, interface_id="eni-two", source_port=42_000
         ),
     ]
+    tmp_path = tmp_path_factory.mktemp("nodes")
     case = make_case(tmp_path, records, interfaces=[attached("one", "i-1", T0 - 60)])
     second = {"NetworkInterfaces": [attached("two", "i-2", T0 + HOUR)]}
     (tmp_path / "later.json").write_text(json.dumps(second))
@@ -69,3 +69,13 @@ def test_connections_carry_the_assignment_of_their_time(case: Case) -> None:
     numbers = list(inventory.loc[[HOST], "number"])
     assert rows["initiator"].to_pylist() == [HOST + number for number in numbers]
     assert rows["responder"].to_pylist() == ["203.0.113.1", "203.0.113.2"]
+
+
+def test_only_the_ends_of_some_connections_are_read(case: Case) -> None:
+    first = case.connection_summaries.filter(lambda t: t.responder == "203.0.113.1")
+    assert read_inventory(case, first).index.tolist() == [HOST, HOST, "203.0.113.1"]
+
+
+def test_the_value_of_a_tag_is_read(case: Case) -> None:
+    inventory = read_inventory(case, tag="Name")
+    assert inventory["tag"].dropna().tolist() == ["one", "two"]
