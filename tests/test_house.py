@@ -29,6 +29,7 @@ UNTESTED = {
 }
 # Test files of several modules at once, and why.
 SHARED_TESTS = {
+    "tests/plot/test_hostile_labels.py": "the same hostile names for every figure",
     "tests/panel/test_jupyterlab.py": "the JupyterLab in which panels are tested",
     "tests/loaders/aws/test_hostile_json.py": "the same hostile input for every AWS loader",
 }

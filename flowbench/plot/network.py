@@ -12,13 +12,12 @@ import plotly.graph_objects as go
 
 from flowbench.errors import InputError
 from flowbench.plot import layout, theme
+from flowbench.plot.reduction import reduce_graph
 from flowbench.text import format_count, format_utc
 
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
 _COLOUR_KEYS = ("verdict", "bytes")
 _LABEL = 26  # characters drawn of a name; the hover label has the whole
-_MOST_SEVERE_FIRST = ("indicator match", "accepted", "rejected")
-_SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
 _VOLUMES = (
     ("under 1 kB", theme.GREY),
     ("kilobytes", theme.SKY),
@@ -33,6 +32,7 @@ _NODE_FACTS = {
     "expired_kinds": "indicator, outside its period",
     "sessions": "administrative sessions",
     "principals": "called the AWS API",
+    "member_names": "members",
 }
 
 
@@ -60,7 +60,7 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
     title = f"Communication of {center}" if center else "Communication graph"
     if not graph:
         return theme.empty_figure(title, "There are no connections to draw.")
-    drawn, grouped, omitted = _reduce(graph, most)
+    drawn, grouped, omitted = reduce_graph(graph, most)
     first = min((e["first_seen"] for *_, e in graph.edges(data=True)), default=None)
     last = max((e["last_seen"] for *_, e in graph.edges(data=True)), default=None)
     subtitle = [theme.period(first, last)]
@@ -79,80 +79,9 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
             text = f"<b>{theme.escape(vpc)}</b>"
             plot.add_annotation(x=x, y=y, text=text, showarrow=False)
     width = max(abs(x) for x, _ in position.values()) or 1.0
-    plot.update_xaxes(range=[-width * 1.35, width * 1.35])  # leaves room for the labels
+    plot.update_xaxes(range=[-width * 1.5, width * 1.5])  # leaves room for the labels
     plot.update_layout(legend={"y": -0.02}, margin={"l": 20, "b": 40})
     return plot
-
-
-def _reduce(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
-    """Reduce a graph to a size that can be drawn.
-
-    Returns:
-        The graph to draw, the number of addresses in groups, and the number of nodes left out.
-    """
-    if len(graph) <= most:
-        return graph, 0, 0
-    reduced, groups = nx.DiGraph(), dict[tuple[bool, tuple[str, ...]], list[str]]()
-    center = graph.graph.get("center")
-    for node, attributes in graph.nodes(data=True):
-        neighbours = tuple(sorted(set(nx.all_neighbors(graph, node))))
-        rejected = all(
-            graph.edges[edge]["verdict"] == "rejected"
-            for edge in [*graph.in_edges(node), *graph.out_edges(node)]
-        )
-        has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
-        is_alone = (has_indicator and not rejected) or _is_administrative(attributes)
-        if attributes["internal"] or is_alone or node == center:
-            reduced.add_node(node, **attributes)
-        else:
-            groups.setdefault((rejected, neighbours), []).append(node)
-    drawn_as = {node: node for node in reduced}
-    grouped = 0
-    for (rejected, neighbours), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
-        first = min(nodes)
-        if len(nodes) == 1:
-            reduced.add_node(first, **graph.nodes[first])
-            drawn_as[first] = first
-            continue
-        label = f"{len(nodes):,} external" + (", rejected" if rejected else "")
-        key = f"{label}, with {', '.join(neighbours)}"
-        group = {"label": label, "service": "group", "indicator_kinds": ""}
-        reduced.add_node(key, **graph.nodes[first] | group)
-        drawn_as |= dict.fromkeys(nodes, key)
-        grouped += len(nodes)
-    for source, target, edge in graph.edges(data=True):
-        _merge_edge(reduced, drawn_as[source], drawn_as[target], edge)
-    connections = dict(reduced.degree(weight="connections"))
-
-    def rank(node: str) -> tuple[bool, bool, bool, int, str]:
-        attributes = reduced.nodes[node]
-        has_indicator = bool(attributes["indicator_kinds"]) or _is_administrative(attributes)
-        is_group = attributes["service"] == "group"
-        return node != center, not has_indicator, is_group, -connections[node], node
-
-    kept = sorted(reduced, key=rank)[:most]
-    return nx.DiGraph(reduced.subgraph(sorted(kept))), grouped, len(reduced) - len(kept)
-
-
-def _is_administrative(attributes: Mapping[str, Any]) -> bool:
-    """Whether an external address held an administrative session or called the AWS API."""
-    return not attributes["internal"] and bool(
-        attributes.get("sessions") or attributes.get("principals")
-    )
-
-
-def _merge_edge(graph: nx.DiGraph, source: str, target: str, edge: Mapping[str, Any]) -> None:
-    if not graph.has_edge(source, target):
-        graph.add_edge(source, target, **edge)
-        return
-    merged = graph.edges[source, target]
-    for name in _SUMS:
-        merged[name] += edge[name]
-    merged["first_seen"] = min(merged["first_seen"], edge["first_seen"])
-    merged["last_seen"] = max(merged["last_seen"], edge["last_seen"])
-    if merged["ports"] != edge["ports"]:
-        merged["ports"] = "several"
-    merged["verdict"] = min(merged["verdict"], edge["verdict"], key=_MOST_SEVERE_FIRST.index)
 
 
 def _draw_edges(
@@ -232,7 +161,10 @@ def _draw_nodes(
             y=[position[node][1] for node in nodes],
             mode="markers+text",
             showlegend=False,
-            text=[theme.escape(_label(known)) for known in attributes],
+            text=[
+                theme.escape(_label(node, graph.nodes[node], is_center=node == center))
+                for node in nodes
+            ],
             textposition=[_text_position(*direction[node]) for node in nodes],
             textfont={"size": 10},
             marker={
@@ -241,7 +173,7 @@ def _draw_nodes(
                 "line": {"width": 1, "color": theme.PAPER},
                 "symbol": [_SYMBOLS.get(known["service"], "circle") for known in attributes],
             },
-            customdata=[_node_hover(node, graph.nodes[node]) for node in nodes],
+            customdata=[_node_hover(graph, node) for node in nodes],
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
@@ -263,13 +195,17 @@ def _text_position(x: float, y: float) -> str:
     return "top center" if y > 0 else "bottom center"
 
 
-def _label(attributes: Mapping[str, Any]) -> str:
+def _label(node: str, attributes: Mapping[str, Any], *, is_center: bool) -> str:
+    """A node's name, or its address; of the one that is asked about the address first."""
     text, kinds = theme.shorten(attributes["label"], _LABEL), attributes["indicator_kinds"]
+    if is_center and text != node:
+        text = f"{node} ({text})"
     return f"{text} ({kinds})" if kinds else text
 
 
-def _node_hover(node: str, attributes: Mapping[str, Any]) -> str:
-    facts = [f"<b>{theme.escape(node)}</b>"]
+def _node_hover(graph: nx.DiGraph, node: str) -> str:
+    attributes = graph.nodes[node]
+    facts = [f"<b>{theme.wrap(node)}</b>", *_traffic(graph, node)]
     facts += [
         f"{label}: {theme.wrap(str(attributes[name]))}"
         for name, label in _NODE_FACTS.items()
@@ -278,4 +214,24 @@ def _node_hover(node: str, attributes: Mapping[str, Any]) -> str:
     arrival = attributes.get("arrival")
     if arrival is not None and not pd.isna(arrival):
         facts.append(f"reachable from {format_utc(arrival)} on")
+    departure = attributes.get("departure")
+    if departure is not None and not pd.isna(departure):
+        facts.append(f"a path left it at {format_utc(departure)} at the latest")
     return "<br>".join(facts)
+
+
+def _traffic(graph: nx.DiGraph, node: str) -> list[str]:
+    """The lines of a hover label with what a node exchanged with all that is drawn."""
+    sent = [edge for *_, edge in graph.out_edges(node, data=True)]
+    received = [edge for other, _, edge in graph.in_edges(node, data=True) if other != node]
+    both = [*sent, *received]
+    if not both:
+        return ["no connections"]
+    connections, rejected = (sum(e[name] for e in both) for name in ("connections", "rejected"))
+    out = sum(e["bytes_out"] for e in sent) + sum(e["bytes_in"] for e in received)
+    back = sum(e["bytes_in"] for e in sent) + sum(e["bytes_out"] for e in received)
+    return [
+        f"{format_count(connections, 'connection')}, {rejected:,} rejected",
+        f"{out:,} bytes sent, {back:,} received",
+        theme.period(min(e["first_seen"] for e in both), max(e["last_seen"] for e in both)),
+    ]

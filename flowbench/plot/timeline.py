@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -10,10 +11,10 @@ import plotly.graph_objects as go
 from flowbench.plot import theme
 from flowbench.text import format_count, format_time, format_utc
 
-# Data source (as in timeline.TABLE), label of its lane, and colour.
+# Data source (as in timeline.TABLE), what its events are, and colour.
 _LANES = {
     "flowbench": ("findings", theme.RED),
-    "flow logs": ("administrative sessions", theme.SKY),
+    "flow logs": ("events of connections", theme.SKY),
     "GuardDuty": ("GuardDuty findings", theme.BLUE),
     "CloudTrail": ("API events", theme.GREEN),
     "DNS": ("DNS queries", theme.ORANGE),
@@ -22,6 +23,7 @@ _LANES = {
 _WITH_PERIODS = ("flowbench", "flow logs", "GuardDuty")
 _MOST_MARKS = 2_000  # that can be distinguished in a lane
 _MOST_ROWS = 20  # periods of a lane that get a row of their own
+_MOST_ACTIVITIES = 12  # of moments that get a row of their own
 _LABEL = 42  # characters of a row's label
 _RANK = {severity: rank for rank, severity in enumerate(theme.SEVERITY)}  # most severe first
 
@@ -29,9 +31,10 @@ _RANK = {severity: rank for rank, severity in enumerate(theme.SEVERITY)}  # most
 def timeline(events: pd.DataFrame) -> go.Figure:
     """Draw a timeline: a lane per data source, bars for periods, marks for moments.
 
-    Findings and GuardDuty findings have the colour of their severity. The 20 most severe of each
-    have a row each, and the others share one. A lane shows its first 2,000 events, and the title
-    counts the others.
+    Each row has a name. Findings and GuardDuty findings have the colour of their severity; the 20
+    most severe of each have a row each, and the others share one. Moments have a row for each
+    activity, such as an API call; beyond 12 activities the later ones share a row. A lane shows its
+    first 2,000 events, and the title counts the others.
 
     Args:
         events: Rows of timeline.TABLE, as investigate.timeline returns them.
@@ -83,9 +86,6 @@ def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
         omitted += max(0, len(lane) - _MOST_MARKS)
         lane = lane.head(_MOST_MARKS)
         is_period = lane["end"].notna() & (data_source in _WITH_PERIODS)
-        if len(moments := lane[~is_period]):
-            parts.append(moments.assign(row=len(labels)))
-            labels.append(lane_name)
         rank = lane.loc[is_period, "severity"].map(_RANK).fillna(len(_RANK))
         most_severe = rank.sort_values(kind="stable").index[:_MOST_ROWS]
         for index in most_severe.sort_values():
@@ -95,7 +95,25 @@ def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
         if len(others := lane[is_period].drop(most_severe)):
             parts.append(others.assign(row=len(labels)))
             labels.append(f"{len(others):,} more {lane_name}")
+        for label, moments in _divide_moments(lane[~is_period], data_source):
+            parts.append(moments.assign(row=len(labels)))
+            labels.append(label)
     return pd.concat(parts), labels, omitted
+
+
+def _divide_moments(moments: pd.DataFrame, data_source: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Divide the moments of a lane by activity, in order of the first of each."""
+    activities = moments["activity"].unique()
+    kept = len(activities) if len(activities) <= _MOST_ACTIVITIES else _MOST_ACTIVITIES - 1
+    prefix = "API: " if data_source == "CloudTrail" else ""
+    for activity in activities[:kept]:
+        yield (
+            theme.shorten(f"{prefix}{activity}", _LABEL),
+            moments[moments["activity"] == activity],
+        )
+    others = moments[moments["activity"].isin(activities[kept:])]
+    if len(others):
+        yield f"{len(others):,} more {_LANES[data_source][0]}", others
 
 
 def _row_label(activity: str, data_source: str) -> str:

@@ -88,7 +88,7 @@ def test_labels_and_hover_texts() -> None:
     assert figure.layout.title.text.startswith("<b>Communication of 10.0.0.5</b>")
     assert "2026-09-01 00:00 to 2026-09-01 06:30 UTC" in figure.layout.title.text
     assert labels(figure) == [
-        "&lt;script&gt;alert(1)&lt;/script&gt;…",
+        "10.0.0.5 (&lt;script&gt;alert(1)&lt;/script&gt;…)",
         "10.0.0.9",
         "203.0.113.5 (tor)",
     ]

@@ -33,8 +33,13 @@ def event(
 
 EVENTS = TABLE.frame(
     [
-        event(0, "CloudTrail", "eve called RunInstances from 192.0.2.1."),
-        event(1, "CloudTrail", "eve called RunInstances from 192.0.2.1: failed (AccessDenied)."),
+        event(0, "CloudTrail", "eve called RunInstances.", activity="RunInstances"),
+        event(
+            1,
+            "CloudTrail",
+            "eve called RunInstances: failed (AccessDenied).",
+            activity="RunInstances",
+        ),
         event(5, "flowbench", "10.0.0.5 opened 72", 300, "high", "Beaconing"),
         event(
             7,
@@ -44,8 +49,8 @@ EVENTS = TABLE.frame(
             severity="critical",
             activity="CryptoCurrency:EC2/BitcoinTool.B",
         ),
-        event(9, "DNS", "10.0.0.5 queried <script>alert(1)</script>"),
-        event(10, "notes", "a note"),
+        event(9, "DNS", "10.0.0.5 queried <script>alert(1)</script>", activity="DNS query"),
+        event(10, "notes", "a note", activity="note"),
     ]
 )
 
@@ -55,9 +60,9 @@ def test_lanes_in_order_and_periods_in_rows_of_their_own() -> None:
     assert list(figure.layout.yaxis.ticktext) == [
         "Beaconing",
         "EC2/BitcoinTool.B",
-        "API events",
-        "DNS queries",
-        "notes",
+        "API: RunInstances",
+        "DNS query",
+        "note",
     ]
     title = figure.layout.title.text
     assert "2026-09-01 00:00 to 2026-09-01 05:00 UTC; 6 events" in title
@@ -121,3 +126,21 @@ def test_an_empty_timeline_states_the_reason() -> None:
 
 def test_a_single_event() -> None:
     assert len(plot.timeline(TABLE.frame([event(0, "notes", "x")])).data) == 1
+
+
+def test_every_mark_is_named_by_its_row() -> None:
+    """Sessions and first connections are events of the same source, and not of the same name."""
+    rows = [
+        event(0, "flow logs", "a session", 12, activity="Administrative session"),
+        event(0, "flow logs", "it began", activity="First accepted connection"),
+        event(9, "flow logs", "it ended", activity="Last connection"),
+        *(event(n, "CloudTrail", f"call {n}", activity=f"Call{n:02d}") for n in range(20, 40)),
+    ]
+    labels = list(plot.timeline(TABLE.frame(rows)).layout.yaxis.ticktext)
+    assert labels[:4] == [
+        "Administrative session",
+        "First accepted connection",
+        "Last connection",
+        "API: Call20",
+    ]
+    assert labels[-2:] == ["API: Call30", "9 more API events"]

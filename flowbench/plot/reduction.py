@@ -1,0 +1,92 @@
+"""Graphs of a size that can be drawn: external addresses grouped, the rest ranked and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import networkx as nx
+
+from flowbench.text import list_some
+
+_SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
+_MOST_SEVERE_FIRST = ("indicator match", "accepted", "rejected")
+_MOST_MEMBERS = 8  # of a group that its hover label names
+
+
+def reduce_graph(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
+    """Reduce a graph to a size that can be drawn.
+
+    Args:
+        graph: A communication graph.
+        most: The number of nodes; a graph that has no more is returned as it is.
+
+    Returns:
+        The graph to draw, the number of addresses in groups, and the number of nodes left out.
+    """
+    if len(graph) <= most:
+        return graph, 0, 0
+    reduced, groups = nx.DiGraph(), dict[tuple[bool, tuple[str, ...]], list[str]]()
+    center = graph.graph.get("center")
+    for node, attributes in graph.nodes(data=True):
+        neighbours = tuple(sorted(set(nx.all_neighbors(graph, node))))
+        rejected = all(
+            graph.edges[edge]["verdict"] == "rejected"
+            for edge in [*graph.in_edges(node), *graph.out_edges(node)]
+        )
+        has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
+        is_alone = (has_indicator and not rejected) or _is_administrative(attributes)
+        if attributes["internal"] or is_alone or node == center:
+            reduced.add_node(node, **attributes)
+        else:
+            groups.setdefault((rejected, neighbours), []).append(node)
+    drawn_as = {node: node for node in reduced}
+    grouped = 0
+    for (rejected, neighbours), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
+        first = min(nodes)
+        if len(nodes) == 1:
+            reduced.add_node(first, **graph.nodes[first])
+            drawn_as[first] = first
+            continue
+        label = f"{len(nodes):,} external" + (", rejected" if rejected else "")
+        key = f"{label}, with {', '.join(neighbours)}"
+        group = {"label": label, "service": "group", "indicator_kinds": "", "name": ""}
+        group["members"] = sum(graph.nodes[node].get("members", 1) for node in nodes)
+        names = [graph.nodes[node].get("member_names") or node for node in nodes]
+        group["member_names"] = list_some(names, _MOST_MEMBERS)
+        reduced.add_node(key, **graph.nodes[first] | group)
+        drawn_as |= dict.fromkeys(nodes, key)
+        grouped += len(nodes)
+    for source, target, edge in graph.edges(data=True):
+        _merge_edge(reduced, drawn_as[source], drawn_as[target], edge)
+    connections = dict(reduced.degree(weight="connections"))
+
+    def rank(node: str) -> tuple[bool, bool, bool, int, str]:
+        attributes = reduced.nodes[node]
+        has_indicator = bool(attributes["indicator_kinds"]) or _is_administrative(attributes)
+        is_group = attributes["service"] == "group"
+        return node != center, not has_indicator, is_group, -connections[node], node
+
+    kept = sorted(reduced, key=rank)[:most]
+    return nx.DiGraph(reduced.subgraph(sorted(kept))), grouped, len(reduced) - len(kept)
+
+
+def _is_administrative(attributes: Mapping[str, Any]) -> bool:
+    """Whether an external address held an administrative session or called the AWS API."""
+    return not attributes["internal"] and bool(
+        attributes.get("sessions") or attributes.get("principals")
+    )
+
+
+def _merge_edge(graph: nx.DiGraph, source: str, target: str, edge: Mapping[str, Any]) -> None:
+    if not graph.has_edge(source, target):
+        graph.add_edge(source, target, **edge)
+        return
+    merged = graph.edges[source, target]
+    for name in _SUMS:
+        merged[name] += edge[name]
+    merged["first_seen"] = min(merged["first_seen"], edge["first_seen"])
+    merged["last_seen"] = max(merged["last_seen"], edge["last_seen"])
+    if merged["ports"] != edge["ports"]:
+        merged["ports"] = "several"
+    merged["verdict"] = min(merged["verdict"], edge["verdict"], key=_MOST_SEVERE_FIRST.index)
