@@ -76,6 +76,15 @@ def list_some(
     return separator.join(words[:most]) + (f" and {hidden:,} {rest}" if hidden > 0 else "")
 
 
+def join_words(items: Iterable[object], most: int = 5, *, separator: str = ", ") -> str:
+    """Return items as a list of a sentence: 'a, b and c'; as ``list_some`` beyond the most."""
+    words = [str(item) for item in items]
+    if not 1 < len(words) <= most:
+        return list_some(words, most, separator=separator)
+    last = " and " if separator == ", " else f"{separator}and "
+    return f"{separator.join(words[:-1])}{last}{words[-1]}"
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an IPv4 or IPv6 address, with or without a zone."""
     address, zone = split_zone(text)

@@ -159,3 +159,21 @@ def test_file_names_that_are_not_utf8_become_text(name, shown) -> None:
 def test_addresses_with_a_zone(value, parts, expected) -> None:
     assert text.split_zone(value) == parts
     assert text.is_address(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b"], "a and b"),
+        (["a", "b", "c"], "a, b and c"),
+        (["a", "b", "c", "d"], "a, b, c and 1 more"),
+    ],
+)
+def test_a_list_of_a_sentence(items, expected) -> None:
+    assert text.join_words(items, 3) == expected
+
+
+def test_a_list_of_parts_with_commas() -> None:
+    assert text.join_words(["a, b", "c"], separator="; ") == "a, b; and c"

@@ -11,7 +11,7 @@ from ibis import _
 from flowbench.detect import remote_sources
 from flowbench.detect.indicators import HIGH_RISK_KINDS
 from flowbench.enrich.ports import label
-from flowbench.text import escape_controls, format_count, format_period, format_utc, list_some
+from flowbench.text import escape_controls, format_count, format_period, format_utc, join_words
 
 if TYPE_CHECKING:
     import ibis
@@ -115,7 +115,7 @@ def find_grounds(rows: pd.DataFrame, evidence: Evidence, hours_after: float) -> 
         yield Ground(
             "indicator",
             "high" if set(kinds) & set(HIGH_RISK_KINDS) else "medium",
-            f"Indicator match: category {list_some(kinds)}, list {list_some(feeds)}.",
+            f"Indicator match: category {join_words(kinds)}, list {join_words(feeds)}.",
         )
     if failures := evidence.failures.get((host, peer)):
         yield Ground(
@@ -157,7 +157,7 @@ def combine_severity(grounds: list[Ground]) -> str:
 def _state_calls(calls: pd.DataFrame) -> str:
     """State who called the AWS API from an address, and when."""
     names = calls["principal_name"].fillna(calls["principal_arn"]).fillna("an unknown principal")
-    callers = list_some(dict.fromkeys(map(escape_controls, names)))
+    callers = join_words(dict.fromkeys(map(escape_controls, names)))
     count, failed = int(calls["calls"].sum()), int(calls["failed_calls"].sum())
     period = format_period(calls["first_call"].min(), calls["last_call"].max())
     outcome = f"; {failed:,} failed or were denied" if failed else ""
@@ -168,9 +168,9 @@ def _state_calls(calls: pd.DataFrame) -> str:
 def _state_contacts(host: str, contacts: pd.DataFrame, hours_after: float) -> str:
     """State what a host first connected to after a session."""
     described = [
-        f"{row.responder} on {label(row.service_port, row.protocol)} ({_MEANING[row.ground]})"
+        f"{row.responder} on {label(row.service_port, row.protocol)}, {_MEANING[row.ground]},"
         f" at {format_utc(row.at)}"
         for row in contacts.itertuples()
     ]
-    named = list_some(described, 3, separator="; ")
+    named = join_words(described, 3, separator="; ")
     return f"Within {hours_after:g} h of a session, {host} first connected to {named}."

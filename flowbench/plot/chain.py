@@ -19,8 +19,11 @@ _COLOURS = {
     "instance": theme.ORANGE,
     "interface": theme.ORANGE,
     "address": theme.ORANGE,
+    "source address": theme.GREY,
     "peer": theme.RED,
+    "result": theme.RED,
 }
+_LAST = ("peer", "result")  # kinds that several links at the end have
 
 
 class Link(NamedTuple):
@@ -35,14 +38,14 @@ def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
     """Draw a chain of links from left to right, each below its kind, with its time.
 
     Args:
-        links: What leads to what, in order. Consecutive links of kind 'peer' stand one below the
-            other at the end.
+        links: What leads to what, in order. Those of the kinds 'peer' and 'result' stand one below
+            the other at the end.
         title: Plain text.
     """
     if not links:
         return theme.empty_figure(title, "The evidence shows no chain.")
-    single = [link for link in links if link.kind != "peer"]
-    peers = [link for link in links if link.kind == "peer"]
+    single = [link for link in links if link.kind not in _LAST]
+    peers = [link for link in links if link.kind in _LAST]
     x = [float(n) for n in range(len(single))] + [float(len(single))] * len(peers)
     y = [0.0] * len(single) + [_spread(n, len(peers)) for n in range(len(peers))]
     drawn = [*single, *peers]

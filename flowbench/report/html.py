@@ -25,13 +25,15 @@ from flowbench import detect, plot
 from flowbench.case import reports
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, corroborate, graph, timeline
+from flowbench.plot.figure import CONFIG
+from flowbench.report.groups import Sources, describe_groups
 from flowbench.report.incident import summarize_incident
+from flowbench.report.rows import choose_rows
 from flowbench.report.sources import (
     list_unlogged_interfaces,
     summarize_quarantine,
 )
-from flowbench.report.subjects import describe_subject
-from flowbench.text import escape_controls, format_bytes, format_time
+from flowbench.text import escape_controls, format_bytes, format_time, join_words
 from flowbench.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.detect import Finding, Findings
 
-_MOST_SUBJECTS = 3  # hosts with a section of their own
+_MOST_ROWS = 20  # of the timeline that are not folded
 _MOST_RECORDS = 5  # shown for a finding
 _MOST_CITED = 40  # findings with records: each costs a query
 _MOST_LINKS = 100  # of finding groups, in the table
@@ -114,7 +116,7 @@ def write(
 
 def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     """What the template shows."""
-    subjects = attribution.trace_subjects(case, findings.at_least("high"))
+    traces = attribution.trace_subjects(case, findings.at_least("high"))
     communication = graph.communication(case)
     events = timeline.build(case, findings=findings)
     alerts = corroborate.alerts(case, findings)
@@ -123,8 +125,10 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     first, last = case.span
     indicators = timeline.collect_indicators(case, findings)
     to_block = ~indicators["own_asset"].fillna(True).astype(bool)
+    sources = Sources(findings, traces, communication, events, indicators, links)
+    groups, more_groups = describe_groups(case, sources)
     return {
-        "incident": summarize_incident(case, findings, subjects),
+        "incident": summarize_incident(case, findings, traces),
         "severe": len(findings.at_least("high")),
         "to_block": indicators[to_block].to_dict("records"),
         "own_assets": indicators[~to_block].to_dict("records"),
@@ -132,12 +136,9 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
         "as_of": case.log.content_entry,
         "first": first,
         "last": last,
-        "subjects": [
-            describe_subject(case, traced, communication, events)
-            for traced in subjects[:_MOST_SUBJECTS]
-        ],
-        "more_subjects": [traced.subject for traced in subjects[_MOST_SUBJECTS:]],
-        "events": events.to_dict("records"),
+        "groups": groups,
+        "more_groups": more_groups,
+        "rows": choose_rows(events, _MOST_ROWS),
         "timeline": plot.timeline(events),
         "network": plot.network(communication),
         "links": links.head(_MOST_LINKS).to_dict("records"),
@@ -201,7 +202,7 @@ class _FigureRenderer:
                 full_html=False,
                 include_plotlyjs=False,
                 div_id=f"figure-{self._count}",
-                config={"displaylogo": False, "responsive": True, "showSendToCloud": False},
+                config=CONFIG | {"displayModeBar": "hover"},
             )
         )
 
@@ -221,6 +222,7 @@ def _template() -> jinja2.Template:
         "number": _number,
         "or_dash": _or_dash,
         "keep_ids": _keep_ids,
+        "in_words": join_words,
     }
     return environment.get_template("report.html.j2")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import ibis
@@ -22,8 +21,8 @@ from flowbench.investigate.dns_answers import find_resolutions
 from flowbench.investigate.indicators import internal_addresses
 from flowbench.report.actions import Action, propose_actions
 from flowbench.report.containment import Containment, find_containment
-from flowbench.report.phrases import describe_finding
-from flowbench.text import format_count, format_period, format_utc, is_address, list_some
+from flowbench.report.events import tell_events, write_headline
+from flowbench.text import format_count, format_period, is_address, join_words
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from flowbench.investigate.attribution import SubjectTrace
     from flowbench.investigate.trace import Trace
 
-MOST_LINES = 5
 CONFIDENCE = {0: "none", 1: "low", 2: "medium"}  # by the number of data sources; more: high
 
 _DISRUPTING = ("contact", "mining", "beacon", "exfiltration", "lateral-movement", "scan")
@@ -42,6 +40,7 @@ class Incident:
     """What the first screen says.
 
     Attributes:
+        headline: What it is about, in a sentence.
         happened: What happened, in order of time: (period, sentence).
         more: How many further subjects have findings of high severity or above.
         severity: The highest severity of the findings.
@@ -52,6 +51,7 @@ class Incident:
         actions: What to do now.
     """
 
+    headline: str
     happened: Sequence[tuple[str, str]]
     more: int
     severity: str
@@ -82,9 +82,10 @@ def summarize_incident(
     last = max((f.last_seen for f in severe if _is_traffic(f)), default=None)
     external = _external_peers(case, severe)
     containment = find_containment(case, instances, used, creators, last)
-    lines, more = _describe_events(severe, traces)
+    lines, more = tell_events(case, severe, traces)
     sources = _data_sources(case, severe)
     return Incident(
+        headline=write_headline(severe),
         happened=lines,
         more=more,
         severity=max((f.severity for f in severe), key=SEVERITIES.index),
@@ -101,88 +102,6 @@ def summarize_incident(
             external,
         ),
     )
-
-
-def _describe_events(
-    findings: Findings, traces: Sequence[SubjectTrace]
-) -> tuple[list[tuple[str, str]], int]:
-    """Return a line for each subject, of the most severe, in order of time; and how many more."""
-    by_subject: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_subject.setdefault(finding.subject, []).append(finding)
-    created = [_creation_line(traced) for traced in traces]
-    lines: list[tuple[datetime, str, str]] = [line for line in created if line is not None]
-    room = max(1, MOST_LINES - len(lines))
-    shown = dict(list(by_subject.items())[:room])
-    for subject, group in shown.items():
-        lines += _subject_lines(subject, group, 2 if len(shown) + len(lines) < MOST_LINES else 1)
-    lines.sort()
-    shown_lines = [(period, sentence) for _, period, sentence in lines[:MOST_LINES]]
-    return shown_lines, len(by_subject) - len(shown)
-
-
-def _creation_line(traced: SubjectTrace) -> tuple[datetime, str, str] | None:
-    """State who launched the instance of a subject, and who created that principal."""
-    trace = traced.trace
-    created = next((step for step in trace.of("creation") if step.time is not None), None)
-    principal = trace.value("principal")
-    if created is None or created.time is None or principal is None:
-        return None
-    name = principal.rpartition("/")[2]
-    what = trace.value("instance") or trace.value("interface") or "the interface"
-    verb = "launched" if trace.value("instance") else "created"
-    origin = f" from {address}" if (address := trace.value("source address")) else ""
-    maker = trace.value("created by")
-    by = f", which {maker.rpartition('/')[2]} had created," if maker else ""
-    sentence = f"{name}{by} {verb} {what} ({traced.subject}){origin}."
-    return created.time, format_utc(created.time), sentence
-
-
-def _subject_lines(
-    subject: str, group: Sequence[Finding], most: int
-) -> list[tuple[datetime, str, str]]:
-    """State what a subject did: what came in before what it did itself, where there is room."""
-    incoming = [f for f in group if f.detector in ("remote-access", "brute-force")]
-    others = [f for f in group if f not in incoming]
-    parts = [part for part in (incoming, others) if part]
-    if most < len(parts):
-        parts = [list(group)]
-    lines = []
-    for part in parts:
-        first, last = min(f.first_seen for f in part), max(f.last_seen for f in part)
-        phrases = list(dict.fromkeys(map(describe_finding, _once_each(part))))
-        sentence = f"{subject} {_join(phrases)}."
-        lines.append((first, format_period(first, last), sentence))
-    return lines
-
-
-def _once_each(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings in order of time; of those about one peer the most telling."""
-    order = ["mining", "exfiltration", "beacon", "lateral-movement", "remote-access", "api-abuse"]
-    rank = {name: number for number, name in enumerate(order)}
-    chosen: dict[object, Finding] = {}
-    for finding in sorted(findings, key=lambda f: rank.get(f.detector, len(rank))):
-        key = finding.finding_id if finding.detector == "api-abuse" else finding.peers
-        chosen.setdefault(key or finding.finding_id, finding)
-    return sorted(chosen.values(), key=lambda f: (f.first_seen, f.finding_id))
-
-
-def _join(phrases: Sequence[str]) -> str:
-    """Join phrases: 'called A, B and C from X' where they begin and end alike."""
-    calls = [phrase for phrase in phrases if phrase.startswith("called ") and " from " in phrase]
-    origins = {phrase.rpartition(" from ")[2] for phrase in calls}
-    if len(calls) > 1 and len(origins) == 1:
-        names = [phrase.removeprefix("called ").rpartition(" from ")[0] for phrase in calls]
-        one = f"called {_list(names)} from {origins.pop()}"
-        phrases = [one, *(phrase for phrase in phrases if phrase not in calls)]
-    if any(", " in phrase for phrase in phrases[:-1]):
-        return "; and ".join(["; ".join(phrases[:-1]), phrases[-1]])
-    return _list(phrases)
-
-
-def _list(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _is_traffic(finding: Finding) -> bool:
@@ -252,10 +171,10 @@ def _scope(
     alerts = case.alerts.count().to_pyarrow().as_py()
     rows = [
         ("period", format_period(first, last)),
-        ("hosts", list_some(hosts)),
-        ("instances", list_some(instances)),
-        ("principals", list_some(principals)),
-        ("external addresses", list_some(external)),
+        ("hosts", join_words(hosts)),
+        ("instances", join_words(instances)),
+        ("principals", join_words(principals)),
+        ("external addresses", join_words(external)),
         ("findings", f"{len(findings)} of high or critical severity"),
         ("GuardDuty", format_count(alerts, "finding") if alerts else ""),
     ]

@@ -52,6 +52,7 @@ def print_pdf(page: Path, path: Path) -> Path:
             "--disable-background-networking",
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--no-pdf-header-footer",
+            "--window-size=1400,1000",  # figures are drawn for the window, then scaled to the page
             "--virtual-time-budget=20000",  # figures are drawn before it prints
             f"--user-data-dir={folder}/profile",
             f"--print-to-pdf={printed}",

@@ -2,26 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flowbench.enrich.ports import label
-from flowbench.text import format_bytes, format_count, format_duration, list_some
+from flowbench.text import format_bytes, format_count, format_duration, join_words, list_some
 
 if TYPE_CHECKING:
     from flowbench.detect import Finding
+    from flowbench.investigate.api_events import ApiEvent
 
 _NAMED = 2  # peers in a phrase
+_MOST_PHRASES = 5  # calls in a phrase
+_NOTHING: Mapping[str, str] = {}
 
 
-def describe_finding(finding: Finding) -> str:
-    """Return what a finding's subject did, without the subject: "sent 2 GB to 198.51.100.77"."""
-    phrase = _PHRASES.get(finding.detector, _by_title)
-    return phrase(finding)
+# What an API call does, with {} for its object; of others the name is given.
+_CALLS = {
+    "AddUserToGroup": "add {} to a group",
+    "AssumeRole": "assume role {}",
+    "AttachRolePolicy": "attach a policy to {}",
+    "AttachUserPolicy": "attach a policy to {}",
+    "AuthorizeSecurityGroupIngress": "open security group {}",
+    "ConsoleLogin": "sign in to the console",
+    "CreateAccessKey": "create an access key for {}",
+    "CreateLoginProfile": "set a console password for {}",
+    "CreateRole": "create role {}",
+    "CreateUser": "create user {}",
+    "DeleteFlowLogs": "delete flow logs {}",
+    "DeleteTrail": "delete trail {}",
+    "GetSecretValue": "read secret {}",
+    "PutRolePolicy": "give {} a policy",
+    "PutUserPolicy": "give {} a policy",
+    "RunInstances": "launch {}",
+    "StopInstances": "stop {}",
+    "StopLogging": "stop trail {}",
+    "TerminateInstances": "terminate {}",
+    "UpdateLoginProfile": "change the console password of {}",
+}
+# What a finding is about, by detector or by the tactic in its title; the most telling first.
+_TOPICS = {
+    "mining": "crypto-mining traffic",
+    "exfiltration": "unusual outbound data volume",
+    "Impact": "resources launched or destroyed",
+    "Exfiltration": "resources shared out of the account",
+    "Credential access": "access to secrets",
+    "Collection": "collection of data",
+    "remote-access": "administrative access from outside",
+    "service-abuse": "use of AWS credentials from an unexpected place",
+    "Persistence": "new credentials",
+    "Privilege escalation": "extended permissions",
+    "Defense evasion": "weakened logging or protection",
+    "lateral-movement": "connections to other internal hosts",
+    "contact": "communication with listed addresses",
+    "beacon": "regular connections to an external address",
+    "dns": "suspicious DNS queries",
+    "brute-force": "login attempts in large number",
+    "Initial access": "unusual sign-in",
+    "scan": "scanning",
+    "Discovery": "reconnaissance in the account",
+}
+
+
+def name_topics(findings: Iterable[Finding]) -> list[str]:
+    """Return what findings are about, in a few words for a manager, the most telling first."""
+    topics = {
+        finding.title.partition(":")[0]
+        if finding.detector == "api-abuse"
+        else finding.detector: finding.title.casefold()
+        for finding in findings
+    }
+    order = {topic: number for number, topic in enumerate(_TOPICS)}
+    ranked = sorted(topics, key=lambda topic: (order.get(topic, len(order)), topic))
+    return list(dict.fromkeys(_TOPICS.get(topic, topics[topic]) for topic in ranked))
+
+
+def describe_calls(subject: str, events: Sequence[ApiEvent], origin: Sequence[str]) -> str:
+    """State what a principal's credentials were used for; CloudTrail does not name the person.
+
+    Args:
+        subject: The principal.
+        events: Its calls, in order of time. Of failed ones only those that never succeeded count.
+        origin: The addresses that they came from.
+
+    Returns:
+        "The credentials of ada were used from 192.0.2.1 to create user eve (CreateUser)".
+    """
+    objects: dict[tuple[str, bool], dict[str, None]] = {}
+    for event in events:
+        found = objects.setdefault((event.event_name, event.error_code is not None), {})
+        if named := event.target_user or event.object:
+            found[named] = None
+    done = {name for name, failed in objects if not failed}
+    phrases, names = [], []
+    for (name, failed), found in objects.items():
+        if failed and name in done:
+            continue
+        known, on = _CALLS.get(name), list_some(found, _NAMED)
+        if failed:
+            phrases.append(f"call {name}, which failed")
+        elif known is not None and (on or "{}" not in known):
+            phrases.append(known.replace("{}", on))
+            names.append(name)
+        else:
+            phrases.append(f"call {name}{f' on {on}' if on else ''}")
+    source = f" from {join_words(origin, _NAMED)}" if origin else ""
+    calls = f" ({list_some(names)})" if names else ""
+    text = join_words(phrases, _MOST_PHRASES)
+    return f"The credentials of {subject} were used{source} to {text}{calls}"
+
+
+def describe_finding(finding: Finding, listed: Mapping[str, str] = _NOTHING) -> str:
+    """Return what a finding's subject did, without the subject: "sent 2 GB to 198.51.100.77".
+
+    Args:
+        finding: The finding.
+        listed: What indicator lists have about peers, by address: 'tor'.
+    """
+    if (own := listed.get(finding.peer or "")) and finding.detector != "contact":
+        peer = str(finding.peer)
+        phrase = _PHRASES.get(finding.detector, _by_title)(finding)
+        return phrase.replace(peer, f"{peer} (listed as {own})", 1)
+    return _PHRASES.get(finding.detector, _by_title)(finding)
 
 
 def _peers(finding: Finding) -> str:
-    return list_some(finding.peers, _NAMED) or "several addresses"
+    return join_words(finding.peers, _NAMED) or "several addresses"
 
 
 def _service(finding: Finding) -> str:

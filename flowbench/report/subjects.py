@@ -1,4 +1,4 @@
-"""The report's sections about hosts: attribution, what they did, and figures of their traffic."""
+"""The report about hosts: attribution, what they did, and figures of their traffic."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import pandas as pd
 from flowbench import plot
 from flowbench.investigate import graph
 from flowbench.plot.chain import Link
-from flowbench.text import format_count, format_period, format_utc
+from flowbench.text import format_count, format_period, format_utc, join_words
 
 if TYPE_CHECKING:
     import networkx as nx
     import plotly.graph_objects as go
 
     from flowbench.case import Case
-    from flowbench.detect import Finding, Findings
+    from flowbench.detect import Findings
     from flowbench.investigate.attribution import SubjectTrace
     from flowbench.investigate.trace import Step, Trace
 
 _MOST_PEERS = 6  # in the figure of the chain
-_MOST_LATER_EVENTS = 12  # API events of others that are listed
+_MOST_DRAWN = 3  # peers whose traffic is drawn
 
 _FACTS = {
     "address": "address",
@@ -39,37 +39,41 @@ _FACTS = {
 
 @dataclass(frozen=True)
 class SubjectSection:
-    """What the report says of one host.
+    """What the report says of one host, principal or common external address.
 
     Attributes:
-        address: The host's address.
+        subject: The address, or the principal's name.
         facts: Label and value of what the attribution established.
         sentences: A summary in sentences, each computed from a table of the report.
         steps: The steps of the attribution.
-        figures: Its communication, and its traffic with each peer of a finding.
+        figures: The chain of its attribution, its communication, and its traffic with peers.
+        names: What it is called in the timeline: address, instance, interface, principal, key.
     """
 
-    address: str
+    subject: str
     facts: list[tuple[str, str]]
     sentences: list[str]
     steps: tuple[Step, ...]
     figures: list[go.Figure]
+    names: tuple[str, ...] = ()
 
 
-def describe_subject(
-    case: Case, traced: SubjectTrace, communication: nx.DiGraph, events: pd.DataFrame
-) -> SubjectSection:
+def describe_subject(case: Case, traced: SubjectTrace, communication: nx.DiGraph) -> SubjectSection:
     """Describe a subject of severe findings.
 
     Args:
         case: The case.
         traced: The subject, its trace and its findings.
         communication: The communication graph of the case.
-        events: The timeline of the case (timeline.TABLE).
     """
     subject, trace, findings = traced
-    peers = dict.fromkeys(finding.peer for finding in findings if finding.peer is not None)
+    peers = list(dict.fromkeys(f.peer for f in findings if f.peer is not None))
     summary = trace.summary()
+    figures = [plot.chain(_chain(trace, findings), f"Attribution of {subject}")]
+    if subject in communication:  # a finding may be about a host that no flow record names
+        figures.append(plot.network(graph.around(communication, subject)))
+    figures += [plot.activity(case.connections_of(subject, peer)) for peer in peers[:_MOST_DRAWN]]
+    own = [summary[name] for name in ("address", "interface", "instance")]
     facts = [(label, value) for name, label in _FACTS.items() if (value := summary[name])]
     return SubjectSection(
         subject,
@@ -79,16 +83,11 @@ def describe_subject(
         ],
         [
             *_describe_attribution(case, trace, findings),
-            *_describe_findings(findings),
-            *_describe_others(case, trace, events),
             *trace.gaps,
         ],
         trace.steps,
-        [
-            plot.chain(_chain(trace, findings), f"Attribution of {subject}"),
-            plot.network(graph.around(communication, subject)),
-            *(plot.activity(case.connections_of(subject, peer)) for peer in peers),
-        ],
+        figures,
+        tuple(name for name in own if name),
     )
 
 
@@ -148,8 +147,7 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
         table = case.api_events
         ids = [step.event_id for step in origins if step.event_id is not None]
         calls = table.filter(table.event_id.isin(ids)).order_by("event_time")
-        *names, last = dict.fromkeys(calls.event_name.to_pyarrow().to_pylist())
-        called = f"{', '.join(names)} and {last}" if names else last
+        called = join_words(dict.fromkeys(calls.event_name.to_pyarrow().to_pylist()))
         first = min(step.time for step in origins if step.time is not None)
         sentences.append(
             f"{summary['principal_created_by']} called {called} for"
@@ -161,37 +159,6 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
         f"At {format_utc(step.time, seconds=True)} {step.description}"
         for step in trace.of("creator activity")
         if step.time is not None
-    ]
-
-
-def _describe_findings(findings: Findings) -> list[str]:
-    """State the first finding of each detector about each peer, in order of time."""
-    first: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
-        first.setdefault((finding.peer or finding.finding_id, finding.detector), finding)
-    ordered = sorted(first.values(), key=lambda f: (f.first_seen, f.finding_id))
-    return [f"{finding.title}: {finding.summary}" for finding in ordered]
-
-
-def _describe_others(case: Case, trace: Trace, events: pd.DataFrame) -> list[str]:
-    """State what GuardDuty reported of the host, and later API events of others about it."""
-    sentences = []
-    alerts = case.alerts
-    about = alerts.local_address == trace.address
-    about |= alerts.instance_id == (trace.value("instance") or "")
-    types = alerts.filter(about.fill_null(False)).type.to_pyarrow().to_pylist()
-    if types:
-        count = format_count(len(types), "finding")
-        sentences.append(f"GuardDuty reported {count}: {', '.join(sorted(set(types)))}.")
-    cited = [step.event_id for step in trace.steps if step.event_id is not None]
-    later = events[
-        (events["data_source"] == "CloudTrail")
-        & events["object"].isin([trace.address, trace.value("instance")])
-        & ~events["evidence"].isin(cited)
-    ]
-    return sentences + [
-        f"At {format_utc(event.time, seconds=True)} {event.detail}"
-        for event in later.head(_MOST_LATER_EVENTS).itertuples()
     ]
 
 

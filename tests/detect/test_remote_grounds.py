@@ -63,7 +63,7 @@ def test_calls_name_the_principals() -> None:
     (ground,) = grounds(calls={KEY[1]: CALLS})
     assert ground[:2] == ("api_calls", "high")
     assert ground.sentence == (
-        "From the same address, eve, arn:two made 4 API calls from 2026-09-01 00:00 to"
+        "From the same address, eve and arn:two made 4 API calls from 2026-09-01 00:00 to"
         " 2026-09-01 01:00 UTC; 1 failed or were denied."
     )
     (ground,) = grounds(calls={KEY[1]: CALLS.head(1)})
@@ -92,12 +92,11 @@ def test_new_ports_are_stated_only_without_worse_contacts() -> None:
     assert ground[:2] == ("afterwards", "high")
     assert ground.sentence == (
         "Within 6 h of a session, 10.0.0.5 first connected to 203.0.113.8 on 3333/tcp (stratum)"
-        " (a port that mining pools use) at 2026-09-01 00:00 UTC."
+        ", a port that mining pools use, at 2026-09-01 00:00 UTC."
     )
     (ground,) = grounds(contacts={KEY: rows.head(1)})
     assert ground.severity == "medium"
     assert (
-        "203.0.113.7 on 6667/tcp (irc) (a port that the host had not used before)"
-        in ground.sentence
+        "203.0.113.7 on 6667/tcp (irc), a port that the host had not used before" in ground.sentence
     )
     assert grounds(ROWS.assign(is_public=True), contacts={KEY: rows}) == []

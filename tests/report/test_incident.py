@@ -12,8 +12,8 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect import Findings
 from flowbench.investigate import attribution
-from flowbench.report.incident import MOST_LINES, Incident, summarize_incident
-from tests.incident_case import EXIT, HOST, INSTANCE, KEY, POOL, api_event, make_incident_case
+from flowbench.report.incident import Incident, summarize_incident
+from tests.incident_case import HOST, INSTANCE, KEY, POOL, api_event, make_incident_case
 from tests.traffic import T0, connect, make_case
 
 
@@ -28,16 +28,6 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
     found = summarize(make_incident_case(tmp_path_factory.mktemp("incident") / "case"))
     assert found is not None
     return found
-
-
-def test_what_happened_is_in_order_of_time(incident: Incident) -> None:
-    assert len(incident.happened) <= MOST_LINES
-    (launch_time, launch), (period, activity) = incident.happened
-    assert launch_time == "2026-08-31 23:01 UTC"
-    assert launch == f"eve, which ada had created, launched {INSTANCE} ({HOST}) from 192.0.2.66."
-    assert period.startswith("2026-09-01 00:00 to ")
-    assert activity.startswith(f"{HOST} exchanged crypto-mining traffic with {POOL}")
-    assert f" and connected to {EXIT} on 443/tcp (https) every 5.0 min" in activity
 
 
 def test_severity_confidence_and_sources(incident: Incident) -> None:
@@ -83,7 +73,11 @@ def test_a_case_of_cloudtrail_alone(tmp_path: Path) -> None:
     assert incident is not None
     assert list(incident.sources) == ["CloudTrail"]
     assert dict(incident.scope)["principals"] == "eve"
-    assert any("AttachUserPolicy" in sentence for _, sentence in incident.happened)
+    ((_, sentence),) = incident.happened
+    assert sentence == (
+        "The credentials of eve were used from 192.0.2.66 to attach a policy to mallory and"
+        " stop trail main (AttachUserPolicy, StopLogging)."
+    )
     assert incident.containment.status == "unknown"
     assert f"Rotate access key {KEY} of eve" in [action.what for action in incident.actions]
 

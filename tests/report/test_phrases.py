@@ -9,7 +9,8 @@ import pytest
 
 from flowbench.detect.detectors import beacon
 from flowbench.detect.finding import Finding, Traffic, make_finding
-from flowbench.report.phrases import describe_finding
+from flowbench.investigate.api_events import ApiEvent
+from flowbench.report.phrases import describe_calls, describe_finding, name_topics
 
 AT = pd.Timestamp("2026-09-01", tz="UTC")
 TRAFFIC = Traffic((443,), 6, AT, AT + pd.Timedelta(hours=24), 289, 1_200_000, 5_000)
@@ -55,3 +56,42 @@ def test_many_peers_and_one_connection() -> None:
     many = finding("exfiltration", peers=("192.0.2.1", "192.0.2.2", "192.0.2.3"))
     assert describe_finding(many) == "sent 1.2 MB to 192.0.2.1, 192.0.2.2 and 1 more"
     assert describe_finding(finding("beacon", connections=1)).endswith("every 24.0 h")
+
+
+def test_a_listed_peer_is_said_to_be() -> None:
+    listed = {"192.0.2.1": "tor"}
+    phrase = describe_finding(finding("beacon"), listed)
+    assert phrase == "connected to 192.0.2.1 (listed as tor) on 443/tcp (https) every 5.0 min"
+
+
+def call(name: str, target: str | None = None, error: str | None = None) -> ApiEvent:
+    nothing = dict.fromkeys(ApiEvent._fields)
+    known = {"event_name": name, "target_user": target, "error_code": error, "event_time": AT}
+    return ApiEvent(**nothing | known)  # type: ignore[arg-type]
+
+
+def test_api_calls() -> None:
+    events = [
+        call("CreateUser", "eve"),
+        call("CreateAccessKey", "eve", "AccessDenied"),
+        call("CreateAccessKey", "eve"),
+        call("DeleteTrail"),
+        call("ListUsers", error="AccessDenied"),
+    ]
+    assert describe_calls("ada", events, ["192.0.2.1"]) == (
+        "The credentials of ada were used from 192.0.2.1 to create user eve, create an access key"
+        " for eve, call DeleteTrail and call ListUsers, which failed (CreateUser, CreateAccessKey)"
+    )
+    assert describe_calls("ada", events[-1:], []) == (
+        "The credentials of ada were used to call ListUsers, which failed"
+    )
+
+
+def test_topics_are_in_order_of_weight_and_each_once() -> None:
+    found = [
+        finding("api-abuse", "Persistence: CreateUser"),
+        finding("api-abuse", "Persistence: CreateAccessKey"),
+        finding("mining"),
+        finding("spike", "Traffic spike"),
+    ]
+    assert name_topics(found) == ["crypto-mining traffic", "new credentials", "traffic spike"]

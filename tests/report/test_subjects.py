@@ -1,4 +1,4 @@
-"""Sections about hosts: facts, sentences in order of time, and figures."""
+"""The report about hosts: facts, sentences in order of time, and figures."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.investigate import attribution, graph, timeline
+from flowbench.investigate import attribution, graph
 from flowbench.report.subjects import SubjectSection, describe_subject
-from tests.incident_case import EXIT, HOST, INSTANCE, INTERFACE, POOL, ROGUE, make_incident_case
+from tests.incident_case import HOST, INSTANCE, INTERFACE, POOL, ROGUE, make_incident_case
 from tests.traffic import T0, connect, make_case
 
 
 def section(case: Case) -> SubjectSection:
     findings = detect.run(case, keep=False)
     (traced,) = attribution.trace_subjects(case, findings.at_least("high"))
-    events = timeline.build(case, findings=findings)
-    return describe_subject(case, traced, graph.communication(case), events)
+    return describe_subject(case, traced, graph.communication(case))
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +35,8 @@ def test_facts_are_what_the_attribution_established(host: SubjectSection) -> Non
     assert host.steps[0].step == "address"
 
 
-def test_each_finding_has_one_sentence_in_order_of_time(host: SubjectSection) -> None:
-    with_peer = [s for s in host.sentences if POOL in s or EXIT in s]
-    assert [POOL in s for s in with_peer] == [True, True, False, False]
-    assert [s.partition(":")[0] for s in with_peer] == [
-        "Indicator match (mining)",
-        "Crypto-mining traffic",
-        "Beaconing",
-        "Indicator match (tor)",
-    ]
+def test_it_has_the_names_that_the_timeline_uses(host: SubjectSection) -> None:
+    assert host.names == (HOST, INTERFACE, INSTANCE)
 
 
 def test_a_figure_of_communication_and_one_per_peer(host: SubjectSection) -> None:
@@ -64,4 +56,3 @@ def test_gaps_are_stated_without_inventory_and_cloudtrail(tmp_path: Path) -> Non
     assert f"No inventory lists an interface with {HOST}." in host.sentences
     assert "There is no CloudTrail evidence of who created eni-a." in host.sentences
     assert "principal" not in dict(host.facts)
-    assert not any("GuardDuty" in sentence for sentence in host.sentences)

@@ -165,7 +165,7 @@ def test_what_the_host_does_afterwards(tmp_path: Path, window, fields) -> None:
         assert (row["severity"], row["scores"]) == ("high", {"afterwards": 0.8})
         first = f"Within 6 h of a session, {host} first connected to {peer} on {port}/tcp"
         assert first in row["summary"]
-        assert f"({ground}) at 2026-09-01 00:20 UTC." in row["summary"]
+        assert f", {ground}, at 2026-09-01 00:20 UTC." in row["summary"]
 
 
 @pytest.mark.parametrize(
