@@ -95,7 +95,7 @@ def test_a_group_has_attribution_timeline_and_indicators(page: Page) -> None:
     ):
         assert part in text, part
     to_block = text.partition("To search for and to block:")[2].partition("Own assets")[0]
-    assert (POOL in to_block, EXIT in to_block, INSTANCE in to_block) == (True, True, False)
+    assert (POOL in to_block, EXIT in to_block, INTERFACE in to_block) == (True, True, False)
 
 
 def test_every_section_is_in_the_contents(page: Page) -> None:
