@@ -84,23 +84,25 @@ def _name_lanes(table: ibis.Table, most: int) -> tuple[ibis.Table, dict[int, str
     """Number the lanes of connections by their bytes; the last number is that of all others."""
     sums = table.group_by(_LANE).aggregate(bytes=(_.bytes_out + _.bytes_in).sum().cast("int64"))
     rank = ibis.row_number().over(ibis.window(order_by=[ibis.desc("bytes"), *_LANE]))
-    lanes = sums.mutate(lane=rank)
-    total = int(lanes.count().to_pyarrow().as_py())
+    ranked = sums.mutate(lane=rank, total=sums.count().over(ibis.window()))
+    first = ranked.filter(ranked.lane < most).order_by("lane").to_pyarrow()
+    total = first["total"][0].as_py()
     kept = total if total <= most else most - 1
-    rows = to_frame(lanes.filter(lanes.lane < kept).order_by("lane").to_pyarrow())
+    first = first.slice(0, kept)
     names = {
-        int(row.lane): f"{row.initiator} → {row.responder} {_port(row.service_port, row.protocol)}"
-        for row in rows.itertuples()
+        row["lane"]: f"{row['initiator']} → {row['responder']}"
+        f" {_port(row['service_port'], row['protocol'])}"
+        for row in first.to_pylist()
     }
     names[kept] = f"{total - kept:,} other pairs and ports"
+    lanes = ibis.memtable(first.select([*_LANE, "lane"]))
     same = [table[name].identical_to(lanes[name]) for name in _LANE]
-    drawn = table.join(lanes.select(*_LANE, "lane"), same)
-    return drawn.mutate(lane=ibis.least(drawn.lane, kept)), names
+    drawn = table.left_join(lanes, same)
+    return drawn.mutate(lane=drawn.lane.fill_null(kept)), names
 
 
-def _port(port: object, protocol: object) -> str:
-    known = not (pd.isna(port) or pd.isna(protocol))
-    return port_label(int(port), int(protocol)) if known else ""  # type: ignore[call-overload]
+def _port(port: int | None, protocol: int | None) -> str:
+    return "" if port is None or protocol is None else port_label(port, protocol)
 
 
 def _merge_bars(table: ibis.Table, width: int) -> pd.DataFrame:

@@ -68,15 +68,14 @@ def sankey(connections: ibis.Table | pd.DataFrame, *, most: int = 10) -> Figure:
 
 
 def _select(table: ibis.Table, name: str, most: int) -> _Side:
-    sums = tables.ranked(table, name, _.bytes.sum())["name"].fillna("unknown").tolist()
-    if len(sums) <= most:
-        return _Side(sums, None, "")
-    kept, rest = sums[: most - 1], sums[most - 1 :]
-    noun = "services" if name == "service" else "addresses"
-    others = f"{len(rest):,} other {noun}"
-    shown = [_service(x) for x in rest[:_NAMED]] if name == "service" else rest[:_NAMED]
-    members = list_some([*shown, *rest[_NAMED:]], _NAMED)
-    return _Side([*kept, others], others, members)
+    names, total = tables.ranked(table, name, _.bytes.sum(), most + _NAMED)
+    if total <= most:
+        return _Side(names, None, "")
+    kept, rest = names[: most - 1], names[most - 1 : most - 1 + _NAMED]
+    count = total - len(kept)
+    others = f"{count:,} other {'services' if name == 'service' else 'addresses'}"
+    shown = [_service(each) for each in rest] if name == "service" else rest
+    return _Side([*kept, others], others, list_some([*shown, *[""] * (count - len(rest))], _NAMED))
 
 
 def _sum_flows(table: ibis.Table, sides: list[_Side]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from flowbench.engine import epoch_seconds
 from flowbench.plot import tables, theme
 from flowbench.plot.figure import Figure
 from flowbench.schema import to_frame
-from flowbench.text import format_count, format_duration, list_some
+from flowbench.text import format_count, format_duration
 
 _COLUMNS = (
     *("initiator", "responder", "service_port", "first_seen", "last_seen"),
@@ -52,11 +52,11 @@ def scan(connections: ibis.Table | pd.DataFrame) -> Figure:
             (table.answered, "answered"), (table.rejected, "rejected"), else_="unanswered"
         ),
     )
-    sources = tables.ranked(table, "initiator", _.count())["name"].tolist()
+    source = tables.name_most(table, "initiator", _.count(), "others")
     hosts, ports = _number_hosts(table), _number_ports(table)
     sizes = [int(rows.count().to_pyarrow().as_py()) for rows in (hosts, ports)]
     plot = theme.figure(
-        f"Connection attempts of {list_some(sources, 1, rest='others')}",
+        f"Connection attempts of {source}",
         f"{theme.period(first, last)}; {format_count(count, 'connection')} to"
         f" {format_count(sizes[0], 'address', 'addresses')} and {format_count(sizes[1], 'port')};"
         f" a column is {format_duration(width)}",

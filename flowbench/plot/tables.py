@@ -13,6 +13,7 @@ from flowbench import engine
 from flowbench.connections import SUMMARIES, TABLE
 from flowbench.errors import InputError
 from flowbench.schema import to_frame
+from flowbench.text import list_some
 
 BINS = 200  # columns of time that can be distinguished at 800 pixels
 
@@ -55,10 +56,21 @@ def span(table: ibis.Table) -> tuple[pd.Timestamp | None, pd.Timestamp | None, i
     return row["first"], row["last"], int(row["n"])
 
 
-def ranked(table: ibis.Table, column: str, value: ibis.Value) -> pd.DataFrame:
-    """Return the values of a column with the sums of another, the largest first."""
-    sums = table.group_by(name=_[column]).aggregate(sum=value)
-    return to_frame(sums.order_by(_["sum"].desc(), "name").to_pyarrow())
+def ranked(table: ibis.Table, column: str, value: ibis.Value, most: int) -> tuple[list[str], int]:
+    """Return the values of a column with the largest sums, and the number of its values.
+
+    Null is a value, 'unknown'.
+    """
+    sums = table.group_by(name=_[column].fill_null("unknown")).aggregate(sum=value)
+    sums = sums.mutate(total=sums.count().over(ibis.window()))
+    rows = sums.order_by(_["sum"].desc(), "name").limit(most).to_pyarrow().to_pylist()
+    return [row["name"] for row in rows], rows[0]["total"] if rows else 0
+
+
+def name_most(table: ibis.Table, column: str, value: ibis.Value, rest: str) -> str:
+    """Name the value of a column with the largest sum, and how many others there are."""
+    names, total = ranked(table, column, value, 1)
+    return list_some([*names, *[""] * (total - len(names))], 1, rest=rest)
 
 
 def bin_width(seconds: float, most: int = BINS) -> int:

@@ -12,7 +12,7 @@ from flowbench.engine import epoch_seconds
 from flowbench.plot import tables, theme
 from flowbench.plot.figure import Figure
 from flowbench.schema import to_frame
-from flowbench.text import format_bytes, format_count, list_some
+from flowbench.text import format_bytes, format_count
 
 _COLUMNS = (
     *("initiator", "responder", "direction", "first_seen", "last_seen"),
@@ -53,14 +53,14 @@ def volume(connections: ibis.Table | pd.DataFrame) -> Figure:
         host=outbound.ifelse(table.initiator, table.responder),
         sent=outbound.ifelse(table.bytes_out, table.bytes_in),
     )
-    hosts = tables.ranked(table, "host", _.sent.sum())["name"].tolist()
+    host = tables.name_most(table, "host", _.sent.sum(), "other hosts")
     width = _HOUR if (last - first).total_seconds() / _HOUR <= _MOST_HOURS else _DAY
     sums = _sum_bins(table, first, last, width)
     middle, limit = _baseline(sums, width)
     above = (sums > limit) & (sums > _LEAST_BYTES)
     unit = "hour" if width == _HOUR else "day"
     plot = theme.figure(
-        f"{title} by {list_some(hosts, 1, rest='other hosts')}",
+        f"{title} by {host}",
         f"{theme.period(first, last)}; {format_count(count, 'connection')};"
         f" {format_bytes(float(sums.sum()))} by {unit}; {int(above.sum())} far above the baseline",
         height=380,

@@ -36,8 +36,15 @@ def test_no_rows() -> None:
 
 def test_ranks_are_in_total_order() -> None:
     table = tables.to_table(frame(row(responder="b"), row(responder="a"), row(responder="c")), [])
-    ranks = tables.ranked(table, "responder", table.bytes_out.sum())
-    assert ranks["name"].tolist() == ["a", "b", "c"]
+    assert tables.ranked(table, "responder", table.bytes_out.sum(), 2) == (["a", "b"], 3)
+    assert tables.name_most(table, "responder", table.count(), "others") == "a and 2 others"
+
+
+def test_null_is_ranked_as_unknown() -> None:
+    table = tables.to_table(frame(row(responder=None)), [])
+    assert tables.ranked(table, "responder", table.count(), 5) == (["unknown"], 1)
+    empty = tables.to_table(frame(), [])
+    assert tables.ranked(empty, "responder", empty.count(), 5) == ([], 0)
 
 
 @pytest.mark.parametrize(
