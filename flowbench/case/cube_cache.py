@@ -33,6 +33,10 @@ class CaseCube(CaseTables):
         """
         return cube.read_cube(self._connection, self._cube_folder)
 
+    def interrupt(self) -> None:
+        """End the running query of this object, from any thread: duckdb.InterruptException."""
+        self._connection.con.interrupt()
+
     @cached_property
     def addresses(self) -> ibis.Table:
         """The address inventory (enrich.inventory.TABLE, enrich.address_context.TABLE).

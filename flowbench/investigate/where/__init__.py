@@ -13,4 +13,5 @@ from flowbench.investigate.where.syntax import EVERYTHING as EVERYTHING
 from flowbench.investigate.where.syntax import And as And
 from flowbench.investigate.where.syntax import Expression as Expression
 from flowbench.investigate.where.syntax import FilterError as FilterError
+from flowbench.investigate.where.syntax import comparisons as comparisons
 from flowbench.investigate.where.syntax import format_filter as format_filter

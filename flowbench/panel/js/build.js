@@ -16,14 +16,18 @@ function licences() {
   return `/*!\nflowbench's graph explorer (Apache-2.0), bundled with:\n\n${texts.join("\n\n")}\n*/`;
 }
 
-await build({
+const settings = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: ["src/graph.js", "src/graph.css"],
   outdir: process.argv[2] ?? "../static",
   bundle: true,
   minify: true,
   format: "esm",
   target: "es2022",
   legalComments: "none", // the banner has all of them, in full
+};
+await build({
+  ...settings,
+  entryPoints: ["src/graph.js", "src/graph.css"],
   banner: { js: licences() },
 });
+await build({ ...settings, entryPoints: ["src/bench.js", "src/bench.css"] }); // contains no package
