@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import nbclient
 import nbformat
-import plotly.io as pio
 from nbclient.exceptions import CellExecutionError
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
@@ -21,8 +20,6 @@ from flowbench.io import atomic
 from flowbench.playbooks.needs import EndOfPlaybook
 from flowbench.playbooks.parameters import set_parameters
 from flowbench.text import escape_controls
-
-_PLOTLY = "application/vnd.plotly.v1+json"
 
 
 class Outcome(NamedTuple):
@@ -90,9 +87,7 @@ def _execute(
             manager = client.create_kernel_manager()
             manager.transport, manager.ip = "ipc", f"{sockets}/kernel"
         try:
-            client.execute(
-                cwd=str(path.parent), env=os.environ | {"PLOTLY_RENDERER": "plotly_mimetype"}
-            )
+            client.execute(cwd=str(path.parent))
         except CellExecutionError as error:
             if error.ename == EndOfPlaybook.__name__:
                 return str(error.evalue)
@@ -118,30 +113,9 @@ def _failed_heading(node: NotebookNode, headings: list[str]) -> str:
 
 
 def _to_html(node: NotebookNode) -> str:
-    _draw_figures(node)
     # Without these, the page would load scripts from the network.
     exporter = HTMLExporter(
         mathjax_url="", require_js_url="", mermaid_js_url="", mermaid_layout_elk_js_url=""
     )
     body, _resources = exporter.from_notebook_node(node)
     return re.sub(r'<script src="">\s*</script>', "", str(body))
-
-
-def _draw_figures(node: NotebookNode) -> None:
-    """Give plotly figures a form in HTML; the first brings plotly's script.
-
-    The renderers that plotly has for notebooks load MathJax from the network.
-    """
-    outputs = (output for cell in node.cells for output in cell.get("outputs", ()))
-    bundles = (output.data for output in outputs if _PLOTLY in output.get("data", ()))
-    for number, bundle in enumerate(bundles):
-        figure = bundle.pop(_PLOTLY)
-        bundle["text/html"] = pio.to_html(
-            {"data": figure["data"], "layout": figure["layout"]},
-            config=figure.get("config"),
-            full_html=False,
-            include_plotlyjs=number == 0,
-            include_mathjax=False,
-            div_id=f"figure-{number + 1}",
-            validate=False,
-        )
