@@ -15,7 +15,7 @@ from tests.cli.running import run
 from tests.incident_case import make_incident_case
 
 DOCS = Path(__file__).parents[1] / "docs"
-BLOCK = re.compile(r"```(python)?\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [
     "notes-and-decisions.md",
     "corroboration.md",
