@@ -15,6 +15,7 @@ from tests.cli.running import run
 from tests.incident_case import make_incident_case
 
 DOCS = Path(__file__).parents[1] / "docs"
+DATA = {"csv", "json"}  # languages of blocks that are no examples
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [
     "notes-and-decisions.md",
@@ -36,9 +37,9 @@ def test_the_examples_run(case: Case, page: str) -> None:
     findings = detect.run(case)
     finding_id = findings[0].finding_id
     blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
-    assert {language for language, _ in blocks} - {"csv"} == {"", "python"}
+    assert {language for language, _ in blocks} - DATA == {"", "python"}
     for language, text in blocks:
-        if language == "csv":
+        if language in DATA:
             continue
         if language:
             exec(compile(text, page, "exec"), {"case": case, "findings": findings, "fb": flowbench})
