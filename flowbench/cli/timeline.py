@@ -36,8 +36,9 @@ def timeline(
     """Show the timeline of CASE, or of WHAT.
 
     Findings, their first accepted, first rejected and last connections, administrative sessions,
-    API events, alerts, DNS queries and notes, by time. Without WHAT, of the findings of high and
-    critical severity.
+    API events, alerts, DNS queries, notes and decisions, by time. Without WHAT, of the findings of
+    high and critical severity, and of what these lead to: linked hosts, hosts with severe alerts,
+    other calls of the same principals and addresses.
 
     WHAT is an address, a network (10.0.0.0/24), an interface, an instance, the value of a Name tag,
     a domain, a user, a role, a role session or an access key. name:web-1 and principal:web-1 choose

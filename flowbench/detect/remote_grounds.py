@@ -146,6 +146,32 @@ def judge_contacts(
     yield Ground("afterwards", severity, _state_contacts(host, stated, hours_after))
 
 
+def explain_contacts(
+    grounds: Mapping[tuple[str, str], list[Ground]],
+) -> dict[tuple[str, str], list[Ground]]:
+    """Lower new contacts to medium where another source of the same host explains them better.
+
+    That source has a ground of severity high beside the contacts: failed logins, an indicator, or
+    API calls of a new address. An administrator of the same host, whose session also came before
+    the contacts, is then no suspect.
+
+    Args:
+        grounds: The grounds by host and peer.
+    """
+    explained = {
+        host
+        for (host, _peer), found in grounds.items()
+        if {"afterwards"} < {g.name for g in found}
+        and any(g.name != "afterwards" and g.severity == "high" for g in found)
+    }
+    return {
+        source: [ground._replace(severity="medium") for ground in found]
+        if source[0] in explained and {ground.name for ground in found} == {"afterwards"}
+        else found
+        for source, found in grounds.items()
+    }
+
+
 def combine_severity(grounds: list[Ground]) -> str:
     """Return the severity of sessions with these grounds: critical for two with a high one."""
     found = {ground.severity for ground in grounds}

@@ -17,6 +17,8 @@ _PAUSE = 1_800  # seconds
 _OCCASIONS = 3  # on which a person sends files
 _BACKUP_WINDOW = pd.Timedelta(minutes=30)
 _BACKUP_HOSTS = 3  # hosts that make a backup window
+_BACKUPS = 2  # on different days
+_LARGER = 1.5  # times the largest scheduled transfer
 
 
 def is_occasional(slots: pd.DataFrame, attachment: float) -> bool:
@@ -76,6 +78,23 @@ def is_scheduled(slots: pd.DataFrame, begin: float, days: float) -> bool:
     is_early = slots["slot"].min() - begin < 1.1 * _DAY
     same_hour = mean_time.max() - mean_time.min() <= _HOUR and spread <= _HOUR
     return bool(same_hour and is_similar and is_early)
+
+
+def is_scheduled_but_once(slots: pd.DataFrame, begin: float, days: float) -> bool:
+    """Return whether all transfers but one are on a schedule, and that one has their size.
+
+    Somebody repeated a backup by hand. It may be half as large again. The arguments are those of
+    ``is_scheduled``; there are pauses of half an hour between transfers, and at most ten.
+    """
+    number = (slots["slot"].diff().fillna(0) > _PAUSE).cumsum()
+    sizes = slots.groupby(number)["sent"].sum()
+    if not _BACKUPS < len(sizes) <= FEW_SLOTS:
+        return False
+    return any(
+        is_scheduled(slots[number != left_out], begin, days)
+        and size <= _LARGER * sizes.drop(left_out).max()
+        for left_out, size in sizes.items()
+    )
 
 
 def is_steady(slots: pd.DataFrame, seconds: float, *, least: int, bar: int = _HOUR) -> bool:

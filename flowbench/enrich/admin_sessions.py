@@ -66,8 +66,9 @@ def mark_sessions(
     ports: Iterable[int] = MOST_LOGIN_PACKETS,
     packet_factor: float = 1.0,
     grace_time: float = LOGIN_GRACE_TIME,
+    direction: str = "inbound",
 ) -> ibis.Table:
-    """Select the answered connections to administration ports from external addresses.
+    """Select the answered connections to administration ports, inbound or internal.
 
     The column ``is_session`` tells which of them are sessions: those with LEAST_LOGIN_PACKETS each
     way that have more packets from the client, or more bytes, than a failed login, or that
@@ -79,9 +80,10 @@ def mark_sessions(
         ports: Service ports; those that MOST_LOGIN_PACKETS lacks count as SSH.
         packet_factor: Factor of the limits in MOST_LOGIN_PACKETS.
         grace_time: Seconds.
+        direction: Of the connections: inbound (from external addresses) or internal.
     """
     c = connections.filter(
-        _.direction == "inbound",
+        _.direction == direction,
         ~_.intermediate,
         _.protocol == _TCP,
         _.answered,

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from flowbench.scenario.network import ACCOUNT, REGION, Host, JsonObject, mac_address, make_id
-from flowbench.scenario.writer import format_time
+from flowbench.scenario.writer import format_time, parse_time
 
 
 def event_id(*words: object) -> str:
@@ -181,3 +181,8 @@ def open_port(group: str, port: int, network: str) -> tuple[JsonObject, JsonObje
         "cidrIpv4": network,
     }
     return request, {"_return": True, "securityGroupRuleSet": {"items": [rule]}}
+
+
+def time_of(record: JsonObject) -> int:
+    """Return the time of a CloudTrail record in epoch seconds."""
+    return parse_time(record["eventTime"])

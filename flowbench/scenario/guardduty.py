@@ -22,8 +22,9 @@ def guardduty_finding(
     title: str,
     lists: tuple[str, ...] = (),
     resource_role: str = "TARGET",
+    detector: str = "d1winterday",
 ) -> JsonObject:
-    """Return a GuardDuty finding with the field names of the S3 export."""
+    """Return a GuardDuty finding about an instance with the field names of the S3 export."""
     digits = hashlib.md5(f"{kind}{host.interface}".encode()).hexdigest()  # noqa: S324  # no secret
     nic: JsonObject = {
         "networkInterfaceId": host.interface,
@@ -38,44 +39,116 @@ def guardduty_finding(
     }
     if host.public:
         nic["publicIp"] = host.public
+    resource: JsonObject = {
+        "resourceType": "Instance",
+        "instanceDetails": {
+            "instanceId": host.instance,
+            "tags": [{"key": k, "value": v} for k, v in host.tags.items()],
+            "networkInterfaces": [nic],
+        },
+    }
+    service: JsonObject = {
+        "serviceName": "guardduty",
+        "detectorId": detector,
+        "resourceRole": resource_role,
+        "count": count,
+        "archived": False,
+        "eventFirstSeen": _format(first),
+        "eventLastSeen": _format(last),
+        "additionalInfo": {"threatListName": lists[0]} if lists else {},
+        "evidence": {
+            "threatIntelligenceDetails": [
+                {"threatListName": name, "threatNames": []} for name in lists
+            ]
+        },
+        "action": action,
+    }
+    return _finding(digits, kind, severity, first + 900, updated, title, resource, service)
+
+
+def access_key_finding(
+    identity: JsonObject,
+    kind: str,
+    severity: float,
+    first: float,
+    last: float,
+    count: int,
+    action: JsonObject,
+    *,
+    updated: float,
+    title: str,
+    detector: str,
+) -> JsonObject:
+    """Return a GuardDuty finding about credentials with the field names of the S3 export.
+
+    Args:
+        identity: The userIdentity of the calls (see cloudtrail.user, cloudtrail.role).
+        kind: Its type.
+        severity: Of AWS's scale, 1.0 to 10.0.
+        first: Of the calls, in epoch seconds.
+        last: The same.
+        count: Of the calls.
+        action: See ``api_call_action``.
+        updated: Epoch seconds.
+        title: Its title.
+        detector: Id of the GuardDuty detector.
+    """
+    digits = hashlib.md5(f"{kind}{identity['arn']}".encode()).hexdigest()  # noqa: S324  # no secret
+    issuer = identity.get("sessionContext", {}).get("sessionIssuer", {})
+    resource: JsonObject = {
+        "resourceType": "AccessKey",
+        "accessKeyDetails": {
+            "accessKeyId": identity["accessKeyId"],
+            "principalId": identity["principalId"],
+            "userName": identity.get("userName") or issuer["userName"],
+            "userType": identity["type"],
+        },
+    }
+    service: JsonObject = {
+        "serviceName": "guardduty",
+        "detectorId": detector,
+        "resourceRole": "TARGET",
+        "count": count,
+        "archived": False,
+        "eventFirstSeen": _format(first),
+        "eventLastSeen": _format(last),
+        "additionalInfo": {},
+        "action": action,
+    }
+    return _finding(digits, kind, severity, first + 900, updated, title, resource, service)
+
+
+def _finding(
+    digits: str,
+    kind: str,
+    severity: float,
+    created: float,
+    updated: float,
+    title: str,
+    resource: JsonObject,
+    service: JsonObject,
+) -> JsonObject:
+    detector = service["detectorId"]
     return {
         "schemaVersion": "2.0",
         "accountId": ACCOUNT,
         "region": REGION,
         "partition": "aws",
         "id": digits,
-        "arn": f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/d1winterday/finding/{digits}",
+        "arn": f"arn:aws:guardduty:{REGION}:{ACCOUNT}:detector/{detector}/finding/{digits}",
         "type": kind,
         "severity": severity,
-        "createdAt": format_time(first + 900, "%Y-%m-%dT%H:%M:%S.000Z"),
-        "updatedAt": format_time(updated, "%Y-%m-%dT%H:%M:%S.000Z"),
+        "createdAt": _format(created),
+        "updatedAt": _format(updated),
         "title": title,
         "description": title,
-        "resource": {
-            "resourceType": "Instance",
-            "instanceDetails": {
-                "instanceId": host.instance,
-                "tags": [{"key": k, "value": v} for k, v in host.tags.items()],
-                "networkInterfaces": [nic],
-            },
-        },
-        "service": {
-            "serviceName": "guardduty",
-            "detectorId": "d1winterday",
-            "resourceRole": resource_role,
-            "count": count,
-            "archived": False,
-            "eventFirstSeen": format_time(first, "%Y-%m-%dT%H:%M:%S.000Z"),
-            "eventLastSeen": format_time(last, "%Y-%m-%dT%H:%M:%S.000Z"),
-            "additionalInfo": {"threatListName": lists[0]} if lists else {},
-            "evidence": {
-                "threatIntelligenceDetails": [
-                    {"threatListName": name, "threatNames": []} for name in lists
-                ]
-            },
-            "action": action,
-        },
+        "resource": resource,
+        "service": service,
     }
+
+
+def _format(time: float) -> str:
+    return format_time(time, "%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def connection_action(host: Host, remote: str, port: int, local_port: int) -> JsonObject:
@@ -94,6 +167,23 @@ def connection_action(host: Host, remote: str, port: int, local_port: int) -> Js
                 "ipAddressV4": remote,
                 "organization": {"asn": "64500", "asnOrg": "EXAMPLE-NET"},
             },
+        },
+    }
+
+
+def api_call_action(api: str, service: str, remote: str) -> JsonObject:
+    """Return the action of a finding about API calls from an address."""
+    return {
+        "actionType": "AWS_API_CALL",
+        "awsApiCallAction": {
+            "api": api,
+            "serviceName": f"{service}.amazonaws.com",
+            "callerType": "Remote IP",
+            "remoteIpDetails": {
+                "ipAddressV4": remote,
+                "organization": {"asn": "64500", "asnOrg": "EXAMPLE-NET"},
+            },
+            "affectedResources": {},
         },
     }
 

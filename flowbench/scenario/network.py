@@ -152,7 +152,7 @@ class Network:
 
 
 # What the inventory has for the interfaces of AWS services, by role.
-_SERVICE_INTERFACES: dict[str, dict[str, str]] = {
+SERVICE_INTERFACES: dict[str, dict[str, str]] = {
     "nat": {"kind": "nat_gateway", "requester": "444455556666"},
     "alb": {"requester": "amazon-elb"},
     "rds": {"requester": "amazon-rds", "description": "RDSNetworkInterface"},
@@ -221,7 +221,7 @@ def build() -> Network:
 
 def _host(vpc: str, role: str, number: int, subnet: Subnet, index: int) -> Host:
     name = f"{vpc}-{role}-{number}"
-    details = dict(_SERVICE_INTERFACES.get(role, {}))
+    details = dict(SERVICE_INTERFACES.get(role, {}))
     if role == "nat":
         details["description"] = f"Interface for NAT Gateway {make_id('nat', name)}"
     elif role == "alb":

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-# Version 5, in the order of AWS's table.
+from urllib.parse import quote
+
+from flowbench.scenario.network import Host
+
+# Version 11, in the order of AWS's table.
 FIELDS = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes "
     "start end action log-status vpc-id subnet-id instance-id tcp-flags type pkt-srcaddr "
     "pkt-dstaddr region az-id sublocation-type sublocation-id pkt-src-aws-service "
-    "pkt-dst-aws-service flow-direction traffic-path"
+    "pkt-dst-aws-service flow-direction traffic-path ecs-cluster-arn ecs-cluster-name "
+    "ecs-container-instance-arn ecs-container-instance-id ecs-container-id "
+    "ecs-second-container-id ecs-service-name ecs-task-definition-arn ecs-task-arn ecs-task-id "
+    "reject-reason resource-id encryption-status instance-tag instance-tag-2 interface-tag "
+    "interface-tag-2 asg-tag asg-tag-2 interface-type next-hop-interface-id next-hop-subnet-id "
+    "next-hop-az-id next-hop-vpc-id next-hop-interface-type"
 )
 
-# How many of these fields a record of each version has.
-FIELD_COUNTS = {2: 14, 3: 21, 4: 25, 5: 29}
+# How many of these fields a record of each version has. Version 6 is of transit gateways' logs.
+FIELD_COUNTS = {2: 14, 3: 21, 4: 25, 5: 29, 7: 39, 8: 40, 9: 41, 10: 42, 11: 54}
 INTERVALS = (60, 600)  # aggregation intervals, seconds
 
 
@@ -30,3 +39,14 @@ def count_packets(size: int, attempts: int, flags: int, packet_bytes: int) -> tu
     # SYN and FIN are packets without data; no packet is smaller than its headers.
     control_packets = 2 * (flags in (3, 19)) + bool(flags)
     return min(size // packet_bytes + 1 + control_packets, max(1, size // 40)), size
+
+
+def later_fields(host: Host) -> list[str]:
+    """Return the fields of versions 7 to 11 of a host's records: the tags env and Name, the type.
+
+    The others are empty, as AWS leaves them without ECS tasks, VPC Block Public Access, regional
+    NAT gateways and encryption controls, and where the next hop is not known.
+    """
+    tags = [quote(host.tags.get(key, ""), safe="") or "-" for key in ("env", "Name")]
+    instance_tags = tags if host.instance else ["-", "-"]
+    return [*["-"] * 13, *instance_tags, *tags, "-", "-", host.kind, *["-"] * 5]

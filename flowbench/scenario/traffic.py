@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from flowbench.scenario.network import ACCOUNT, REGION, Host, Network
-from flowbench.scenario.record_format import FIELD_COUNTS, count_packets
+from flowbench.scenario.record_format import FIELD_COUNTS, count_packets, later_fields
 
 FIN, SYN, RST, SYN_ACK = 1, 2, 4, 18
 TCP = 6
@@ -273,6 +273,7 @@ class FlowLogger:
             columns += [*(packet_addresses or flow[:2]), *zone, src_service, dst_service]
             path = self._traffic_path(host, flow.dst, internal=internal) if egress else "-"
             columns += ["egress" if egress else "ingress", path]
+        columns += later_fields(host)
         text = " ".join(map(str, columns[: FIELD_COUNTS[self.version]]))
         return Record(times[1], text)
 

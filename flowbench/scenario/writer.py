@@ -23,6 +23,18 @@ def format_time(time: float, form: str = "%Y-%m-%dT%H:%M:%SZ") -> str:
     return datetime.fromtimestamp(int(time), UTC).strftime(form)
 
 
+def parse_time(text: str) -> int:
+    """Return a UTC time as epoch seconds.
+
+    Raises:
+        ValueError: It is no ISO time with a zone.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return int(time.timestamp())
+
+
 def write_gzip(path: Path, text: str) -> None:
     """Write text as gzip without time and name.
 

@@ -9,6 +9,7 @@ from flowbench.detect.remote_grounds import (
     Evidence,
     Ground,
     combine_severity,
+    explain_contacts,
     find_grounds,
     first_quarter,
 )
@@ -43,6 +44,26 @@ CALLS = pd.DataFrame(
 )
 def test_two_grounds_with_a_high_one_are_critical(severities: list[str], expected: str) -> None:
     assert combine_severity([Ground("x", name, "") for name in severities]) == expected
+
+
+AFTERWARDS = Ground("afterwards", "high", "")
+
+
+@pytest.mark.parametrize(
+    ("other", "severity"),
+    [
+        ([AFTERWARDS, Ground("failures", "high", "")], "medium"),
+        ([AFTERWARDS, Ground("api_calls", "medium", "")], "high"),
+        ([Ground("failures", "high", "")], "high"),  # its session did not come before
+        ([AFTERWARDS], "high"),
+    ],
+)
+def test_another_source_explains_contacts_better(other: list[Ground], severity: str) -> None:
+    weighed = explain_contacts({KEY: [AFTERWARDS], (KEY[0], "192.0.2.9"): other})
+    assert [ground.severity for ground in weighed[KEY]] == [severity]
+    assert weighed[KEY[0], "192.0.2.9"] == other
+    alone = explain_contacts({KEY: [AFTERWARDS], ("10.0.0.6", "192.0.2.9"): other})
+    assert alone[KEY] == [AFTERWARDS]
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(24, 6), (96, 24), (23.9, None), (0, None)])

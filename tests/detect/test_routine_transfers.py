@@ -10,6 +10,7 @@ from flowbench.detect.routine_transfers import (
     is_occasional,
     is_persons_files,
     is_scheduled,
+    is_scheduled_but_once,
     is_steady,
 )
 from tests.traffic import T0
@@ -33,6 +34,22 @@ HOUR = 3_600
 def test_what_comes_by_the_clock(hours: list[float], sizes: list[int], by_the_clock: bool) -> None:
     slots = pd.DataFrame({"slot": [int(T0 + h * HOUR) for h in hours], "sent": sizes})
     assert is_scheduled(slots, T0, 3 if max(hours) > 40 else 2) is by_the_clock
+
+
+@pytest.mark.parametrize(
+    ("hours", "sizes", "expected"),
+    [
+        ([2, 26, 35], [9, 10, 9], True),
+        ([2, 11, 26, 50], [9, 14, 10, 9], True),
+        ([2, 26, 35], [9, 10, 16], False),  # larger than the schedule's
+        ([2, 26, 35, 44], [9, 10, 9, 9], False),  # two more
+        ([2, 35], [9, 9], False),  # no schedule
+        ([30, 35, 54], [9, 9, 9], False),  # not from the first day on
+    ],
+)
+def test_a_backup_repeated_by_hand(hours: list[float], sizes: list[int], expected: bool) -> None:
+    slots = pd.DataFrame({"slot": [int(T0 + h * HOUR) for h in hours], "sent": sizes})
+    assert is_scheduled_but_once(slots, T0, 3 if max(hours) > 48 else 2) is expected
 
 
 def test_a_schedule_begins_with_the_host() -> None:

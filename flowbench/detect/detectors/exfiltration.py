@@ -29,8 +29,8 @@ in logs of less than two days, ``common_destinations``. Where ``several`` hosts 
 and none did in the first quarter of the logs, they need to reach ``least`` only together.
 
 Severity: medium; high with an indicator match, from ``high_factor`` average days and ``large``
-bytes on, or if ``several`` hosts began to send to the address, unless steadily ever since (a new
-agent or log shipper).
+bytes on, unless it is a schedule with one more transfer of its size, or if ``several`` hosts began
+to send to the address, unless steadily ever since (a new agent or log shipper).
 
 False positives: the first backup to a new destination, or a single one in logs of one day; a
 migration; one large file sent to a partner by a host that sends little otherwise.
@@ -61,6 +61,7 @@ from flowbench.detect.routine_transfers import (
     is_occasional,
     is_persons_files,
     is_scheduled,
+    is_scheduled_but_once,
     is_steady,
     is_workers_flow,
 )
@@ -74,8 +75,7 @@ if TYPE_CHECKING:
 
 _HOUR, _DAY = 3_600, 86_400
 _BASELINE_DAYS = 2  # least days of logs that show a schedule, and what people use
-_BRIEF = 0.5  # of the logs
-_NAMED = 4
+_BRIEF, _NAMED = 0.5, 4  # share of the logs; destinations in a summary
 
 DETECTOR = Detector(
     id="exfiltration",
@@ -174,7 +174,7 @@ def _judge_form(
     """Return rows with whether their form is routine; ``people`` are the hosts of people.
 
     Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts)
-    and slots (number of ten minutes in which bytes were sent).
+    and is_repeated (a schedule and one more transfer).
     """
     forms = []
     for row in rows.itertuples():
@@ -189,8 +189,9 @@ def _judge_form(
             or (is_workers and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
         )
         lasted = (row.last_seen - row.first_seen).total_seconds()
-        forms.append((is_routine, is_workers, is_steady(pair, lasted, least=18), len(pair)))
-    columns = ["is_routine", "is_workers", "is_steady", "slots"]
+        is_repeated = is_scheduled_but_once(pair, row.born.timestamp(), row.seconds / _DAY)
+        forms.append((is_routine, is_workers, is_steady(pair, lasted, least=18), is_repeated))
+    columns = ["is_routine", "is_workers", "is_steady", "is_repeated"]
     return rows.join(pd.DataFrame(forms, rows.index, columns))
 
 
@@ -223,7 +224,8 @@ def _finding(pairs: pd.DataFrame, services: pd.DataFrame, days: float, limits: _
     times = sent / max(baseline, floor)
     matched = bool(pairs["matched"].any())
     is_new = bool((pairs["is_new"] & ~pairs["is_steady"]).any())
-    is_high = matched or is_new or (times >= limits.high_factor and sent >= limits.large)
+    is_large = times >= limits.high_factor and sent >= limits.large
+    is_high = matched or is_new or (is_large and not pairs["is_repeated"].all())
     is_low = bool(pairs["is_workers"].all()) and not matched
     caveats = (
         "Backups to a new destination, migrations and file transfers to partners have the same"

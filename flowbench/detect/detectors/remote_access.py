@@ -18,7 +18,8 @@ data sources or the host's own traffic:
   for each connection: Zeek's limit for password guessing.
 * ``afterwards``: within ``hours_after`` of a session the host first connected to a mining pool's
   port or to an address of a high-risk indicator (high), or, if it was seen for a day before, to a
-  port that it had not used before, except those of web, DNS, NTP and SSH (medium).
+  port that it had not used before, except those of web, DNS, NTP and SSH (medium). Medium also
+  if an address with a high ground beside this one held a session before the same contacts.
 
 Severity: low without a ground, and that of the most severe ground with one; critical if another
 ground stands beside a high one.
@@ -54,6 +55,7 @@ from flowbench.detect.remote_grounds import (
     Ground,
     collect_evidence,
     combine_severity,
+    explain_contacts,
     find_grounds,
     first_quarter,
     judge_contacts,
@@ -129,6 +131,7 @@ def find(
         found = find_grounds(rows, evidence, hours_after)
         if grounds := list(found):
             suspect[source] = grounds
+    suspect = explain_contacts(suspect)
     # Of the thousands of sources of a busy network only some need a table of their own.
     by_source = sources.groupby(_SOURCE, sort=True)
     others = by_source.agg(

@@ -9,6 +9,7 @@ import ibis
 
 from flowbench.investigate.pivot import is_in_domain
 from flowbench.investigate.timeline.event import Event
+from flowbench.investigate.timeline.followed import SEVERE
 from flowbench.text import split_zone
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _MOST_LISTED = 200  # addresses of a scope that lists of alerts are searched for
 
 
 def alert_rows(case: Case, scope: Scope) -> Iterator[Event]:
-    """Yield the GuardDuty findings about anything in a scope; all of them for a whole case."""
+    """Yield the GuardDuty findings about anything in a scope; all of them for a whole case.
+
+    The timeline of a case has all those of high severity or above.
+    """
     subject_of = {
         step.value: subject for subject, trace in scope.traces for step in trace.of("instance")
     }
@@ -36,7 +40,7 @@ def alert_rows(case: Case, scope: Scope) -> Iterator[Event]:
 
 def _conditions(alerts: ibis.Table, scope: Scope, instances: Iterable[str]) -> list[Any]:
     hosts = sorted(scope.host_addresses)
-    conditions = []
+    conditions = [] if scope.pivot is not None else [alerts.severity_label.isin(SEVERE)]
     if hosts:
         conditions.append(alerts.local_address.isin(hosts))
         # An alert without its instance may be about any host with the address.

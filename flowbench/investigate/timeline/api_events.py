@@ -6,6 +6,7 @@ row, and so are equal other calls: a program that lists resources calls thousand
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from flowbench.engine import epoch_seconds
 from flowbench.investigate.api_events import ApiEvent, read_events
 from flowbench.investigate.api_objects import name_object
 from flowbench.investigate.timeline.event import Event
+from flowbench.investigate.timeline.followed import caller_key
 from flowbench.investigate.timeline.repetition import describe_repetition
 from flowbench.text import list_some
 
@@ -42,7 +44,7 @@ _TAKING = (
 _GAP = 3_600  # seconds without a call that end a row
 _FEWEST = 4  # calls that share a row
 _MOST_OBJECTS = 20  # events of a row whose objects are read
-_MOST_NAMES = 5  # API calls named in a row
+_MOST_NAMES = 12  # API calls named in a row: discovery seldom takes more different ones
 _KEY = ["who", "origin", "what"]
 _FIRST = ["event_id", "evidence_id", "line", "item"]
 _ORDER = ["event_time", "event_id", "evidence_id", "line", "item"]
@@ -89,7 +91,13 @@ def _conditions(table: ibis.Table, scope: Scope) -> list[Any]:
     if scope.external:
         conditions.append(table.source_ip.isin(sorted(scope.external)))
         conditions += [table.addresses.contains(address) for address in sorted(scope.external)]
+    if scope.callers:
+        conditions.append(caller_key(table).isin(sorted(scope.callers)))
     changed = ~table.read_only.fill_null(False)  # others' reading calls about a host are routine
+    if scope.targets:
+        conditions.append(table.target_user.isin(sorted(scope.targets)) & changed)
+    for name in sorted(scope.targets):  # a role has no column of its own
+        conditions.append(table.request.contains(f'"roleName":{json.dumps(name)}') & changed)
     for instance in sorted(scope.instance_ids):
         conditions.append(table.instance_ids.contains(instance) & changed)
     for interface in sorted(scope.interface_ids):
@@ -175,17 +183,16 @@ def _folded_rows(marked: ibis.Table) -> Iterator[Event]:
         counts=counts.calls.collect(order_by=by_count),
     )
     rows = runs.join(names, group).order_by("first", *group).to_pyarrow().to_pylist()
-    objects = _objects(marked) if any(row["what"] for row in rows) else {}
+    objects = _objects(marked) if rows else {}
     for row in rows:
         yield _to_folded(row, objects.get(tuple(row[name] for name in group), []))
 
 
 def _objects(marked: ibis.Table) -> dict[tuple[Any, ...], list[str]]:
-    """The objects of the first calls of each run of equal calls, each once, by _KEY and run."""
+    """The objects of the first calls of each run, each once, by _KEY and run."""
     group = [*_KEY, "run"]
     place = ibis.row_number().over(ibis.window(group_by=group, order_by=_ORDER))
-    first = marked.filter(marked.what != "").mutate(place=place)
-    first = first.filter(first.place < _MOST_OBJECTS).order_by(*group, "place")
+    first = marked.mutate(place=place).filter(_.place < _MOST_OBJECTS).order_by(*group, "place")
     found: dict[tuple[Any, ...], list[str]] = {}
     for row in first.select(*group, "request", "response").to_pyarrow().to_pylist():
         named = name_object(row["request"], row["response"])

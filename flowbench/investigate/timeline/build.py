@@ -9,6 +9,7 @@ import pandas as pd
 
 from flowbench import detect
 from flowbench.investigate.filters import Filters, is_rejected
+from flowbench.investigate.indicators import internal_addresses
 from flowbench.investigate.pivot import Pivot, resolve
 from flowbench.investigate.timeline.alerts import alert_rows
 from flowbench.investigate.timeline.api_events import api_rows
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from flowbench.detect import Finding, Findings
 
 _EVERYTHING = Filters()
-_TARGETS = ("remote-access",)  # detectors whose subject is the target of their peers
+_BEFORE = pd.Timedelta("1h")  # before a finding, in which sessions between hosts count
+_EARLIEST = pd.Timestamp(0, tz="UTC")
+_TARGETS = ("remote-access", "brute-force")  # their subject is the target of external peers
 
 
 def build(
@@ -43,8 +46,8 @@ def build(
             domain, principal or access key. The timeline has the findings and alerts about it, its
             API events, DNS queries and sessions; of an external address also its connections; of an
             internal one also the principals that created it. Without it, the subjects of findings
-            of high severity or above are followed; if there are none, the timeline has all findings
-            and alerts, and no API event.
+            of high severity or above are followed, and what they lead to (see ``followed``); if
+            there are none, the timeline has all findings and alerts, and no API event.
         findings: The result of detect.run; without it, the detectors are run.
         filters: Which rows are wanted. They do not restrict which subjects are followed.
         unfold: Whether repeated API events have a row each; else a run of them shares one.
@@ -63,7 +66,7 @@ def build(
     else:
         scope = scope_of_pivot(case, pivot, findings)
     events = [
-        *map(_finding_row, scope.findings),
+        *_finding_rows(case, scope.findings),
         *_own_sessions(case, scope),
         *turning_points(case, scope.findings),
         *(connection_rows(case, scope.external) if pivot is not None else ()),
@@ -71,17 +74,26 @@ def build(
         *alert_rows(case, scope),
         *dns_rows(case, scope),
         *_note_rows(case, scope),
+        *_decision_rows(case, scope, findings),
     ]
     frame = TABLE.frame(vars(event) for event in events if event.matches(filters))
     return frame.sort_values(ORDER, ignore_index=True, kind="stable")
 
 
-def _finding_row(finding: Finding) -> Event:
+def _finding_rows(case: Case, findings: Findings) -> Iterator[Event]:
+    inbound = [finding for finding in findings if finding.detector in _TARGETS]
+    internal = internal_addresses(case, {peer for f in inbound for peer in f.peers})
+    for finding in findings:
+        is_target = finding.detector in _TARGETS and internal.isdisjoint(finding.peers)
+        yield _finding_row(finding, is_target=is_target)
+
+
+def _finding_row(finding: Finding, *, is_target: bool) -> Event:
     peers = finding.peers if not finding.evidence.targets else finding.evidence.targets
     actor: str | None = finding.subject
     target: str | None = list_some(peers, 3) or None
     decision = finding.decision_text
-    if finding.detector in _TARGETS:
+    if is_target:
         actor, target = target, actor
     elif not is_address(finding.subject) and finding.evidence.api_events is not None:
         target = None  # the peers are the addresses that a principal called from
@@ -104,11 +116,24 @@ def _finding_row(finding: Finding) -> Event:
 
 
 def _own_sessions(case: Case, scope: Scope) -> Iterator[Event]:
-    """The sessions of the scope's addresses, where a host had its address at the time."""
+    """The sessions of the scope's addresses, where a host had its address at the time.
+
+    Those between internal hosts count from an hour before the first finding about one of them on;
+    in the timeline of a host, all of them.
+    """
     addresses = scope.addresses or {finding.subject for finding in scope.findings}
-    for event in session_rows(case, addresses):
+    since = dict.fromkeys(scope.host_addresses, _EARLIEST)
+    if scope.pivot is None:
+        since = {
+            finding.subject: finding.first_seen - _BEFORE
+            for finding in sorted(scope.findings, key=lambda f: f.first_seen, reverse=True)
+            if is_address(finding.subject)
+        }
+    for event in session_rows(case, addresses, since):
+        ends = (event.actor, event.object)
         is_external = event.actor in scope.external
-        if not scope.hosts or is_external or scope.has_host(event.object, event.time, event.end):
+        is_own = any(scope.has_host(host, event.time, event.end) for host in ends)
+        if not scope.hosts or is_external or is_own:
             yield event
 
 
@@ -125,6 +150,30 @@ def _note_rows(case: Case, scope: Scope) -> Iterator[Event]:
                 actor=note["by"],
                 object=note["about"],
             )
+
+
+def _decision_rows(case: Case, scope: Scope, findings: Findings) -> Iterator[Event]:
+    """The decisions about findings of the scope, dismissed ones and replaced decisions included."""
+    names = _names(scope)
+    by_id = {finding.finding_id: finding for finding in findings.all}
+    for entry in case.decisions:
+        finding = by_id.get(entry["finding_id"])
+        ends = (finding.subject, *finding.peers) if finding else ()
+        if scope.pivot is not None and names.isdisjoint(ends):
+            continue
+        named = f" ({finding.title}, {finding.subject})" if finding else ""
+        reason = f": {entry['reason']}" if entry.get("reason") else ""
+        yield Event(
+            pd.Timestamp(entry["written"]),
+            "notes",
+            f"Finding {entry['decision']}",
+            f"Finding {entry['finding_id']}{named} was {entry['decision']} by {entry['by']}"
+            f"{reason}.",
+            actor=entry["by"],
+            object=entry["finding_id"],
+            evidence=entry["finding_id"],
+            peers=ends,
+        )
 
 
 def _names(scope: Scope) -> set[str]:

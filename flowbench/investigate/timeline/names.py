@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from flowbench.investigate.timeline.scope import Scope
 
 
+_MOST_PEERS = 20  # of a finding: of a scan's thousands no look-ups are wanted
+
+
 def dns_rows(case: Case, scope: Scope) -> Iterator[Event]:
     """Yield a row for each host and name of DNS queries in a scope.
 
@@ -25,7 +28,9 @@ def dns_rows(case: Case, scope: Scope) -> Iterator[Event]:
         for found in find_queries(case, scope.domain):
             yield _to_row(found)
         return
-    peers = {finding.peer for finding in scope.findings if finding.peer is not None}
+    peers = {
+        peer for f in scope.findings if len(f.peers) <= _MOST_PEERS for peer in f.peers
+    }
     subjects = {finding.subject for finding in scope.findings}
     hosts = scope.host_addresses or subjects
     for found in find_resolutions(case, peers | scope.external):

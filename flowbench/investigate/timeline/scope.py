@@ -13,6 +13,7 @@ from flowbench.detect import Findings
 from flowbench.investigate import attribution
 from flowbench.investigate.indicators import internal_addresses
 from flowbench.investigate.pivot import Assignment, Pivot
+from flowbench.investigate.timeline.followed import follow
 from flowbench.text import is_address
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Scope:
         instance_ids: Instances.
         domain: A domain.
         traces: The attribution of hosts.
+        callers: Principals with the address of their calls (followed.caller_key).
+        targets: Users and roles whose permissions and keys are changed.
         is_whole: Whether it is about the whole case: alerts of any host belong to it.
         pivot: What the analyst asked about; None for the timeline of the case.
     """
@@ -48,6 +51,8 @@ class Scope:
     instance_ids: frozenset[str] = frozenset()
     domain: str | None = None
     traces: tuple[tuple[str, Trace], ...] = field(default=(), repr=False)
+    callers: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
     is_whole: bool = False
     pivot: Pivot | None = None
 
@@ -67,24 +72,26 @@ class Scope:
 
 
 def scope_of_case(case: Case, findings: Findings) -> Scope:
-    """Return the scope of a case: the subjects of findings of high severity or above.
+    """Return the scope of a case: what ``followed.follow`` chooses.
 
-    If there are none, these are all subjects and all alerts, and no principal.
+    Without findings of high severity these are all subjects and all alerts, and no principal.
     """
-    followed = findings.at_least("high")
-    shown = followed or findings
-    subjects = {finding.subject for finding in shown}
-    hosts = {subject for subject in subjects if is_address(subject)}
+    is_whole = not findings.at_least("high")
+    followed = follow(case, findings)
+    shown = followed.findings
+    hosts = {subject for subject in followed.subjects if is_address(subject)}
     internal = internal_addresses(case, hosts) | hosts_without_traffic(case, hosts)
-    traced = attribution.trace_subjects(case, followed)
+    traced = () if is_whole else attribution.trace_subjects(case, shown)
     traces = tuple((subject, trace) for subject, trace, _ in traced)
     return Scope(
-        Findings(shown),
+        shown,
         tuple(map(Assignment, sorted(internal))),
-        frozenset(hosts - internal),
+        frozenset(hosts - internal) | followed.addresses,
         instance_ids=_traced(traces, "instance"),
         traces=traces,
-        is_whole=not followed,
+        callers=followed.callers,
+        targets=followed.names,
+        is_whole=is_whole,
     )
 
 

@@ -1,17 +1,22 @@
 """Administrative sessions as rows of the timeline, with the principals of the address.
 
 Sessions are those of enrich.admin_sessions, of any severity: what an external address did on a host
-before it misbehaved belongs to its timeline also where no detector reports it.
+before it misbehaved belongs to its timeline also where no detector reports it. Those from one
+internal host to another are movement, or the routine of administrators: the caller gives the time
+from which they count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+import ibis
 import pandas as pd
+import pyarrow as pa
 
-from flowbench.enrich.admin_sessions import find_sessions
+from flowbench.enrich.admin_sessions import find_sessions, mark_sessions
 from flowbench.enrich.ports import label
 from flowbench.investigate.api_events import read_callers
 from flowbench.investigate.timeline.event import Event
@@ -30,16 +35,21 @@ _COLUMNS = [*_ENDS, "initiator_port", "protocol", "first_seen", "last_seen"]
 _COLUMNS += ["bytes_out", "bytes_in"]
 
 
-def session_rows(case: Case, addresses: Collection[str]) -> Iterator[Event]:
+def session_rows(
+    case: Case, addresses: Collection[str], since: Mapping[str, datetime] | None = None
+) -> Iterator[Event]:
     """Yield the administrative sessions of some hosts or external addresses, in order of time.
 
     Args:
         case: The case.
-        addresses: Either end of the sessions.
+        addresses: Either end of the sessions from external addresses.
+        since: Either end of sessions between internal hosts, and the time from which they count.
     """
     sessions = find_sessions(case.connections)
     wanted = sorted(set(addresses))
     sessions = sessions.filter(sessions.responder.isin(wanted) | sessions.initiator.isin(wanted))
+    if since:
+        sessions = sessions.union(_internal_sessions(case, since))
     order = ["first_seen", *_ENDS, "initiator_port"]
     rows = to_frame(sessions.select(_COLUMNS).order_by(order).to_pyarrow())
     if rows.empty:
@@ -65,6 +75,18 @@ def session_rows(case: Case, addresses: Collection[str]) -> Iterator[Event]:
             ports=(int(first["service_port"]),),
             **origins.get(first.name, UNKNOWN),
         )
+
+
+def _internal_sessions(case: Case, since: Mapping[str, datetime]) -> ibis.Table:
+    times = pa.array(list(since.values()), pa.timestamp("us", tz="UTC"))
+    wanted = ibis.memtable(pa.table({"host": pa.array(list(since), pa.string()), "since": times}))
+    sessions = mark_sessions(case.connections, direction="internal")
+    sessions = sessions.filter(sessions.is_session).drop("is_session")
+    of_hosts = [
+        sessions.join(wanted, [sessions[end] == wanted.host, sessions.first_seen >= wanted.since])
+        for end in ("initiator", "responder")
+    ]
+    return of_hosts[0].union(of_hosts[1]).select(sessions.columns).distinct()
 
 
 def _describe(group: pd.DataFrame, callers: str | None) -> str:

@@ -1,7 +1,8 @@
 """Traffic as rows of the timeline: connections of external addresses, and turning points.
 
 A turning point of a finding is the first accepted, the first rejected, or the last connection
-between its subject and its peers.
+between its subject and its peers. Of a few peers, each has a first one: they are steps of movement
+from host to host.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ MOST_FINDINGS = 40  # whose turning points are shown, the most severe first
 
 _ENDS = ["initiator", "responder", "service_port", "protocol"]
 _ORDER = ["first_seen", *_ENDS, "initiator_port", "last_seen"]
+_MOST_STEPS = 10  # pairs of addresses of a finding that have a first connection each
 _MOST_ENDS = 2_000  # pairs of addresses of a finding: of scans of whole networks it has no meaning
 
 
@@ -120,6 +122,7 @@ def _other_rows(rows: pd.DataFrame) -> Event:
 def turning_points(case: Case, findings: Iterable[Finding]) -> Iterator[Event]:
     """Yield the first accepted, first rejected and last connection of findings.
 
+    Of findings with at most ``_MOST_STEPS`` pairs of addresses, each pair has its first ones.
     Findings about the same subject and peers share theirs. Of findings that rest on flow records,
     the ``MOST_FINDINGS`` most severe are shown.
 
@@ -136,14 +139,19 @@ def turning_points(case: Case, findings: Iterable[Finding]) -> Iterator[Event]:
     parts = []
     for activity, condition, is_last in kinds:
         some = c.filter(condition)
+        group = ["number"] if is_last else ["number", "step"]
         order = [some[name] for name in _ORDER]
         if is_last:
             order = [some.last_seen.desc(), *order[:-1]]
-        first = some.mutate(place=ibis.row_number().over(group_by="number", order_by=order))
-        count = _.count().over(ibis.window(group_by="number"))
+        first = some.mutate(place=ibis.row_number().over(group_by=group, order_by=order))
+        count = _.count().over(ibis.window(group_by=group))
         first = first.mutate(total=count).filter(_.place == 0).drop("place")
         parts.append(first.mutate(activity=ibis.literal(activity)))
-    rows = to_frame(parts[0].union(*parts[1:]).order_by("number", "activity").to_pyarrow())
+    found = parts[0].union(*parts[1:]).order_by("number", "step", "activity")
+    rows = to_frame(found.to_pyarrow())
+    # Several findings may have a pair.
+    is_known = rows.duplicated(["step", "activity"]) & (rows["activity"] != LAST)
+    rows = rows[~is_known].reset_index(drop=True)
     origins = find_origins(case, rows)
     for index, row in rows.iterrows():
         if row["total"] > 1 or row["activity"] != LAST:
@@ -176,8 +184,13 @@ def _turning_point(row: Any, origin: dict[str, Any]) -> Event:
 
 
 def _ends_of(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """Return subject and peer of the findings, with a number for each subject and its peers."""
+    """Return subject and peer of the findings, with two numbers.
+
+    ``number`` is that of a subject and its peers; ``step`` that of the pair of addresses, or the
+    same for all pairs of a finding with many.
+    """
     numbers: dict[tuple[Any, ...], int] = {}
+    steps: dict[tuple[str, str], int] = {}
     pairs = []
     for finding in findings:
         if not finding.evidence.flows or not finding.peers:
@@ -189,18 +202,20 @@ def _ends_of(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             continue
         if len(numbers) == MOST_FINDINGS:
             break
-        numbers[ends] = len(numbers)
-        pairs += [{"subject": s, "peer": p, "number": numbers[ends]} for s, p in ends]
+        number = numbers[ends] = len(numbers)
+        for pair in ends:
+            step = steps.setdefault(pair, len(steps)) if len(ends) <= _MOST_STEPS else -1 - number
+            pairs.append({"subject": pair[0], "peer": pair[1], "number": number, "step": step})
     return pairs
 
 
 def _between(connections: ibis.Table, pairs: list[dict[str, Any]]) -> ibis.Table:
-    """The connections between pairs, either of which may have opened them, by their number."""
+    """The connections between pairs, either of which may have opened them, by their numbers."""
     wanted = ibis.memtable(pa.Table.from_pylist(pairs))
     c = connections.filter(~_.intermediate)
     columns = [*_ORDER, "rejected"]
     found = []
     for initiator, responder in (("subject", "peer"), ("peer", "subject")):
         on = [c.initiator == wanted[initiator], c.responder == wanted[responder]]
-        found.append(c.join(wanted, on).select(*columns, "number"))
+        found.append(c.join(wanted, on).select(*columns, "number", "step"))
     return found[0].union(found[1])

@@ -54,6 +54,7 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
     ids = {(f.detector, f.peer): f.finding_id for f in findings.at_least("high")}
     at_once = sorted([ids["contact", POOL], ids["mining", POOL]])
     later = sorted([ids["beacon", EXIT], ids["contact", EXIT]])
+    (rejected,) = (f.finding_id for f in findings if f.detector == "lateral-movement")
     references = events["evidence"].astype(object).where(events["evidence"].notna(), None)
     assert list(zip(events["data_source"], references, strict=True)) == [
         *(("CloudTrail", ref) for ref in ("e1", "e2", "e3", "e4", "e5", "e6")),
@@ -63,6 +64,9 @@ def test_all_data_sources_in_one_order(case: Case, findings: Findings) -> None:
         ("GuardDuty", "a1"),
         ("flow logs", None),  # first to the exit
         *(("flowbench", ref) for ref in later),
+        ("flow logs", None),  # first to the database, rejected
+        ("flowbench", rejected),  # of severity medium, about a subject of others
+        ("flow logs", None),  # last to it
         ("flow logs", None),  # last to the pool
         ("flow logs", None),  # last to the exit
         ("CloudTrail", "e8"),
@@ -137,6 +141,42 @@ def test_a_finding_has_the_decision_about_it(tmp_path: Path) -> None:
     assert row["detail"].endswith(": the owner knows nothing of it.")
 
 
+def test_decisions_have_rows_of_their_own(tmp_path: Path) -> None:
+    text = f"indicator,kind,feed\n{POOL},c2,x\n"
+    case = make_case(tmp_path, connect(HOST, POOL, 443, T0), indicators=text)
+    (finding,) = detect.run(case, only=["contact"])
+    case.decide(finding, "confirmed")
+    case.decide(finding, "dismissed", "a test")
+    findings = detect.run(case, only=["contact"])
+    assert not findings
+    for about in (None, HOST, POOL):
+        rows = timeline.build(case, about, findings)
+        rows = rows[rows["data_source"] == "notes"]
+        assert rows["activity"].tolist() == ["Finding confirmed", "Finding dismissed"]
+        assert set(rows["object"]) == set(rows["evidence"]) == {finding.finding_id}
+    named = f"Finding {finding.finding_id} ({finding.title}, {HOST}) was dismissed by "
+    assert rows["detail"].iloc[1].startswith(named)
+    assert rows["detail"].iloc[1].endswith(": a test.")
+    unknown = timeline.build(case, findings=Findings())
+    assert unknown["detail"].iloc[0].startswith(f"Finding {finding.finding_id} was confirmed by ")
+    assert timeline.build(case, "10.0.0.0/30", findings).empty
+
+
+@pytest.mark.parametrize("source", [POOL, WEB])
+def test_a_source_of_login_attempts_is_the_actor(tmp_path: Path, source: str) -> None:
+    """The subject of such a finding is the target, if the source is external."""
+    records = [
+        record
+        for n in range(120)
+        for record in connect(source, HOST, 22, T0 + 7 * n, source_port=30_000 + n)
+    ]
+    case = make_case(tmp_path, records)
+    findings = detect.run(case, only=["brute-force"])
+    rows = timeline.build(case, findings=findings)
+    (row,) = rows[rows["data_source"] == "flowbench"].to_dict("records")
+    assert (row["actor"], row["object"]) == (source, HOST)
+
+
 def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
     records = [
         reject(HOST, WEB, 3306, T0 + 900 * n, source_port=50_000 + n, interface_id="eni-w")
@@ -204,13 +244,19 @@ def test_alerts_about_one_of_two_hosts_with_an_address(tmp_path: Path) -> None:
     assert sorted(shown.to_numpy().tolist()) == [["i-a", f"{address}%vpc-1"], ["none", address]]
 
 
+REJECTED = (": failed (", "All were rejected", "rejected connections from", "(rejected)")
+
+
 @pytest.mark.parametrize(
     ("filters", "wanted"),
     [
         (Filters(), lambda row: True),
         (Filters(since=at(3 * HOUR)), lambda row: (row["end"] or row["time"]) >= at(3 * HOUR)),
         (Filters(until=at(3 * HOUR)), lambda row: row["time"] < at(3 * HOUR)),
-        (Filters(rejected=True), lambda row: ": failed (" in row["detail"]),
+        (
+            Filters(rejected=True),
+            lambda row: any(text in row["detail"] for text in REJECTED),
+        ),
     ],
 )
 def test_filters_choose_rows(case: Case, findings: Findings, filters: Filters, wanted) -> None:

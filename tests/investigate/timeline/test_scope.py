@@ -26,7 +26,8 @@ def test_a_case_follows_the_subjects_of_severe_findings(case: Case, findings: Fi
     scope = scope_of_case(case, findings)
     assert HOST in scope.host_addresses
     assert WEB not in scope.addresses
-    assert {f.severity for f in scope.findings} <= {"high", "critical"}
+    assert {f.subject for f in scope.findings} == {HOST}
+    assert {f.severity for f in scope.findings} == {"high", "medium"}
     assert scope.instance_ids == {INSTANCE}
     assert not scope.is_whole
 
