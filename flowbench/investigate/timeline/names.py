@@ -28,9 +28,7 @@ def dns_rows(case: Case, scope: Scope) -> Iterator[Event]:
         for found in find_queries(case, scope.domain):
             yield _to_row(found)
         return
-    peers = {
-        peer for f in scope.findings if len(f.peers) <= _MOST_PEERS for peer in f.peers
-    }
+    peers = {peer for f in scope.findings if len(f.peers) <= _MOST_PEERS for peer in f.peers}
     subjects = {finding.subject for finding in scope.findings}
     hosts = scope.host_addresses or subjects
     for found in find_resolutions(case, peers | scope.external):
