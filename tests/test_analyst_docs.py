@@ -23,6 +23,7 @@ PAGES = [
     "exports.md",
     "reachability.md",
     "coverage.md",
+    "figures.md",
 ]
 
 

@@ -58,7 +58,7 @@ def beacon(connections: ibis.Table | pd.DataFrame) -> Figure:
         return theme.empty_figure("Check-ins", "There are no connections to draw.")
     check_ins = _find_check_ins(table)
     facts = _measure(check_ins)
-    seconds = float(facts["interval"] or 0)
+    seconds = 0.0 if pd.isna(facts["interval"]) else float(facts["interval"])
     plot = _make_panels(
         f"Check-ins from {_name(table, 'initiator')} to {_name(table, 'responder')}",
         f"{theme.period(first, last)}; {format_count(int(facts['n']), 'check-in')} of"
@@ -95,24 +95,24 @@ def _find_check_ins(table: ibis.Table) -> ibis.Table:
 
 
 def _measure(check_ins: ibis.Table) -> pd.Series:
-    interval = check_ins.aggregate(
-        n=_.count(), begin=_["at"].min(), interval=_.gap.median(), size=_.bytes_out.median()
+    sums = check_ins.aggregate(
+        n=_.count(),
+        begin=_["at"].min(),
+        interval=_.gap.median(),
+        low=_.gap.quantile(0.1),
+        high=_.gap.quantile(0.9),
+        size=_.bytes_out.median(),
     )
-    facts = to_frame(interval.to_pyarrow()).iloc[0].copy()
-    middle = 0.0 if pd.isna(facts["interval"]) else float(facts["interval"])
-    spread = check_ins.aggregate(deviation=(check_ins.gap - middle).abs().median())
-    facts["interval"] = middle
-    facts["deviation"] = to_frame(spread.to_pyarrow())["deviation"].iloc[0]
-    return facts
+    return to_frame(sums.to_pyarrow()).iloc[0]
 
 
 def _describe(facts: pd.Series) -> str:
-    if not facts["interval"]:
+    if pd.isna(facts["interval"]):
         return "one check-in has no interval"
-    jitter = facts["deviation"] / facts["interval"]
+    low, middle, high = (format_duration(facts[name]) for name in ("low", "interval", "high"))
     return (
-        f"median interval {format_duration(facts['interval'])}, jitter {jitter:.0%} (median"
-        f" deviation); median {facts['size']:,.0f} bytes out"
+        f"median interval {middle}, 80 % of them {low} to {high}; median {facts['size']:,.0f}"
+        " bytes out"
     )
 
 
