@@ -188,10 +188,13 @@ def _note_prices(prices: PriceTable | None) -> None:
         )
         return
     unverified = sum(row["confidence"] == "unverified" for row in prices.rows)
+    check = ": compare them with AWS's price pages before you rely on an amount"
     common.note(
         f"prices of {escape_controls(prices.region)}, {prices.date.isoformat()}, in"
         f" {escape_controls(prices.currency)}: {unverified} of {len(prices.rows)} unverified"
+        f"{check if unverified else ''}"
     )
+    common.note("not priced: queries (Athena, Logs Insights), encryption keys, transfer, retrieval")
 
 
 def _write_figure(case: Case, filters: Filters, figure: Path) -> None:

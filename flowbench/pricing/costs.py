@@ -2,8 +2,10 @@
 
 Delivery is charged by the GB of text; tiers count all flow logs of a month together. Storage is
 charged by the GB of stored files: the text compressed (``GZIP_RATIO``), as Parquet four fifths of
-that. Sources: the usage types of AWS's cost and usage report; ratios measured on generated records
-(4.2 to 6.4) and, for Parquet, AWS's statement of 20 % less than compressed text.
+that. Each flow log writes an object every five minutes at least: one PUT request each, and one
+transition where it goes to Glacier. Queries, keys and transfer are not priced. Sources: the usage
+types of AWS's cost and usage report; ratios measured on generated records (4.2 to 6.4) and, for
+Parquet, AWS's statement of 20 % less than compressed text.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ PARQUET_SHARE = 0.8  # of the size of compressed text
 COSTS = Table.of(
     "costs",
     ("destination", "string", "where the flow logs are delivered, and as what"),
-    ("charge", "string", "delivery, conversion, ingestion, storage or total"),
-    ("gb", "float64", "GB charged: of text in 30 days, or stored; null for a total"),
+    ("charge", "string", "delivery, conversion, ingestion, storage, requests or total"),
+    ("gb", "float64", "GB charged: of text in 30 days, or stored; null for requests and a total"),
+    ("requests", "int64", "requests or transitions in 30 days; null for what is charged by GB"),
     ("amount", "float64", "what it costs in the table's currency; null without a price"),
     ("currency", "string", "the currency; null without a price table"),
     ("confidence", "string", "how sure the least sure price is; null without a price"),
@@ -36,22 +39,28 @@ COSTS = Table.of(
 
 _DELIVERY = "30 days at the measured rate, all flow logs in one account and region; no free tier"
 _EVENTS = f"{_DELIVERY}; AWS may count 26 bytes more for each event"
-_STORED = f"30 days of logs kept for a month; gzip is 1/{GZIP_RATIO} of the text; no requests"
-_PARQUET = f"30 days of logs kept for a month; Parquet is {PARQUET_SHARE:.0%} of gzip; no requests"
+_STORED = f"30 days of logs kept for a month; gzip is 1/{GZIP_RATIO} of the text"
+_PARQUET = f"30 days of logs kept for a month; Parquet is {PARQUET_SHARE:.0%} of gzip"
 _COMPRESSED = f"30 days of logs kept for a month; compressed to 1/{GZIP_RATIO} of the text"
-_SMALL = "5-minute files are small: concatenate them first, and count the requests"
+_OBJECTS = 30 * 288  # of a flow log in 30 days: one every five minutes
+_REQUESTS = (
+    "lower bound: each flow log writes one object every 5 minutes; in the total if it has a price"
+)
+_TRANSITIONS = "lower bound: the same objects, moved once; concatenate them first"
+_SMALL = "5-minute files are small: concatenate them first"
+_PUT = "PUT requests"
 _GLACIER = {
     "Glacier Instant Retrieval": (
-        "glacier-instant-storage",
+        "glacier-instant",
         f"in place of S3 Standard; 90 days and 128 kB a file at least are charged; {_SMALL}",
     ),
     "Glacier Flexible Retrieval": (
-        "glacier-flexible-storage",
+        "glacier-flexible",
         f"in place of S3 Standard; 90 days at least are charged, and 40 kB more for each file;"
         f" {_SMALL}",
     ),
     "Glacier Deep Archive": (
-        "glacier-deep-storage",
+        "glacier-deep",
         f"in place of S3 Standard; 180 days at least are charged, and 40 kB more for each file;"
         f" {_SMALL}",
     ),
@@ -133,17 +142,19 @@ def cost(volumes: pd.DataFrame, prices: PriceTable | None = None) -> pd.DataFram
     Raises:
         InputError: ``volumes`` lacks a column.
     """
-    gb = month_gb(volumes)
+    gb, objects = month_gb(volumes), count_objects(volumes)
     rows: list[dict[str, Any]] = []
     for destination in DESTINATIONS.values():
         charges = [
             _row(destination, name, item, gb * share, prices, assumption)
             for name, item, share, assumption in destination.charges
         ]
+        if destination.stored_share is not None:
+            charges.append(_row(destination, _PUT, "s3-put-requests", objects, prices, _REQUESTS))
         rows += charges
         if prices is not None:
             rows.append(_total(charges))
-        rows += _archive(destination, gb, prices)
+        rows += _archive(destination, gb, objects, prices)
     return COSTS.frame(rows)
 
 
@@ -152,10 +163,17 @@ def month_gb(volumes: pd.DataFrame) -> float:
     return int(extrapolate(volumes)["month_bytes"].sum()) / GB
 
 
-def total_amount(destination: str, gb: float, prices: PriceTable) -> Charge | None:
-    """Return what a month's GB of text cost at a destination, and how sure that is.
+def count_objects(volumes: pd.DataFrame) -> int:
+    """Return how many objects all flow logs write to S3 in 30 days, at least."""
+    return _OBJECTS * int(volumes["flow_log"].nunique())
 
-    None where the table lacks a price of one of its charges.
+
+def total_amount(
+    destination: str, gb: float, prices: PriceTable, objects: int = 0
+) -> Charge | None:
+    """Return what a month's GB of text and objects cost at a destination, and how sure that is.
+
+    None where the table lacks a price of one of its charges by the GB.
     """
     charges = [
         prices.charge(item, gb * share) for _, item, share, _ in DESTINATIONS[destination].charges
@@ -163,6 +181,9 @@ def total_amount(destination: str, gb: float, prices: PriceTable) -> Charge | No
     known = [charge for charge in charges if charge is not None]
     if len(known) < len(charges):
         return None
+    if DESTINATIONS[destination].stored_share is not None:
+        put = prices.charge("s3-put-requests", objects / 1_000)
+        known += [put] if put is not None else []
     amount = sum(each.amount for each in known)
     return Charge(amount, least_sure(each.confidence for each in known))
 
@@ -176,24 +197,28 @@ def _row(
     destination: Destination,
     name: str,
     item: str,
-    gb: float,
+    quantity: float | int,
     prices: PriceTable | None,
     assumption: str,
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"destination": destination.name, "charge": name, "gb": gb}
-    row["assumption"] = assumption
+    """Return the row of a charge for GB, a float, or for a number of requests, an int."""
+    row: dict[str, Any] = {"destination": destination.name, "charge": name}
+    row |= {"assumption": assumption}
+    row |= {"requests": quantity} if isinstance(quantity, int) else {"gb": quantity}
     if prices is None:
         return row
     row |= {"currency": prices.currency, "priced_on": price_label(prices)}
-    if (charge := prices.charge(item, gb)) is not None:
+    charged = quantity / 1_000 if isinstance(quantity, int) else quantity
+    if (charge := prices.charge(item, charged)) is not None:
         row |= {"amount": charge.amount, "confidence": charge.confidence}
     return row
 
 
 def _total(charges: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the sum of a destination's charges; without an amount if one has none."""
+    """Return the sum of a destination's charges; without an amount if one by the GB has none."""
     total = {name: charges[0][name] for name in ("destination", "currency", "priced_on")}
-    total |= {"charge": "total", "assumption": "the rows above"}
+    total |= {"charge": "total", "assumption": "the rows above that have an amount"}
+    charges = [row for row in charges if row["charge"] != _PUT or "amount" in row]
     if all("amount" in row for row in charges):
         total["amount"] = sum(row["amount"] for row in charges)
         total["confidence"] = least_sure(row["confidence"] for row in charges)
@@ -201,10 +226,21 @@ def _total(charges: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _archive(
-    destination: Destination, gb: float, prices: PriceTable | None
+    destination: Destination, gb: float, objects: int, prices: PriceTable | None
 ) -> Iterator[dict[str, Any]]:
     if destination.stored_share is None:
         return
     stored = gb * destination.stored_share
     for name, (item, assumption) in _GLACIER.items():
-        yield _row(destination, f"storage in {name}", item, stored, prices, assumption)
+        yield _row(destination, f"storage in {name}", f"{item}-storage", stored, prices, assumption)
+        row = _row(
+            destination,
+            f"transition to {name}",
+            f"{item}-transition",
+            objects,
+            prices,
+            _TRANSITIONS,
+        )
+        if prices is not None and "amount" not in row:
+            row["assumption"] = f"not in the price table; {_TRANSITIONS}"
+        yield row

@@ -18,7 +18,8 @@ A table is JSON or CSV. JSON::
     }
 
 CSV has these names, region, date and currency included, as columns. A price is per GB: of delivery
-and conversion per GB of text, of storage per GB and month. ``from_gb`` is where a tier starts.
+and conversion per GB of text, of storage per GB and month, of requests and transitions per 1,000.
+``from_gb`` is where a tier starts.
 """
 
 from __future__ import annotations
@@ -53,14 +54,18 @@ ITEMS = {
     "glacier-instant-storage": "storage in S3 Glacier Instant Retrieval",
     "glacier-flexible-storage": "storage in S3 Glacier Flexible Retrieval",
     "glacier-deep-storage": "storage in S3 Glacier Deep Archive",
+    "s3-put-requests": "PUT requests to S3 Standard, by the 1,000",
+    "glacier-instant-transition": "transitions to S3 Glacier Instant Retrieval, by the 1,000",
+    "glacier-flexible-transition": "transitions to S3 Glacier Flexible Retrieval, by the 1,000",
+    "glacier-deep-transition": "transitions to S3 Glacier Deep Archive, by the 1,000",
 }
 # How sure a price is, the least sure first.
 CONFIDENCES = ("unverified", "one source", "two sources", "invoice or price list")
 PRICES = Table.of(
     "prices",
     ("item", "string", f"one of {', '.join(ITEMS)}"),
-    ("from_gb", "float64", "GB of the month from which this tier's price holds"),
-    ("price", "float64", "price per GB, or per GB and month of storage"),
+    ("from_gb", "float64", "GB (or 1,000) of the month from which this tier's price holds"),
+    ("price", "float64", "price per GB, per GB and month of storage, or per 1,000 requests"),
     ("confidence", "string", f"how sure it is: {', '.join(CONFIDENCES)}"),
     ("source", "string", "where it is from"),
 )
@@ -99,23 +104,23 @@ class PriceTable:
         """Return the tiers (PRICES), by item and start."""
         return PRICES.frame(self.rows)
 
-    def charge(self, item: str, gb: float) -> Charge | None:
+    def charge(self, item: str, quantity: float) -> Charge | None:
         """Return what a month's quantity costs; None where the table has no price of the item.
 
         Each tier's price holds for the part of the quantity that lies in the tier.
 
         Args:
             item: One of ITEMS.
-            gb: GB of the month.
+            quantity: GB of the month; thousands of requests.
         """
         tiers = [row for row in self.rows if row["item"] == item]
         if not tiers:
             return None
         ends = [*(tier["from_gb"] for tier in tiers[1:]), math.inf]
         used = [
-            (tier, min(gb, end) - tier["from_gb"])
+            (tier, min(quantity, end) - tier["from_gb"])
             for tier, end in zip(tiers, ends, strict=True)
-            if gb > tier["from_gb"] or tier is tiers[0]
+            if quantity > tier["from_gb"] or tier is tiers[0]
         ]
         amount = sum(tier["price"] * part for tier, part in used)
         return Charge(amount, least_sure(tier["confidence"] for tier, _ in used))

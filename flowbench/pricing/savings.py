@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -21,7 +22,7 @@ from flowbench.pricing.volume import (
     to_fields,
     to_volumes,
 )
-from flowbench.schema import Table, to_frame
+from flowbench.schema import VPC_FIELDS, Table, to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -46,7 +47,14 @@ _WINDOWS = (
     "upper bound: all records of a flow in the same ten minutes become one of mean size; interfaces"
     " of Nitro instances record at most 60 s in any case"
 )
-_FIELD = "30 days at the measured rate; detectors and later questions may need the field"
+# Fields that no detector reads, nor what detectors rest on: connections, inventory, coverage.
+UNREAD_FIELDS = frozenset(
+    "version type region az_id sublocation_type sublocation_id traffic_path encryption_status"
+    " ecs_cluster_arn ecs_cluster_name ecs_container_instance_arn ecs_container_instance_id"
+    " ecs_container_id ecs_second_container_id ecs_service_name ecs_task_definition_arn"
+    " ecs_task_arn ecs_task_id next_hop_interface_id next_hop_subnet_id next_hop_az_id"
+    " next_hop_vpc_id next_hop_interface_type".split()
+)
 
 
 def savings(
@@ -56,9 +64,10 @@ def savings(
     flows: ibis.Table | None = None,
     destination: str = costs.S3_TEXT,
 ) -> pd.DataFrame:
-    """Return what changes would save (SAVINGS): destination, format, windows, each field.
+    """Return what changes would save (SAVINGS): destination, format, windows, fields.
 
-    Fields come last, the largest first.
+    Fields come last, the largest first: only those that no detector needs (UNREAD_FIELDS), each
+    with what would be lost.
 
     Args:
         case: The case.
@@ -75,24 +84,29 @@ def savings(
     columns = measure_columns(case, flows)
     volumes = to_volumes(columns)
     gb = costs.month_gb(volumes)
+    save = functools.partial(_save, prices, costs.count_objects(volumes))
     rows = [
-        _save(f"{costs.S3_TEXT}, instead", costs.CLOUDWATCH, gb, gb, prices, _S3, costs.S3_TEXT),
-        _save("Parquet instead of text", costs.S3_TEXT, gb, gb, prices, _PARQUET, costs.S3_PARQUET),
+        save(f"{costs.S3_TEXT}, instead", costs.CLOUDWATCH, gb, gb, _S3, costs.S3_TEXT),
+        save("Parquet instead of text", costs.S3_TEXT, gb, gb, _PARQUET, costs.S3_PARQUET),
     ]
     gb_600 = _merged_gb(case, flows, volumes)
-    rows.append(_save("600 s windows, not 60 s", destination, gb, gb_600, prices, _WINDOWS))
+    rows.append(save("600 s windows, not 60 s", destination, gb, gb_600, _WINDOWS))
     for field in to_fields(columns).to_dict("records"):
-        left = gb * (1 - field["share"])
-        rows.append(_save(f"without {field['field']}", destination, gb, left, prices, _FIELD))
+        name = field["field"].replace("-", "_")
+        if name in UNREAD_FIELDS:
+            lost = f"no detector needs it; lost is: {VPC_FIELDS[name].meaning}"
+            left = gb * (1 - field["share"])
+            rows.append(save(f"without {field['field']}", destination, gb, left, lost))
     return SAVINGS.frame(rows)
 
 
 def _save(
+    prices: PriceTable | None,
+    objects: int,
     change: str,
     destination: str,
     gb: float,
     gb_after: float,
-    prices: PriceTable | None,
     assumption: str,
     destination_after: str | None = None,
 ) -> dict[str, Any]:
@@ -102,8 +116,9 @@ def _save(
     if prices is None:
         return row
     row |= {"currency": prices.currency, "priced_on": costs.price_label(prices)}
-    before = costs.total_amount(destination, gb, prices)
-    after = costs.total_amount(destination_after or destination, gb_after, prices)
+    before = costs.total_amount(destination, gb, prices, objects)
+    target = destination_after or destination
+    after = costs.total_amount(target, gb_after, prices, objects)
     if before is not None and after is not None:
         row["amount"] = before.amount - after.amount
         row["confidence"] = least_sure((before.confidence, after.confidence))

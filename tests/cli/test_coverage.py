@@ -71,7 +71,10 @@ def test_money_needs_a_price_table(loaded: Path, tmp_path: Path) -> None:
     first = json.loads(accepted.stdout)[0]
     assert (first["charge"], first["confidence"]) == ("delivery", "two sources")
     assert first["amount"] == pytest.approx(97 * 4_320 / 1e9 * 0.5)
-    assert "prices of us-east-1, 2026-11-27, in USD: 21 of 25 unverified" in accepted.stderr
+    assert (
+        "prices of us-east-1, 2026-11-27, in USD: 24 of 28 unverified: compare them"
+        in accepted.stderr
+    )
     table = tmp_path / "prices.csv"
     table.write_text(
         "item,from_gb,price,confidence,source,region,date,currency\n"

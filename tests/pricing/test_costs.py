@@ -46,14 +46,19 @@ def test_text_is_delivered_and_a_part_of_it_stored() -> None:
     rows = pricing.cost(VOLUMES, ROUND)
     found = amounts(rows)
     stored = 100 / 4.5
+    objects = 2 * 8.64  # thousands: two flow logs, one object in five minutes each
     assert found["CloudWatch Logs, Standard", "total"] == pytest.approx(100 + stored)
-    assert found["S3, text (gzip)", "total"] == pytest.approx(100 + stored)
-    assert found["S3, Parquet", "total"] == pytest.approx(200 + stored * 0.8)
+    assert found["S3, text (gzip)", "total"] == pytest.approx(100 + stored + objects)
+    assert found["S3, Parquet", "total"] == pytest.approx(200 + stored * 0.8 + objects)
+    assert found["S3, text (gzip)", "transition to Glacier Deep Archive"] == pytest.approx(objects)
+    requests = rows.set_index(["destination", "charge"])["requests"]
+    assert requests["S3, Parquet", "PUT requests"] == 17_280
+    assert requests.notna().sum() == 2 * 4
     assert found["Firehose", "total"] == pytest.approx(200)
     assert found["S3, text (gzip)", "storage in Glacier Deep Archive"] == pytest.approx(stored)
     assert set(rows["priced_on"]) == {"eu-west-1, 2026-10-01"}
     assert rows["assumption"].str.len().min() > 0
-    glacier = rows[rows["charge"].str.contains("Deep")]
+    glacier = rows[rows["charge"].str.contains("storage in Glacier Deep")]
     assert glacier["assumption"].str.contains("180 days at least").all()
 
 
@@ -67,6 +72,15 @@ def test_tiers_count_all_flow_logs_together() -> None:
     assert row["confidence"] == "one source"
     total = rows[(rows["destination"] == "S3, Parquet") & (rows["charge"] == "total")]
     assert total["amount"].isna().all()  # the table has no price of storage
+
+
+def test_a_table_without_prices_of_requests_has_totals_without_them() -> None:
+    items = [item for item in ITEMS if "put" not in item and "flexible-transition" not in item]
+    rows = pricing.cost(VOLUMES, table(*(price(item, 0, 1.0) for item in items)))
+    assert amounts(rows)["S3, text (gzip)", "total"] == pytest.approx(100 + 100 / 4.5)
+    flexible = rows[rows["charge"] == "transition to Glacier Flexible Retrieval"]
+    assert flexible["amount"].isna().all()
+    assert flexible["assumption"].str.startswith("not in the price table").all()
 
 
 def test_without_prices_there_are_quantities_only() -> None:
