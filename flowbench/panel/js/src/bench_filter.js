@@ -20,6 +20,7 @@ export function filterLine(model, send) {
     button("Clear", "Remove the filter", () => apply("")),
   ]);
   let chosen = -1;
+  let place = { start: 0, end: 0 }; // of what the listed words replace
 
   function apply(text) {
     close();
@@ -31,9 +32,9 @@ export function filterLine(model, send) {
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   }
-  function mark(place) {
+  function mark(number) {
     const options = [...list.children];
-    chosen = options.length ? (place + options.length) % options.length : -1;
+    chosen = options.length ? (number + options.length) % options.length : -1;
     options.forEach((option, i) => option.setAttribute("aria-selected", String(i === chosen)));
     if (chosen >= 0) {
       input.setAttribute("aria-activedescendant", options[chosen].id);
@@ -41,12 +42,14 @@ export function filterLine(model, send) {
     }
   }
   function take(word) {
-    const { start, end } = model.get("completion");
-    input.setRangeText(`${word} `, start, end, "end");
+    input.setRangeText(`${word} `, place.start, place.end, "end");
     input.focus();
     ask();
   }
-  const ask = () => send("complete", { text: input.value, position: input.selectionStart });
+  function ask() {
+    close(); // the words are those of another text
+    send("complete", { text: input.value, position: input.selectionStart });
+  }
 
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -75,8 +78,9 @@ export function filterLine(model, send) {
     if (reason && document.activeElement === input) input.setSelectionRange(position, end);
   };
   model.on("change:completion", () => {
-    const { text, words } = model.get("completion");
+    const { text, words, start, end } = model.get("completion");
     if (text !== input.value || document.activeElement !== input) return;
+    place = { start, end };
     list.replaceChildren(
       ...words.map((word, i) =>
         make("li", {
