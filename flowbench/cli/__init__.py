@@ -5,6 +5,7 @@ order is that of the help. Heavy imports are deferred to the functions, so that 
 """
 
 from flowbench.cli.addresses import addresses
+from flowbench.cli.bench import bench
 from flowbench.cli.cloud_ranges import cloud_ranges
 from flowbench.cli.common import main
 from flowbench.cli.connections import connections
@@ -43,6 +44,7 @@ from flowbench.cli.why import why
 COMMANDS = (
     demo,
     lab,
+    bench,
     new,
     ingest,
     fetch,

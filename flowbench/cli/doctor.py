@@ -88,7 +88,7 @@ def _read_memory() -> int | None:
 
 
 def check_packages() -> Iterator[Check]:
-    """Yield each package that flowbench requires, with its version, and the optional boto3."""
+    """Yield each package that flowbench requires, with its version, and the optional ones."""
     from packaging.requirements import Requirement
 
     for line in metadata.requires("flowbench") or []:
@@ -97,9 +97,12 @@ def check_packages() -> Iterator[Check]:
         if is_extra or (requirement.marker and not requirement.marker.evaluate()):
             continue
         yield _check_package(requirement.name, str(requirement.specifier))
-    boto3 = _find_version("boto3")
-    remedy = "for `flowbench fetch`: install flowbench[aws]"
-    yield Check("boto3", "ok", boto3) if boto3 else Check("boto3", "optional", "none", remedy)
+    for name, remedy in (
+        ("boto3", "for `flowbench fetch`: install flowbench[aws]"),
+        ("voila", "for `flowbench bench`: install flowbench[voila]"),
+    ):
+        version = _find_version(name)
+        yield Check(name, "ok", version) if version else Check(name, "optional", "none", remedy)
 
 
 def _check_package(name: str, specifier: str) -> Check:

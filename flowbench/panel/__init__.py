@@ -3,5 +3,15 @@
 from flowbench.panel.bench import HuntingBench, bench
 from flowbench.panel.findings import FindingsTriage, findings
 from flowbench.panel.graph import GraphExplorer, graph
+from flowbench.panel.page import CasePage, page
 
-__all__ = ["FindingsTriage", "GraphExplorer", "HuntingBench", "bench", "findings", "graph"]
+__all__ = [
+    "CasePage",
+    "FindingsTriage",
+    "GraphExplorer",
+    "HuntingBench",
+    "bench",
+    "findings",
+    "graph",
+    "page",
+]
