@@ -6,20 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
-import pandas as pd
 from ibis import _
 
 from flowbench.investigate.neighbours import MOST_NODES
 from flowbench.panel.graph_state import MOST, TAG, GraphState
-from flowbench.text import escape_controls, format_period, format_time
+from flowbench.panel.period_slider import PeriodSlider
+from flowbench.text import escape_controls
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 _MOST_TAGS = 50  # keys of tags that can be chosen as a colour
 _SIZES = (50, MOST, MOST_NODES)
-_STEPS = ("1min", "5min", "15min", "1h", "3h", "6h", "12h", "1D", "7D", "30D")
-_MOST_STEPS = 200  # of the time slider
 
 
 class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not typed
@@ -31,38 +29,24 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
     """
 
     def __init__(self, case: Case, on_change: Callable[..., None]) -> None:
-        self._times = period_steps(*case.span)
         self._colors = color_options(case)
         self._on_change = on_change
         self._is_showing = False
-        self.period = ipywidgets.SelectionRangeSlider(
-            options=self._times,
-            description="Seen (UTC)",
-            continuous_update=False,
-            readout=False,  # too narrow for two times
-            layout={"width": "420px", "max_width": "100%"},
-        )
-        self._shown_period = ipywidgets.Label()
+        self.period = PeriodSlider(case.span, on_change)
         self.color = ipywidgets.Dropdown(options=self._colors, description="Colour")
         wide = {"description_width": "initial"}
         self.most = ipywidgets.Dropdown(options=_SIZES, description="Group above", style=wide)
-        controls = [self.period, self._shown_period, self.color, self.most]
-        super().__init__(controls, layout={"flex_flow": "row wrap"})
-        for control in (self.period, self.color, self.most):
+        super().__init__([self.period, self.color, self.most], layout={"flex_flow": "row wrap"})
+        for control in (self.color, self.most):
             control.observe(self._report, "value")
 
     def show(self, state: GraphState) -> None:
         """Show a state, also one with values that the user could not choose."""
-        first, last = self._times[0], self._times[-1]
-        chosen = (state.since or first, state.until or last)
-        times = sorted({*self._times, *chosen})
+        self.period.show(state.since, state.until)
         colors = {value: label for label, value in self._colors}
         colors.setdefault(state.color, f"tag {escape_controls(state.color.removeprefix(TAG))}")
         self._is_showing = True
         try:
-            self.period.options = [(format_time(time), time) for time in times]
-            self.period.index = (times.index(chosen[0]), times.index(chosen[1]))
-            self._shown_period.value = format_period(*chosen)
             self.color.options = [(label, value) for value, label in colors.items()]
             self.color.value = state.color
             sizes = sorted({*_SIZES, state.most})
@@ -72,24 +56,9 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
             self._is_showing = False
 
     def _report(self, change: dict[str, Any]) -> None:
-        if self._is_showing:
-            return
-        if change["owner"] is not self.period:
+        if not self._is_showing:
             name = "color" if change["owner"] is self.color else "most"
             self._on_change(**{name: change["new"]})
-            return
-        since, until = change["new"]
-        everything = since <= self._times[0] and until >= self._times[-1]
-        self._on_change(since=None if everything else since, until=None if everything else until)
-
-
-def period_steps(first: pd.Timestamp | None, last: pd.Timestamp | None) -> list[pd.Timestamp]:
-    """Divide a period into steps of a minute to a month, at most 200 of them, for a slider."""
-    nothing = pd.Timestamp(0, tz="UTC")
-    first, last = first or nothing, last or nothing
-    step = next((s for s in _STEPS if (last - first) / pd.Timedelta(s) < _MOST_STEPS), _STEPS[-1])
-    end = last.floor(step) + pd.Timedelta(step)
-    return list(pd.date_range(first.floor(step), end, freq=step))
 
 
 def color_options(case: Case) -> list[tuple[str, str]]:

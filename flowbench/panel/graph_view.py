@@ -10,7 +10,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
 
 
 class GraphView(anywidget.AnyWidget):
@@ -20,8 +20,8 @@ class GraphView(anywidget.AnyWidget):
     ``moved`` with ``positions``.
     """
 
-    _esm = _STATIC / "graph.js"
-    _css = _STATIC / "graph.css"
+    _esm = STATIC / "graph.js"
+    _css = STATIC / "panel.css"
 
     elements = traitlets.Dict().tag(sync=True)
     """What is drawn; see graph_elements.to_elements."""

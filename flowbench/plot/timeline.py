@@ -12,7 +12,7 @@ from flowbench.plot import theme
 from flowbench.text import format_count, format_time, format_utc
 
 # Data source (as in timeline.TABLE), what its events are, and colour.
-_LANES = {
+LANES = {
     "flowbench": ("findings", theme.RED),
     "flow logs": ("events of connections", theme.SKY),
     "GuardDuty": ("GuardDuty findings", theme.BLUE),
@@ -41,7 +41,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
     """
     if events.empty:
         return theme.empty_figure("Timeline", "There are no events to draw.")
-    rows, labels, omitted = _assign_rows(events)
+    rows, labels, omitted = assign_rows(events)
     first, last = events["time"].min(), events["time"].max()
     if events["end"].notna().any():
         last = max(last, events["end"].max())
@@ -72,8 +72,11 @@ def timeline(events: pd.DataFrame) -> go.Figure:
     return plot
 
 
-def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
+def assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
     """Give each event a row of the figure.
+
+    Args:
+        events: See ``timeline``; at least one.
 
     Returns:
         The events with a column ``row``, the rows' labels, and how many events were left out.
@@ -81,7 +84,7 @@ def _assign_rows(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
     parts: list[pd.DataFrame] = []
     labels: list[str] = []
     omitted = 0
-    for data_source, (lane_name, _) in _LANES.items():
+    for data_source, (lane_name, _) in LANES.items():
         lane = events[events["data_source"] == data_source]
         omitted += max(0, len(lane) - _MOST_MARKS)
         lane = lane.head(_MOST_MARKS)
@@ -113,7 +116,7 @@ def _divide_moments(moments: pd.DataFrame, data_source: str) -> Iterator[tuple[s
         )
     others = moments[moments["activity"].isin(activities[kept:])]
     if len(others):
-        yield f"{len(others):,} more {_LANES[data_source][0]}", others
+        yield f"{len(others):,} more {LANES[data_source][0]}", others
 
 
 def _row_label(activity: str, data_source: str) -> str:
@@ -124,7 +127,7 @@ def _row_label(activity: str, data_source: str) -> str:
 
 def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
     data_source = events["data_source"].iloc[0]
-    _, colour = _LANES[data_source]
+    _, colour = LANES[data_source]
     hover = [_hover(event) for event in events.itertuples()]
     if data_source in _WITH_PERIODS and events["end"].notna().all():
         _draw_bars(plot, row, events.assign(hover=hover), colour)

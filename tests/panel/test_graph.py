@@ -97,12 +97,12 @@ def test_positions_are_kept_in_the_case(case, explorer) -> None:
 
 
 def test_a_period_leaves_out_what_was_not_seen_then(explorer) -> None:
-    labels = [label for label, _time in explorer.controls.period.options]
+    labels = [label for label, _time in explorer.controls.period.slider.options]
     assert labels[0] == "2026-09-01 00:00"
-    explorer.controls.period.index = (0, labels.index("2026-09-01 00:30"))
+    explorer.controls.period.slider.index = (0, labels.index("2026-09-01 00:30"))
     assert DATABASE not in ids(explorer)  # first seen after an hour
     assert explorer.state.until == pd.Timestamp("2026-09-01 00:30", tz="UTC")
-    explorer.controls.period.index = (0, len(labels) - 1)
+    explorer.controls.period.slider.index = (0, len(labels) - 1)
     assert (explorer.state.since, explorer.state.until) == (None, None)
     assert DATABASE in ids(explorer)
 

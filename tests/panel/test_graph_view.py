@@ -22,7 +22,7 @@ LICENSED = ("cytoscape", "d3-dispatch", "d3-force", "d3-quadtree", "d3-timer")
 def test_the_widget_carries_its_module_and_style() -> None:
     view = GraphView()
     assert view._esm == (STATIC / "graph.js").read_text(encoding="utf-8")
-    assert view._css == (STATIC / "graph.css").read_text(encoding="utf-8")
+    assert view._css == (STATIC / "panel.css").read_text(encoding="utf-8")
     assert (view.selected, view.height) == ("", 560)
 
 
@@ -67,6 +67,6 @@ def test_the_module_is_what_the_source_gives(tmp_path) -> None:
         pytest.skip(f"npm cannot install: {installed.stderr[-300:]}")
     assert installed.returncode == 0, installed.stderr
     subprocess.run(["npm", "run", "build"], cwd=copy, capture_output=True, check=True)
-    for name in ("bench.js", "bench.css", "graph.js", "graph.css"):
+    for name in ("bench.js", "bench.css", "graph.js", "panel.css", "timeline.js"):
         built, committed = (tmp_path / "static" / name), STATIC / name
         assert built.read_bytes() == committed.read_bytes(), f"{name}: run npm ci && npm run build"

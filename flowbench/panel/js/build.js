@@ -27,7 +27,10 @@ const settings = {
 };
 await build({
   ...settings,
-  entryPoints: ["src/graph.js", "src/graph.css"],
+  entryPoints: ["src/graph.js"],
   banner: { js: licences() },
 });
-await build({ ...settings, entryPoints: ["src/bench.js", "src/bench.css"] }); // contains no package
+await build({
+  ...settings, // these contain no package
+  entryPoints: ["src/bench.js", "src/bench.css", "src/panel.css", "src/timeline.js"],
+});

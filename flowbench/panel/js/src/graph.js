@@ -9,6 +9,7 @@ import { placeNodes } from "./layout.js";
 import { legendItem } from "./legend.js";
 import { readTheme, styleSheet } from "./style.js";
 import { markRow, showTable } from "./tables.js";
+import { showTip } from "./tip.js";
 
 const DOUBLE_CLICK = 400; // ms between two clicks on one node that expand it
 const ZOOM_STEP = 1.25;
@@ -18,7 +19,7 @@ const HELP =
 
 function render({ model, el }) {
   const parts = buildParts(model);
-  el.classList.add("flowbench-graph");
+  el.classList.add("flowbench-view", "flowbench-graph");
   el.append(...parts.all);
 
   const cy = cytoscape({
@@ -174,16 +175,6 @@ function render({ model, el }) {
     parts.message.textContent = model.get("elements").message;
   }
 
-  function showTip(event) {
-    const { x, y } = event.renderedPosition;
-    parts.tip.textContent = event.target.data("facts").join("\n");
-    parts.tip.hidden = false;
-    const left = Math.min(x + 14, Math.max(0, cy.width() - parts.tip.offsetWidth - 4));
-    const above = y + 14 + parts.tip.offsetHeight > cy.height();
-    parts.tip.style.left = `${left}px`;
-    parts.tip.style.top = `${above ? Math.max(0, y - parts.tip.offsetHeight - 14) : y + 14}px`;
-  }
-
   const hideTip = () => {
     parts.tip.hidden = true;
   };
@@ -200,7 +191,9 @@ function render({ model, el }) {
   cy.on("dragpan", () => {
     isMoved = true;
   });
-  cy.on("mouseover", "node, edge", showTip);
+  cy.on("mouseover", "node, edge", ({ target, renderedPosition: { x, y } }) => {
+    showTip(parts.tip, target.data("facts"), x, y);
+  });
   cy.on("mouseout pan zoom grab", hideTip);
   cy.on("dragfreeon", "node", ({ target }) => {
     const { x, y } = target.position();

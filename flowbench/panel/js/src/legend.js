@@ -1,8 +1,8 @@
 // The legend: a small drawing of each kind of node and edge, with its meaning as text.
 
 import { make } from "./dom.js";
+import { draw } from "./svg.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const DASHES = { solid: "", dotted: "2 3", dashed: "5 3" };
 
 /** Make the item of {label, color, dash} (an edge) or {label, color, shape} (a node). */
@@ -26,10 +26,4 @@ function drawNode(shape, color) {
   if (shape === "ellipse") return draw("circle", { cx: 12, cy: 7, r: 6, fill: color });
   if (shape === "rectangle") return draw("rect", { x: 6, y: 1, width: 12, height: 12, fill: color });
   return draw("polygon", { points: corners[shape], fill: color });
-}
-
-function draw(tag, attributes) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
 }
