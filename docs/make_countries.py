@@ -53,8 +53,12 @@ def decode(topology: dict[str, Any]) -> dict[str, tuple[str | None, list[list[li
 def flatten(points: list[list[float]]) -> list[float]:
     """Return points as one list, rounded to a tenth of a degree, without repetitions."""
     flat: list[float] = []
-    for longitude, latitude in points:
-        point = [round(longitude, 1), round(latitude, 1)]
+    turns = 0
+    for number, (longitude, latitude) in enumerate(points):
+        # An outline that crosses the 180th meridian goes on beyond it.
+        if number and abs(longitude - points[number - 1][0]) > 180:
+            turns += 360 if longitude < 0 else -360
+        point = [round(longitude + turns, 1), round(latitude, 1)]
         if flat[-2:] != point:
             flat += point
     return flat

@@ -136,7 +136,7 @@ def _make_panels(title: str, subtitle: str) -> Figure:
             title_text=name, gridcolor=theme.GRID, rangemode="tozero", zeroline=False, row=row
         )
     plot.update_yaxes(tickformat="~s", row=2)
-    plot.update_yaxes(range=[0, 1], dtick=0.5, row=3)
+    plot.update_yaxes(range=[-0.06, 1.06], dtick=0.5, row=3)
     return plot
 
 

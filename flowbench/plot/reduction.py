@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -11,6 +11,7 @@ from flowbench.text import list_some
 
 _SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
 _MOST_SEVERE_FIRST = ("indicator match", "accepted", "rejected")
+_NOTABLE = "with sessions, API calls or indicator matches"
 _MOST_MEMBERS = 8  # of a group that its hover label names
 
 
@@ -26,49 +27,72 @@ def reduce_graph(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
     """
     if len(graph) <= most:
         return graph, 0, 0
-    reduced, groups = nx.DiGraph(), dict[tuple[bool, tuple[str, ...]], list[str]]()
+    reduced, groups = nx.DiGraph(), dict[tuple[str, tuple[str, ...]], list[str]]()
     center = graph.graph.get("center")
+    notable = _find_notable(graph)
+    alone, together = set(notable[: most // 2]), set(notable[most // 2 :])
     for node, attributes in graph.nodes(data=True):
         neighbours = tuple(sorted(set(nx.all_neighbors(graph, node))))
         rejected = all(
             graph.edges[edge]["verdict"] == "rejected"
             for edge in [*graph.in_edges(node), *graph.out_edges(node)]
         )
-        has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
-        is_alone = (has_indicator and not rejected) or _is_administrative(attributes)
-        if attributes["internal"] or is_alone or node == center:
+        if attributes["internal"] or node in alone or node == center:
             reduced.add_node(node, **attributes)
         else:
-            groups.setdefault((rejected, neighbours), []).append(node)
+            kind = _NOTABLE if node in together else "rejected" if rejected else ""
+            groups.setdefault((kind, neighbours), []).append(node)
     drawn_as = {node: node for node in reduced}
     grouped = 0
-    for (rejected, neighbours), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
+    for (kind, neighbours), nodes in sorted(groups.items(), key=lambda group: min(group[1])):
         first = min(nodes)
         if len(nodes) == 1:
             reduced.add_node(first, **graph.nodes[first])
             drawn_as[first] = first
             continue
-        label = f"{len(nodes):,} external" + (", rejected" if rejected else "")
+        label = f"{len(nodes):,} external" + (f", {kind}" if kind else "")
         key = f"{label}, with {', '.join(neighbours)}"
-        group = {"label": label, "service": "group", "indicator_kinds": "", "name": ""}
-        group["members"] = sum(graph.nodes[node].get("members", 1) for node in nodes)
-        names = [graph.nodes[node].get("member_names") or node for node in nodes]
-        group["member_names"] = list_some(names, _MOST_MEMBERS)
-        reduced.add_node(key, **graph.nodes[first] | group)
+        reduced.add_node(key, **graph.nodes[first] | _describe_group(graph, nodes, label))
         drawn_as |= dict.fromkeys(nodes, key)
-        grouped += len(nodes)
+        grouped += reduced.nodes[key]["members"]
     for source, target, edge in graph.edges(data=True):
         _merge_edge(reduced, drawn_as[source], drawn_as[target], edge)
     connections = dict(reduced.degree(weight="connections"))
 
     def rank(node: str) -> tuple[bool, bool, bool, int, str]:
-        attributes = reduced.nodes[node]
-        has_indicator = bool(attributes["indicator_kinds"]) or _is_administrative(attributes)
-        is_group = attributes["service"] == "group"
-        return node != center, not has_indicator, is_group, -connections[node], node
+        is_common = reduced.nodes[node]["service"] == "group" and _NOTABLE not in node
+        return node != center, node not in alone, is_common, -connections[node], node
 
     kept = sorted(reduced, key=rank)[:most]
     return nx.DiGraph(reduced.subgraph(sorted(kept))), grouped, len(reduced) - len(kept)
+
+
+def _describe_group(graph: nx.DiGraph, nodes: Sequence[str], label: str) -> dict[str, Any]:
+    """The attributes of a group that are not those of any member."""
+    members = [graph.nodes[node] for node in nodes]
+    names = [known.get("member_names") or node for node, known in zip(nodes, members, strict=True)]
+    return {
+        "label": label,
+        "service": "group",
+        "indicator_kinds": "",
+        "name": "",
+        "members": sum(known.get("members", 1) for known in members),
+        "member_names": list_some(names, _MOST_MEMBERS),
+        "sessions": sum(known.get("sessions", 0) for known in members),
+        "principals": "",
+    }
+
+
+def _find_notable(graph: nx.DiGraph) -> list[str]:
+    """External addresses with sessions, API calls or indicator matches, the busiest first."""
+    notable = []
+    for node, attributes in graph.nodes(data=True):
+        edges = [*graph.in_edges(node, data=True), *graph.out_edges(node, data=True)]
+        rejected = all(edge["verdict"] == "rejected" for *_, edge in edges)
+        has_indicator = attributes["indicator_kinds"] or attributes["expired_kinds"]
+        if (has_indicator and not rejected) or _is_administrative(attributes):
+            notable.append((-sum(edge["connections"] for *_, edge in edges), node))
+    return [node for _, node in sorted(notable)]
 
 
 def _is_administrative(attributes: Mapping[str, Any]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import networkx as nx
+
 from flowbench.plot.reduction import reduce_graph
-from tests.plot.test_network import many_peers
+from tests.plot.test_network import edge, many_peers, node
 
 
 def test_groups_name_their_members() -> None:
@@ -22,3 +24,18 @@ def test_groups_name_their_members() -> None:
 def test_small_graphs_stay() -> None:
     graph = many_peers()
     assert reduce_graph(graph, len(graph)) == (graph, 0, 0)
+
+
+def test_too_many_that_matter_are_groups_of_their_own() -> None:
+    graph = nx.DiGraph()
+    node(graph, "10.0.0.1")
+    for n in range(100):
+        edge(graph, node(graph, f"192.0.2.{n}", sessions=2), "10.0.0.1", connections=n + 1)
+        edge(graph, "10.0.0.1", node(graph, f"198.51.100.{n}"))
+    reduced, grouped, omitted = reduce_graph(graph, 20)
+    assert (len(reduced), grouped, omitted) == (13, 190, 0)
+    assert {"10.0.0.1", "192.0.2.99", "192.0.2.90"} < set(reduced)
+    labels = {known["label"]: known for _, known in reduced.nodes(data=True)}
+    group = labels["90 external, with sessions, API calls or indicator matches"]
+    assert (group["sessions"], group["members"], group["indicator_kinds"]) == (180, 90, "")
+    assert labels["100 external"]["sessions"] == 0
