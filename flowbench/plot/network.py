@@ -45,9 +45,9 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
         most: The number of nodes above which external addresses with the same neighbours are drawn
             as one group. Addresses that an accepted connection makes an indicator match, that held
             an administrative session, or from which the AWS API was called, are drawn alone up to
-            half of ``most``; those beyond are in groups of their own. Of what then remains, ``most``
-            nodes are drawn, these first, then those with most connections; the title counts the
-            others.
+            half of ``most``; those beyond are in groups of their own. Of what then remains,
+            ``most`` nodes are drawn, these first, then those with most connections; the title
+            counts the others.
 
     Returns:
         A figure whose layout is the same for the same graph.

@@ -42,3 +42,39 @@ def test_figures_are_drawn_without_an_upload(lab: Lab) -> None:
     assert len(titles) > 8
     assert not [title for title in titles if "cloud" in title.lower() or "share" in title.lower()]
     assert lab.errors == []
+
+
+CONTRASTS = """() => {
+    const light = rgb => {
+        const parts = rgb.match(/[0-9.]+/g).slice(0, 3).map(part => {
+            const value = part / 255;
+            return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+    };
+    const back = light(getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor);
+    const texts = document.querySelectorAll('.js-plotly-plot .main-svg text');
+    return [...texts].filter(text => text.textContent).map(text => {
+        const words = [...text.querySelectorAll('tspan')].filter(part => !part.children.length);
+        const front = light(getComputedStyle(words[0] ?? text).fill);
+        const pair = [front, back].sort((a, b) => b - a);
+        return [text.textContent, (pair[0] + 0.05) / (pair[1] + 0.05)];
+    });
+}"""
+
+
+def test_figures_are_readable_in_both_themes(lab: Lab, incident_cell: str) -> None:
+    pair = "case.connections_of('10.0.0.5', '198.51.100.9')"
+    whole = "fb.plot.network(fb.graph.communication(case))"
+    lab.open(incident_cell, f"fb.plot.beacon({pair})", whole)
+    plots = lab.page.locator(".jp-RenderedPlotly.js-plotly-plot")
+    for theme in (LIGHT, DARK):
+        lab.use_theme(theme)
+        plots.nth(1).locator(".main-svg").first.wait_for()
+        contrasts = dict(lab.page.evaluate(CONTRASTS))
+        assert {"interval (min)", "bytes out", "accepted", "203.0.113.50 (mining)"} <= set(
+            contrasts
+        )
+        assert min(contrasts.values()) >= 4.5, contrasts  # WCAG 2.2 AA
+        lab.screenshot(f"figures-{theme.split()[-1].lower()}", lab.page.locator(".jp-Notebook"))
+    assert lab.errors == []
