@@ -22,6 +22,7 @@ from flowbench.cli.export import export
 from flowbench.cli.fetch import fetch
 from flowbench.cli.findings import findings
 from flowbench.cli.flows import flows
+from flowbench.cli.grade import grade
 from flowbench.cli.graph import graph
 from flowbench.cli.hunt import hunt
 from flowbench.cli.info import info
@@ -33,6 +34,7 @@ from flowbench.cli.pack import pack
 from flowbench.cli.quarantine import quarantine
 from flowbench.cli.report import report
 from flowbench.cli.run import run
+from flowbench.cli.scenario import scenario
 from flowbench.cli.seal import seal
 from flowbench.cli.segmentation import segmentation
 from flowbench.cli.timeline import timeline
@@ -75,6 +77,8 @@ COMMANDS = (
     export,
     pack,
     unpack,
+    scenario,
+    grade,
     evaluate,
     doctor,
 )

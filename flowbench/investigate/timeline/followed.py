@@ -41,13 +41,15 @@ class Followed:
     Attributes:
         findings: Those that it shows.
         subjects: Hosts and principals; a host between two others may have no finding that is shown.
+        alerted_peers: Remote addresses of GuardDuty's reports.
         addresses: External addresses that called the API.
         callers: Principals and the address of their calls, as ``principal|address``.
-        names: Users and roles of these principals.
+        names: Users and roles of these principals, and of all that called from these addresses.
     """
 
     findings: Findings
     subjects: frozenset[str]
+    alerted_peers: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     callers: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
@@ -67,9 +69,11 @@ def follow(case: Case, findings: Findings) -> Followed:
     if not severe:
         return Followed(findings, frozenset(finding.subject for finding in findings))
     subjects = {finding.subject for finding in severe}
-    subjects |= _linked_subjects(case, findings, subjects) | _alerted_hosts(case)
+    alerts = _severe_alerts(case)
+    subjects |= _linked_subjects(case, findings, subjects) | set(alerts["local_address"])
     shown = Findings(f for f in findings.at_least("medium") if f.subject in subjects)
-    return _add_callers(case, Followed(shown, frozenset(subjects)), severe)
+    peers = frozenset(alerts["remote_address"].dropna())
+    return _add_callers(case, Followed(shown, frozenset(subjects), peers), severe)
 
 
 def caller_key(events: ibis.Table) -> ibis.Value:
@@ -87,17 +91,15 @@ def _linked_subjects(case: Case, findings: Findings, subjects: set[str]) -> set[
     return {finding.subject for name in linked for finding in groups[name]}
 
 
-def _alerted_hosts(case: Case) -> set[str]:
-    """The hosts that GuardDuty reports with high severity or above."""
-    if not case.has("alerts"):
-        return set()
+def _severe_alerts(case: Case) -> pd.DataFrame:
+    """The local and remote addresses of GuardDuty's reports of high severity or above."""
     alerts = case.alerts
     severe = alerts.filter(
         alerts.severity_label.isin(SEVERE),
         alerts.local_address.notnull(),
         ~alerts["sample"].fill_null(False),
     )
-    return set(severe.select("local_address").distinct().to_pyarrow()[0].to_pylist())
+    return to_frame(severe.select("local_address", "remote_address").distinct().to_pyarrow())
 
 
 def _add_callers(case: Case, followed: Followed, severe: Findings) -> Followed:
@@ -120,9 +122,11 @@ def _add_callers(case: Case, followed: Followed, severe: Findings) -> Followed:
     is_new = known["first"] >= known["source_ip"].map(since) - _NEW
     new = set(known.loc[is_new & (known["names"] <= _MOST_CALLERS), "source_ip"])
     new -= assigned_addresses(case, new) | internal_addresses(case, new)
+    of_new = calls.filter(calls.source_ip.isin(sorted(new))).select("name").distinct()
+    names = {*rows["name"], *of_new.to_pyarrow()["name"].to_pylist()} - {None}
     return replace(
         followed,
         addresses=frozenset(new),
         callers=frozenset(rows["caller"]),
-        names=frozenset(rows["name"].dropna()),
+        names=frozenset(names),
     )

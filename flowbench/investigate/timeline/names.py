@@ -29,6 +29,7 @@ def dns_rows(case: Case, scope: Scope) -> Iterator[Event]:
             yield _to_row(found)
         return
     peers = {peer for f in scope.findings if len(f.peers) <= _MOST_PEERS for peer in f.peers}
+    peers |= scope.alerted_peers
     subjects = {finding.subject for finding in scope.findings}
     hosts = scope.host_addresses or subjects
     for found in find_resolutions(case, peers | scope.external):

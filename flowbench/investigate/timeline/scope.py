@@ -36,6 +36,7 @@ class Scope:
         instance_ids: Instances.
         domain: A domain.
         traces: The attribution of hosts.
+        alerted_peers: Remote addresses that GuardDuty reports, beside the peers of findings.
         callers: Principals with the address of their calls (followed.caller_key).
         targets: Users and roles whose permissions and keys are changed.
         is_whole: Whether it is about the whole case: alerts of any host belong to it.
@@ -51,6 +52,7 @@ class Scope:
     instance_ids: frozenset[str] = frozenset()
     domain: str | None = None
     traces: tuple[tuple[str, Trace], ...] = field(default=(), repr=False)
+    alerted_peers: frozenset[str] = frozenset()
     callers: frozenset[str] = frozenset()
     targets: frozenset[str] = frozenset()
     is_whole: bool = False
@@ -87,12 +89,23 @@ def scope_of_case(case: Case, findings: Findings) -> Scope:
         shown,
         tuple(map(Assignment, sorted(internal))),
         frozenset(hosts - internal) | followed.addresses,
-        instance_ids=_traced(traces, "instance"),
+        instance_ids=_traced(traces, "instance") | _instances(case, internal),
         traces=traces,
+        alerted_peers=followed.alerted_peers,
         callers=followed.callers,
         targets=followed.names,
         is_whole=is_whole,
     )
+
+
+def _instances(case: Case, addresses: Iterable[str]) -> frozenset[str]:
+    """The instances with some addresses: a followed host may have no finding to be traced."""
+    assigned = case.address_assignments
+    found = assigned.filter(
+        assigned.address.isin(sorted(set(addresses))), assigned.instance_id.notnull()
+    )
+    rows = found.select("instance_id").distinct().to_pyarrow()
+    return frozenset(rows["instance_id"].to_pylist())
 
 
 def scope_of_pivot(case: Case, pivot: Pivot, findings: Findings) -> Scope:

@@ -1,0 +1,79 @@
+"""flowbench scenario: generate evidence with an answer key."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from flowbench.cli import common
+from flowbench.text import format_count
+
+
+@click.command()
+@click.argument("name")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of all random choices.")
+@click.option(
+    "--difficulty",
+    type=click.Choice(["easy", "normal", "hard"]),
+    default="normal",
+    show_default=True,
+    help="Size of the network, number of benign oddities, how quiet the intruder is.",
+)
+@click.option(
+    "--version",
+    type=int,
+    default=5,
+    show_default=True,
+    help="Of the flow logs: 2 to 11, without 6.",
+)
+@click.option(
+    "--window",
+    type=int,
+    default=60,
+    show_default=True,
+    help="Aggregation interval of the flow logs in seconds: 60 or 600.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="New or empty folder for the evidence.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="New file for the answer key.  [default: NAME-key.json beside FOLDER]",
+)
+def scenario(
+    name: str,
+    seed: int,
+    difficulty: str,
+    version: int,
+    window: int,
+    out: Path,
+    key: Path | None,
+) -> None:
+    """Generate the evidence of the scenario NAME, for an exercise.
+
+    crypto-mining, exfiltration, lateral-movement, scan-then-break-in, stolen-role, insider,
+    logging-switched-off; benign-but-odd and nothing-happened, which have no incident.
+
+    The evidence is flow logs, CloudTrail, GuardDuty, DNS queries and interfaces. Names, addresses,
+    actors, times and the order of the steps vary by seed; the same seed gives the same files. The
+    answer key lies apart: `flowbench grade` compares a trainee's answers with it.
+    """
+    from flowbench.scenario import exercises
+
+    file = key if key is not None else out.absolute().parent / f"{name}-key.json"
+    answers = exercises.write(
+        name, out, file, seed, difficulty=difficulty, version=version, window=window
+    )
+    facts = format_count(len(answers.facts), "fact")
+    indicators = format_count(len(answers.indicators), "indicator")
+    common.note(f"{file}: answer key with {facts} and {indicators}")
+    command = f"flowbench ingest CASE {shlex.quote(str(out))}"
+    common.note(f"{out}: evidence. Next: flowbench new CASE; {command}")
