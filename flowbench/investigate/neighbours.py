@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 MOST_NODES = 1_000  # that a browser shows smoothly, one by one
+MOST_EDGES = 3_000
 MOST_GROUPS = 40
 GROUP = "group:"  # begins the id of a group; no address begins with it
 OTHERS = "other networks"
@@ -95,17 +96,19 @@ def build_neighbourhood(case: Case, scope: Scope, protected: Protected) -> nx.Di
 
     Returns:
         A graph like that of ``graph.communication``. The graph has ``grouped``, the number of
-        addresses in its groups.
+        addresses in its groups, and ``edges_left_out``: of more than MOST_EDGES, those between
+        neighbours with the fewest connections are left out.
     """
     summaries = _summaries(case, scope)
     named = {*scope.hosts, *scope.expanded}
     kept, is_complete = _choose_peers(summaries, scope, protected)
     shown = sorted(named | kept)
     inner = summaries.filter(_.initiator.isin(shown), _.responder.isin(shown))
+    inner, left_out = _choose_edges(inner, sorted(named))
     graph = build_graph(case, inner)
     for address in sorted(named - set(graph)):
         graph.add_node(address, **_describe_silent(case, address))
-    graph.graph["grouped"] = 0
+    graph.graph |= {"grouped": 0, "edges_left_out": left_out}
     if not is_complete:
         _add_groups(graph, _grouped_edges(case, summaries, scope, shown))
     return graph
@@ -200,6 +203,19 @@ def _choose_peers(
     }
     others = [row["peer"] for row in kept if row["prominent"] and row["peer"] not in alone]
     return alone | set(others[: max(room - MOST_GROUPS - len(alone), 0)]), False
+
+
+def _choose_edges(inner: ibis.Table, named: list[str]) -> tuple[ibis.Table, int]:
+    """Choose the summaries of the edges that are drawn; return how many edges are not."""
+    pairs = inner.group_by("initiator", "responder").aggregate(n=_.connections.sum())
+    count = int(pairs.count().execute())
+    if count <= MOST_EDGES:
+        return inner, 0
+    is_named = pairs.initiator.isin(named) | pairs.responder.isin(named)
+    order = [is_named.desc(), pairs.n.desc(), pairs.initiator, pairs.responder]
+    drawn = pairs.order_by(order).limit(MOST_EDGES)
+    ends = [inner[name] == drawn[name] for name in ("initiator", "responder")]
+    return inner.semi_join(drawn, ends), count - MOST_EDGES
 
 
 def _grouped_edges(case: Case, summaries: ibis.Table, scope: Scope, shown: list[str]) -> ibis.Table:

@@ -11,8 +11,6 @@ import ipywidgets
 import traitlets
 
 from flowbench.case.positions import check_positions, read_positions, write_positions
-from flowbench.detect import history
-from flowbench.detect.decisions import apply_decisions
 from flowbench.detect.grouping import findings_by_group
 from flowbench.errors import FlowbenchError, InputError
 from flowbench.investigate.neighbours import (
@@ -26,6 +24,7 @@ from flowbench.panel.graph_controls import GraphControls, read_tags
 from flowbench.panel.graph_elements import to_elements
 from flowbench.panel.graph_state import COLORS, MOST, TAG, GraphState, to_utc
 from flowbench.panel.graph_view import GraphView
+from flowbench.panel.kept_findings import kept_findings
 from flowbench.text import escape_controls, format_count, is_address
 
 if TYPE_CHECKING:
@@ -199,11 +198,11 @@ def graph(
 
 def _finding_hosts(case: Case) -> tuple[str, ...]:
     """The hosts of the finding groups, those of the most severe group first."""
-    run = history.last_run(case)
+    kept = kept_findings(case)
     remedy = "give `around`: an address, an instance, a name, …"
-    if run is None:
+    if kept is None:
         raise InputError(f"the case keeps no findings: run fb.detect.run(case) first, or {remedy}")
-    groups = findings_by_group(apply_decisions(case, run.findings))
+    groups = findings_by_group(kept)
     subjects = [
         subject
         for group, findings in groups.items()

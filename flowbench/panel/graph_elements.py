@@ -101,6 +101,8 @@ def _message(graph: nx.DiGraph) -> str:
         parts.append(format_period(min(times), max(times)))
     if grouped := graph.graph.get("grouped"):
         parts.append(f"{format_count(grouped, 'address', 'addresses')} in groups")
+    if left_out := graph.graph.get("edges_left_out"):
+        parts.append(f"{format_count(left_out, 'line')} between neighbours not drawn")
     return "; ".join(parts) + "."
 
 

@@ -12,11 +12,17 @@ from flowbench.panel.bench import bench
 from flowbench.panel.finding_details import escape
 from flowbench.panel.findings import findings
 from flowbench.panel.graph import graph
+from flowbench.panel.timeline import timeline
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-TABS: dict[str, Callable[[Case], Any]] = {"Hunt": bench, "Findings": findings, "Graph": graph}
+TABS: dict[str, Callable[[Case], Any]] = {
+    "Hunt": bench,
+    "Findings": findings,
+    "Graph": graph,
+    "Timeline": timeline,
+}
 
 
 class CasePage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not typed

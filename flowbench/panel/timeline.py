@@ -12,13 +12,13 @@ import pandas as pd
 import traitlets
 
 from flowbench import detect
-from flowbench.detect import SEVERITIES, history
-from flowbench.detect.decisions import apply_decisions
+from flowbench.detect import SEVERITIES
 from flowbench.detect.findings import Findings
 from flowbench.errors import InputError
 from flowbench.investigate.timeline import build
 from flowbench.panel.finding_details import escape, to_paragraphs
 from flowbench.panel.graph_state import to_utc
+from flowbench.panel.kept_findings import kept_findings
 from flowbench.panel.period_slider import PeriodSlider
 from flowbench.panel.timeline_details import describe_event
 from flowbench.panel.timeline_elements import to_elements
@@ -194,8 +194,8 @@ def timeline(
         raise InputError(f"no severity is called {severity}; there are: {', '.join(SEVERITIES)}")
     if unknown := [name for name in sources if name not in _SOURCES]:
         raise InputError(f"no data source is called {unknown[0]}; there are: {', '.join(_SOURCES)}")
-    run = history.last_run(case)
-    findings = detect.run(case) if run is None else apply_decisions(case, run.findings)
+    kept = kept_findings(case)
+    findings = detect.run(case) if kept is None else kept
     events = build(case, about, findings)
     state = TimelineState(about, to_utc(since), to_utc(until), tuple(sources), severity, event)
     return TimelinePanel(case, events, findings, state)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from flowbench.case import Case
+from flowbench.investigate import neighbours
 from flowbench.investigate.neighbours import (
     GROUP,
     MOST_GROUPS,
@@ -123,6 +124,16 @@ def test_an_address_can_be_taken_out_of_its_group(case, protected) -> None:
     graph = build_neighbourhood(case, Scope((WEB, SCANNERS[0]), (WEB,), most=50), protected)
     assert graph.nodes["group:198.18.0.0/16"]["members"] == 59
     assert graph.edges[SCANNERS[0], WEB]["rejected"] == 2
+
+
+def test_lines_between_neighbours_are_left_out_first(case, protected, monkeypatch) -> None:
+    monkeypatch.setattr(neighbours, "MOST_EDGES", 2)
+    graph = build_neighbourhood(case, Scope((WEB, DATABASE, CACHE), (DATABASE,)), protected)
+    assert sorted(graph.edges) == [(WEB, DATABASE), (CACHE, DATABASE)]
+    assert graph.graph["edges_left_out"] == 0
+    graph = build_neighbourhood(case, Scope((MATCH,), (MATCH, DATABASE)), protected)
+    assert graph.graph["edges_left_out"] == 1
+    assert graph.number_of_edges() == 2
 
 
 def test_many_networks_share_a_group(tmp_path) -> None:

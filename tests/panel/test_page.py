@@ -54,7 +54,7 @@ def test_a_panel_that_cannot_be_made_says_why_and_is_tried_again(
 
 def test_the_panels_of_a_case(incident: Case) -> None:
     shown = fb.panel.page(incident)
-    assert {"Hunt", "Findings", "Graph"} <= set(shown.tabs.titles)
+    assert {"Hunt", "Findings", "Graph", "Timeline"} <= set(shown.tabs.titles)
     shown.tabs.selected_index = shown.tabs.titles.index("Findings")
     (panel,) = shown.tabs.children[shown.tabs.selected_index].children
     assert isinstance(panel, FindingsTriage)

@@ -24,7 +24,6 @@ function render({ model, el }) {
 
   const cy = cytoscape({
     container: parts.canvas,
-    style: styleSheet(readTheme(el)),
     layout: { name: "preset" },
     userZoomingEnabled: false, // the wheel scrolls the notebook; with Ctrl it zooms
     boxSelectionEnabled: false,
@@ -43,6 +42,10 @@ function render({ model, el }) {
     model.save_changes();
   }
 
+  function restyle() {
+    cy.style(styleSheet(readTheme(el), cy.edges().length));
+  }
+
   function update() {
     const { nodes, edges, title } = model.get("elements");
     const positions = { ...model.get("positions") };
@@ -57,6 +60,7 @@ function render({ model, el }) {
       }
       for (const edge of edges) put({ data: edge });
     });
+    restyle();
     parts.heading.textContent = title;
     parts.canvas.parentElement.setAttribute("aria-label", title);
     showLegend();
@@ -261,7 +265,7 @@ function render({ model, el }) {
     if (!isMoved) fit();
   });
   resized.observe(parts.stage);
-  const themed = new MutationObserver(() => cy.style(styleSheet(readTheme(el))));
+  const themed = new MutationObserver(restyle);
   themed.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   const listeners = {
     "change:elements": update,

@@ -1,6 +1,7 @@
 // How nodes and edges look. Colours, shapes and sizes are data of the elements; text, background and
 // focus have the colours of JupyterLab's theme, or of a light page.
 
+const MANY_EDGES = 500;
 const THEME = {
   text: ["--jp-ui-font-color1", "#22262b"],
   background: ["--jp-layout-color0", "#ffffff"],
@@ -16,8 +17,8 @@ export function readTheme(element) {
   return Object.fromEntries(entries);
 }
 
-/** Return Cytoscape's style sheet in these colours. */
-export function styleSheet({ text, background, focus }) {
+/** Return Cytoscape's style sheet in these colours; many edges are straight, which is faster. */
+export function styleSheet({ text, background, focus }, edgeCount) {
   return [
     {
       selector: "node",
@@ -52,7 +53,7 @@ export function styleSheet({ text, background, focus }) {
         "target-arrow-color": "data(color)",
         "target-arrow-shape": "triangle",
         "arrow-scale": 0.8,
-        "curve-style": "bezier",
+        "curve-style": edgeCount > MANY_EDGES ? "straight" : "bezier",
       },
     },
     { selector: "node:selected", style: { "underlay-color": focus, "underlay-opacity": 0.45, "underlay-padding": 8 } },
