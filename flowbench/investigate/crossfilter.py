@@ -175,7 +175,30 @@ class Selection:
         rows = where.filter_connections(self.case, self.expression)
         first = ["first_seen", "initiator", "responder", "service_port", "protocol"]
         order = first + [name for name in TABLE.columns if name not in first]
+        if self.is_counted:
+            rows, offset = self._around(rows, offset, limit)
+        else:  # the engine orders one column of many rows much faster than all columns
+            times = rows.select("first_seen").order_by("first_seen").limit(offset + limit)
+            last = times.aggregate(last=_.first_seen.max()).to_pyarrow()["last"][0].as_py()
+            rows = rows.filter(ibis.literal(False) if last is None else rows.first_seen <= last)
         return _frame(TABLE, rows.order_by(order).limit(limit, offset=offset))
+
+    def _around(self, rows: ibis.Table, offset: int, limit: int) -> tuple[ibis.Table, int]:
+        """The connections of the periods that have some rows by time, and their offset there."""
+        counts = self._by_period.set_index("period")["connections"].sort_index()
+        until = counts.cumsum()
+        start = until - counts
+        wanted = counts[(until > offset) & (start < offset + limit)]
+        if wanted.empty:
+            return rows.filter(ibis.literal(False)), 0
+        scale = self.case.cube.scale.set_index("period")
+        since, end = scale["since"][wanted.index[0]], scale["until"][wanted.index[-1]]
+        rows = rows.filter(rows.first_seen >= since, rows.first_seen < end)
+        return rows, offset - int(start[wanted.index[0]])
+
+    @cached_property
+    def _by_period(self) -> pd.DataFrame:
+        return to_frame(_summed(self.cells.group_by("period")).to_pyarrow())
 
     def records(self, offset: int = 0, limit: int = 25) -> pd.DataFrame:
         """Return some flow records that match, by time, with evidence id and line.

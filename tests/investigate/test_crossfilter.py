@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from flowbench.case import Case
@@ -124,3 +125,13 @@ def test_errors(case: Case) -> None:
         Selection(case, "dport = x")
     with Selection(case, "answered") as selection, pytest.raises(InputError, match="flow records"):
         selection.records()
+
+
+def test_every_page_is_a_part_of_the_whole(everything: Selection) -> None:
+    whole = everything.connections(0, 100)
+    assert len(whole) == 5
+    for offset in range(7):
+        for limit in (1, 2, 5):
+            part = everything.connections(offset, limit)
+            expected = whole.iloc[offset : offset + limit].reset_index(drop=True)
+            pd.testing.assert_frame_equal(part, expected)
