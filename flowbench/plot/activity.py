@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import ibis
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from ibis import _
 from plotly.subplots import make_subplots
 
-from flowbench.plot import theme
-from flowbench.text import format_count
+from flowbench.engine import epoch_seconds
+from flowbench.plot import tables, theme
+from flowbench.plot.figure import Figure
+from flowbench.schema import to_frame
+from flowbench.text import format_count, format_duration
 
+_COLUMNS = (
+    *("first_seen", "initiator_port", "last_seen", "initiator", "responder", "service_port"),
+    *("bytes_out", "bytes_in", "rejected"),
+)
 _MOST_BINS = 240
-_MOST_STARTS = 5_000  # drawn marks
+_MOST_STARTS = 5_000  # marks that can be distinguished
 
 
-def activity(connections: pd.DataFrame) -> go.Figure:
-    """Draw bytes out and in per bin, and below them the interval before each connection.
+def activity(connections: ibis.Table | pd.DataFrame) -> Figure:
+    """Draw bytes out and in per bin, and below them the connections.
 
     The bytes of a connection are spread evenly over its duration: flow logs do not show how traffic
     was distributed within it. In the lower panel each connection is drawn at the interval since the
-    previous one, so that periodic check-ins form a horizontal line.
+    previous one, so that periodic check-ins form a horizontal line. Of more than 5,000 connections
+    the lower panel has the number that began in each bin, rejected ones apart.
 
     Args:
-        connections: Rows of connections.TABLE, as Case.connections_of returns them.
+        connections: Rows of connections.TABLE, of two hosts (``case.connections_of``), of one, or
+            of all (``case.connections``): initiator, initiator_port, responder, service_port,
+            first_seen, last_seen, bytes_out, bytes_in, rejected. Millions are summed in the engine.
     """
-    if connections.empty:
+    table = tables.to_table(connections, _COLUMNS)
+    first, last, count = tables.span(table)
+    if first is None or last is None:
         return theme.empty_figure("Traffic", "There are no connections to draw.")
-    rows = connections.sort_values(["first_seen", "initiator_port"], kind="stable")
+    if count > _MOST_STARTS:
+        return _draw_sums(table, first, last, count)
+    return _draw_each(to_frame(table.select(*_COLUMNS).to_pyarrow()))
+
+
+def _draw_each(connections: pd.DataFrame) -> Figure:
+    """Draw connections that are few enough for a mark each."""
+    rows = connections.sort_values(list(_COLUMNS), kind="stable")
     first, last = rows["first_seen"].min(), rows["last_seen"].max()
     edges, bytes_out, bytes_in = _bin_bytes(rows)
     minutes = float(edges[1] - edges[0]) / 60
@@ -77,7 +98,7 @@ def _bytes_trace(name: str, times: pd.DatetimeIndex, values: np.ndarray, colour:
 
 def _draw_intervals(plot: go.Figure, rows: pd.DataFrame) -> None:
     """Draw each connection but the first at its interval in minutes since the previous start."""
-    drawn = rows.iloc[1:].head(_MOST_STARTS)
+    drawn = rows.iloc[1:]
     intervals = rows["first_seen"].diff().dt.total_seconds().div(60).loc[drawn.index]
     rejected = drawn["rejected"].astype(bool)
     for name, selected, colour, symbol in (
@@ -130,6 +151,85 @@ def _bin_bytes(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         )
         sums.append(np.diff(cumulated))
     return edges, sums[0], sums[1]
+
+
+def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count: int) -> Figure:
+    """Draw connections that are too many for marks: sums of bins, computed in the engine."""
+    width = max(60, tables.bin_width((last - first).total_seconds(), _MOST_BINS))
+    sums = _sum_bins(table, int(first.timestamp()), width)
+    times = pd.to_datetime(int(first.timestamp()) + sums.index * width, unit="s", utc=True)
+    title = f"Traffic from {_name(table, 'initiator')} to {_name(table, 'responder')}"
+    base = theme.figure(
+        title,
+        f"{theme.period(first, last)}; {format_count(count, 'connection')}; sums per"
+        f" {format_duration(width)}",
+        height=460,
+        barmode="stack",
+        bargap=0,
+    )
+    plot: Figure = make_subplots(
+        rows=2,
+        cols=1,
+        shared_xaxes=True,
+        row_heights=[0.6, 0.4],
+        vertical_spacing=0.09,
+        figure=base,
+    )
+    plot.add_trace(_bytes_trace("bytes out", times, sums["bytes_out"], theme.BLUE), row=1, col=1)
+    plot.add_trace(_bytes_trace("bytes in", times, -sums["bytes_in"], theme.ORANGE), row=1, col=1)
+    for name, label, colour in (
+        ("others", "not rejected", theme.GREEN),
+        ("rejected", "rejected", theme.PURPLE),
+    ):
+        plot.add_trace(
+            go.Bar(
+                x=times,
+                y=sums[name],
+                name=label,
+                marker={"color": colour, "line": {"width": 0}},
+                customdata=[format_count(int(n), "connection") for n in sums[name]],
+                hovertemplate="%{x|%Y-%m-%d %H:%M} UTC<br>%{customdata}, "
+                + label
+                + "<extra></extra>",
+            ),
+            row=2,
+            col=1,
+        )
+    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO, tickformat="~s")
+    plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1)
+    plot.update_yaxes(title_text="connections", row=2, col=1)
+    return plot
+
+
+def _sum_bins(table: ibis.Table, begin: int, width: int) -> pd.DataFrame:
+    """Sum bytes, spread evenly over the bins of each connection, and count starts by bin."""
+    start, stop = epoch_seconds(table.first_seen), epoch_seconds(table["last_seen"])
+    spans = table.group_by(first=(start - begin) // width, last=(stop - begin) // width)
+    sums = spans.aggregate(
+        bytes_out=_.bytes_out.sum().cast("int64"),
+        bytes_in=_.bytes_in.sum().cast("int64"),
+        rejected=_.rejected.sum().cast("int64"),
+        n=_.count(),
+    )
+    rows = to_frame(sums.order_by("first", "last").to_pyarrow()).astype("int64")
+    size = int(rows["last"].max()) + 1
+    bins = pd.DataFrame(index=np.arange(size))
+    for name in ("bytes_out", "bytes_in"):
+        # What each bin has more than the one before it; its cumulated sum is what it has.
+        steps = np.zeros(size + 1)
+        share = rows[name] / (rows["last"] - rows["first"] + 1)
+        np.add.at(steps, rows["first"], share)
+        np.add.at(steps, rows["last"] + 1, -share)
+        bins[name] = np.cumsum(steps)[:-1]
+    rows["others"] = rows["n"] - rows["rejected"]
+    starts = rows.groupby("first")[["rejected", "others"]].sum()
+    return bins.join(starts).fillna(0)
+
+
+def _name(table: ibis.Table, end: str) -> str:
+    names, total = tables.ranked(table, end, _.count(), 1)
+    return names[0] if total == 1 else f"{total:,} addresses"
 
 
 def _title(rows: pd.DataFrame) -> str:

@@ -155,7 +155,7 @@ def _draw_marks(plot: Figure, rows: pd.DataFrame) -> None:
                 y=rows[series.column].astype("float64"),
                 mode="markers",
                 name=series.name,
-                marker={"size": 5, "color": series.colour, "opacity": 0.8},
+                marker={"size": 5, "color": series.colour},
                 customdata=hover,
                 hovertemplate="<b>%{x|%Y-%m-%d %H:%M:%S} UTC</b><br>%{customdata}<extra></extra>",
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from flowbench import plot
 from flowbench.connections import TABLE
+from tests.plot.traffic_rows import frame as traffic_frame
+from tests.plot.traffic_rows import row
 
 AT = pd.Timestamp("2026-09-01 00:00Z")
 
@@ -93,3 +96,24 @@ def test_intervals_beyond_the_axis_are_counted() -> None:
     starts = [*range(0, 300, 5), 3_000]
     figure = plot.activity(connections(*((start, 0.5, 1, 1, False) for start in starts)))
     assert figure.layout.yaxis2.title.text.endswith("(1 longer)")
+
+
+def test_many_connections_are_sums_of_bins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a connection of two hours are spread; starts count where they are."""
+    module = importlib.import_module("flowbench.plot.activity")
+    monkeypatch.setattr(module, "_MOST_STARTS", 3)
+    rows = [row(n, bytes_out=60, rejected=n == 2) for n in range(4)]
+    rows += [row(10, responder="192.0.2.1", bytes_out=1_200, last_seen=AT + pd.Timedelta(hours=2))]
+    figure = plot.activity(traffic_frame(*rows))
+    out, back, others, rejected = figure.data
+    assert (out.name, back.name, others.name, rejected.name) == (
+        "bytes out", "bytes in", "not rejected", "rejected",
+    )  # fmt: skip
+    assert sum(out.y) == pytest.approx(4 * 60 + 1_200)
+    assert sum(back.y) == pytest.approx(-5 * 20)
+    assert list(out.y)[:4] == pytest.approx([60, 60, 60, 60])
+    assert list(out.y)[20] == pytest.approx(1_200 / 111)
+    assert (list(others.y)[:4], list(rejected.y)[:4]) == ([1, 1, 0, 1], [0, 0, 1, 0])
+    title = figure.layout.title.text
+    assert "Traffic from 10.0.0.5 to 2 addresses" in title
+    assert "5 connections; sums per 1.0 min" in title
