@@ -53,6 +53,12 @@ _RESOURCE = (
     r"|rtb|igw|nat|tgw|tgw-attach|vpce|pcx|r|o|ou|rqlc)-[0-9A-Za-z]{4,32}(?![\w-])"
 )
 _ACCESS_KEY = r"(?<![A-Za-z0-9])(?:A[A-Z]{2}A)[A-Z0-9]{8,124}(?![A-Za-z0-9])"
+_REQUESTS = ("request", "response")  # columns of JSON
+_JSON_TEXT = r'"(?:[^"\\]|\\.)*"'
+_TAG_IN_JSON = re.compile(
+    rf'("(?:[kK]ey|tagKey)"\s*:\s*{_JSON_TEXT}\s*,\s*"(?:[vV]alue|tagValue)"\s*:\s*")'
+    r'((?:[^"\\]|\\.)*)'
+)
 _SHORTEST = 3  # characters of a name: shorter ones occur in other words
 
 
@@ -141,6 +147,14 @@ class Pseudonyms:
         replaced = self.replace(value)
         return replaced if replaced != value else f"tag-{self.of(f'tag-{value}x')[-8:]}"
 
+    def request(self, value: str) -> str:
+        """Return a request or response of an API call, in JSON, with pseudonyms; tags included."""
+        return self.replace(
+            _TAG_IN_JSON.sub(
+                lambda found: found[1] + self.tag(found[2]) if found[2] else found[0], value
+            )
+        )
+
 
 def _collect(case: Path, log: CustodyLog) -> tuple[set[str], set[str]]:
     """The account ids and the names that the tables of a case have."""
@@ -225,6 +239,8 @@ def _copy_parquet(source: Path, target: Path, pseudonyms: Pseudonyms) -> dict[st
 def _map_column(column: pa.Array, name: str, pseudonyms: Pseudonyms) -> pa.Array:
     """A column with pseudonyms for the texts in it, at any depth."""
     replace = pseudonyms.tag if name == "tags" else pseudonyms.replace
+    if name in _REQUESTS:
+        replace = pseudonyms.request
     if name in {*_NAMES, *_ARNS}:
         replace = pseudonyms.name
     if _is_text(column.type):

@@ -9,7 +9,7 @@ import click
 
 from flowbench.cli import common
 from flowbench.cli.filters import filter_options
-from flowbench.errors import InputError
+from flowbench.errors import CaseError, InputError
 from flowbench.text import escape_controls, format_utc
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def findings(  # each is an option
     if runs:
         out.write_frame(kept, _RUNS, limit)
         return
+    if len(kept) and kept["note"].notna().all():
+        raise CaseError("no run that the case keeps can be read: run `flowbench detect` again")
     rows = changes if history else _read_last(opened, with_suppressed=finding is not None)
     rows = filter_changes(rows, filters)
     if finding is not None:
@@ -90,7 +92,6 @@ def _read_last(case: Case, *, with_suppressed: bool) -> pd.DataFrame:
     """Return the findings of the last run that can be read, with the decisions about them."""
     from flowbench.detect import Findings, history
     from flowbench.detect.decisions import apply_decisions
-    from flowbench.errors import CaseError
 
     for entry in reversed(history.kept_runs(case)):
         try:

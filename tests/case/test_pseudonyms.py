@@ -143,3 +143,18 @@ def test_what_is_no_key(tmp_path: Path, content: Any) -> None:
     (tmp_path / "key").write_text(content)
     with pytest.raises(InputError):
         read_key(tmp_path / "key")
+
+
+def test_tags_in_requests_are_replaced_like_tags() -> None:
+    made = Pseudonyms(KEY, [], ["web-1"])
+    text = (
+        '{"items":[{"key":"Name","value":"web-1"},{"key":"owner","value":"team \\"x\\""},'
+        '{"key":"env", "value":""}],"instanceType":"t3.large"}'
+    )
+    name = made.of("web-1")
+    tag = made.tag('team \\"x\\"')
+    assert made.request(text) == (
+        f'{{"items":[{{"key":"Name","value":"{name}"}},{{"key":"owner","value":"{tag}"}},'
+        '{"key":"env", "value":""}],"instanceType":"t3.large"}'
+    )
+    assert tag.startswith("tag-")

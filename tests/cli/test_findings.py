@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,13 +75,20 @@ def test_a_case_without_a_run(case: Path) -> None:
     assert "the case has no findings: run `flowbench detect" in run("findings", case).stderr
 
 
-def test_a_damaged_run_is_named(kept: Path) -> None:
+@pytest.mark.parametrize("damage", ["content", "fifo"])
+def test_damaged_runs_are_named_and_an_error(kept: Path, damage: str) -> None:
     for path in (kept / "findings").glob("*.parquet"):
-        path.write_bytes(b"PAR1")
-    result = run("findings", kept)
-    assert result.exit_code == 0
-    assert result.stderr.count("warning: the findings of the run of") == 2
-    assert rows(kept) == []
+        if damage == "content":
+            path.write_bytes(b"PAR1")
+        else:
+            path.unlink()
+            os.mkfifo(path)
+    for options in ([], ["--history"]):
+        result = run("findings", kept, *options)
+        assert result.exit_code == 2
+        assert result.stderr.count("warning: the findings of the run of") == 2
+        assert "no run that the case keeps can be read" in result.stderr
+    assert run("findings", kept, "--runs").exit_code == 0
 
 
 def test_an_unknown_detector(kept: Path) -> None:
