@@ -64,7 +64,7 @@ def coverage(
     limit: int | None,
     out: common.Output,
 ) -> None:
-    """Show what the evidence of CASE covers, or what logging costs.
+    """Show what CASE covers, or what logging costs.
 
     By evidence file; or by VPC, subnet, interface or hour.
 
