@@ -75,7 +75,9 @@ def test_the_wheel_has_the_notebooks_and_the_settings(tmp_path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     notebooks = {path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb")}
     assert {f"flowbench/{path.as_posix()}" for path in notebooks} <= names
-    assert "flowbench/cli/jupyter/labconfig/default_setting_overrides.json" in names
+    jupyter = "flowbench/cli/jupyter"
+    assert f"{jupyter}/labconfig/default_setting_overrides.json" in names
+    assert f"{jupyter}/voila/templates/flowbench/index.html.j2" in names
     assert {"flowbench/py.typed", "flowbench/panel/static/graph.js"} <= names
     assert not any("/js/" in name for name in names)
     assert not any(name.startswith(("tests/", "data/")) for name in names)

@@ -186,13 +186,16 @@ class Lab:
         self.run()
 
     def run_python(self, code: str) -> None:
-        """Run code in the notebook's kernel, without a cell."""
+        """Run code in the notebook's kernel, without a cell; raises what it raises."""
         self._wait_for_kernel()
-        self._evaluate(
+        error = self._evaluate(
             "const session = window.jupyterapp.shell.currentWidget.sessionContext.session;"
-            " await session.kernel.requestExecute({code: given.code}).done",
+            " const reply = await session.kernel.requestExecute({code: given.code}).done;"
+            " return reply.content.status === 'error' ? reply.content.ename : null",
             code=code,
         )
+        if error:
+            raise AssertionError(f"{error} of {code}")
 
     def use_theme(self, name: str) -> None:
         """Switch to LIGHT or DARK."""
