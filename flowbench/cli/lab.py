@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,20 @@ def lab(arguments: tuple[str, ...]) -> None:
     words += ["--LabApp.default_url=/lab/tree/notebooks", *arguments[has_folder:]]
     settings = [str(_SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     environment = os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(settings)}
-    sys.exit(subprocess.call(words, env=environment))  # noqa: S603  # the user's own words
+    sys.exit(run_server(words, environment))
+
+
+def run_server(words: list[str], environment: dict[str, str]) -> int:
+    """Run a server until it ends, and return its exit code.
+
+    A terminal sends Ctrl-C to the server too, which asks before it ends and ends its kernels.
+    """
+    with subprocess.Popen(words, env=environment) as server:  # noqa: S603  # the user's own words
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return server.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def copy_notebooks(folder: Path) -> list[Path]:

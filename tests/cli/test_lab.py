@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from flowbench.cli import lab as _command  # noqa: F401
-from flowbench.cli.lab import _SETTINGS, copy_notebooks, find_notebooks
+from flowbench.cli.lab import _SETTINGS, copy_notebooks
+from flowbench.playbooks.library import find_notebooks
 from tests.cli.running import run
 
 CHROMIUM = (
@@ -33,7 +34,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[
         calls.append((words, env))
         return 0
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(sys.modules["flowbench.cli.lab"], "run_server", call)
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, tmp_path / "work"):
         (folder / "data" / "winterday" / "evidence").mkdir(parents=True)
@@ -91,6 +92,22 @@ def test_a_folder_that_cannot_be_written(started, tmp_path: Path) -> None:
     result = run("lab", "file")
     assert (result.exit_code, "cannot write" in result.stderr) == (2, True)
     assert started == []
+
+
+def test_ctrl_c_is_left_to_the_server() -> None:
+    """It may take longer than the quarter of a second that Python waits before it kills."""
+    server = "import signal, sys, time; signal.signal(2, lambda *_: (time.sleep(0.6), sys.exit(5)))"
+    server += "; print('up', flush=True); time.sleep(60)"
+    code = "import os, sys; from flowbench.cli.lab import run_server"
+    code += f"; sys.exit(run_server([sys.executable, '-c', {server!r}], dict(os.environ)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.3)  # the command waits for the server now
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 5
 
 
 @pytest.mark.browser
