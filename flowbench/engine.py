@@ -133,6 +133,17 @@ def byte_length(text: ir.StringValue) -> ir.IntegerValue:
     return _strlen(text)
 
 
+@ibis.udf.scalar.builtin(
+    name="regexp_extract_all", signature=(("string", "string", "int64"), "array<string>")
+)
+def _extract_all(text, pattern, group): ...  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+
+
+def find_json_texts(text: ir.StringValue) -> ir.ArrayValue:
+    """Return the strings of a JSON text, keys too, escaped as they are there."""
+    return _extract_all(text, r'"((?:[^"\\]|\\.)*)"', 1)
+
+
 def latest_rows(table: ibis.Table, key: str, time: str) -> ibis.Table:
     """Return one row for each key, that with the latest time; all rows without a key stay."""
     window = ibis.window(

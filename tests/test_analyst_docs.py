@@ -21,6 +21,7 @@ PAGES = [
     "notes-and-decisions.md",
     "corroboration.md",
     "exports.md",
+    "attribution.md",
     "reachability.md",
     "coverage.md",
     "figures.md",

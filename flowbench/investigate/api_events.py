@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 
-from flowbench.investigate.api_objects import describe_request, name_object
+from flowbench.investigate.api_objects import describe_request, name_object, shorten
 from flowbench.schema import to_frame
 from flowbench.text import escape_controls, list_some
 
@@ -20,10 +19,25 @@ PRIVILEGE_EVENTS = (
     "CreateUser",
     "CreateAccessKey",
     "CreateLoginProfile",
+    "CreateServiceSpecificCredential",
+    "UploadSSHPublicKey",
+    "UploadSigningCertificate",
     "AttachUserPolicy",
     "PutUserPolicy",
+    "PutUserPermissionsBoundary",
+    "DeleteUserPermissionsBoundary",
     "AddUserToGroup",
     "UpdateLoginProfile",
+)
+# The same for a role: who may assume it, and what it may do.
+ROLE_EVENTS = (
+    "CreateRole",
+    "UpdateAssumeRolePolicy",
+    "AttachRolePolicy",
+    "PutRolePolicy",
+    "PutRolePermissionsBoundary",
+    "DeleteRolePermissionsBoundary",
+    "AddRoleToInstanceProfile",
 )
 _MOST_RESOURCES = 3  # named in a sentence
 _MOST_JSON = 20_000  # characters of a request that is read: longer ones are policies and templates
@@ -53,6 +67,7 @@ class ApiEvent(NamedTuple):
     request: str | None = None  # JSON; None where it is very long
     response: str | None = None  # the same
     read_only: bool | None = None
+    shared_event_id: str | None = None
 
     @property
     def caller(self) -> str:
@@ -78,10 +93,10 @@ class ApiEvent(NamedTuple):
             details += f"{', ' if details else ''}issued {self.new_access_key_id}"
         target += f" ({details})" if details else ""
         if self.target_user:
-            target += f" for user {self.target_user}"
+            target += f" for user {shorten(self.target_user)}"
         origin = f" from {self.source_ip}" if self.source_ip else ""
         outcome = f": failed ({self.error_code})" if self.error_code else ""
-        return f"{self.caller} called {self.event_name}{target}{origin}{outcome}."
+        return f"{shorten(self.caller)} called {self.event_name}{target}{origin}{outcome}."
 
 
 def read_events(events: ibis.Table) -> list[ApiEvent]:
@@ -94,45 +109,12 @@ def read_events(events: ibis.Table) -> list[ApiEvent]:
     return [ApiEvent(**row) for row in rows]
 
 
-def events_of_principals(
-    case: Case, arns: Iterable[str], access_keys: Iterable[str]
-) -> list[ApiEvent]:
-    """Read every API event by one of these principals or access keys, in order of time."""
-    events = case.api_events
-    selected = events.principal_arn.isin(list(arns))
-    selected |= events.access_key_id.isin(list(access_keys))
-    return read_events(events.filter(selected.fill_null(False)))
-
-
-def find_origins(case: Case, event: ApiEvent) -> list[ApiEvent]:
-    """Find others' calls that created an event's principal, its key, permissions or session."""
-    events = case.api_events
-    selected = ibis.literal(False)  # comparing with a missing key or name would select nulls
-    if event.access_key_id:
-        selected |= (events.new_access_key_id == event.access_key_id).fill_null(False)
-    if event.principal_type == "IAMUser" and event.principal_name:
-        grants = events.event_name.isin(PRIVILEGE_EVENTS)
-        grants &= events.target_user == event.principal_name
-        if event.account_id:
-            grants &= events.account_id == event.account_id
-        selected |= grants
-    found = read_events(events.filter(selected.fill_null(False)))
-    return [origin for origin in found if origin.principal_arn != event.principal_arn]
-
-
-def find_activity(case: Case, event: ApiEvent, origins: Iterable[ApiEvent]) -> list[ApiEvent]:
-    """Find the calls of an event's principal with any key, and those with keys that it issued.
-
-    ``origins`` are the calls that created the principal: the keys that they issued are its own.
-    """
-    arns = [event.principal_arn] if event.principal_arn else []
-    keys = {event.access_key_id, *(origin.new_access_key_id for origin in origins)} - {None}
-    while True:
-        found = events_of_principals(case, arns, {key for key in keys if key})
-        issued = {call.new_access_key_id for call in found} - keys - {None}
-        if not issued:
-            return found
-        keys |= issued
+def keep_events(events: ibis.Table, origins: ibis.Table) -> ibis.Table:
+    """Keep the API events that some rows name by evidence_id, line and item."""
+    wanted = origins.select("evidence_id", "line", place=origins["item"].fill_null(-1))
+    marked = events.mutate(place=events["item"].fill_null(-1))
+    kept = marked.semi_join(wanted.distinct(), ["evidence_id", "line", "place"])
+    return kept.select(events.columns)
 
 
 def read_callers(case: Case) -> dict[str, str]:

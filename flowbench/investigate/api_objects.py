@@ -8,6 +8,7 @@ chose: it is shortened here, and escaped where it is shown.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,7 +67,16 @@ _OBJECT_KEYS = (
     "id",
 )
 # Keys of responses, for what a call creates.
-_CREATED_KEYS = ("instanceId", "networkInterfaceId", "groupId", "snapshotId", "imageId")
+_CREATED_KEYS = (
+    "instanceId",
+    "networkInterfaceId",
+    "groupId",
+    "snapshotId",
+    "imageId",
+    "volumeId",
+    "detectorId",
+    "keyPairId",
+)
 # Keys of requests whose values tell what a call did to its object, and their labels.
 _DETAIL_KEYS = (
     ("accessKeyId", "access key"),
@@ -101,8 +111,17 @@ def name_object(request: str | None, response: str | None) -> str | None:
         for key in keys:
             # Deeper values of the key may be others': a rule names the groups that it allows.
             own = content.get(key) if isinstance(content, dict) else None
-            if values := [_shorten(own)] if isinstance(own, str) and own else _values(content, key):
+            if values := [shorten(own)] if isinstance(own, str) and own else _values(content, key):
                 return list_some(values, _MOST_NAMED)
+    return None
+
+
+def name_created(response: str | None) -> str | None:
+    """Name by its id what a call created; None where its response (JSON) has none."""
+    answered = _parse(response)
+    for key in _CREATED_KEYS:
+        if values := _values(answered, key):
+            return list_some(values, _MOST_NAMED)
     return None
 
 
@@ -120,7 +139,8 @@ def describe_request(event_name: str, request: str | None, named: str | None) ->
     asked = _parse(request)
     details: list[str] = []
     if event_name.startswith(("Authorize", "Revoke", "ModifySecurityGroup")):
-        details += _security_group_rules(asked)
+        details += security_group_rules(asked)
+    details += _policy_details(asked)
     for key, label in _DETAIL_KEYS:
         values = [value for value in _values(asked, key) if value != named]
         if values:
@@ -128,15 +148,68 @@ def describe_request(event_name: str, request: str | None, named: str | None) ->
     return ", ".join(details)
 
 
-def _security_group_rules(request: Any) -> Iterator[str]:
-    """Yield each rule of a security group in a request: ``22/tcp from 0.0.0.0/0``."""
+def read_texts(text: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the texts in a request or response, each with its key, without the levels of lists.
+
+    Args:
+        text: The JSON.
+    """
+    yield from _texts(_parse(text), "")
+
+
+def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, list):
+        for element in value:
+            yield from _texts(element, key)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            yield from _texts(element, key if name in {"items", "item", "content"} else name)
+
+
+def bare_name(value: str) -> str:
+    """Return the last part of an ARN; any other text as it is."""
+    return re.split("[/:]", value)[-1] if value.startswith("arn:") else value
+
+
+def parse_rules(request: str | None) -> list[str]:
+    """Return each rule of a security group in a request (JSON): ``22/tcp from 0.0.0.0/0``."""
+    return list(security_group_rules(_parse(request)))
+
+
+def security_group_rules(request: Any) -> Iterator[str]:
+    """Yield each rule of a security group in a parsed request: ``22/tcp from 0.0.0.0/0``."""
     for rule in _rules(request):
         protocol = str(rule.get("ipProtocol", "-1")).lower()
         first, last = rule.get("fromPort"), rule.get("toPort")
         ports = f"{first}" if first == last else f"{first}-{last}"
         service = "all traffic" if protocol == "-1" or first is None else f"{ports}/{protocol}"
-        sources = [s for s in map(_shorten, find_texts(rule, _SOURCES)) if not s.startswith("sg-")]
+        sources = [s for s in map(shorten, find_texts(rule, _SOURCES)) if not s.startswith("sg-")]
         yield f"{service} from {list_some(sources or ['a security group'], _MOST_NAMED)}"
+
+
+def _policy_details(request: Any) -> Iterator[str]:
+    """Yield whom the trust policy of a role in a request trusts."""
+    for key in ("assumeRolePolicyDocument", "policyDocument"):
+        for text in find_texts(request, {key}):
+            trusted = list(dict.fromkeys(_trusted(_parse(text))))
+            if trusted:
+                yield f"trusts {list_some(trusted, _MOST_NAMED)}"
+
+
+def _trusted(policy: Any) -> Iterator[str]:
+    """Yield the principals that a policy allows: accounts by their number."""
+    statements = policy.get("Statement") if isinstance(policy, dict) else None
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(statement, dict) or statement.get("Effect") == "Deny":
+            continue
+        principal = statement.get("Principal")
+        for _, name in _texts(principal, ""):
+            if name.startswith("arn:") and name.endswith(":root"):
+                yield f"account {name.split(':')[4]}"
+            else:
+                yield name if len(name) <= _MOST_TEXT else name[: _MOST_TEXT - 1] + "…"
 
 
 def _rules(request: Any) -> Iterator[dict[str, Any]]:
@@ -152,10 +225,11 @@ def _rules(request: Any) -> Iterator[dict[str, Any]]:
 
 def _values(content: Any, key: str) -> list[str]:
     """The texts of a key, each once, shortened; an ARN by its resource."""
-    return list(dict.fromkeys(map(_shorten, find_texts(content, {key}))))
+    return list(dict.fromkeys(map(shorten, find_texts(content, {key}))))
 
 
-def _shorten(value: str) -> str:
+def shorten(value: str) -> str:
+    """Return a text for a sentence: an ARN by its resource, and no more than 80 characters."""
     if value.startswith("arn:") and value.count(":") > 4:
         value = value.split(":", 5)[5]
         value = value.removeprefix("policy/")

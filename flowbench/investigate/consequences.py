@@ -1,41 +1,45 @@
-"""What came of a principal's API calls, what became of that, and where its addresses occur."""
+"""What came of API calls, what became of that, and where the callers' addresses occur."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ibis
+import pyarrow as pa
+from ibis import _
+from ibis.expr import types as ir
 
+from flowbench.investigate.activity import MOST_SINGLE
 from flowbench.investigate.api_events import ApiEvent, read_events
-from flowbench.investigate.api_objects import describe_request
-from flowbench.text import format_count, format_period, format_utc, list_some
+from flowbench.investigate.api_objects import describe_request, name_created
+from flowbench.investigate.call_groups import describe_period
+from flowbench.investigate.filters import Filters, filter_period
+from flowbench.investigate.resource_ends import Ending, find_endings
+from flowbench.text import format_count, format_utc, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-MOST_HOPS = 8  # of a chain of roles
-_CREATING = ("Create", "Run", "Import", "Authorize", "Register", "Allocate")
-# By the call that creates something: the calls that end it, and what they make of it.
-_ENDS = {
-    "RunInstances": {"TerminateInstances": "terminated", "StopInstances": "stopped"},
-    "CreateAccessKey": {"DeleteAccessKey": "deleted", "UpdateAccessKey": "disabled"},
-    "CreateUser": {"DeleteUser": "deleted"},
-    "CreateRole": {"DeleteRole": "deleted"},
-    "CreateLoginProfile": {"DeleteLoginProfile": "deleted"},
-    "CreateKeyPair": {"DeleteKeyPair": "deleted"},
-    "ImportKeyPair": {"DeleteKeyPair": "deleted"},
-    "CreateSecurityGroup": {"DeleteSecurityGroup": "deleted"},
-    "AuthorizeSecurityGroupIngress": {"RevokeSecurityGroupIngress": "changed again"},
-}
+MOST_CREATED = 2_000  # calls whose outcome is looked up
+MOST_HOSTS = 5  # of an address in flows
+MOST_ADDRESSES = 10  # in flows, with a sentence each
+_CREATING = (
+    "Create|Run|Import|Authorize|Register|Allocate|Copy|Upload|Publish|Attach|AddUserToGroup"
+)
+_CREATING += "|AddPermission|AddLayerVersionPermission|AddRoleToInstanceProfile|Put\\w+Policy"
+_CREATED = f"^(?:{_CREATING})"
+# What no one would look for: parts of other things, made by the million.
+_PARTS = ("CreateTags", "CreateLogStream", "CreateMultipartUpload", "CopyObject", "CreateGrant")
+_EVERYTHING = Filters()
 
 
 class Consequence(NamedTuple):
     """Something that a call created, and what became of it."""
 
     event: ApiEvent
-    name: str
+    name: str | None  # None: several things
     description: str
 
 
@@ -47,24 +51,83 @@ class Usage(NamedTuple):
     first_seen: datetime
 
 
-def find_consequences(case: Case, activity: Sequence[ApiEvent]) -> Iterator[Consequence]:
-    """Yield what the successful calls created: instances, keys, users, roles, rules.
+def find_consequences(case: Case, calls: ibis.Table) -> Iterator[Consequence]:
+    """Yield what successful calls created: instances, keys, users, roles, policies, rules.
+
+    A few things created by equal calls are listed singly; more are counted, with their outcomes.
 
     Args:
         case: The case.
-        activity: The calls of a principal, in order of time.
+        calls: Rows of Case.api_events.
     """
-    ends = _read_ends(case)
-    for event in activity:
-        if event.error_code is not None or not event.event_name.startswith(_CREATING):
-            continue
-        for name in _created(event):
-            became = _became(ends, event, name)
-            made = f"created {name}"
-            if event.event_name.startswith("Authorize"):
-                made = f"opened {describe_request(event.event_name, event.request, name)} in {name}"
-            at = format_utc(event.event_time, seconds=True)
-            yield Consequence(event, name, f"{event.event_name} {made} at {at}; {became}.")
+    created = calls.filter(is_creating(calls) & calls.error_code.isnull())
+    events = read_events(created.order_by("event_time", "event_id", "line").limit(MOST_CREATED))
+    ends = find_endings(case, events)
+    kinds: dict[str, list[int]] = {}
+    for place, event in enumerate(events):
+        kinds.setdefault(event.event_name, []).append(place)
+    for places in kinds.values():
+        if len(places) > MOST_SINGLE:
+            yield _describe_many([(events[p], ends.get(p)) for p in places])
+        else:
+            yield from (each for p in places for each in describe_one(events[p], ends.get(p)))
+    if len(events) == MOST_CREATED:
+        count = created.count().to_pyarrow().as_py()
+        if count > MOST_CREATED:
+            text = f"The first {MOST_CREATED:,} of {count:,} calls that create something are above."
+            yield Consequence(events[-1], None, text)
+
+
+def is_creating(calls: ibis.Table) -> ir.BooleanValue:
+    """Whether API events create something, by their name."""
+    return calls.event_name.re_search(_CREATED) & ~calls.event_name.isin(_PARTS)
+
+
+def describe_one(event: ApiEvent, end: Ending | None) -> Iterator[Consequence]:
+    """Yield each thing that a call created, and what became of it.
+
+    Args:
+        event: The call.
+        end: The last call that ended it, if there is one.
+    """
+    at = format_utc(event.event_time, seconds=True)
+    for name in _created(event):
+        became = "no event in the evidence ends it"
+        if end is not None and (event.event_name != "RunInstances" or _has(end.event, name)):
+            became = f"it was {describe_end(end)}"
+        made = f"created {name}"
+        if event.event_name.startswith("Authorize"):
+            made = f"opened {describe_request(event.event_name, event.request, name)} in {name}"
+        elif event.event_name.startswith(("Attach", "Put", "Add")):
+            details = describe_request(event.event_name, event.request, name)
+            made = f"changed {name}{f' ({details})' if details else ''}"
+        yield Consequence(event, name, f"{event.event_name} {made} at {at}; {became}.")
+
+
+def describe_end(end: Ending) -> str:
+    """State how and when a resource ended, and by whom."""
+    at = format_utc(end.event.event_time, seconds=True)
+    return f"{end.verb} at {at} by {end.event.caller}"
+
+
+def _has(event: ApiEvent, instance: str) -> bool:
+    return instance in (event.instance_ids or ())
+
+
+def _describe_many(created: Sequence[tuple[ApiEvent, Ending | None]]) -> Consequence:
+    """Count what equal calls created, and what became of it."""
+    first, last = created[0][0], created[-1][0]
+    names = list(dict.fromkeys(name for event, _end in created for name in _created(event)))
+    verbs: dict[str, int] = {}
+    for _event, end in created:
+        verb = "not ended by an event in the evidence" if end is None else end.verb
+        verbs[verb] = verbs.get(verb, 0) + 1
+    period = describe_period(first.event_time, last.event_time)
+    outcomes = ", ".join(f"{count:,} {verb}" for verb, count in verbs.items())
+    text = (
+        f"{first.event_name} succeeded {len(created):,}x {period}: {list_some(names)}; {outcomes}."
+    )
+    return Consequence(first, None, text)
 
 
 def _created(event: ApiEvent) -> list[str]:
@@ -72,75 +135,58 @@ def _created(event: ApiEvent) -> list[str]:
         return list(event.instance_ids or ())
     if event.new_access_key_id:
         return [event.new_access_key_id]
-    return [event.object] if event.object else []
+    name, identifier = event.object, name_created(event.response)
+    if name and identifier and identifier not in name:
+        return [f"{identifier} ({name})"]
+    return [name] if name else []
 
 
-def _read_ends(case: Case) -> list[ApiEvent]:
-    table = case.api_events
-    names = sorted({name for ends in _ENDS.values() for name in ends})
-    named = table.event_name.isin(names) & table.error_code.isnull()
-    return read_events(table.filter(named))
-
-
-def _became(ends: Sequence[ApiEvent], event: ApiEvent, name: str) -> str:
-    """State what became of a resource, by the last event in the evidence that ends it."""
-    ending = _ENDS.get(event.event_name, {})
-    for end in reversed(ends):
-        if end.event_time < event.event_time or end.event_name not in ending:
-            continue
-        if name in (end.instance_ids or ()) or f'"{name}"' in (end.request or ""):
-            if end.event_name == "UpdateAccessKey" and '"Inactive"' not in (end.request or ""):
-                break  # the key was enabled again
-            at = format_utc(end.event_time, seconds=True)
-            return f"it was {ending[end.event_name]} at {at} by {end.caller}"
-    return "no event in the evidence ends it"
-
-
-def role_chain(case: Case, access_key_id: str | None) -> list[ApiEvent]:
-    """Return the calls that issued a key, the key of that call, and so on: the last hop first."""
-    table = case.api_events
-    chain: list[ApiEvent] = []
-    seen: set[str] = set()
-    key = access_key_id
-    while key and key not in seen and len(chain) < MOST_HOPS:
-        seen.add(key)
-        issued = table.filter((table.new_access_key_id == key).fill_null(False))
-        found = read_events(issued)
-        if not found:
-            break
-        chain.append(found[0])
-        key = found[0].access_key_id
-    return chain
-
-
-def find_usage(case: Case, principals: Sequence[str]) -> Iterator[Usage]:
-    """Yield the source addresses of principals that occur in flow logs, with the hosts.
+def find_usage(
+    case: Case, addresses: Collection[str], filters: Filters = _EVERYTHING
+) -> Iterator[Usage]:
+    """Yield which addresses occur in flow logs and with which hosts, those with most first.
 
     Args:
         case: The case.
-        principals: Names or ARNs.
+        addresses: Addresses, as flow logs spell them.
+        filters: The period.
     """
-    table = case.principal_addresses
-    wanted = sorted(set(principals))
-    rows = table.filter(table.principal_name.isin(wanted) | table.principal_arn.isin(wanted))
-    rows = rows.order_by("address", "first_call").to_pyarrow().to_pylist()
-    for row in {row["address"]: row for row in reversed(rows)}.values():
-        hosts = _hosts_of(case, row["address"])
-        count = format_count(row["connections"], "connection")
-        period = format_period(row["first_seen"], row["last_seen"])
-        yield Usage(
-            row["address"],
-            f"{row['address']}, from which calls came, had {count} with {list_some(hosts)} from"
-            f" {period}.",
-            row["first_seen"],
-        )
-
-
-def _hosts_of(case: Case, address: str) -> list[str]:
-    s = case.connection_summaries
+    if not addresses:
+        return
+    wanted = ibis.memtable(pa.table({"address": pa.array(sorted(addresses), pa.string())}))
+    s = filter_period(case.connection_summaries, filters, "first_seen", "last_seen")
     ends = [
-        s.filter(s[one] == address).select(host=s[other])
+        s.select("first_seen", "last_seen", "connections", address=s[one], host=s[other])
         for one, other in (("initiator", "responder"), ("responder", "initiator"))
     ]
-    hosts = ibis.union(*ends, distinct=True).order_by("host")
-    return [str(host) for host in hosts.to_pyarrow()["host"].to_pylist()]
+    seen = ibis.union(*ends).semi_join(wanted, "address")
+    hosts = seen.group_by("address", "host").aggregate(connections=_.connections.sum())
+    by_count = ibis.window(group_by="address", order_by=[hosts.connections.desc(), hosts.host])
+    hosts = hosts.mutate(place=ibis.row_number().over(by_count))
+    few = hosts.filter(hosts.place < MOST_HOSTS).group_by("address")
+    named = few.aggregate(hosts=_.host.collect(order_by=_.place))
+    sums = seen.group_by("address").aggregate(
+        first_seen=_.first_seen.min(),
+        last_seen=_.last_seen.max(),
+        connections=_.connections.sum(),
+        peers=_.host.nunique(),
+    )
+    rows = sums.join(named, "address").order_by(ibis.desc("connections"), "address")
+    found = rows.limit(MOST_ADDRESSES + 1).to_pyarrow().to_pylist()
+    yield from map(_describe_usage, found[:MOST_ADDRESSES])
+    if len(found) > MOST_ADDRESSES:
+        more = sums.count().to_pyarrow().as_py() - MOST_ADDRESSES
+        last = found[MOST_ADDRESSES]
+        count = format_count(more, "more address", "more addresses")
+        text = f"Flow logs have connections of {count}, {last['address']} among them."
+        yield Usage(last["address"], text, last["first_seen"])
+
+
+def _describe_usage(row: dict[str, Any]) -> Usage:
+    count = format_count(row["connections"], "connection")
+    hosts = ", ".join(row["hosts"])
+    if (more := row["peers"] - len(row["hosts"])) > 0:
+        hosts += f" and {more:,} more"
+    period = describe_period(row["first_seen"], row["last_seen"])
+    text = f"Flow logs have {count} of {row['address']} with {hosts}, {period}."
+    return Usage(row["address"], text, row["first_seen"])

@@ -174,9 +174,8 @@ def _resolve_assigned(
 ) -> Pivot | None:
     """Resolve by the assignments of addresses; an interface or instance also by what names it."""
     table = case.address_assignments
-    columns = ["address", "interface_id", "instance_id", "public_addresses"]
-    rows = table.filter(condition(table).fill_null(False))
-    rows = rows.select(*columns, "valid_from", "valid_until").to_pyarrow().to_pylist()
+    columns = "address interface_id instance_id public_addresses valid_from valid_until".split()
+    rows = table.filter(condition(table).fill_null(False)).select(columns).to_pyarrow().to_pylist()
     interface_ids = {row["interface_id"] for row in rows}
     instance_ids = {row["instance_id"] for row in rows}
     if kind in ("interface", "instance"):
@@ -253,7 +252,9 @@ def _resolve_principal(case: Case, text: str) -> Pivot | None:
     rows = events.filter(called).select("principal_name", "access_key_id").distinct()
     rows = rows.order_by("principal_name", "access_key_id").to_pyarrow().to_pylist()
     bare = text.rpartition("/")[2] if text.startswith("arn:") else text
-    issued = events.filter((events.target_user == bare).fill_null(False))
+    account = "".join(text.split(":")[4:5])  # of an ARN: another may have the name too
+    about = (events.target_user == bare) & ((events.account_id == account) | (not account))
+    issued = events.filter(about.fill_null(False))
     is_named = bool(rows) or _has_rows(issued)
     if not is_named and not _has_rows(
         alerts.filter(alerts.principal_names.contains(bare).fill_null(False))

@@ -25,20 +25,41 @@ from flowbench.detect.api_rule import (
 )
 
 OTHER = "Other"
-_NAMED = {"ConsoleLogin": (ACCESS, "T1078.004")}  # the rule that names it counts failed ones
-# The weightiest first: what outlives the session, then what widens it, then what it was used for.
+COLLECTION = "Collection"
+# Calls that no rule names, or only a rule about a part of them (failed sign-ins, foreign keys).
+_NAMED: dict[str, tuple[str, str | None]] = {
+    "PutObject": (OTHER, None),
+    "CreateMultipartUpload": (OTHER, None),
+    "ConsoleLogin": (ACCESS, "T1078.004"),
+    "AssumeRole": (ESCALATION, "T1078.004"),
+    "AssumeRoleWithSAML": (ESCALATION, "T1078.004"),
+    "AssumeRoleWithWebIdentity": (ESCALATION, "T1078.004"),
+    "GetSessionToken": (EVASION, "T1550.001"),
+    "CreateInstanceProfile": (ESCALATION, "T1098.003"),
+    "AddRoleToInstanceProfile": (ESCALATION, "T1098.003"),
+    "GetObject": (COLLECTION, "T1530"),
+    "SelectObjectContent": (COLLECTION, "T1530"),
+    "GetSnapshotBlock": (COLLECTION, "T1530"),
+    "CreateSnapshot": (EVASION, "T1578.001"),
+    "CreateSnapshots": (EVASION, "T1578.001"),
+    "CopySnapshot": (EVASION, "T1578.001"),
+    "CopyObject": (COLLECTION, "T1530"),
+}
+# The weightiest first: what outlives the session, what widens it, what it learnt and concealed, and
+# the data that it had access to.
 ORDER = (
     PERSISTENCE,
     ESCALATION,
+    DISCOVERY,
     EVASION,
     CREDENTIALS,
+    COLLECTION,
     EXFILTRATION,
     MOVEMENT,
     EXECUTION,
     IMPACT,
     ACCESS,
     OTHER,
-    DISCOVERY,
 )
 
 

@@ -38,9 +38,18 @@ STEPS = {
     "role chain": "the calls before, each of which issued the credentials of the next",
     "creator baseline": "the source addresses of the creator's other calls",
     "creator activity": "other API events of the creator from the same, unusual address",
-    "principal activity": "other API events of the principal and of credentials that it issued",
+    "principal activity": "other API events of the principal; of the creator of an address also"
+    " those of credentials that it issued",
+    "derived credential": "calls that created keys, sessions, users, roles and instances",
+    "derived address": "an address that calls with these came from",
+    "derived activity": "API events of these",
+    "caller": "a principal that called from the traced address, or as its instance",
+    "caller activity": "its API events",
     "consequence": "what came of these calls, and what became of it",
+    "outcome": "what became of the traced instance, principal or key",
+    "finding": "a finding about the principal, its instances or the address",
     "address in flows": "a source address of the principal that occurs in flow logs",
+    "limit": "where the trace was not followed further",
     "gap": "what the evidence does not show",
 }
 
@@ -65,7 +74,8 @@ class Trace:
 
     address: str  # or the principal that was traced
     steps: tuple[Step, ...]
-    activity_ids: tuple[str, ...] = ()  # event ids of all activity; of much, steps have a part
+    # Event ids of all activity of the principal and of what came of it: much is shown in part.
+    activity_ids: tuple[str, ...] = ()
 
     def of(self, *steps: str) -> list[Step]:
         """The steps of these kinds (see STEPS), in order."""

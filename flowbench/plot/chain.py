@@ -1,4 +1,8 @@
-"""The chain of an attribution: from the principal to the host and its peers, left to right."""
+"""The chain of an attribution, left to right.
+
+From who created a principal to that principal, its key, the call that it made, the instance that
+came of it, its interface and address, and its peers; or to all that a principal created.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from flowbench.investigate.trace import Step, Trace
 from flowbench.plot import theme
 from flowbench.text import format_utc
 
@@ -20,10 +25,13 @@ _COLOURS = {
     "interface": theme.ORANGE,
     "address": theme.ORANGE,
     "source address": theme.GREY,
+    "caller": theme.GREEN,
+    "consequence": theme.ORANGE,
     "peer": theme.RED,
     "result": theme.RED,
 }
-_LAST = ("peer", "result")  # kinds that several links at the end have
+_LAST = ("peer", "result", "caller", "consequence")  # kinds that stand below each other
+MOST_ENDS = 6
 
 
 class Link(NamedTuple):
@@ -34,14 +42,18 @@ class Link(NamedTuple):
     time: datetime | None = None
 
 
-def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
+def chain(links: Sequence[Link] | Trace, title: str | None = None) -> go.Figure:
     """Draw a chain of links from left to right, each below its kind, with its time.
 
     Args:
-        links: What leads to what, in order. Those of the kinds 'peer' and 'result' stand one below
-            the other at the end.
-        title: Plain text.
+        links: A trace, as ``attribution.trace`` returns it; or what leads to what, in order. Links
+            of the kinds peer, result, caller and consequence stand one below the other.
+        title: Plain text; by default it names what is traced.
     """
+    if isinstance(links, Trace):
+        title = title or f"Attribution of {links.address}"
+        links = links_of(links)
+    title = title or "Attribution"
     if not links:
         return theme.empty_figure(title, "The evidence shows no chain.")
     single = [link for link in links if link.kind not in _LAST]
@@ -77,6 +89,59 @@ def chain(links: Sequence[Link], title: str = "Attribution") -> go.Figure:
     plot.update_yaxes(visible=False, range=[-depth - 1.5, depth + 1.5], fixedrange=True)
     plot.update_layout(margin={"l": 10, "r": 10, "b": 10})
     return plot
+
+
+def links_of(trace: Trace, peers: Sequence[Link] = ()) -> list[Link]:
+    """Return the links of a trace, and of peers.
+
+    Args:
+        trace: The trace of an address, or of a principal or access key.
+        peers: What an address communicated with, of kind 'peer'.
+    """
+    links = [
+        Link("principal", _short(step), step.time)
+        for step in trace.of("created by")
+        if step.value is not None
+    ][:1]
+    links += [
+        Link(step.step, _short(step), step.time)
+        for name in ("principal", "access key")
+        for step in [step for step in trace.of(name) if step.value is not None][:1]
+    ]
+    if not trace.of("address"):
+        made = [step for step in trace.of("consequence") if step.value is not None]
+        return links + _ends([Link("consequence", _short(step), step.time) for step in made])
+    links += [
+        Link("API call", step.description.partition(" ")[0], step.time)
+        for step in trace.of("creation")
+    ]
+    links += [
+        Link(step.step, step.value, step.time)
+        for name in ("instance", "interface")
+        for step in trace.of(name)
+        if step.value is not None
+    ]
+    assigned = next((step.time for step in trace.of("address", "interface") if step.time), None)
+    links.append(Link("address", trace.address, assigned))
+    callers = [step for step in trace.of("caller") if step.value is not None]
+    ends = list(peers) or [Link("caller", _short(step), step.time) for step in callers]
+    return links + _ends(ends)
+
+
+def _ends(links: Sequence[Link]) -> list[Link]:
+    """At most MOST_ENDS links, the last of which counts the others."""
+    if len(links) <= MOST_ENDS:
+        return list(links)
+    shown = links[: MOST_ENDS - 1]
+    return [*shown, Link(links[0].kind, f"{len(links) - len(shown):,} more")]
+
+
+def _short(step: Step) -> str:
+    """The name at the end of an ARN; a session with its role."""
+    value = step.value or ""
+    if value.startswith("arn:"):
+        return value.partition(":assumed-role/")[2] or value.rpartition("/")[2]
+    return value
 
 
 def _spread(number: int, count: int) -> float:

@@ -33,7 +33,7 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
     """
     sentences = [_count_findings(subject, findings)]
     try:
-        trace = attribution.trace(case, f"principal:{subject}")
+        trace = attribution.trace(case, f"principal:{subject}", findings=findings)
     except InputError:  # known from alerts or flow log settings only
         return SubjectSection(subject, [("principal", subject)], sentences, (), [], (subject,))
     keys = [step.value for step in trace.of("access key") if step.value]

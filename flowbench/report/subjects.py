@@ -9,7 +9,7 @@ import pandas as pd
 
 from flowbench import plot
 from flowbench.investigate import graph
-from flowbench.plot.chain import Link
+from flowbench.plot.chain import Link, links_of
 from flowbench.text import format_count, format_period, format_utc, join_words
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from flowbench.investigate.attribution import SubjectTrace
     from flowbench.investigate.trace import Step, Trace
 
-_MOST_PEERS = 6  # in the figure of the chain
 _MOST_DRAWN = 3  # peers whose traffic is drawn
 
 _FACTS = {
@@ -93,31 +92,11 @@ def describe_subject(case: Case, traced: SubjectTrace, communication: nx.DiGraph
 
 def _chain(trace: Trace, findings: Findings) -> list[Link]:
     """The links from the principals that created a host to the peers of its findings."""
-    links = [
-        Link("principal", step.value.rpartition("/")[2], step.time)
-        for step in trace.of("created by")[:1]
-        if step.value is not None
-    ]
-    links += [
-        Link(step.step, step.value.rpartition("/")[2], step.time)
-        for step in trace.of("principal", "access key")
-        if step.value is not None
-    ]
-    links += [
-        Link("API call", step.description.partition(" ")[0], step.time)
-        for step in trace.of("creation")
-    ]
-    links += [
-        Link(step.step, step.value)
-        for step in trace.of("instance", "interface")
-        if step.value is not None
-    ]
-    links.append(Link("address", trace.address))
     first: dict[str, pd.Timestamp] = {}
     for finding in sorted(findings, key=lambda f: (f.first_seen, f.finding_id)):
         if finding.peer is not None:
             first.setdefault(finding.peer, finding.first_seen)
-    return [*links, *(Link("peer", peer, at) for peer, at in list(first.items())[:_MOST_PEERS])]
+    return links_of(trace, [Link("peer", peer, at) for peer, at in first.items()])
 
 
 def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[str]:

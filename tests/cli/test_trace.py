@@ -38,3 +38,20 @@ def test_an_unknown_address_has_gaps(incident_case) -> None:
 def test_a_user_is_traced_to_what_it_did(incident_case) -> None:
     rows = json.loads(run("trace", incident_case, "eve", "--format", "json").stdout)
     assert {"created by", "principal activity", "consequence"} <= {row["step"] for row in rows}
+
+
+def test_steps_below_their_kind_with_their_records(incident_case) -> None:
+    text = run("trace", incident_case, "eve").stdout
+    created = text[text.index("Created by") : text.index("Access key")]
+    assert "  2026-08-31 20:00:00  ada called CreateUser for user eve" in created
+    assert created.rstrip().endswith("[1:3:3]")
+    assert "Files ([file:line:item])\n  [1] other.jsonl" in text
+
+
+def test_a_period(incident_case) -> None:
+    args = ("--from", "2026-08-31T23:01", "--until", "2026-08-31T23:01:30", "--format", "json")
+    rows = json.loads(run("trace", incident_case, "eve", *args).stdout)
+    assert [row["event_id"] for row in rows if row["step"] == "principal activity"] == ["e5"]
+    assert [row["event_id"] for row in rows if row["step"] == "created by"] == ["e1", "e2"]
+    wrong = run("trace", incident_case, "eve", "--from", "2026-09-02", "--until", "2026-09-01")
+    assert (wrong.exit_code, "the period is empty" in wrong.stderr) == (2, True)

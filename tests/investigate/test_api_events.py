@@ -9,9 +9,7 @@ import pytest
 from flowbench.case import Case
 from flowbench.investigate.api_events import (
     ApiEvent,
-    events_of_principals,
-    find_activity,
-    find_origins,
+    keep_events,
     read_callers,
     read_events,
 )
@@ -19,10 +17,8 @@ from tests.incident_case import (
     CALLER,
     HOST,
     INSTANCE,
-    KEY,
     ROGUE,
     api_event,
-    make_api_events,
     make_incident_case,
 )
 from tests.traffic import T0, connect, make_case
@@ -36,13 +32,6 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def by_id(case: Case, event_id: str) -> ApiEvent:
     (event,) = read_events(case.api_events.filter(case.api_events.event_id == event_id))
     return event
-
-
-def test_events_by_principal_or_key_in_order_of_time(case: Case) -> None:
-    by_arn = events_of_principals(case, [ROGUE], [])
-    assert [event.event_id for event in by_arn] == ["e3", "e4", "e5", "e6"]
-    assert events_of_principals(case, [], [KEY]) == by_arn
-    assert events_of_principals(case, [], []) == []
 
 
 def test_descriptions(case: Case) -> None:
@@ -66,24 +55,10 @@ def test_the_key_and_status_of_an_updated_access_key_are_named(tmp_path: Path) -
     )
 
 
-def test_origins_are_the_calls_of_others(case: Case) -> None:
-    creation = by_id(case, "e5")
-    origins = find_origins(case, creation)
-    assert [event.event_id for event in origins] == ["e1", "e2"]
-    other_account = creation._replace(account_id="999999999999", access_key_id=None)
-    assert find_origins(case, other_account) == []
-    activity = find_activity(case, creation, origins)
-    assert [event.event_id for event in activity] == ["e3", "e4", "e5", "e6"]
-
-
-def test_keys_that_issue_each_other_end_the_search(tmp_path: Path) -> None:
-    events = make_api_events()
-    for event, key in ((events[3], "AKIAEXAMPLETWO"), (events[4], KEY)):
-        event["responseElements"] = {"accessKey": {"accessKeyId": key}}
-    events[4]["userIdentity"] = events[4]["userIdentity"] | {"accessKeyId": "AKIAEXAMPLETWO"}
-    case = make_case(tmp_path, connect(HOST, "203.0.113.9", 443, T0), json_lines=events)
-    activity = find_activity(case, by_id(case, "e5"), [])
-    assert {event.event_id for event in activity} == {"e3", "e4", "e5", "e6"}
+def test_events_are_kept_by_file_line_and_item(case: Case) -> None:
+    table = case.api_events
+    kept = keep_events(table, table.filter(table.event_id.isin(["e3", "e5"])))
+    assert [event.event_id for event in read_events(kept)] == ["e3", "e5"]
 
 
 def test_the_callers_of_addresses_in_flow_logs(tmp_path: Path) -> None:

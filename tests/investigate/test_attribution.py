@@ -69,17 +69,28 @@ def test_the_steps_and_their_events(case: Case) -> None:
         ("created by", CREATOR, "e2"),
         ("creator baseline", None, "e0"),
         ("principal activity", "CreateAccessKey", "e6"),
-        ("principal activity", "RunInstances", "e4"),
         ("principal activity", "ListBuckets", "e3"),
+        ("principal activity", "RunInstances", "e4"),
+        ("outcome", INSTANCE, "e5"),
+        ("outcome", "eve", "e1"),
+        ("outcome", KEY, "e2"),
+        ("gap", None, None),
     ]
     assert set(trace.activity_ids) == {"e3", "e4", "e6"}
 
 
-def test_every_step_but_the_first_cites_file_and_record(case: Case) -> None:
-    trace = attribution.trace(case, HOST)
-    rows = trace.to_pandas()
+@pytest.mark.parametrize("what", [HOST, "eve", KEY, CALLER])
+def test_every_step_but_gaps_cites_file_and_record(case: Case, what: str) -> None:
+    rows = attribution.trace(case, what).to_pandas()
     assert list(rows.columns) == TRACE.columns
-    assert rows.loc[1:, ["file", "evidence_id", "line", "item"]].notna().all().all()
+    cited = rows[rows["step"] != "gap"]
+    missing = cited[cited[["file", "evidence_id", "line"]].isna().any(axis=1)]
+    assert missing["step"].to_list() == []
+    assert cited["time"].notna().all()
+
+
+def test_the_creation_and_the_interface_cite_their_own_files(case: Case) -> None:
+    trace = attribution.trace(case, HOST)
     (creation,) = trace.of("creation")
     assert (creation.file, creation.line) == ("other.jsonl", 6)
     assert trace.of("interface")[0].file == "enis.json"
@@ -98,11 +109,17 @@ def test_descriptions_of_steps(case: Case) -> None:
         "Persistence (T1098.001): eve called CreateAccessKey for user root-of-all from"
         f" {CALLER}: failed (AccessDenied)."
     )
-    assert text[11] == (
+    assert text[11] == f"Discovery: eve called ListBuckets from {CALLER}."
+    assert text[12] == (
         "Impact (T1496.001): eve called RunInstances from"
         f" {CALLER}: failed (Client.VcpuLimitExceeded)."
     )
-    assert text[12] == f"Discovery: eve called ListBuckets from {CALLER}."
+    assert text[8] == f"ada called CreateAccessKey (issued {KEY}) for user eve from {CALLER}."
+    assert text[13] == (
+        f"RunInstances created {INSTANCE} at 2026-08-31 23:01:00 UTC; it was stopped at"
+        " 2026-09-01 07:00:00 UTC by bob."
+    )
+    assert text[16] == "No event in the evidence disables or deletes access key AKIAEXAMPLEADA."
 
 
 def test_creator_activity_from_an_unusual_address_is_listed(tmp_path: Path) -> None:
@@ -170,7 +187,7 @@ def test_without_an_inventory_the_event_itself_gives_interface_and_instance(
     trace = attribution.trace(small(tmp_path, make_api_events()), HOST)
     assert steps(trace, "gap", "interface", "instance", "creation") == [
         ("gap", None, None), ("interface", INTERFACE, "e5"), ("instance", INSTANCE, "e5"),
-        ("creation", "e5", "e5"),
+        ("creation", "e5", "e5"), ("gap", None, None),
     ]  # fmt: skip
 
 
@@ -207,7 +224,10 @@ def test_the_launch_takes_precedence_over_the_interfaces_creation(tmp_path: Path
 def test_a_user_whose_creation_is_not_covered(tmp_path: Path) -> None:
     events = [event for event in make_api_events() if event["eventID"] not in ("e1", "e2")]
     trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
-    assert trace.gaps == ["No event in the evidence shows who created user eve."]
+    assert trace.gaps == [
+        "No event in the evidence shows who created user eve.",
+        f"No event in the evidence disables or deletes access key {KEY}.",
+    ]
     assert len(steps(trace, "principal activity")) == 3
 
 
@@ -239,7 +259,9 @@ def test_a_role_session_is_traced_to_who_assumed_it(tmp_path: Path) -> None:
         ("principal", "arn:aws:sts::111122223333:assumed-role/build/s1", "r2"),
         ("access key", "ASIAROLE", "r2"),
         ("created by", ROGUE, "r1"),
+        ("gap", None, None),
     ]
+    assert trace.gaps == ["No event in the evidence disables or deletes access key AKIAEXAMPLEEVE."]
 
 
 def test_a_role_session_whose_assumption_is_not_covered(tmp_path: Path) -> None:
@@ -263,22 +285,24 @@ def test_activity_includes_issued_keys_and_sessions(tmp_path: Path) -> None:
         api_event("x1", "GetObject", T0 + 400, arn="arn:aws:iam::1:user/zoe", key="AKIAZOE"),
     ]  # fmt: skip
     trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
-    assert sorted(ref for _, _, ref in steps(trace, "principal activity")) == [
+    assert sorted(trace.event_ids("principal activity")) == [
         "d1", "d2", "d3", "d4", "d5", "d6", "e3", "e4", "e6",
     ]  # fmt: skip
+    (folded,) = [s for s in trace.of("principal activity") if s.value is None]
+    assert "2 read-only calls by eve, backup" in folded.description
     assert steps(trace, "consequence") == [("consequence", "AKIASECOND", "d1")]
 
 
 def test_a_hostile_user_name_stays_data(tmp_path: Path) -> None:
     name = "x'); DROP TABLE events;--<b>"
     events = [
-        api_event("h1", "RunInstances", T0, arn=f"arn:aws:iam::1:user/{name}", key=name,
+        api_event("h1", "RunInstances", T0, arn=f"arn:aws:iam::111122223333:user/{name}", key=name,
              response=started(INSTANCE, INTERFACE, HOST)),
         api_event("h2", "CreateUser", T0 - 60, arn=CREATOR, request={"userName": name}),
     ]  # fmt: skip
     trace = attribution.trace(small(tmp_path, events, make_inventory()), HOST)
     assert steps(trace, "principal", "access key", "created by") == [
-        ("principal", f"arn:aws:iam::1:user/{name}", "h1"), ("access key", name, "h1"),
+        ("principal", f"arn:aws:iam::111122223333:user/{name}", "h1"), ("access key", name, "h1"),
         ("created by", CREATOR, "h2"),
     ]  # fmt: skip
 
@@ -360,16 +384,18 @@ def test_an_instance_or_interface_is_traced_by_its_address(case: Case, what: str
 @pytest.mark.parametrize("what", ["eve", ROGUE, KEY])
 def test_a_principal_is_traced_the_other_way(case: Case, what: str) -> None:
     trace = attribution.trace(case, what)
-    created = [] if what == KEY else ["e1"]
-    assert [ref for _, _, ref in steps(trace, "created by")] == [*created, "e2"]
-    assert [ref for _, _, ref in steps(trace, "principal activity")] == ["e6", "e4", "e5", "e3"]
+    assert [ref for _, _, ref in steps(trace, "created by")] == ["e1", "e2"]
+    assert [ref for _, _, ref in steps(trace, "principal activity")] == ["e6", "e3", "e4", "e5"]
     (made,) = trace.of("consequence")
     assert made.description == (
         f"RunInstances created {INSTANCE} at 2026-08-31 23:01:00 UTC; it was stopped at"
         " 2026-09-01 07:00:00 UTC by bob."
     )
     (source,) = trace.of("source address")
-    assert source.description == f"4 calls came from {CALLER}, the first with aws-cli/2."
+    assert source.description == (
+        f"4 calls came from {CALLER}, from 2026-08-31 22:00 to 2026-08-31 23:01 UTC; the first with"
+        " aws-cli/2."
+    )
 
 
 def test_a_chain_of_roles_leads_to_the_user(tmp_path: Path) -> None:
@@ -395,7 +421,10 @@ def test_many_reads_are_one_step(tmp_path: Path) -> None:
     reads = [api_event(f"l{n}", "ListBuckets", T0 + n, read=True) for n in range(40)]
     trace = attribution.trace(small(tmp_path, [*make_api_events(), *reads], make_inventory()), HOST)
     (folded,) = [s for s in trace.of("principal activity") if s.value is None]
-    assert folded.description == "Discovery: 41 calls that only read: ListBuckets 41x."
+    assert folded.description == (
+        "Discovery: 41 read-only calls by eve from 2026-08-31 22:00 to 2026-09-01 00:00 UTC:"
+        " ListBuckets 41x."
+    )
     assert len(trace.activity_ids) == 43
     assert set(trace.event_ids("principal activity")) == set(trace.activity_ids)
 
@@ -405,7 +434,10 @@ def test_the_address_of_a_caller_in_the_flow_logs(tmp_path: Path) -> None:
     case = make_case(tmp_path, records, json_lines=make_api_events(), interfaces=make_inventory())
     (usage,) = attribution.trace(case, "eve").of("address in flows")
     assert usage.value == CALLER
-    assert f"had 1 connection with {HOST} from 2026-08-31 23:50" in usage.description
+    assert usage.description == (
+        f"Flow logs have 1 connection of {CALLER} with {HOST}, at 2026-08-31 23:50 UTC."
+    )
+    assert (usage.file, usage.line) == ("flows.log", 4)
 
 
 def test_a_public_address_is_traced_to_the_interface_that_it_maps_to(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What came of calls, what became of it, and chains of roles."""
+"""What came of calls, what became of it, and where the callers' addresses occur."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from flowbench.case import Case
-from flowbench.investigate.api_events import read_events
-from flowbench.investigate.consequences import find_consequences, find_usage, role_chain
+from flowbench.investigate import consequences as module
+from flowbench.investigate.consequences import find_consequences, find_usage
+from flowbench.investigate.filters import Filters
 from tests.incident_case import api_event, started
 from tests.traffic import T0, connect, make_case
 
@@ -33,18 +34,17 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
         api_event("z2", "UpdateAccessKey", T0 + 60, request=key | {"status": "Inactive"}),
         api_event("z3", "TerminateInstances", T0 + 70,
                   request={"instancesSet": {"items": [{"instanceId": "i-0aaaa1111"}]}}),
-        api_event("l1", "AssumeRole", T0, key="ASIALOOP",
-                  response={"credentials": {"accessKeyId": "ASIALOOP2"}}),
-        api_event("l2", "AssumeRole", T0, key="ASIALOOP2",
-                  response={"credentials": {"accessKeyId": "ASIALOOP"}}),
+        *(api_event(f"v{n}", "CreateVolume", T0 + 80 + n, response={"volumeId": f"vol-{n}"})
+          for n in range(6)),
+        api_event("y1", "DeleteVolume", T0 + 90, request={"volumeId": "vol-2"}),
     ]  # fmt: skip
     folder = tmp_path_factory.mktemp("consequences")
     return make_case(folder, connect("10.0.0.5", "192.0.2.1", 443, T0), json_lines=events)
 
 
 def test_what_was_created_and_what_became_of_it(case: Case) -> None:
-    activity = read_events(case.api_events.filter(case.api_events.event_id.startswith("a")))
-    found = {c.event.event_id: c.description for c in find_consequences(case, activity)}
+    calls = case.api_events.filter(case.api_events.event_id.startswith("a"))
+    found = {c.event.event_id: c.description for c in find_consequences(case, calls)}
     assert found == {
         "a1": "CreateUser created mallory at 2026-09-01 00:00:00 UTC; no event in the evidence ends"
         " it.",
@@ -57,33 +57,53 @@ def test_what_was_created_and_what_became_of_it(case: Case) -> None:
     }
 
 
-def test_the_last_ending_counts_and_a_group_is_not_its_vpc(tmp_path: Path) -> None:
-    host = {"instancesSet": {"items": [{"instanceId": "i-0aaaa1111"}]}}
-    key = {"userName": "mallory", "accessKeyId": KEY}
+def test_many_equal_things_are_one_sentence(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = case.api_events.filter(case.api_events.event_id.startswith("v"))
+    (found,) = find_consequences(case, calls)
+    assert found.description == (
+        "CreateVolume succeeded 6x at 2026-09-01 00:01 UTC: vol-0, vol-1, vol-2, vol-3, vol-4 and"
+        " 1 more; 5 not ended by an event in the evidence, 1 deleted."
+    )
+    monkeypatch.setattr(module, "MOST_CREATED", 4)
+    *_others, rest = find_consequences(case, calls)
+    assert rest.description == "The first 4 of 6 calls that create something are above."
+
+
+def test_a_group_is_named_by_its_id_and_name(tmp_path: Path) -> None:
     events = [
-        api_event("a1", "RunInstances", T0, response=started("i-0aaaa1111", "eni-a", "10.0.0.5")),
-        api_event("a2", "CreateAccessKey", T0, request={"userName": "mallory"},
-                  response={"accessKey": {"accessKeyId": KEY}}),
-        api_event("a3", "CreateSecurityGroup", T0, request={"groupName": "web", "vpcId": "vpc-1"}),
-        api_event("z1", "StopInstances", T0 + 10, request=host),
-        api_event("z2", "TerminateInstances", T0 + 20, request=host),
-        api_event("z3", "UpdateAccessKey", T0 + 30, request=key | {"status": "Inactive"}),
-        api_event("z4", "UpdateAccessKey", T0 + 40, request=key | {"status": "Active"}),
+        api_event("a3", "CreateSecurityGroup", T0, request={"groupName": "web", "vpcId": "vpc-1"},
+                  response={"groupId": "sg-1"}),
+        api_event("a4", "CreateSecurityGroup", T0, request={"groupName": "db", "vpcId": "vpc-1"}),
     ]  # fmt: skip
     case = make_case(tmp_path, connect("10.0.0.5", "192.0.2.1", 443, T0), json_lines=events)
-    activity = read_events(case.api_events.filter(case.api_events.event_id.startswith("a")))
-    found = {c.event.event_id: c.description for c in find_consequences(case, activity)}
-    assert "it was terminated at 2026-09-01 00:00:20 UTC" in found["a1"]
-    assert "no event in the evidence ends it" in found["a2"]
-    assert found["a3"].startswith("CreateSecurityGroup created web at")
+    names = {c.event.event_id: c.name for c in find_consequences(case, case.api_events)}
+    assert names == {"a3": "sg-1 (web)", "a4": "db"}
 
 
-def test_keys_that_issue_each_other_end_the_chain(case: Case) -> None:
-    assert [event.event_id for event in role_chain(case, "ASIALOOP")] == ["l2", "l1"]
-    assert role_chain(case, None) == []
-    assert role_chain(case, "AKIAUNKNOWN") == []
+def test_the_hosts_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        *(r for n in range(7) for r in connect(f"10.0.0.{n + 1}", "203.0.113.9", 443, T0)),
+        *connect("198.51.100.9", "10.0.0.1", 22, T0 + 3600),
+        *connect("198.51.100.9", "10.0.0.1", 22, T0 + 7200, source_port=40_001),
+    ]
+    case = make_case(tmp_path, records)
+    first, second = find_usage(case, ["203.0.113.9", "198.51.100.9", "192.0.2.1"])
+    assert first.description == (
+        "Flow logs have 7 connections of 203.0.113.9 with 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4,"
+        " 10.0.0.5 and 2 more, at 2026-09-01 00:00 UTC."
+    )
+    assert second.description == (
+        "Flow logs have 2 connections of 198.51.100.9 with 10.0.0.1, from 2026-09-01 01:00 to"
+        " 2026-09-01 02:00 UTC."
+    )
+    early = Filters(until=second.first_seen)
+    assert [usage.address for usage in find_usage(case, ["198.51.100.9"], early)] == []
+    monkeypatch.setattr(module, "MOST_ADDRESSES", 1)
+    _first, rest = find_usage(case, ["203.0.113.9", "198.51.100.9"])
+    assert rest.description == (
+        "Flow logs have connections of 1 more address, 198.51.100.9 among them."
+    )
 
 
-def test_a_caller_that_is_in_no_flow_log(case: Case, tmp_path: Path) -> None:
-    assert list(find_usage(case, ["eve"])) == []
+def test_no_address(case: Case) -> None:
     assert list(find_usage(case, [])) == []

@@ -16,6 +16,9 @@ from flowbench.investigate.tactics import ORDER, classify, rank
         ("DescribeInstances", "Discovery", None),
         ("ConsoleLogin", "Initial access", "T1078.004"),
         ("TagResource", "Other", None),
+        ("AssumeRole", "Privilege escalation", "T1078.004"),
+        ("GetObject", "Collection", "T1530"),
+        ("PutObject", "Other", None),
     ],
 )
 def test_tactics(name: str, tactic: str, technique: str | None) -> None:
@@ -26,7 +29,8 @@ def test_a_version_in_the_name_does_not_matter() -> None:
     assert classify("UpdateFunctionCode20150331v2") == classify("UpdateFunctionCode")
 
 
-def test_reading_comes_last_and_persistence_first() -> None:
-    assert rank("CreateUser") == 0
-    assert rank("FilterLogEvents", read_only=True) == len(ORDER) - 1
-    assert rank("TagResource") < rank("ListBuckets")
+def test_persistence_comes_first_then_privileges_discovery_evasion_and_data() -> None:
+    calls = ["CreateUser", "AttachUserPolicy", "ListBuckets", "StopLogging", "GetSecretValue"]
+    assert [rank(name) for name in calls] == [0, 1, 2, 3, 4]
+    assert rank("FilterLogEvents", read_only=True) == rank("ListBuckets")
+    assert rank("TagResource") == len(ORDER) - 1

@@ -138,7 +138,7 @@ def _trace_hosts(case: Case, hosts: Iterable[Assignment]) -> tuple[tuple[str, Tr
     traces = []
     for host in hosts:
         times = [host.valid_from] if host.valid_from else _times_of(case, host.address)
-        traces += [(host.address, attribution.trace(case, host.address, at)) for at in times]
+        traces += [(host.address, attribution.trace_host(case, host.address, at)) for at in times]
     return tuple(traces)
 
 
