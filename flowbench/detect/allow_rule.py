@@ -22,6 +22,7 @@ from flowbench.text import canonical_address, is_address, replace_unstorable
 
 if TYPE_CHECKING:
     from flowbench.case import Case
+    from flowbench.detect.history import Run
 
 COVERS = ("peers and port", "peers", "subject")
 
@@ -127,6 +128,9 @@ def write_rule(case: Case, rule: AllowRule) -> Path:
     return rule_path(case, rule)
 
 
-def suppress_kept(case: Case, findings: Findings) -> Findings:
-    """Return findings of a kept run with what the allow lists loaded since then suppress."""
-    return findings.replace([*suppress(case, findings), *findings.suppressed])
+def suppress_kept(case: Case, run: Run) -> Findings:
+    """Return the findings of a kept run with what the allow lists loaded since then suppress."""
+    later = case.log.entries[run.log_length :]
+    if not any(entry["action"] == "load" for entry in later):
+        return run.findings  # and no query is made
+    return run.findings.replace([*suppress(case, run.findings), *run.findings.suppressed])

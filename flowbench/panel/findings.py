@@ -52,7 +52,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
 
     def __init__(self, case: Case, state: FindingsState) -> None:
         self.case = case
-        self.findings = Findings()
+        self.findings = self._kept = Findings()
         self._decided: str | None = None  # the finding that 'Undo' reopens
         self._message = ipywidgets.HTML()
         self._hint = ipywidgets.HTML()
@@ -93,8 +93,12 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
             run, self._hint.value = None, f"<p role='alert'>{escape(error)}.</p>"
         else:
             self._hint.value = _hint(self.case, run)
-        kept = Findings() if run is None else suppress_kept(self.case, run.findings)
-        self.findings = apply_decisions(self.case, kept)
+        self._kept = Findings() if run is None else suppress_kept(self.case, run)
+        self._apply_decisions()
+
+    def _apply_decisions(self) -> None:
+        """Read what was decided and marked, and draw it; no query of the case is made."""
+        self.findings = apply_decisions(self.case, self._kept)
         self._draw()
 
     @property
@@ -159,7 +163,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
                 added, removed = ([tag], []) if action == "tag" else ([], [tag])
                 self.case.mark(about, tags=added, removed_tags=removed, about_kind=kind)
             self.form.clear()
-            self.refresh()
+            self._apply_decisions()
 
     def _decide(self, finding: Finding, decision: str, reason: str) -> None:
         """Write a decision, and open the finding that takes its place in the list."""
@@ -168,7 +172,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         self._decided = finding.finding_id if decision != "reopened" else None
         self._tell(f"{finding.finding_id} is {decision}.")
         self.form.clear()
-        self.refresh()
+        self._apply_decisions()
         self._open_next(finding.finding_id, ids)
 
     def _open_next(self, decided: str, before: list[str]) -> None:

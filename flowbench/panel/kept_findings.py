@@ -20,4 +20,4 @@ def kept_findings(case: Case) -> Findings | None:
         CaseError: They are damaged or lost.
     """
     run = history.last_run(case)
-    return None if run is None else apply_decisions(case, suppress_kept(case, run.findings))
+    return None if run is None else apply_decisions(case, suppress_kept(case, run))

@@ -75,6 +75,9 @@ def test_a_written_rule_suppresses_kept_and_new_findings(tmp_path: Path) -> None
     case = make_case(tmp_path, [*records, *connect(HOST, WORSE, 443, T0)], indicators=LISTED)
     findings = detect.run(case)
     finding = next(f for f in findings if (f.subject, f.peer) == (HOST, BAD))
+    before = history.last_run(case)
+    assert before is not None
+    assert suppress_kept(case, before) is before.findings
     rule = make_rule(finding, "peers and port", "our sandbox")
     path = rule_path(case, rule)
     assert write_rule(case, rule) == path
@@ -83,7 +86,7 @@ def test_a_written_rule_suppresses_kept_and_new_findings(tmp_path: Path) -> None
     assert (listed["file"], listed["records"]) == (f"allow-list-{rule.finding_id}.txt", 1)
     kept = history.last_run(case)
     assert kept is not None
-    for found in (suppress_kept(case, kept.findings), detect.run(case)):
+    for found in (suppress_kept(case, kept), detect.run(case)):
         assert [(f.subject, f.peer) for f in found] == [(HOST, WORSE)]
         suppressed = [(f.subject, f.suppressed_by, f.suppression_reason) for f in found.suppressed]
         assert sorted(suppressed) == [(host, rule.name, "our sandbox") for host in (HOST, OTHER)]

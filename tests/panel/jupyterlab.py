@@ -37,6 +37,7 @@ FLAGS = [
 ARTEFACTS = Path(os.environ.get("FLOWBENCH_ARTEFACTS", ROOT / "build" / "screenshots"))
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 WIDE, NARROW = (1400, 900), (800, 900)  # pixels
+ZOOMED = (WIDE[0] // 2, WIDE[1] // 2)  # a wide page at 200 %
 _LOCAL = ("127.0.0.1", "")  # hosts; data: and blob: have none
 _TOKEN = "a-token-of-tests"
 

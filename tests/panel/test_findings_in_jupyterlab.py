@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowbench.case import Case
-from tests.panel.jupyterlab import DARK, LIGHT, NARROW, WIDE, Lab
+from tests.panel.jupyterlab import DARK, LIGHT, NARROW, WIDE, ZOOMED, Lab
 
 PANEL = ".jp-Notebook .jp-OutputArea-output"
 
@@ -33,7 +33,7 @@ def test_triage_survives_a_reload(lab: Lab, incident: Case, incident_cell: str) 
     assert "# kind: allow" in output.locator("pre").inner_text()
     for theme, name in ((LIGHT, "light"), (DARK, "dark")):
         lab.use_theme(theme)
-        for size, width in ((WIDE, "wide"), (NARROW, "narrow")):
+        for size, width in ((WIDE, "wide"), (NARROW, "narrow"), (ZOOMED, "zoomed")):
             lab.use_size(size)
             lab.screenshot(f"findings-{width}-{name}", output)
             assert output.evaluate("box => box.scrollWidth <= box.clientWidth + 1")
