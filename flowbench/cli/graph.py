@@ -22,10 +22,11 @@ _COLUMNS = "source target ports connections rejected bytes_out bytes_in first_se
 @click.argument("what", required=False)
 @click.option(
     "--level",
-    type=click.Choice(["address", "instance", "subnet", "vpc"]),
     default="address",
     show_default=True,
-    help="What a node is; with WHAT, address or instance.",
+    metavar="LEVEL",
+    help="What a node is: address, interface, instance, subnet, vpc, account, service, country,"
+    " 'network owner', or tag:KEY; with WHAT, address or instance.",
 )
 @click.option(
     "--hops",

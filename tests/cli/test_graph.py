@@ -31,3 +31,10 @@ def test_a_figure(incident_case: Path, tmp_path: Path) -> None:
 def test_what_is_nothing(incident_case: Path) -> None:
     wrong = run("graph", incident_case, "eva")
     assert (wrong.exit_code, "the nearest: eve" in wrong.stderr) == (2, True)
+
+
+def test_levels(incident_case: Path) -> None:
+    shown = run("graph", incident_case, "--level", "country", "--format", "json")
+    assert {row["source"] for row in json.loads(shown.stdout)} == {"internal"}
+    wrong = run("graph", incident_case, "--level", "planet")
+    assert (wrong.exit_code, "choose one of address, interface" in wrong.stderr) == (2, True)
