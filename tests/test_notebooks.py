@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import nbclient
 import nbformat
 import pytest
 
-from flowbench import detect, playbooks
+from flowbench import playbooks
 from flowbench.case import Case
 from tests.conftest import ROOT
 from tests.incident_case import make_incident_case
@@ -87,24 +88,38 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Case]:
     return {"incident": make_incident_case(folder / "1"), "empty": Case.create(folder / "2")}
 
 
-@pytest.mark.parametrize("kind", ["incident", "empty"])
+FACTS = {  # what a playbook states of the case with every kind of evidence
+    "beaconing": "The following sections examine",
+    "crypto-mining": "The following sections examine 10.0.0.5 and 203.0.113.50.",
+    "exfiltration": "The following sections examine 10.0.0.5.",
+    "guardduty-triage": "confirmed",
+    "iam-abuse": "The following sections examine",
+    "lateral-movement": "The following sections examine 10.0.0.5.",
+    "remote-access": "ends here: no external address had an answer on an administrative port.",
+}
+
+
 @pytest.mark.parametrize("playbook", playbooks.list_playbooks(), ids=lambda playbook: playbook.name)
 def test_playbooks_run_on_any_case(
-    tmp_path: Path, cases: dict[str, Case], playbook: playbooks.Playbook, kind: str
+    tmp_path: Path, cases: dict[str, Case], playbook: playbooks.Playbook
 ) -> None:
-    outcome = playbooks.run(playbook.path, cases[kind].path, tmp_path / "out.html")
-    if kind == "empty":
-        assert outcome.ended is not None
-        assert outcome.ended.startswith("the case has no VPC flow logs")
-    else:
-        assert outcome.ended is None
+    outcome = playbooks.run(playbook.path, cases["incident"].path, tmp_path / "out.html")
+    page = html.unescape(outcome.path.read_text(encoding="utf-8"))
+    assert FACTS[playbook.name] in page
+    assert (outcome.ended is None) == (playbook.name != "remote-access")
 
 
-def test_the_mining_playbook_names_host_and_pool(tmp_path: Path, cases: dict[str, Case]) -> None:
-    case = cases["incident"]
-    (mining,) = detect.run(case, only=["mining"], keep=False)
-    outcome = playbooks.run(
-        playbooks.find_playbook("crypto-mining"), case.path, tmp_path / "out.html"
-    )
-    html = outcome.path.read_text(encoding="utf-8")
-    assert f"The following sections examine {mining.subject} and {mining.peer}." in html
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("crypto-mining", "VPC flow logs"),
+        ("iam-abuse", "CloudTrail events"),
+        ("guardduty-triage", "GuardDuty findings"),
+    ],
+)
+def test_playbooks_end_where_evidence_is_missing(
+    tmp_path: Path, cases: dict[str, Case], name: str, missing: str
+) -> None:
+    path = playbooks.find_playbook(name)
+    outcome = playbooks.run(path, cases["empty"].path, tmp_path / "out.html")
+    assert outcome.ended == f"the case has no {missing}. Load them with `flowbench ingest`."
