@@ -54,12 +54,12 @@ def trace(case: Path, what: str, at: str | None, filters: Filters, out: common.O
     time = None if at is None else pd.Timestamp(parse_time(at))
     trace = attribution.trace(common.open_case(case), what, time, filters)
     if out.is_terminal:
-        _print_steps(trace)
+        print_steps(trace)
     else:
         out.write(trace.to_pandas())
 
 
-def _print_steps(trace: Trace) -> None:
+def print_steps(trace: Trace) -> None:
     """Print the steps of each kind below their title, each with its time and its record."""
     width = find_width(sys.stdout)
     files = list(dict.fromkeys(step.file for step in trace.steps if step.file is not None))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from flowbench.cli.trace import print_steps
+from flowbench.investigate.trace import Step, Trace
 from tests.cli.running import run
 from tests.incident_case import HOST, INSTANCE, INTERFACE, ROGUE
 
@@ -55,3 +57,13 @@ def test_a_period(incident_case) -> None:
     assert [row["event_id"] for row in rows if row["step"] == "created by"] == ["e1", "e2"]
     wrong = run("trace", incident_case, "eve", "--from", "2026-09-02", "--until", "2026-09-01")
     assert (wrong.exit_code, "the period is empty" in wrong.stderr) == (2, True)
+
+
+def test_hostile_text_on_a_terminal(capsys) -> None:
+    step = Step("created by", "\x1b[2J\u202eeve" + "A" * 5_000, None, file="a\x1b.json", line=1)
+    print_steps(Trace("\x1b", (step,)))
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\\x1b[2J\\u202eeve" in shown
+    assert "A… [1:1]" in shown
