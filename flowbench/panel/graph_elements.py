@@ -184,14 +184,11 @@ def _tag_colours(tags: Mapping[str, str], nodes: list[str]) -> dict[str, str]:
 
 def _legend(nodes: list[Json], edges: list[Json]) -> list[Json]:
     """One item for each kind of node, then for each kind of edge."""
-    items = {
-        (node["category"], node["shape"]): {
-            "label": node["category"],
-            "color": node["color"],
-            "shape": node["shape"],
-        }
-        for node in nodes
-    }
+    items = {}
+    for node in nodes:  # a value of a tag has a colour, not a shape
+        shape = node["shape"] if node["category"] in _KINDS else "ellipse"
+        item = {"label": node["category"], "color": node["color"], "shape": shape}
+        items[node["category"], shape] = item
     lines = {
         (edge["category"], edge["dash"]): {
             "label": edge["category"]

@@ -67,7 +67,9 @@ def node_facts(graph: nx.DiGraph, node: str, tag: str | None) -> list[str]:
     attributes, traffic = graph.nodes[node], _sum_traffic(graph, node)
     name = f" ({attributes['name']})" if attributes["name"] else ""
     facts = [f"{_title(node, attributes)}{name}"]
-    facts += [f"{label}: {attributes[key]}" for key, label in _KNOWN.items() if attributes[key]]
+    if not is_group(attributes):
+        known = ((label, attributes[key]) for key, label in _KNOWN.items())
+        facts += [f"{label}: {value}" for label, value in known if value]
     if tag is not None:
         facts.append(f"tag: {tag}")
     if traffic.first_seen is None or traffic.last_seen is None:

@@ -68,7 +68,7 @@ def test_a_tag_colours_nodes_by_its_values() -> None:
     assert nodes[HOST]["color"] == nodes["10.0.0.9"]["color"] == theme.SKY
     assert nodes[POOL]["color"] == theme.ORANGE
     assert nodes[GROUP]["category"] == "group of addresses"
-    assert {"label": "<i>", "color": theme.ORANGE, "shape": "triangle"} in drawn["legend"]
+    assert {"label": "<i>", "color": theme.ORANGE, "shape": "ellipse"} in drawn["legend"]
 
 
 def test_rare_values_of_a_tag_share_a_colour() -> None:

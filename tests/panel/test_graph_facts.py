@@ -40,7 +40,9 @@ def test_a_node_without_connections_says_so(graph) -> None:
 
 
 def test_a_group_has_its_size(graph) -> None:
-    assert node_facts(graph, "group:country CN", None)[0] == "1,234 addresses: country CN"
+    facts = node_facts(graph, "group:country CN", None)
+    assert facts[0] == "1,234 addresses: country CN"
+    assert facts[1].startswith("10 connections with 1 node shown")
 
 
 def test_an_edge_has_ports_and_traffic(graph) -> None:

@@ -44,6 +44,12 @@ function render({ model, el }) {
 
   function restyle() {
     cy.style(styleSheet(readTheme(el), cy.edges().length));
+    nameSuspect();
+  }
+
+  /** The suspect's label stays legible when the whole graph is in view. */
+  function nameSuspect() {
+    cy.nodes("[?suspect]").style("font-size", Math.max(11, 11 / cy.zoom()));
   }
 
   function update() {
@@ -192,6 +198,7 @@ function render({ model, el }) {
     select(id);
     if (isSecond && event.target.isNode()) send("expand", { node: id });
   });
+  cy.on("zoom", nameSuspect);
   cy.on("dragpan", () => {
     isMoved = true;
   });

@@ -23,13 +23,14 @@ export function placeNodes(nodes, edges, known) {
     neighbours.get(target).push(source);
   }
   const points = startPoints(nodes, neighbours, known);
+  const isAlone = ({ id }) => neighbours.get(id).length === 0; // would be driven far away
   const links = edges.map(({ source, target }) => ({ source, target }));
   forceSimulation(points)
     .force("link", forceLink(links).id(({ id }) => id).distance(90))
-    .force("charge", forceManyBody().strength(-220).distanceMax(700))
+    .force("charge", forceManyBody().strength((node) => (isAlone(node) ? -60 : -220)).distanceMax(700))
     .force("collide", forceCollide(ROOM).iterations(2))
-    .force("x", forceX().strength(0.03))
-    .force("y", forceY().strength(0.05))
+    .force("x", forceX().strength((node) => (isAlone(node) ? 0.2 : 0.03)))
+    .force("y", forceY().strength((node) => (isAlone(node) ? 0.2 : 0.05)))
     .stop()
     .tick(points.length > 300 ? 120 : 300);
   const placed = {};

@@ -42,7 +42,7 @@ export function styleSheet({ text, background, focus }, edgeCount) {
         "text-background-padding": 1,
       },
     },
-    { selector: "node[?suspect]", style: { "border-width": 4, "border-color": text, "font-weight": "bold" } },
+    { selector: "node[?suspect]", style: { "border-width": 4, "border-color": text, "font-weight": "bold", "min-zoomed-font-size": 0 } },
     { selector: "node[?pinned]", style: { "border-style": "double", "border-width": 5, "border-color": text } },
     {
       selector: "edge",
