@@ -110,6 +110,10 @@ def test_the_page_in_a_browser(tmp_path: Path) -> None:
                 page.get_by_text("84 connections, 8 rejected").wait_for()
                 page.get_by_role("tab", name="Findings").click()
                 page.get_by_text("The case keeps no findings").wait_for()
+                page.get_by_role("tab", name="Graph").click()
+                page.get_by_text("run fb.detect.run(case) first").wait_for()
+                page.get_by_role("tab", name="Timeline").click()
+                page.locator(".flowbench-timeline").wait_for()
                 assert page.locator("body").get_attribute("data-jp-theme-light") == "false"
                 browser.close()
         finally:
