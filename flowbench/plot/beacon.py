@@ -154,6 +154,7 @@ def _draw_marks(plot: Figure, rows: pd.DataFrame) -> None:
                 x=times,
                 y=rows[series.column].astype("float64"),
                 mode="markers",
+                cliponaxis=False,
                 name=series.name,
                 marker={"size": 5, "color": series.colour},
                 customdata=hover,

@@ -50,7 +50,7 @@ def traffic_matrix(graph: nx.DiGraph, value: str = "bytes", *, most: int = 30) -
         title,
         f"{theme.period(first, last)}; {format_count(initiators, 'initiator')},"
         f" {format_count(responders, 'responder')}",
-        height=230 + 20 * len(names[0]),
+        height=230 + 20 * max(len(names[0]), 10),
     )
     plot.add_trace(_heat_map(cells, names, value, graph, (rows, columns)))
     for axis, side in ((plot.update_xaxes, names[1]), (plot.update_yaxes, names[0])):

@@ -75,11 +75,11 @@ def volume(connections: ibis.Table | pd.DataFrame) -> Figure:
             plot.add_trace(_bars(name, sums[selected], middle[selected], width, colour))
     plot.add_trace(
         go.Scatter(
-            x=sums.index,
-            y=middle,
+            x=[*sums.index, sums.index[-1] + pd.Timedelta(seconds=width)],
+            y=[*middle, middle.iloc[-1]],  # to the end of the last bar
             mode="lines",
             name="baseline (median)",
-            line={"color": theme.ORANGE, "width": 1.5, "shape": "hvh"},
+            line={"color": theme.ORANGE, "width": 1.5, "shape": "hv"},
             hoverinfo="skip",
         )
     )
