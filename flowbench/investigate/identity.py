@@ -8,7 +8,7 @@ A name alone is none: two accounts may have a user of the same name.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import ibis
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from flowbench.investigate.pivot import Pivot
 
 _ARN = re.compile(r"arn:[^:]*:(?:iam|sts):[^:]*:(\d*):(user|role|assumed-role|federated-user)/(.+)")
+
+
+class SeveralAccountsError(InputError):
+    """A name is that of principals in several accounts; ``arns`` has one of each."""
+
+    def __init__(self, name: str, arns: Sequence[str]) -> None:
+        self.arns = tuple(arns)
+        shown = list_some(escape_controls(arn) for arn in arns)
+        super().__init__(
+            f"{escape_controls(name)!r} is a principal of {len(arns)} accounts: give one of {shown}"
+        )
 
 
 def owner_account(events: ibis.Table) -> ir.StringValue:
@@ -64,7 +75,7 @@ def tokens_of(case: Case, pivot: Pivot) -> set[str]:
     """Return the identity of a principal or access key.
 
     Raises:
-        InputError: The name is of principals in several accounts.
+        SeveralAccountsError: The name is of principals in several accounts.
     """
     keys = {f"key {key}" for key in pivot.access_key_ids}
     if pivot.kind == "access key":
@@ -78,10 +89,7 @@ def tokens_of(case: Case, pivot: Pivot) -> set[str]:
     name = pivot.text
     arns = _arns_of(case, name)
     if len(arns) > 1:
-        shown = list_some(escape_controls(arn) for arn in arns.values())
-        raise InputError(
-            f"{escape_controls(name)!r} is a principal of {len(arns)} accounts: give one of {shown}"
-        )
+        raise SeveralAccountsError(name, list(arns.values()))
     return {token for account in arns for token in _tokens(account, name)} | keys
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flowbench import plot
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, graph
+from flowbench.investigate.identity import SeveralAccountsError
 from flowbench.plot.chain import Link
 from flowbench.report.subjects import SubjectSection
 from flowbench.text import format_count, format_period, join_words
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from flowbench.case import Case
     from flowbench.detect import Findings
-    from flowbench.investigate.trace import Trace
+    from flowbench.investigate.trace import Step, Trace
 
 _MOST_DRAWN = 6  # consequences in the figure of the chain
 _MOST_NAMED = 5  # keys and addresses
@@ -32,30 +34,51 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
         findings: Its findings of high severity or above.
     """
     sentences = [_count_findings(subject, findings)]
-    try:
-        trace = attribution.trace(case, f"principal:{subject}", findings=findings)
-    except InputError:  # known from alerts or flow log settings only
+    traces = _trace(case, subject, findings)
+    if not traces:
         return SubjectSection(subject, [("principal", subject)], sentences, (), [], (subject,))
-    keys = [step.value for step in trace.of("access key") if step.value]
-    sources = [step.value for step in trace.of("source address") if step.value]
-    makers = dict.fromkeys(
-        step.value.rpartition("/")[2] for step in trace.of("created by") if step.value
-    )
+    if len(traces) > 1:
+        named = join_words([trace.address for trace in traces], _MOST_NAMED)
+        sentences.append(f"Principals of several accounts have this name: {named}.")
+    steps = [step for trace in traces for step in trace.steps]
+    keys = _values(steps, "access key")
+    makers = dict.fromkeys(value.rpartition("/")[2] for value in _values(steps, "created by"))
     facts = [
         ("principal", subject),
         ("access keys", join_words(keys, _MOST_NAMED)),
-        ("source addresses", join_words(sources, _MOST_NAMED)),
+        ("source addresses", join_words(_values(steps, "source address"), _MOST_NAMED)),
         ("created by", join_words(makers, _MOST_NAMED)),
     ]
-    stated = [step.description for step in trace.of(*_STATED)]
+    stated = [step.description for name in _STATED for step in steps if step.step == name]
     return SubjectSection(
         subject,
         [(label, value) for label, value in facts if value],
-        [*sentences, *stated, *trace.gaps],
-        trace.steps,
-        [plot.chain(_chain(subject, trace), f"What {subject} did")],
+        [*sentences, *stated, *(gap for trace in traces for gap in trace.gaps)],
+        tuple(steps),
+        [plot.chain(_chain(subject, trace), f"What {subject} did") for trace in traces],
         (subject, *keys),
     )
+
+
+def _trace(case: Case, subject: str, findings: Findings) -> list[Trace]:
+    """Trace a principal, or the principals of several accounts that have its name.
+
+    None where only alerts or flow log settings name it.
+    """
+    try:
+        return [attribution.trace(case, f"principal:{subject}", findings=findings)]
+    except SeveralAccountsError as error:
+        return [
+            attribution.trace(case, f"principal:{arn}", findings=findings)
+            for arn in error.arns[:_MOST_NAMED]
+        ]
+    except InputError:
+        return []
+
+
+def _values(steps: Sequence[Step], name: str) -> list[str]:
+    """The different values of steps of a kind."""
+    return list(dict.fromkeys(step.value for step in steps if step.step == name and step.value))
 
 
 def describe_peer(subject: str, findings: Findings, communication: nx.DiGraph) -> SubjectSection:

@@ -31,7 +31,13 @@ def findings(subject: str) -> Findings:
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     hostile = api_event("e99", "CreateUser", T0, arn="arn:aws:iam::111122223333:user/<b>x")
-    rows = [*make_api_events(), hostile]
+    one, other = (f"arn:aws:iam::{n}:user/twin" for n in ("111122223333", "999988887777"))
+    twins = [
+        api_event("t1", "CreateUser", T0, arn=one, key="AKIAONE"),
+        api_event("t2", "CreateRole", T0, arn=other, key="AKIAOTHER")
+        | {"recipientAccountId": "999988887777"},
+    ]
+    rows = [*make_api_events(), hostile, *twins]
     return make_case(tmp_path_factory.mktemp("principals"), [], json_lines=rows)
 
 
@@ -57,3 +63,15 @@ def test_markup_in_a_name_is_text_in_the_figure(case: Case) -> None:
 def test_an_unknown_principal(tmp_path: Path) -> None:
     section = describe_principal(Case.create(tmp_path / "case"), "nobody", findings("nobody"))
     assert (section.facts, section.steps, section.figures) == ([("principal", "nobody")], (), [])
+
+
+def test_a_name_that_principals_of_two_accounts_have(case: Case) -> None:
+    section = describe_principal(case, "twin", findings("twin"))
+    assert section.sentences[1] == (
+        "Principals of several accounts have this name: arn:aws:iam::111122223333:user/twin and"
+        " arn:aws:iam::999988887777:user/twin."
+    )
+    assert [step.event_id for step in section.steps if step.step == "principal activity"] == [
+        "t1", "t2",
+    ]  # fmt: skip
+    assert len(section.figures) == 2
