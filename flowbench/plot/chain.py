@@ -83,9 +83,9 @@ def chain(links: Sequence[Link] | Trace, title: str | None = None) -> go.Figure:
         )
     )
     depth = max((abs(value) for value in y), default=0.0)
-    plot.update_xaxes(
-        visible=False, range=[-0.6, max(x) + (1.1 if peers else 0.6)], fixedrange=True
-    )
+    is_long = any(len(link.value) > _WIDTH - 6 for link in peers)  # their labels stand beside
+    room = (1.5 if is_long else 1.1) if peers else 0.6
+    plot.update_xaxes(visible=False, range=[-0.6, max(x) + room], fixedrange=True)
     plot.update_yaxes(visible=False, range=[-depth - 1.5, depth + 1.5], fixedrange=True)
     plot.update_layout(margin={"l": 10, "r": 10, "b": 10})
     return plot

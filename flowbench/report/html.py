@@ -49,7 +49,10 @@ _MOST_LINKS = 100  # of finding groups, in the table
 _MOST_ALERTS = 200  # rows of GuardDuty findings
 _MOST_FILES = 2_000  # evidence files listed
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
-_AWS_ID = re.compile(r"\b(?:i|eni|sg|subnet|vpc)-[0-9a-f]{8,17}\b")
+# What no line ends within: ids of AWS, and dates with their time.
+_WHOLE = re.compile(
+    r"\b(?:(?:i|eni|sg|subnet|vpc)-[0-9a-f]{8,17}|\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -233,9 +236,9 @@ def _finalize(value: object) -> object:
 
 
 def _keep_ids(text: str) -> markupsafe.Markup:
-    """Escape a sentence, and let no line end at the hyphen of an AWS id: i-0aaaa1111."""
+    """Escape a sentence, and let no line end within an AWS id or a date: i-0aaaa1111."""
     safe = str(markupsafe.escape(escape_controls(text)))
-    marked = _AWS_ID.sub(r'<span class="whole">\g<0></span>', safe)
+    marked = _WHOLE.sub(r'<span class="whole">\g<0></span>', safe)
     return markupsafe.Markup(marked)  # noqa: S704  # escaped above
 
 

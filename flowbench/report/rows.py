@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 _SEPARATOR = re.compile(r", | and ")
-_READING = re.compile(r"(?:Describe|List|Get|Head|Lookup|Search|BatchGet)[A-Z]|Read-only ")
+_READING = re.compile(
+    r"(?:Describe|List|Get|Head|Lookup|Search|Filter|Query|Scan|BatchGet)[A-Z]|Read-only "
+)
 _SEVERE = ("high", "critical")
 _SESSION = "Administrative session"
 
