@@ -25,6 +25,7 @@ PAGES = [
     "reachability.md",
     "coverage.md",
     "figures.md",
+    "graph-and-timeline.md",
 ]
 
 

@@ -10,6 +10,7 @@
       evidence/       copies of the evidence, with ``copy=True`` only, and what was fetched
       seals/          anchors of the custody log, with signatures and time stamps (see seal)
       set-aside/      files that belong to no entry of the log (see set_aside)
+      graph-positions.json  where panels drew nodes: no evidence (see positions)
       spill-*/        temporary files of running queries
 
 A copy of the folder is a copy of the case. Evidence is read, never written.
