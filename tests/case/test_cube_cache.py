@@ -18,6 +18,16 @@ def case(tmp_path: Path) -> Case:
     return make_case(tmp_path, connect(A, OUT, 443, T0))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, list[str]]:
+    """A case whose cube was made, and the steps of that."""
+    steps: list[str] = []
+    case = make_case(tmp_path_factory.mktemp("made"), connect(A, OUT, 443, T0))
+    case.progress = lambda _done, _steps, text: steps.append(text)
+    assert case.cube.cells.count().execute() == 1
+    return case, steps
+
+
 def files(case: Case) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes()
@@ -25,10 +35,8 @@ def files(case: Case) -> dict[str, bytes]:
     }
 
 
-def test_it_is_made_once_and_logged(case: Case) -> None:
-    steps: list[str] = []
-    case.progress = lambda _done, _steps, text: steps.append(text)
-    assert case.cube.cells.count().execute() == 1
+def test_it_is_made_once_and_logged(made: tuple[Case, list[str]]) -> None:
+    case, steps = made
     assert "counting connections by period, ends and service" in steps
     (entry,) = [
         entry
@@ -37,17 +45,16 @@ def test_it_is_made_once_and_logged(case: Case) -> None:
     ]
     names = [file["file"] for file in entry["details"]["files"]]
     assert names == sorted(files(case))
-    steps.clear()
+    count = len(steps)
     again = Case.open(case.path)
     again.progress = case.progress
     assert again.cube.cells.count().execute() == 1
-    assert steps == []
+    assert len(steps) == count
 
 
-def test_the_same_tables_give_the_same_bytes(case: Case, tmp_path: Path) -> None:
+def test_the_same_tables_give_the_same_bytes(made: tuple[Case, list[str]], case: Case) -> None:
+    other, _steps = made
     _ = case.cube
-    other = make_case(tmp_path / "other", connect(A, OUT, 443, T0))
-    _ = other.cube
     same = set(files(case)) - {"addresses.parquet"}  # names the evidence files, whose paths differ
     assert {name: files(case)[name] for name in same} == {n: files(other)[n] for n in same}
 
@@ -74,12 +81,12 @@ def test_it_follows_what_is_loaded(case: Case, tmp_path: Path) -> None:
     assert len(list((case.path / "cache").glob("cube-*"))) == 1
 
 
-def test_the_inventory_is_read_from_it(case: Case) -> None:
-    computed = case.addresses.order_by("address").to_pyarrow()
-    _ = case.cube
-    again = Case.open(case.path)
-    assert again.addresses.order_by("address").to_pyarrow().equals(computed)
-    assert again.addresses.schema() == case.addresses.schema()
+def test_the_inventory_is_read_from_it(made: tuple[Case, list[str]]) -> None:
+    case, _steps = made
+    computed = case._compute_addresses()
+    again = Case.open(case.path).addresses
+    assert again.order_by("address").to_pyarrow().equals(computed.order_by("address").to_pyarrow())
+    assert again.schema() == computed.schema()
 
 
 def test_a_case_that_cannot_be_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
