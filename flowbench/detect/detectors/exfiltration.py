@@ -173,8 +173,8 @@ def _judge_form(
 ) -> pd.DataFrame:
     """Return rows with whether their form is routine; ``people`` are the hosts of people.
 
-    Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts)
-    and is_repeated (a schedule and one more transfer).
+    Columns: is_routine, is_workers (a worker's steady flow), is_steady (for as long as it lasts),
+    is_repeated (a schedule and one more transfer), slots (ten minutes with bytes sent).
     """
     forms = []
     for row in rows.itertuples():
@@ -188,10 +188,10 @@ def _judge_form(
             or (not row.is_brief and is_steady(pair, row.seconds, least=18))
             or (is_workers and row.sent < limits.large / 10 and row.seconds >= 4 * _HOUR)
         )
-        lasted = (row.last_seen - row.first_seen).total_seconds()
         is_repeated = is_scheduled_but_once(pair, row.born.timestamp(), row.seconds / _DAY)
-        forms.append((is_routine, is_workers, is_steady(pair, lasted, least=18), is_repeated))
-    columns = ["is_routine", "is_workers", "is_steady", "is_repeated"]
+        is_flow = is_steady(pair, (row.last_seen - row.first_seen).total_seconds(), least=18)
+        forms.append((is_routine, is_workers, is_flow, is_repeated, len(pair)))
+    columns = ["is_routine", "is_workers", "is_steady", "is_repeated", "slots"]
     return rows.join(pd.DataFrame(forms, rows.index, columns))
 
 
