@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
+from flowbench.cli.files import write_figure
 from flowbench.cli.filters import filter_options
 from flowbench.cli.terminal import find_width
 from flowbench.text import escape_controls, format_time
@@ -31,9 +32,22 @@ _MOST_TEXT = 1_200  # characters of a step on a terminal
     metavar="TIME",
     help="Time at which an address was assigned, UTC.  [default: its last record]",
 )
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also draw the chain, as a page (HTML).",
+)
 @filter_options()
 @common.output_options
-def trace(case: Path, what: str, at: str | None, filters: Filters, out: common.Output) -> None:
+def trace(
+    case: Path,
+    what: str,
+    at: str | None,
+    figure: Path | None,
+    filters: Filters,
+    out: common.Output,
+) -> None:
     """Trace WHAT to the principal behind it.
 
     Or a principal to what it did.
@@ -53,6 +67,10 @@ def trace(case: Path, what: str, at: str | None, filters: Filters, out: common.O
 
     time = None if at is None else pd.Timestamp(parse_time(at))
     trace = attribution.trace(common.open_case(case), what, time, filters)
+    if figure is not None:
+        from flowbench import plot
+
+        write_figure(plot.chain(trace), figure, "chain")
     if out.is_terminal:
         print_steps(trace)
     else:

@@ -42,8 +42,9 @@ def test_a_user_is_traced_to_what_it_did(incident_case) -> None:
     assert {"created by", "principal activity", "consequence"} <= {row["step"] for row in rows}
 
 
-def test_steps_below_their_kind_with_their_records(incident_case) -> None:
-    text = run("trace", incident_case, "eve").stdout
+def test_steps_below_their_kind_with_their_records(incident_case, tmp_path) -> None:
+    text = run("trace", incident_case, "eve", "--figure", tmp_path / "chain.html").stdout
+    assert "Attribution of eve" in (tmp_path / "chain.html").read_text()
     created = text[text.index("Created by") : text.index("Access key")]
     assert "  2026-08-31 20:00:00  ada called CreateUser for user eve" in created
     assert created.rstrip().endswith("[1:3:3]")
