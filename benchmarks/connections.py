@@ -30,9 +30,11 @@ sys.path.insert(0, str(ROOT))
 
 from flowbench import engine
 from flowbench.case import Case
+from flowbench.connections.facts import find_facts
 from flowbench.connections.initiator import initiator_rules, with_ownership
+from flowbench.connections.periods import find_periods
 from flowbench.connections.sessions import join_records
-from flowbench.connections.staging import stage_records
+from flowbench.connections.staging import select_records, stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT
 from flowbench.enrich.monitored_network import Inventory
 from flowbench.enrich.own_addresses import own_addresses
@@ -167,7 +169,10 @@ def with_both_ends(
         backend = case._connection
         inventory = Inventory(case.interfaces)
         own = own_addresses(backend, case.flows, inventory.interfaces)
-        staged = stage_records(backend, case.flows, inventory, own, root / "parts", 10**9)
+        records = select_records(case.flows)
+        facts = find_facts(backend, case.flows, records, inventory, own)
+        periods = find_periods(backend, records, 10**9)
+        staged = stage_records(backend, records, inventory, facts, periods, root / "parts")
         records = engine.read_parquet(backend, staged.parts[0])
         with join_records(backend, records, staged.own, IDLE_TIMEOUT) as joint:
             rows = with_ownership(joint, staged.addresses)
@@ -175,7 +180,8 @@ def with_both_ends(
             for end in ("low", "high"):
                 known = staged.addresses.select(**{end: "id", f"{end}_address": "address"})
                 found = found.join(known, end)
-            return found.order_by("low_address", "low_port", "high_address").to_pandas()
+            found = found.order_by("low_address", "low_port", "high_address")
+            return backend.to_pyarrow(found).to_pandas()
 
 
 def _others(c: ibis.Table) -> Iterable[tuple[ibis.Value, ibis.Value, str]]:

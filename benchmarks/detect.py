@@ -122,7 +122,7 @@ def _plain(case: object, scratch: Path, name: str) -> int:
     import duckdb
 
     from benchmarks.plain import QUERIES
-    from flowbench.case import Case
+    from flowbench.case import Case, cache
 
     assert isinstance(case, Case)
     scratch.mkdir(exist_ok=True)
@@ -136,7 +136,8 @@ def _plain(case: object, scratch: Path, name: str) -> int:
             connection.register(table, getattr(case, table).to_pyarrow())
     if name != "connections":
         for table in ("connections", "connection_summaries"):
-            connection.read_parquet(str(case._cache_folder / f"{table}.parquet")).create_view(table)
+            files = map(str, cache.table_files(case._cache_folder, table))
+            connection.read_parquet(list(files)).create_view(table)
     if name == "geography":
         connection.read_parquet(str(case.path / "networks.parquet")).create_view("networks")
     query = QUERIES[name].strip()

@@ -17,6 +17,7 @@ import re
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import ibis
@@ -24,6 +25,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
+from ibis.expr.operations import Node
 
 from flowbench.schema import Table
 
@@ -155,7 +157,7 @@ def latest_rows(table: ibis.Table, key: str, time: str) -> ibis.Table:
 
 def stream_batches(connection: Backend, expression: ibis.Table) -> pa.RecordBatchReader:
     """Return an expression's rows batch by batch, in bounded memory."""
-    rows = connection.con.sql(ibis.to_sql(expression, dialect="duckdb")).to_arrow_reader()
+    rows = connection.con.sql(_compile(expression)).to_arrow_reader()
     # DuckDB sums whole numbers into 128 bits, which Arrow has as decimals only.
     declared = expression.schema().to_pyarrow()
     return pa.RecordBatchReader.from_batches(declared, (batch.cast(declared) for batch in rows))
@@ -171,10 +173,14 @@ def write_parquet(
                 writer.write_batch(batch, row_group_size=_ROWS_PER_GROUP)
 
 
-def read_parquet(connection: Backend, path: Path) -> ibis.Table:
-    """Return the rows of a Parquet file, or of all Parquet files in a folder."""
-    paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    return connection.read_parquet([escape_glob(path) for path in paths])
+def read_parquet(connection: Backend, path: Path | Sequence[Path]) -> ibis.Table:
+    """Return the rows of a Parquet file, of all Parquet files in a folder, or of several of them.
+
+    Rows from folders of ``write_partitions`` have the column that these are called after.
+    """
+    paths = [path] if isinstance(path, Path) else path
+    files = [f for p in paths for f in (sorted(p.glob("*.parquet")) if p.is_dir() else [p])]
+    return connection.read_parquet([escape_glob(file) for file in files])
 
 
 def write_partitions(connection: Backend, expression: ibis.Table, folder: Path, by: str) -> None:
@@ -183,24 +189,50 @@ def write_partitions(connection: Backend, expression: ibis.Table, folder: Path, 
     The folders are called <by>=<value>. The rows are in no order: for temporary files that the
     engine reads again.
     """
-    query = ibis.to_sql(expression, dialect="duckdb")
+    query = _compile(expression)
     target = str(folder).replace("'", "''")
     connection.con.execute(
         f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY ({by}))"
     )
 
 
-def materialize(connection: Backend, expression: ibis.Table) -> ibis.Table:
-    """Compute an expression's rows now; the engine keeps them until ``drop``."""
-    name = ibis.util.gen_name("materialized")
+def materialize(connection: Backend, expression: ibis.Table, name: str = "") -> ibis.Table:
+    """Compute an expression's rows now; the engine keeps them until ``drop``.
+
+    With a name they replace the rows that had it, and the result is as that of ``name_rows``.
+    """
+    target = name or ibis.util.gen_name("materialized")
     integers = [n for n, kind in expression.schema().items() if kind.is_int64()]
     # DuckDB sums whole numbers into 128 bits: slower, and not an integer to other programs.
-    casts = ", ".join(f'CAST("{name}" AS BIGINT) AS "{name}"' for name in integers)
+    casts = ", ".join(f'CAST("{column}" AS BIGINT) AS "{column}"' for column in integers)
     columns = f"* REPLACE ({casts})" if casts else "*"
-    query = ibis.to_sql(expression, dialect="duckdb")
+    query = _compile(expression)
     connection._run_pre_execute_hooks(expression)  # registers its memtables
-    connection.con.execute(f'CREATE TABLE "{name}" AS SELECT {columns} FROM ({query})')  # noqa: S608
-    return connection.table(name)
+    connection.con.execute(f'CREATE OR REPLACE TABLE "{target}" AS SELECT {columns} FROM ({query})')  # noqa: S608
+    return ibis.table(expression.schema(), target) if name else connection.table(target)
+
+
+def name_rows(connection: Backend, expression: ibis.Table, name: str) -> ibis.Table:
+    """Give an expression's rows a name, which replaces that of others.
+
+    An expression over such tables only is compiled once in a process: that takes longer than to
+    run it where rows are few. The result belongs to no connection: give it to the functions of this
+    module, or to ``connection.to_pyarrow``.
+    """
+    connection.con.execute(f'CREATE OR REPLACE VIEW "{name}" AS {_compile(expression)}')
+    return ibis.table(expression.schema(), name)
+
+
+def _compile(expression: ibis.Table) -> str:
+    """Return an expression as SQL."""
+    if expression._find_backends()[0]:
+        return ibis.to_sql(expression, dialect="duckdb")
+    return _compile_once(expression.op())
+
+
+@lru_cache(maxsize=128)
+def _compile_once(operation: Node) -> str:
+    return ibis.to_sql(operation.to_expr(), dialect="duckdb")
 
 
 def drop(connection: Backend, *tables: ibis.Table) -> None:

@@ -4,15 +4,20 @@ Each set is written aside and renamed as a whole, under a lock: a kill leaves th
 folder aside, which the next process removes. The custody log has the digest of each cached table: a
 changed one no longer matches it. The rows are in a total order, so that the same tables give the
 same bytes on any number of cores.
+
+Connections are in files by period of time. After a load most of them are linked from the folder
+that was computed before it, if that is intact; the bytes are those of computing all of them again
+(connections.extension), so that ``verify --recompute`` need not know how they were made.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +27,7 @@ import ibis
 
 from flowbench import connections, engine
 from flowbench.case import custody, set_aside
-from flowbench.case.custody_entry import JsonObject
+from flowbench.case.custody_entry import JsonObject, Part
 from flowbench.enrich import assignments, intervals, monitored_network, own_addresses, ownership
 from flowbench.errors import CaseError
 from flowbench.io import atomic
@@ -46,15 +51,17 @@ def spill_folder(case: Path) -> Path:
 def ensure_tables(case: Path, log: custody.CustodyLog, progress: Progress) -> Path:
     """Return the folder with the computed tables, and compute them if they are not there.
 
-    The tables are connections, connection_summaries, address_zones and sightings (.parquet). The
-    folder's name has a digest of what they are computed from: the parts of the tables, and the
-    code. Tables that are not as the log has them are set aside and computed again.
+    The tables are connections (in several files), connection_summaries, address_zones and sightings
+    (.parquet); ``table_files`` names the files. The folder's name has a digest of what they are
+    computed from: the parts of flow log records and of the inventory, and the code. Tables that are
+    not as the log has them are set aside and computed again.
 
     Raises:
         OSError: The case or its log cannot be written; see ``build_elsewhere``.
         CaseError: There is not enough room.
     """
-    return ensure(case, log, progress, partial(_folder, case, log), partial(_build, case, log))
+    name, find = partial(_folder, case, log), partial(_find_earlier, case, log)
+    return ensure(case, log, progress, name, partial(_build, case, log), find)
 
 
 def ensure(
@@ -62,7 +69,8 @@ def ensure(
     log: custody.CustodyLog,
     progress: Progress,
     name_folder: Callable[[], Path],
-    build: Callable[[Path, Progress], None],
+    build: Callable[[Path, Progress, Path | None], None],
+    find_earlier: Callable[[], Path | None] = lambda: None,
 ) -> Path:
     """Return a folder of computed tables that are as the log has them; compute them if need be.
 
@@ -71,7 +79,9 @@ def ensure(
         log: Its custody log.
         progress: Called with (steps done, number of steps, description of the next step).
         name_folder: Returns the folder, whose name has a digest of what is computed from.
-        build: Writes the tables into a folder that it makes.
+        build: Writes the tables into a folder that it makes, given an earlier one.
+        find_earlier: Returns a folder with intact tables of the case before the last load, which
+            is kept until the new ones are there.
 
     Raises:
         OSError: The case or its log cannot be written.
@@ -89,12 +99,14 @@ def ensure(
             log.refresh()  # another process may just have computed them
             if not is_intact(folder := name_folder(), log):
                 _set_changed_aside(case, log, folder)
-                _remove_outdated(folder)
+                earlier = find_earlier()
+                _remove_outdated(folder, earlier)
                 with atomic.write_aside(folder) as aside:
-                    build(aside, progress)
+                    build(aside, progress, earlier)
                     files = hash_files(aside)
                     if files not in recorded_files(log, folder):
                         log.append(ACTION, folder=folder.name, files=files)
+                _remove_outdated(folder, folder)
     return folder
 
 
@@ -108,6 +120,12 @@ def build_elsewhere(
     folder = folder / _folder(case, log).name
     _build(case, log, folder, progress)
     return folder
+
+
+def table_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of a computed table, in the order of its rows."""
+    whole = folder / f"{name}.parquet"
+    return [whole] if whole.exists() else sorted(folder.glob(f"{name}-*.parquet"))
 
 
 def hash_files(folder: Path) -> list[JsonObject]:
@@ -152,19 +170,28 @@ def _build(
     log: custody.CustodyLog,
     folder: Path,
     progress: Progress,
+    earlier: Path | None = None,
 ) -> None:
     folder.mkdir()
     connection = engine.connect(folder / "spill", [case, folder])  # its memory is released
 
-    def table(name: str) -> ibis.Table:
-        parts = [case / "tables" / part["file"] for part in log.parts if part["table"] == name]
-        return engine.scan(connection, registry.tables()[name], parts)
+    def table(name: str, parts: Iterable[Part] = _used_parts(log)) -> ibis.Table:
+        paths = [case / "tables" / part["file"] for part in parts if part["table"] == name]
+        return engine.scan(connection, registry.tables()[name], paths)
 
     try:
         flows = table("flows")
         inventory = monitored_network.Inventory(*map(table, monitored_network.Inventory._fields))
         own = own_addresses.own_addresses(connection, flows, inventory.interfaces)
-        connections.build_connections(connection, flows, inventory, own, folder, progress=progress)
+        before = None
+        if earlier:
+            parts = _used_parts(log)
+            count = _names(parts).index(earlier.name)
+            old, added = table("flows", parts[:count]), table("flows", parts[count:])
+            before = connections.Before(earlier, old, added)
+        connections.build_connections(
+            connection, flows, inventory, own, folder, before=before, progress=progress
+        )
         sightings = assignments.find_sightings(flows, own)
         schema = sightings.schema().to_pyarrow()
         sightings = sightings.order_by("interface_id", "instance_id")
@@ -180,20 +207,45 @@ def _build(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _find_earlier(case: Path, log: custody.CustodyLog) -> Path | None:
+    """Find intact tables that were computed before the last parts were loaded."""
+    parts = _used_parts(log)
+    names = _names(parts)
+    for count in range(len(parts) - 1, 0, -1):
+        folder = case / FOLDER / names[count]
+        if folder.is_dir() and is_intact(folder, log):
+            return folder
+    return None
+
+
 def _folder(case: Path, log: custody.CustodyLog) -> Path:
+    return case / FOLDER / _names(_used_parts(log))[-1]
+
+
+def _used_parts(log: custody.CustodyLog) -> list[Part]:
+    tables = {"flows", *monitored_network.Inventory._fields}
+    return [part for part in log.parts if part["table"] in tables]
+
+
+def _names(parts: list[Part]) -> list[str]:
+    """The name of the folder with what is computed from the first 0, 1, ... of some parts."""
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
     used = (assignments, intervals, monitored_network, own_addresses, ownership)
     code += [Path(str(module.__file__)) for module in used]
-    hashes = [part["sha256"] for part in log.parts] + [atomic.sha256_file(path) for path in code]
-    versions = [version(name) for name in _WRITERS]
-    key = atomic.sha256_bytes("".join(hashes + versions).encode())[:16]
-    return case / FOLDER / f"connections-{key}"
+    hashes = [atomic.sha256_file(path) for path in code] + [version(name) for name in _WRITERS]
+    digest = hashlib.sha256("".join(hashes).encode())
+    names = [digest.hexdigest()]
+    for part in parts:
+        digest.update(part["sha256"].encode())
+        names.append(digest.hexdigest())
+    return [f"connections-{name[:16]}" for name in names]
 
 
-def _remove_outdated(folder: Path) -> None:
+def _remove_outdated(folder: Path, kept: Path | None) -> None:
     """Remove such tables computed from other parts or by other code, and what a kill left."""
     for path in folder.parent.glob(f"{folder.name.partition('-')[0]}-*"):
-        shutil.rmtree(path)
+        if path != kept:
+            shutil.rmtree(path)
     for path in folder.parent.parent.glob("spill-*"):
         if time.time() - path.stat().st_mtime > _SPILL_AGE:
             shutil.rmtree(path, ignore_errors=True)

@@ -64,7 +64,12 @@ class CaseCube(CaseTables):
             self._build_cube(folder / "cube", self.progress)
             return folder / "cube"
 
-    def _build_cube(self, folder: Path, progress: cache.Progress) -> None:
+    def _build_cube(
+        self,
+        folder: Path,
+        progress: cache.Progress,
+        _earlier: Path | None = None,
+    ) -> None:
         folder.mkdir()
         inventory = self._compute_addresses()
         cube.build_cube(self._connection, self.connections, inventory, folder, progress)
@@ -75,6 +80,7 @@ class CaseCube(CaseTables):
     def _name_folder(self) -> Path:
         code = [*sorted(Path(enrich.__file__).parent.glob("*.py")), Path(cube.__file__)]
         hashes = [self._cache_folder.name, *map(atomic.sha256_file, code)]
+        hashes += [part["sha256"] for part in self.log.parts]  # names, countries, indicators
         key = atomic.sha256_bytes("".join(hashes).encode())[:16]
         return self.path / cache.FOLDER / f"cube-{key}"
 

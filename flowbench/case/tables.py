@@ -235,7 +235,7 @@ class CaseTables:
     def _paths(self, name: str) -> list[Path]:
         """The Parquet files of a table; a cached one is computed first where it is missing."""
         if name in _CACHED:
-            return [self._cache_folder / f"{name}.parquet"]
+            return cache.table_files(self._cache_folder, name)
         if name not in registry.tables():
             tables = ", ".join(sorted([*registry.tables(), *_CACHED]))
             raise InputError(f"{name!r} is not a table: choose one of {tables}")
@@ -288,6 +288,6 @@ class CaseTables:
 
 def _read_table(connection: Backend, name: str, paths: list[Path]) -> ibis.Table:
     if name in _CACHED:
-        return engine.read_parquet(connection, paths[0])
+        return engine.read_parquet(connection, paths)
     rows = engine.scan(connection, registry.tables()[name], paths)
     return engine.latest_rows(rows, *_LATEST[name]) if name in _LATEST else rows

@@ -41,20 +41,22 @@ logs of an interface have windows of different length.
 from __future__ import annotations
 
 from flowbench.connections.build import (
-    RECORDS_PER_PART,
+    RECORDS_PER_FILE,
     build_connections,
     summarize_connections,
 )
+from flowbench.connections.extension import Before
 from flowbench.connections.initiator import EPHEMERAL, SERVICE_PORTS
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 
 __all__ = [
     "EPHEMERAL",
     "IDLE_TIMEOUT",
-    "RECORDS_PER_PART",
+    "RECORDS_PER_FILE",
     "SERVICE_PORTS",
     "SUMMARIES",
     "TABLE",
+    "Before",
     "build_connections",
     "summarize_connections",
 ]

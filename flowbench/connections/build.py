@@ -1,27 +1,39 @@
-"""Connections and connection summaries from flow log records, written part by part."""
+"""Connections and connection summaries from flow log records, written period by period."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import ibis
+import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections import zones
-from flowbench.connections.initiator import choose_initiator, with_ownership
-from flowbench.connections.service_ports import find_constant_ports, with_client_ports
+from flowbench.connections import extension
+from flowbench.connections.crossing import Moves
+from flowbench.connections.extension import Before
+from flowbench.connections.facts import find_facts, write_facts
+from flowbench.connections.initiator import with_ownership
+from flowbench.connections.periods import find_periods
+from flowbench.connections.roles import with_roles
+from flowbench.connections.service_ports import (
+    find_constant_ports,
+    is_unclear,
+    with_client_ports,
+)
 from flowbench.connections.sessions import join_records
-from flowbench.connections.staging import Staged, stage_records
+from flowbench.connections.staging import Staged, select_records, stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 from flowbench.enrich.monitored_network import Inventory
 
-RECORDS_PER_PART = 4_000_000  # about a gigabyte of memory
+RECORDS_PER_FILE = 2_000_000  # about half a gigabyte of memory
 
 _SUMMARY_KEY = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
-_KEPT = ["first_seen", "last_seen", "records", "rejected_records", "initiator_rule"]
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
+_ORDER = ["initiator", "responder", "service_port", "protocol", "first_seen", "last_seen"]
+_UNCLEAR_ORDER = ["low", "high", "low_port", "high_port", "protocol", "first_seen", "last_seen"]
 
 
 def build_connections(  # what it reads, where it writes, and two limits
@@ -31,49 +43,58 @@ def build_connections(  # what it reads, where it writes, and two limits
     own: ibis.Table,
     folder: Path,
     *,
+    before: Before | None = None,
     idle_timeout: int = IDLE_TIMEOUT,
-    per_part: int = RECORDS_PER_PART,
+    per_file: int = RECORDS_PER_FILE,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
-    """Write connections (TABLE), connection_summaries (SUMMARIES) and address_zones (.parquet).
+    """Write connections (TABLE), connection summaries (SUMMARIES), zones and host facts.
 
-    Rows are ordered by part, then by initiator, responder, port and time.
+    The files, each .parquet, are
+
+    * connections-<period>: the connections that end in a period of time (see periods);
+    * connections-unclear: those of which the initiator depends on all others of the same hosts
+      (service_ports.is_unclear), made of unclear-<period>;
+    * connection_summaries, the sum of summaries-<period> and of connections-unclear;
+    * address_zones and host_facts, what is known about hosts and interfaces.
+
+    Files of periods are the same whether they are made from all records or kept from ``before``.
+    The rows of each are ordered by initiator, responder, port and time.
 
     Args:
         connection: A DuckDB connection to work with.
         flows: Flow log records (schema.FLOWS).
         inventory: The inventory (its tables may be empty).
         own: The own addresses of interfaces (enrich.own_addresses).
-        folder: Where both files and intermediate results are written.
+        folder: Where the files and intermediate results are written.
+        before: What was built from a part of the same records; its files are kept where they are
+            still right.
         idle_timeout: Seconds without a record after which a new connection starts.
-        per_part: Number of records that are processed at a time.
+        per_file: Number of records after which a period ends.
         progress: Called with (steps done, number of steps, description of the next step).
     """
     progress(0, 1, "sorting flow log records by their ends")
-    staged = stage_records(connection, flows, inventory, own, folder / "records", per_part)
-    zone_file = folder / f"{zones.TABLE.name}.parquet"
-    in_order = staged.zones.order_by(list(zones.TABLE.columns))
-    engine.write_parquet(connection, [in_order], zone_file, zones.TABLE.arrow)
-    partial: list[ibis.Table] = []
+    records = select_records(flows)
+    facts = find_facts(connection, flows, records, inventory, own)
+    write_facts(connection, facts, folder)
+    periods = find_periods(connection, records, per_file)
+    first, reopened = 0, None
+    if before and (first := extension.count_kept(connection, before, periods, facts, idle_timeout)):
+        extension.keep_files(before.folder, folder, periods.names[:first])
+        reopened = extension.find_reopened(connection, before, periods, first)
+    scratch = folder / "records"
+    staged = stage_records(
+        connection, records, inventory, facts, periods, scratch, first=first, reopened=reopened
+    )
+    moves = Moves(connection, staged, idle_timeout, scratch / "moved")
     steps = len(staged.parts) + 2
-
-    def parts() -> Iterator[ibis.Table]:
-        if not staged.parts:
-            return
-        constant = find_constant_ports(connection, staged.parts)
-        for number, part in enumerate(staged.parts):
-            progress(number + 1, steps, "joining records to connections")
-            records = engine.read_parquet(connection, part)
-            with join_records(connection, records, staged.own, idle_timeout) as rows:
-                connections = engine.materialize(connection, _with_roles(rows, staged, constant))
-            partial.append(engine.materialize(connection, summarize_connections(connections)))
-            yield _with_addresses(connections, staged).select(*TABLE.columns)
-            engine.drop(connection, connections)
-
-    engine.write_parquet(connection, parts(), folder / "connections.parquet", TABLE.arrow)
+    for step, number in enumerate(staged.parts):
+        progress(step + 1, steps, "joining records to connections")
+        with join_records(connection, moves.records(number), staged.own, idle_timeout) as rows:
+            _write_period(connection, rows, staged, folder, periods.names[number])
     progress(steps - 1, steps, "summing connections by initiator and responder")
-    sums = [_with_addresses(_merged(partial), staged).select(*SUMMARIES.columns)] if partial else []
-    engine.write_parquet(connection, sums, folder / "connection_summaries.parquet", SUMMARIES.arrow)
+    has_unclear = _write_unclear(connection, folder)
+    _write_summaries(connection, folder, has_unclear=has_unclear)
     progress(steps, steps, "")
 
 
@@ -94,70 +115,95 @@ def summarize_connections(connections: ibis.Table) -> ibis.Table:
     )
 
 
-def _merged(partial: list[ibis.Table]) -> ibis.Table:
-    """The summaries of all parts as one."""
-    p = ibis.union(*partial) if len(partial) > 1 else partial[0]
+def _write_period(
+    connection: Backend, rows: ibis.Table, staged: Staged, folder: Path, name: str
+) -> None:
+    """Write the connections of a period, apart from unclear ones, and their summaries."""
+    addresses = engine.name_rows(connection, staged.addresses, "addresses_by_id")
+    points = engine.name_rows(connection, staged.points, "points_by_id")
+    rows = with_ownership(rows, addresses)
+    owned = engine.materialize(connection, rows.mutate(unclear=is_unclear(rows)), "owned")
+    clear = owned.filter(~owned.unclear).mutate(low_clients=0, high_clients=0)
+    clear = engine.materialize(connection, with_roles(clear), "clear")
+    sums = _with_addresses(summarize_connections(clear), addresses, points).select(
+        *SUMMARIES.columns
+    )
+    named = _with_addresses(clear, addresses, points).select(*TABLE.columns)
+    unclear = _with_names(owned.filter(owned.unclear).drop("unclear"), addresses, points)
+    for kind, table, schema in (
+        ("connections", named, TABLE.arrow),
+        ("unclear", unclear, unclear.schema().to_pyarrow()),
+        ("summaries", sums, SUMMARIES.arrow),
+    ):
+        engine.write_parquet(connection, [table], folder / f"{kind}-{name}.parquet", schema)
+    engine.drop(connection, owned, clear)
+
+
+def _write_unclear(connection: Backend, folder: Path) -> bool:
+    """Write the connections whose initiator depends on others; return whether there are any."""
+    target = folder / "connections-unclear.parquet"
+    paths = [p for p in sorted(folder.glob("unclear-*.parquet")) if pq.read_metadata(p).num_rows]
+    if not paths:
+        engine.write_parquet(connection, [], target, TABLE.arrow)
+        return False
+    unclear = engine.read_parquet(connection, paths)
+    rows = with_roles(with_client_ports(unclear, find_constant_ports(connection, unclear)))
+    rows = rows.mutate(interface_id=rows.point.nullif(""))
+    rows = rows.order_by([*_ORDER, "initiator_port", *_SUMS]).select(*TABLE.columns)
+    engine.write_parquet(connection, [rows], target, TABLE.arrow)
+    return True
+
+
+def _write_summaries(connection: Backend, folder: Path, *, has_unclear: bool) -> None:
+    """Write the sum of the summaries of all periods and of unclear connections."""
+    target = folder / f"{SUMMARIES.name}.parquet"
+    paths = sorted(folder.glob("summaries-*.parquet"))
+    if len(paths) == 1 and not has_unclear:
+        shutil.copyfile(paths[0], target)
+        return
+    tables = [engine.read_parquet(connection, paths).select(*SUMMARIES.columns)] if paths else []
+    if has_unclear:
+        unclear = engine.read_parquet(connection, folder / "connections-unclear.parquet")
+        tables.append(engine.materialize(connection, summarize_connections(unclear)))
+    rows = [_merged(ibis.union(*tables)).order_by(_SUMMARY_KEY)] if paths else []
+    engine.write_parquet(connection, rows, target, SUMMARIES.arrow)
+
+
+def _merged(p: ibis.Table) -> ibis.Table:
+    """Partial summaries as whole ones."""
     sums = {name: p[name].sum() for name in ("connections", "rejected", "answered", *_SUMS)}
-    return p.group_by(_SUMMARY_KEY).aggregate(
+    rows = p.group_by(_SUMMARY_KEY).aggregate(
         first_seen=p.first_seen.min(), last_seen=p.last_seen.max(), **sums
     )
+    return rows.select(*SUMMARIES.columns)
 
 
-def _with_roles(rows: ibis.Table, staged: Staged, constant: ibis.Table) -> ibis.Table:
-    """Turn low and high end into initiator and responder (still ids), with what follows."""
-    rows = with_client_ports(with_ownership(rows, staged.addresses), constant)
-    low_opened, rule = choose_initiator(rows)
-    j = rows.mutate(low_opened=low_opened, initiator_rule=rule)
-
-    def sides(low: str, high: str) -> tuple[ibis.Value, ibis.Value]:
-        return j.low_opened.ifelse(j[low], j[high]), j.low_opened.ifelse(j[high], j[low])
-
-    initiator, responder = sides("low", "high")
-    initiator_port, service_port = sides("low_port", "high_port")
-    bytes_out, bytes_in = sides("bytes_up", "bytes_down")
-    packets_out, packets_in = sides("packets_up", "packets_down")
-    rejecting_out, rejecting_in = sides("rejecting_up", "rejecting_down")
-    first_out, _first_in = sides("first_up", "first_down")
-    _accepted_out, answered = sides("accepted_up", "accepted_down")
-    own_point, _other = sides("point_low", "point_high")
-    syn_out, syn_in = sides("syn_up", "syn_down")
-    has_flags = syn_out | syn_in | j.syn_ack_up | j.syn_ack_down | j.midstream_up | j.midstream_down
-    initiator_internal, responder_internal = sides("low_internal", "high_internal")
-    direction = ibis.cases(
-        (initiator_internal & responder_internal, "internal"),
-        (initiator_internal, "outbound"),
-        (responder_internal, "inbound"),
-        else_="external",
-    )
-    return j.select(
-        *_KEPT,
-        initiator=initiator,
-        initiator_port=initiator_port,
-        responder=responder,
-        service_port=service_port,
-        protocol=j.protocol.nullif(-1).cast("int32"),
-        point=ibis.coalesce(own_point, j.point_any),
-        bytes_out=bytes_out,
-        bytes_in=bytes_in,
-        packets_out=packets_out,
-        packets_in=packets_in,
-        # A rejected reply (network ACL) counts too, if there was something to reply to.
-        rejected=~answered & (rejecting_out | (rejecting_in & first_out.notnull())),
-        answered=answered,
-        syn_sent=has_flags.ifelse(syn_out, ibis.null("bool")),
-        direction=direction,
-        intermediate=j.low_intermediate | j.high_intermediate,
-    )
-
-
-def _with_addresses(rows: ibis.Table, staged: Staged) -> ibis.Table:
+def _with_addresses(rows: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
     """Rows with addresses and interfaces for ids, in a total order: the file has one digest."""
-    addresses = staged.addresses.select("id", "address")
+    addresses = addresses.select("id", "address")
     initiators = addresses.rename(initiator_address="address", initiator="id")
     responders = addresses.rename(responder_address="address", responder="id")
     r = rows.join(initiators, "initiator").join(responders, "responder")
-    order = ["initiator", "responder", "service_port", "protocol", "first_seen", "last_seen"]
+    order = _ORDER
     if "point" in rows.columns:
-        r = r.join(staged.points.select("interface_id", point="id"), "point")
-        order += ["initiator_port", *_SUMS]
+        r = r.join(points.select("interface_id", point="id"), "point")
+        order = [*_ORDER, "initiator_port", *_SUMS]
     return r.order_by(order).mutate(initiator=r.initiator_address, responder=r.responder_address)
+
+
+def _with_names(rows: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
+    """Undecided connections with addresses and interfaces for ids, in a total order.
+
+    A point without an interface id is the empty text.
+    """
+    r = rows
+    for end in ("low", "high"):
+        names = addresses.select(**{end: "id", "address": "address"})
+        r = r.join(names, end).drop(end).rename(**{end: "address"})
+    points = points.select("id", name=points.interface_id.fill_null(""))
+    for point in ("point_low", "point_high", "point_any"):
+        names = points.view()
+        r = r.left_join(names, r[point] == names.id)
+        r = r.drop(point, "id").rename(**{point: "name"})
+    rest = sorted(set(r.columns) - set(_UNCLEAR_ORDER))
+    return r.order_by([*_UNCLEAR_ORDER, *rest]).select(*_UNCLEAR_ORDER, *rest)

@@ -13,9 +13,6 @@ port, give no result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import ibis
 from ibis import _
 from ibis.backends.duckdb import Backend
@@ -28,22 +25,35 @@ _PAIR = ["low", "high", "protocol"]
 _TCP, _UDP = 6, 17
 
 
-def find_constant_ports(connection: Backend, parts: Sequence[Path]) -> ibis.Table:
+def is_unclear(c: ibis.Table) -> ibis.Value:
+    """Whether a connection is counted here, or may be decided by what is counted.
+
+    Args:
+        c: Connections of which the initiator is not yet decided (sessions.join_records).
+    """
+    ports = ibis.and_(
+        *(
+            (c[port] >= FIRST_UNRESERVED) & ~is_service_port(c.protocol, c[port])
+            for port in ("low_port", "high_port")
+        )
+    )
+    syn_shows = (c.syn_up != c.syn_down) | (c.syn_ack_up != c.syn_ack_down)
+    return ports & c.protocol.isin([_TCP, _UDP]) & (c.no_flags_up | c.no_flags_down | ~syn_shows)
+
+
+def find_constant_ports(connection: Backend, unclear: ibis.Table) -> ibis.Table:
     """Count the client ports of each constant port, by pair of hosts.
 
     Args:
         connection: Where the result is kept.
-        parts: The parts of Staged, at least one.
+        unclear: The connections that are unclear (is_unclear).
 
     Returns:
-        low, high (ids of hosts), protocol, end ("low" or "high": whose port it is), port,
-        client_ports (at least MIN_CLIENT_PORTS).
+        low, high (hosts), protocol, end ("low" or "high": whose port it is), port, client_ports
+        (at least MIN_CLIENT_PORTS).
     """
-    counts = [
-        engine.materialize(connection, _port_pairs(engine.read_parquet(connection, part)))
-        for part in parts
-    ]
-    pairs = ibis.union(*counts, distinct=True) if len(counts) > 1 else counts[0].distinct()
+    counted = unclear.filter(unclear.no_flags_up | unclear.no_flags_down)
+    pairs = counted.select(*_PAIR, "low_port", "high_port").distinct()
     ends = [
         pairs.filter(pairs[f"{other}_port"] >= EPHEMERAL)
         .group_by([*_PAIR, f"{end}_port"])
@@ -52,9 +62,7 @@ def find_constant_ports(connection: Backend, parts: Sequence[Path]) -> ibis.Tabl
         .select(*_PAIR, "client_ports", end=ibis.literal(end), port=f"{end}_port")
         for end, other in (("low", "high"), ("high", "low"))
     ]
-    found = engine.materialize(connection, ends[0].union(ends[1]))
-    engine.drop(connection, *counts)
-    return found
+    return engine.materialize(connection, ends[0].union(ends[1]))
 
 
 def with_client_ports(c: ibis.Table, constant: ibis.Table) -> ibis.Table:
@@ -67,15 +75,3 @@ def with_client_ports(c: ibis.Table, constant: ibis.Table) -> ibis.Table:
         joined = c.left_join(known, keys)
         c = joined.select(*c.columns, **{f"{end}_clients": joined.clients.fill_null(0)})
     return c
-
-
-def _port_pairs(r: ibis.Table) -> ibis.Table:
-    """The pairs of ports of records in which nothing else shows the service port."""
-    unclear = ibis.and_(
-        *(
-            (r[port] >= FIRST_UNRESERVED) & ~is_service_port(r.protocol, r[port])
-            for port in ("low_port", "high_port")
-        )
-    )
-    no_flags = (r.protocol == _UDP) | ((r.protocol == _TCP) & r.flags.isnull() & (r.packets > 1))
-    return r.filter(unclear & no_flags).select(*_PAIR, "low_port", "high_port").distinct()

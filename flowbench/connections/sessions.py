@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import ibis
 from ibis import _
@@ -34,9 +35,9 @@ _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _UDP = 17
 _POINT = ["point", "hop"]
 _RECORD = [*ENDS, "point", "hop", "up", "rejected", "start", "end", "packets", "bytes"]
-# Facts of a record as bits that an aggregate can combine; times 32 for records of the high end.
-_ACCEPTED, _REJECTING, _SYNS, _SYN_ACKS, _MIDSTREAM = 1, 2, 4, 8, 16
-_FROM_HIGH = 32
+# Facts of a record as bits that an aggregate can combine; times 64 for records of the high end.
+_ACCEPTED, _REJECTING, _SYNS, _SYN_ACKS, _MIDSTREAM, _NO_FLAGS = 1, 2, 4, 8, 16, 32
+_FROM_HIGH = 64
 
 
 @contextmanager
@@ -54,13 +55,15 @@ def join_records(
     Yields:
         A row per connection. Columns: ENDS, first_seen, last_seen, records, rejected_records;
         for either direction (``_up``, ``_down``) bytes, packets, first (start of the first record)
-        and whether there was a record that was accepted, rejecting, syn, syn_ack or midstream;
-        point_low, point_high, point_any (ids of observation points).
+        and whether there was a record that was accepted, rejecting, syn, syn_ack, midstream or
+        no_flags (of UDP, or of TCP without flags and with more than one packet);
+        point_low, point_high, point_any (ids of observation points). As of engine.name_rows.
     """
-    once = engine.materialize(connection, _once(records))
-    whole = engine.materialize(
-        connection, _summed(once.mutate(session=ibis.literal(0, "int64")), own)
-    )
+    records = engine.name_rows(connection, records, "records_of_period")
+    own = engine.name_rows(connection, own, "own_of_points")
+    once = engine.materialize(connection, _once(records), "once")
+    whole = _summed(once.mutate(session=ibis.literal(0, "int64")), own)
+    whole = engine.materialize(connection, whole, "whole")
     # Sorting every record is what costs, and most ends have one short connection: only those whose
     # records span more than the timeout, or have a SYN after the first, may have several.
     span = engine.epoch_seconds(whole.latest) - engine.epoch_seconds(whole.first_seen)
@@ -103,13 +106,15 @@ def _with_session(records: ibis.Table, idle_timeout: int) -> ibis.Table:
 
 def _starts(records: ibis.Table, idle_timeout: int) -> ibis.Table:
     """The times at which another connection of the same two ends starts: ENDS, time."""
-    pauses = _after_pauses(records, idle_timeout)
-    lead = records.semi_join(_leads(records), [*ENDS, *_POINT])
+    slots = _with_gaps(records)
+    timeout = slots.opens.ifelse(
+        min(idle_timeout, SYN_TIMEOUT), _timeout(slots.protocol, idle_timeout)
+    )
+    pauses = slots.filter(slots.gap > timeout).select(*ENDS, time="start", start=True, close=False)
+    lead = _of_leads(records, slots.filter(slots.gap > idle_timeout))
     syns = lead.filter(_opens(lead)).select(*ENDS, time="start", start=False, close=False)
     closes = lead.filter((lead.flags & (_FIN | _RST)) > 0)
-    events = pauses.select(*ENDS, "time", start=True, close=False).union(
-        syns, closes.select(*ENDS, time="end", start=False, close=True)
-    )
+    events = pauses.union(syns, closes.select(*ENDS, time="end", start=False, close=True))
     # All SYNs of a connection begin before any of its FINs and RSTs end.
     events = events.group_by([*ENDS, "time", "close"]).aggregate(start=_.start.any())
     in_order = ibis.window(group_by=ENDS, order_by=["time", "close"])
@@ -117,8 +122,8 @@ def _starts(records: ibis.Table, idle_timeout: int) -> ibis.Table:
     return events.filter(~events.close & (events.closed | events.start)).select(*ENDS, "time")
 
 
-def _after_pauses(records: ibis.Table, idle_timeout: int) -> ibis.Table:
-    """The starts of records after too long a time without a record of any observation point."""
+def _with_gaps(records: ibis.Table) -> ibis.Table:
+    """The starts of records, and the seconds before them without a record of any point."""
     # By start, not by record: records of one start belong together, whichever is sorted first.
     slots = records.group_by([*ENDS, "start"]).aggregate(
         until=_["end"].max(), opens=_opens(records).any()
@@ -126,22 +131,28 @@ def _after_pauses(records: ibis.Table, idle_timeout: int) -> ibis.Table:
     earlier = ibis.window(group_by=ENDS, order_by="start", preceding=(None, 1), following=None)
     slots = slots.mutate(previous=slots.until.max().over(earlier))
     gap = engine.epoch_seconds(slots.start) - engine.epoch_seconds(slots.previous)
-    timeout = slots.opens.ifelse(
-        min(idle_timeout, SYN_TIMEOUT), _timeout(slots.protocol, idle_timeout)
-    )
-    return slots.filter(gap > timeout).select(*ENDS, time="start")
+    return slots.mutate(gap=gap)
 
 
-def _leads(records: ibis.Table) -> ibis.Table:
-    """The observation point of each two ends that has most SYNs: ENDS, point, hop.
+def _of_leads(records: ibis.Table, pauses: ibis.Table) -> ibis.Table:
+    """The records with SYN, FIN or RST of the observation point that has most SYNs.
 
     Only its flags separate connections: the windows of points overlap, and a connection that one
-    has closed is still open in a window of another.
+    has closed is still open in a window of another. It is chosen anew after each of the pauses,
+    so that what is before a pause depends on nothing after it.
     """
-    counts = records.filter(_opens(records)).group_by([*ENDS, *_POINT]).aggregate(count=_.count())
-    order = ibis.window(group_by=ENDS, order_by=[counts["count"].desc(), *_POINT])
+    flagged = records.filter((records.flags & (_FIN | _SYN | _RST)) > 0)
+    begins = pauses.select(*ENDS, begins="start")
+    flagged = flagged.asof_join(begins, flagged.start >= begins.begins, ENDS)
+    epoch = ibis.literal(datetime(1970, 1, 1, tzinfo=UTC))
+    flagged = flagged.mutate(block=flagged.begins.fill_null(epoch))
+    flagged = flagged.select(*records.columns, "block")
+    opening = flagged.filter(_opens(flagged)).group_by([*ENDS, "block", *_POINT])
+    counts = opening.aggregate(count=_.count())
+    order = ibis.window(group_by=[*ENDS, "block"], order_by=[counts["count"].desc(), *_POINT])
     ranked = counts.mutate(rank=ibis.row_number().over(order))
-    return ranked.filter(ranked["rank"] == 0).select(*ENDS, *_POINT)
+    leads = ranked.filter(ranked["rank"] == 0).select(*ENDS, "block", *_POINT)
+    return flagged.semi_join(leads, [*ENDS, "block", *_POINT])
 
 
 def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
@@ -200,6 +211,10 @@ def _facts(r: ibis.Table) -> ibis.Value:
         (syn & ~ack, _SYNS),
         (syn & ack, _SYN_ACKS),
         ((r.protocol == 6) & r.flags.notnull() & ~syn, _MIDSTREAM),
+        (
+            (r.protocol == _UDP) | ((r.protocol == 6) & r.flags.isnull() & (r.packets > 1)),
+            _NO_FLAGS,
+        ),
     )
     bits = sum((fact.ifelse(bit, 0) for fact, bit in facts), ibis.literal(0, "int64"))
     return r.up.ifelse(bits, bits * _FROM_HIGH).cast("int64")
@@ -213,6 +228,7 @@ def _with_facts(c: ibis.Table) -> ibis.Table:
         "syn": _SYNS,
         "syn_ack": _SYN_ACKS,
         "midstream": _MIDSTREAM,
+        "no_flags": _NO_FLAGS,
     }
     columns = {
         f"{name}_{direction}": (c.facts & (bit * scale)) > 0

@@ -1,8 +1,4 @@
-"""Staging of flow log records: addresses and interfaces as numbers, in parts that fit in memory.
-
-All records between the same two ends are in the same part, so that the parts can be processed one
-after the other with the result of a single pass.
-"""
+"""Staging of flow log records: addresses and interfaces as numbers, by period."""
 
 from __future__ import annotations
 
@@ -14,61 +10,71 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections.zones import find_zones, observation_point, with_zones
+from flowbench.connections.facts import Facts
+from flowbench.connections.periods import Periods, start_minute
+from flowbench.connections.reopened import in_reopened, with_earlier
+from flowbench.connections.zones import observation_point, with_zones
 from flowbench.enrich.monitored_network import Inventory, internal_addresses
-from flowbench.enrich.own_addresses import nat_gateways
 from flowbench.enrich.ownership import is_private
 
 ENDS = ["low", "low_port", "high", "high_port", "protocol"]
-_KEPT = ("hop", "rejected", "flags", "start", "end", "packets", "bytes", "protocol")
-_PRIMES = (1_000_003, 10_007, 101)  # spread addresses that are close over the parts
+_KEPT = ["hop", "rejected", "flags", "start", "end", "packets", "bytes", "protocol"]
+RECORD = [*ENDS, "point", "up", *_KEPT[:-1]]  # columns of a staged record
 
 
 @dataclass(frozen=True)
 class Staged:
-    """The records in parts, and the tables of what their numbers mean."""
+    """The records by period, and the tables of what their numbers mean."""
 
-    parts: list[Path]
+    parts: dict[int, Path]  # the folder with the records of a period, by its number, in order
+    periods: Periods
     addresses: ibis.Table  # id (in the order of the addresses), address, internal, intermediate
     points: ibis.Table  # observation points: id (in the order of the names), interface_id
     own: ibis.Table  # point, address: ids, which address belongs to which observation point
-    zones: ibis.Table  # which host is meant at which point (zones.TABLE), where several have one
 
 
 def stage_records(  # what a record is judged by
     connection: Backend,
-    flows: ibis.Table,
+    records: ibis.Table,
     inventory: Inventory,
-    own: ibis.Table,
+    facts: Facts,
+    periods: Periods,
     folder: Path,
-    per_part: int,
+    *,
+    first: int = 0,
+    reopened: ibis.Table | None = None,
 ) -> Staged:
-    """Write the records of traffic into ``folder``, about ``per_part`` of them in each part.
+    """Write the records of some periods into ``folder``, those of each into a part.
 
-    Columns of a part: ENDS (addresses as ids), point, hop, up (whether it went from the low end to
-    the high one), rejected, flags, start, end, packets, bytes.
+    Columns of a part: RECORD. The addresses of ENDS are ids; ``up`` is whether a record went from
+    the low end to the high one.
 
     Args:
         connection: Where the tables of Staged are kept.
-        flows: Flow log records (schema.FLOWS).
+        records: The result of select_records.
         inventory: The inventory.
-        own: The result of own_addresses for these records and the inventory's interfaces.
+        facts: The facts about hosts and interfaces.
+        periods: The periods of all records.
         folder: Where the parts are written.
-        per_part: Number of records.
+        first: The number of the first of these periods.
+        reopened: The ends of connections that began before it and end in it or later
+            (reopened.find_reopened): their earlier records are staged in it, too.
     """
-    records = _records(flows)
+    if reopened is not None:
+        records = with_earlier(records, periods.time(first), reopened)
     points = records.group_by("point").aggregate(interface_id=_.interface_id.min())
     points = engine.materialize(connection, points.mutate(id=_numbered("point")))
     ends = [records.select("point", address=end) for end in ("src", "dst")]
-    seen, known = ends[0].union(ends[1]), own
-    zones = find_zones(connection, records, own, inventory.interfaces)
-    if zones.count().execute():
-        seen = with_zones(seen.distinct(), zones, "point", "address")
-        records = with_zones(records, zones, "point", "src", "dst")
-        own = engine.materialize(connection, with_zones(own, zones, "interface_id", "address"))
+    seen, own = ends[0].union(ends[1]), facts.own()
+    known = own
+    if facts.zones.count().execute():
+        seen = with_zones(seen.distinct(), facts.zones, "point", "address")
+        records = with_zones(records, facts.zones, "point", "src", "dst")
+        zoned = with_zones(own, facts.zones, "interface_id", "address")
+        own = engine.materialize(connection, zoned)
         known = known.union(own)
     seen = engine.materialize(connection, seen.select("address").distinct())
-    intermediates = own.semi_join(nat_gateways(flows, inventory.interfaces), "interface_id")
+    intermediates = own.semi_join(facts.gateways(), "interface_id")
     internal = internal_addresses(connection, seen, known, inventory)
     addresses = engine.materialize(connection, _addresses(seen, internal, intermediates))
     own_ids = engine.materialize(
@@ -77,15 +83,20 @@ def stage_records(  # what a record is judged by
         .join(addresses, "address")
         .select(point="id", address="id_right"),
     )
-    count = max(1, -(-int(flows.count().execute()) // per_part))
-    encoded = _encoded(records, addresses, points, count)
-    engine.write_partitions(connection, encoded, folder, "part")
-    parts = [folder / f"part={number}" for number in range(count)]
-    return Staged([part for part in parts if part.exists()], addresses, points, own_ids, zones)
+    encoded = _encoded(records, addresses, points)
+    begins = periods.begins[first] if periods.begins else 0
+    encoded = encoded.mutate(minute=ibis.greatest(start_minute(encoded), begins))
+    if reopened is not None:
+        encoded = in_reopened(encoded, periods.time(first), reopened, addresses)
+    parts = encoded.join(periods.minutes, "minute").select(*RECORD, "part")
+    engine.write_partitions(connection, parts, folder, "part")
+    paths = {number: folder / f"part={number}" for number in range(first, len(periods.begins))}
+    written = {number: path for number, path in paths.items() if path.exists()}
+    return Staged(written, periods, addresses, points, own_ids)
 
 
-def _records(flows: ibis.Table) -> ibis.Table:
-    """Records of traffic, with the packet's own addresses as their ends.
+def select_records(flows: ibis.Table) -> ibis.Table:
+    """Select the records of traffic, with the packet's own addresses as their ends.
 
     ``point`` is the observation point (see zones). ``hop`` distinguishes what a middlebox records
     of the same packet before and after it forwards it.
@@ -97,7 +108,7 @@ def _records(flows: ibis.Table) -> ibis.Table:
         "vpc_id",
         "account_id",
         "start",
-        "end",
+        end=ibis.coalesce(f["end"], f.start),
         src=src,
         dst=dst,
         point=observation_point(f),
@@ -126,16 +137,14 @@ def _addresses(seen: ibis.Table, internal: ibis.Table, intermediates: ibis.Table
     )
 
 
-def _encoded(
-    records: ibis.Table, addresses: ibis.Table, points: ibis.Table, count: int
-) -> ibis.Table:
-    """The records as numbers, their ends in one order for both directions, and their part."""
+def _encoded(records: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
+    """The records as numbers (RECORD), their ends in one order for both directions."""
     ids = addresses.select("address", "id")
     r = records.join(ids.rename(src="address", src_id="id"), "src")
     r = r.join(ids.rename(dst="address", dst_id="id"), "dst")
     r = r.join(points.select("point", point_id="id"), "point")
     up = (r.src_id < r.dst_id) | ((r.src_id == r.dst_id) & (r.srcport <= r.dstport))
-    r = r.select(
+    return r.select(
         *_KEPT,
         point=r.point_id,
         up=up,
@@ -144,9 +153,6 @@ def _encoded(
         high=up.ifelse(r.dst_id, r.src_id),
         high_port=up.ifelse(r.dstport, r.srcport),
     )
-    factors = zip((r.low, r.high, r.low_port), _PRIMES, strict=True)
-    mixed = sum((end.cast("int64") * prime for end, prime in factors), r.high_port)
-    return r.mutate(part=(mixed % count).cast("int32"))
 
 
 def _numbered(name: str) -> ibis.Value:

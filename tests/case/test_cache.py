@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 import os
 import shutil
+from functools import partial
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from flowbench import connections
 from flowbench.case import Case, cache, set_aside, verify
 from flowbench.errors import CaseError
 from tests.case.conftest import write_log
+from tests.traffic import interface
+
+FIRST = "connections-2026-09-01T0310.parquet"
 
 
 def test_connections_are_computed_once_for_the_same_tables(case, logs) -> None:
@@ -35,7 +43,7 @@ def test_a_cached_table_that_was_changed_is_computed_again(case, logs, how) -> N
     count = case.connections.count().execute()
     assert count > 1
     assert case.verify()["ok"].all()
-    (path,) = (case.path / "cache").glob("*/connections.parquet")
+    (path,) = (case.path / "cache").glob(f"*/{FIRST}")
     rows = case.connections.to_pyarrow()
     if how == "no parquet":
         path.write_bytes(b"rubbish")
@@ -70,8 +78,12 @@ def test_the_custody_log_has_the_digests(case, logs) -> None:
     assert [file["file"] for file in files] == [
         "address_zones.parquet",
         "connection_summaries.parquet",
-        "connections.parquet",
+        FIRST,
+        "connections-unclear.parquet",
+        "host_facts.parquet",
         "sightings.parquet",
+        "summaries-2026-09-01T0310.parquet",
+        "unclear-2026-09-01T0310.parquet",
     ]
     for file in files:
         data = (folder / file["file"]).read_bytes()
@@ -83,20 +95,20 @@ def test_rows_dropped_with_digests_that_fit_are_found_and_not_used(case, logs, l
     case.ingest(logs)
     count = case.connections.count().execute()
     (folder,) = (case.path / "cache").glob("connections-*")
-    for name in ("connections", "connection_summaries"):
-        rows = pq.read_table(folder / f"{name}.parquet")
-        pq.write_table(rows.slice(1), folder / f"{name}.parquet")
+    for name in (FIRST, "connection_summaries.parquet"):
+        rows = pq.read_table(folder / name)
+        pq.write_table(rows.slice(1), folder / name)
     sums = [f"{f['sha256']}  {f['file']}\n" for f in cache.hash_files(folder)]
     if log_entry:
         case.log.append("connections", folder=folder.name, files=cache.hash_files(folder))
     (folder / "SHA256SUMS").write_text("".join(sums))
     checked = Case.open(case.path).verify()
     wrong = checked.loc[~checked["ok"], "name"].tolist()
-    assert f"{folder.name}/connections.parquet" in wrong
+    assert f"{folder.name}/{FIRST}" in wrong
     assert (folder.name in wrong) == log_entry
     again = Case.open(case.path)
     assert again.connections.count().execute() == count
-    moved = list((case.path / "set-aside").glob("*-connections.parquet"))
+    moved = list((case.path / "set-aside").glob(f"*-{FIRST}"))
     assert len(moved) == 1  # what was tampered with is kept
     assert again.verify()["ok"].all() != log_entry
     (warning, *_) = set_aside.describe_changes(again.log)
@@ -193,3 +205,79 @@ def test_a_case_on_a_read_only_disk_is_computed_elsewhere(case, logs, monkeypatc
     monkeypatch.setattr(cache, "ensure_tables", refuse)
     assert case.connections.count().execute() > 0
     assert not (case.path / "cache").exists()
+
+
+@pytest.fixture
+def two_days(case, logs, monkeypatch):
+    """A case with a day's connections in several files, and another day's records loaded."""
+    build = partial(connections.build_connections, per_file=250)
+    monkeypatch.setattr(cache.connections, "build_connections", build)
+    case.ingest(logs)
+    assert case.connections.count().execute() > 0
+    day = logs / "next-day.log.gz"
+    write_log(day, range(9000, 9100))
+    text = gzip.decompress(day.read_bytes()).decode()
+    day.write_bytes(gzip.compress(text.replace(" 17882", " 17883").encode(), mtime=0))
+    case.ingest(logs)
+    return case
+
+
+def _inodes(case: Case) -> dict[str, int]:
+    """The cached files of periods, and which file on the disk each is."""
+    (folder,) = (case.path / "cache").glob("connections-*")
+    return {path.name: path.stat().st_ino for path in folder.glob("connections-20*")}
+
+
+def test_a_new_day_is_added_and_gives_the_bytes_of_all_days(two_days) -> None:
+    before = _inodes(two_days)
+    assert len(before) == 3
+    assert two_days.connections.count().execute() > 0
+    kept = _inodes(two_days).items() & before.items()
+    assert len(kept) == len(before) - 1
+    checked = verify.verify_case(two_days.path, two_days.log, recompute=True)
+    assert "identical to the digests in the custody log" in checked["detail"].tolist()
+    assert checked["ok"].all()
+
+
+def test_other_evidence_changes_no_connections(two_days, tmp_path) -> None:
+    assert two_days.connections.count().execute() > 0
+    before = _inodes(two_days)
+    feed = tmp_path / "list.csv"
+    feed.write_text("indicator,kind,feed\n203.0.113.50,c2,list\n")
+    inventory = tmp_path / "enis.json"
+    inventory.write_text(json.dumps({"NetworkInterfaces": [interface("10.9.9.9", "new")]}))
+    two_days.ingest(feed)
+    assert two_days.connections.count().execute() > 0
+    assert _inodes(two_days) == before
+    two_days.ingest(inventory)
+    assert two_days.connections.count().execute() > 0
+    assert len(_inodes(two_days).items() & before.items()) == len(before) - 1
+
+
+@pytest.mark.parametrize("step", ["build_connections", "hash_files", "append", "replace"])
+def test_a_kill_while_a_day_is_added_leaves_the_day_before(two_days, monkeypatch, step) -> None:
+    (folder,) = (two_days.path / "cache").glob("connections-*")
+    before = _inodes(two_days)
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    owner = {"hash_files": cache, "append": two_days.log, "replace": Path}
+    with monkeypatch.context() as patched:
+        patched.setattr(owner.get(step, cache.connections), step, kill)
+        with pytest.raises(KeyboardInterrupt):
+            _ = two_days.connections
+    assert _inodes(two_days) == before
+    again = Case.open(two_days.path)
+    assert again.verify()["ok"].all()
+    assert again.connections.count().execute() > 0
+    assert len(_inodes(two_days).items() & before.items()) == len(before) - 1
+    assert not folder.exists()
+
+
+def test_a_changed_table_of_the_day_before_is_not_used(two_days) -> None:
+    before = _inodes(two_days)
+    path = next((two_days.path / "cache").glob("*/host_facts.parquet"))
+    path.write_bytes(path.read_bytes()[:-9])
+    assert two_days.connections.count().execute() > 0
+    assert not _inodes(two_days).items() & before.items()

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flowbench import connections
+from flowbench.case import cache
 from flowbench.enrich.monitored_network import Inventory
 from flowbench.enrich.own_addresses import own_addresses
 from flowbench.schema import DEFAULT_FORMAT
@@ -137,28 +138,33 @@ def test_summaries(tmp_path) -> None:
 
 
 def built(case: Any, folder: Path, **options: Any) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of both files, in the order in which they are written."""
+    """Return the rows of both tables, in the order in which they are written."""
     folder.mkdir()
     backend, flows, inventory = case._connection, case.flows, Inventory(case.interfaces)
     own = own_addresses(backend, flows, inventory.interfaces)
     connections.build_connections(backend, flows, inventory, own, folder, **options)
-    names = ("connections", "connection_summaries")
-    return {name: pq.read_table(folder / f"{name}.parquet").to_pylist() for name in names}
+    return {
+        name: [r for p in cache.table_files(folder, name) for r in pq.read_table(p).to_pylist()]
+        for name in ("connections", "connection_summaries")
+    }
 
 
-def test_the_size_of_parts_changes_the_order_only(tmp_path) -> None:
+def test_the_size_of_files_changes_the_order_only(tmp_path) -> None:
     records = [
         record
         for n in range(40)
-        for record in connect(f"10.0.0.{n % 7 + 1}", OUT, 443, T0 + n * 60, source_port=40_000 + n)
+        for record in connect(
+            f"10.0.0.{n % 7 + 1}", OUT, 443, T0 + n * 60, source_port=40_000 + n, seconds=40 * n
+        )
     ]
     case = make_case(tmp_path, records)
     steps: list[tuple[int, int, str]] = []
     whole = built(case, tmp_path / "whole", progress=lambda *step: steps.append(step))
-    split = built(case, tmp_path / "split", per_part=10)
-    assert len(list((tmp_path / "split" / "records").iterdir())) > 3
-    for name in ("connections", "connection_summaries"):
-        assert sorted(map(repr, split[name])) == sorted(map(repr, whole[name]))
+    split = built(case, tmp_path / "split", per_file=300)
+    assert len(list((tmp_path / "split").glob("connections-2026*"))) > 3
+    assert split["connection_summaries"] == whole["connection_summaries"]
+    assert sorted(map(repr, split["connections"])) == sorted(map(repr, whole["connections"]))
+    assert len(whole["connections"]) == 40
     assert whole["connections"] == sorted(
         whole["connections"],
         key=lambda row: (row["initiator"], row["service_port"], row["first_seen"]),

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from flowbench.connections.service_ports import MIN_CLIENT_PORTS, find_constant_ports
+from flowbench import engine
+from flowbench.connections.service_ports import (
+    MIN_CLIENT_PORTS,
+    find_constant_ports,
+    is_unclear,
+)
+from flowbench.connections.sessions import join_records
+from flowbench.connections.tables import IDLE_TIMEOUT
 from tests.connections.conftest import rows, stage
 from tests.traffic import T0, Record, make_case
 
@@ -80,16 +87,20 @@ def test_an_unanswered_attempt_belongs_to_its_sender(tmp_path) -> None:
 
 def test_flags_and_known_ports_are_not_looked_at(tmp_path) -> None:
     with_flags = [replace(r, tcp_flags=27) for r in calls(A, C2, 50_050, 8)]
-    web = calls(BELOW, C2, 443, 8)
-    staged = stage(make_case(tmp_path, [*with_flags, *web]), tmp_path / "staged", 1_000)
-    backend = staged.addresses.get_backend()
-    assert find_constant_ports(backend, staged.parts).count().execute() == 0
+    found = rows(tmp_path, [*with_flags, *calls(BELOW, C2, 443, 8)])
+    assert "constant-port" not in {row["initiator_rule"] for row in found}
 
 
-def test_connections_of_two_hosts_in_several_parts_count_together(tmp_path) -> None:
+def test_connections_of_two_hosts_in_several_files_count_together(tmp_path) -> None:
     case = make_case(tmp_path, calls(A, C2, 50_050, 40))
     staged = stage(case, tmp_path / "staged", 8)
     assert len(staged.parts) > 4
-    found = find_constant_ports(staged.addresses.get_backend(), staged.parts)
+    backend, parts = staged.addresses.get_backend(), list(staged.parts.values())
+    with join_records(
+        backend, engine.read_parquet(backend, parts), staged.own, IDLE_TIMEOUT
+    ) as joined:
+        unclear = joined.filter(is_unclear(joined))
+        assert backend.to_pyarrow(unclear).num_rows == 40
+        found = find_constant_ports(backend, joined)
     ((port, clients),) = found.select("port", "client_ports").to_pandas().itertuples(index=False)
     assert (port, clients) == (50_050, 40)

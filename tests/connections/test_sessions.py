@@ -116,10 +116,10 @@ def test_the_idle_timeout_counts_from_end_to_start(tmp_path, idle_timeout, sessi
     records = [Record(A, OUT, 40_000, 443, start, end, tcp_flags=0) for start, end in times]
     case = make_case(tmp_path, records)
     backend = case._connection
-    staged = stage(case, tmp_path / "parts", 100)
+    staged = stage(case, tmp_path / "parts")
     part = engine.read_parquet(backend, staged.parts[0])
     with join_records(backend, part, staged.own, idle_timeout) as joined:
-        found = joined.order_by("first_seen").to_pandas()
+        found = backend.to_pyarrow(joined.order_by("first_seen")).to_pandas()
     assert len(found) == sessions
     assert found["bytes_up"].sum() + found["bytes_down"].sum() == 1_000
     assert not (found["syn_up"] | found["syn_down"]).any()

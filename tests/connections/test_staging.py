@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flowbench import engine
-from flowbench.connections.staging import ENDS
 from tests.connections.conftest import rows, stage
 from tests.traffic import T0, Record, connect, interface, make_case
 
@@ -35,11 +34,11 @@ def test_nodata_and_skipdata_are_no_connections(tmp_path) -> None:
     assert rows(tmp_path, [silent]) == []
 
 
-def test_ids_are_in_the_order_of_addresses_and_ends_in_one_part(tmp_path) -> None:
+def test_ids_are_in_the_order_of_addresses_and_a_part_has_a_period(tmp_path) -> None:
     records = [
         *connect(A, OUT, 443, T0),
         *connect(B, OUT, 443, T0, interface_id="eni-b"),
-        *connect(A, B, 22, T0),
+        *connect(A, B, 22, T0 + 60),
     ]
     case = make_case(tmp_path, records, interfaces=[interface(A, "a")])
     backend = case._connection
@@ -50,16 +49,15 @@ def test_ids_are_in_the_order_of_addresses_and_ends_in_one_part(tmp_path) -> Non
     assert not any(row["intermediate"] for row in known)
     points = staged.points.order_by("id").to_pyarrow().to_pylist()
     assert [row["interface_id"] for row in points] == ["eni-a", "eni-b"]
-    parts_of_ends: dict[tuple[int, ...], set[str]] = {}
+    assert list(staged.parts) == [0, 1]
     count = 0
-    for part in staged.parts:
+    for number, part in staged.parts.items():
         for row in engine.read_parquet(backend, part).to_pyarrow().to_pylist():
             count += 1
             assert row["low"] < row["high"]
             assert row["up"] == ((row["low_port"] > 1023) == (row["bytes"] == 800))
-            parts_of_ends.setdefault(tuple(row[end] for end in ENDS), set()).add(part.name)
+            assert row["start"].timestamp() == T0 + number * 60
     assert count == len(records)
-    assert {len(parts) for parts in parts_of_ends.values()} == {1}
 
 
 def test_a_middlebox_records_two_hops_of_a_packet(tmp_path) -> None:
@@ -69,6 +67,6 @@ def test_a_middlebox_records_two_hops_of_a_packet(tmp_path) -> None:
     whole = Record(A, OUT, 40_000, 443, T0, T0 + 59, pkt_srcaddr=A, pkt_dstaddr=OUT)
     case = make_case(tmp_path, [received, sent, whole])
     backend = case._connection
-    staged = stage(case, tmp_path / "parts", 100)
+    staged = stage(case, tmp_path / "parts")
     hops = engine.read_parquet(backend, staged.parts[0]).to_pandas()["hop"]
     assert sorted(hops) == [0, 1, 2]
