@@ -25,6 +25,7 @@ from flowbench.schema import FLOWS
 
 FIRST = 1_788_220_800  # 2026-09-01 00:00:00 UTC
 DAYS = 3
+SEED = 20_260_901
 SLICES = 288  # of time, drawn one by one to limit memory
 HOSTS = 2_000
 WINDOW = 60
@@ -41,15 +42,9 @@ def make(folder: Path, records: int) -> Case:
     if (folder / "case.json").exists():
         return Case.open(folder)
     case = Case.create(folder, "volume")
-    rng = np.random.default_rng(20_260_901)
+    rng = np.random.default_rng(SEED)
     ends = _Ends(rng, records)
-    batch = table_parts.Batch(folder / "tables", 2)
-    for number in range(SLICES):
-        drawn = int(records / SLICES / 3.71)
-        batch.add("flows", _records(ends, rng, number, drawn))
-        if batch.row_count >= table_parts.ROWS_PER_BATCH or number == SLICES - 1:
-            case.log.append("load", evidence=[_entry(batch)], parts=batch.finish())
-            batch = table_parts.Batch(folder / "tables", batch.number + 1)
+    _load(case, ends, rng, range(SLICES), records)
     indicators = [f"{POOL},mining,pools", f"{TOR},tor,exits"]
     indicators += [
         f"{a},scanner,noise" for a in ends.external[rng.integers(0, len(ends.external), 500)]
@@ -59,6 +54,23 @@ def make(folder: Path, records: int) -> Case:
     queries = _write_queries(folder.with_suffix(".dns.jsonl"), ends, rng)
     case.ingest(feed, queries, _write_events(folder.with_suffix(".cloudtrail.json"), ends, rng))
     return Case.open(folder)
+
+
+def add(case: Case, records: int, slices: int) -> None:
+    """Load the records of some slices of time after those of ``make`` with as many records."""
+    ends = _Ends(np.random.default_rng(SEED), records)
+    rng = np.random.default_rng(SEED + 1)
+    _load(case, ends, rng, range(SLICES, SLICES + slices), records)
+
+
+def _load(case: Case, ends: _Ends, rng: np.random.Generator, slices: range, records: int) -> None:
+    """Load the records of slices of time, in batches."""
+    batch = table_parts.Batch(case.path / "tables", table_parts.next_number(case.log))
+    for number in slices:
+        batch.add("flows", _records(ends, rng, number, int(records / SLICES / 3.71)))
+        if batch.row_count >= table_parts.ROWS_PER_BATCH or number == slices[-1]:
+            case.log.append("load", evidence=[_entry(batch)], parts=batch.finish())
+            batch = table_parts.Batch(case.path / "tables", batch.number + 1)
 
 
 def _entry(batch: table_parts.Batch) -> dict[str, object]:
