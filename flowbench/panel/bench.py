@@ -220,9 +220,10 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
             place = {"position": error.position, "end": error.end}
             self.view.error = {"text": text, "reason": str(error), **place}
             return
-        if text == self.state.filter:
-            self.view.error = {"text": "", "reason": "", "position": 0, "end": 0}
-        self.go(replace(self.state, filter=text, page=0))
+        state = replace(self.state, filter=text, page=0)
+        if state == self.state:  # perhaps it was cancelled
+            self._draw()
+        self.go(state)
 
     def _complete(self, message: Mapping[str, Any]) -> None:
         text, position = str(message.get("text", "")), message.get("position")

@@ -84,6 +84,13 @@ def test_an_error_leaves_the_view(bench: HuntingBench) -> None:
     assert bench.view.error["reason"] == ""
 
 
+def test_the_same_filter_again_reads_the_view_that_was_cancelled(bench: HuntingBench) -> None:
+    bench.view.totals = "of an earlier view"
+    send(bench, "filter", text="")
+    assert bench.view.totals.endswith("kB.")
+    assert bench.history.earlier == []
+
+
 def test_a_filter_that_the_cube_cannot_answer(bench: HuntingBench) -> None:
     send(bench, "filter", text="bytes > 1kB")
     connections = bench.case.connections
