@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,10 +17,7 @@ from flowbench.cli import lab as _command  # noqa: F401
 from flowbench.cli.lab import _SETTINGS, copy_notebooks
 from flowbench.playbooks.library import find_notebooks
 from tests.cli.running import run
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
+from tests.panel.jupyterlab import CHROMIUM, free_port
 
 
 @pytest.fixture
@@ -117,9 +112,7 @@ def test_jupyterlab_shows_the_folder_and_no_news(tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     (tmp_path / "work" / "data" / "winterday" / "evidence").mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = [sys.executable, "-m", "flowbench", "lab", "work", "--no-browser", "--allow-root"]
     words += [f"--ServerApp.port={port}", "--IdentityProvider.token=t"]
     environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "c")}
