@@ -12,6 +12,7 @@ credentials that were already issued to a session remain valid until they expire
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,8 +37,8 @@ _KEY_EVENTS = {
     "UpdateAccessKey": "disabled",
     "DeleteAccessKey": "deleted",
     "DeleteUser": "deleted",
-    "DeleteLoginProfile": "without a password",
-    "DetachUserPolicy": "without a policy",
+    "DeleteLoginProfile": "left without a password",
+    "DetachUserPolicy": "left without a policy",
     "PutUserPolicy": "given another policy",
 }
 
@@ -98,7 +99,8 @@ def _judge(
             return "not contained", f"{nothing} The connections went on to the end of the logs."
         return "unknown", nothing
     last = max(event.event_time for event in events)
-    done = f"{'; '.join(map(describe_event, events[:_MOST_EVENTS]))}."
+    stated = "; ".join(map(describe_event, events[:_MOST_EVENTS]))
+    done = f"{re.sub('^an ', 'An ', stated)}."
     if last_malicious is not None and last_malicious > last + GRACE:
         return "not contained", f"{done} Connections went on afterwards."
     if own:
@@ -111,9 +113,13 @@ def _judge(
 
 
 def describe_event(event: ApiEvent) -> str:
-    """State a containment event: 's.okafor called StopInstances on i-1 at … UTC'."""
-    target = f" on {event.object}" if event.object else ""
-    return f"{event.caller} called {event.event_name}{target} at {_time(event.event_time)}"
+    """State a containment event: 'i-1 was stopped by s.okafor at … UTC (StopInstances)'."""
+    done = _HOST_EVENTS.get(event.event_name) or _KEY_EVENTS.get(event.event_name, "changed")
+    target = event.object or "a resource"
+    if "AccessKey" in event.event_name:
+        target = f"an access key of {target}"
+    at = _time(event.event_time)
+    return f"{target} was {done} by {event.caller} at {at} ({event.event_name})"
 
 
 def _host_events(case: Case, instances: Sequence[str]) -> list[ApiEvent]:

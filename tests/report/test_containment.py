@@ -62,7 +62,9 @@ def test_what_remains_is_named(tmp_path: Path) -> None:
     found = judge(tmp_path, [stop(HOUR)], HOUR)
     assert list(found.remaining) == [KEY, OTHER]
     assert f"No API event stops or disables {KEY}." in found.reason
-    assert found.reason.startswith(f"eve called StopInstances on {INSTANCE} at 2026-09-01 01:00:00")
+    assert found.reason.startswith(
+        f"{INSTANCE} was stopped by eve at 2026-09-01 01:00:00 UTC (StopInstances)"
+    )
 
 
 def test_a_key_that_is_activated_again_does_not_count(tmp_path: Path) -> None:
