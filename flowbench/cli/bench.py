@@ -44,12 +44,19 @@ _POLICY = (
 @click.command()
 @common.case_argument
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port.  [default: a free one]")
-@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
+@click.option(
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="The colours of the page.",
+)
 def bench(case: Path, port: int | None, theme: str) -> None:
-    """Show the panels of CASE in a browser: findings, graph, timeline, hunt.
+    """Show the panels of CASE in a browser.
 
-    The page is served on this machine only, to those who have its address, which holds a token.
-    Ctrl-C ends it. It needs Voilà: `pip install 'flowbench[voila]'`.
+    They are the hunting bench, findings, graph and timeline. The page is served on this machine
+    only, to those who have its address, which holds a token. Ctrl-C ends it. It needs Voilà: `pip
+    install 'flowbench[voila]'`.
     """
     opened = common.open_case(case)
     if importlib.util.find_spec("voila") is None:

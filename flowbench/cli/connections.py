@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @common.limit_option
 @common.output_options
 def connections(case: Path, filters: Filters, limit: int | None, out: common.Output) -> None:
-    """List the connections of CASE: records of both directions joined.
+    """List the connections of CASE.
 
-    They are ordered by time. --port is the service port. --where takes a filter expression, such as
+    A connection joins the records of both directions and all capture windows. They are ordered by
+    time. --port is the service port. --where takes a filter expression, such as
     'src in 10.0.0.0/8 and bytes > 1MB and tag:env = prod'.
     """
     from flowbench.connections import TABLE

@@ -14,11 +14,12 @@ from flowbench.cli import common
 @click.argument("answers", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @common.output_options
 def grade(key: Path, answers: tuple[Path, ...], out: common.Output) -> None:
-    """Compare ANSWERS with KEY, the answer key of `flowbench scenario`.
+    """Compare a trainee's ANSWERS with KEY.
 
-    ANSWERS are CSV files, or folders of them, one for each trainee. A timeline has the columns time
-    (UTC), actor, activity and object; what `flowbench timeline CASE --format csv` writes is one. A
-    list of indicators has the column indicator.
+    KEY is the answer key of `flowbench scenario`. ANSWERS are CSV files, or folders of them, one
+    for each trainee. A timeline has the columns time (UTC), actor, activity and object; what
+    `flowbench timeline CASE --format csv` writes is one. A list of indicators has the column
+    indicator.
 
     The score is the share of the key's facts that the timeline states and of its indicators that
     the list has; each benign host or principal in the list takes a point. One trainee has a score

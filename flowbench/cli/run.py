@@ -30,11 +30,12 @@ from flowbench.errors import InputError
 def run(
     playbook: str | None, case: Path | None, parameters: tuple[str, ...], output: Path | None
 ) -> None:
-    """Run the playbook NAME on a case, and write it with its results to one HTML file.
+    """Run the playbook NAME on a case, to an HTML file.
 
-    NAME is one that comes with flowbench, or the path of a notebook whose first code cell has the
-    tag `parameters`. Without NAME, list the playbooks. The file needs no network. A playbook ends
-    early, with a sentence, where the case lacks the evidence that it needs.
+    The file has the notebook with its results, and needs no network. NAME is a playbook that comes
+    with flowbench, or the path of a notebook with a cell that has the tag `parameters`. Without
+    NAME, list the playbooks. A playbook ends early, with a sentence, where the case lacks the
+    evidence that it needs.
 
     \b
       flowbench run crypto-mining --case cases/winterday
