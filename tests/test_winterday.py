@@ -60,7 +60,8 @@ def test_the_operators_session_is_critical_and_the_offices_are_usual(
     (operator,) = winterday_findings.of("remote-access")
     assert operator.peer == answers["session"]["address"]
     assert (operator.severity, operator.subject) == ("critical", answers["address"])
-    assert f"{answers['user']['created_by']}, {answers['user']['name']} made" in operator.summary
+    users = f"{answers['user']['created_by']} and {answers['user']['name']} made"
+    assert users in operator.summary
     assert list(operator.scores) == ["api_calls", "afterwards"]
 
 
