@@ -95,7 +95,7 @@ FACTS = {  # what a playbook states of the case with every kind of evidence
     "guardduty-triage": "confirmed",
     "iam-abuse": "The following sections examine",
     "lateral-movement": "The following sections examine 10.0.0.5.",
-    "remote-access": "ends here: no external address had an answer on an administrative port.",
+    "remote-access": "ends here: no connection from an external address to an administrative port",
 }
 
 

@@ -55,7 +55,7 @@ def bench(case: Path, port: int | None, theme: str) -> None:
     """Show the panels of CASE in a browser.
 
     They are the hunting bench, findings, graph and timeline. The page is served on this machine
-    only, to those who have its address, which holds a token. Ctrl-C ends it. It needs Voilà: `pip
+    only, to those who have its address, which holds a token. Ctrl-C stops it. It needs Voilà: `pip
     install 'flowbench[voila]'`.
     """
     opened = common.open_case(case)
@@ -129,9 +129,9 @@ def _serve(words: list[str], environment: dict[str, str], port: int, url: str) -
     try:
         if _wait(server, port):
             click.echo(url)
-            common.note("Ctrl-C ends the page")
+            common.note("Ctrl-C stops the page")
         if code := server.wait():
-            raise InputError(f"Voilà ended with code {code}: its messages are above")
+            raise InputError(f"Voilà exited with code {code}: see its messages above")
     finally:
         _stop(server)
     return code

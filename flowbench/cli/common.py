@@ -280,7 +280,8 @@ def parse_address(text: str) -> str:
     address, zone = split_zone(text)
     if zone is not None and "-" not in zone and not zone.isdigit():  # fe80::1%eth0
         raise InputError(
-            f"{text}: {zone} is no VPC, account or interface id: give the address without %{zone}"
+            f"{text}: {zone} is not a VPC, account or interface id:"
+            f" give the address without %{zone}"
         )
     parsed = canonical_address(address)
     return parsed if zone is None else f"{parsed}%{zone}"

@@ -47,7 +47,7 @@ _KINDS = {
 def evidence(
     case: Path, what: str, filters: Filters, limit: int | None, out: common.Output
 ) -> None:
-    """List the records behind a finding of CASE, or about WHAT.
+    """List the records of a finding of CASE, or about WHAT.
 
     They are flow records, API events or DNS queries, each with its file and line (and item, where a
     line holds several).

@@ -22,7 +22,7 @@ def grade(key: Path, answers: tuple[Path, ...], out: common.Output) -> None:
     indicator.
 
     The score is the share of the key's facts that the timeline states and of its indicators that
-    the list has; each benign host or principal in the list takes a point. One trainee has a score
+    the list has; each benign host or principal in the list costs a point. One trainee has a score
     sheet; several, or --format, give a table with a row for each.
     """
     from flowbench.scenario.exercises.facts import read_key

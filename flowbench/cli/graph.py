@@ -34,7 +34,7 @@ _COLUMNS = "source target ports connections rejected bytes_out bytes_in first_se
     default=1,
     show_default=True,
     metavar="N",
-    help="With WHAT: so many connections away from it.",
+    help="With WHAT: the number of connections away from it.",
 )
 @click.option(
     "--figure",

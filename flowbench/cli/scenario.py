@@ -13,20 +13,20 @@ from flowbench.text import format_count
 
 @click.command()
 @click.argument("name")
-@click.option("--seed", type=int, default=1, show_default=True, help="Of all random choices.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random choices.")
 @click.option(
     "--difficulty",
     type=click.Choice(["easy", "normal", "hard"]),
     default="normal",
     show_default=True,
-    help="Size of the network, number of benign oddities, how quiet the intruder is.",
+    help="Size of the network, number of benign anomalies, noise of the intruder.",
 )
 @click.option(
     "--version",
     type=int,
     default=5,
     show_default=True,
-    help="Of the flow logs: 2 to 11, without 6.",
+    help="Version of the VPC flow logs: 2 to 11, except 6.",
 )
 @click.option(
     "--window",
@@ -64,7 +64,7 @@ def scenario(
 
     The evidence is flow logs, CloudTrail, GuardDuty, DNS queries and interfaces. Names, addresses,
     actors, times and the order of the steps vary by seed; the same seed gives the same files. The
-    answer key lies apart: `flowbench grade` compares a trainee's answers with it.
+    answer key is a separate file: `flowbench grade` compares a trainee's answers with it.
     """
     from flowbench.scenario import exercises
 

@@ -1,4 +1,4 @@
-"""flowbench trace: from an address to the principal, and from a principal to what came of it."""
+"""flowbench trace: from an address to the principal, and from a principal to its consequences."""
 
 from __future__ import annotations
 
@@ -48,17 +48,18 @@ def trace(
     filters: Filters,
     out: common.Output,
 ) -> None:
-    """Trace WHAT to the principal behind it.
+    """Trace WHAT to the principal that created it.
 
-    Or a principal to what it did.
+    Or a principal to its API calls.
 
     An address, interface, instance or Name tag is traced to the API call that created it, its
-    principal, who created that one, what else it did (by the ATT&CK tactic), what came of it, and
-    where its addresses occur in the flow logs; an address also to who called the API from it. A
-    user, role, role session or access key is traced the other way, also to what its sessions, keys,
-    users, roles and instances did. --from and --until select these calls; what created or ended a
-    resource is shown whenever it was. Each step names the record that supports it; a gap says what
-    the evidence lacks. CloudTrail names the credentials that were used, not the person.
+    principal, who created that one, its other calls by ATT&CK tactic, what these created, and where
+    its addresses occur in the flow logs; an address also to who called the API from it. A user,
+    role, role session or access key is traced to its creator and its calls, and to the activity of
+    its sessions, keys, users, roles and instances. --from and --until select these calls; what
+    created or ended a resource is shown whenever it was. Each step names the record that supports
+    it; a gap says what the evidence lacks. CloudTrail names the credentials that were used, not the
+    person.
     """
     import pandas as pd
 

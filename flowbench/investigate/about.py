@@ -137,7 +137,7 @@ def graph(
         InputError: It is nothing in this case, or has no connection.
     """
     if what is not None and level not in _LEVELS:
-        raise InputError(f"a graph about one thing has nodes by {' or '.join(_LEVELS)}: choose one")
+        raise InputError(f"a graph of one subject has nodes by {' or '.join(_LEVELS)}: choose one")
     if filters == _EVERYTHING:
         whole = graphs.communication(case, level)
     else:

@@ -1,6 +1,6 @@
 """What principals did, as a few sentences: calls by the tactic of ATT&CK that they serve.
 
-At most ``MOST_ROWS`` rows, the weightiest tactics first. Up to ``MOST_SINGLE`` equal calls have a
+At most ``MOST_ROWS`` rows, the most severe tactics first. Up to ``MOST_SINGLE`` equal calls have a
 row each; more share one, and so do all that only read. What is beyond the limit is counted in one
 row for each tactic: nothing is left out.
 """
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def describe_activity(calls: ibis.Table, hint: str = "") -> Iterator[Row]:
-    """Yield what API events (rows of Case.api_events) amount to, the weightiest tactic first.
+    """Yield API events (rows of Case.api_events) summed up, the weightiest tactic first.
 
     Args:
         calls: The events.

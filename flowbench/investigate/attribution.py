@@ -1,8 +1,8 @@
 """Attribution: from an address to its interface, its instance, and the principal that created it.
 
-Or from a principal or access key to who created it, what it did, and what came of that. Each step
-cites the record that supports it. Where the evidence does not show the next step, the trace states
-so and why; where it stops at a limit of its own, it states that too.
+Or from a principal or access key to who created it, what it did, and what its calls created. Each
+step cites the record that supports it. Where the evidence does not show the next step, the trace
+states so and why; where it stops at a limit of its own, it states that too.
 
 Limitation: CloudTrail names the credentials that were used, not the person who used them.
 """
@@ -54,7 +54,7 @@ def trace(
         case: The case.
         what: What ``pivot.resolve`` takes. An address, interface, instance or Name tag is traced to
             who created it, and to who called the API from it. A principal or access key is traced
-            to who created it, what it did, and what came of that.
+            to who created it, what it did, and what its calls created.
         at: The time (UTC) whose assignment of the address is meant, for instance that of a finding;
             without it, the time of the address's last record in the period.
         filters: The period of the calls, findings and connections; calls that created what is

@@ -1,4 +1,4 @@
-"""What came of API calls, what became of that, and where the callers' addresses occur."""
+"""Resources that API calls created, how they ended, and where the callers' addresses occur."""
 
 from __future__ import annotations
 

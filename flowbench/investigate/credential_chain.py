@@ -128,8 +128,8 @@ def follow_chain(case: Case, key: str | None, session: str | None = None) -> Cha
         mark = key or session or ""
         if mark in seen:
             names = list_some(dict.fromkeys(hop.event.caller for hop in hops), 3)
-            text = f"The chain of credentials returns to {mark}: {names} issued each other's."
-            return Chain(hops, text)
+            text = f"The chain of credentials returns to {mark}: {names} issued each other's"
+            return Chain(hops, f"{text} credentials.")
         seen.add(mark)
 
 
@@ -139,7 +139,7 @@ def _find_hop(case: Case, key: str | None, session: str | None) -> Hop | None:
     if instance and (not issuing or issuing[0].principal_type == "AWSService"):
         launch = find_launch(case, instance)
         if launch is not None:
-            text = f"Session {session} bears the id of instance {instance}: {launch.describe()}"
+            text = f"Session {session} is named after instance {instance}: {launch.describe()}"
             return Hop(launch, text)
     return next((Hop(event, describe_issuing(event)) for event in issuing), None)
 

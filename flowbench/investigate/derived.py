@@ -1,4 +1,4 @@
-"""What came of credentials: keys and sessions that they issued, users, roles, instances; and so on.
+"""Derived credentials: keys, sessions, users, roles and instances that an identity's calls created.
 
 From the calls of an identity to the credentials that these calls created, to the calls of those,
 and so on, in the engine. A role that a principal created stands for all its sessions, an instance
@@ -33,11 +33,11 @@ _ROLE_NAME = r'"roleName":"([^"\\]+)"'
 
 @dataclass
 class Derived:
-    """What came of an identity.
+    """The credentials derived from an identity.
 
     Attributes:
         tokens: Derived identities (see identity), without the first.
-        instances: Instances that it, or what came of it, started.
+        instances: Instances that it, or a derived identity, started.
         grants: The calls that created them, and those that were not followed, as rows of
             Case.api_events.
         limit: Why it was not followed further, if it could have been; else None.
@@ -55,7 +55,7 @@ def follow_credentials(
     tokens: Collection[str],
     kinds: Collection[str] = ("key", "user", "role", "instance"),
 ) -> Derived:
-    """Follow credentials to those that came of them.
+    """Follow credentials to those derived from them.
 
     Args:
         case: The case.
@@ -79,11 +79,11 @@ def follow_credentials(
         if not frontier:
             break
         if hop == MOST_HOPS:
-            found.limit = f"Derived credentials were followed for {MOST_HOPS} hops, and no further."
+            found.limit = f"Derived credentials were followed for {MOST_HOPS} hops only."
             break
         known |= frontier
         if len(known) > MOST_CREDENTIALS:
-            text = f"More than {MOST_CREDENTIALS:,} credentials came of it: others may not be"
+            text = f"More than {MOST_CREDENTIALS:,} credentials were derived: others may not be"
             found.limit = f"{text} followed."
             break
     found.tokens = known - set(tokens)

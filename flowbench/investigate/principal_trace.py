@@ -1,4 +1,4 @@
-"""The trace of a principal or access key: who created it, what it did, and what came of that."""
+"""The trace of a principal or access key: who created it, what it did, and what that created."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class PrincipalTraceBuilder(StepBuilder):
         if not rows and not self.of("role chain"):
             what = f"created {pivot.text}"
             if instance:
-                what = f"started instance {instance}, whose credentials {pivot.text} are"
+                what = f"started instance {instance}, after which {pivot.text} is named"
             elif "/" in pivot.text and pivot.kind == "principal":
                 what = f"assumed the session {pivot.text}"
             self.add("gap", f"No event in the evidence shows who {what}.")

@@ -1,4 +1,4 @@
-"""What became of what API calls created: deleted, terminated, disabled, or in use to the end.
+"""How resources that API calls created ended: deleted, terminated, disabled, or in use to the end.
 
 A call ``CreateX`` is ended by ``DeleteX``, ``AttachX`` by ``DetachX``, and so on. APIs name the
 resource by different fields in the call that creates it (request or response) and the call that

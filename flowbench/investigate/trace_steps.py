@@ -153,7 +153,7 @@ class StepBuilder:
         return f"`flowbench events CASE {' '.join(listed)}{' …' if len(values) > 3 else ''}`"
 
     def add_consequences(self, calls: ibis.Table) -> None:
-        """Add what came of calls, and what became of it."""
+        """Add the resources that calls created, and how these ended."""
         for found in find_consequences(self.case, calls):
             self.add_event("consequence", found.description, found.name, found.event)
 

@@ -50,7 +50,7 @@ class DecisionForm(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
                 ("dismissed", "Dismiss", "The finding is harmless: the reason is required"),
                 ("reopened", "Reopen", "Withdraw the decision, or show it despite an allow list"),
                 ("note", "Add note", "Write the text into the case as a note"),
-                ("star", "★ Star", "Star the finding, or take the star off"),
+                ("star", "★ Star", "Star the finding, or remove the star"),
                 ("tag", "Add tag", "Tag the finding"),
                 ("untag", "Remove tag", "Remove this tag from the finding"),
             )

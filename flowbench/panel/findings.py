@@ -70,7 +70,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         pages = ipywidgets.HBox([self._earlier, self._later], layout=wrap)
         self.parts = ipywidgets.Accordion(
             [ipywidgets.VBox([pages, self.records]), self.allow_list],
-            titles=("Supporting records", "Suppress like findings"),
+            titles=("Supporting records", "Suppress similar findings"),
         )
         self.opened = ipywidgets.VBox(
             [self.details, self.form, self.parts],
@@ -248,7 +248,7 @@ def findings(
 
     Args:
         case: The case.
-        severity: The least severity of the listed findings.
+        severity: The lowest severity of the listed findings.
         detector: List only the findings of this detector.
         decision: Which findings are listed: 'open' (those that await a decision), 'confirmed',
             'dismissed', 'suppressed' (by an allow list) or 'any'.

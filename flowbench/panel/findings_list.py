@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ROWS = 16  # of the list that are seen at once
 _ALL = ("all", "")  # a choice of None would be shown as no choice
 _DECISIONS = {
-    OPEN: "to be decided",
+    OPEN: "undecided",
     "confirmed": "confirmed",
     "dismissed": "dismissed",
     "suppressed": "suppressed by an allow list",

@@ -20,7 +20,7 @@ class FindingsState:
     """Which findings are listed, and which is open.
 
     Attributes:
-        severity: The least severity; None for all.
+        severity: The lowest severity; None for all.
         detector: The id of a detector; None for all.
         decision: 'open' for those that await a decision, 'confirmed', 'dismissed', 'suppressed' (by
             an allow list) or 'any'.

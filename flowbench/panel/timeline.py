@@ -181,7 +181,7 @@ def timeline(
         until: Show what began before then.
         sources: Data sources to show: flowbench (findings), flow logs, CloudTrail, GuardDuty, DNS,
             notes; by default all.
-        severity: The least severity of findings and alerts.
+        severity: The lowest severity of findings and alerts.
         event: The event to open: the id of a finding, API event or alert.
 
     Returns:

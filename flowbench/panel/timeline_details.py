@@ -50,7 +50,7 @@ def _describe_evidence(case: Case, event: Mapping[str, Any], findings: Findings)
         rows = case.evidence_for(finding, limit=PAGE)
         return describe_records(rows, 0, case.count_evidence(finding))
     if event["data_source"] not in _TABLES or pd.isna(event["evidence_id"]):
-        return "<p>It is an analyst's note: the custody log has it.</p>"
+        return "<p>This is an analyst's note; it is recorded in the custody log.</p>"
     record = _read_record(case, event)
     rows = pd.DataFrame({"field": list(record), "value": list(record.values())})
     count = 1 if pd.isna(event["count"]) else int(event["count"])

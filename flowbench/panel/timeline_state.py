@@ -19,8 +19,7 @@ class TimelineState:
         since: Only what lasted until then or longer, UTC; None for all.
         until: Only what began before then, UTC; None for all.
         sources: Data sources, as timeline.TABLE has them; empty for all.
-        severity: The least severity of findings and alerts; None for all. Events without a severity
-            stay.
+        severity: The lowest severity of findings and alerts; None for all. Events without one stay.
         event: The open event, see ``event_keys``; None without one.
     """
 

@@ -217,7 +217,7 @@ def _node_hover(graph: nx.DiGraph, node: str) -> str:
         facts.append(f"reachable from {format_utc(arrival)} on")
     departure = attributes.get("departure")
     if departure is not None and not pd.isna(departure):
-        facts.append(f"a path left it at {format_utc(departure)} at the latest")
+        facts.append(f"latest departure of a path {format_utc(departure)}")
     return "<br>".join(facts)
 
 

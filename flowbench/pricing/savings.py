@@ -94,7 +94,7 @@ def savings(
     for field in to_fields(columns).to_dict("records"):
         name = field["field"].replace("-", "_")
         if name in UNREAD_FIELDS:
-            lost = f"no detector needs it; lost is: {VPC_FIELDS[name].meaning}"
+            lost = f"no detector needs it; lost: {VPC_FIELDS[name].meaning}"
             left = gb * (1 - field["share"])
             rows.append(save(f"without {field['field']}", destination, gb, left, lost))
     return SAVINGS.frame(rows)

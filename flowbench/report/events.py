@@ -48,13 +48,13 @@ def write_headline(findings: Findings) -> str:
     first, last = min(f.first_seen for f in findings), max(f.last_seen for f in findings)
     named = join_words(topics)
     concerned = join_words(filter(None, counts))
-    return f"{named[:1].upper()}{named[1:]}. Concerned: {concerned}, {_period(first, last)}."
+    return f"{named[:1].upper()}{named[1:]}. Involved: {concerned}, {_period(first, last)}."
 
 
 def tell_events(
     case: Case, findings: Findings, traces: Sequence[SubjectTrace]
 ) -> tuple[list[tuple[str, str]], int]:
-    """Tell what happened.
+    """Describe the events of the incident.
 
     Args:
         case: The case.

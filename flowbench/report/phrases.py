@@ -40,32 +40,32 @@ _CALLS = {
     "TerminateInstances": "terminate {}",
     "UpdateLoginProfile": "change the console password of {}",
 }
-# What a finding is about, by detector or by the tactic in its title; the most telling first.
+# What a finding is about, by detector or by the tactic in its title; the most severe first.
 _TOPICS = {
     "mining": "crypto-mining traffic",
     "exfiltration": "unusual outbound data volume",
     "Impact": "resources launched or destroyed",
-    "Exfiltration": "resources shared out of the account",
+    "Exfiltration": "resources shared outside the account",
     "Credential access": "access to secrets",
     "Collection": "collection of data",
-    "remote-access": "administrative access from outside",
-    "service-abuse": "use of AWS credentials from an unexpected place",
+    "remote-access": "remote access from external addresses",
+    "service-abuse": "use of AWS credentials from an unexpected location",
     "Persistence": "new credentials",
     "Privilege escalation": "extended permissions",
     "Defense evasion": "weakened logging or protection",
     "lateral-movement": "connections to other internal hosts",
-    "contact": "communication with listed addresses",
+    "contact": "communication with addresses on indicator lists",
     "beacon": "regular connections to an external address",
     "dns": "suspicious DNS queries",
-    "brute-force": "login attempts in large number",
+    "brute-force": "login brute force",
     "Initial access": "unusual sign-in",
     "scan": "scanning",
-    "Discovery": "reconnaissance in the account",
+    "Discovery": "discovery of resources in the account",
 }
 
 
 def name_topics(findings: Iterable[Finding]) -> list[str]:
-    """Return what findings are about, in a few words for a manager, the most telling first."""
+    """Return what findings are about, in a few words for a manager, the most severe first."""
     topics = {
         finding.title.partition(":")[0]
         if finding.detector == "api-abuse"
@@ -122,7 +122,7 @@ def describe_finding(finding: Finding, listed: Mapping[str, str] = _NOTHING) -> 
     if (own := listed.get(finding.peer or "")) and finding.detector != "contact":
         peer = str(finding.peer)
         phrase = _PHRASES.get(finding.detector, _by_title)(finding)
-        return phrase.replace(peer, f"{peer} (listed as {own})", 1)
+        return phrase.replace(peer, f"{peer} (indicator list: {own})", 1)
     return _PHRASES.get(finding.detector, _by_title)(finding)
 
 
@@ -149,7 +149,7 @@ def _beacon(finding: Finding) -> str:
 
 def _contact(finding: Finding) -> str:
     kinds = finding.title.partition("(")[2].rstrip(")")
-    listed = f"listed as {kinds}" if kinds else "on an indicator list"
+    listed = f"indicator list: {kinds}" if kinds else "on an indicator list"
     return f"communicated with {_peers(finding)} ({listed})"
 
 

@@ -26,7 +26,7 @@ _STATED = ("created by", "role chain", "consequence", "address in flows")
 
 
 def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectSection:
-    """Describe a user, role or session with findings: who created it, what came of its calls.
+    """Describe a user, role or session with findings: who created it, what its calls created.
 
     Args:
         case: The case.
@@ -55,7 +55,7 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
         [(label, value) for label, value in facts if value],
         [*sentences, *stated, *(gap for trace in traces for gap in trace.gaps)],
         tuple(steps),
-        [plot.chain(_chain(subject, trace), f"What {subject} did") for trace in traces],
+        [plot.chain(_chain(subject, trace), f"API activity of {subject}") for trace in traces],
         (subject, *keys),
     )
 

@@ -121,7 +121,7 @@ class Grade:
             *_mark(self.found, map(_describe_indicator, key.indicators)),
         ]
         for title, items in (
-            ("Benign, but in the list (each takes a point)", self.accused),
+            ("Benign, but in the list (one point off for each)", self.accused),
             ("In the list, not in the key", self.unknown),
             ("Lines that could not be read", self.rejected),
         ):
@@ -206,14 +206,14 @@ def _read_file(path: Path, answers: Answers) -> None:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no CSV file in UTF-8: {error}") from error
+        raise InputError(f"{path} is not a CSV file in UTF-8: {error}") from error
 
 
 def _read_timeline(row: dict[str, Any], answers: Answers) -> str | None:
     """Keep a row of a timeline, or return why it is rejected."""
     time = pd.to_datetime(row["time"], utc=True, errors="coerce")
     if pd.isna(time):
-        return f"{row['time']!r} is no time"
+        return f"{row['time']!r} is not a time"
     end = pd.to_datetime(row.get("end"), utc=True, errors="coerce")
     answers.rows.append({**row, "time": time, "end": end})
     return None

@@ -57,7 +57,7 @@ def test_a_server_that_ends_by_itself_is_an_error() -> None:
     words = [sys.executable, "-c", "raise SystemExit(3)"]
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(InputError, match="Voilà ended with code 3"):
+        with pytest.raises(InputError, match="Voilà exited with code 3"):
             _serve(words, dict(os.environ), free_port(), "url")
     finally:
         signal.signal(signal.SIGTERM, before)

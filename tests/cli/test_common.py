@@ -147,7 +147,9 @@ def test_parse_address() -> None:
     assert parse_address("2001:DB8:0::1") == "2001:db8::1"
     assert parse_address("10.0.0.5%vpc-0a1") == "10.0.0.5%vpc-0a1"
     assert parse_address("10.0.0.5%111122223333") == "10.0.0.5%111122223333"
-    with pytest.raises(InputError, match="eth0 is no VPC, account or interface id: give the addr"):
+    with pytest.raises(
+        InputError, match="eth0 is not a VPC, account or interface id: give the addr"
+    ):
         parse_address("fe80::1%eth0")
     for text in ("", "10.0.0", "10.0.0.1/32", "::1%eth0x/1", "10.0.0.1%", "db.example"):
         with pytest.raises(InputError, match="invalid IP address"):

@@ -33,6 +33,6 @@ def test_a_filter_that_cannot_be_read(incident_case: Path) -> None:
     result = run("connections", incident_case, "--where", "prot = tcp")
     assert (result.exit_code, result.stderr) == (
         2,
-        "flowbench: the filter is wrong at character 1 (prot): 'prot' is no field; the nearest:"
+        "flowbench: the filter is wrong at character 1 (prot): 'prot' is not a field; the nearest:"
         " proto, port, sport\n",
     )

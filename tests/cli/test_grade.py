@@ -41,4 +41,4 @@ def test_several_are_one_table(folder: Path) -> None:
 def test_what_is_no_key_is_refused(folder: Path) -> None:
     result = run("grade", folder / "ann.csv", folder / "ann.csv")
     assert result.exit_code == 2
-    assert "is no answer key" in result.output
+    assert "is not an answer key" in result.output

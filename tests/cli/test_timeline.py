@@ -31,7 +31,7 @@ def test_times_in_a_zone_beside_utc(incident_case) -> None:
     assert row["time"].endswith(("Z", "+00:00"))
     assert row["local_time"].endswith("+09:00")
     wrong = run("timeline", incident_case, "--tz", "Mars/Olympus")
-    assert (wrong.exit_code, "is no time zone" in wrong.stderr) == (2, True)
+    assert (wrong.exit_code, "is not a time zone" in wrong.stderr) == (2, True)
 
 
 def test_unfolded_calls(incident_case) -> None:

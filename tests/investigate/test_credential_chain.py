@@ -27,7 +27,7 @@ def test_a_session_of_an_instance_leads_to_its_launch(credential_case: Case) -> 
     chain = follow_chain(credential_case, "ASIAINSTANCE", "web/i-0feed0001")
     assert [hop.event.event_id for hop in chain.hops] == ["m3"]
     assert chain.hops[0].description.startswith(
-        "Session web/i-0feed0001 bears the id of instance i-0feed0001: mallory called RunInstances"
+        "Session web/i-0feed0001 is named after instance i-0feed0001: mallory called RunInstances"
     )
     assert find_launch(credential_case, "i-0feed0002") is None
     assert instance_of_session("web/i-0feed0001") == "i-0feed0001"
@@ -50,7 +50,8 @@ def test_keys_that_issue_each_other_end_the_chain(credential_case: Case) -> None
     chain = follow_chain(credential_case, "AKIALOOPA")
     assert [hop.event.event_id for hop in chain.hops] == ["l2", "l1", "l2"]
     assert chain.limit == (
-        "The chain of credentials returns to AKIALOOPB: loop-b, loop-a issued each other's."
+        "The chain of credentials returns to AKIALOOPB: loop-b, loop-a issued each other's"
+        " credentials."
     )
 
 

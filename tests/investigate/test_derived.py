@@ -41,12 +41,12 @@ def test_keys_that_issue_each_other_end_it(credential_case: Case) -> None:
 def test_the_limits_are_stated(credential_case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     found = follow(credential_case, "key ASIA000")
     assert found.tokens == {f"key ASIA{n:03}" for n in range(1, 9)}
-    assert found.limit == "Derived credentials were followed for 8 hops, and no further."
+    assert found.limit == "Derived credentials were followed for 8 hops only."
     last = read_events(found.grants)[-1]
     assert last.event_id == "hop008"  # it is stated, though not followed
     monkeypatch.setattr(module, "MOST_CREDENTIALS", 3)
     few = follow(credential_case, "key ASIA000")
-    assert few.limit == "More than 3 credentials came of it: others may not be followed."
+    assert few.limit == "More than 3 credentials were derived: others may not be followed."
 
 
 def test_nothing_came_of_it(credential_case: Case) -> None:

@@ -91,9 +91,7 @@ def test_a_role_of_many_sessions_and_the_limits(credential_case: Case) -> None:
     (folded,) = lines(trace, "derived credential")
     assert folded.startswith("18 sessions of ops called AssumeRole 18x at 2026-09-01 00:01 UTC")
     first = attribution.trace(credential_case, "ASIA000")
-    assert lines(first, "limit") == [
-        "Derived credentials were followed for 8 hops, and no further."
-    ]
+    assert lines(first, "limit") == ["Derived credentials were followed for 8 hops only."]
 
 
 def test_a_period_selects_the_calls_but_not_who_created_it(credential_case: Case) -> None:

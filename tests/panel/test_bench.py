@@ -78,7 +78,7 @@ def test_an_error_leaves_the_view(bench: HuntingBench) -> None:
     send(bench, "filter", text="rejected and prot = tcp")
     error = bench.view.error
     assert (error["position"], error["end"]) == (13, 17)
-    assert "'prot' is no field" in error["reason"]
+    assert "'prot' is not a field" in error["reason"]
     assert (bench.state, bench.view.totals) == (BenchState(), shown)
     send(bench, "filter", text="")
     assert bench.view.error["reason"] == ""

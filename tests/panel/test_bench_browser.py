@@ -54,7 +54,7 @@ def test_filter_by_the_keyboard_with_completion_and_errors(lab: Lab, incident_ce
     lab.page.wait_for_function(
         "document.querySelector('.flowbench-bench .error').textContent != ''"
     )
-    assert "'prot' is no field; the nearest: proto" in alert.inner_text()
+    assert "'prot' is not a field; the nearest: proto" in alert.inner_text()
     assert line.get_attribute("aria-invalid") == "true"
     assert lab.errors == []
 

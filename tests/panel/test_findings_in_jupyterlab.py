@@ -28,7 +28,7 @@ def test_triage_survives_a_reload(lab: Lab, incident: Case, incident_cell: str) 
     )
     output.get_by_text("Supporting records").click()
     output.get_by_text("times are UTC").wait_for()
-    output.get_by_text("Suppress like findings").click()
+    output.get_by_text("Suppress similar findings").click()
     output.get_by_text("It covers").wait_for()
     assert "# kind: allow" in output.locator("pre").inner_text()
     for theme, name in ((LIGHT, "light"), (DARK, "dark")):

@@ -64,4 +64,4 @@ def test_a_note_is_text(incident) -> None:
     note |= {"time": pd.Timestamp("2026-09-02", tz="UTC"), "data_source": "notes"}
     shown = describe_event(incident, note | {"detail": "<b>seen</b>"}, None)
     assert "&lt;b&gt;seen&lt;/b&gt;" in shown
-    assert "the custody log has it" in shown
+    assert "recorded in the custody log" in shown

@@ -82,7 +82,7 @@ def test_no_detector_needs_a_field_that_is_offered() -> None:
 
 def test_what_would_be_lost_is_said(case: Case) -> None:
     rows = pricing.savings(case).set_index("change")
-    assert rows.loc["without region", "assumption"] == ("no detector needs it; lost is: AWS region")
+    assert rows.loc["without region", "assumption"] == ("no detector needs it; lost: AWS region")
 
 
 def test_another_destination(case: Case) -> None:

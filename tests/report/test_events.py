@@ -38,15 +38,19 @@ def test_what_happened_is_in_order_of_time(case: Case, findings: Findings) -> No
     )
     assert period == "2026-09-01 00:00 to 05:56 UTC"
     assert activity.startswith(
-        f"{HOST} exchanged crypto-mining traffic with {POOL} (listed as mining)"
+        f"{HOST} exchanged crypto-mining traffic with {POOL} (indicator list: mining)"
     )
-    assert f" and connected to {EXIT} (listed as tor) on 443/tcp (https) every 5.0 min" in activity
+    assert (
+        f" and connected to {EXIT} (indicator list: tor) on 443/tcp (https) every 5.0 min"
+        in activity
+    )
 
 
 def test_the_headline(findings: Findings) -> None:
     assert write_headline(findings) == (
-        "Crypto-mining traffic, communication with listed addresses and regular connections to an"
-        " external address. Concerned: 1 internal host, 2026-09-01 00:00 to 05:56 UTC."
+        "Crypto-mining traffic, communication with addresses on indicator lists and regular"
+        " connections to an external address. Involved: 1 internal host, 2026-09-01 00:00 to 05:56"
+        " UTC."
     )
 
 

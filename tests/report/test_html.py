@@ -91,7 +91,7 @@ def test_a_group_has_attribution_timeline_and_indicators(page: Page) -> None:
         "GuardDuty reported CryptoCurrency:EC2/BitcoinTool.B",
         f"bob called StopInstances on {INSTANCE}",
         "To search for and to block: ",
-        "Own assets concerned, not to be blocked: ",
+        "Own assets involved, not to be blocked: ",
     ):
         assert part in text, part
     to_block = text.partition("To search for and to block:")[2].partition("Own assets")[0]
@@ -308,7 +308,7 @@ def test_winterday(winterday: Case, winterday_findings: Any, answers: Any, tmp_p
     assert "Confidence high: seen in flow logs, CloudTrail, DNS logs and indicator lists" in first
     assert "Containment contained in part" in first
     assert f"to launch {answers['instance']} ({answers['address']})" in first
-    assert "Crypto-mining traffic, resources launched or destroyed, administrative" in first
+    assert "Crypto-mining traffic, resources launched or destroyed, remote access" in first
     assert "attempted 40 connections to 5 internal hosts, all of which were rejected" in first
     assert "every 5.0 min" in first
     user = answers["user"]

@@ -29,7 +29,7 @@ def finding(detector: str, title: str = "X", **changes: object) -> Finding:
     [
         ("mining", "X", "exchanged crypto-mining traffic with 192.0.2.1 on 443/tcp (https)"),
         ("beacon", "X", "connected to 192.0.2.1 on 443/tcp (https) every 5.0 min"),
-        ("contact", "Indicator match (tor)", "communicated with 192.0.2.1 (listed as tor)"),
+        ("contact", "Indicator match (tor)", "communicated with 192.0.2.1 (indicator list: tor)"),
         ("exfiltration", "X", "sent 1.2 MB to 192.0.2.1"),
         ("remote-access", "X", "had an administrative session from 192.0.2.1 on 443/tcp (https)"),
         ("brute-force", "X", "had login attempts on 443/tcp (https) with 192.0.2.1"),
@@ -61,7 +61,7 @@ def test_many_peers_and_one_connection() -> None:
 def test_a_listed_peer_is_said_to_be() -> None:
     listed = {"192.0.2.1": "tor"}
     phrase = describe_finding(finding("beacon"), listed)
-    assert phrase == "connected to 192.0.2.1 (listed as tor) on 443/tcp (https) every 5.0 min"
+    assert phrase == "connected to 192.0.2.1 (indicator list: tor) on 443/tcp (https) every 5.0 min"
 
 
 def call(name: str, target: str | None = None, error: str | None = None) -> ApiEvent:

@@ -74,7 +74,7 @@ def test_accusations_take_points_and_unknown_indicators_none(tmp_path: Path) -> 
     assert list(marked.accused) == ["10.0.0.9: a licence server", "bob: an employee"]
     assert list(marked.unknown) == ["203.0.113.5"]
     assert marked.score == 25
-    assert "Benign, but in the list (each takes a point): 2." in marked.to_text()
+    assert "Benign, but in the list (one point off for each): 2." in marked.to_text()
     only_wrong = answer(tmp_path, timeline="time,actor,activity\n", indicators="indicator\nbob\n")
     assert only_wrong.score == 0
 
@@ -100,9 +100,9 @@ def test_bad_lines_are_rejected_with_file_and_line(tmp_path: Path) -> None:
     marked = answer(tmp_path, timeline=text, indicators='indicator,note\n"",x\n"a\nb",y\n')
     assert list(marked.rejected) == [
         "indicators.csv, line 2: the indicator is empty",
-        "timeline.csv, line 4: 'yesterday' is no time",
-        "timeline.csv, line 5: '' is no time",
-        "timeline.csv, line 7: 'x' is no time",
+        "timeline.csv, line 4: 'yesterday' is not a time",
+        "timeline.csv, line 5: '' is not a time",
+        "timeline.csv, line 7: 'x' is not a time",
     ]
     assert "  a\\x0ab" in marked.to_text().splitlines()
 
@@ -112,8 +112,8 @@ def test_bad_lines_are_rejected_with_file_and_line(tmp_path: Path) -> None:
     [
         (b"", "neither the columns time, actor, activity"),
         (b"a,b\n1,2\n", "line 1: neither the columns time, actor, activity of a timeline"),
-        (b"indicator\n\xff\n", "is no CSV file in UTF-8"),
-        (b'indicator\n"' + b"x" * 200_000 + b'"\n', "is no CSV file in UTF-8: field larger"),
+        (b"indicator\n\xff\n", "is not a CSV file in UTF-8"),
+        (b'indicator\n"' + b"x" * 200_000 + b'"\n', "is not a CSV file in UTF-8: field larger"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, data: bytes, message: str) -> None:

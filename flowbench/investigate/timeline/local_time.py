@@ -31,7 +31,7 @@ def add_local_time(events: pd.DataFrame, zone: str) -> pd.DataFrame:
         close = difflib.get_close_matches(zone.casefold(), sorted(by_case), n=3)
         near = "".join(f", {by_case[name]}" for name in close)
         raise InputError(
-            f"{escape_controls(zone)!r} is no time zone: give a name of the IANA database"
+            f"{escape_controls(zone)!r} is not a time zone: give a name of the IANA database"
             f"{near or ', such as Europe/Berlin'}"
         ) from error
     events = events.copy()

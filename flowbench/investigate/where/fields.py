@@ -165,7 +165,7 @@ def find_field(name: str) -> Field:
             raise ValueError("the key of the tag is missing: write tag:env")
         found = replace(_TAG_FIELD, key=base.removeprefix(TAG))
     if found is None:
-        shown = f"{name!r} is no field"
+        shown = f"{name!r} is not a field"
         raise ValueError(shown + values.suggest(base.casefold(), [*FIELDS, TAG]))
     if base == name:
         return replace(found, name=name)

@@ -133,7 +133,7 @@ def tokenize(text: str) -> Iterator[Token]:
     """Yield the tokens of a text, and one at its end. Raises FilterError."""
     position = 0
     if match := _UNSTORABLE.search(text):
-        raise FilterError(text, match.start(), match.end(), "no text has this character")
+        raise FilterError(text, match.start(), match.end(), "this character cannot occur in text")
     stop = len(text.rstrip())
     while position < stop:
         match = _TOKEN.match(text, position)
@@ -166,7 +166,7 @@ def _explain_character(character: str) -> str:
     if character in "\"'":
         return "this quote is not closed"
     if character == "!":
-        return "'!' is no operator; write != or not"
+        return "'!' is not an operator; write != or not"
     return "this character must be in quotes"
 
 

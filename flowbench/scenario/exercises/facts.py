@@ -18,17 +18,17 @@ from flowbench.scenario import writer
 
 KINDS = ("api", "alert", "dns", "traffic")
 TRAFFIC_ACTIVITIES = {
-    "administrative session": "an accepted session with an administration service, from outside",
+    "administrative session": "an accepted administrative session from an external address",
     "internal session": "an accepted session from one internal host to another",
     "mining begins": "the first connection to a mining pool",
     "mining ends": "the end of the last connection to it",
     "beaconing begins": "the first check-in",
     "beaconing ends": "the last check-in",
     "data transfer": "an unusual volume of data sent to an external address",
-    "scan": "attempts at many services or hosts",
+    "scan": "connection attempts to many services or hosts",
     "login attempts": "many short connections to a login service",
     "rejected attempts": "attempts to connect to an internal service, which are rejected",
-    "logging gap": "the first moment without flow log records",
+    "logging gap": "the start of a gap in the flow logs",
 }
 
 
@@ -98,7 +98,7 @@ def read_key(path: Path) -> AnswerKey:
     """Read an answer key.
 
     Raises:
-        InputError: The file cannot be read, or is no answer key.
+        InputError: The file cannot be read, or is not an answer key.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def read_key(path: Path) -> AnswerKey:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path} is no answer key: give the file that `flowbench scenario` wrote"
+            f"{path} is not an answer key: give the file that `flowbench scenario` wrote"
         ) from error
 
 

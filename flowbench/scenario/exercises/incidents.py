@@ -74,7 +74,7 @@ def stolen_role(r: Recorder) -> str:
         at += rng.uniform(60, 900)
     traffic.send_out(r, host, at, rng.uniform(6, 20) * _GB / r.difficulty.quiet)
     _revoke_sessions(r, f"{host.tags['env']}-{host.role}", _time(r, 0.88, 0.92))
-    return f"The role credentials of {host.address} were used from {source} to take data."
+    return f"The role credentials of {host.address} were used from {source} to exfiltrate data."
 
 
 def exfiltration(r: Recorder) -> str:
@@ -167,7 +167,9 @@ def insider(r: Recorder) -> str:
     r.alert_about_key(carried.identity, kind, at, ("sts", "GetCallerIdentity"), home)
     at = calls.read_objects(carried, f"{organisation.name}-builds", rng.randint(5, 20), at)
     traffic.send_out(r, box, at + 600, rng.uniform(6, 15) * _GB / r.difficulty.quiet)
-    return f"{person.name} took secrets and data at night, with credentials of {box.address} too."
+    return (
+        f"{person.name} took secrets and data at night, also with the credentials of {box.address}."
+    )
 
 
 def logging_switched_off(r: Recorder) -> str:
@@ -184,7 +186,7 @@ def logging_switched_off(r: Recorder) -> str:
     resumed = _time(r, 0.8, 0.85)
     r.events = [event for event in r.events if not at < cloudtrail.time_of(event) < resumed]
     calls.contain(r, resumed + 60, caller=caller)
-    return f"{caller.name} was used from {caller.address} to switch off logging."
+    return f"{caller.name} was used from {caller.address} to disable logging."
 
 
 def nothing(r: Recorder) -> str:  # noqa: ARG001  # as the others

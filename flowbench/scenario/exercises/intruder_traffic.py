@@ -16,7 +16,7 @@ def invent_domain(recorder: Recorder, *kinds: str) -> str:
     rng = recorder.rng
     words = [rng.choice(_WORDS), rng.choice(kinds or _WORDS)]
     domain = f"{rng.choice(['eu1', 'cdn', 'api', 'n2'])}.{'-'.join(words)}.example"
-    recorder.indicator("domain", domain, "a name of the intruder's")
+    recorder.indicator("domain", domain, "a domain of the intruder")
     return domain
 
 

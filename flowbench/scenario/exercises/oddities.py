@@ -37,7 +37,7 @@ def _partner_session(recorder: Recorder, rng: random.Random) -> None:
         more = {"port": 22, "seconds": hours * HOUR}
         at = day + 9 * HOUR
         call_service(recorder, host, "clearing", at, int(hours * 9e6), int(hours * 9e6), **more)
-    recorder.key.benign[host.address] = "has a session with a partner open all day"
+    recorder.key.benign[host.address] = "keeps a session with a partner open all day"
 
 
 def _moved_service(recorder: Recorder, rng: random.Random) -> None:

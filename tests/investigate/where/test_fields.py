@@ -27,11 +27,11 @@ def test_the_recording_interface_and_the_interface_of_an_end() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("prot", "'prot' is no field; the nearest: proto, port, sport"),
+        ("prot", "'prot' is not a field; the nearest: proto, port, sport"),
         ("src.dport", r"dport has no side: write it without src\."),
         ("tag:", "the key of the tag is missing: write tag:env"),
-        ("src.", "'src.' is no field"),
-        ("x.vpc", "'x.vpc' is no field"),
+        ("src.", "'src.' is not a field"),
+        ("x.vpc", "'x.vpc' is not a field"),
     ],
 )
 def test_wrong_names_are_explained(name: str, message: str) -> None:

@@ -46,7 +46,7 @@ def test_precedence_and_case_of_keywords() -> None:
 @pytest.mark.parametrize(
     ("text", "position", "reason"),
     [
-        ("prot = tcp", 0, "'prot' is no field; the nearest: proto"),
+        ("prot = tcp", 0, "'prot' is not a field; the nearest: proto"),
         ("src =", 5, "expected a value of src"),
         ("src = 10.0.0", 6, "expected an address, or a network such as 10.0.0.0/8"),
         ("dport = ssh", 8, "expected a port from 0 to 65535"),

@@ -39,10 +39,10 @@ def test_a_quoted_keyword_is_a_word() -> None:
     ("text", "position", "reason"),
     [
         ("name = 'a", 7, "this quote is not closed"),
-        ("name ! x", 5, "'!' is no operator"),
+        ("name ! x", 5, "'!' is not an operator"),
         ("name = a\\b", 8, "this character must be in quotes"),
-        ("name = \0", 7, "no text has this character"),
-        ("name = \ud800", 7, "no text has this character"),
+        ("name = \0", 7, "this character cannot occur in text"),
+        ("name = \ud800", 7, "this character cannot occur in text"),
     ],
 )
 def test_what_is_no_token(text: str, position: int, reason: str) -> None:

@@ -28,7 +28,7 @@ def test_times_are_utc_text(tmp_path: Path) -> None:
 def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(text)
-    with pytest.raises(InputError, match="is no answer key: give the file that `flowbench"):
+    with pytest.raises(InputError, match="is not an answer key: give the file that `flowbench"):
         read_key(path)
 
 
@@ -39,7 +39,7 @@ def test_a_fact_with_a_wrong_field_is_refused(tmp_path: Path, change: dict[str, 
     content = json.loads(path.read_text())
     content["facts"][0] |= change
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="is no answer key"):
+    with pytest.raises(InputError, match="is not an answer key"):
         read_key(path)
 
 
