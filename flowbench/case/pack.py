@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +38,10 @@ _STORED = (".parquet", ".gz", ".zst", ".bz2", ".xz", ".zip", ".sig", ".tsr")  # 
 _MAX_MANIFEST = 256 << 20  # bytes
 _MAX_NAME = 500  # characters
 _CHUNK = 1 << 20
+_NOT_A_PACK = (  # what zipfile and json raise about a damaged archive
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every member: the archive does not depend on when it is made
 _TEXT = """This is a flowbench case. To open it:
 
@@ -205,7 +212,7 @@ def unpack_case(archive: Path, folder: Path) -> Path:
                 aside.mkdir(mode=0o700)
                 for name, file in files.items():
                     _unpack_member(archive, source, name, file, aside)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except _NOT_A_PACK as error:
         raise InputError(f"{archive} is no archive of `flowbench pack`: {error}") from error
     except OSError as error:
         raise CaseError(

@@ -210,6 +210,26 @@ def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
         pack.unpack_case(tmp_path / "x.zip", tmp_path / "case")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_byte_is_refused_or_harmless(archive: Path, tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(tmp_path / "b.zip", "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name), method)
+        whole, log = target.getinfo("custody.jsonl"), source.read("custody.jsonl")
+    data, name = (tmp_path / "b.zip").read_bytes(), len("custody.jsonl")
+    start = whole.header_offset + 30 + name  # the compressed bytes follow the local header
+    for at in range(start, start + whole.compress_size, 7):
+        damaged = tmp_path / "damaged.zip"
+        damaged.write_bytes(data[:at] + bytes([data[at] ^ 0xA5]) + data[at + 1 :])
+        out = tmp_path / f"out{at}"
+        try:
+            pack.unpack_case(damaged, out)
+        except (InputError, CaseError):
+            assert not out.exists()
+        else:  # a bit that the method does not use
+            assert (out / "custody.jsonl").read_bytes() == log
+
+
 def test_a_folder_in_use_is_refused(archive: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     with pytest.raises(CaseError, match="is not an empty folder"):
