@@ -74,7 +74,9 @@ def find_consequences(case: Case, calls: ibis.Table) -> Iterator[Consequence]:
     if len(events) == MOST_CREATED:
         count = created.count().to_pyarrow().as_py()
         if count > MOST_CREATED:
-            text = f"The first {MOST_CREATED:,} of {count:,} calls that create something are above."
+            text = (
+                f"The first {MOST_CREATED:,} of {count:,} resource-creating calls are listed above."
+            )
             yield Consequence(events[-1], None, text)
 
 
@@ -178,7 +180,7 @@ def find_usage(
         more = sums.count().to_pyarrow().as_py() - MOST_ADDRESSES
         last = found[MOST_ADDRESSES]
         count = format_count(more, "more address", "more addresses")
-        text = f"Flow logs have connections of {count}, {last['address']} among them."
+        text = f"Flow logs record connections of {count}, including {last['address']}."
         yield Usage(last["address"], text, last["first_seen"])
 
 
@@ -188,5 +190,5 @@ def _describe_usage(row: dict[str, Any]) -> Usage:
     if (more := row["peers"] - len(row["hosts"])) > 0:
         hosts += f" and {more:,} more"
     period = describe_period(row["first_seen"], row["last_seen"])
-    text = f"Flow logs have {count} of {row['address']} with {hosts}, {period}."
+    text = f"Flow logs record {count} of {row['address']} with {hosts}, {period}."
     return Usage(row["address"], text, row["first_seen"])

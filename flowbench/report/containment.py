@@ -31,14 +31,14 @@ _HOST_EVENTS = {
     "StopInstances": "stopped",
     "TerminateInstances": "terminated",
     "ModifyInstanceAttribute": "changed (security groups or attributes)",
-    "ModifyNetworkInterfaceAttribute": "moved to other security groups",
+    "ModifyNetworkInterfaceAttribute": "changed (security groups or attributes)",
 }
 _KEY_EVENTS = {
     "UpdateAccessKey": "disabled",
     "DeleteAccessKey": "deleted",
     "DeleteUser": "deleted",
-    "DeleteLoginProfile": "left without a password",
-    "DetachUserPolicy": "left without a policy",
+    "DeleteLoginProfile": "deprived of the console password",
+    "DetachUserPolicy": "deprived of a policy",
     "PutUserPolicy": "given another policy",
 }
 
@@ -79,7 +79,7 @@ def find_containment(
     others = [key for user, key in creators if not _disables(events, user, key)]
     status, reason = _judge(events, own, others, last_malicious, case.span[1])
     if last_malicious is not None:
-        reason += f" Last malicious connection: {_time(last_malicious)}."
+        reason += f" Last connection of the findings: {_time(last_malicious)}."
     if (end := case.span[1]) is not None:
         reason += f" The flow logs end at {_time(end)}."
     return Containment(status, reason, events, [*own, *others])
@@ -96,13 +96,13 @@ def _judge(
     nothing = "No API event stops a host or disables a key."
     if not events:
         if last_malicious and logs_end and logs_end - last_malicious <= GRACE:
-            return "not contained", f"{nothing} The connections went on to the end of the logs."
+            return "not contained", f"{nothing} The connections continued to the end of the logs."
         return "unknown", nothing
     last = max(event.event_time for event in events)
     stated = "; ".join(map(describe_event, events[:_MOST_EVENTS]))
     done = f"{re.sub('^an ', 'An ', stated)}."
     if last_malicious is not None and last_malicious > last + GRACE:
-        return "not contained", f"{done} Connections went on afterwards."
+        return "not contained", f"{done} Connections continued afterwards."
     if own:
         return "unknown", f"{done} No API event stops or disables {list_some(own)}."
     if last_malicious is not None and (logs_end is None or logs_end < last):

@@ -435,7 +435,7 @@ def test_the_address_of_a_caller_in_the_flow_logs(tmp_path: Path) -> None:
     (usage,) = attribution.trace(case, "eve").of("address in flows")
     assert usage.value == CALLER
     assert usage.description == (
-        f"Flow logs have 1 connection of {CALLER} with {HOST}, at 2026-08-31 23:50 UTC."
+        f"Flow logs record 1 connection of {CALLER} with {HOST}, at 2026-08-31 23:50 UTC."
     )
     assert (usage.file, usage.line) == ("flows.log", 4)
 

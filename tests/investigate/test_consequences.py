@@ -66,7 +66,7 @@ def test_many_equal_things_are_one_sentence(case: Case, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(module, "MOST_CREATED", 4)
     *_others, rest = find_consequences(case, calls)
-    assert rest.description == "The first 4 of 6 calls that create something are above."
+    assert rest.description == "The first 4 of 6 resource-creating calls are listed above."
 
 
 def test_a_group_is_named_by_its_id_and_name(tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_the_hosts_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     case = make_case(tmp_path, records)
     first, second = find_usage(case, ["203.0.113.9", "198.51.100.9", "192.0.2.1"])
     assert first.description == (
-        "Flow logs have 7 connections of 203.0.113.9 with 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4,"
+        "Flow logs record 7 connections of 203.0.113.9 with 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4,"
         " 10.0.0.5 and 2 more, at 2026-09-01 00:00 UTC."
     )
     assert second.description == (
-        "Flow logs have 2 connections of 198.51.100.9 with 10.0.0.1, from 2026-09-01 01:00 to"
+        "Flow logs record 2 connections of 198.51.100.9 with 10.0.0.1, from 2026-09-01 01:00 to"
         " 2026-09-01 02:00 UTC."
     )
     early = Filters(until=second.first_seen)
@@ -101,7 +101,7 @@ def test_the_hosts_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "MOST_ADDRESSES", 1)
     _first, rest = find_usage(case, ["203.0.113.9", "198.51.100.9"])
     assert rest.description == (
-        "Flow logs have connections of 1 more address, 198.51.100.9 among them."
+        "Flow logs record connections of 1 more address, including 198.51.100.9."
     )
 
 

@@ -54,7 +54,7 @@ def judge(path: Path, events: list[dict[str, Any]], last: int, *, logs: int = 10
 def test_status(tmp_path: Path, events: list[dict[str, Any]], last: int, status: str) -> None:
     found = judge(tmp_path, events, last)
     assert found.status == status
-    assert f"Last malicious connection: {at(last):%Y-%m-%d %H:%M:%S} UTC." in found.reason
+    assert f"Last connection of the findings: {at(last):%Y-%m-%d %H:%M:%S} UTC." in found.reason
     assert "The flow logs end at 2026-09-01 10:00:" in found.reason
 
 
