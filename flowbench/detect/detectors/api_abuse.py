@@ -38,7 +38,7 @@ import pandas as pd
 
 from flowbench.detect.api_calls import cite_first, name_calls, select_events
 from flowbench.detect.api_matches import RuleMatch, match_rules, read_calls
-from flowbench.detect.api_principals import read_principals
+from flowbench.detect.api_principals import Caller, read_principals
 from flowbench.detect.api_regions import NewRegion, find_new_regions
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import SEVERITIES, Finding, Traffic, limit_low, make_finding
@@ -98,7 +98,7 @@ def _report_match(match: RuleMatch) -> Finding:
         caveats=f"{_BENIGN} {rule.benign}"
         + (" The principal did so on several days of the baseline." if match.is_ordinary else ""),
         scores={"succeeded": succeeded, "new_principal": float(bool(match.why_new))},
-        about=f"{rule.id}|{match.caller.account}",
+        about=f"{rule.id}|{_distinguish(match.caller)}",
     )
 
 
@@ -133,8 +133,13 @@ def _report_region(region: NewRegion) -> Finding:
         summary=summary + (f" {region.why_new}" if region.why_new else ""),
         caveats=f"{_BENIGN} A new project, or a service that is offered in few Regions.",
         scores={"new_principal": float(bool(region.why_new))},
-        about=f"region|{region.name}|{region.caller.account}",
+        about=f"region|{region.name}|{_distinguish(region.caller)}",
     )
+
+
+def _distinguish(caller: Caller) -> str:
+    """Return what tells principals of one name apart: the account, and whether it is a role."""
+    return caller.account if caller.is_person else f"{caller.account}|role"
 
 
 def _state_calls(principal: str, calls: pd.DataFrame) -> str:

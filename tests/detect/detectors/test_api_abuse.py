@@ -105,6 +105,14 @@ def test_the_id_survives_added_evidence(tmp_path: Path) -> None:
     assert few[title].finding_id == many[title].finding_id
 
 
+def test_principals_of_one_name_have_findings_of_their_own(tmp_path: Path) -> None:
+    other = {"recipientAccountId": "444455556666"}
+    calls = [stop(60, "ops"), stop(90, "ops/session"), stop(120, "ops", **other)]
+    found = list(detect.run(make_case(tmp_path, [], json_lines=calls), only=["api-abuse"]))
+    assert [finding.subject for finding in found] == ["ops"] * 3
+    assert len({finding.finding_id for finding in found}) == 3
+
+
 def test_the_first_use_of_a_region(tmp_path: Path) -> None:
     there = {"awsRegion": "ap-south-2", "readOnly": False}
     calls = [*work(), call("mira", OFFICE, DAY, "CreateVpc", service="ec2", **there)]
