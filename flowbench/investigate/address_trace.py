@@ -165,7 +165,7 @@ class AddressTraceBuilder(AssignmentStepBuilder):
     def _add_activity(
         self, creation: ApiEvent, tokens: set[str], origins: Sequence[ApiEvent]
     ) -> None:
-        """Add what the principal did else, also with keys that it issued, and what came of it."""
+        """Add the principal's other calls, also with keys it issued, and what they created."""
         keys = {f"key {event.new_access_key_id}" for event in origins if event.new_access_key_id}
         own = tokens | keys
         derived = follow_credentials(self.case, self.events, own, kinds=("key",))
@@ -179,7 +179,7 @@ class AddressTraceBuilder(AssignmentStepBuilder):
             self.add("limit", derived.limit)
 
     def _add_outcomes(self, creation: ApiEvent, origins: Sequence[ApiEvent]) -> None:
-        """Add what became of the instance, of the principal and of the keys behind it."""
+        """Add how the instance, the principal and its keys ended."""
         done = (event for event in origins if event.error_code is None)
         created = [event for event in (creation, *done) if endings_of(event.event_name)]
         ends = find_endings(self.case, created)

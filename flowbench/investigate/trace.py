@@ -46,7 +46,7 @@ STEPS = {
     "caller": "a principal that called from the traced address, or as its instance",
     "caller activity": "its API events",
     "consequence": "what came of these calls, and what became of it",
-    "outcome": "what became of the traced instance, principal or key",
+    "outcome": "how the traced instance, principal or key ended",
     "finding": "a finding about the principal, its instances or the address",
     "address in flows": "a source address of the principal that occurs in flow logs",
     "limit": "where the trace was not followed further",

@@ -40,7 +40,7 @@ _SERIES = (
 def beacon(connections: ibis.Table | pd.DataFrame) -> Figure:
     """Draw interval, sizes and phase of each check-in of a pair, in order of time.
 
-    A program that calls out on a schedule forms level lines; a person does not. The phase is the
+    Check-ins at a regular interval form level lines; a user's connections do not. The phase is the
     time since the first check-in, in intervals, without its whole part: a schedule kept by the
     clock stays level, and one that waits after each call drifts. Connections that start within 30
     seconds of the previous one belong to its check-in, with their bytes.

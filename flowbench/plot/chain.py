@@ -1,7 +1,7 @@
 """The chain of an attribution, left to right.
 
 From who created a principal to that principal, its key, the call that it made, the instance that
-came of it, its interface and address, and its peers; or to all that a principal created.
+it created, its interface and address, and its peers; or to all that a principal created.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Traffic by hour of the day and weekday: when does a host work, and when should it not?"""
+"""Traffic by hour of the day and weekday: the usual hours of a host."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What happened, for a manager: one sentence about the incident, and a line for each subject.
 
 The lines are in order of time. A line states what records show: who called what, who connected
-where. Names of API calls stand at the end of a sentence, for who wants to look them up.
+where. Names of API calls stand at the end of a sentence, for readers who look them up.
 """
 
 from __future__ import annotations

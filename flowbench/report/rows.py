@@ -1,4 +1,4 @@
-"""Rows of the timeline for a reader: those that concern a finding group, and the most telling.
+"""Rows of the timeline for a reader: those about a finding group, and the most relevant.
 
 Rank: notes and findings of high severity or above; changes by API calls and alerts of high
 severity; sessions; other findings and alerts; turning points and DNS queries; API calls that only
@@ -50,7 +50,7 @@ def select_rows(
 
 
 def choose_rows(events: pd.DataFrame, most: int) -> Rows:
-    """Choose the most telling rows of a timeline; the others are folded.
+    """Choose the most relevant rows of a timeline; the others are folded.
 
     Args:
         events: Rows of timeline.TABLE, in order.

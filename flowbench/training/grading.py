@@ -1,13 +1,13 @@
 """Grading: a trainee's timeline and indicators, compared with the answer key of a scenario.
 
 A fact of the key is stated if a row of the timeline agrees with it (``matching``). An indicator is
-found if the list has its value. A benign host or principal among the indicators is an accusation.
+found if the list has its value. A benign host or principal in the list is a false positive.
 
-    score = 100 * (facts stated + indicators found - accusations) / (facts + indicators of the key)
+    score = 100 * (facts stated + indicators found - false positives) / (facts + indicators)
 
 and at least 0. Where the key has neither facts nor indicators, since nothing happened, the score is
-100 without an accusation, else 0. Indicators that the key does not know are counted, and cost
-nothing. The rule is this project's.
+100 without a false positive, else 0. Indicators that are not in the key are counted, and do
+not change the score. The rule is this project's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Generated scenarios for exercises: incidents and false alarms whose details vary by seed.
 
-The evidence and the answer key lie apart, so that a trainee sees the evidence alone.
+The answer key is separate from the evidence, so that a trainee sees the evidence alone.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def write(
     window: int = 60,
     days: int | None = None,
 ) -> AnswerKey:
-    """Write a scenario's evidence, and its answer key apart from it.
+    """Write a scenario's evidence, and its separate answer key.
 
     Args:
         name: One of NAMES.
         out: A new or empty folder for the evidence.
         key: A new file for the answer key, not in ``out``.
-        seed: Of all random choices: names, addresses, times, order of the steps.
+        seed: Seed of the random choices: names, addresses, times, order of the steps.
         difficulty: easy, normal or hard: size of the network, benign oddities, how quiet the
             intruder is, whether GuardDuty reports all.
         version: Version of the flow log records, one of record_format.FIELD_COUNTS.

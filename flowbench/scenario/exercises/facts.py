@@ -63,7 +63,7 @@ class Indicator:
 
 @dataclass
 class AnswerKey:
-    """What a scenario's evidence holds: facts, indicators, and who did nothing wrong.
+    """What a scenario's evidence holds: facts, indicators, and the benign hosts and principals.
 
     Attributes:
         scenario: Its name.
@@ -72,7 +72,7 @@ class AnswerKey:
         facts: In order of time.
         indicators: What is the intruder's.
         involved: Names of the intruder's principals and hosts, and of those that were taken over.
-        benign: Principals and hosts that did nothing wrong, each with what may look odd about it.
+        benign: Benign principals and hosts, each with its unusual activity.
         aliases: Other names of a host or principal: interface, instance, Name tag.
     """
 

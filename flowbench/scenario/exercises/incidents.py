@@ -45,7 +45,7 @@ def crypto_mining(r: Recorder) -> str:
 
 
 def stolen_role(r: Recorder) -> str:
-    """Use the credentials of an instance's role elsewhere, and take data with them."""
+    """Use the credentials of an instance's role elsewhere, and exfiltrate data."""
     rng, host = r.rng, r.organisation.pick("web", "app")
     at = _time(r, 0.5, 0.6)
     source = r.organisation.take_address()
@@ -103,7 +103,7 @@ def exfiltration(r: Recorder) -> str:
 
 
 def lateral_movement(r: Recorder) -> str:
-    """Move from the bastion to servers, which try others and call out."""
+    """Move from the bastion to servers, which attempt others and check in."""
     rng = r.rng
     host, source, at = _break_in(r, 0.45, 0.55)
     servers = r.organisation.with_role("web", "app", "batch")
@@ -122,7 +122,7 @@ def lateral_movement(r: Recorder) -> str:
 
 
 def scan_then_break_in(r: Recorder) -> str:
-    """Scan the network from outside, guess a password, install a tool that calls out."""
+    """Scan from an external address, guess a password, install a tool that checks in."""
     rng = r.rng
     source, at = r.organisation.take_address(), _time(r, 0.25, 0.35)
     public = [host.address for host in r.organisation.hosts if host.public]

@@ -23,7 +23,7 @@ def invent_domain(recorder: Recorder, *kinds: str) -> str:
 def open_session(
     recorder: Recorder, source: str, host: Host, at: float, *, port: int = 22
 ) -> float:
-    """Add an administrative session from outside, and return when it ended."""
+    """Add an administrative session from an external address, and return when it ended."""
     seconds = recorder.rng.uniform(400, 1_500)
     _add_shell(recorder, source, host.address, port, at, seconds)
     recorder.fact("traffic", "administrative session", source, host.address, at)
