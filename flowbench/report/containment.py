@@ -1,6 +1,7 @@
 """Whether an incident is contained: what was done against it, and what happened afterwards.
 
-A containment event is a successful API call that stops a host or takes a credential away. The
+A containment event is a successful API call that stops a host, gives it other security groups or
+takes a credential away, and that no later call undid (StartInstances, a key made active again). The
 incident is contained when every host and key of it has one, no connection of its findings ended
 later than GRACE after it, and the flow logs reach that far; in part, when only keys are left that
 created the others. It is not contained when such a connection did end later, or when the
@@ -30,9 +31,10 @@ GRACE = timedelta(minutes=10)  # one aggregation interval of AWS's default
 _HOST_EVENTS = {
     "StopInstances": "stopped",
     "TerminateInstances": "terminated",
-    "ModifyInstanceAttribute": "changed (security groups or attributes)",
-    "ModifyNetworkInterfaceAttribute": "changed (security groups or attributes)",
+    "ModifyInstanceAttribute": "given other security groups",
+    "ModifyNetworkInterfaceAttribute": "given other security groups",
 }
+_START = "StartInstances"
 _KEY_EVENTS = {
     "UpdateAccessKey": "disabled",
     "DeleteAccessKey": "deleted",
@@ -41,7 +43,7 @@ _KEY_EVENTS = {
     "DetachUserPolicy": "deprived of a policy",
     "PutUserPolicy": "given another policy",
 }
-
+_KEY_ID = re.compile(r'"accessKeyId"\s*:\s*"[^"]*"')
 
 Credential = tuple[str, str]  # user and access key
 _MOST_EVENTS = 4  # named in the reason
@@ -127,8 +129,29 @@ def _host_events(case: Case, instances: Sequence[str]) -> list[ApiEvent]:
     if not instances:
         return []
     concerned = ibis.or_(*(table.instance_ids.contains(name) for name in instances))
-    named = table.event_name.isin(sorted(_HOST_EVENTS))
-    return read_events(table.filter(named & table.error_code.isnull() & concerned.fill_null(False)))
+    named = table.event_name.isin([*sorted(_HOST_EVENTS), _START])
+    selected = table.filter(named & table.error_code.isnull() & concerned.fill_null(False))
+    found = read_events(selected)
+    lasting = []
+    for event in found:
+        still = [name for name in instances if _holds(event, name, found)]
+        if still:
+            lasting.append(event._replace(instance_ids=still))
+    return lasting
+
+
+def _holds(event: ApiEvent, instance: str, events: Sequence[ApiEvent]) -> bool:
+    """Whether an event stops or isolates an instance, and no later one starts it again."""
+    if event.event_name == _START or instance not in (event.instance_ids or ()):
+        return False
+    if event.event_name.startswith("Modify"):  # other attributes isolate nothing
+        return '"groupSet"' in (event.request or "")
+    return event.event_name == "TerminateInstances" or not any(
+        later.event_name == _START
+        and later.event_time > event.event_time
+        and instance in (later.instance_ids or ())
+        for later in events
+    )
 
 
 def _key_events(case: Case, keys: Sequence[Credential]) -> list[ApiEvent]:
@@ -140,7 +163,22 @@ def _key_events(case: Case, keys: Sequence[Credential]) -> list[ApiEvent]:
     concerned = table.target_user.isin(users).fill_null(False)
     found = read_events(table.filter(named & table.error_code.isnull() & concerned))
     known = {key for _, key in keys}
-    return [event for event in found if _is_containment(event, known)]
+    return [
+        event for event in found if _is_containment(event, known) and not _is_undone(event, found)
+    ]
+
+
+def _is_undone(event: ApiEvent, events: Sequence[ApiEvent]) -> bool:
+    """Whether a key that an event disabled was made active again."""
+    key = _KEY_ID.search(event.request or "")
+    return event.event_name == "UpdateAccessKey" and any(
+        later.event_name == "UpdateAccessKey"
+        and later.event_time > event.event_time
+        and '"Active"' in (later.request or "")
+        and key is not None
+        and key[0] in (later.request or "")
+        for later in events
+    )
 
 
 def _is_containment(event: ApiEvent, keys: set[str]) -> bool:

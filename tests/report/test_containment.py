@@ -72,3 +72,37 @@ def test_a_key_that_is_activated_again_does_not_count(tmp_path: Path) -> None:
     event["requestParameters"]["status"] = "Active"
     found = judge(tmp_path, [stop(HOUR), event], HOUR)
     assert KEY in found.remaining
+
+
+def enable(seconds: int, key: str = KEY) -> dict[str, Any]:
+    event = disable(seconds, key)
+    event["requestParameters"]["status"] = "Active"
+    return event
+
+
+def change(seconds: int, **attribute: Any) -> dict[str, Any]:
+    request = {"instanceId": INSTANCE} | attribute
+    return api_event(f"m{seconds}", "ModifyInstanceAttribute", T0 + seconds, request=request)
+
+
+GROUPS = {"items": [{"groupId": "sg-0quarantine"}]}
+
+
+@pytest.mark.parametrize(
+    ("events", "remaining"),
+    [
+        ([stop(HOUR), stop(HOUR + 60, "StartInstances"), disable(HOUR)], [INSTANCE]),
+        ([stop(60, "StartInstances"), stop(HOUR), disable(HOUR)], []),
+        ([stop(HOUR, "TerminateInstances"), disable(HOUR)], []),
+        ([stop(HOUR), disable(HOUR), enable(HOUR + 60)], [KEY]),
+        ([stop(HOUR), disable(HOUR), enable(HOUR + 60), disable(HOUR + 90)], []),
+        ([change(HOUR, userData="<sensitive>"), disable(HOUR)], [INSTANCE]),
+        ([change(HOUR, groupSet=GROUPS), disable(HOUR)], []),
+    ],
+)
+def test_what_is_undone_or_isolates_nothing_does_not_count(
+    tmp_path: Path, events: list[dict[str, Any]], remaining: list[str]
+) -> None:
+    found = judge(tmp_path, events, HOUR)
+    assert list(found.remaining) == [*remaining, OTHER]
+    assert found.status == ("unknown" if remaining else "contained in part")
