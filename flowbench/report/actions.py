@@ -48,9 +48,9 @@ def propose_actions(
     """
     return [
         *_isolate(running),
-        *_preserve(instances),
         *_disable(active),
-        *_rotate(creators),
+        *_replace(creators),
+        *_preserve(instances),
         *_review(keys),
         *_block(external),
     ]
@@ -78,7 +78,11 @@ def _preserve(instances: Sequence[str]) -> Iterator[Action]:
                 f"aws ec2 create-snapshots --instance-specification InstanceId={name}"
                 " --description incident"
             )
-        yield Action(f"Preserve the disks of {name}", "evidence beyond the logs", command)
+        yield Action(
+            f"Preserve the disks of {name}",
+            "they show what logs do not, such as processes and files",
+            command,
+        )
 
 
 def _disable(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
@@ -90,11 +94,12 @@ def _disable(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
         )
 
 
-def _rotate(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
+def _replace(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
     for user, key in keys:
         yield Action(
-            f"Rotate access key {key} of {user}",
-            "it created credentials of the incident; ask its owner whether they made the calls",
+            f"Disable access key {key} of {user} and issue another",
+            "it was used to create other credentials of the incident, and no API event disables it;"
+            " the logs do not show whether its owner or someone else used it: ask",
             _key_command(user, key),
         )
 
@@ -134,6 +139,6 @@ def _block(addresses: Sequence[str]) -> Iterator[Action]:
     more = len(addresses) - len(blocked)
     yield Action(
         f"Block {', '.join(blocked)}" + (f" and {more:,} more" if more > 0 else ""),
-        "external addresses of the findings; see the indicators to block",
+        "external addresses of these findings; the section Indicators of compromise lists all",
         "\n".join(lines),
     )

@@ -48,6 +48,7 @@ class Incident:
         sources: The independent data sources.
         scope: What is concerned: (label, values).
         containment: Whether it is contained.
+        remaining: The instances and access keys that no API event stops or disables, in words.
         actions: What to do now.
     """
 
@@ -59,6 +60,7 @@ class Incident:
     sources: Sequence[str]
     scope: Sequence[tuple[str, str]]
     containment: Containment
+    remaining: Sequence[str]
     actions: Sequence[Action]
 
 
@@ -93,6 +95,7 @@ def summarize_incident(
         sources=sources,
         scope=_scope(case, severe, instances, external),
         containment=containment,
+        remaining=_name_remaining(containment.remaining, [*used, *creators]),
         actions=propose_actions(
             instances,
             [name for name in instances if name in containment.remaining],
@@ -102,6 +105,15 @@ def summarize_incident(
             external,
         ),
     )
+
+
+def _name_remaining(names: Sequence[str], keys: Sequence[tuple[str, str]]) -> list[str]:
+    """Say what each id is: 'access key AKIA… of ada', 'instance i-…'."""
+    users = {key: user for user, key in keys}
+    return [
+        f"access key {name} of {users[name]}" if name in users else f"instance {name}"
+        for name in names
+    ]
 
 
 def _is_traffic(finding: Finding) -> bool:

@@ -44,7 +44,8 @@ _CALLS = {
 _TOPICS = {
     "mining": "crypto-mining traffic",
     "exfiltration": "unusual outbound data volume",
-    "Impact": "resources launched or destroyed",
+    "Impact: RunInstances": "launched instances",
+    "Impact": "resources changed or destroyed",
     "Exfiltration": "resources shared outside the account",
     "Credential access": "access to secrets",
     "Collection": "collection of data",
@@ -66,15 +67,17 @@ _TOPICS = {
 
 def name_topics(findings: Iterable[Finding]) -> list[str]:
     """Return what findings are about, in a few words for a manager, the most severe first."""
-    topics = {
-        finding.title.partition(":")[0]
-        if finding.detector == "api-abuse"
-        else finding.detector: finding.title.casefold()
-        for finding in findings
-    }
+    topics = {_topic(finding): finding.title.casefold() for finding in findings}
     order = {topic: number for number, topic in enumerate(_TOPICS)}
     ranked = sorted(topics, key=lambda topic: (order.get(topic, len(order)), topic))
     return list(dict.fromkeys(_TOPICS.get(topic, topics[topic]) for topic in ranked))
+
+
+def _topic(finding: Finding) -> str:
+    """A finding's key in _TOPICS: its title, or the tactic before the API call, or its detector."""
+    if finding.detector != "api-abuse":
+        return finding.detector
+    return finding.title if finding.title in _TOPICS else finding.title.partition(":")[0]
 
 
 def describe_calls(subject: str, events: Sequence[ApiEvent], origin: Sequence[str]) -> str:

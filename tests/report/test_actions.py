@@ -25,13 +25,13 @@ def test_a_stopped_instance_is_not_isolated() -> None:
     assert list(commands(instances=[INSTANCE])) == [f"Preserve the disks of {INSTANCE}"]
 
 
-def test_keys_are_disabled_and_those_of_creators_rotated() -> None:
+def test_keys_are_disabled_and_those_of_creators_replaced() -> None:
     found = commands(
         keys=[("eve", KEY)], active=[("eve", KEY)], creators=[("ada", "AKIAEXAMPLE000000002")]
     )
     assert list(found) == [
         f"Disable access key {KEY} of eve",
-        "Rotate access key AKIAEXAMPLE000000002 of ada",
+        "Disable access key AKIAEXAMPLE000000002 of ada and issue another",
         "Review and remove user eve",
     ]
     assert found[f"Disable access key {KEY} of eve"] == (

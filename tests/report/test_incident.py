@@ -41,8 +41,9 @@ def test_containment_and_actions(incident: Incident) -> None:
     assert incident.containment.status == "unknown"  # the instance was stopped, no key disabled
     assert KEY in incident.containment.remaining
     titles = [action.what for action in incident.actions]
-    assert titles[0] == f"Preserve the disks of {INSTANCE}"
-    assert f"Disable access key {KEY} of eve" in titles
+    assert titles[0] == f"Disable access key {KEY} of eve"
+    assert titles[2] == f"Preserve the disks of {INSTANCE}"  # after the key of eve's creator
+    assert f"access key {KEY} of eve" in incident.remaining
     assert any(title.startswith("Block ") and POOL in title for title in titles)
 
 
@@ -79,7 +80,9 @@ def test_a_case_of_cloudtrail_alone(tmp_path: Path) -> None:
         " stop trail main (AttachUserPolicy, StopLogging)."
     )
     assert incident.containment.status == "unknown"
-    assert f"Rotate access key {KEY} of eve" in [action.what for action in incident.actions]
+    assert f"Disable access key {KEY} of eve and issue another" in [
+        action.what for action in incident.actions
+    ]
 
 
 def test_no_severe_finding_is_no_incident(tmp_path: Path) -> None:
