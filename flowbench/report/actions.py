@@ -43,7 +43,8 @@ def propose_actions(
         running: Those that no API event stops.
         keys: User and access key of its credentials.
         active: Those that no API event disables.
-        creators: User and access key of the principals that created these: they may be stolen.
+        creators: User and access key that created these or signed API events of findings:
+            they may be stolen.
         external: External addresses to block.
     """
     return [
@@ -98,8 +99,9 @@ def _replace(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
     for user, key in keys:
         yield Action(
             f"Disable access key {key} of {user} and issue another",
-            "it was used to create other credentials of the incident, and no API event disables it;"
-            " the logs do not show whether its owner or someone else used it: ask",
+            "it signed API calls of the findings or created credentials of the incident, and no API"
+            " event disables it; the logs do not show whether its owner or someone else used it:"
+            " ask",
             _key_command(user, key),
         )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import ibis
+
 from flowbench import plot
+from flowbench.case.provenance import api_event_condition
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, graph
-from flowbench.investigate.identity import SeveralAccountsError
+from flowbench.investigate.identity import SeveralAccountsError, owner_account
 from flowbench.plot.chain import Link
 from flowbench.report.subjects import SubjectSection
 from flowbench.text import format_count, format_period, join_words
@@ -34,12 +37,15 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
         findings: Its findings of high severity or above.
     """
     sentences = [_count_findings(subject, findings)]
-    traces = _trace(case, subject, findings)
+    traces, namesakes = _trace(case, subject, findings)
     if not traces:
         return SubjectSection(subject, [("principal", subject)], sentences, (), [], (subject,))
-    if len(traces) > 1:
-        named = join_words([trace.address for trace in traces], _MOST_NAMED)
+    if len(namesakes) > 1:
+        named = join_words(namesakes, _MOST_NAMED)
         sentences.append(f"Principals of several accounts have this name: {named}.")
+        if len(traces) < len(namesakes):
+            meant = join_words([trace.address for trace in traces], _MOST_NAMED)
+            sentences.append(f"The API events of the findings are those of {meant}.")
     steps = [step for trace in traces for step in trace.steps]
     keys = _values(steps, "access key")
     makers = dict.fromkeys(value.rpartition("/")[2] for value in _values(steps, "created by"))
@@ -60,20 +66,43 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
     )
 
 
-def _trace(case: Case, subject: str, findings: Findings) -> list[Trace]:
-    """Trace a principal, or the principals of several accounts that have its name.
+def _trace(case: Case, subject: str, findings: Findings) -> tuple[list[Trace], Sequence[str]]:
+    """Trace a principal, or those of several accounts that have its name.
 
-    None where only alerts or flow log settings name it.
+    Of several, only those whose calls support the findings: the others have done nothing. No trace
+    where only alerts or flow log settings name it.
+
+    Returns:
+        The traces, and the ARNs of all that have the name, where it is several.
     """
     try:
-        return [attribution.trace(case, f"principal:{subject}", findings=findings)]
+        return [attribution.trace(case, f"principal:{subject}", findings=findings)], ()
     except SeveralAccountsError as error:
-        return [
+        accounts = _accounts(case, findings)
+        named = [arn for arn in error.arns if accounts.intersection(arn.split(":")[4:5])]
+        traces = [
             attribution.trace(case, f"principal:{arn}", findings=findings)
-            for arn in error.arns[:_MOST_NAMED]
+            for arn in (named or error.arns)[:_MOST_NAMED]
         ]
+        return traces, error.arns
     except InputError:
-        return []
+        return [], ()
+
+
+def _accounts(case: Case, findings: Findings) -> set[str]:
+    """The accounts of the callers of the API events that support findings."""
+    table = case.api_events
+    conditions = [
+        api_event_condition(table, finding.evidence.api_events).fill_null(False)
+        for finding in findings
+        if finding.evidence.api_events is not None
+    ]
+    if not conditions:
+        return set()
+    rows = table.filter(ibis.or_(*conditions))
+    return set(
+        rows.select(account=owner_account(rows)).distinct().to_pyarrow()["account"].to_pylist()
+    )
 
 
 def _values(steps: Sequence[Step], name: str) -> list[str]:
