@@ -114,6 +114,8 @@ def _add_callers(case: Case, followed: Followed, severe: Findings) -> Followed:
     of_findings = calls.filter(chosen).group_by("source_ip", "caller", "name")
     rows = to_frame(of_findings.aggregate(since=_.event_time.min()).to_pyarrow())
     rows = rows[[is_address(source) for source in rows["source_ip"]]]
+    if rows.empty:  # AWS services called, or the callers' addresses are hidden
+        return followed
     since = rows.groupby("source_ip")["since"].min()
     sources = calls.filter(calls.source_ip.isin(sorted(since.index))).group_by("source_ip")
     known = to_frame(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect import Findings
 from flowbench.detect.finding import Finding
@@ -129,3 +131,13 @@ def test_a_known_address_is_followed_for_the_principal_alone(case: Case) -> None
 
 def test_an_own_address_is_not_followed(case: Case) -> None:
     assert followed_calls(case, "e7") == {"e7"}
+
+
+def test_calls_without_an_address_name_no_callers(tmp_path: Path) -> None:
+    events = [api_event("e1", "StopLogging", T0, arn="arn:aws:iam::111122223333:user/eve")]
+    events[0]["sourceIPAddress"] = "cloudformation.amazonaws.com"
+    case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.9", 443, T0), json_lines=events)
+    findings = detect.run(case, only=["api-abuse"], keep=False)
+    assert [finding.subject for finding in findings.at_least("high")] == ["eve"]
+    assert follow(case, findings).addresses == frozenset()
+    assert "StopLogging" in set(timeline.build(case, findings=findings)["activity"])
