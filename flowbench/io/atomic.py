@@ -45,8 +45,11 @@ def write_aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
         durable: Flush a file to the disk before it is renamed, so that it survives a power cut.
 
     Raises:
-        OSError: The file system refuses.
+        OSError: The file system refuses, or ``path`` is a device or a pipe.
     """
+    if path.is_char_device() or path.is_block_device() or path.is_fifo() or path.is_socket():
+        # A rename would replace it: /dev/null, for whoever may write there.
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
     aside = aside_path(path)
     _remove(aside)
     try:

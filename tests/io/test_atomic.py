@@ -25,6 +25,16 @@ def test_write_bytes_replaces_a_file_and_leaves_nothing_aside(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target in (pipe, Path("/dev/null")):
+        with pytest.raises(OSError, match="a device or a pipe"):
+            atomic.write_bytes(target, DATA)
+    assert pipe.is_fifo()
+    assert Path("/dev/null").is_char_device()
+
+
 def test_the_target_keeps_its_content_until_the_end_of_the_with(tmp_path: Path) -> None:
     target = tmp_path / "case.json"
     target.write_bytes(b"before")
