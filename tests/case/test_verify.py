@@ -55,7 +55,7 @@ def test_a_changed_byte_in_any_file_names_that_file(case, tmp_path) -> None:
             p.relative_to(case.path / folder).as_posix(): p
             for p in (case.path / folder).glob("*/*.parquet")
         }
-    assert len(files) == 3 + 4 + 4
+    assert len(files) == 3 + 4 + 8
     for name, path in files.items():
         before = path.read_bytes()
         for place in (0, len(before) - 1, chooser.randrange(len(before))):

@@ -136,7 +136,7 @@ class Lab:
         self.errors: list[str] = []
         self.outside: list[str] = []
         self.page = browser.new_page(viewport={"width": WIDE[0], "height": WIDE[1]})
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("request", lambda request: self._note_request(request.url))
         self.page.on("websocket", lambda websocket: self._note_request(websocket.url))
         self.page.on("console", self._note_console)

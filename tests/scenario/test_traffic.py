@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowbench.scenario.network import Network, build
-from flowbench.scenario.record_format import FIELDS
+from flowbench.scenario.record_format import FIELD_COUNTS, FIELDS
 from flowbench.scenario.traffic import Connection, FlowLogger, Record
 
 START = 1_788_220_800
@@ -17,7 +17,7 @@ def network() -> Network:
 
 
 def parse(records: list[Record]) -> list[dict[str, str]]:
-    names = FIELDS.split(" ")
+    names = FIELDS.split(" ")[: FIELD_COUNTS[5]]
     return [dict(zip(names, record.text.split(" "), strict=True)) for record in records]
 
 
