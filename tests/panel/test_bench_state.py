@@ -75,7 +75,7 @@ def test_other_text_is_no_view_and_is_not_run(text: str) -> None:
         ({"since": "2026-09-02"}, "give both since and until"),
         ({"since": "2026-09-02", "until": "2026-09-01"}, "a start before its end"),
         ({"since": "soon", "until": "later"}, "invalid time"),
-        ({"filter_text": "x"}, "no field"),
+        ({"filter_text": "x"}, "not a field"),
     ],
 )
 def test_wrong_arguments(values: dict[str, str], message: str) -> None:

@@ -305,7 +305,10 @@ def test_winterday(winterday: Case, winterday_findings: Any, answers: Any, tmp_p
     page = Page(path)
     first = page.text("summary")
     assert "Severity critical" in first
-    assert "Confidence high: seen in flow logs, CloudTrail, DNS logs and indicator lists" in first
+    assert (
+        "Confidence high that it happened: seen in flow logs, CloudTrail, DNS logs and indicator"
+        in first
+    )
     assert "Containment contained in part" in first
     assert f"to launch {answers['instance']} ({answers['address']})" in first
     assert "Crypto-mining traffic, launched instances, remote access" in first
