@@ -132,6 +132,7 @@ class Lab:
     def __init__(self, server: Server, browser: Any) -> None:
         self._server = server
         self._count = 0
+        self._path = ""
         self.root = server.root
         self.errors: list[str] = []
         self.outside: list[str] = []
@@ -158,11 +159,11 @@ class Lab:
     def open(self, *cells: str) -> None:
         """Open a new notebook with these cells, and run them; raises what they raise."""
         self._count += 1
-        path = self._server.write_notebook(f"test-{self._count}", cells)
+        self._path = self._server.write_notebook(f"test-{self._count}", cells)
         # Closed by a command, a notebook that is not saved asks what to do.
         self._evaluate("for (const w of [...window.jupyterapp.shell.widgets('main')]) w.dispose()")
         self.errors.clear()
-        self.execute("docmanager:open", path=path, factory="Notebook")
+        self._show()
         self.run()
 
     def run(self) -> None:
@@ -178,11 +179,16 @@ class Lab:
             raise AssertionError(errors[0])
 
     def reload(self) -> None:
-        """Reload the page as F5 does, and run the notebook again in a kernel without its names."""
+        """Reload the page as F5 does, and run the notebook again in a kernel without its names.
+
+        JupyterLab opens again what was open, unless the page is reloaded before it has noted that:
+        it does so a while later. The notebook is opened here in any case.
+        """
         self.execute("notebook:clear-all-cell-outputs")
         self.execute("docmanager:save")
         self.page.reload()
         self.page.wait_for_function("window.jupyterapp !== undefined")
+        self._show()
         self.run_python("get_ipython().run_line_magic('reset', '-f')")
         self.run()
 
@@ -219,6 +225,9 @@ class Lab:
         (part or self.page).screenshot(path=path)
         self.page.set_viewport_size(size)
         return path
+
+    def _show(self) -> None:
+        self.execute("docmanager:open", path=self._path, factory="Notebook")
 
     def _wait_for_kernel(self) -> None:
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell")
