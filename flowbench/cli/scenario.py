@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flowbench.cli import common
+from flowbench.cli.progress import progress_bar
 from flowbench.text import format_count
 
 
@@ -36,6 +37,18 @@ from flowbench.text import format_count
     help="Aggregation interval of the flow logs in seconds: 60 or 600.",
 )
 @click.option(
+    "--days",
+    type=click.IntRange(1, 31),
+    help="Days of the logs.  [default: 2; 3 of a hard one]",
+)
+@click.option(
+    "--records",
+    type=click.IntRange(1, 1_000_000_000),
+    metavar="N",
+    help="Flow log records in all, within a few per cent: adds the usual traffic of EKS nodes,"
+    " ECS tasks, servers and load balancers.  [default: the scenario's own, 12,000 to 90,000]",
+)
+@click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
@@ -54,6 +67,8 @@ def scenario(
     difficulty: str,
     version: int,
     window: int,
+    days: int | None,
+    records: int | None,
     out: Path,
     key: Path | None,
 ) -> None:
@@ -69,9 +84,19 @@ def scenario(
     from flowbench.scenario import exercises
 
     file = key if key is not None else out.absolute().parent / f"{name}-key.json"
-    answers = exercises.write(
-        name, out, file, seed, difficulty=difficulty, version=version, window=window
-    )
+    with progress_bar("Writing flow log records", is_bytes=False) as progress:
+        answers = exercises.write(
+            name,
+            out,
+            file,
+            seed,
+            difficulty=difficulty,
+            version=version,
+            window=window,
+            days=days,
+            records=records,
+            progress=progress,
+        )
     facts = format_count(len(answers.facts), "fact")
     indicators = format_count(len(answers.indicators), "indicator")
     common.note(f"{file}: answer key with {facts} and {indicators}")

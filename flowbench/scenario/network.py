@@ -64,6 +64,8 @@ class Host:
     public: str | None = None
     group: str = "default"
     tags: dict[str, str] = field(default_factory=dict)
+    secondary: tuple[str, ...] = ()  # further private addresses, as those of pods
+    ipv6: str | None = None
 
     @property
     def interface(self) -> str:
@@ -94,8 +96,11 @@ class Host:
             "AvailabilityZone": f"{REGION}{self.subnet.zone}",
             "MacAddress": mac_address(self.interface),
             "PrivateIpAddress": self.address,
-            "PrivateIpAddresses": [{"PrivateIpAddress": self.address, "Primary": True}],
-            "Ipv6Addresses": [],
+            "PrivateIpAddresses": [
+                {"PrivateIpAddress": address, "Primary": address == self.address}
+                for address in (self.address, *self.secondary)
+            ],
+            "Ipv6Addresses": [{"Ipv6Address": self.ipv6}] if self.ipv6 else [],
             "Groups": [
                 {"GroupId": make_id("sg", self.subnet.vpc, self.group), "GroupName": self.group}
             ],
@@ -152,7 +157,7 @@ class Network:
 
 
 # What the inventory has for the interfaces of AWS services, by role.
-SERVICE_INTERFACES: dict[str, dict[str, str]] = {
+SERVICE_INTERFACES: dict[str, dict[str, Any]] = {
     "nat": {"kind": "nat_gateway", "requester": "444455556666"},
     "alb": {"requester": "amazon-elb"},
     "rds": {"requester": "amazon-rds", "description": "RDSNetworkInterface"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from flowbench.scenario.network import Host
+from flowbench.scenario.network import ACCOUNT, REGION, Host, make_id
 
 # Version 11, in the order of AWS's table.
 FIELDS = (
@@ -21,6 +21,8 @@ FIELDS = (
 
 # How many of these fields a record of each version has. Version 6 is of transit gateways' logs.
 FIELD_COUNTS = {2: 14, 3: 21, 4: 25, 5: 29, 7: 39, 8: 40, 9: 41, 10: 42, 11: 54}
+# Types of the capturing interface that interface-type names.
+_NAMED_KINDS = ("nat_gateway", "network_load_balancer", "transit_gateway", "vpc_endpoint")
 INTERVALS = (60, 600)  # aggregation intervals, seconds
 
 
@@ -42,11 +44,28 @@ def count_packets(size: int, attempts: int, flags: int, packet_bytes: int) -> tu
 
 
 def later_fields(host: Host) -> list[str]:
-    """Return the fields of versions 7 to 11 of a host's records: the tags env and Name, the type.
+    """Return the fields of versions 7 to 11 of a host's records: ECS task, tags env and Name, type.
 
-    The others are empty, as AWS leaves them without ECS tasks, VPC Block Public Access, regional
-    NAT gateways and encryption controls, and where the next hop is not known.
+    The others are empty, as AWS leaves them without VPC Block Public Access, regional NAT gateways
+    and encryption controls, and where the next hop is not known.
     """
     tags = [quote(host.tags.get(key, ""), safe="") or "-" for key in ("env", "Name")]
     instance_tags = tags if host.instance else ["-", "-"]
-    return [*["-"] * 13, *instance_tags, *tags, "-", "-", host.kind, *["-"] * 5]
+    kind = host.kind if host.kind in _NAMED_KINDS else "-"
+    return [*_task_fields(host), *["-"] * 3, *instance_tags, *tags, "-", "-", kind, *["-"] * 5]
+
+
+def _task_fields(host: Host) -> list[str]:
+    """Return the fields of an ECS task on Fargate, which has neither container instance nor second.
+
+    All are empty for everything else.
+    """
+    if host.role != "ecs-task":
+        return ["-"] * 10
+    name = host.group
+    prefix, task = f"arn:aws:ecs:{REGION}:{ACCOUNT}", make_id("task", host.name)[5:]
+    container = make_id("container", host.name)[10:]
+    return [
+        *(f"{prefix}:cluster/{name}", name, "-", "-", f"{task}-{container}", "-", name),
+        *(f"{prefix}:task-definition/{name}:1", f"{prefix}:task/{name}/{task}", task),
+    ]

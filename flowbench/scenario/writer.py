@@ -35,14 +35,14 @@ def parse_time(text: str) -> int:
     return int(time.timestamp())
 
 
-def write_gzip(path: Path, text: str) -> None:
+def write_gzip(path: Path, text: str | bytes, *, level: int = 9) -> None:
     """Write text as gzip without time and name.
 
     The header is written here, because Python's own differs between versions in a byte. The
     compressed content comes from zlib, and differs between its versions.
     """
-    data = text.encode()
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = text.encode() if isinstance(text, str) else text
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
     body = deflate.compress(data) + deflate.flush()
     header = bytes((0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 3))  # deflate, no flags, no time, best, Unix
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,6 @@ def write_flow_logs(root: Path, records: Iterable[Record], seed: str, *, version
 
     One in 400 records is late: in the file of the next slot. Returns the number of records.
     """
-    header = " ".join(FIELDS.split(" ")[: FIELD_COUNTS[version]])
     chance = random.Random(f"{seed}/delivery")
     slots: dict[int, list[str]] = {}
     for record in sorted(records, key=lambda record: (record.end, record.text)):
@@ -79,13 +78,22 @@ def write_flow_logs(root: Path, records: Iterable[Record], seed: str, *, version
             chance.shuffle(part)
             texts[i : i + 40] = part
         count += len(texts)
-        at = slot * SLOT
-        digits = hashlib.sha256(f"{flow_log}{at}".encode()).hexdigest()[:8]
-        time = format_time(at, "%Y%m%dT%H%MZ")
-        name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}_{digits}.log.gz"
-        folder = root / f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{format_time(at, '%Y/%m/%d')}"
-        write_gzip(folder / name, "\n".join([header, *texts, ""]))
+        path = root / flow_log_path(flow_log, slot * SLOT)
+        write_gzip(path, "\n".join([header(version), *texts, ""]))
     return count
+
+
+def header(version: int) -> str:
+    """Return the first line of flow logs of a version."""
+    return " ".join(FIELDS.split(" ")[: FIELD_COUNTS[version]])
+
+
+def flow_log_path(flow_log: str, at: int) -> str:
+    """Return where a flow log (fl-…) has its file of a slot, below the folder of the evidence."""
+    digits = hashlib.sha256(f"{flow_log}{at}".encode()).hexdigest()[:8]
+    time = format_time(at, "%Y%m%dT%H%MZ")
+    name = f"{ACCOUNT}_vpcflowlogs_{REGION}_{flow_log}_{time}_{digits}.log.gz"
+    return f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{format_time(at, '%Y/%m/%d')}/{name}"
 
 
 def write_cloudtrail(root: Path, events: Iterable[JsonObject]) -> None:

@@ -5,10 +5,13 @@ The answer key is separate from the evidence, so that a trainee sees the evidenc
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from flowbench.errors import InputError
+from flowbench.scenario.exercises import volume
 from flowbench.scenario.exercises.facts import AnswerKey
+from flowbench.scenario.exercises.fleet import build_fleet
 from flowbench.scenario.exercises.incidents import INCIDENTS
 from flowbench.scenario.exercises.oddities import add_oddities
 from flowbench.scenario.exercises.organisation import DIFFICULTIES, Difficulty, build
@@ -31,6 +34,8 @@ def write(
     version: int = 5,
     window: int = 60,
     days: int | None = None,
+    records: int | None = None,
+    progress: volume.Progress | None = None,
 ) -> AnswerKey:
     """Write a scenario's evidence, and its separate answer key.
 
@@ -44,22 +49,61 @@ def write(
         version: Version of the flow log records, one of record_format.FIELD_COUNTS.
         window: Aggregation interval in seconds, one of record_format.INTERVALS.
         days: Of the logs; without it, those of the difficulty.
+        records: Flow log records in all, within a few per cent: the usual traffic of a fleet is
+            added (see volume). Without it, those of the scenario alone.
+        progress: Told of records written, records and what is done.
 
     Returns:
         The answer key.
 
     Raises:
-        InputError: An argument is none of these, or a file is there already.
+        InputError: An argument is none of these, a file is there already, or the scenario alone
+            has more records.
     """
     _check(name, out, key, difficulty, version, window)
     recorder = simulate(
         name, seed, difficulty=difficulty, version=version, window=window, days=days
     )
-    out.mkdir(parents=True, exist_ok=True)
-    recorder.write(out)
-    key.parent.mkdir(parents=True, exist_ok=True)
-    recorder.key.write(key)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        own = recorder.write_flow_logs(out)
+        if records is not None:
+            _add_fleet(recorder, out, records, own, progress)
+        recorder.write_companions(out)
+        key.parent.mkdir(parents=True, exist_ok=True)
+        recorder.key.write(key)
+    except BaseException:  # a stop by the user too: half an exercise is none
+        for each in out.iterdir():
+            shutil.rmtree(each)
+        key.unlink(missing_ok=True)
+        raise
     return recorder.key
+
+
+def _add_fleet(
+    recorder: Recorder, out: Path, records: int, own: int, progress: volume.Progress | None
+) -> None:
+    if records < own:
+        raise InputError(
+            f"the scenario itself has {own:,} flow log records, more than {records:,}: ask for more"
+            " records, or for an easier one or fewer days"
+        )
+    organisation = recorder.organisation
+    recorder.fleet = build_fleet(organisation, records - own)
+    vpc = recorder.fleet[0].subnet.vpc
+    deleted = [at for unlogged, at in recorder.unlogged if unlogged == vpc]
+    volume.write(
+        out,
+        recorder.fleet,
+        organisation.seed,
+        records - own,
+        period=(organisation.first, organisation.last),
+        logged_until=min(deleted, default=organisation.last),
+        version=recorder.version,
+        window=recorder.logger.interval,
+        progress=progress,
+    )
+    _name_the_benign(recorder)
 
 
 def simulate(
@@ -113,9 +157,8 @@ def _name_the_benign(recorder: Recorder) -> None:
     """Sort the facts, and complete who did nothing wrong, and the other names of hosts."""
     key, organisation = recorder.key, recorder.organisation
     key.facts.sort(key=lambda fact: (fact.time, fact.kind, fact.activity, fact.object or ""))
-    usual = {
-        host.address: f"{host.tags.get('Name', host.role)}, as usual" for host in organisation.hosts
-    }
+    hosts = [*organisation.hosts, *recorder.fleet]
+    usual = {host.address: f"{host.tags.get('Name', host.role)}, as usual" for host in hosts}
     usual |= {person.name: "an employee" for person in organisation.people}
     usual |= {address: name for name, address in organisation.services.items()}
     usual |= {"deploy/pipeline": "deploys each day"}
@@ -125,6 +168,7 @@ def _name_the_benign(recorder: Recorder) -> None:
         for name, meaning in sorted((usual | key.benign).items())
         if name not in involved
     }
-    for host in organisation.hosts:
-        others = [host.interface, host.instance, host.tags.get("Name"), host.public]
+    for host in hosts:
+        others = [host.interface, host.instance, host.tags.get("Name"), host.public, host.ipv6]
+        others += host.secondary
         key.aliases[host.address] = [each for each in others if each]

@@ -50,6 +50,7 @@ class Recorder:
         self.queries: list[JsonObject] = []
         self.unlogged: list[tuple[str, float]] = []  # VPC, and since when it has no flow log
         self.launched: dict[str, float] = {}  # interface, and when it began to exist
+        self.fleet: list[Host] = []  # whose flow logs are written by volume, not from connections
         self.stopped: dict[str, float] = {}  # interface, and when its instance was stopped
 
     def connect(
@@ -152,12 +153,14 @@ class Recorder:
         self.launched[host.interface] = at
         self.logger.network = self.organisation.network
 
-    def write(self, root: Path) -> int:
-        """Write the evidence below a folder, and return the number of flow records."""
+    def write_flow_logs(self, root: Path) -> int:
+        """Write the flow logs below a folder, and return the number of records."""
+        seed = self.organisation.seed
+        return writer.write_flow_logs(root, self.records(), seed, version=self.version)
+
+    def write_companions(self, root: Path) -> None:
+        """Write the evidence beside flow logs below a folder."""
         organisation = self.organisation
-        records = list(self.records())
-        seed = organisation.seed
-        count = writer.write_flow_logs(root, records, seed, version=self.version)
         writer.write_cloudtrail(root, self.events)
         for vpc in sorted({host.vpc_id for host in organisation.hosts}):
             rows = [row for row in self.queries if row["vpc_id"] == vpc]
@@ -172,13 +175,12 @@ class Recorder:
                         "%Y-%m-%dT%H:%M:%S+00:00",
                     )
                 )
-                for host in organisation.hosts
+                for host in (*organisation.hosts, *self.fleet)
             ),
             key=lambda interface: str(interface["NetworkInterfaceId"]),
         )
         path = root / "inventory" / "describe-network-interfaces.json"
         writer.write_json(path, {"NetworkInterfaces": interfaces})
-        return count
 
     def _write_alerts(self, root: Path) -> None:
         day = format_time(self.organisation.last - 86_400, "%Y/%m/%d")
