@@ -40,6 +40,7 @@ class _Kind(NamedTuple):
         bytes_out: From the source.
         bytes_in: To the source.
         through_nat: Whether a gateway translates the source's address.
+        protocol: IANA protocol number.
     """
 
     share: float
@@ -50,22 +51,24 @@ class _Kind(NamedTuple):
     bytes_out: tuple[float, float]
     bytes_in: tuple[float, float]
     through_nat: bool = False
+    protocol: int = 6
 
 
 _KINDS = (
-    _Kind(0.30, "client", "alb", (443,), (6, 1.2), (2_500, 1.0), (12_000, 1.4)),
-    _Kind(0.04, "client-v6", "alb-v6", (443,), (6, 1.2), (2_500, 1.0), (12_000, 1.4)),
-    _Kind(0.16, "alb", "pod", (8080,), (20, 1.0), (6_000, 1.2), (20_000, 1.4)),
-    _Kind(0.09, "alb", "server", (8080,), (20, 1.0), (6_000, 1.2), (20_000, 1.4)),
-    _Kind(0.10, "pod", "pod", (8443, 50051), (15, 1.3), (3_000, 1.3), (5_000, 1.5)),
-    _Kind(0.06, "pod", "rds", (5432,), (240, 0.8), (20_000, 1.3), (60_000, 1.6)),
-    _Kind(0.06, "server", "cache", (6379,), (90, 1.0), (8_000, 1.2), (9_000, 1.4)),
-    _Kind(0.05, "ecs-task", "endpoint", (443,), (10, 1.0), (4_000, 1.3), (3_000, 1.2)),
-    _Kind(0.03, "server", "ecs-task", (8080,), (8, 1.0), (2_500, 1.0), (6_000, 1.2)),
-    _Kind(0.04, "eks-node", "service", (443,), (8, 1.1), (3_500, 1.2), (15_000, 1.6), True),
-    _Kind(0.02, "server-v6", "service-v6", (443,), (8, 1.1), (3_500, 1.2), (15_000, 1.6)),
+    _Kind(0.22, "client", "alb", (443,), (5, 1.3), (900, 1.1), (2_500, 1.7)),
+    _Kind(0.03, "client-v6", "alb-v6", (443,), (5, 1.3), (900, 1.1), (2_500, 1.7)),
+    _Kind(0.11, "alb", "pod", (8080,), (10, 1.2), (1_500, 1.3), (4_000, 1.7)),
+    _Kind(0.07, "alb", "server", (8080,), (10, 1.2), (1_500, 1.3), (4_000, 1.7)),
+    _Kind(0.08, "pod", "pod", (8443, 50051), (8, 1.4), (900, 1.4), (1_500, 1.7)),
+    _Kind(0.12, "pod", "dns", (53,), (0.02, 0.5), (75, 0.2), (140, 0.5), protocol=17),
+    _Kind(0.04, "pod", "rds", (5432,), (180, 0.9), (6_000, 1.4), (20_000, 1.8)),
+    _Kind(0.04, "server", "cache", (6379,), (60, 1.1), (2_500, 1.3), (3_000, 1.6)),
+    _Kind(0.04, "ecs-task", "endpoint", (443,), (6, 1.2), (1_500, 1.3), (1_200, 1.4)),
+    _Kind(0.02, "server", "ecs-task", (8080,), (5, 1.2), (900, 1.1), (2_000, 1.4)),
+    _Kind(0.03, "eks-node", "service", (443,), (6, 1.2), (1_200, 1.3), (5_000, 1.8), True),
+    _Kind(0.02, "server-v6", "service-v6", (443,), (6, 1.2), (1_200, 1.3), (5_000, 1.8)),
 )
-_MONITORED, _SCANS, _BACKSCATTER = 0.02, 0.025, 0.005  # shares of all connections
+_MONITORED, _SCANS, _BACKSCATTER = 0.02, 0.14, 0.02  # shares of all connections
 
 
 class Group(NamedTuple):
@@ -96,7 +99,9 @@ class Population:
             dual = [(host.ipv6, n) for host, n in own if host.ipv6]
             self._add(f"{role}-v6", dual)
         nodes = [(host, n) for n, host in enumerate(hosts) if host.role == "eks-node"]
-        self._add("pod", [(pod, n) for host, n in nodes for pod in host.secondary])
+        # The first pod of the first nodes answers the cluster's DNS queries.
+        self._add("dns", [(host.secondary[0], n) for host, n in nodes[:2]])
+        self._add("pod", [(pod, n) for host, n in nodes for pod in host.secondary[1:]])
         clients = min(max(records // _PER_CLIENT, _CLIENTS[0]), _CLIENTS[1])
         self._add("client", [(f"198.18.{n % 200}.{1 + n // 200}", -1) for n in range(clients)])
         networks = range(max(clients // 8, 10))
@@ -163,6 +168,7 @@ def _draw_kind(
         bytes_out=_lognormal(rng, kind.bytes_out, n),
         bytes_in=_lognormal(rng, kind.bytes_in, n),
         nat=nat,
+        protocol=kind.protocol,
     )
 
 
@@ -239,6 +245,7 @@ def _connections(
     bytes_in: np.ndarray | None = None,
     seconds: np.ndarray | None = None,
     nat: int = -1,
+    protocol: int = _TCP,
     state: np.ndarray | None = None,
 ) -> Connections:
     n = len(start)
@@ -250,7 +257,7 @@ def _connections(
         np.full(n, nat),
         rng.integers(32_768, 61_000, n),
         port,
-        np.full(n, _TCP),
+        np.full(n, protocol),
         start,
         np.full(n, 0.2) if seconds is None else seconds,
         bytes_out,

@@ -178,20 +178,15 @@ class Paths:
         window = opens[of] + turn
         start, end = self.bounds(at[of], window)
         is_first, is_last = turn == 0, turn == count[of] - 1
-        # The bytes until the end of a window, of all.
+        # Of the time that a connection lasts, the share until the end of the window.
         until = self._base[at[of]] + self._window * (window + 1)
-        share = np.where(is_last, 1.0, (until - c.start[of]) / np.maximum(c.seconds[of], 1e-9))
-        before = np.where(is_first, 0.0, np.roll(share, 1))
-        is_tcp = c.protocol[of] == _TCP
-        is_answered = c.state[of] == ANSWERED
+        share = (until - c.start[of]) / np.maximum(c.seconds[of], 1e-9)
+        is_tcp, is_answered = c.protocol[of] == _TCP, c.state[of] == ANSWERED
         is_rejected = (c.state[of] == REJECTED) & (at[of] == c.dst_at[of])
         for leg in legs:
-            total = (c.bytes_out if leg.is_outward else c.bytes_in)[of]
-            size = np.floor(total * share) - np.floor(total * before)
+            packets, size = _divide(c, of, share, is_first, is_last, is_outward=leg.is_outward)
             opening = np.where(leg.is_outward, c.flags[of], _SYN_ACK)
             flags = np.where(is_first, opening, 0) | np.where(is_last & is_answered, _FIN, 0)
-            flags = np.where(is_tcp, flags, 0)
-            packets, size = _count_packets(size, flags)
             rows = Rows(
                 at[of],
                 leg.src[of],
@@ -206,19 +201,39 @@ class Paths:
                 start,
                 end,
                 is_rejected,
-                flags,
+                np.where(is_tcp, flags, 0),
                 leg.way[of],
             )
-            yield rows if leg.is_outward else rows.take(is_answered)
+            has_packets = packets > 0
+            yield rows.take(has_packets if leg.is_outward else has_packets & is_answered)
 
 
-def _count_packets(size: np.ndarray, flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return packets and bytes: larger transfers have larger packets, SYN and FIN carry no data."""
-    size = np.maximum(size, _HEADERS)
-    packet = np.where(size < 2_000, 350, np.where(size < 50_000, 800, 1_350))
-    control = np.where(np.isin(flags, (3, 19)), 3, (flags > 0).astype(int))
-    packets = np.minimum(size // packet + 1 + control, np.maximum(1, size // _HEADERS))
-    return packets.astype("int64"), size.astype("int64")
+def _divide(
+    c: Connections,
+    of: np.ndarray,
+    share: np.ndarray,
+    is_first: np.ndarray,
+    is_last: np.ndarray,
+    *,
+    is_outward: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the packets and bytes of one direction between windows, some of which may have none.
+
+    The first packet is in the first window, the last one in the last. Larger transfers have larger
+    packets; an answered TCP connection has three without data.
+    """
+    data = c.bytes_out if is_outward else c.bytes_in
+    packet = np.where(data < 2_000, 350, np.where(data < 50_000, 800, 1_350))
+    control = np.where((c.protocol == _TCP) & (c.state == ANSWERED), 3, 0)
+    packets = (np.maximum(data, _HEADERS) // packet).astype("int64") + 1 + control
+    size = (np.maximum(data, _HEADERS)).astype("int64") + _HEADERS * control
+    packets = np.minimum(packets, size // _HEADERS)
+    total = packets[of]
+    inner = np.clip((total * share).astype("int64"), 1, np.maximum(total - 1, 1))
+    sent = np.where(is_last, total, inner)
+    before = np.where(is_first, 0, np.roll(sent, 1))
+    until = size[of] * sent // total
+    return sent - before, until - size[of] * before // total
 
 
 def _hash(first: np.ndarray, second: np.ndarray) -> np.ndarray:

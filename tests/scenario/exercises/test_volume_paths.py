@@ -23,9 +23,9 @@ def test_both_ends_log_the_same_bytes() -> None:
     rows = rows[rows["srcaddr"].map(hosts).eq("server") & rows["dstaddr"].map(hosts).eq("cache")]
     key = ["srcaddr", "dstaddr", "srcport", "dstport"]
     middle = rows.groupby([*key, "flow-direction"])["bytes"].sum().unstack()
-    inside = middle.dropna()  # others begin or end outside the logs
+    inside = middle.dropna()
     assert len(inside) > 30
-    assert (inside["egress"] == inside["ingress"]).mean() > 0.9
+    assert (inside["egress"] == inside["ingress"]).mean() > 0.95  # others begin before the logs
 
 
 def test_interfaces_show_their_primary_address_for_their_pods() -> None:
