@@ -93,7 +93,8 @@ class Case(CaseCube, CaseNotes):
 
         A file whose bytes the case has already is left out, whatever its name; but if a table made
         from it is damaged, its load is read again. Files in zip and tar archives are evidence of
-        their own.
+        their own. Connections are computed when they are first asked for, or by
+        ``compute_connections``.
 
         Args:
             paths: Files and folders.

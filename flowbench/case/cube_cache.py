@@ -33,6 +33,18 @@ class CaseCube(CaseTables):
         """
         return cube.read_cube(self._connection, self._cube_folder)
 
+    def compute_connections(self) -> None:
+        """Compute connections and cube now, so that the first question does not wait for them.
+
+        Nothing is done for what the cache has, or without flow log records. An interruption at any
+        time leaves the case as it was: they are then computed when they are first asked for.
+
+        Raises:
+            CaseError: There is not enough room.
+        """
+        if self.has("flows"):
+            _ = self._cube_folder
+
     def interrupt(self) -> None:
         """End the running query of this object, from any thread: duckdb.InterruptException."""
         self._connection.con.interrupt()

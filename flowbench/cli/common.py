@@ -83,7 +83,7 @@ class CommandGroup(click.Group):
                 raise
             _exit_not_written(error)
         except Exception as error:
-            if _is_interrupt(error):
+            if is_interrupt(error):
                 _exit_stopped()
             if "duckdb" not in type(error).__module__:
                 raise
@@ -144,7 +144,7 @@ def _exit_stopped() -> NoReturn:
     sys.exit(EXIT_STOPPED)
 
 
-def _is_interrupt(error: BaseException) -> bool:
+def is_interrupt(error: BaseException) -> bool:
     """Return whether an error is how the engine reports Ctrl-C during a query."""
     return type(error).__name__ == "InterruptException" or (
         type(error) is RuntimeError and str(error) == "Query interrupted"

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from flowbench.cli import common
-from flowbench.cli.ingest import load_evidence
+from flowbench.cli.ingest import compute_connections, load_evidence
 from flowbench.errors import InputError
 from flowbench.text import format_count
 
@@ -40,6 +40,7 @@ def demo(path: Path) -> None:
     case = Case.open(path) if (path / "case.json").exists() else Case.create(path, "Winterday")
     common.note(f"1  loading the evidence in {evidence} into the case {path}")
     load_evidence(case, (evidence,), common.Output())
+    compute_connections(case)
     common.note("2  running the detectors")
     findings = detect.run(case)
     output.print_groups(findings.at_least("high"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.cli.ingest import load_evidence
+from flowbench.cli.ingest import compute_connections, connections_option, load_evidence
 from flowbench.cli.progress import progress_bar
 from flowbench.text import escape_controls, format_bytes, format_count
 
@@ -49,6 +49,7 @@ _MAX_FAILURES = 20  # that a terminal shows
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be downloaded.")
 @click.option("--no-ingest", is_flag=True, help="Download only; load nothing into the case.")
+@connections_option
 @common.output_options
 def fetch(  # noqa: PLR0913  # each is an option
     case: Path,
@@ -62,6 +63,7 @@ def fetch(  # noqa: PLR0913  # each is an option
     requester_pays: bool,
     dry_run: bool,
     no_ingest: bool,
+    no_connections: bool,
     out: common.Output,
 ) -> None:
     """Download evidence from AWS and load it into CASE.
@@ -108,6 +110,8 @@ def fetch(  # noqa: PLR0913  # each is an option
     folder = fetching.download_folder(opened)
     if not no_ingest and any(path.is_file() for path in folder.rglob("*")):
         load_evidence(opened, (folder,), out)
+        if not no_connections:
+            compute_connections(opened)
     if result.failures:
         sys.exit(common.EXIT_PROBLEMS)
 

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from flowbench.case import Case
 
 
+connections_option = click.option(
+    "--no-connections",
+    is_flag=True,
+    help="Leave connections to the first command that needs them: between several loads.",
+)
+
+
 @click.command()
 @common.case_argument
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     help="Record format of flow logs without a header: '${version} ${srcaddr} …' (repeatable).",
 )
 @click.option("--columns", multiple=True, metavar="MAP", help=common.COLUMNS_HELP)
+@connections_option
 @common.output_options
 def ingest(
     case: Path,
@@ -43,6 +51,7 @@ def ingest(
     kind: str | None,
     formats: tuple[str, ...],
     columns: tuple[str, ...],
+    no_connections: bool,
     out: common.Output,
 ) -> None:
     """Load evidence into CASE.
@@ -56,10 +65,14 @@ def ingest(
 
     Lines that cannot be read go to quarantine (`flowbench quarantine CASE`) and do not stop the
     load. After an interruption, run the same command again.
+
+    At the end, connections are computed from all flow log records of the case, with the counts that
+    the hunting bench shows. Later loads of newer records extend them.
     """
-    load_evidence(
-        common.open_case(case), paths, out, copy=copy, kind=kind, formats=formats, columns=columns
-    )
+    opened = common.open_case(case)
+    load_evidence(opened, paths, out, copy=copy, kind=kind, formats=formats, columns=columns)
+    if not no_connections:
+        compute_connections(opened)
 
 
 def load_evidence(
@@ -97,6 +110,24 @@ def load_evidence(
         sums |= {name: (name, "sum") for name in ("records", "quarantined")}
         out.write(loaded.groupby("kind", as_index=False).agg(**sums))
     _note_outcomes(case, files)
+
+
+def compute_connections(case: Case) -> None:
+    """Compute what the first question would wait for. An error is noted: the load is complete.
+
+    Raises:
+        StoppedError: Ctrl-C.
+    """
+    later = "the first command that needs connections computes them"
+    try:
+        case.compute_connections()
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # the evidence is loaded
+        if isinstance(error, KeyboardInterrupt) or common.is_interrupt(error):
+            raise StoppedError(f"stopped. The load is complete; {later}") from None
+        reason = escape_controls(str(error).partition("\n")[0] or type(error).__name__)
+        common.note(f"connections are not computed: {reason}. The load is complete; {later}.")
+    finally:
+        case.progress(1, 1, "")  # clears the line on a terminal
 
 
 def _note_moved(case: Case, earlier: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import RECORD, run
+from tests.cli.running import RECORD, load, run
 from tests.incident_case import make_incident_case
 
 
@@ -21,7 +21,7 @@ def case(tmp_path: Path) -> Path:
 def loaded(case: Path, tmp_path: Path) -> Path:
     """A case with one flow log record, in a.log beside it."""
     (tmp_path / "a.log").write_text(RECORD)
-    assert run("ingest", case, tmp_path / "a.log").exit_code == 0
+    load(case, tmp_path / "a.log")
     return case
 
 

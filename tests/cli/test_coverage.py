@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import NODATA, RECORD, run
+from tests.cli.running import NODATA, RECORD, load, run
 
 
 def test_files_with_their_records_and_nodata(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\n")
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
     result = run("coverage", case, "--format", "json")
     (row,) = json.loads(result.stdout)
     assert (row["file"], row["records"], result.stderr) == ("a.log", 2, "")
@@ -23,7 +23,7 @@ def test_files_with_their_records_and_nodata(case: Path, tmp_path: Path) -> None
 def test_duplicates_are_counted(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(RECORD)
     (tmp_path / "b.log").write_text(f"{RECORD}\n{NODATA}\n")
-    run("ingest", case, tmp_path / "a.log", tmp_path / "b.log")
+    load(case, tmp_path / "a.log", tmp_path / "b.log")
     note = "1 of 3 records are duplicates; connections count them once\n"
     assert run("coverage", case).stderr == note
 
@@ -32,7 +32,7 @@ def test_rows_may_be_interfaces_groups_or_hours(case: Path, tmp_path: Path) -> N
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\n")
     interface = {"NetworkInterfaceId": "eni-9", "SubnetId": "subnet-9", "VpcId": "vpc-9"}
     (tmp_path / "b.json").write_text(json.dumps({"NetworkInterfaces": [interface]}))
-    run("ingest", case, tmp_path / "a.log", tmp_path / "b.json")
+    load(case, tmp_path / "a.log", tmp_path / "b.json")
     result = run("coverage", case, "--by", "interface", "--format", "json")
     rows = json.loads(result.stdout)
     assert [(row["interface_id"], row["records"]) for row in rows] == [

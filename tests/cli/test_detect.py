@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import run
+from tests.cli.running import load, run
 from tests.detect.link_cases import FIRST, HOUR, SECOND, session
 from tests.incident_case import EXIT, HOST, POOL
 from tests.traffic import T0, connect, make_case
@@ -21,7 +21,7 @@ def allowed(incident_case: Path, tmp_path: Path) -> Path:
     (tmp_path / "allow.txt").write_text(f"# feed: \x1b[31mlab\n# kind: allow\n{EXIT}\n")
     case = tmp_path / "allowed"
     run("new", case)
-    assert run("ingest", case, incident_case.parent, tmp_path / "allow.txt").exit_code == 0
+    load(case, incident_case.parent, tmp_path / "allow.txt")
     return case
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_run_is_noted_and_the_result_printed(loaded: Path) -> None:
 
 def test_a_case_without_flow_logs_is_one_sentence(case: Path, tmp_path: Path) -> None:
     (tmp_path / "iocs.txt").write_text(f"{EXIT}\n")
-    run("ingest", case, tmp_path / "iocs.txt")
+    load(case, tmp_path / "iocs.txt")
     lines = run("detect", case).stderr.splitlines()
     (sentence,) = [line for line in lines if "no flow logs" in line]
     assert sentence.startswith("beacon, brute-force, contact, ")

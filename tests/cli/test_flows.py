@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.running import NODATA, RECORD, run
+from tests.cli.running import NODATA, RECORD, load, run
 
 
 def test_values_are_canonical_in_json_lines(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\n")
-    assert run("ingest", case, tmp_path / "a.log").exit_code == 0
+    load(case, tmp_path / "a.log")
     rows = [
         json.loads(line) for line in run("flows", case, "--format", "jsonl").stdout.splitlines()
     ]
@@ -25,7 +25,7 @@ def test_values_are_canonical_in_json_lines(case: Path, tmp_path: Path) -> None:
 
 def test_one_address(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\n")
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
     rows = run("flows", case, "--format", "json", "--address", "198.51.100.7").stdout
     assert [row["line"] for row in json.loads(rows)] == [1]
     assert json.loads(run("flows", case, "--format", "json", "--address", "::1").stdout) == []
@@ -35,7 +35,7 @@ def test_one_address(case: Path, tmp_path: Path) -> None:
 
 def test_a_limit_is_noted_on_a_terminal(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\n")
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
     limited = run("flows", case, "--limit", 1)
     assert len(limited.stdout.splitlines()) == 2
     assert limited.stderr == "1 of 2 rows; --limit or --format for more\n"
@@ -60,7 +60,7 @@ def test_hosts_of_one_address(case: Path, tmp_path: Path) -> None:
         for n in (7, 8)
     ]
     (tmp_path / "a.log").write_text("\n".join([f"{header} start end action log-status", *lines]))
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
 
     def rows(command: str, *options: str) -> list[dict[str, object]]:
         return json.loads(run(command, case, *options, "--format", "json").stdout)

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import NODATA, RECORD, run
+from flowbench.case import Case, cache
+from flowbench.errors import CaseError
+from tests.cli.running import NODATA, RECORD, load, run
 
 
 def test_the_table_has_a_row_per_kind_and_the_notes_the_rest(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{NODATA}\nrubbish\n")
     (tmp_path / "empty.log").write_text("version account-id interface-id srcaddr dstaddr\n")
-    first = run("ingest", case, tmp_path / "a.log", tmp_path / "empty.log")
+    first = load(case, tmp_path / "a.log", tmp_path / "empty.log")
     assert [line.split() for line in first.stdout.splitlines()] == [
         ["kind", "files", "records", "quarantined"],
         ["flow-logs", "2", "2", "1"],
@@ -28,16 +30,59 @@ def test_the_table_has_a_row_per_kind_and_the_notes_the_rest(case: Path, tmp_pat
         "1 file without records.",
         f"1 entry in quarantine: see `flowbench quarantine {case}`.",
     ]
-    again = run("ingest", case, tmp_path / "a.log")
+    again = load(case, tmp_path / "a.log")
     assert (again.stdout, again.stderr.splitlines()[0]) == ("", "1 file already in the case.")
 
 
 def test_json_has_a_row_per_file(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(RECORD)
-    rows = json.loads(run("ingest", case, tmp_path / "a.log", "--format", "json").stdout)
+    rows = json.loads(load(case, tmp_path / "a.log", "--format", "json").stdout)
     assert [(row["file"], row["kind"], row["outcome"], row["records"]) for row in rows] == [
         ("a.log", "flow-logs", "loaded", 1)
     ]
+
+
+def computed(case: Path) -> list[str]:
+    """The computed tables in the cache, by the first word of their folders."""
+    return sorted(path.name.split("-")[0] for path in (case / "cache").glob("*-*/"))
+
+
+def test_the_last_step_computes_connections_unless_another_load_follows(case, tmp_path) -> None:
+    (tmp_path / "a.log").write_text(RECORD)
+    load(case, tmp_path / "a.log")
+    assert computed(case) == []
+    assert run("ingest", case, tmp_path / "a.log").exit_code == 0
+    assert computed(case) == ["connections", "cube"]
+    entries = len(Case.open(case).log.entries)
+    assert json.loads(run("connections", case, "--format", "jsonl").stdout)["service_port"] == 443
+    assert run("ingest", case, tmp_path / "a.log").exit_code == 0
+    assert len(Case.open(case).log.entries) == entries
+
+
+LATER = "The load is complete; the first command that needs connections computes them"
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "message"),
+    [
+        (KeyboardInterrupt(), 130, f"flowbench: stopped. {LATER}"),
+        (RuntimeError("Query interrupted"), 130, f"flowbench: stopped. {LATER}"),
+        (CaseError("no \x1b[2Jroom"), 0, "connections are not computed: no \\x1b[2Jroom. " + LATER),
+        (ValueError(), 0, f"connections are not computed: ValueError. {LATER}"),
+    ],
+)
+def test_without_the_last_step_the_load_is_complete(
+    loaded, tmp_path, monkeypatch, error, exit_code, message
+) -> None:
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cache, "ensure", stop)
+    (tmp_path / "b.log").write_text(RECORD.replace("443", "80"))
+    result = run("ingest", loaded, tmp_path / "b.log")
+    assert (result.exit_code, result.stdout.split()[-4:-1]) == (exit_code, ["flow-logs", "1", "1"])
+    assert result.stderr.rstrip(".\n") == message
+    assert len(Case.open(loaded).evidence) == 2
 
 
 def write_bad_files(folder: Path) -> dict[str, Path]:
@@ -61,8 +106,7 @@ def test_bad_files_do_not_stop_the_load_and_are_in_quarantine(case: Path, tmp_pa
     paths = write_bad_files(tmp_path)
     good = tmp_path / "good.log"
     good.write_text(RECORD)
-    result = run("ingest", case, *paths.values(), good)
-    assert result.exit_code == 0
+    result = load(case, *paths.values(), good)
     assert "entries in quarantine" in result.stderr
     assert "1 file without records." in result.stderr
     rows = json.loads(run("quarantine", case, "--format", "json").stdout)
@@ -105,7 +149,7 @@ def test_a_folder_without_permission(case: Path, tmp_path: Path) -> None:
         assert none.returncode == 2
         assert "cannot be read: no permission" in none.stderr
         assert "Traceback" not in none.stderr
-        some = run_without_privilege("ingest", case, tmp_path / "some")
+        some = run_without_privilege("ingest", "--no-connections", case, tmp_path / "some")
         assert some.returncode == 0, some.stderr
         assert "not readable: inner" in some.stderr
     finally:
@@ -116,7 +160,7 @@ def test_a_folder_without_permission(case: Path, tmp_path: Path) -> None:
 
 def test_hostile_file_names_are_escaped(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a\x1b[31m\n.log").write_text("rub\x1b[2Jbish\x07 line")
-    result = run("ingest", case, tmp_path / "a\x1b[31m\n.log")
+    result = load(case, tmp_path / "a\x1b[31m\n.log")
     shown = result.output + run("quarantine", case).output
     assert "\x1b" not in shown
     assert "\x07" not in shown

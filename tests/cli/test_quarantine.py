@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import RECORD, run, run_on_terminal
+from tests.cli.running import RECORD, load, run, run_on_terminal
 
 
 def test_a_line_that_cannot_be_read(case: Path, tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text(f"{RECORD}\n{RECORD.replace('10.0.1.10', '10.0.1.999')}\n")
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
     (row,) = json.loads(run("quarantine", case, "--format", "json").stdout)
     assert (row["file"], row["line"]) == ("a.log", 2)
     assert "10.0.1.999" in row["raw"]
@@ -33,7 +33,7 @@ def test_nothing_in_quarantine(loaded: Path) -> None:
 def test_a_pipe_gets_every_line_and_a_terminal_the_first(case: Path, tmp_path: Path) -> None:
     bad = RECORD.replace("10.0.1.10", "10.0.1.999")
     (tmp_path / "a.log").write_text("\n".join([RECORD, *[bad] * 250]))
-    run("ingest", case, tmp_path / "a.log")
+    load(case, tmp_path / "a.log")
     assert len(run("quarantine", case).stdout.splitlines()) == 251
     assert len(run("quarantine", case, "--limit", 3).stdout.splitlines()) == 4
     assert "200 of 250 rows; --limit or --format for more" in run_on_terminal(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import RECORD, run
+from tests.cli.running import RECORD, load, run
 
 
 def test_an_intact_case_is_exit_code_0(loaded: Path) -> None:
@@ -80,7 +80,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_digest_cut(
 def test_a_hostile_name_is_shown_as_codes(case: Path, tmp_path: Path) -> None:
     path = tmp_path / "\x1b[2Jx.log"
     path.write_text(RECORD)
-    run("ingest", case, path)
+    load(case, path)
     path.write_text("changed")
     assert "\x1b" not in run("verify", case).stdout
 
@@ -89,7 +89,7 @@ def test_set_aside_files_are_listed_though_all_match(loaded: Path, tmp_path: Pat
     (loaded / "tables" / "flows" / "x.parquet").write_bytes(b"x")
     assert run("verify", loaded).exit_code == 1
     (tmp_path / "b.log").write_text(RECORD.replace("443", "444"))
-    added = run("ingest", loaded, tmp_path / "b.log")
+    added = load(loaded, tmp_path / "b.log")
     assert "1 file was moved to set-aside" in added.stderr
     result = run("verify", loaded)
     assert result.exit_code == 0
