@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         scenario,
         segmentation,
     )
-    from flowbench.case import Case
     from flowbench.detect import evaluate
     from flowbench.errors import (
         CaseError,
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
         timeline,
         where,
     )
+    from flowbench.investigate.hunting import Case
 
 # Arrow returns memory after 10 ms and soon needs it again: up to a tenth of a load's time. It reads
 # this when it is imported; a value that the user has set stays.
@@ -106,7 +106,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import a module, the errors or Case when it is first used: the command must start at once."""
     if name == "Case":
-        return importlib.import_module("flowbench.case").Case
+        return importlib.import_module("flowbench.investigate.hunting").Case
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name in __all__:

@@ -19,7 +19,7 @@ from flowbench.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-# The names of types in table declarations. A `time` is UTC.
+# The names of types in table declarations. A `time` is UTC, a `date` a day in UTC.
 TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "strings": pa.list_(pa.string()),
@@ -30,6 +30,7 @@ TYPES: dict[str, pa.DataType] = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
     "time": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
 }
 
 

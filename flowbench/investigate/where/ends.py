@@ -30,7 +30,7 @@ from flowbench.schema import TYPES
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-_ASSIGNED = {
+ASSIGNED = {
     "interface": "interface_id",
     "instance": "instance_id",
     "name": "name",
@@ -86,7 +86,7 @@ class End:
 
     def has_value(self, field: Field, test: Test) -> ibis.Value:
         """Whether a value of the end, which the field names, matches."""
-        if field.key is not None or field.base in _ASSIGNED:
+        if field.key is not None or field.base in ASSIGNED:
             return self._is_assigned(field, test)
         return self._is_host(self._find_addresses(field, test))
 
@@ -112,7 +112,7 @@ class End:
     def _is_assigned(self, field: Field, test: Test) -> ibis.Value:
         """Whether the assignment of the end at the start of the row matches."""
         rows = with_public_addresses(self.case.address_assignments)
-        value = rows[_ASSIGNED[field.base]] if field.key is None else rows.tags.get(field.key)
+        value = rows[ASSIGNED[field.base]] if field.key is None else rows.tags.get(field.key)
         rows = rows.mutate(matches=test(value).fill_null(False))
         each = rows.group_by("address").aggregate(
             always=rows.matches.all(), ever=rows.matches.any()
