@@ -104,6 +104,39 @@ def connect(
         )
 
 
+def moved(records: Iterable[Record], number: int) -> list[Record]:
+    """Return records with other addresses, so that many tests can share a case.
+
+    With N, 10.0.0.n becomes 10.0.N.n, 203.0.113.n 203.N.113.n, 2001:db8:n 2001:db8:N0n;
+    networks of 198.18 and the interface become others too.
+    """
+
+    def move(address: str | None) -> str | None:
+        if address is None:
+            return None
+        for old, new in (
+            ("10.0.0.", f"10.0.{number}."),
+            ("203.0.113.", f"203.{number}.113."),
+            ("198.18.", f"198.{100 + number}."),
+            ("2001:db8:", f"2001:db8:{number}0"),
+        ):
+            if address.startswith(old):
+                return new + address.removeprefix(old)
+        return address
+
+    return [
+        replace(
+            record,
+            srcaddr=move(record.srcaddr),
+            dstaddr=move(record.dstaddr),
+            pkt_srcaddr=move(record.pkt_srcaddr),
+            pkt_dstaddr=move(record.pkt_dstaddr),
+            interface_id=f"{record.interface_id}{number}",
+        )
+        for record in records
+    ]
+
+
 def reject(initiator: str, responder: str, port: int, at: int, **fields: Any) -> Record:
     """Return the record of a SYN that the responder's security group rejected."""
     start = at // 60 * 60

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Any
-
-import pytest
 
 from flowbench import engine
 from flowbench.connections.service_ports import (
@@ -17,7 +16,7 @@ from flowbench.connections.service_ports import (
 from flowbench.connections.sessions import join_records
 from flowbench.connections.tables import IDLE_TIMEOUT
 from tests.connections.conftest import rows, stage
-from tests.traffic import T0, Record, make_case
+from tests.traffic import T0, Record, make_case, moved
 
 # The service is now the low address, now the high one; ports lie on both sides of its own.
 A, C2, BELOW = "10.0.0.5", "203.0.113.7", "10.0.0.1"
@@ -38,15 +37,19 @@ def ends(found: list[dict[str, Any]]) -> set[tuple[str, str, int, str]]:
     return {tuple(row[name] for name in names) for row in found}
 
 
-@pytest.mark.parametrize("protocol", [6, 17])
-@pytest.mark.parametrize("port", [32_768, 50_050, 65_535])
-@pytest.mark.parametrize(
-    ("client", "server"), [(A, C2), (C2, A), (A, BELOW), (BELOW, A), (A6, C6), (C6, A6)]
-)
-def test_a_port_that_stays_is_the_services(tmp_path, client, server, port, protocol) -> None:
-    found = rows(tmp_path, calls(client, server, port, MIN_CLIENT_PORTS, protocol=protocol))
-    assert len(found) == MIN_CLIENT_PORTS
-    assert ends(found) == {(client, server, port, "constant-port")}
+def test_a_port_that_stays_is_the_services(tmp_path) -> None:
+    pairs = [(A, C2), (C2, A), (A, BELOW), (BELOW, A), (A6, C6), (C6, A6)]
+    records: list[Record] = []
+    expected = set()
+    cases = product(pairs, (32_768, 50_050, 65_535), (6, 17))
+    for number, ((client, server), port, protocol) in enumerate(cases, 1):
+        given = moved(calls(client, server, port, MIN_CLIENT_PORTS, protocol=protocol), number)
+        expected.add((given[0].srcaddr, given[0].dstaddr, port, "constant-port"))
+        records += given
+    found = rows(tmp_path, records)
+    assert len(expected) == 36
+    assert len(found) == 36 * MIN_CLIENT_PORTS
+    assert ends(found) == expected
 
 
 def test_a_client_port_below_the_ephemeral_ones_follows_the_others(tmp_path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.detectors.long_connection import is_daily
-from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, moved
 
 HOST, SIX, PEER = "10.0.0.5", "2001:db8:1::5", "203.0.113.9"
 HOUR, DAY = 3_600, 86_400
@@ -37,7 +37,21 @@ def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
 
 
 def found(*given, **more) -> list[dict]:
+    """The findings in a case of records."""
     return detect.run(case_of(*given, **more), ["long-connection"]).to_pandas().to_dict("records")
+
+
+def found_each(folder: Path, *each: list[Record], **more) -> list[list[dict]]:
+    """The findings in several lists of records, each of hosts of its own, in one case."""
+    numbers = range(1, len(each) + 1)
+    hosts = [interface(f"10.0.{k}.{n}", f"{k}-{n}") for k in numbers for n in (5, 6, 7)]
+    for k in numbers:
+        hosts[3 * (k - 1)]["Ipv6Addresses"] = [{"Ipv6Address": f"2001:db8:{k}01::5"}]
+    records = [r for k, some in zip(numbers, each, strict=True) for r in moved(some, k)]
+    case = make_case(folder, records, interfaces=hosts, **more)
+    rows = detect.run(case, ["long-connection"]).to_pandas().to_dict("records")
+    owners = [(f"10.0.{k}.", f"2001:db8:{k}01:") for k in numbers]
+    return [[row for row in rows if row["subject"].startswith(owner)] for owner in owners]
 
 
 @pytest.mark.parametrize(
@@ -68,18 +82,18 @@ def test_uploads_and_indicators_raise_the_severity(tmp_path) -> None:
     assert "is on an indicator list" in one["summary"]
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        pytest.param(session(6, port=443, out=500_000, back=250_000), id="it answers"),
-        pytest.param(session(6, port=443, out=500_000, back=900_000), id="in balance"),
-        pytest.param(session(6, port=22, out=500_000, back=5_000_000), id="no web port"),
-        pytest.param(session(13, port=443, out=100_000, back=900_000), id="waits all night"),
-    ],
-)
-def test_web_sessions_that_are_reported(tmp_path, records: list[Record]) -> None:
-    (one,) = found(tmp_path, *around(), *records)
-    assert (one["severity"], one["subject"], one["peer"]) == ("low", HOST, PEER)
+def test_web_sessions_that_are_reported(tmp_path) -> None:
+    sessions = {
+        "it answers": session(6, port=443, out=500_000, back=250_000),
+        "in balance": session(6, port=443, out=500_000, back=900_000),
+        "no web port": session(6, port=22, out=500_000, back=5_000_000),
+        "waits all night": session(13, port=443, out=100_000, back=900_000),
+    }
+    each = found_each(tmp_path, *([*around(), *records] for records in sessions.values()))
+    for number, (name, rows) in enumerate(zip(sessions, each, strict=True), 1):
+        (one,) = rows
+        assert (one["severity"], one["subject"]) == ("low", f"10.0.{number}.5"), name
+        assert one["peer"] == f"203.{number}.113.9", name
     named = f"indicator,kind,feed\n{PEER},c2,list\n"
     chat = session(6, port=443, out=200_000, back=1_300_000)
     (one,) = found(tmp_path / "named", *around(), *chat, indicators=named)
@@ -105,36 +119,31 @@ def test_a_connection_at_the_end_of_the_logs_may_be_longer(tmp_path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        pytest.param(session(3.5), id="short"),
-        pytest.param(session(6, peer="10.0.0.6"), id="internal"),
-        pytest.param(session(6, host=PEER, peer=HOST), id="from outside"),
-        pytest.param(session(6, back=0)[::2], id="unanswered"),
-        pytest.param(session(9, port=8883, out=9_000, back=9_000), id="mqtt"),
-        pytest.param(session(9, port=993, out=9_000, back=9_000), id="mail"),
-        pytest.param(session(9, port=123, protocol=17, out=9_000, back=9_000), id="ntp"),
-        pytest.param([r for n in (5, 6, 7) for r in session(6, host=f"10.0.0.{n}")], id="shared"),
-        pytest.param(
-            [r for n in (5, 6, 7) for r in session(6, host=f"10.0.0.{n}", peer=f"203.0.113.{n}")],
-            id="shared, an address for each",
+def test_benign_connections_are_not_reported(tmp_path) -> None:
+    hosts = (5, 6, 7)
+    benign = {
+        "short": session(3.5),
+        "internal": session(6, peer="10.0.0.6"),
+        "from outside": session(6, host=PEER, peer=HOST),
+        "unanswered": session(6, back=0)[::2],
+        "mqtt": session(9, port=8883, out=9_000, back=9_000),
+        "mail": session(9, port=993, out=9_000, back=9_000),
+        "ntp": session(9, port=123, protocol=17, out=9_000, back=9_000),
+        "shared": [r for n in hosts for r in session(6, host=f"10.0.0.{n}")],
+        "shared, an address for each": [
+            r for n in hosts for r in session(6, host=f"10.0.0.{n}", peer=f"203.0.113.{n}")
+        ],
+        "a chat": session(6, port=443, out=200_000, back=1_300_000),
+        "a chat over ipv6": session(
+            6, host=SIX, peer="2001:db8:9::1", port=443, out=200_000, back=1_300_000
         ),
-        pytest.param(session(6, port=443, out=200_000, back=1_300_000), id="a chat"),
-        pytest.param(
-            session(6, host=SIX, peer="2001:db8:9::1", port=443, out=200_000, back=1_300_000),
-            id="a chat over ipv6",
-        ),
-        pytest.param(session(20, port=443, out=900_000, back=60_000_000), id="a feed"),
-        pytest.param([r for h in range(20) for r in session(0.5, at=h)], id="many short ones"),
-        pytest.param(
-            [r for d, at in enumerate((2, 1.6, 2.4)) for r in session(6, at=24 * d + at)],
-            id="each night",
-        ),
-    ],
-)  # fmt: skip
-def test_benign_connections_are_not_reported(tmp_path, records: list[Record]) -> None:
-    assert found(tmp_path, *around(60), *records) == []
+        "a feed": session(20, port=443, out=900_000, back=60_000_000),
+        "many short ones": [r for h in range(20) for r in session(0.5, at=h)],
+        "each night": [r for d, at in enumerate((2, 1.6, 2.4)) for r in session(6, at=24 * d + at)],
+        "reported": session(6),  # so that this test can fail
+    }
+    each = found_each(tmp_path, *([*around(60), *records] for records in benign.values()))
+    assert [name for name, rows in zip(benign, each, strict=True) if rows] == ["reported"]
 
 
 def people(host: str = HOST) -> list[Record]:
@@ -143,33 +152,41 @@ def people(host: str = HOST) -> list[Record]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("records", "count"),
-    [
-        pytest.param(session(6, port=443), 0, id="notifications"),
-        pytest.param(session(11, port=80, out=500_000, back=90_000), 0, id="reports little"),
-        pytest.param(session(6, port=443, out=60_000_000, back=200_000), 1, id="uploads"),
-        pytest.param(session(13, port=443), 1, id="all night"),
-        pytest.param(session(6, port=8443), 1, id="no web port"),
-    ],
-)
-def test_sessions_on_web_ports_of_hosts_with_people(tmp_path, records, count: int) -> None:
-    assert len(found(tmp_path, *around(), *people(), *records)) == count
-    named = f"indicator,kind,feed\n{PEER},c2,list\n"
-    assert len(found(tmp_path / "named", *around(), *people(), *records, indicators=named)) == 1
+def test_sessions_on_web_ports_of_hosts_with_people(tmp_path) -> None:
+    sessions = {
+        "notifications": session(6, port=443),
+        "reports little": session(11, port=80, out=500_000, back=90_000),
+        "uploads": session(6, port=443, out=60_000_000, back=200_000),
+        "all night": session(13, port=443),
+        "no web port": session(6, port=8443),
+    }
+    given = [[*around(), *people(), *records] for records in sessions.values()]
+    each = found_each(tmp_path / "1", *given)
+    assert [name for name, rows in zip(sessions, each, strict=True) if rows] == [
+        *("uploads", "all night", "no web port")
+    ]
+    peers = [f"203.{number}.113.9,c2,list\n" for number in range(1, len(sessions) + 1)]
+    named = "indicator,kind,feed\n" + "".join(peers)
+    each = found_each(tmp_path / "2", *given, indicators=named)
+    assert [len(rows) for rows in each] == [1] * len(sessions)
 
 
-@pytest.mark.parametrize(
-    ("hours", "size", "port", "count"),
-    [(24, 90_000, 443, 0), (20, 90_000, 443, 1), (24, 90_000, 8443, 1), (24, 90_000_000, 443, 1)],
-)
-def test_a_session_as_long_as_the_host_is_its_function(tmp_path, hours, size, port, count) -> None:
+def test_a_session_as_long_as_the_host_is_its_function(tmp_path) -> None:
     """``around`` shows the host for 30 hours."""
-    records = session(hours, port=port, out=size, back=size // 2)
-    assert len(found(tmp_path, *around(), *records)) == count
-    cut = [r for n in range(4) for r in session(hours / 4 - 0.25, 2 + n * hours / 4, port=port,
-                                                out=size // 4, back=size // 8)]  # fmt: skip
-    assert len(found(tmp_path / "cut", *around(), *cut)) == count
+    settings = [(24, 90_000, 443), (20, 90_000, 443), (24, 90_000, 8443), (24, 90_000_000, 443)]
+    each = []
+    for hours, size, port in settings:
+        whole = session(hours, port=port, out=size, back=size // 2)
+        cut = [
+            record
+            for n in range(4)
+            for record in session(
+                hours / 4 - 0.25, 2 + n * hours / 4, port=port, out=size // 4, back=size // 8
+            )
+        ]
+        each += [[*around(), *whole], [*around(), *cut]]
+    found = [len(rows) for rows in found_each(tmp_path, *each)]
+    assert found == [0, 0, 1, 1, 1, 1, 1, 1]
 
 
 def test_known_clouds_are_left_out(tmp_path) -> None:
