@@ -99,9 +99,8 @@ def _replace(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
     for user, key in keys:
         yield Action(
             f"Disable access key {key} of {user} and issue another",
-            "it signed API calls of the findings or created credentials of the incident, and no API"
-            " event disables it; the logs do not show whether its owner or someone else used it:"
-            " ask",
+            "it signed API calls of the incident, and no API event disables it; the logs do not"
+            " show who used it: ask the owner",
             _key_command(user, key),
         )
 
@@ -122,7 +121,7 @@ def _review(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
             command = f"aws iam list-attached-user-policies --user-name {shlex.quote(user)}"
         yield Action(
             f"Review and remove user {user}",
-            "it was used in the incident; its policies and other keys remain",
+            "it was used in the incident; its policies and any other keys remain",
             command,
         )
 

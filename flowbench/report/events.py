@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowbench.case.provenance import api_event_condition
 from flowbench.investigate.api_events import ApiEvent, read_events
+from flowbench.report.permissions import describe_permissions
 from flowbench.report.phrases import describe_calls, describe_finding, name_topics
 from flowbench.text import (
     format_count,
@@ -132,7 +133,7 @@ def _subject_lines(
 def _describe_api(
     subject: str, findings: Iterable[Finding], calls: Mapping[str, Sequence[ApiEvent]]
 ) -> list[str]:
-    """State the API calls of findings, those from the same addresses together."""
+    """State the API calls of findings, by source addresses, and what attached policies allow."""
     by_origin: dict[tuple[str, ...], list[ApiEvent]] = {}
     for finding in findings:
         by_origin.setdefault(finding.peers, []).extend(calls[finding.finding_id])
@@ -141,6 +142,7 @@ def _describe_api(
         unique = {event.event_id or id(event): event for event in events}
         ordered = sorted(unique.values(), key=lambda e: (e.event_time, e.event_id or ""))
         sentences.append(describe_calls(subject, ordered, origin))
+        sentences += describe_permissions(ordered)
     return sentences
 
 

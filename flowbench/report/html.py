@@ -48,6 +48,8 @@ _MOST_CITED = 40  # findings with records: each costs a query
 _MOST_LINKS = 100  # of finding groups, in the table
 _MOST_ALERTS = 200  # rows of GuardDuty findings
 _MOST_FILES = 2_000  # evidence files listed
+_PRINT_ZOOM = 0.7  # of figures in print; the page is narrower than the window
+_PRINT_HEIGHT = 610  # pixels: what fits on a page below a heading
 _VERSIONS = ("duckdb", "ibis-framework", "pyarrow", "pandas", "plotly", "networkx")
 # What no line ends within: ids of AWS, and dates with their time.
 _WHOLE = re.compile(
@@ -132,7 +134,6 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     groups, more_groups = describe_groups(case, sources)
     return {
         "incident": summarize_incident(case, findings, traces),
-        "severe": len(findings.at_least("high")),
         "to_block": indicators[to_block].to_dict("records"),
         "own_assets": indicators[~to_block].to_dict("records"),
         "case": case,
@@ -200,13 +201,15 @@ class _FigureRenderer:
     def __call__(self, figure: go.Figure) -> markupsafe.Markup:
         """Render a figure as HTML without plotly's code; its data is JSON with < > & as escapes."""
         self._count += 1
+        html = figure.to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            div_id=f"figure-{self._count}",
+            config=CONFIG | {"displayModeBar": "hover"},
+        )
+        zoom = min(_PRINT_ZOOM, _PRINT_HEIGHT / (figure.layout.height or _PRINT_HEIGHT))
         return markupsafe.Markup(  # noqa: S704  # plotly escapes what it writes into a script
-            figure.to_html(
-                full_html=False,
-                include_plotlyjs=False,
-                div_id=f"figure-{self._count}",
-                config=CONFIG | {"displayModeBar": "hover"},
-            )
+            f'<div class="figure" style="--zoom: {zoom:.2f}">{html}</div>'
         )
 
 

@@ -9,7 +9,7 @@ it counts as support but not as a source. Three or more: high; two: medium; one:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,8 @@ from flowbench.investigate.indicators import internal_addresses
 from flowbench.report.actions import Action, propose_actions
 from flowbench.report.containment import Containment, find_containment
 from flowbench.report.events import tell_events, write_headline
-from flowbench.text import format_count, format_period, is_address, join_words
+from flowbench.report.extent import describe_end, describe_outbound, sum_outbound
+from flowbench.text import format_bytes, format_count, format_period, is_address, join_words
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -49,6 +50,8 @@ class Incident:
         scope: What is concerned: (label, values).
         containment: Whether it is contained.
         remaining: The instances and access keys that no API event stops or disables, in words.
+        last_seen: The last connection and API call, and how long the logs are silent afterwards.
+        outbound: How much its hosts sent to its external addresses.
         actions: What to do now.
     """
 
@@ -61,6 +64,8 @@ class Incident:
     scope: Sequence[tuple[str, str]]
     containment: Containment
     remaining: Sequence[str]
+    last_seen: Sequence[str]
+    outbound: str
     actions: Sequence[Action]
 
 
@@ -86,6 +91,7 @@ def summarize_incident(
     containment = find_containment(case, instances, used, creators, last)
     lines, more = tell_events(case, severe, traces)
     sources = _data_sources(case, severe)
+    sent = sum_outbound(case, {f.subject for f in severe if is_address(f.subject)}, external)
     return Incident(
         headline=write_headline(severe),
         happened=lines,
@@ -93,9 +99,11 @@ def summarize_incident(
         severity=max((f.severity for f in severe), key=SEVERITIES.index),
         confidence=CONFIDENCE.get(len(sources), "high"),
         sources=sources,
-        scope=_scope(case, severe, instances, external),
+        scope=_scope(case, findings, instances, external, sent),
         containment=containment,
         remaining=_name_remaining(containment.remaining, [*used, *creators]),
+        last_seen=describe_end(case, last, external),
+        outbound=describe_outbound(case, sent),
         actions=propose_actions(
             instances,
             [name for name in instances if name in containment.remaining],
@@ -175,11 +183,16 @@ def _data_sources(case: Case, findings: Findings) -> list[str]:
 
 
 def _scope(
-    case: Case, findings: Findings, instances: Sequence[str], external: Sequence[str]
+    case: Case,
+    findings: Findings,
+    instances: Sequence[str],
+    external: Sequence[str],
+    sent: Mapping[str, int],
 ) -> list[tuple[str, str]]:
-    hosts = sorted({f.subject for f in findings if is_address(f.subject)})
-    principals = sorted({f.subject for f in findings if not is_address(f.subject)})
-    first, last = min(f.first_seen for f in findings), max(f.last_seen for f in findings)
+    severe = findings.at_least("high")
+    hosts = sorted({f.subject for f in severe if is_address(f.subject)})
+    principals = sorted({f.subject for f in severe if not is_address(f.subject)})
+    first, last = min(f.first_seen for f in severe), max(f.last_seen for f in severe)
     alerts = case.alerts.count().to_pyarrow().as_py()
     rows = [
         ("period", format_period(first, last)),
@@ -187,7 +200,8 @@ def _scope(
         ("instances", join_words(instances)),
         ("principals", join_words(principals)),
         ("external addresses", join_words(external)),
-        ("findings", f"{len(findings)} of high or critical severity"),
+        ("sent to them", join_words(f"{format_bytes(n)} to {peer}" for peer, n in sent.items())),
+        ("findings", f"{len(findings):,}, of which high or critical: {len(severe):,}"),
         ("GuardDuty", format_count(alerts, "finding") if alerts else ""),
     ]
     return [(name, value) for name, value in rows if value]

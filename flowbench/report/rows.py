@@ -19,6 +19,7 @@ _READING = re.compile(
 )
 _SEVERE = ("high", "critical")
 _SESSION = "Administrative session"
+_LEAST_RANK = 5
 
 
 class Rows(NamedTuple):
@@ -60,7 +61,8 @@ def choose_rows(events: pd.DataFrame, most: int) -> Rows:
     if len(rows) <= most + 1:
         return Rows(rows, [])
     ranked = sorted(range(len(rows)), key=lambda number: (_rank(rows[number]), number))
-    shown = set(ranked[:most])
+    telling = [number for number in ranked if _rank(rows[number]) < _LEAST_RANK]
+    shown = set((telling or ranked)[:most])
     return Rows(
         [row for number, row in enumerate(rows) if number in shown],
         [row for number, row in enumerate(rows) if number not in shown],
@@ -72,7 +74,7 @@ def _rank(row: dict[str, Any]) -> int:
     if source == "notes" or (source == "flowbench" and is_severe):
         return 0
     if source == "CloudTrail":
-        return 5 if _READING.match(row["activity"]) else 1
+        return _LEAST_RANK if _READING.match(row["activity"]) else 1
     if source == "GuardDuty" and is_severe:
         return 1
     if row["activity"] == _SESSION:

@@ -77,8 +77,11 @@ def test_a_case_of_cloudtrail_alone(tmp_path: Path) -> None:
     ((_, sentence),) = incident.happened
     assert sentence == (
         "The credentials of eve were used from 192.0.2.66 to attach a policy to mallory and"
-        " stop trail main (AttachUserPolicy, StopLogging)."
+        " stop trail main (AttachUserPolicy, StopLogging). Policy AdministratorAccess of mallory"
+        " allows all actions of all AWS services."
     )
+    assert incident.outbound == "unknown: the case has no flow logs"
+    assert incident.last_seen[0].startswith("Last API call from the external addresses 2026-09-01")
     assert incident.containment.status == "unknown"
     assert f"Disable access key {KEY} of eve and issue another" in [
         action.what for action in incident.actions

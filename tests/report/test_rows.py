@@ -52,3 +52,10 @@ def test_the_most_telling_are_shown_in_order_of_time() -> None:
 
 def test_one_row_alone_is_not_folded() -> None:
     assert choose_rows(EVENTS, 7) == (EVENTS.to_dict("records"), [])
+
+
+def test_calls_that_only_read_are_shown_where_there_is_nothing_else() -> None:
+    call = ("CloudTrail", "ListBuckets", "eve", None, None)
+    assert details(choose_rows(frame(*[call] * 5), 3).shown) == "012"
+    mixed = frame(*[call] * 4, ("CloudTrail", "CreateUser", "eve", None, None))
+    assert details(choose_rows(mixed, 3).shown) == "4"
