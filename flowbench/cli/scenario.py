@@ -75,7 +75,8 @@ def scenario(
     """Generate the evidence of the scenario NAME, for an exercise.
 
     crypto-mining, exfiltration, lateral-movement, scan-then-break-in, stolen-role, insider,
-    logging-switched-off; benign-but-odd and nothing-happened, which have no incident.
+    logging-switched-off, slow-exfiltration, ransomware; benign-but-odd and nothing-happened, which
+    have no incident.
 
     The evidence is flow logs, CloudTrail, GuardDuty, DNS queries and interfaces. Names, addresses,
     actors, times and the order of the steps vary by seed; the same seed gives the same files. The
