@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from flowbench.scenario import cloudtrail
 from flowbench.scenario.exercises import intruder_calls as calls
 from flowbench.scenario.exercises import intruder_traffic as traffic
-from flowbench.scenario.exercises import stories
+from flowbench.scenario.exercises import long_incidents
 from flowbench.scenario.exercises.intruder_calls import Caller
 from flowbench.scenario.exercises.organisation import make_host, make_key
 from flowbench.scenario.exercises.recorder import Recorder
@@ -271,8 +271,8 @@ INCIDENTS: Mapping[str, Callable[[Recorder], str]] = {
     "stolen-role": stolen_role,
     "insider": insider,
     "logging-switched-off": logging_switched_off,
-    "slow-exfiltration": stories.slow_exfiltration,
-    "ransomware": stories.ransomware,
+    "slow-exfiltration": long_incidents.slow_exfiltration,
+    "ransomware": long_incidents.ransomware,
     "benign-but-odd": nothing,
     "nothing-happened": nothing,
 }
