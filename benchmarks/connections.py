@@ -175,7 +175,7 @@ def with_both_ends(
         staged = stage_records(backend, records, inventory, facts, periods, root / "parts")
         records = engine.read_parquet(backend, staged.parts[0])
         with join_records(backend, records, staged.own, IDLE_TIMEOUT) as joint:
-            rows = with_ownership(joint, staged.addresses)
+            rows = with_ownership(joint)
             found = rows.mutate(**make_columns(rows))
             for end in ("low", "high"):
                 known = staged.addresses.select(**{end: "id", f"{end}_address": "address"})

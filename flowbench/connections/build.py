@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ibis.backends.duckdb import Backend
 
@@ -24,7 +26,7 @@ from flowbench.connections.service_ports import (
     with_client_ports,
 )
 from flowbench.connections.sessions import join_records
-from flowbench.connections.staging import Staged, select_records, stage_records
+from flowbench.connections.staging import Staged, number_of, select_records, stage_records
 from flowbench.connections.tables import IDLE_TIMEOUT, SUMMARIES, TABLE
 from flowbench.enrich.monitored_network import Inventory
 
@@ -33,6 +35,8 @@ RECORDS_PER_FILE = 2_000_000  # about half a gigabyte of memory
 _SUMMARY_KEY = ["initiator", "responder", "service_port", "protocol", "direction", "intermediate"]
 _SUMS = ["bytes_out", "bytes_in", "packets_out", "packets_in", "records"]
 _ORDER = ["initiator", "responder", "service_port", "protocol", "first_seen", "last_seen"]
+_ADDRESSES = ["initiator", "responder", "low", "high"]  # columns with ids of addresses
+_POINTS = ["point_low", "point_high", "point_any"]
 _UNCLEAR_ORDER = ["low", "high", "low_port", "high_port", "protocol", "first_seen", "last_seen"]
 
 
@@ -87,11 +91,12 @@ def build_connections(  # what it reads, where it writes, and two limits
         connection, records, inventory, facts, periods, scratch, first=first, reopened=reopened
     )
     moves = Moves(connection, staged, idle_timeout, scratch / "moved")
+    texts = _read_texts(staged)
     steps = len(staged.parts) + 2
     for step, number in enumerate(staged.parts):
         progress(step + 1, steps, "joining records to connections")
         with join_records(connection, moves.records(number), staged.own, idle_timeout) as rows:
-            _write_period(connection, rows, staged, folder, periods.names[number])
+            _write_period(connection, rows, texts, folder, periods.names[number])
     progress(steps - 1, steps, "summing connections by initiator and responder")
     has_unclear = _write_unclear(connection, folder)
     _write_summaries(connection, folder, has_unclear=has_unclear)
@@ -115,27 +120,33 @@ def summarize_connections(connections: ibis.Table) -> ibis.Table:
     )
 
 
+def _read_texts(staged: Staged) -> dict[str, pa.Array]:
+    """Read what is written for the numbers in columns: addresses, and interfaces."""
+    addresses, interfaces = staged.texts()
+    named = {"interface_id": interfaces} | dict.fromkeys(_ADDRESSES, addresses)
+    return named | dict.fromkeys(_POINTS, pc.fill_null(interfaces, ""))
+
+
 def _write_period(
-    connection: Backend, rows: ibis.Table, staged: Staged, folder: Path, name: str
+    connection: Backend, rows: ibis.Table, texts: Mapping[str, pa.Array], folder: Path, name: str
 ) -> None:
     """Write the connections of a period, apart from unclear ones, and their summaries."""
-    addresses = engine.name_rows(connection, staged.addresses, "addresses_by_id")
-    points = engine.name_rows(connection, staged.points, "points_by_id")
-    rows = with_ownership(rows, addresses)
+    rows = with_ownership(rows)
     owned = engine.materialize(connection, rows.mutate(unclear=is_unclear(rows)), "owned")
     clear = owned.filter(~owned.unclear).mutate(low_clients=0, high_clients=0)
     clear = engine.materialize(connection, with_roles(clear), "clear")
-    sums = _with_addresses(summarize_connections(clear), addresses, points).select(
-        *SUMMARIES.columns
-    )
-    named = _with_addresses(clear, addresses, points).select(*TABLE.columns)
-    unclear = _with_names(owned.filter(owned.unclear).drop("unclear"), addresses, points)
-    for kind, table, schema in (
-        ("connections", named, TABLE.arrow),
-        ("unclear", unclear, unclear.schema().to_pyarrow()),
+    sums = _in_order(summarize_connections(clear), _ORDER)
+    found = _in_order(clear.rename(interface_id="point"), [*_ORDER, "initiator_port", *_SUMS])
+    unclear = owned.filter(owned.unclear).drop("unclear")
+    rest = sorted(set(unclear.columns) - set(_UNCLEAR_ORDER))
+    unclear = _in_order(unclear, [*_UNCLEAR_ORDER, *rest]).select(*_UNCLEAR_ORDER, *rest)
+    for kind, table, columns in (
+        ("connections", found, TABLE.arrow),
+        ("unclear", unclear, _named(unclear, texts)),
         ("summaries", sums, SUMMARIES.arrow),
     ):
-        engine.write_parquet(connection, [table], folder / f"{kind}-{name}.parquet", schema)
+        path = folder / f"{kind}-{name}.parquet"
+        engine.write_parquet(connection, [table], path, columns, texts)
     engine.drop(connection, owned, clear)
 
 
@@ -178,32 +189,14 @@ def _merged(p: ibis.Table) -> ibis.Table:
     return rows.select(*SUMMARIES.columns)
 
 
-def _with_addresses(rows: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
-    """Rows with addresses and interfaces for ids, in a total order: the file has one digest."""
-    addresses = addresses.select("id", "address")
-    initiators = addresses.rename(initiator_address="address", initiator="id")
-    responders = addresses.rename(responder_address="address", responder="id")
-    r = rows.join(initiators, "initiator").join(responders, "responder")
-    order = _ORDER
-    if "point" in rows.columns:
-        r = r.join(points.select("interface_id", point="id"), "point")
-        order = [*_ORDER, "initiator_port", *_SUMS]
-    return r.order_by(order).mutate(initiator=r.initiator_address, responder=r.responder_address)
+def _in_order(rows: ibis.Table, order: list[str]) -> ibis.Table:
+    """Rows in a total order, so that the file has one digest; numbers for the ids of addresses."""
+    ends = [name for name in _ADDRESSES if name in rows.columns]
+    return rows.order_by(order).mutate(**{name: number_of(rows[name]) for name in ends})
 
 
-def _with_names(rows: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
-    """Undecided connections with addresses and interfaces for ids, in a total order.
-
-    A point without an interface id is the empty text.
-    """
-    r = rows
-    for end in ("low", "high"):
-        names = addresses.select(**{end: "id", "address": "address"})
-        r = r.join(names, end).drop(end).rename(**{end: "address"})
-    points = points.select("id", name=points.interface_id.fill_null(""))
-    for point in ("point_low", "point_high", "point_any"):
-        names = points.view()
-        r = r.left_join(names, r[point] == names.id)
-        r = r.drop(point, "id").rename(**{point: "name"})
-    rest = sorted(set(r.columns) - set(_UNCLEAR_ORDER))
-    return r.order_by([*_UNCLEAR_ORDER, *rest]).select(*_UNCLEAR_ORDER, *rest)
+def _named(rows: ibis.Table, texts: Mapping[str, pa.Array]) -> pa.Schema:
+    """The columns of rows once texts are in place of numbers."""
+    columns = rows.schema().to_pyarrow()
+    return pa.schema((name, pa.string() if name in texts else columns.field(name).type)
+                     for name in columns.names)  # fmt: skip

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ibis
-from ibis import _
+
+from flowbench.connections.staging import is_intermediate, is_internal
 
 # Rules that show which end opened a connection; the others guess it.
 RELIABLE_RULES = ("flags", "ports", "rejected", "constant-port", "one-way")
@@ -45,13 +46,15 @@ _RESERVED = (512, 1023)  # source ports of such clients
 _UDP = 17
 
 
-def with_ownership(c: ibis.Table, addresses: ibis.Table) -> ibis.Table:
-    """Add ``low_internal``, ``low_intermediate``, ``high_internal``, ``high_intermediate``."""
+def with_ownership(c: ibis.Table) -> ibis.Table:
+    """Add ``low_internal``, ``low_intermediate``, ``high_internal``, ``high_intermediate``.
+
+    Args:
+        c: Connections of which ``low`` and ``high`` are ids of addresses (staging.Staged).
+    """
     for end in ("low", "high"):
-        known = addresses.select(
-            **{end: _.id, f"{end}_internal": _.internal, f"{end}_intermediate": _.intermediate}
-        )
-        c = c.join(known, end)
+        facts = {"internal": is_internal(c[end]), "intermediate": is_intermediate(c[end])}
+        c = c.mutate(**{f"{end}_{name}": fact for name, fact in facts.items()})
     return c
 
 

@@ -26,7 +26,7 @@ from ibis import _
 from ibis.backends.duckdb import Backend
 
 from flowbench import engine
-from flowbench.connections.staging import ENDS
+from flowbench.connections.staging import ENDS, low_and_high
 
 UDP_IDLE_TIMEOUT = 180  # seconds
 SYN_TIMEOUT = 60  # seconds; Linux, macOS and Windows wait at most 32 s before they send a SYN again
@@ -53,7 +53,8 @@ def join_records(
         idle_timeout: Seconds without a record after which a new connection starts.
 
     Yields:
-        A row per connection. Columns: ENDS, first_seen, last_seen, records, rejected_records;
+        A row per connection. Columns: low, low_port, high, high_port (ids and ports of the ends),
+        protocol, first_seen, last_seen, records, rejected_records;
         for either direction (``_up``, ``_down``) bytes, packets, first (start of the first record)
         and whether there was a record that was accepted, rejecting, syn, syn_ack, midstream or
         no_flags (of UDP, or of TCP without flags and with more than one packet);
@@ -173,6 +174,8 @@ def _summed(records: ibis.Table, own: ibis.Table) -> ibis.Table:
         first_down=r.start.min(where=~r.up),
         facts=_facts(r).bit_or(),
     )
+    low, high = low_and_high(seen.hosts)
+    seen = seen.mutate(low=low, high=high)
     for end in ("low", "high"):
         points = own.select("point", **{end: own.address, f"own_{end}": own.point})
         seen = seen.left_join(points, ["point", end]).drop("point_right", f"{end}_right")
@@ -235,4 +238,6 @@ def _with_facts(c: ibis.Table) -> ibis.Table:
         for name, bit in bits.items()
         for direction, scale in (("up", 1), ("down", _FROM_HIGH))
     }
-    return c.mutate(**columns).drop("facts", "latest", "reopened")
+    (low, high), (low_port, high_port) = map(low_and_high, (c.hosts, c.ports))
+    columns |= {"low": low, "high": high, "low_port": low_port, "high_port": high_port}
+    return c.mutate(**columns).drop("facts", "latest", "reopened", "hosts", "ports")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 from ibis import _
 from ibis.backends.duckdb import Backend
 
@@ -17,9 +18,12 @@ from flowbench.connections.zones import observation_point, with_zones
 from flowbench.enrich.monitored_network import Inventory, internal_addresses
 from flowbench.enrich.ownership import is_private
 
-ENDS = ["low", "low_port", "high", "high_port", "protocol"]
+ENDS = ["hosts", "ports", "protocol"]  # low and high end in one number: quicker to group by
 _KEPT = ["hop", "rejected", "flags", "start", "end", "packets", "bytes", "protocol"]
 RECORD = [*ENDS, "point", "up", *_KEPT[:-1]]  # columns of a staged record
+_BITS = 32
+# An id of an address has its number in the order of the addresses, and two facts as bits.
+_INTERNAL, _INTERMEDIATE, _FLAGS = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,37 @@ class Staged:
 
     parts: dict[int, Path]  # the folder with the records of a period, by its number, in order
     periods: Periods
-    addresses: ibis.Table  # id (in the order of the addresses), address, internal, intermediate
+    addresses: ibis.Table  # id (in the order of the addresses, see below), address
     points: ibis.Table  # observation points: id (in the order of the names), interface_id
     own: ibis.Table  # point, address: ids, which address belongs to which observation point
+
+    def texts(self) -> tuple[pa.Array, pa.Array]:
+        """The addresses by ``number_of`` their ids, and the interfaces by the ids of points."""
+        addresses, points = (
+            table.order_by("id").select(name).to_pyarrow()[name].combine_chunks()
+            for table, name in ((self.addresses, "address"), (self.points, "interface_id"))
+        )
+        return addresses, points
+
+
+def number_of(address_id: ibis.Value) -> ibis.Value:
+    """The number of an address in their order, from 0, by its id."""
+    return address_id // _FLAGS
+
+
+def is_internal(address_id: ibis.Value) -> ibis.Value:
+    """Whether an address is internal, by its id."""
+    return (address_id & _INTERNAL) > 0
+
+
+def is_intermediate(address_id: ibis.Value) -> ibis.Value:
+    """Whether an address is an intermediate device's, by its id."""
+    return (address_id & _INTERMEDIATE) > 0
+
+
+def low_and_high(both: ibis.Value) -> tuple[ibis.Value, ibis.Value]:
+    """The numbers of the low and of the high end, from those that ENDS has in one number."""
+    return (both >> _BITS).cast("int32"), (both & ((1 << _BITS) - 1)).cast("int32")
 
 
 def stage_records(  # what a record is judged by
@@ -46,8 +78,8 @@ def stage_records(  # what a record is judged by
 ) -> Staged:
     """Write the records of some periods into ``folder``, those of each into a part.
 
-    Columns of a part: RECORD. The addresses of ENDS are ids; ``up`` is whether a record went from
-    the low end to the high one.
+    Columns of a part: RECORD. Its hosts are the ids of two addresses (low_and_high); ``up`` is
+    whether a record went from the low end to the high one.
 
     Args:
         connection: Where the tables of Staged are kept.
@@ -88,7 +120,10 @@ def stage_records(  # what a record is judged by
     encoded = encoded.mutate(minute=ibis.greatest(start_minute(encoded), begins))
     if reopened is not None:
         encoded = in_reopened(encoded, periods.time(first), reopened, addresses)
-    parts = encoded.join(periods.minutes, "minute").select(*RECORD, "part")
+    parts = encoded.join(periods.minutes, "minute")
+    for both, low, high in (("hosts", "low", "high"), ("ports", "low_port", "high_port")):
+        parts = parts.mutate(**{both: (parts[low].cast("int64") << _BITS) | parts[high]})
+    parts = parts.select(*RECORD, "part")
     engine.write_partitions(connection, parts, folder, "part")
     paths = {number: folder / f"part={number}" for number in range(first, len(periods.begins))}
     written = {number: path for number, path in paths.items() if path.exists()}
@@ -124,21 +159,19 @@ def select_records(flows: ibis.Table) -> ibis.Table:
 
 
 def _addresses(seen: ibis.Table, internal: ibis.Table, intermediates: ibis.Table) -> ibis.Table:
-    """Every address with its id, and whether it is internal or an intermediate device's."""
+    """Every address with its id."""
     owned = internal.select("address").mutate(owned=True)
     intermediates = intermediates.select("address").distinct().mutate(intermediate=True)
     known = seen.left_join(owned, "address").drop("address_right")
     known = known.left_join(intermediates, "address").drop("address_right")
-    return known.select(
-        "address",
-        id=_numbered("address"),
-        internal=is_private(known.address) | known.owned.fill_null(False),
-        intermediate=known.intermediate.fill_null(False),
-    )
+    internal = (is_private(known.address) | known.owned.fill_null(False)).ifelse(_INTERNAL, 0)
+    intermediate = known.intermediate.fill_null(False).ifelse(_INTERMEDIATE, 0)
+    number = _numbered("address") * _FLAGS
+    return known.select("address", id=(number + internal + intermediate).cast("int32"))
 
 
 def _encoded(records: ibis.Table, addresses: ibis.Table, points: ibis.Table) -> ibis.Table:
-    """The records as numbers (RECORD), their ends in one order for both directions."""
+    """The records as numbers, their ends in one order for both directions."""
     ids = addresses.select("address", "id")
     r = records.join(ids.rename(src="address", src_id="id"), "src")
     r = r.join(ids.rename(dst="address", dst_id="id"), "dst")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowbench.connections.crossing import Moves
+from flowbench.connections.staging import low_and_high
 from tests.connections.conftest import stage
 from tests.traffic import T0, connect, make_case
 
@@ -18,9 +19,10 @@ def test_records_are_moved_to_the_period_in_which_their_block_ends(tmp_path) -> 
     moves = Moves(backend, staged, 600, tmp_path / "moved")
     counts = []
     for number in staged.parts:
-        ports = moves.records(number).to_pyarrow()["low_port"].to_pylist()
-        high = moves.records(number).to_pyarrow()["high_port"].to_pylist()
-        counts.append((sum(40_000 in pair for pair in zip(ports, high, strict=True)), len(ports)))
+        records = moves.records(number)
+        low, high = low_and_high(records.ports)
+        of_client = records.filter((low == 40_000) | (high == 40_000))
+        counts.append((of_client.count().execute(), records.count().execute()))
     assert sum(total for _lasting, total in counts) == len(lasting) + len(short) + len(again)
     assert len(counts) == 4
     assert [some for some, _total in counts] == [0, 0, 0, len(lasting) + len(again)]

@@ -19,7 +19,7 @@ def test_either_end_may_be_the_initiator(tmp_path) -> None:
     with join_records(
         backend, engine.read_parquet(backend, staged.parts[0]), staged.own, 600
     ) as joined:
-        owned = with_ownership(joined, engine.name_rows(backend, staged.addresses, "addresses"))
+        owned = with_ownership(joined)
         roles = with_roles(owned.mutate(low_clients=0, high_clients=0))
         rows = backend.to_pyarrow(roles.order_by("service_port")).to_pylist()
     ids = {row["address"]: row["id"] for row in staged.addresses.to_pyarrow().to_pylist()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowbench import engine
+from flowbench.connections.staging import is_intermediate, is_internal, low_and_high, number_of
 from tests.connections.conftest import rows, stage
 from tests.traffic import T0, Record, connect, interface, make_case
 
@@ -45,14 +46,24 @@ def test_ids_are_in_the_order_of_addresses_and_a_part_has_a_period(tmp_path) -> 
     staged = stage(case, tmp_path / "parts", 1)
     known = staged.addresses.order_by("id").to_pyarrow().to_pylist()
     assert [row["address"] for row in known] == [A, B, OUT]
-    assert [row["internal"] for row in known] == [True, True, False]
-    assert not any(row["intermediate"] for row in known)
+    facts = staged.addresses.order_by("id")
+    facts = facts.select(
+        number=number_of(facts.id), internal=is_internal(facts.id), device=is_intermediate(facts.id)
+    )
+    assert [tuple(row.values()) for row in facts.to_pyarrow().to_pylist()] == [
+        (0, True, False),
+        (1, True, False),
+        (2, False, False),
+    ]
     points = staged.points.order_by("id").to_pyarrow().to_pylist()
     assert [row["interface_id"] for row in points] == ["eni-a", "eni-b"]
     assert list(staged.parts) == [0, 1]
     count = 0
     for number, part in staged.parts.items():
-        for row in engine.read_parquet(backend, part).to_pyarrow().to_pylist():
+        some = engine.read_parquet(backend, part)
+        (low, high), (low_port, high_port) = map(low_and_high, (some.hosts, some.ports))
+        some = some.mutate(low=low, high=high, low_port=low_port, high_port=high_port)
+        for row in some.to_pyarrow().to_pylist():
             count += 1
             assert row["low"] < row["high"]
             assert row["up"] == ((row["low_port"] > 1023) == (row["bytes"] == 800))
