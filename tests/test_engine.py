@@ -170,6 +170,10 @@ def test_the_latest_row_of_each_key_is_chosen() -> None:
         {"key": None, "evidence_id": "4", "item": 1},
         {"key": None, "evidence_id": "4", "item": 2},
     ]
+    connection = table.get_backend()
+    rest = engine.drop_earlier_rows(connection, table, "key", "when")
+    assert rest.order_by("evidence_id", "item").to_pyarrow() == latest
+    assert engine.drop_earlier_rows(connection, rest, "key", "when") is rest
 
 
 @pytest.mark.parametrize("name", ["plain", "a[b]", "what?", "*", "[[]"])

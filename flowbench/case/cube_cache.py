@@ -14,6 +14,7 @@ import ibis
 from flowbench import engine, enrich
 from flowbench.case import cache, cube
 from flowbench.case.tables import CaseTables
+from flowbench.enrich import admin_sessions
 from flowbench.io import atomic
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class CaseCube(CaseTables):
     def interrupt(self) -> None:
         """End the running query of this object, from any thread: duckdb.InterruptException."""
         self._connection.con.interrupt()
+
+    @cached_property
+    def session_counts(self) -> dict[str, int]:
+        """How many administrative sessions each external address held (enrich.admin_sessions)."""
+        return admin_sessions.count_sessions(self.connections)
 
     @cached_property
     def addresses(self) -> ibis.Table:
@@ -98,5 +104,5 @@ class CaseCube(CaseTables):
 
     def _forget_computed(self) -> None:
         super()._forget_computed()
-        for name in ("cube", "_cube_folder"):
+        for name in ("cube", "session_counts", "_cube_folder"):
             self.__dict__.pop(name, None)

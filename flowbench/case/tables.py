@@ -77,7 +77,11 @@ class CaseTables:
         Raises InputError when there is no such table.
         """
         if name not in self._tables:
-            self._tables[name] = _read_table(self._connection, name, self._paths(name))
+            paths = self._paths(name)
+            rows = _read_table(self._connection, name, paths, keep_earlier=True)
+            if name in _LATEST and paths:
+                rows = engine.drop_earlier_rows(self._connection, rows, *_LATEST[name])
+            self._tables[name] = rows
         return self._tables[name]
 
     def has(self, name: str) -> bool:
@@ -286,8 +290,10 @@ class CaseTables:
                 self.__dict__.pop(name, None)
 
 
-def _read_table(connection: Backend, name: str, paths: list[Path]) -> ibis.Table:
+def _read_table(
+    connection: Backend, name: str, paths: list[Path], *, keep_earlier: bool = False
+) -> ibis.Table:
     if name in _CACHED:
         return engine.read_parquet(connection, paths)
     rows = engine.scan(connection, registry.tables()[name], paths)
-    return engine.latest_rows(rows, *_LATEST[name]) if name in _LATEST else rows
+    return rows if keep_earlier or name not in _LATEST else engine.latest_rows(rows, *_LATEST[name])

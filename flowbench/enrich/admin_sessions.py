@@ -60,6 +60,16 @@ def find_sessions(connections: ibis.Table) -> ibis.Table:
     return marked.filter(marked.is_session).drop("is_session")
 
 
+def count_sessions(connections: ibis.Table) -> dict[str, int]:
+    """Count the administrative sessions that each external address held.
+
+    Args:
+        connections: Connections (connections.TABLE).
+    """
+    counts = find_sessions(connections).group_by("initiator").aggregate(n=_.count())
+    return {row["initiator"]: row["n"] for row in counts.to_pyarrow().to_pylist()}
+
+
 def mark_sessions(
     connections: ibis.Table,
     *,

@@ -28,7 +28,6 @@ from ibis import _
 from flowbench.connections import summarize_connections
 from flowbench.investigate.api_events import read_callers
 from flowbench.investigate.graph import build_graph
-from flowbench.investigate.graph.nodes import count_sessions
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class Protected:
 def find_protected(case: Case) -> Protected:
     """Find the addresses that held a session or called the API, and the indicator matches."""
     matches = case.indicator_matches.select("address").distinct()
-    always = {*count_sessions(case), *read_callers(case)}
+    always = {*case.session_counts, *read_callers(case)}
     return Protected(frozenset(always), frozenset(matches.to_pyarrow()["address"].to_pylist()))
 
 

@@ -21,7 +21,6 @@ from flowbench.investigate.graph.edges import (
     sum_services,
 )
 from flowbench.investigate.graph.nodes import (
-    count_sessions,
     merge_assignments,
     number_ends,
     read_inventory,
@@ -121,7 +120,7 @@ def build_graph(
     with case.materialized(sum_services(summaries)) as services:
         ends = _select_ends(services, inventory)
         matches = match_indicators(case, services, ends)
-        sessions, callers = count_sessions(case), read_callers(case)
+        sessions, callers = case.session_counts, read_callers(case)
         ends["sessions"] = [sessions.get(address, 0) for address in ends["address"]]
         ends["principals"] = [callers.get(address, "") for address in ends["address"]]
         ends["node"] = levels.name_nodes(ends, level, outsiders, _keep_apart(ends, matches))

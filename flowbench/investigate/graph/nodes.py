@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pandas as pd
 import pyarrow as pa
-from ibis import _
 
-from flowbench.enrich.admin_sessions import find_sessions
 from flowbench.schema import TYPES, to_frame
 
 if TYPE_CHECKING:
@@ -56,13 +54,6 @@ def read_inventory(
 def address_of(end: str) -> str:
     """The address of an end that may carry the number of its assignment."""
     return end.partition(_SEPARATOR)[0]
-
-
-def count_sessions(case: Case) -> dict[str, int]:
-    """Count the administrative sessions that each external address held."""
-    sessions = find_sessions(case.connections).group_by("initiator").aggregate(n=_.count())
-    rows = sessions.to_pyarrow().to_pylist()
-    return {row["initiator"]: row["n"] for row in rows}
 
 
 def merge_assignments(inventory: pd.DataFrame, reassigned: pd.DataFrame) -> pd.DataFrame:
