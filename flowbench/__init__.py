@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         report,
         scenario,
         segmentation,
+        training,
     )
     from flowbench.detect import evaluate
     from flowbench.errors import (
@@ -71,6 +72,7 @@ _MODULES = {
     "scenario": "flowbench.scenario",
     "segmentation": "flowbench.segmentation",
     "timeline": "flowbench.investigate.timeline",
+    "training": "flowbench.training",
     "where": "flowbench.investigate.where",
 }
 __all__ = [
@@ -99,6 +101,7 @@ __all__ = [
     "scenario",
     "segmentation",
     "timeline",
+    "training",
     "where",
 ]
 

@@ -31,6 +31,7 @@ MODULES = {
     "scenario",
     "segmentation",
     "timeline",
+    "training",
     "where",
 }
 

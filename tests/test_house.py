@@ -59,6 +59,7 @@ API = [
     "scenario",
     "segmentation",
     "timeline",
+    "training",
     "where",
 ]
 MAX_FILE_LINES = 300

@@ -1,1 +1,9 @@
-"""Training with generated scenarios: a trainee's answers are compared with the answer key."""
+"""Training: lessons that check answers at once, and exercises that are graded with a key.
+
+``open_lesson`` opens a lesson of notebooks/training. ``grading`` compares a trainee's timeline and
+indicators with the answer key of a generated scenario.
+"""
+
+from flowbench.training.lesson import Lesson, open_lesson, progress
+
+__all__ = ["Lesson", "open_lesson", "progress"]
