@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from flowbench.text import cut_message
+
 
 class FlowbenchError(Exception):
     """Base of all errors for the user; the message names what is wrong and the remedy."""
+
+    def __str__(self) -> str:
+        """Return the message; names of any length that it repeats are cut."""
+        return cut_message(super().__str__())
 
 
 class InputError(FlowbenchError):

@@ -23,6 +23,8 @@ _CONTROL = re.compile(
     "]"
 )
 _ZONE = re.compile(r"[0-9A-Za-z_-]+")  # of an address: an id of AWS's
+_LONG_WORD = re.compile(r"\S{301,}")
+_MOST_MESSAGE = 4_000  # characters of an error's message
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -126,6 +128,20 @@ def _to_code(found: re.Match[str]) -> str:
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x1_0000 else f"\\U{number:08x}"
+
+
+def cut_message(text: str) -> str:
+    """Cut the middle of a message's words beyond 300 characters, and of itself beyond 4,000.
+
+    What a message repeats (a name, an expression) was typed or read, and may be of any length.
+    """
+    text = _LONG_WORD.sub(lambda found: _cut_middle(found.group(), 100), text)
+    return text if len(text) <= _MOST_MESSAGE else _cut_middle(text, _MOST_MESSAGE // 2)
+
+
+def _cut_middle(text: str, most: int) -> str:
+    """Keep the start and, half as long, the end, where a message has its remedy."""
+    return f"{text[:most]}… ({len(text):,} characters) …{text[-most // 2 :]}"
 
 
 def escape_lines(text: str) -> str:

@@ -177,3 +177,13 @@ def test_a_list_of_a_sentence(items, expected) -> None:
 
 def test_a_list_of_parts_with_commas() -> None:
     assert text.join_words(["a, b", "c"], separator="; ") == "a, b; and c"
+
+
+def test_messages_repeat_no_name_of_any_length() -> None:
+    short = f"{'x' * 299}: no such file; give another"
+    assert text.cut_message(short) == short
+    cut = text.cut_message(f"'{'x' * 100_000}' is no address")
+    assert cut == f"'{'x' * 99}… (100,002 characters) …{'x' * 49}' is no address"
+    sentence = text.cut_message("word " * 9_000 + "the remedy")
+    assert len(sentence) < 3_100
+    assert sentence.endswith("word the remedy")

@@ -36,6 +36,7 @@ _FOLDERS = ("tables", "findings", "seals", SET_ASIDE, "evidence")
 _FILES = (manifest.FILE, "custody.jsonl", "custody.head")
 _STORED = (".parquet", ".gz", ".zst", ".bz2", ".xz", ".zip", ".sig", ".tsr")  # no smaller
 _MAX_MANIFEST = 256 << 20  # bytes
+_MAX_README = 1 << 20
 _MAX_NAME = 500  # characters
 _CHUNK = 1 << 20
 _NOT_A_PACK = (  # what zipfile and json raise about a damaged archive
@@ -48,8 +49,8 @@ _TEXT = """This is a flowbench case. To open it:
     flowbench unpack THIS.zip FOLDER
     flowbench verify FOLDER
 
-manifest.json has the SHA-256 of each file. custody.jsonl is the custody log: each entry has the
-digest of the one before. {evidence}
+manifest.json has the SHA-256 of each file, this one's too. custody.jsonl is the custody log: each
+entry has the digest of the one before. {evidence}
 """
 
 
@@ -82,6 +83,8 @@ def pack_case(
     log.refresh()
     if problems := log.find_changes():
         raise CaseError(f"the custody log was changed ({problems[0]}): the case is not packed")
+    evidence = "The evidence is in the folder evidence." if with_evidence else ""
+    text = _TEXT.format(evidence=evidence or "The evidence is not in it.") + note
     members = sorted({m.name: m for m in _collect(case, log, with_evidence)}.values())
     files = [{"file": m.name, "sha256": m.sha256, "bytes": m.size} for m in members]
     content = {
@@ -90,10 +93,9 @@ def pack_case(
         "case": manifest.read_name(case),
         "head": log.head,
         "with_evidence": with_evidence,
+        "readme_sha256": hashlib.sha256(_encode(text)).hexdigest(),
         "files": files,
     }
-    evidence = "The evidence is in the folder evidence." if with_evidence else ""
-    text = _TEXT.format(evidence=evidence or "The evidence is not in it.") + note
     try:
         with (
             atomic.write_aside(target, durable=True) as aside,
@@ -172,7 +174,11 @@ def _info(name: str, *, stored: bool = False) -> zipfile.ZipInfo:
 
 
 def _write_text(archive: zipfile.ZipFile, name: str, text: str) -> None:
-    archive.writestr(_info(name), text.encode("utf-8", "backslashreplace"))
+    archive.writestr(_info(name), _encode(text))
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _write_file(archive: zipfile.ZipFile, member: _Member) -> None:
@@ -255,6 +261,10 @@ def _read_manifest(archive: Path, source: zipfile.ZipFile) -> dict[str, Mapping[
         raise InputError(f"{archive} has two members of one name: it is refused")
     if set(names) != {*files, MANIFEST, README} or not set(_FILES[:2]) <= set(files):
         raise InputError(f"{archive} does not have the files that its manifest lists")
+    with source.open(README) as file:
+        readme = hashlib.sha256(file.read(_MAX_README)).hexdigest()
+    if content.get("readme_sha256", readme) != readme:
+        raise InputError(f"{archive}: {README} is not as its manifest has it; nothing was unpacked")
     kinds = {stat.S_IFMT(info.external_attr >> 16) for info in source.infolist()}
     if kinds - {0, stat.S_IFREG}:
         raise InputError(f"{archive} has a link or a device: it is refused")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.cli.filters import filter_options
+from flowbench.cli.filters import filter_options, parse_address
 from flowbench.text import escape_controls, format_utc, is_address, list_some
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _resolve(case: Case, text: str) -> Pivot:
 
     if not is_address(text):
         return resolve(case, text)
-    address = common.parse_address(text)
+    address = parse_address(text)
     bare = case.addresses.address.re_replace("%.*", "")
     same = case.addresses.filter(bare == address).select("address").distinct().order_by("address")
     names = {address, *same.to_pyarrow()["address"].to_pylist()}

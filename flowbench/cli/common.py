@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from flowbench.cli.terminal import print_note
-from flowbench.errors import FlowbenchError, InputError, StoppedError
-from flowbench.text import canonical_address, escape_controls, is_address, split_zone
+from flowbench.errors import FlowbenchError, StoppedError
+from flowbench.text import cut_message, escape_controls
 from flowbench.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ COLUMNS_HELP = (
     " (also feed, confidence, valid_from, port, description)."
 )
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+_NO_PATH = (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP)
 _FORMATS = ("table", "json", "jsonl", "csv", "parquet")  # output.FORMATS, without importing it
 
 
@@ -78,7 +79,15 @@ class CommandGroup(click.Group):
         except BrokenPipeError:  # `flowbench flows … | head`
             sys.stderr.close()
             sys.exit(0)
+        except click.ClickException as error:
+            full = error.format_message()
+            if (cut := cut_message(full)) == full:
+                raise
+            raise click.UsageError(cut, getattr(error, "ctx", None)) from None
         except OSError as error:
+            if error.errno in _NO_PATH and error.filename is not None:
+                note(cut_message(f"flowbench: {escape_controls(error.filename)}: {error.strerror}"))
+                sys.exit(EXIT_USAGE)
             if error.errno not in _NOT_WRITTEN or error.filename is not None:
                 raise
             _exit_not_written(error)
@@ -88,7 +97,7 @@ class CommandGroup(click.Group):
             if "duckdb" not in type(error).__module__:
                 raise
             # An engine error that no module foresaw: most likely a damaged table.
-            first = escape_controls(str(error).splitlines()[0])
+            first = escape_controls(cut_message(str(error).splitlines()[0]))
             note(f"flowbench: the case's tables cannot be read: {first}")
             note("`flowbench verify CASE` lists what changed since it was loaded.")
             sys.exit(EXIT_USAGE)
@@ -271,17 +280,3 @@ def open_case(path: Path) -> Case:
     if sys.stderr.isatty():
         case.progress = show_waiting()
     return case
-
-
-def parse_address(text: str) -> str:
-    """Return an address as the case spells it, with its zone. Raises InputError for other text."""
-    if not is_address(text):
-        raise InputError(f"{text or repr(text)}: invalid IP address")
-    address, zone = split_zone(text)
-    if zone is not None and "-" not in zone and not zone.isdigit():  # fe80::1%eth0
-        raise InputError(
-            f"{text}: {zone} is not a VPC, account or interface id:"
-            f" give the address without %{zone}"
-        )
-    parsed = canonical_address(address)
-    return parsed if zone is None else f"{parsed}%{zone}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.cli.filters import filter_options
+from flowbench.cli.filters import filter_options, parse_address
 from flowbench.errors import InputError
 from flowbench.text import format_count
 
@@ -75,7 +75,7 @@ def dns(
     else:
         rows = opened.dns.order_by("query_time", "srcaddr", "name", "evidence_id", "item")
         columns = _QUERIES
-    rows = _filter(rows, host and common.parse_address(host), name, filters)
+    rows = _filter(rows, host and parse_address(host), name, filters)
     out.write_table(opened, rows, columns.split(), limit)
     if missing:
         _note_hosts_covered(opened)

@@ -35,6 +35,11 @@ _KINDS = {
         "query_time srcaddr name file line item query_type rcode answers",
         ("query_time", "query_time"),
     ),
+    "guardduty": (
+        "GuardDuty finding",
+        "first_seen type severity_label file line item local_address remote_address alert_id",
+        ("first_seen", "last_seen"),
+    ),
 }
 
 
@@ -49,8 +54,8 @@ def evidence(
 ) -> None:
     """List the records of a finding of CASE, or about WHAT.
 
-    They are flow records, API events or DNS queries, each with its file and line (and item, where a
-    line holds several).
+    They are flow records, API events, DNS queries or GuardDuty findings, each with its file and
+    line (and item, where a line holds several).
 
     WHAT is a finding id, as `flowbench detect CASE` prints it, or its start; or an address, a
     network (10.0.0.0/24), an interface, an instance, the value of a Name tag, a domain, a user, a

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from flowbench.cli import common
+from flowbench.errors import InputError
+from flowbench.text import canonical_address, is_address, split_zone
 
 _OPTIONS = {
     "from": click.option(
@@ -61,7 +62,7 @@ def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[...,
             filters = Filters(
                 parse_time(since) if since is not None else None,
                 parse_time(until) if until is not None else None,
-                common.parse_address(peer) if peer is not None else None,
+                parse_address(peer) if peer is not None else None,
                 ports,
                 rejected,
                 parse(where),
@@ -73,3 +74,17 @@ def filter_options(*names: str) -> Callable[[Callable[..., None]], Callable[...,
         return run
 
     return decorate
+
+
+def parse_address(text: str) -> str:
+    """Return an address as the case spells it, with its zone. Raises InputError for other text."""
+    if not is_address(text):
+        raise InputError(f"{text or repr(text)}: invalid IP address")
+    address, zone = split_zone(text)
+    if zone is not None and "-" not in zone and not zone.isdigit():  # fe80::1%eth0
+        raise InputError(
+            f"{text}: {zone} is not a VPC, account or interface id:"
+            f" give the address without %{zone}"
+        )
+    parsed = canonical_address(address)
+    return parsed if zone is None else f"{parsed}%{zone}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowbench.cli import common
-from flowbench.cli.filters import filter_options
+from flowbench.cli.filters import filter_options, parse_address
 
 if TYPE_CHECKING:
     from flowbench.investigate.filters import Filters
@@ -33,7 +33,7 @@ def flows(
     from flowbench.schema import record_key
 
     opened = common.open_case(case)
-    wanted = None if address is None else common.parse_address(address)
+    wanted = None if address is None else parse_address(address)
     table = filter_flows(opened, filters, wanted)
     origin = record_key(table.columns)
     shown = "start srcaddr srcport dstaddr dstport action protocol bytes packets".split()

@@ -61,9 +61,7 @@ __all__ = [
 ]
 
 _EVERYTHING = Filters()
-_TIMES = ("start", "event_time", "query_time")
 _LEVELS = ("address", "instance")  # of a graph about something
-_ENDS = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 
 
 def addresses(case: Case, *pivots: str | Pivot) -> ibis.Table:

@@ -1,4 +1,4 @@
-"""The records that name something: conditions for flow records, API events and DNS queries."""
+"""The records that name something: flow records, API events, DNS queries, GuardDuty findings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from flowbench.connections.zones import is_host
 from flowbench.investigate.filters import Filters, filter_api_events, filter_flows, filter_period
 from flowbench.investigate.pivot import Pivot, is_in_domain, resolve
 from flowbench.schema import record_key
+from flowbench.text import split_zone
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 _EVERYTHING = Filters()
 _ENDS = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
-_TIMES = ("start", "event_time", "query_time")
+_TIMES = ("start", "event_time", "query_time", "first_seen")
 
 
 def evidence(
@@ -28,7 +29,7 @@ def evidence(
 
     Flow records of its addresses, while it had them, and of its interfaces; API events that it
     called, that came from its addresses, or that name it; DNS queries of its addresses, for its
-    domain, or answered with its addresses.
+    domain, or answered with its addresses; GuardDuty findings that name it or its addresses.
 
     Args:
         case: The case.
@@ -36,8 +37,8 @@ def evidence(
         filters: Which records are wanted.
 
     Returns:
-        'flow-logs', 'cloudtrail' and 'dns' with the rows of ``flows``, ``api_events`` and ``dns``
-        and their ``file``, by time, evidence id and line.
+        'flow-logs', 'cloudtrail', 'dns' and 'guardduty' with the rows of ``flows``, ``api_events``,
+        ``dns`` and ``alerts`` and their ``file``, by time, evidence id and line.
 
     Raises:
         InputError: It is nothing in this case.
@@ -49,11 +50,12 @@ def evidence(
         queries = queries.filter(queries.answers.contains(filters.peer).fill_null(False))
     if filters.ports or filters.rejected:
         queries = queries.filter(ibis.literal(False))
-    flows = filter_flows(case, filters)
+    flows, alerts = filter_flows(case, filters), _filter_alerts(case, filters)
     kinds = {
         "flow-logs": (flows, "start", _flow_conditions(case, flows, found)),
         "cloudtrail": (events, "event_time", _event_conditions(events, found)),
         "dns": (queries, "query_time", _query_conditions(case, queries, found)),
+        "guardduty": (alerts, "first_seen", _alert_conditions(case, alerts, found)),
     }
     files = ibis.memtable(case.evidence[["evidence_id", "file"]])
     tables = {}
@@ -160,6 +162,61 @@ def _query_conditions(case: Case, queries: ibis.Table, found: Pivot) -> Iterator
     for wanted, first, last in periods(case, found):
         is_its = queries.srcaddr.isin(wanted) | _contains_any(queries.answers, wanted)
         yield is_its & overlaps(queries.query_time, queries.query_time, first, last)
+
+
+def _alert_conditions(case: Case, alerts: ibis.Table, found: Pivot) -> Iterator[Any]:
+    named = (
+        (found.instance_ids, "instance_id", "instance_ids"),
+        (found.interface_ids, None, "interface_ids"),
+        (found.principals, "principal_name", "principal_names"),
+        (found.access_key_ids, "access_key_id", "access_key_ids"),
+    )
+    for names, column, several in named:
+        if names:
+            yield _contains_any(alerts[several], list(names))
+            if column is not None:
+                yield alerts[column].isin(names)
+    if found.domain is not None:
+        yield is_in_domain(alerts.domain, found.domain)
+        yield alerts.domains.contains(found.domain)
+    if found.is_principal:
+        return
+    for wanted, first, last in periods(case, found):
+        # Without its instance, an alert may be about any host with the address, in any zone.
+        bare = sorted({split_zone(address)[0] for address in wanted})
+        is_local = alerts.local_address.isin(wanted) | _contains_any(alerts.local_addresses, wanted)
+        is_local |= alerts.instance_id.isnull() & alerts.local_address.isin(bare)
+        yield is_local & overlaps(*_alert_period(alerts), first, last)
+        yield alerts.remote_address.isin(wanted) | _contains_any(alerts.remote_addresses, wanted)
+
+
+def _alert_period(alerts: ibis.Table) -> tuple[Any, Any]:
+    """When the activity of an alert was seen; without that, when it was reported."""
+    reported = ibis.coalesce(alerts.first_seen, alerts.created_at, alerts.updated_at)
+    return reported, ibis.coalesce(alerts.last_seen, alerts.first_seen, alerts.updated_at)
+
+
+def _filter_alerts(case: Case, filters: Filters) -> ibis.Table:
+    alerts = case.alerts
+    first, last = _alert_period(alerts)
+    conditions = []
+    if filters.since is not None:
+        conditions.append(last >= ibis.literal(filters.since))
+    if filters.until is not None:
+        conditions.append(first < ibis.literal(filters.until))
+    if filters.peer is not None:
+        remote = (alerts.remote_address == filters.peer).fill_null(False)
+        conditions.append(remote | alerts.remote_addresses.contains(filters.peer).fill_null(False))
+    if filters.ports:
+        ports = [str(port) for port in filters.ports]
+        local, remote = alerts.local_ports, alerts.remote_ports
+        conditions.append(
+            _contains_any(local, ports).fill_null(False) | _contains_any(remote, ports)
+        )
+    if filters.rejected:
+        conditions.append(alerts.blocked)
+    known = (condition.fill_null(False) for condition in conditions)
+    return alerts.filter(ibis.literal(True), *known)
 
 
 def _contains_any(values: Any, wanted: list[str]) -> Any:

@@ -98,6 +98,16 @@ def rewrite(
     return target
 
 
+def test_the_manifest_has_the_digest_of_the_readme(archive: Path, tmp_path: Path) -> None:
+    def change(manifest: dict[str, Any], members: dict[str, bytes]) -> None:
+        members["README.txt"] += b"Run this program: "
+
+    evil = rewrite(archive, tmp_path / "evil.zip", change)
+    with pytest.raises(InputError, match=r"README\.txt is not as its manifest has it"):
+        pack.unpack_case(evil, tmp_path / "case")
+    assert not (tmp_path / "case").exists()
+
+
 def add(name: str) -> Callable[[dict[str, Any], dict[str, bytes]], None]:
     def change(manifest: dict[str, Any], members: dict[str, bytes]) -> None:
         members[name] = b"evil"

@@ -11,9 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from flowbench.case import Case
 from flowbench.cli import COMMANDS, common, main
 from flowbench.cli import output as results
-from flowbench.cli.common import COLUMNS_HELP, CommandGroup, Output, output_options, parse_address
+from flowbench.cli.common import COLUMNS_HELP, CommandGroup, Output, output_options
 from flowbench.errors import InputError
 from tests.cli.running import run
 
@@ -48,6 +49,11 @@ def test_each_command_is_in_the_file_of_its_name() -> None:
         assert module.replace("_", "-") == command.name
 
 
+@pytest.fixture(scope="module")
+def empty_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Case.create(tmp_path_factory.mktemp("long") / "case").path
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
@@ -66,6 +72,20 @@ def test_errors_are_one_line(error: BaseException, message: str) -> None:
     result = CliRunner().invoke(group, ["fail"])
     assert result.stderr == message
     assert result.exit_code == (2 if isinstance(error, InputError) else 130)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("LONG", "new LONG", "info LONG", "evidence CASE LONG", "hunt CASE LONG"),
+        *("ingest CASE LONG", "timeline CASE --from LONG"),
+    ],
+)
+def test_no_error_repeats_a_long_argument_whole(empty_case: Path, words: str) -> None:
+    texts = {"LONG": "x" * 50_000, "CASE": str(empty_case)}
+    result = run(*(texts.get(word, word) for word in words.split()))
+    assert result.exit_code == 2
+    assert 20 < len(result.stderr) < 900
 
 
 def test_errors_of_the_program_are_not_swallowed() -> None:
@@ -141,19 +161,6 @@ def test_output_options_give_the_command_an_output(tmp_path: Path) -> None:
     assert CliRunner().invoke(command, ["--format", "xml"]).exit_code == 2
     choices = next(p.type.choices for p in command.params if p.name == "output_format")
     assert tuple(choices) == results.FORMATS
-
-
-def test_parse_address() -> None:
-    assert parse_address("2001:DB8:0::1") == "2001:db8::1"
-    assert parse_address("10.0.0.5%vpc-0a1") == "10.0.0.5%vpc-0a1"
-    assert parse_address("10.0.0.5%111122223333") == "10.0.0.5%111122223333"
-    with pytest.raises(
-        InputError, match="eth0 is not a VPC, account or interface id: give the addr"
-    ):
-        parse_address("fe80::1%eth0")
-    for text in ("", "10.0.0", "10.0.0.1/32", "::1%eth0x/1", "10.0.0.1%", "db.example"):
-        with pytest.raises(InputError, match="invalid IP address"):
-            parse_address(text)
 
 
 def test_the_help_of_columns_names_columns_that_lists_have() -> None:

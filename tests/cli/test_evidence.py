@@ -100,7 +100,7 @@ def test_the_records_about_something(incident_case: Path) -> None:
     assert result.stderr.splitlines()[-1] == "2 API events"
     shown = run("evidence", incident_case, "10.0.0.5", "--port", "3333")
     assert shown.stdout.splitlines()[0].split()[:3] == ["start", "srcaddr", "dstaddr"]
-    assert shown.stderr.splitlines()[-1] == "696 flow records"
+    assert shown.stderr.splitlines()[-1] == "696 flow records, 1 GuardDuty finding"
     assert run("evidence", incident_case, "10.0.0.200").stderr.splitlines() == ["no records"]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flowbench.cli.filters import parse_address
+from flowbench.errors import InputError
 from tests.cli.running import run
 from tests.incident_case import HOST, POOL
 
@@ -85,3 +87,16 @@ def test_a_filter_expression_of_flow_records(incident_case: Path) -> None:
     assert rows("flows", incident_case, "--where", f"not ({where})", "--peer", POOL) == []
     wrong = run("flows", incident_case, "--where", "answered")
     assert (wrong.exit_code, "flow records do not have it" in wrong.stderr) == (2, True)
+
+
+def test_parse_address() -> None:
+    assert parse_address("2001:DB8:0::1") == "2001:db8::1"
+    assert parse_address("10.0.0.5%vpc-0a1") == "10.0.0.5%vpc-0a1"
+    assert parse_address("10.0.0.5%111122223333") == "10.0.0.5%111122223333"
+    with pytest.raises(
+        InputError, match="eth0 is not a VPC, account or interface id: give the addr"
+    ):
+        parse_address("fe80::1%eth0")
+    for text in ("", "10.0.0", "10.0.0.1/32", "::1%eth0x/1", "10.0.0.1%", "db.example"):
+        with pytest.raises(InputError, match="invalid IP address"):
+            parse_address(text)
