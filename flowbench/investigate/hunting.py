@@ -154,7 +154,7 @@ class Case(cases.Case):
         *by: str,
         measure: str = "bytes",
         where: str = "",
-        most: int = 20,
+        most: int = 10,
         nat_hops: bool = False,
     ) -> pd.DataFrame:
         """Sum connections by some columns, and return the largest sums.
@@ -176,9 +176,9 @@ class Case(cases.Case):
             nat_hops: See ``traffic``.
 
         Returns:
-            The columns of ``by``, then the measure if it counts different values, connections,
-            rejected, answered, bytes and bytes each way, first_seen and last_seen; the largest
-            first. In the view of hosts a connection between two internal hosts counts for each.
+            The columns of ``by``, the measure, then connections, rejected, answered, bytes and
+            bytes each way, first_seen and last_seen; the largest first. In the view of hosts a
+            connection between two internal hosts counts for each.
 
         Raises:
             InputError: No column or measure is called so; the text names the nearest.

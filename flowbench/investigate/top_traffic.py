@@ -44,7 +44,7 @@ def rank_traffic(
     measure: str = "bytes",
     where: str = "",
     *,
-    most: int = 20,
+    most: int = 10,
     nat_hops: bool = False,
 ) -> pd.DataFrame:
     """Sum connections by some columns, and return the largest sums; see ``Case.top``.
@@ -70,8 +70,7 @@ def rank_traffic(
     if measure not in sums:
         shown = escape_controls(measure)
         raise InputError(f"no measure is called '{shown}'{_nearest(measure, list(sums))}")
-    columns = [*_COUNTS, "bytes", *ways, "first_seen", "last_seen"]
-    chosen = columns if measure in columns else [measure, *columns]
+    chosen = dict.fromkeys([measure, *_COUNTS, "bytes", *ways, "first_seen", "last_seen"])
     grouped = rows.group_by(by).aggregate(**{name: sums[name] for name in chosen})
     return to_frame(grouped.order_by(ibis.desc(measure), *by).limit(most).to_pyarrow())
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = (
     ("name", "string", "Name tag of the {end}'s interface or instance; untrusted text"),
+    ("tags", "tags", "tags of the {end}'s interface and instance; untrusted text"),
     ("instance_id", "string", "instance of the {end}"),
     ("interface_id", "string", "interface of the {end}"),
     ("subnet_id", "string", "subnet of the {end}"),
     ("vpc_id", "string", "VPC of the {end}"),
     ("account_id", "string", "account that owns the {end}'s interface"),
     ("service", "string", "AWS service of the {end}'s interface: ec2, rds, …"),
-    ("tags", "tags", "tags of the {end}'s interface and instance; untrusted text"),
     ("internal", "bool", "whether the {end} belongs to the monitored network"),
     ("country", "string", "country of the {end}'s network"),
     ("network_owner", "string", "network owner of the {end}; untrusted text"),
@@ -56,7 +56,7 @@ _ALL = {
 }
 _FIRST = (
     "first_seen initiator initiator_name responder responder_name service_port protocol duration"
-    " bytes_out bytes_in rejected answered direction"
+    " bytes_out bytes_in rejected answered direction initiator_tags responder_tags"
 ).split()
 TRAFFIC = Table.of("traffic", *({name: _ALL[name] for name in _FIRST} | _ALL).values())
 

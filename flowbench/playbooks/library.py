@@ -42,7 +42,8 @@ def find_playbook(name: str) -> Path:
     """Return the file of a playbook.
 
     Args:
-        name: The name of a playbook that comes with flowbench, or the path of a notebook.
+        name: The name of a playbook that comes with flowbench, ``start-here`` or ``hunt``, or the
+            path of a notebook.
 
     Raises:
         InputError: There is neither.
@@ -52,6 +53,7 @@ def find_playbook(name: str) -> Path:
             raise InputError(f"{name}: no such file")
         return Path(name)
     playbooks = {playbook.name: playbook.path for playbook in list_playbooks()}
+    playbooks |= {path.stem: path for path in sorted(find_notebooks().glob("*.ipynb"))}
     if name not in playbooks:
         raise InputError(f"{name}: no such playbook; there are {list_some(playbooks, 20)}")
     return playbooks[name]

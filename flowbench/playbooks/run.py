@@ -21,6 +21,10 @@ from flowbench.playbooks.needs import EndOfPlaybook
 from flowbench.playbooks.parameters import set_parameters
 from flowbench.text import escape_controls
 
+_PANEL = (
+    "application/vnd.jupyter.widget-view+json"  # a page would load its front end from elsewhere
+)
+
 
 class Outcome(NamedTuple):
     """A finished run.
@@ -113,6 +117,12 @@ def _failed_heading(node: NotebookNode, headings: list[str]) -> str:
 
 
 def _to_html(node: NotebookNode) -> str:
+    node.metadata.pop("widgets", None)
+    for output in (output for cell in node.cells for output in cell.get("outputs", ())):
+        if output.get("data", {}).pop(_PANEL, None) is not None:
+            output["data"]["text/plain"] = (
+                "This panel needs a running notebook: open it in JupyterLab."
+            )
     # Without these, the page would load scripts from the network.
     exporter = HTMLExporter(
         mathjax_url="", require_js_url="", mermaid_js_url="", mermaid_layout_elk_js_url=""

@@ -19,7 +19,7 @@ def top(case, *by, columns=None, **options) -> list[tuple]:
 def test_hosts_by_day(hunting_case) -> None:
     frame = rank_traffic(hunting_case, ["host", "host_name", "day"], most=3)
     assert list(frame) == [
-        *("host", "host_name", "day", "connections", "rejected", "answered", "bytes"),
+        *("host", "host_name", "day", "bytes", "connections", "rejected", "answered"),
         *("bytes_sent", "bytes_received", "first_seen", "last_seen"),
     ]
     rows = frame[["host", "host_name", "day", "bytes_sent", "bytes_received"]]

@@ -46,6 +46,7 @@ def test_the_commands_that_it_names_exist(playbook: playbooks.Playbook) -> None:
 
 def test_a_playbook_is_found_by_name_or_path(tmp_path: Path) -> None:
     assert playbooks.find_playbook("crypto-mining").name == "crypto-mining.ipynb"
+    assert playbooks.find_playbook("hunt").parent.name == "notebooks"
     own = make_notebook(tmp_path / "own.ipynb", "1")
     assert playbooks.find_playbook(str(own)) == own
 

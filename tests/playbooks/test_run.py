@@ -28,6 +28,13 @@ def test_the_results_of_all_cells_are_in_the_file(tmp_path: Path) -> None:
     assert "<script src" not in html  # nothing is loaded from elsewhere
 
 
+def test_a_panel_is_left_out_of_the_file(tmp_path: Path) -> None:
+    path = make_notebook(tmp_path / "n.ipynb", "import ipywidgets\nipywidgets.Text('seen')")
+    html = playbooks.run(path, tmp_path, tmp_path / "out.html").path.read_text(encoding="utf-8")
+    assert "This panel needs a running notebook" in html
+    assert "html-manager" not in html
+
+
 def test_a_playbook_that_ends_early_has_its_first_part(tmp_path: Path) -> None:
     case = Case.create(tmp_path / "case")
     cells = (
