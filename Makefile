@@ -1,11 +1,11 @@
-# make demo, make lab, make quick (fast checks), make test (all checks). All is installed in .venv.
+# make demo, make lab, make site (the documentation), make quick (fast checks), make test (all checks). All is installed in .venv.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo lab quick test check fix wheel constraints clean
+.PHONY: demo lab site quick test check fix wheel constraints clean
 
 demo: $(STAMP)
 	@$(BIN)/flowbench demo
@@ -23,6 +23,10 @@ check: $(STAMP)
 
 lab: $(STAMP)
 	@$(BIN)/flowbench lab .
+
+site: $(STAMP)
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -c docs/site . build/site
+	@echo build/site/index.html
 
 fix: $(STAMP)
 	@$(BIN)/ruff check --fix

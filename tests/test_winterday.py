@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 
 import pandas as pd
 import pytest
 
 from flowbench import detect
+from flowbench.case import Case
+from flowbench.detect import history
 from flowbench.investigate import attribution, graph, timeline
+from tests import documentation
+from tests.cli.running import run
+from tests.conftest import ROOT
 
 
 def test_all_evidence_is_read(winterday) -> None:
@@ -212,3 +219,27 @@ def test_the_same_evidence_gives_the_same_findings(winterday, winterday_findings
     again.ingest(ROOT / "data" / "winterday" / "evidence")
     found = detect.run(again)
     assert found == winterday_findings
+
+
+def test_the_first_case_of_the_documentation_is_this_one(
+    winterday, winterday_findings, tmp_path, monkeypatch
+) -> None:
+    """What docs/first-case.md shows is what the command prints, on a copy that has the findings."""
+    case = Case.open(shutil.copytree(winterday.path, tmp_path / "winterday"))
+    history.keep(case, winterday_findings)
+    monkeypatch.setenv("COLUMNS", "80")
+    blocks = documentation.blocks(ROOT / "docs" / "first-case.md")
+    shown = [
+        each
+        for language, text in blocks
+        if language == "console"
+        for each in documentation.split_console(text)
+    ]
+    assert len(shown) > 5
+    for command, lines in shown:
+        _, *words = shlex.split(command.replace("cases/winterday", str(case.path)))
+        result = run(*words)
+        assert result.exit_code == 0, command
+        documentation.assert_shown(lines, result.output)
+    (note,) = [t for _, t in blocks if t.startswith("flowbench note")]
+    assert run(*shlex.split(note.replace("cases/winterday", str(case.path)))[1:]).exit_code == 0

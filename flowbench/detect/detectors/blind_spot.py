@@ -22,6 +22,8 @@ Method: counting, no statistics. One finding for each kind of blind spot:
   each kind of log, also where the case has no flow logs. Who made the calls, and calls that failed,
   are reported by api-abuse.
 
+Severity: low, except where the list says medium.
+
 False positives: evidence that was collected for some interfaces only, on purpose; filtered exports;
 infrastructure code that deletes flow logs with their VPC.
 

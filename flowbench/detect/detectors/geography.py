@@ -4,11 +4,10 @@ Question: did an internal host communicate with addresses in a country that the 
 prohibits, or with which no internal host communicated during the baseline period?
 
 Method: every external address that an internal host connected to is located (enrich.geography).
-With a policy (``countries`` in segmentation.policy) all of them are compared with it: an answered
-connection is medium, an attempt low. Without one, a host's baseline period (the first half of its
-observed lifetime, at least a day and at most a week) shows which countries are usual. A country
-that is first reached later, by ``few`` hosts at most and in no known cloud, is new: severity low, a
-reason to look.
+With a policy (``countries`` in segmentation.policy) all of them are compared with it. Without one,
+a host's baseline period (the first half of its observed lifetime, at least a day and at most a
+week) shows which countries are usual. A country that is first reached later, by ``few`` hosts at
+most and in no known cloud, is new.
 
 People visit web sites in any country, which must not hide the first traffic of another host to it.
 Two kinds of traffic on web ports from a host from which people browse (``traffic.browsing_hosts``)
@@ -22,6 +21,9 @@ New countries must be rare for the host. One that was itself the first in more t
 reaches them as part of its work (a crawler, a mail server) and is not reported. Of the findings of
 severity low, the ``most_low`` in which most was sent are kept. A finding names at most 20
 addresses in new countries.
+
+Severity: medium if a connection with a prohibited country was answered, low for an attempt. Low for
+a new country, which is a reason to look.
 
 False positives: content networks whose nodes move, a travelling colleague's address, a new partner.
 

@@ -23,10 +23,11 @@ answer with other addresses each time), and what is usual for a host:
   in ``factor`` of as many new ones in the second half of the baseline period: a mail server, a
   crawler, a client of a peer-to-peer network.
 
-One finding per host, the connection with most data first, with at most 20 peers. Severity: low,
-since novelty says where to look, not what happened; medium with an indicator match, or when a new
-network received ``much`` bytes and sent less. A finding states how many new sites were taken for
-browsing.
+One finding per host, the connection with most data first, with at most 20 peers. A finding states
+how many new sites were taken for browsing.
+
+Severity: low, since novelty says where to look, not what happened; medium with an indicator match,
+or when a new network received ``much`` bytes and sent less.
 
 False positives: a new partner or product, a correspondent who is sent a file for the first time, a
 server's new mirror, a new mail provider.

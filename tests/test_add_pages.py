@@ -1,13 +1,16 @@
-"""The examples in CONTRIBUTING.md run as they are printed."""
+"""The examples in docs/add-a-detector.md and docs/add-a-loader.md run as they are printed."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import pytest
 
+from flowbench.loaders import aws
 from tests.traffic import T0, connect, make_case, reject
 
 ROOT = Path(__file__).parents[1]
@@ -16,7 +19,8 @@ BLOCK = re.compile(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", re.DOTALL)
 
 @pytest.fixture(scope="module")
 def examples() -> dict[str, str]:
-    return dict(BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    pages = [ROOT / "docs" / f"add-a-{what}.md" for what in ("detector", "loader")]
+    return dict(BLOCK.findall("\n".join(page.read_text(encoding="utf-8") for page in pages)))
 
 
 def load(examples: dict[str, str], path: str) -> ModuleType:
@@ -27,7 +31,7 @@ def load(examples: dict[str, str], path: str) -> ModuleType:
 
 def test_each_example_has_its_module_and_its_test(examples) -> None:
     modules = [path for path in examples if path.startswith("flowbench/")]
-    assert len(modules) == 2
+    assert len(modules) == 3
     for path in modules:
         folder = Path(path).parent.relative_to("flowbench")
         assert f"tests/{folder}/test_{Path(path).name}" in examples
@@ -54,6 +58,19 @@ def test_the_feed_is_recognised_and_read(examples) -> None:
     row, rejected = module.read_lines(lines, "list.csv")
     assert (row["indicator"], row["kind"], row["line"]) == ("192.0.2.1", "c2", 2)
     assert rejected[:2] == (3, "nonsense here")
+
+
+def test_the_aws_evidence_is_recognised_and_read(examples) -> None:
+    module = load(examples, "flowbench/loaders/aws/vpc_endpoints.py")
+    with mock.patch.dict(sys.modules):
+        sys.modules["flowbench.loaders.aws.vpc_endpoints"] = module
+        with mock.patch.object(aws, "vpc_endpoints", module, create=True):
+            test = load(examples, "tests/loaders/aws/test_vpc_endpoints.py")
+    (parametrized,) = test.test_containers.pytestmark
+    for value, expected in parametrized.args[1]:
+        test.test_containers(value, expected)
+    test.test_values_of_an_endpoint()
+    test.test_an_endpoint_without_an_id_is_rejected()
 
 
 def test_the_example_tests_compile(examples) -> None:
