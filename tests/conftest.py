@@ -72,6 +72,11 @@ def pytest_unconfigure() -> None:
 @pytest.fixture
 def few_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let runs of all detectors run four: for tests of what is done with findings."""
+    leave_few_detectors(monkeypatch)
+
+
+def leave_few_detectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the same for a fixture of a module."""
     few = (contact, lateral_movement, mining, segmentation)
     monkeypatch.setattr(registry, "MODULES", few)
 

@@ -16,7 +16,7 @@ from flowbench.case import Case
 from flowbench.cli import COMMANDS, main
 from tests import documentation
 from tests.cli.running import run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, leave_few_detectors
 from tests.incident_case import HOST, WEB, make_incident_case
 
 DATA = {"csv", "json", "text"}  # languages of blocks that are no examples
@@ -42,7 +42,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 @pytest.fixture(scope="module")
 def findings(case: Case) -> detect.Findings:
-    return detect.run(case, only=["contact", "mining", "lateral-movement"])
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        leave_few_detectors(monkeypatch)
+        return detect.run(case)
 
 
 @pytest.mark.usefixtures("few_detectors")
