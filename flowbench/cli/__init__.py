@@ -28,6 +28,7 @@ from flowbench.cli.hunt import hunt
 from flowbench.cli.info import info
 from flowbench.cli.ingest import ingest
 from flowbench.cli.lab import lab
+from flowbench.cli.lesson import lesson
 from flowbench.cli.new import new
 from flowbench.cli.note import note
 from flowbench.cli.pack import pack
@@ -79,6 +80,7 @@ COMMANDS = (
     unpack,
     scenario,
     grade,
+    lesson,
     evaluate,
     doctor,
 )

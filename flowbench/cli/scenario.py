@@ -80,11 +80,14 @@ def scenario(
 
     The evidence is flow logs, CloudTrail, GuardDuty, DNS queries and interfaces. Names, addresses,
     actors, times and the order of the steps vary by seed; the same seed gives the same files. The
-    answer key is a separate file: `flowbench grade` compares a trainee's answers with it.
+    answer key is a separate file: `flowbench grade` compares a trainee's answers with it. A
+    notebook for trainees is beside the evidence, one for the trainer beside the key.
     """
     from flowbench.scenario import exercises
+    from flowbench.training import exercise_notebooks
 
     file = key if key is not None else out.absolute().parent / f"{name}-key.json"
+    exercise_notebooks.notebook_paths(out, file)  # before anything is written
     with progress_bar("Writing flow log records", is_bytes=False) as progress:
         answers = exercises.write(
             name,
@@ -102,4 +105,7 @@ def scenario(
     indicators = format_count(len(answers.indicators), "indicator")
     common.note(f"{file}: answer key with {facts} and {indicators}")
     command = f"flowbench ingest CASE {shlex.quote(str(out))}"
+    trainee, trainer = exercise_notebooks.write_notebooks(out, file)
+    common.note(f"{trainer}: for the trainer, with the solution")
+    common.note(f"{trainee}: for trainees, with the evidence")
     common.note(f"{out}: evidence. Next: flowbench new CASE; {command}")

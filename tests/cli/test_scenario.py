@@ -23,6 +23,10 @@ def test_the_key_lies_beside_the_evidence(tmp_path: Path) -> None:
     assert not list(out.rglob("*key*"))
     again = run("scenario", NAME, "--difficulty", "easy", "--out", out)
     assert again.exit_code == 2
+    assert "evidence-exercise.ipynb exists: move it, or choose another folder" in again.output
+    (tmp_path / "evidence-exercise.ipynb").unlink()
+    (tmp_path / f"{NAME}-instructor.ipynb").unlink()
+    again = run("scenario", NAME, "--difficulty", "easy", "--out", out)
     assert "is not an empty folder" in again.output
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 from flowbench.case import Case
@@ -15,12 +13,9 @@ from flowbench.training import evidence, lesson_files
 from flowbench.training.lesson import Lesson
 from tests.conftest import ROOT
 from tests.training.lesson_answers import ALSO, ANSWERS
+from tests.training.notebooks import read_cells, run_cells
 
 NOTEBOOKS = sorted((ROOT / "notebooks" / "training").glob("*.ipynb"))
-
-
-def read_cells(path: Path, kind: str) -> list[str]:
-    return [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == kind]
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +24,6 @@ def work(winterday: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work")
     (folder / "winterday").symlink_to(winterday.path)
     return folder
-
-
-def run_cells(path: Path) -> dict[str, Any]:
-    """Run a notebook's cells in this process, and let what they end with show itself."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    for source in read_cells(path, "code"):
-        body = ast.parse(source).body
-        last = body.pop() if isinstance(body[-1], ast.Expr) else None
-        exec(compile(ast.Module(body, []), path.name, "exec"), names)  # our cells
-        if last is not None:
-            shown = eval(compile(ast.Expression(last.value), path.name, "eval"), names)
-            if hasattr(shown, "_repr_html_") and not hasattr(shown, "to_plotly_json"):
-                assert shown._repr_html_()
-    return names
 
 
 def test_there_is_a_notebook_for_each_lesson() -> None:
