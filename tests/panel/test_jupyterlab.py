@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.panel.jupyterlab import DARK, LIGHT, Lab
+from flowbench.case import Case
+from tests.conftest import ROOT
+from tests.panel.jupyterlab import DARK, LIGHT, NARROW, WIDE, Lab
+from tests.training.lesson_answers import one_record
+from tests.training.notebooks import read_cells
 
 CLICK_COUNTER = """
 import ipywidgets
@@ -77,4 +81,34 @@ def test_figures_are_readable_in_both_themes(lab: Lab, incident_cell: str) -> No
         )
         assert min(contrasts.values()) >= 4.5, contrasts  # WCAG 2.2 AA
         lab.screenshot(f"figures-{theme.split()[-1].lower()}", lab.page.locator(".jp-Notebook"))
+    assert lab.errors == []
+
+
+def test_a_trainee_answers_wrong_and_then_right(lab: Lab, winterday: Case) -> None:
+    case = lab.root / "cases" / "training" / "winterday"
+    case.parent.mkdir(parents=True)
+    case.symlink_to(winterday.path)
+    cells = read_cells(ROOT / "notebooks" / "training" / "01-one-record.ipynb", "code")
+    lab.open(*cells)
+    page = lab.page
+    number = next(n for n, cell in enumerate(cells) if cell.startswith("lesson.check"))
+    exercise = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    exercise.get_by_text("Your answer goes in place of the three dots").wait_for()
+    right, (wrong, *_) = one_record(winterday)["receiver"]
+    for answer, text in (
+        (wrong, "This address sent the packets (srcaddr)."),
+        (right, "Right. 4 points of 4."),
+    ):
+        exercise.locator(".cm-content").click()
+        page.keyboard.press("Control+a")
+        page.keyboard.insert_text(f'lesson.check("receiver", "{answer}")')
+        page.keyboard.press("Shift+Enter")
+        exercise.get_by_text(text).wait_for()
+    for theme, name in ((LIGHT, "light"), (DARK, "dark")):
+        lab.use_theme(theme)
+        for size, width in ((WIDE, "wide"), (NARROW, "narrow")):
+            lab.use_size(size)
+            lab.screenshot(f"lesson-{width}-{name}", exercise)
+    lab.reload()  # in a kernel that knows nothing of the lesson
+    page.get_by_text("1. One record: 1 of 6 questions solved, 4 of 24 points.").wait_for()
     assert lab.errors == []
