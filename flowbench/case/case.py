@@ -31,6 +31,7 @@ from flowbench.case.custody_entry import Entry
 from flowbench.case.notes import CaseNotes
 from flowbench.case.policy import check_policy
 from flowbench.connections.zones import hosts_of
+from flowbench.enrich import inventory
 from flowbench.errors import InputError
 from flowbench.io import atomic
 from flowbench.loaders.flowlogs import formats as record_formats
@@ -38,6 +39,8 @@ from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
 from flowbench.text import format_count, is_address, list_some
 from flowbench.version import __version__
+
+_RENAMED = ("dns", "api_events")  # tables with other names of hosts or principals than recorded
 
 
 class Case(CaseCube, CaseNotes):
@@ -183,6 +186,20 @@ class Case(CaseCube, CaseNotes):
         texts = [entry["details"].get("text") for entry in self.log.entries_of("policy")]
         return texts[-1] if texts else None
 
+    def address_inventory(self, tags: Sequence[str] = ()) -> pd.DataFrame:
+        """Return the address inventory as a frame, with a column for each of some tags.
+
+        Args:
+            tags: Keys of tags: ``("env", "owner")``. Their values are text that anyone may have
+                written.
+
+        Returns:
+            The columns of ``addresses``, then the tags; ordered by address and time.
+        """
+        rows = inventory.with_tags(self.addresses, tags)
+        order = [rows.address, rows.valid_from.asc(nulls_first=True), rows.interface_id]
+        return to_frame(rows.order_by(order).to_pyarrow())
+
     # ---- queries ------------------------------------------------------------------------
 
     def sql(self, text: str) -> pd.DataFrame:
@@ -231,7 +248,8 @@ class Case(CaseCube, CaseNotes):
         return provenance.count_evidence(selector, self._evidence_table)
 
     def _evidence_table(self, name: str) -> ibis.Table:
-        return self.dns if name == "dns" else self.table(name)
+        table: ibis.Table = getattr(self, name) if name in _RENAMED else self.table(name)
+        return table
 
     def check_host(self, address: str) -> str:
         """Return an address that one host of the case has at most.

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from flowbench.case import custody
 from flowbench.connections.zones import is_host
+from flowbench.enrich.namesakes import recorded_name
 from flowbench.errors import CaseError, InputError
 from flowbench.io import atomic
 from flowbench.schema import record_key, to_frame
@@ -160,6 +161,8 @@ def _choose(
     if selector.api_events:
         events = table("api_events")
         events = events.filter(api_event_condition(events, selector.api_events))
+        names = ("principal_name", "target_user")
+        events = events.mutate(**{name: recorded_name(events[name]) for name in names})
         chosen.append(("cloudtrail", "event_time", events))
     if selector.dns:
         chosen.append(("dns", "query_time", _select_dns(table("dns"), selector.dns)))
@@ -208,7 +211,9 @@ def api_event_condition(events: ibis.Table, selector: ApiEventSelector) -> Any:
     conditions = [events[name].isin(values) for name, values in by_column.items() if values]
     if selector.principals:
         names, arns = events.principal_name, events.principal_arn
-        conditions.append(names.isin(selector.principals) | arns.isin(selector.principals))
+        is_named = names.isin(selector.principals) | arns.isin(selector.principals)
+        # A finding may be older than the evidence of another account with the name.
+        conditions.append(is_named | recorded_name(names).isin(selector.principals))
     return ibis.and_(*conditions, *_in_period(events.event_time, selector))
 
 

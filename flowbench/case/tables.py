@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,12 +30,12 @@ from flowbench.enrich import (
     indicators,
     interface_events,
     inventory,
+    namesakes,
     principals,
 )
 from flowbench.errors import CaseError, InputError
 from flowbench.loaders import registry
 from flowbench.loaders.intel.indicators import ALLOW
-from flowbench.schema import to_frame
 from flowbench.text import format_count
 
 _FOLDER = "tables"
@@ -102,13 +102,26 @@ class CaseTables:
 
     @cached_property
     def api_events(self) -> ibis.Table:
-        """CloudTrail events (loaders.aws.cloudtrail.TABLE), one row for each event id."""
-        return self.table("api_events")
+        """CloudTrail events (loaders.aws.cloudtrail.TABLE), one row for each event id.
+
+        Names of principals have their account where several accounts have the name.
+        """
+        return namesakes.with_accounts(self.table("api_events"), self.namesakes)
 
     @cached_property
     def alerts(self) -> ibis.Table:
-        """GuardDuty findings (loaders.aws.guardduty.TABLE), the latest update of each."""
-        return self.table("alerts")
+        """GuardDuty findings (loaders.aws.guardduty.TABLE), the latest update of each.
+
+        Names of principals are as in ``api_events``.
+        """
+        return namesakes.with_alert_accounts(self.table("alerts"), self.namesakes)
+
+    @cached_property
+    def namesakes(self) -> frozenset[str]:
+        """The names that principals of several accounts have (enrich.namesakes)."""
+        if not (self.has("api_events") or self.has("alerts")):
+            return frozenset()
+        return namesakes.find_namesakes(self.table("api_events"), self.table("alerts"))
 
     @cached_property
     def dns(self) -> ibis.Table:
@@ -192,20 +205,6 @@ class CaseTables:
             when=self.span[1],
         )
         return engine.register(self._connection, rows)
-
-    def address_inventory(self, tags: Sequence[str] = ()) -> pd.DataFrame:
-        """Return the address inventory as a frame, with a column for each of some tags.
-
-        Args:
-            tags: Keys of tags: ``("env", "owner")``. Their values are text that anyone may have
-                written.
-
-        Returns:
-            The columns of ``addresses``, then the tags; ordered by address and time.
-        """
-        rows = inventory.with_tags(self.addresses, tags)
-        order = [rows.address, rows.valid_from.asc(nulls_first=True), rows.interface_id]
-        return to_frame(rows.order_by(order).to_pyarrow())
 
     @cached_property
     def fields(self) -> set[str]:

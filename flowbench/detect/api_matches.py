@@ -23,6 +23,7 @@ from flowbench.detect.api_principals import (
 from flowbench.detect.api_requests import VERSION, ApiCall
 from flowbench.detect.api_resource_rules import COMPUTE_RULES, DATA_RULES
 from flowbench.detect.api_rule import Rule
+from flowbench.enrich.namesakes import owner_account
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -32,7 +33,7 @@ RULES: tuple[Rule, ...] = (*IDENTITY_RULES, *LOGGING_RULES, *DATA_RULES, *COMPUT
 _COLUMNS = [
     *("event_time", "event_name", "event_source", "event_id", "account_id", "principal_type"),
     *("principal_name", "access_key_id", "source_ip", "error_code", "mfa_used", "request"),
-    *("response", "evidence_id", "item"),
+    *("target_user", "response", "evidence_id", "item"),
 ]
 _HOUR = pd.Timedelta(hours=1)
 _DAYS = 2  # days of the baseline on which a principal did the same that it does later
@@ -78,7 +79,8 @@ def read_calls(case: Case) -> pd.DataFrame:
     """Read the API events that a rule names, in order of time; AWS services' own are left out.
 
     Returns:
-        Columns of ``api_events``; base_name (without a version), failed, file.
+        Columns of ``api_events``; base_name (without a version), owner (the caller's account),
+        failed, file.
     """
     e = case.api_events
     base = e.event_name.re_replace(VERSION, "")
@@ -92,7 +94,9 @@ def read_calls(case: Case) -> pd.DataFrame:
         if rule.people_only:
             is_candidate &= ~is_program(e)
         is_wanted |= is_candidate
-    rows = read_events(case, e.filter(is_wanted, ~is_service).select(_COLUMNS, base_name=base))
+    owner = owner_account(e)
+    wanted = e.filter(is_wanted, ~is_service).select(_COLUMNS, base_name=base, owner=owner)
+    rows = read_events(case, wanted)
     failed_sign_in = rows["response"].str.contains('"ConsoleLogin":"Failure"', regex=False)
     failed = rows["error_code"].notna() | failed_sign_in.fillna(False).astype(bool)
     return rows.assign(failed=failed)
@@ -122,7 +126,7 @@ def _collect(calls: pd.DataFrame, principals: Principals) -> dict[tuple[Rule, Ca
         concerned = [(rule, rule.condition(call)) for rule in rules if _is_called(rule, call)]
         if not any(names is not None for _rule, names in concerned):
             continue
-        caller = identify(call.account, call.principal_type, call.principal)
+        caller = identify(_text(row["owner"]), call.principal_type, _text(row["principal_name"]))
         source = _text(row["source_ip"])
         new = principals.why_new(caller, row["event_time"], _text(row["access_key_id"]), source)
         is_person = caller.is_person and not is_service_name(source)
@@ -218,6 +222,9 @@ def _most_in_an_hour(rows: pd.DataFrame) -> int:
 
 def _to_call(row: dict[str, Any], own_accounts: frozenset[str]) -> ApiCall:
     source = _text(row["event_source"]) or ""
+    request = _parse(row["request"])
+    if isinstance(request.get("userName"), str) and (user := _text(row["target_user"])):
+        request["userName"] = user  # with its account, as the principal's name has it
     return ApiCall(
         name=row["base_name"],
         source=source.partition(".")[0],
@@ -226,7 +233,7 @@ def _to_call(row: dict[str, Any], own_accounts: frozenset[str]) -> ApiCall:
         principal_type=_text(row["principal_type"]),
         is_failed=bool(row["failed"]),
         mfa_used=_text(row["mfa_used"]),
-        request=_parse(row["request"]),
+        request=request,
         own_accounts=own_accounts,
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from flowbench.detect.credential_use import PROVIDER
+from flowbench.enrich.namesakes import owner_account
 from flowbench.enrich.ownership import neighbourhood
 from flowbench.schema import to_frame
 from flowbench.text import format_utc, is_address
@@ -34,7 +35,10 @@ _MOST_NETWORKS = 4  # a principal with more before the call works from anywhere,
 
 
 class Caller(NamedTuple):
-    """Who made a call: an account's user, person behind single sign-on, or role."""
+    """Who made a call: an account's user, person behind single sign-on, or role.
+
+    The account is the caller's, which may have called in another.
+    """
 
     account: str
     name: str
@@ -148,8 +152,9 @@ def read_principals(case: Case) -> Principals:
     # Roles have as many sessions as calls: without them few rows are left.
     name = events.principal_name
     name = is_program(events).ifelse(name.re_replace("/.*", ""), name)
-    keys_of = ["account_id", "principal_type", "caller", "source_ip"]
-    uses = events.filter(events.source_ip.notnull()).mutate(caller=name).group_by(keys_of)
+    keys_of = ["owner", "principal_type", "caller", "source_ip"]
+    called = events.filter(events.source_ip.notnull())
+    uses = called.mutate(caller=name, owner=owner_account(called)).group_by(keys_of)
     rows = to_frame(uses.aggregate(first=events.event_time.min()).to_pyarrow())
     networks: dict[Caller, dict[str, pd.Timestamp]] = {}
     everyones: dict[str, dict[str, pd.Timestamp]] = {}

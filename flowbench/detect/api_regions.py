@@ -10,6 +10,7 @@ import pandas as pd
 
 from flowbench.detect.api_calls import read_events
 from flowbench.detect.api_principals import Caller, Principals, identify
+from flowbench.enrich.namesakes import owner_account
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -61,12 +62,12 @@ def find_new_regions(case: Case, principals: Principals) -> Iterator[NewRegion]:
     firsts = firsts.filter(firsts["first"] >= principals.baseline_end).drop("first")
     is_change = (~regional.read_only).fill_null(True) & (regional.principal_type != "AWSService")
     changes = regional.filter(is_change).semi_join(firsts, ["account_id", "aws_region"])
-    rows = read_events(case, changes.select(_COLUMNS))
+    rows = read_events(case, changes.select(_COLUMNS, owner=owner_account(changes)))
     rows = rows.assign(failed=rows["error_code"].notna())
     begin = e.event_time.min().execute()
     callers = [
         identify(*(value if isinstance(value, str) else None for value in values))
-        for values in rows[["account_id", "principal_type", "principal_name"]].to_numpy()
+        for values in rows[["owner", "principal_type", "principal_name"]].to_numpy()
     ]
     by_caller: dict[tuple[str, Caller], list[int]] = {}
     for number, key in enumerate(zip(rows["aws_region"], callers, strict=True)):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from flowbench.detect import display
 from flowbench.detect.detector import Detector
+from flowbench.enrich.namesakes import split_account
 from flowbench.schema import Table
 from flowbench.selector import ApiEventSelector, DnsSelector, EvidenceSelector
 from flowbench.text import format_utc
@@ -204,7 +205,8 @@ def make_finding(  # noqa: PLR0913  # the fields of a finding
         scores: Named parts of the score, 0 to 1 each.
         title: A title other than the detector's.
         technique: An ATT&CK technique other than the detector's.
-        about: Distinguishes findings that have the same ends, port and protocol.
+        about: Distinguishes findings that have the same ends, port and protocol; about principals
+            also by their accounts, which the id leaves out of the subject's name.
         targets: The internal addresses that the peers communicated with, where the subject stands
             for many. The id depends on neither peers nor ports then, since these come and go.
         peers_complete: Whether ``peers`` are all of them.
@@ -220,7 +222,8 @@ def make_finding(  # noqa: PLR0913  # the fields of a finding
     targets = tuple(sorted(set(targets)))
     # With several peers the list would change as evidence is added: the subject is the key then.
     ends = [] if targets else [peer or "", str(port), str(protocol)]
-    key = "|".join([detector.id, subject, *ends, *([about] if about else [])])
+    # Nor does it depend on whether the case has an account with a principal of the same name.
+    key = "|".join([detector.id, split_account(subject)[0], *ends, *([about] if about else [])])
     return Finding(
         finding_id=f"{detector.id}-{hashlib.sha256(key.encode()).hexdigest()[:10]}",
         detector=detector.id,

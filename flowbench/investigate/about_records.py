@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from flowbench.connections.zones import is_host
+from flowbench.enrich.namesakes import name_of
 from flowbench.investigate.filters import Filters, filter_api_events, filter_flows, filter_period
 from flowbench.investigate.pivot import Pivot, is_in_domain, resolve
 from flowbench.schema import record_key
@@ -53,7 +54,7 @@ def evidence(
     flows, alerts = filter_flows(case, filters), _filter_alerts(case, filters)
     kinds = {
         "flow-logs": (flows, "start", _flow_conditions(case, flows, found)),
-        "cloudtrail": (events, "event_time", _event_conditions(events, found)),
+        "cloudtrail": (events, "event_time", _event_conditions(case, events, found)),
         "dns": (queries, "query_time", _query_conditions(case, queries, found)),
         "guardduty": (alerts, "first_seen", _alert_conditions(case, alerts, found)),
     }
@@ -135,11 +136,11 @@ def _flow_conditions(case: Case, flows: ibis.Table, found: Pivot) -> Iterator[An
         yield is_end & overlaps(flows.start, flows["end"], first, last)
 
 
-def _event_conditions(events: ibis.Table, found: Pivot) -> Iterator[Any]:
+def _event_conditions(case: Case, events: ibis.Table, found: Pivot) -> Iterator[Any]:
     if found.is_principal:
         yield _is_call_of(events, found)
         if found.kind == "principal":
-            yield events.target_user == found.text.rpartition("/")[2]
+            yield events.target_user == name_of(found.text, case.namesakes)
         else:
             yield events.new_access_key_id == found.text
     for name in found.instance_ids:

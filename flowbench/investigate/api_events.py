@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import ibis
 
+from flowbench.enrich.namesakes import split_account
 from flowbench.investigate.api_objects import describe_request, name_object, shorten
 from flowbench.schema import to_frame
 from flowbench.text import escape_controls, list_some
@@ -79,14 +80,16 @@ class ApiEvent(NamedTuple):
         """What the call acted on or created: a user, an instance, a bucket; None if unknown."""
         if self.event_name == "RunInstances" and self.instance_ids:
             return list_some(self.instance_ids, _MOST_RESOURCES)
-        return name_object(self.request, self.response)
+        named = name_object(self.request, self.response)
+        user = self.target_user or ""
+        return shorten(user) if named == shorten(split_account(user)[0]) else named
 
     def describe(self) -> str:
         """State in a sentence who called what, on which resources, from where, and the outcome."""
         resources = [*(self.instance_ids or ()), *(self.interface_ids or ())]
         named = None if resources else self.object
         target = f" on {list_some(resources, _MOST_RESOURCES)}" if resources else ""
-        if named and named != self.target_user:
+        if named and named != shorten(self.target_user or ""):
             target += f" on {named}"
         details = describe_request(self.event_name, self.request, named)
         if self.new_access_key_id:

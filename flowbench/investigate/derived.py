@@ -18,6 +18,7 @@ import ibis
 import pyarrow as pa
 from ibis.expr import types as ir
 
+from flowbench.enrich.namesakes import split_account
 from flowbench.investigate.api_events import keep_events
 from flowbench.investigate.identity import calls_of
 
@@ -120,7 +121,7 @@ def _created_tokens(
         key = row["new_access_key_id"] or elsewhere.get(_shared_key(row))
         tokens = [f"key {key}"] if key else []
         if name == "CreateUser" and row["target_user"]:
-            tokens.append(f"user {account} {row['target_user']}")
+            tokens.append(f"user {account} {split_account(row['target_user'])[0]}")
         elif name == "CreateRole" and row["role"]:
             tokens.append(f"role {account} {row['role']}")
         elif name == "RunInstances":

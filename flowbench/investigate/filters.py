@@ -18,6 +18,7 @@ import numpy as np
 
 from flowbench.connections.zones import is_host
 from flowbench.detect import Finding, Findings
+from flowbench.enrich.namesakes import recorded_name
 from flowbench.errors import InputError
 from flowbench.investigate import where
 from flowbench.text import format_utc
@@ -150,12 +151,14 @@ def filter_api_events(
 
 
 def _is_principal(table: ibis.Table, names: Sequence[str]) -> Any:
-    """Whether an event's caller, or the role of its session, has one of these names or ARNs."""
-    role = table.principal_name.re_replace("/.*", "")
-    conditions = [
-        column.isin(names).fill_null(False)
-        for column in (table.principal_name, table.principal_arn, table.issuer_arn, role)
-    ]
+    """Whether an event's caller, or the role of its session, has one of these names or ARNs.
+
+    A name without an account is that of the principals of all accounts.
+    """
+    called = (table.principal_name, recorded_name(table.principal_name))
+    roles = (name.re_replace("/.*", "") for name in called)
+    columns = (*called, *roles, table.principal_arn, table.issuer_arn)
+    conditions = [column.isin(names).fill_null(False) for column in columns]
     return ibis.or_(*conditions)
 
 

@@ -7,40 +7,19 @@ A name alone is none: two accounts may have a user of the same name.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import ibis
 import pyarrow as pa
 from ibis.expr import types as ir
 
-from flowbench.errors import InputError
-from flowbench.text import escape_controls, list_some
+from flowbench.enrich.namesakes import owner_account, parse_arn, recorded_name, split_account
 
 if TYPE_CHECKING:
     from flowbench.case import Case
     from flowbench.investigate.api_events import ApiEvent
     from flowbench.investigate.pivot import Pivot
-
-_ARN = re.compile(r"arn:[^:]*:(?:iam|sts):[^:]*:(\d*):(user|role|assumed-role|federated-user)/(.+)")
-
-
-class SeveralAccountsError(InputError):
-    """A name is that of principals in several accounts; ``arns`` has one of each."""
-
-    def __init__(self, name: str, arns: Sequence[str]) -> None:
-        self.arns = tuple(arns)
-        shown = list_some(escape_controls(arn) for arn in arns)
-        super().__init__(
-            f"{escape_controls(name)!r} is a principal of {len(arns)} accounts: give one of {shown}"
-        )
-
-
-def owner_account(events: ibis.Table) -> ir.StringValue:
-    """The account of an event's caller: that of its ARN, else that of the event."""
-    account = events.principal_arn.re_extract(r"^arn:[^:]*:[^:]*:[^:]*:(\d*):", 1)
-    return ibis.coalesce(account.nullif(""), events.account_id, "")
 
 
 def calls_of(events: ibis.Table, tokens: Collection[str]) -> ibis.Table:
@@ -59,7 +38,7 @@ def is_caller(events: ibis.Table, tokens: Collection[str]) -> ir.BooleanValue:
         return ibis.literal(False)
     wanted = ibis.memtable(pa.table({"token": pa.array(sorted(tokens), pa.string())}))
     kinds = {token.partition(" ")[0] for token in tokens}
-    account, name = owner_account(events), events.principal_name
+    account, name = owner_account(events), recorded_name(events.principal_name)
     columns = {
         "key": ibis.literal("key ").concat(events.access_key_id),
         "user": ibis.literal("user ").concat(account, " ", name),
@@ -72,25 +51,15 @@ def is_caller(events: ibis.Table, tokens: Collection[str]) -> ir.BooleanValue:
 
 
 def tokens_of(case: Case, pivot: Pivot) -> set[str]:
-    """Return the identity of a principal or access key.
-
-    Raises:
-        SeveralAccountsError: The name is of principals in several accounts.
-    """
+    """Return the identity of a principal or access key."""
     keys = {f"key {key}" for key in pivot.access_key_ids}
     if pivot.kind == "access key":
         return keys
-    if found := _ARN.match(pivot.text):
-        account, kind, name = found.groups()
-        if kind in ("role", "user"):
-            name = name.rpartition("/")[2]  # without its path
-        kind = {"assumed-role": "session", "federated-user": "user"}.get(kind, kind)
-        return {f"{kind} {account} {name}"} | keys
-    name = pivot.text
-    arns = _arns_of(case, name)
-    if len(arns) > 1:
-        raise SeveralAccountsError(name, list(arns.values()))
-    return {token for account in arns for token in _tokens(account, name)} | keys
+    if found := parse_arn(pivot.text):
+        return {f"{found.kind} {found.account} {found.name}"} | keys
+    name, account = split_account(pivot.text)
+    accounts = [account] if account else sorted(_accounts_of(case, pivot.text))
+    return {token for owner in accounts for token in _tokens(owner, name)} | keys
 
 
 def tokens_of_event(event: ApiEvent) -> set[str]:
@@ -100,26 +69,20 @@ def tokens_of_event(event: ApiEvent) -> set[str]:
         arn = (event.principal_arn or "").split(":")
         account = (arn[4] if len(arn) > 4 else "") or event.account_id or ""
         kind = "session" if "/" in event.principal_name else "user"
-        tokens.add(f"{kind} {account} {event.principal_name}")
+        tokens.add(f"{kind} {account} {split_account(event.principal_name)[0]}")
     return tokens
 
 
-def _arns_of(case: Case, name: str) -> dict[str, str]:
-    """An ARN of the principal of a name, or of the role of its sessions, by account."""
+def _accounts_of(case: Case, name: str) -> set[str]:
+    """The accounts of the principal of a name, or of the role of its sessions; '' if unknown."""
     events = case.api_events
     role = events.principal_name.re_replace("/.*", "")
     called = events.filter(((events.principal_name == name) | (role == name)).fill_null(False))
-    called = called.select(
-        account=owner_account(called),
-        arn=(called.principal_name == name).ifelse(called.principal_arn, called.issuer_arn),
-    )
     about = events.filter((events.target_user == name).fill_null(False))
-    about = about.select(account=about.account_id.fill_null(""), arn=ibis.null("string"))
-    owned = called.union(about).group_by("account").aggregate(arn=ibis._.arn.min())
-    return {
-        row["account"]: row["arn"] or f"arn:aws:iam::{row['account']}:user/{name}"
-        for row in owned.order_by("account").to_pyarrow().to_pylist()
-    }
+    owned = called.select(account=owner_account(called)).union(
+        about.select(account=about.account_id.fill_null(""))
+    )
+    return set(owned.distinct().to_pyarrow()["account"].to_pylist())
 
 
 def _tokens(account: str, name: str) -> Iterator[str]:

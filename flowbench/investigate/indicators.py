@@ -153,7 +153,8 @@ def _subject_signs(case: Case, traced: SubjectTrace) -> Iterator[Sign]:
         for step in trace.of(kind):
             if step.value is None:
                 continue
-            times = [event.event_time for event in events if _mentions(event, step.value)]
+            user = trace.name(step.value)
+            times = [event.event_time for event in events if _mentions(event, step.value, user)]
             times += [step.time] if step.time is not None else []
             times += period if indicator_type in ("instance", "interface") else ()
             if step.event_id is not None:
@@ -178,7 +179,7 @@ def _names(trace: Trace) -> dict[str, str]:
         created = f"launched {instance or f'the instance of {trace.address}'}"
     else:
         created = f"created {interface or f'the interface of {trace.address}'}"
-    principal = (trace.value("principal") or "the principal").rpartition("/")[2]
+    principal = trace.name(trace.value("principal") or "the principal")
     return {"created": created, "principal": principal}
 
 
@@ -187,9 +188,8 @@ def _first_and_last(times: Iterable[datetime]) -> tuple[datetime | None, datetim
     return min(times, default=None), max(times, default=None)
 
 
-def _mentions(event: ApiEvent, indicator: str) -> bool:
+def _mentions(event: ApiEvent, indicator: str, user: str) -> bool:
     """Whether an API event is a sign of a key, address, principal, instance or interface."""
-    user = indicator.rpartition("/")[2] if ":user/" in indicator else None
     return indicator in (
         event.event_id,
         event.principal_arn,
@@ -198,4 +198,4 @@ def _mentions(event: ApiEvent, indicator: str) -> bool:
         event.source_ip,
         *(event.instance_ids or ()),
         *(event.interface_ids or ()),
-    ) or (user is not None and event.target_user == user)
+    ) or (user != indicator and event.target_user == user)

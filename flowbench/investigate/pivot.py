@@ -18,6 +18,7 @@ import ibis
 import numpy as np
 
 from flowbench.enrich.intervals import address_keys
+from flowbench.enrich.namesakes import choose_principal, name_of
 from flowbench.errors import InputError
 from flowbench.investigate.nearest_names import suggest_names
 from flowbench.text import canonical_address, escape_controls, is_address, list_some, split_zone
@@ -103,8 +104,8 @@ def resolve(case: Case, text: str) -> Pivot:
         Its pivot. An address need not occur in the case; a network has those addresses that do.
 
     Raises:
-        InputError: It is none of these in the case, it is several, or several hosts have the
-            address.
+        InputError: It is none of these in the case, it is several, several hosts have the address,
+            or principals of several accounts the name.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind.replace("-", " ") in KINDS:
@@ -246,19 +247,18 @@ def is_in_domain(name: Any, domain: str) -> Any:
 def _resolve_principal(case: Case, text: str) -> Pivot | None:
     """Resolve a user, a role with all its sessions, a role session, or the ARN of one."""
     events, alerts = case.api_events, case.alerts
+    text = choose_principal(text, case.namesakes, events, alerts)
     role = events.principal_name.re_replace("/.*", "")
     names = (events.principal_name, events.principal_arn, events.issuer_arn, role)
     called = ibis.or_(*((column == text).fill_null(False) for column in names))
-    rows = events.filter(called).select("principal_name", "access_key_id").distinct()
-    rows = rows.order_by("principal_name", "access_key_id").to_pyarrow().to_pylist()
-    bare = text.rpartition("/")[2] if text.startswith("arn:") else text
+    found = events.filter(called).select("principal_name", "access_key_id").distinct()
+    rows = found.to_pyarrow().to_pylist()
+    bare = name_of(text, case.namesakes)
     account = "".join(text.split(":")[4:5])  # of an ARN: another may have the name too
     about = (events.target_user == bare) & ((events.account_id == account) | (not account))
     issued = events.filter(about.fill_null(False))
-    is_named = bool(rows) or _has_rows(issued)
-    if not is_named and not _has_rows(
-        alerts.filter(alerts.principal_names.contains(bare).fill_null(False))
-    ):
+    alerted = alerts.filter(alerts.principal_names.contains(bare).fill_null(False))
+    if not (rows or _has_rows(issued) or _has_rows(alerted)):
         return None
     keys = issued.filter(issued.new_access_key_id.notnull()).new_access_key_id
     own = {row["access_key_id"] for row in rows} | set(keys.to_pyarrow().to_pylist())

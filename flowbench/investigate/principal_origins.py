@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ibis
 import pyarrow as pa
 
+from flowbench.enrich.namesakes import recorded_name
 from flowbench.investigate.activity import Row, describe_calls, event_row
 from flowbench.investigate.api_events import PRIVILEGE_EVENTS, ROLE_EVENTS
 from flowbench.investigate.credential_chain import add_callers, describe_issuing
@@ -41,7 +42,7 @@ def origin_calls(case: Case, tokens: Collection[str]) -> ibis.Table:
     role = events.request.re_extract(_ROLE_NAME, 1)
     values = {
         "key": (events.new_access_key_id, None),
-        "user": (account.concat(events.target_user), PRIVILEGE_EVENTS),
+        "user": (account.concat(recorded_name(events.target_user)), PRIVILEGE_EVENTS),
         "role": (account.concat(role), ROLE_EVENTS),
     }
     selected = ibis.literal(False)

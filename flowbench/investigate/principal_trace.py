@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ibis import _
 
+from flowbench.enrich.namesakes import name_of, owner_account, qualify, recorded_name
 from flowbench.investigate.activity import describe_calls
 from flowbench.investigate.call_groups import describe_period
 from flowbench.investigate.consequences import is_creating
@@ -30,11 +31,7 @@ class PrincipalTraceBuilder(StepBuilder):
     """Adds the steps of a principal or access key."""
 
     def add_identity(self, pivot: Pivot) -> None:
-        """Add all steps of a principal or access key.
-
-        Raises:
-            InputError: The name is of principals in several accounts.
-        """
+        """Add all steps of a principal or access key."""
         tokens = tokens_of(self.case, pivot)
         calls = self.hold(calls_of(self.events, tokens))
         is_key = pivot.kind == "access key"
@@ -55,7 +52,7 @@ class PrincipalTraceBuilder(StepBuilder):
         self.add_consequences(calls if others is None else calls.union(others))
         self.add_key_outcomes(keys)
         hosts = self._addresses_of(derived.instances)
-        named = {token.rpartition(" ")[2] for token in {*tokens, *derived.tokens}}
+        named = {self._name(token) for token in {*tokens, *derived.tokens}}
         self.add_findings(named | set(pivot.principals) | set(hosts))
         self.add_usage(dict.fromkeys(addresses))
         if derived.limit is not None:
@@ -74,7 +71,8 @@ class PrincipalTraceBuilder(StepBuilder):
         (found,) = row.to_pyarrow().to_pylist()
         kind = pivot.kind.capitalize()
         if not found["calls"]:
-            cited = self.cite_first(self.case.api_events.filter(_mentions(pivot)))
+            about = _mentions(pivot, name_of(pivot.text, self.case.namesakes))
+            cited = self.cite_first(self.case.api_events.filter(about))
             self.add("principal", f"{kind} traced: {pivot.text}, no calls.", pivot.text, **cited)
             return
         count = format_count(found["calls"], "call")
@@ -99,15 +97,16 @@ class PrincipalTraceBuilder(StepBuilder):
             self.add_row("created by", row, value)
         events = [row.event for row in rows if row.event is not None]
         links = [(event.access_key_id, event.principal_name) for event in events]
-        instance = instance_of_session(pivot.text)
+        name = name_of(pivot.text, self.case.namesakes)
+        instance = instance_of_session(name)
         if not rows and instance:
-            links = [(None, pivot.text)]
+            links = [(None, name)]
         self.add_chain(link for link in links if any(link))
         if not rows and not self.of("role chain"):
             what = f"created {pivot.text}"
             if instance:
                 what = f"started instance {instance}, after which {pivot.text} is named"
-            elif "/" in pivot.text and pivot.kind == "principal":
+            elif "/" in name and pivot.kind == "principal":
                 what = f"assumed the session {pivot.text}"
             self.add("gap", f"No event in the evidence shows who {what}.")
 
@@ -115,8 +114,9 @@ class PrincipalTraceBuilder(StepBuilder):
         """Account and name of the users that signed with a key."""
         calls = calls_of(self.case.api_events, {f"key {key}" for key in pivot.access_key_ids})
         users = calls.filter(calls.principal_type == "IAMUser")
-        rows = users.select("account_id", "principal_name").distinct().to_pyarrow().to_pylist()
-        return sorted(f"{row['account_id'] or ''} {row['principal_name']}" for row in rows)
+        rows = users.select(account=owner_account(users), name=recorded_name(users.principal_name))
+        found = rows.distinct().to_pyarrow().to_pylist()
+        return sorted(f"{row['account']} {row['name']}" for row in found)
 
     def _add_keys(self, keys: list[str]) -> None:
         """Add the access keys, each with the first call that it signed or that issued it."""
@@ -155,8 +155,14 @@ class PrincipalTraceBuilder(StepBuilder):
 
     def _derived_hint(self, derived: Derived) -> str:
         keys = [t.removeprefix("key ") for t in derived.tokens if t.startswith("key ")]
-        names = {t.rpartition(" ")[2] for t in derived.tokens if t.startswith(("user", "role"))}
+        names = {self._name(t) for t in derived.tokens if t.startswith(("user", "role"))}
         return self.list_command((), keys) if keys else self.list_command(names, ())
+
+    def _name(self, token: str) -> str:
+        """The name of a token's principal, as findings have it; a key or instance as it is."""
+        _kind, _, rest = token.partition(" ")
+        account, space, name = rest.partition(" ")
+        return qualify(name, account, self.case.namesakes) if space else rest
 
     def _addresses_of(self, instances: list[str]) -> list[str]:
         """The addresses of instances."""
@@ -171,8 +177,7 @@ def _without_sessions(calls: ibis.Table) -> ibis.Table:
     return calls.filter(~issued)
 
 
-def _mentions(pivot: Pivot) -> Deferred:
+def _mentions(pivot: Pivot, name: str) -> Deferred:
     """Whether an event issued one of the keys, or is about the user."""
-    bare = pivot.text.rpartition("/")[2]
     issued = _.new_access_key_id.isin(list(pivot.access_key_ids))
-    return (issued | (_.target_user == bare)).fill_null(False)
+    return (issued | (_.target_user == name)).fill_null(False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from flowbench.enrich.namesakes import name_of
 from flowbench.schema import ITEM, ORIGIN, Table
 from flowbench.text import escape_controls, format_time
 
@@ -76,6 +77,8 @@ class Trace:
     steps: tuple[Step, ...]
     # Event ids of all activity of the principal and of what came of it: much is shown in part.
     activity_ids: tuple[str, ...] = ()
+    # Names that principals of several accounts have (enrich.namesakes).
+    namesakes: frozenset[str] = field(default=frozenset(), repr=False)
 
     def of(self, *steps: str) -> list[Step]:
         """The steps of these kinds (see STEPS), in order."""
@@ -84,6 +87,10 @@ class Trace:
     def value(self, step: str) -> str | None:
         """The first value that steps of this kind established."""
         return next((found.value for found in self.of(step) if found.value is not None), None)
+
+    def name(self, principal: str) -> str:
+        """The name of a principal that a step has as value, by its ARN."""
+        return name_of(principal, self.namesakes)
 
     @property
     def gaps(self) -> list[str]:

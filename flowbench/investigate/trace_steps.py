@@ -69,7 +69,8 @@ class StepBuilder:
 
     def done(self) -> Trace:
         """The trace, as far as the evidence shows it."""
-        return Trace(self.address, tuple(self.steps), tuple(self.activity_ids))
+        ids = tuple(self.activity_ids)
+        return Trace(self.address, tuple(self.steps), ids, self.case.namesakes)
 
     def add(
         self,

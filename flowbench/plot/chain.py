@@ -99,18 +99,18 @@ def links_of(trace: Trace, peers: Sequence[Link] = ()) -> list[Link]:
         peers: What an address communicated with, of kind 'peer'.
     """
     links = [
-        Link("principal", _short(step), step.time)
+        Link("principal", _short(step, trace), step.time)
         for step in trace.of("created by")
         if step.value is not None
     ][:1]
     links += [
-        Link(step.step, _short(step), step.time)
+        Link(step.step, _short(step, trace), step.time)
         for name in ("principal", "access key")
         for step in [step for step in trace.of(name) if step.value is not None][:1]
     ]
     if not trace.of("address"):
         made = [step for step in trace.of("consequence") if step.value is not None]
-        return links + _ends([Link("consequence", _short(step), step.time) for step in made])
+        return links + _ends([Link("consequence", _short(step, trace), step.time) for step in made])
     links += [
         Link("API call", step.description.partition(" ")[0], step.time)
         for step in trace.of("creation")
@@ -124,7 +124,7 @@ def links_of(trace: Trace, peers: Sequence[Link] = ()) -> list[Link]:
     assigned = next((step.time for step in trace.of("address", "interface") if step.time), None)
     links.append(Link("address", trace.address, assigned))
     callers = [step for step in trace.of("caller") if step.value is not None]
-    ends = list(peers) or [Link("caller", _short(step), step.time) for step in callers]
+    ends = list(peers) or [Link("caller", _short(step, trace), step.time) for step in callers]
     return links + _ends(ends)
 
 
@@ -136,12 +136,11 @@ def _ends(links: Sequence[Link]) -> list[Link]:
     return [*shown, Link(links[0].kind, f"{len(links) - len(shown):,} more")]
 
 
-def _short(step: Step) -> str:
+def _short(step: Step, trace: Trace) -> str:
     """The name at the end of an ARN; a session with its role."""
     value = step.value or ""
-    if value.startswith("arn:"):
-        return value.partition(":assumed-role/")[2] or value.rpartition("/")[2]
-    return value
+    name = trace.name(value)
+    return name.rpartition("/")[2] if name.startswith("arn:") else name
 
 
 def _spread(number: int, count: int) -> float:

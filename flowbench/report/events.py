@@ -78,7 +78,7 @@ def tell_events(
     for subject, group in shown.items():
         calls = _read_calls(case, group)
         stated = group
-        if subject.rpartition("/")[2] in creators:
+        if subject in creators:
             stated = [f for f in group if not _is_creation(calls.get(f.finding_id))]
         most = 2 if len(shown) + len(lines) < MOST_LINES else 1
         lines += _subject_lines(subject, stated, calls, listed, most)
@@ -93,12 +93,12 @@ def _creation_line(traced: SubjectTrace) -> tuple[str, Line] | None:
     principal = trace.value("principal")
     if created is None or created.time is None or principal is None:
         return None
-    name = principal.rpartition("/")[2]
+    name = trace.name(principal)
     what = trace.value("instance") or trace.value("interface") or "the interface"
     verb = "launch" if trace.value("instance") else "create"
     origin = f" from {address}" if (address := trace.value("source address")) else ""
     maker = trace.value("created by")
-    by = f", created with those of {maker.rpartition('/')[2]}," if maker else ""
+    by = f", created with those of {trace.name(maker)}," if maker else ""
     used = f"The credentials of {name}{by} were used{origin}"
     sentence = f"{used} to {verb} {what} ({traced.subject})."
     return name, (created.time, format_utc(created.time), sentence)

@@ -137,7 +137,7 @@ def _values(traces: Sequence[Trace], step: str) -> list[str]:
 def _credentials(traces: Sequence[Trace]) -> list[tuple[str, str]]:
     """User and access key of the call that created each subject."""
     pairs = [
-        (arn.rpartition("/")[2], key)
+        (trace.name(arn), key)
         for trace in traces
         if (arn := trace.value("principal")) and (key := trace.value("access key"))
     ]

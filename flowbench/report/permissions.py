@@ -52,7 +52,7 @@ def _describe(event: ApiEvent) -> str | None:
     if event.event_name not in _ATTACHING + _INLINE:
         return None
     request = _parse(event.request)
-    owner = next(
+    owner = event.target_user or next(
         (text for key in ("userName", "roleName", "groupName") if (text := _text(request, key))),
         "unknown",
     )

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import ibis
-
 from flowbench import plot
-from flowbench.case.provenance import api_event_condition
+from flowbench.enrich.namesakes import principals_of, split_account
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, graph
-from flowbench.investigate.identity import SeveralAccountsError, owner_account
 from flowbench.plot.chain import Link
 from flowbench.report.subjects import SubjectSection
 from flowbench.text import format_count, format_period, join_words
@@ -37,18 +34,17 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
         findings: Its findings of high severity or above.
     """
     sentences = [_count_findings(subject, findings)]
-    traces, namesakes = _trace(case, subject, findings)
-    if not traces:
+    trace = _trace(case, subject, findings)
+    if trace is None:
         return SubjectSection(subject, [("principal", subject)], sentences, (), [], (subject,))
-    if len(namesakes) > 1:
-        named = join_words(namesakes, _MOST_NAMED)
-        sentences.append(f"Principals of several accounts have this name: {named}.")
-        if len(traces) < len(namesakes):
-            meant = join_words([trace.address for trace in traces], _MOST_NAMED)
-            sentences.append(f"The API events of the findings are those of {meant}.")
-    steps = [step for trace in traces for step in trace.steps]
+    name, account = split_account(subject)
+    if account is not None:
+        others = principals_of(name, case.api_events, case.alerts)
+        named = join_words([other for other in others if other != subject], _MOST_NAMED)
+        sentences.append(f"Principals of other accounts have the same name: {named}.")
+    steps = trace.steps
     keys = _values(steps, "access key")
-    makers = dict.fromkeys(value.rpartition("/")[2] for value in _values(steps, "created by"))
+    makers = {trace.name(value): None for value in _values(steps, "created by")}
     facts = [
         ("principal", subject),
         ("access keys", join_words(keys, _MOST_NAMED)),
@@ -59,50 +55,19 @@ def describe_principal(case: Case, subject: str, findings: Findings) -> SubjectS
     return SubjectSection(
         subject,
         [(label, value) for label, value in facts if value],
-        [*sentences, *stated, *(gap for trace in traces for gap in trace.gaps)],
-        tuple(steps),
-        [plot.chain(_chain(subject, trace), f"API activity of {subject}") for trace in traces],
+        [*sentences, *stated, *trace.gaps],
+        steps,
+        [plot.chain(_chain(subject, trace), f"API activity of {subject}")],
         (subject, *keys),
     )
 
 
-def _trace(case: Case, subject: str, findings: Findings) -> tuple[list[Trace], Sequence[str]]:
-    """Trace a principal, or those of several accounts that have its name.
-
-    Of several, only those whose calls support the findings: the others have done nothing. No trace
-    where only alerts or flow log settings name it.
-
-    Returns:
-        The traces, and the ARNs of all that have the name, where it is several.
-    """
+def _trace(case: Case, subject: str, findings: Findings) -> Trace | None:
+    """Trace a principal; None where only flow log settings name it."""
     try:
-        return [attribution.trace(case, f"principal:{subject}", findings=findings)], ()
-    except SeveralAccountsError as error:
-        accounts = _accounts(case, findings)
-        named = [arn for arn in error.arns if accounts.intersection(arn.split(":")[4:5])]
-        traces = [
-            attribution.trace(case, f"principal:{arn}", findings=findings)
-            for arn in (named or error.arns)[:_MOST_NAMED]
-        ]
-        return traces, error.arns
+        return attribution.trace(case, f"principal:{subject}", findings=findings)
     except InputError:
-        return [], ()
-
-
-def _accounts(case: Case, findings: Findings) -> set[str]:
-    """The accounts of the callers of the API events that support findings."""
-    table = case.api_events
-    conditions = [
-        api_event_condition(table, finding.evidence.api_events).fill_null(False)
-        for finding in findings
-        if finding.evidence.api_events is not None
-    ]
-    if not conditions:
-        return set()
-    rows = table.filter(ibis.or_(*conditions))
-    return set(
-        rows.select(account=owner_account(rows)).distinct().to_pyarrow()["account"].to_pylist()
-    )
+        return None
 
 
 def _values(steps: Sequence[Step], name: str) -> list[str]:
@@ -137,7 +102,7 @@ def _count_findings(subject: str, findings: Findings) -> str:
 def _chain(subject: str, trace: Trace) -> list[Link]:
     """The links from who created a principal to what came of its calls."""
     links = [
-        Link("principal", step.value.rpartition("/")[2], step.time)
+        Link("principal", trace.name(step.value), step.time)
         for step in trace.of("created by")[:1]
         if step.value is not None
     ]

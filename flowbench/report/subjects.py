@@ -130,7 +130,7 @@ def _describe_attribution(case: Case, trace: Trace, findings: Findings) -> list[
         first = min(step.time for step in origins if step.time is not None)
         sentences.append(
             f"{summary['principal_created_by']} called {called} for"
-            f" {(summary['principal'] or 'this principal').rpartition('/')[2]}, first at"
+            f" {trace.name(summary['principal'] or 'this principal')}, first at"
             f" {format_utc(first, seconds=True)}."
         )
     sentences += [step.description for step in trace.of("creator baseline")]

@@ -42,6 +42,8 @@ def event(
         "event_source": f"{service}.amazonaws.com",
         "event_id": f"{name}-{at}-{who}",
         "account_id": ACCOUNT,
+        "owner": ACCOUNT,
+        "target_user": request.get("userName") if isinstance(request, dict) else None,
         "principal_type": kind,
         "principal_name": who,
         "access_key_id": "AKIAEXAMPLE",

@@ -19,6 +19,10 @@ from tests.investigate.credentials import ACCOUNT, OTHER_ACCOUNT
         ("backdoor/x", {f"session {ACCOUNT} backdoor/x", "key ASIASTRANGER"}),
         (f"arn:aws:iam::{OTHER_ACCOUNT}:user/twin", {f"user {OTHER_ACCOUNT} twin", "key AKIAT2"}),
         (
+            f"twin (account {OTHER_ACCOUNT})",
+            {f"user {OTHER_ACCOUNT} twin", f"role {OTHER_ACCOUNT} twin", "key AKIAT2"},
+        ),
+        (
             f"arn:aws:iam::{ACCOUNT}:role/backdoor",
             {f"role {ACCOUNT} backdoor", "key ASIASTRANGER"},
         ),
@@ -31,10 +35,10 @@ def test_the_identity_of_what_an_analyst_names(
     assert tokens_of(credential_case, resolve(credential_case, text)) == tokens
 
 
-def test_a_name_in_two_accounts_is_refused_with_the_arns(credential_case: Case) -> None:
+def test_a_name_in_two_accounts_is_refused_with_the_names(credential_case: Case) -> None:
     with pytest.raises(InputError, match="principal of 2 accounts") as raised:
-        tokens_of(credential_case, resolve(credential_case, "twin"))
-    assert f"arn:aws:iam::{OTHER_ACCOUNT}:user/twin" in str(raised.value)
+        resolve(credential_case, "twin")
+    assert f"twin (account {OTHER_ACCOUNT})" in str(raised.value)
 
 
 def test_the_calls_of_each_kind_of_token(credential_case: Case) -> None:

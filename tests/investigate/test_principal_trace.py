@@ -78,7 +78,7 @@ def test_who_created_it(
 
 
 def test_a_name_in_two_accounts(credential_case: Case) -> None:
-    with pytest.raises(InputError, match=f"arn:aws:iam::{OTHER_ACCOUNT}:user/twin"):
+    with pytest.raises(InputError, match=rf"twin \(account {OTHER_ACCOUNT}\)"):
         attribution.trace(credential_case, "twin")
     trace = attribution.trace(credential_case, f"arn:aws:iam::{ACCOUNT}:user/twin")
     assert trace.activity_ids == ("t1",)

@@ -12,7 +12,6 @@ from flowbench.detect import Findings
 from flowbench.detect.detectors import api_abuse
 from flowbench.detect.finding import Traffic, make_finding
 from flowbench.report.principals import describe_principal
-from flowbench.selector import ApiEventSelector
 from tests.incident_case import CALLER, KEY, api_event, make_api_events
 from tests.traffic import T0, make_case
 
@@ -66,28 +65,17 @@ def test_an_unknown_principal(tmp_path: Path) -> None:
     assert (section.facts, section.steps, section.figures) == ([("principal", "nobody")], (), [])
 
 
-def test_a_name_that_principals_of_two_accounts_have(case: Case) -> None:
-    section = describe_principal(case, "twin", findings("twin"))
-    assert section.sentences[1] == (
-        "Principals of several accounts have this name: arn:aws:iam::111122223333:user/twin and"
-        " arn:aws:iam::999988887777:user/twin."
-    )
-    assert [step.event_id for step in section.steps if step.step == "principal activity"] == [
-        "t1", "t2",
-    ]  # fmt: skip
-    assert len(section.figures) == 2
-
-
 def test_a_namesake_in_another_account_is_not_blamed(case: Case) -> None:
-    found = make_finding(
-        api_abuse.DETECTOR, "twin", [CALLER], TRAFFIC,
-        severity="high", score=1, summary="", caveats="",
-        api_events=ApiEventSelector(event_ids=("t1",)),
-    )  # fmt: skip
-    section = describe_principal(case, "twin", Findings([found]))
-    assert "Principals of several accounts have this name" in section.sentences[1]
-    assert section.sentences[2] == (
-        "The API events of the findings are those of arn:aws:iam::111122223333:user/twin."
+    twin = "twin (account 111122223333)"
+    section = describe_principal(case, twin, findings(twin))
+    assert section.sentences[1] == (
+        "Principals of other accounts have the same name: twin (account 999988887777)."
     )
-    assert dict(section.facts)["access keys"] == "AKIAONE"
-    assert "t2" not in [step.event_id for step in section.steps]
+    facts = dict(section.facts)
+    assert (facts["principal"], facts["access keys"]) == (twin, "AKIAONE")
+    assert [step.event_id for step in section.steps if step.step == "principal activity"] == ["t1"]
+    assert len(section.figures) == 1
+
+
+def test_a_name_of_several_accounts_has_no_attribution(case: Case) -> None:
+    assert not describe_principal(case, "twin", findings("twin")).steps

@@ -50,6 +50,7 @@ from flowbench.detect.credential_use import (
 from flowbench.detect.detector import Detector
 from flowbench.detect.finding import Finding, Traffic, limit_low, make_finding
 from flowbench.detect.new_services import NewServices, find_new_services
+from flowbench.enrich.namesakes import split_account
 from flowbench.selector import ApiEventSelector, DnsSelector
 from flowbench.text import format_count, format_duration, list_some
 
@@ -150,6 +151,7 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
 def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataFrame) -> Finding:
     """Report credentials (user name or access key ID) that are used from networks alternately."""
     principal = str(calls["principal_name"].iloc[0])
+    name, account = split_account(credentials)
     key = "" if principal == credentials else f" ({credentials})"
     shares = "; ".join(
         f"{list_some(sorted(set(group['source_ip'])))} {len(group)}x"
@@ -168,7 +170,7 @@ def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataF
         summary=summary,
         caveats="A VPN that is switched on and off, or a program of the same user elsewhere, causes"
         " the same records.",
-        about=f"places|{credentials}",
+        about=f"places|{name}|{account}" if account else f"places|{name}",
         api_events=select_events(calls),
     )
 

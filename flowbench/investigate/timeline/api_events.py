@@ -15,6 +15,7 @@ from ibis import _
 
 from flowbench.case.provenance import api_event_condition
 from flowbench.engine import epoch_seconds
+from flowbench.enrich.namesakes import name_of, split_account
 from flowbench.investigate.api_events import ApiEvent, read_events
 from flowbench.investigate.api_objects import name_object
 from flowbench.investigate.timeline.event import Event
@@ -63,7 +64,7 @@ def api_rows(case: Case, scope: Scope, *, unfold: bool = False) -> Iterator[Even
         unfold: Whether each event has a row of its own.
     """
     table = case.api_events
-    conditions = _conditions(table, scope)
+    conditions = _conditions(case, scope)
     if not conditions or not case.has("api_events"):
         return
     events = table.filter(ibis.or_(*(condition.fill_null(False) for condition in conditions)))
@@ -78,7 +79,8 @@ def api_rows(case: Case, scope: Scope, *, unfold: bool = False) -> Iterator[Even
     yield from _folded_rows(marked.filter(marked.size >= _FEWEST))
 
 
-def _conditions(table: ibis.Table, scope: Scope) -> list[Any]:
+def _conditions(case: Case, scope: Scope) -> list[Any]:
+    table: ibis.Table = case.api_events
     conditions = []
     if scope.principals:
         names = sorted(scope.principals)
@@ -97,14 +99,16 @@ def _conditions(table: ibis.Table, scope: Scope) -> list[Any]:
     if scope.targets:
         conditions.append(table.target_user.isin(sorted(scope.targets)) & changed)
     for name in sorted(scope.targets):  # a role has no column of its own
-        conditions.append(table.request.contains(f'"roleName":{json.dumps(name)}') & changed)
+        role, account = split_account(name)
+        is_about = table.request.contains(f'"roleName":{json.dumps(role)}') & changed
+        conditions.append(is_about & (table.account_id == account) if account else is_about)
     for instance in sorted(scope.instance_ids):
         conditions.append(table.instance_ids.contains(instance) & changed)
     for interface in sorted(scope.interface_ids):
         conditions.append(table.interface_ids.contains(interface) & changed)
     cited = [event_id for _, trace in scope.traces for event_id in trace.event_ids(*_CITED)]
     created = [
-        (step.value or "").rpartition("/")[2]
+        name_of(step.value or "", case.namesakes)
         for _, trace in scope.traces
         for step in trace.of("principal")
     ]

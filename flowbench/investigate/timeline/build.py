@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from flowbench import detect
+from flowbench.enrich.namesakes import split_account
 from flowbench.investigate.filters import Filters, is_rejected
 from flowbench.investigate.indicators import internal_addresses
 from flowbench.investigate.pivot import Pivot, resolve
@@ -179,6 +180,8 @@ def _decision_rows(case: Case, scope: Scope, findings: Findings) -> Iterator[Eve
 def _names(scope: Scope) -> set[str]:
     """Everything that a note about the scope may be about."""
     named: set[str] = set(scope.addresses | scope.principals | scope.access_key_ids)
+    # A note may be older than the evidence of another account with the name.
+    named |= {split_account(name)[0] for name in scope.principals}
     named |= scope.instance_ids | scope.interface_ids
     named |= {finding.finding_id for finding in scope.findings}
     if scope.pivot is not None:

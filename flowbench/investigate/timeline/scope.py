@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from flowbench.detect import Findings
+from flowbench.enrich.namesakes import name_of
 from flowbench.investigate import attribution
 from flowbench.investigate.indicators import internal_addresses
 from flowbench.investigate.pivot import Assignment, Pivot
@@ -115,10 +116,11 @@ def scope_of_pivot(case: Case, pivot: Pivot, findings: Findings) -> Scope:
     hosts = tuple(host for host in pivot.assignments if host.address in internal)
     traces = () if pivot.kind == "network" else _trace_hosts(case, hosts)
     # The principals that created a host belong to its timeline with their findings.
-    creators = frozenset(map(_bare_name, _traced(traces, "principal", "created by")))
+    traced = _traced(traces, "principal", "created by")
+    creators = frozenset(name_of(principal, case.namesakes) for principal in traced)
     principals = _with_roles(pivot.principals)
     if pivot.kind == "principal":
-        principals |= {pivot.text, _bare_name(pivot.text)}
+        principals |= {pivot.text, name_of(pivot.text, case.namesakes)}
     return Scope(
         Findings(f for f in findings if _concerns(f, pivot, principals | creators)),
         hosts,
@@ -179,12 +181,6 @@ def _traced(traces: Iterable[tuple[str, Trace]], *steps: str) -> frozenset[str]:
     return frozenset(
         step.value for _, trace in traces for step in trace.of(*steps) if step.value is not None
     )
-
-
-def _bare_name(arn: str) -> str:
-    """The name of a principal as findings have it: the user, or role/session."""
-    session = arn.partition(":assumed-role/")[2]
-    return session or arn.rpartition("/")[2]
 
 
 def _with_roles(principals: Iterable[str]) -> frozenset[str]:
