@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+import pandas as pd
+
 from flowbench.detect.api_requests import ApiCall, as_texts, find_texts
 
 _ACCOUNT = re.compile(r"^\d{12}$")
@@ -55,8 +57,8 @@ def grants_session(call: ApiCall) -> list[str] | None:
     return None if grants_admin_session(call) else [call.text("name") or "a session"]
 
 
-def parse_policy(value: object) -> list[dict[str, Any]]:
-    """Return the Allow statements of a policy document, which is JSON text or an object."""
+def parse_policy(value: object, effect: str = "Allow") -> list[dict[str, Any]]:
+    """Return the statements of a policy document (JSON text or an object) with an effect."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -64,7 +66,40 @@ def parse_policy(value: object) -> list[dict[str, Any]]:
             return []
     statements = value.get("Statement") if isinstance(value, dict) else None
     listed = statements if isinstance(statements, list) else [statements]
-    return [each for each in listed if isinstance(each, dict) and each.get("Effect") == "Allow"]
+    return [each for each in listed if isinstance(each, dict) and each.get("Effect") == effect]
+
+
+def denies_everything(policy: object, issued: pd.Timestamp | None = None) -> bool:
+    """Whether a policy document denies every action on everything.
+
+    Args:
+        policy: The document, as JSON text or an object.
+        issued: When credentials were issued at the latest: a statement on those that were issued
+            before a time denies them, too. None for credentials that are not temporary.
+    """
+    return any(
+        {"*", "*:*"} & set(as_texts(statement.get("Action")))
+        and "*" in as_texts(statement.get("Resource"))
+        and _holds_for(statement.get("Condition"), issued)
+        for statement in parse_policy(policy, "Deny")
+    )
+
+
+def _holds_for(condition: object, issued: pd.Timestamp | None) -> bool:
+    """Whether a condition is none, or that of revoked sessions and fulfilled."""
+    if not condition:
+        return True
+    if issued is None or not isinstance(condition, dict) or set(condition) != {"DateLessThan"}:
+        return False
+    times = condition["DateLessThan"]
+    if not isinstance(times, dict) or set(times) != {"aws:TokenIssueTime"}:
+        return False
+    try:
+        until = pd.Timestamp(str(times["aws:TokenIssueTime"]))
+    except ValueError:
+        return False
+    until = until.tz_localize("UTC") if until.tz is None else until
+    return bool(issued < until)
 
 
 def grants_everything(policy: object) -> bool:

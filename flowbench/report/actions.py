@@ -6,18 +6,30 @@ and a line is left out where the identifier has not the form that AWS gives it.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from flowbench.text import is_address
+from flowbench.enrich.namesakes import split_account
+from flowbench.text import is_address, list_some
 
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
-_KEY = re.compile(r"A[KS]IA[A-Z0-9]{12,124}")
+_KEY = re.compile(r"AKIA[A-Z0-9]{12,124}")  # those of sessions (ASIA) cannot be disabled
 _USER = re.compile(r"[\w+=,.@][\w+=,.@-]{0,63}")  # none that looks like an option
 _GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
 _MOST_BLOCKED = 5
+_DATE, _NOW = "date -u +%Y-%m-%dT%H:%M:%SZ", "NOW"
+_REVOKED = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": _NOW}},
+    },
+}
 
 
 class Action(NamedTuple):
@@ -47,10 +59,12 @@ def propose_actions(
             they may be stolen.
         external: External addresses to block.
     """
+    sessions = [pair for pair in (*active, *creators) if _is_session(*pair)]
     return [
         *_isolate(running),
-        *_disable(active),
-        *_replace(creators),
+        *_disable([pair for pair in active if pair not in sessions]),
+        *_revoke(sessions),
+        *_replace([pair for pair in creators if pair not in sessions]),
         *_preserve(instances),
         *_review(keys),
         *_block(external),
@@ -105,20 +119,57 @@ def _replace(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
         )
 
 
+def _is_session(user: str, key: str) -> bool:
+    """Whether a key is that of a role's session: it expires, and cannot be disabled."""
+    return key.startswith("ASIA") and "/" in user
+
+
+def _revoke(sessions: Sequence[tuple[str, str]]) -> Iterator[Action]:
+    """Revoke the sessions of each role: the key of a session cannot be disabled."""
+    by_role: dict[str, list[str]] = {}
+    for session, key in sessions:
+        by_role.setdefault(session.partition("/")[0], []).append(key)
+    for role, keys in by_role.items():
+        name, account = split_account(role)
+        command = ""
+        if _USER.fullmatch(name):
+            document = shlex.quote(json.dumps(_REVOKED)).replace(_NOW, f"'\"$({_DATE})\"'")
+            command = _in_account(
+                f"aws iam put-role-policy --role-name {shlex.quote(name)} --policy-name"
+                f" AWSRevokeOlderSessions --policy-document {document}",
+                account,
+            )
+        yield Action(
+            f"Revoke the sessions of role {role}",
+            f"they signed API calls of the incident ({list_some(keys)}) and remain valid until they"
+            " expire; no API event revokes them",
+            command,
+        )
+
+
 def _key_command(user: str, key: str) -> str:
-    if not (_KEY.fullmatch(key) and _USER.fullmatch(user)):
+    name, account = split_account(user)
+    if name == "root" or not (_KEY.fullmatch(key) and _USER.fullmatch(name)):
         return ""
-    return (
-        f"aws iam update-access-key --user-name {shlex.quote(user)} --access-key-id {key}"
-        " --status Inactive"
+    return _in_account(
+        f"aws iam update-access-key --user-name {shlex.quote(name)} --access-key-id {key}"
+        " --status Inactive",
+        account,
     )
 
 
+def _in_account(command: str, account: str | None) -> str:
+    """Name the account whose credentials a command needs, where several have the principal."""
+    return f"{command}  # in account {account}" if account else command
+
+
 def _review(keys: Sequence[tuple[str, str]]) -> Iterator[Action]:
-    for user in dict.fromkeys(user for user, _ in keys):
+    for user in dict.fromkeys(user for user, _ in keys if "/" not in user):
+        name, account = split_account(user)
         command = ""
-        if _USER.fullmatch(user):
-            command = f"aws iam list-attached-user-policies --user-name {shlex.quote(user)}"
+        if _USER.fullmatch(name):
+            command = f"aws iam list-attached-user-policies --user-name {shlex.quote(name)}"
+            command = _in_account(command, account)
         yield Action(
             f"Review and remove user {user}",
             "it was used in the incident; its policies and any other keys remain",

@@ -173,7 +173,11 @@ def _remote_access(finding: Finding) -> str:
 
 
 def _brute_force(finding: Finding) -> str:
-    return f"had login attempts{_service(finding)} with {_peers(finding)}"
+    """Say which side was attacked: the detector's summary begins with the source."""
+    count = format_count(finding.connections, "login attempt")
+    if finding.summary.startswith(f"{finding.subject} "):
+        return f"made {count}{_service(finding)} at {_peers(finding)}"
+    return f"received {count}{_service(finding)} from {_peers(finding)}"
 
 
 def _scan(finding: Finding) -> str:

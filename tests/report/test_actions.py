@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
+import pandas as pd
 import pytest
 
+from flowbench.detect.api_policies import denies_everything
 from flowbench.report.actions import propose_actions
 
 INSTANCE, KEY = "i-0123456789abcdef0", "AKIAEXAMPLE000000001"
@@ -37,6 +41,29 @@ def test_keys_are_disabled_and_those_of_creators_replaced() -> None:
     assert found[f"Disable access key {KEY} of eve"] == (
         f"aws iam update-access-key --user-name eve --access-key-id {KEY} --status Inactive"
     )
+
+
+def test_the_sessions_of_a_role_are_revoked_in_its_account() -> None:
+    role = "deploy (account 111122223333)"
+    pairs = [(f"{role}/a", "ASIAEXAMPLE000000001"), (f"{role}/b", "ASIAEXAMPLE000000002")]
+    ((what, command),) = commands(creators=pairs).items()
+    assert what == f"Revoke the sessions of role {role}"
+    words = shlex.split(command.replace('"$(date -u +%Y-%m-%dT%H:%M:%SZ)"', "2026-09-01"), True)
+    assert words[:5] == ["aws", "iam", "put-role-policy", "--role-name", "deploy"]
+    document = words[words.index("--policy-document") + 1]
+    assert denies_everything(document, pd.Timestamp("2026-08-31", tz="UTC"))
+    assert command.endswith("  # in account 111122223333")
+
+
+def test_a_command_names_the_account_where_several_have_the_user() -> None:
+    (command,) = commands(creators=[("eve (account 111122223333)", KEY)]).values()
+    assert command == (
+        f"aws iam update-access-key --user-name eve --access-key-id {KEY} --status Inactive"
+        "  # in account 111122223333"
+    )
+    assert commands(creators=[("root", KEY)]) == {
+        f"Disable access key {KEY} of root and issue another": ""
+    }
 
 
 def test_addresses_are_blocked_by_family() -> None:

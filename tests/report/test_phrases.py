@@ -32,7 +32,7 @@ def finding(detector: str, title: str = "X", **changes: object) -> Finding:
         ("contact", "Indicator match (tor)", "communicated with 192.0.2.1 (indicator list: tor)"),
         ("exfiltration", "X", "sent 1.2 MB to 192.0.2.1"),
         ("remote-access", "X", "had an administrative session from 192.0.2.1 on 443/tcp (https)"),
-        ("brute-force", "X", "had login attempts on 443/tcp (https) with 192.0.2.1"),
+        ("brute-force", "X", "received 289 login attempts on 443/tcp (https) from 192.0.2.1"),
         ("scan", "X", "scanned 1 address"),
         ("api-abuse", "Persistence: CreateUser", "called CreateUser from 192.0.2.1"),
         (
@@ -50,6 +50,12 @@ def finding(detector: str, title: str = "X", **changes: object) -> Finding:
 )
 def test_phrases(detector: str, title: str, phrase: str) -> None:
     assert describe_finding(finding(detector, title)) == phrase
+
+
+def test_the_source_of_a_brute_force_is_not_called_its_target() -> None:
+    source = finding("brute-force", summary="10.0.0.5 opened 289 short connections to 192.0.2.1.")
+    expected = "made 289 login attempts on 443/tcp (https) at 192.0.2.1"
+    assert describe_finding(source) == expected
 
 
 def test_many_peers_and_one_connection() -> None:
