@@ -37,7 +37,8 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return make_incident_case(tmp_path_factory.mktemp("docs") / "incident")
+    path = make_incident_case(tmp_path_factory.mktemp("docs") / "incident").path
+    return flowbench.Case.open(path)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,18 @@ def findings(case: Case) -> detect.Findings:
         return detect.run(case)
 
 
-@pytest.mark.usefixtures("few_detectors")
+@pytest.fixture
+def opened(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands have the open case, with what it has computed: they do not change evidence."""
+
+    def open_case(path: str | Path) -> Case:
+        assert Path(path) == case.path
+        return case
+
+    monkeypatch.setattr(Case, "open", open_case)
+
+
+@pytest.mark.usefixtures("few_detectors", "opened")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_run(case: Case, findings: detect.Findings, page: Path) -> None:
     for language, text in documentation.blocks(page):
@@ -79,7 +91,7 @@ def run_commands(case: Case, findings: detect.Findings, text: str) -> None:
         assert result.exit_code == 0, (line, result.stderr)
 
 
-@pytest.mark.usefixtures("few_detectors")
+@pytest.mark.usefixtures("few_detectors", "opened")
 def test_the_python_of_the_readme_runs(case: Case) -> None:
     page = ROOT / "README.md"
     (text,) = [text for language, text in documentation.blocks(page) if language == "python"]

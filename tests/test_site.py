@@ -149,8 +149,9 @@ def test_each_public_name_is_described(pages: dict[str, str]) -> None:
         callables = [each for each in public if callable(getattr(getattr(flowbench, name), each))]
         assert (name, [each for each in callables if f'.{each}"' not in html]) == (name, [])
     case = pages[f"{REFERENCE}/api/case.html"]
-    assert 'id="flowbench.case.Case.ingest"' in case
-    assert 'id="flowbench.case.Case.connections"' in case
+    assert 'id="flowbench.Case.ingest"' in case
+    assert 'id="flowbench.Case.connections"' in case
+    assert 'id="flowbench.Case.between"' in case
 
 
 def test_it_reads_in_a_browser_without_a_network(site: Path) -> None:

@@ -11,7 +11,7 @@ from pages import markdown
 
 def make_pages() -> Iterator[tuple[str, str]]:
     """Yield the pages, written for autodoc, and one that lists them."""
-    yield "api/case.rst", _page("Case", ".. autoclass:: flowbench.case.Case", "inherited-members")
+    yield "api/case.rst", _page("Case", ".. autoclass:: flowbench.Case", "inherited-members")
     yield "api/errors.rst", _page("Errors", ".. automodule:: flowbench.errors")
     rows = [
         ("[`fb.Case`](api/case.rst)", markdown.first_sentence(flowbench.Case.__doc__)),
