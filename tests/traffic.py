@@ -107,22 +107,19 @@ def connect(
 def moved(records: Iterable[Record], number: int) -> list[Record]:
     """Return records with other addresses, so that many tests can share a case.
 
-    With N, 10.0.0.n becomes 10.0.N.n, 203.0.113.n 203.N.113.n, 2001:db8:n 2001:db8:N0n;
-    networks of 198.18 and the interface become others too.
+    10.0.0.n becomes 10.0.NUMBER.n; of other addresses the second part is raised by the number, and
+    2001:db8:n becomes 2001:db8:NUMBER0n. The interface becomes another one too.
     """
 
     def move(address: str | None) -> str | None:
         if address is None:
             return None
-        for old, new in (
-            ("10.0.0.", f"10.0.{number}."),
-            ("203.0.113.", f"203.{number}.113."),
-            ("198.18.", f"198.{100 + number}."),
-            ("2001:db8:", f"2001:db8:{number}0"),
-        ):
-            if address.startswith(old):
-                return new + address.removeprefix(old)
-        return address
+        if address.startswith("10.0.0."):
+            return f"10.0.{number}.{address.removeprefix('10.0.0.')}"
+        if address.startswith("2001:db8:"):
+            return f"2001:db8:{number}0{address.removeprefix('2001:db8:')}"
+        first, second, rest = address.split(".", 2)
+        return f"{first}.{int(second) + number}.{rest}"
 
     return [
         replace(

@@ -9,7 +9,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, moved
 
 HOST, OTHER, THIRD, SIX = "10.0.0.5", "10.0.0.6", "10.0.0.7", "2001:db8:1::5"
 SITE, NEW = "203.0.113.9", "198.51.100.7"
@@ -39,6 +39,16 @@ def case_of(folder: Path, *records: Record, fields=FIELDS, **more) -> Case:
 
 def found(*given, **more) -> list[dict]:
     return detect.run(case_of(*given, **more), ["rare-peer"]).to_pandas().to_dict("records")
+
+
+def found_each(folder: Path, *each: list[Record]) -> list[list[dict]]:
+    """The findings in several lists of records, each of hosts of its own, in one case."""
+    numbers = range(1, len(each) + 1)
+    hosts = [interface(f"10.0.{k}.{n}", f"{k}-{n}") for k in numbers for n in (5, 6, 7)]
+    records = [r for k, some in zip(numbers, each, strict=True) for r in moved(some, k)]
+    case = make_case(folder, records, interfaces=hosts)
+    rows = detect.run(case, ["rare-peer"]).to_pandas().to_dict("records")
+    return [[row for row in rows if row["subject"].startswith(f"10.0.{k}.")] for k in numbers]
 
 
 @pytest.mark.parametrize(("window", "fields"), [(60, FIELDS), (600, V2)])
@@ -106,38 +116,37 @@ def returning(count: int = 3, hours: int = 2, **contact) -> list[Record]:
     return [r for n in range(count) for r in late(hour=int(80 + n * step), **contact)]
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        pytest.param(late(port=8443, out=4_000, back=300_000), id="no web port"),
-        pytest.param(returning(port=443, out=200_000, back=300_000), id="it sends too much"),
-        pytest.param(returning(port=443, out=900, back=5_000), id="small answers"),
-        pytest.param(returning(20, port=80, out=300, back=200), id="often"),
-        pytest.param(late(port=443, out=20_000_000, back=9_000), id="an upload"),
-    ],
-)
-def test_other_traffic_of_browsing_hosts_is_reported(tmp_path, records: list[Record]) -> None:
+def test_other_traffic_of_browsing_hosts_is_reported(tmp_path) -> None:
     visit = late("198.51.200.7", 81, **PAGES)
-    (one,) = found(tmp_path, *usual(), *sites(), *visit, *records)
-    assert one["peers"] == [NEW]
-    assert "Web browsing to 1 other new network is left out." in one["caveats"]
+    others = {
+        "no web port": late(port=8443, out=4_000, back=300_000),
+        "it sends too much": returning(port=443, out=200_000, back=300_000),
+        "small answers": returning(port=443, out=900, back=5_000),
+        "often": returning(20, port=80, out=300, back=200),
+        "an upload": late(port=443, out=20_000_000, back=9_000),
+    }
+    each = found_each(
+        tmp_path, *([*usual(), *sites(), *visit, *records] for records in others.values())
+    )
+    for number, (name, rows) in enumerate(zip(others, each, strict=True), 1):
+        (one,) = rows
+        assert one["peers"] == [f"198.{51 + number}.100.7"], name
+        assert "Web browsing to 1 other new network is left out." in one["caveats"], name
 
 
-@pytest.mark.parametrize(
-    "records",
-    [
-        pytest.param(late(port=443, out=900, back=5_000), id="a counter"),
-        pytest.param(late(port=80, out=9_000, back=2_000), id="an advertisement"),
-        pytest.param(returning(2, port=443, out=900, back=900), id="twice"),
-        pytest.param(
-            [r for n in range(9) for r in connect(HOST, NEW, 443, T0 + 80 * HOUR + 60 * n)],
-            id="all within an hour",
-        ),
-    ],
-)
-def test_what_pages_bring_along_is_not_reported(tmp_path, records: list[Record]) -> None:
-    assert found(tmp_path / "desk", *usual(), *sites(), *records) == []
-    assert len(found(tmp_path / "server", *usual(), *records)) == 1
+def test_what_pages_bring_along_is_not_reported(tmp_path) -> None:
+    brought = {
+        "a counter": late(port=443, out=900, back=5_000),
+        "an advertisement": late(port=80, out=9_000, back=2_000),
+        "twice": returning(2, port=443, out=900, back=900),
+        "all within an hour": [
+            r for n in range(9) for r in connect(HOST, NEW, 443, T0 + 80 * HOUR + 60 * n)
+        ],
+    }
+    desks = ([*usual(), *sites(), *records] for records in brought.values())
+    servers = ([*usual(), *records] for records in brought.values())
+    found = [len(rows) for rows in found_each(tmp_path, *desks, *servers)]
+    assert found == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("out", "port", "count"), [(76, 123, 0), (76, 124, 1), (9_000, 123, 1)])
