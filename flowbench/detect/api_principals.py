@@ -185,12 +185,15 @@ def _read_creations(
     made = events.filter(events.event_name.isin(names), events.error_code.isnull())
     columns = ["event_time", "event_name", "event_id", "account_id", "principal_name"]
     columns += ["target_user", "new_access_key_id"]
-    rows = to_frame(made.order_by("event_time", "event_id").select(columns).to_pyarrow())
+    # A user belongs to the account of the event; where it has none, to the creator's.
+    account = made.account_id.coalesce(owner_account(made))
+    ordered = made.mutate(account=account).order_by("event_time", "event_id")
+    rows = to_frame(ordered.select(*columns, "account").to_pyarrow())
     users: dict[tuple[str, str], Creation] = {}
     keys: dict[str, Creation] = {}
     for row in rows.to_dict("records"):
         user, key, creator = row["target_user"], row["new_access_key_id"], row["principal_name"]
-        account = row["account_id"] if isinstance(row["account_id"], str) else ""
+        account = row["account"]
         if not isinstance(user, str) or user == creator:
             continue
         if row["event_name"] == "CreateUser":

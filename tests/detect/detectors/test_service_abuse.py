@@ -48,7 +48,7 @@ def call(
     """A call by role/session, or by a user where there is no slash."""
     user = "/" not in who
     identity = (
-        {"type": "IAMUser", "userName": who, "arn": f"arn:aws:iam::1:user/{who}"}
+        {"type": "IAMUser", "userName": who, "arn": f"arn:aws:iam::111122223333:user/{who}"}
         if user
         else {"type": "AssumedRole", "arn": ACCOUNT + who, "accessKeyId": f"ASIA{who[-5:]}"}
     )
