@@ -41,7 +41,7 @@ exclude_patterns = [".*", "build", "flowbench", "tests", "docs/site", "**/.ipynb
 # Notebooks are shown, not run: `make gallery` runs them.
 nb_execution_mode = "off"
 myst_heading_anchors = 3
-suppress_warnings = ["myst.header"]  # a notebook's sections may begin at any level
+suppress_warnings = ["myst.header"]  # sections of notebooks and included parts begin at any level
 highlight_language = "none"
 
 # Docstrings are of Google's form; signatures are written as in the source.
@@ -60,7 +60,7 @@ python_maximum_signature_line_length = 80
 html_theme = "pydata_sphinx_theme"
 html_title = "flowbench"
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
-smartquotes = False  # `--` is an option, not a dash
+smartquotes_action = "D"  # dashes between a parameter and its meaning; quotes stay
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
@@ -72,7 +72,7 @@ html_sidebars = {"docs/index": [], "docs/start": [], "docs/concepts": []}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
-    "footer_start": ["sphinx-version"],
+    "footer_start": [],
     "footer_end": [],
     "show_nav_level": 1,
     "navigation_with_keys": False,

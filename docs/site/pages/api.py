@@ -31,7 +31,7 @@ def make_pages() -> Iterator[tuple[str, str]]:
         "api.md",
         "(python-api)=\n# Python API\n\n`import flowbench as fb` gives these names and no others."
         " Each module is imported when it is first used.\n\n"
-        + markdown.table(("name", ""), rows)
+        + markdown.table(("name", "what it is for"), rows)
         + "\n"
         + markdown.toctree((f"api/{name}" for name in names), "hidden"),
     )

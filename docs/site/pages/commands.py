@@ -37,7 +37,7 @@ def make_pages(root: Path) -> Iterator[tuple[str, str]]:
         "`flowbench COMMAND --help` prints what these pages show. CASE is the folder of a case."
         " A command that lists things takes `--format` (`table` on a terminal, `json`, `jsonl`,"
         " `csv`, `parquet`) and `--output FILE`.\n\n"
-        + markdown.table(("command", ""), rows)
+        + markdown.table(("command", "what it does"), rows)
         + "\n## Options\n\n"
         + f"```text\n{help_text(main, 'flowbench').partition('Commands:')[0].strip()}\n```\n\n"
         + markdown.toctree((f"commands/{c.name}" for c in COMMANDS), "hidden"),

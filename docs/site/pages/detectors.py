@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flowbench.detect.registry import DetectorModule, registered
 from flowbench.loaders import registry
-from pages import figures, markdown
+from pages import figures, markdown, notebooks
 
 # How a docstring of a detector names its parts, at the start of a paragraph.
 _PART = re.compile(
@@ -62,6 +62,7 @@ def _page(root: Path, module: DetectorModule) -> str:
             *_docstring(inspect.getdoc(module) or ""),
             _thresholds(module),
             _figures(root, detector.id),
+            _next_steps(root, detector.id),
         ]
     )
 
@@ -104,6 +105,21 @@ def _thresholds(module: DetectorModule) -> str:
         f" `{inspect.getmodule(find).__name__}`.\n\n"  # type: ignore[union-attr]
         + markdown.table(("parameter", "default", "meaning"), rows)
     )
+
+
+def _next_steps(root: Path, detector: str) -> str:
+    """Return where to go from a finding: its records, and the playbooks that run the detector."""
+    lines = [
+        "## Next\n",
+        "- `flowbench evidence CASE FINDING-ID` lists the supporting records of a finding;"
+        " [how to read one](#how-to-read-a-finding).",
+    ]
+    for path in sorted((root / "notebooks" / "playbooks").glob("*.ipynb")):
+        playbook = notebooks.read(path)
+        if detector in playbook.detectors:
+            link = path.relative_to(root).as_posix()
+            lines.append(f"- Playbook: [{playbook.title}](/{link})")
+    return "\n".join(lines) + "\n"
 
 
 def _figures(root: Path, detector: str) -> str:

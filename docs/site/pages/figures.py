@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from pages import markdown
 
-_FALSE_ALARMS = "false alarms"
 _ORDINARY = "ordinary pairs in findings"
 
 
@@ -52,6 +51,8 @@ def _choose(
         return None
     named = re.compile(rf"(^|, ){re.escape(detector)}( \d+|$)")
     kept = [row for row in rows if any(named.search(value) for value in row)]
-    if kept and head[0] == _FALSE_ALARMS:
-        return [_FALSE_ALARMS, *head[1:]], kept
+    if "detector" in head:
+        at = head.index("detector")
+        kept = [row for row in kept if row[at] == detector]
+        head, *kept = ([*row[:at], *row[at + 1 :]] for row in (head, *kept))
     return (head, kept) if kept else None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from pages import markdown
 
+_FIRST = "start-here"
 # What a reader finds in a folder of notebooks; a new folder comes after these, by its name.
 _FOLDERS = {
     "": ("First steps", "For those who have not used flowbench before."),
@@ -21,10 +26,28 @@ _FOLDERS = {
 }
 
 
+class Notebook(NamedTuple):
+    """What other pages say of a notebook: its title, and the detectors that it runs alone."""
+
+    title: str
+    detectors: set[str]
+
+
+@cache
+def read(path: Path) -> Notebook:
+    """Read a notebook's title and detectors from its source."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    title = re.search(r"^# (.*)", text, re.MULTILINE)
+    named = "".join(re.findall(r"only=\[([^\]]*)\]", text))
+    return Notebook(title.group(1) if title else path.stem, set(re.findall(r'"([^"]+)"', named)))
+
+
 def make_pages(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the page that lists the notebooks."""
     by_folder: dict[str, list[str]] = {}
-    for path in sorted((root / "notebooks").rglob("*.ipynb")):
+    paths = (root / "notebooks").rglob("*.ipynb")
+    for path in sorted(paths, key=lambda path: (path.stem != _FIRST, path)):
         name = path.relative_to(root / "notebooks").with_suffix("")
         if ".ipynb_checkpoints" not in name.parts:
             folder = "" if name.parent == Path() else name.parent.as_posix()
