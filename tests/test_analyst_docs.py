@@ -25,6 +25,7 @@ ELSEWHERE = {
     "README.md": "below: its commands are parsed, its Python runs",
     "add-a-loader.md": "tests/test_add_pages.py",
     "first-case.md": "tests/test_winterday.py",
+    "hunting.md": "tests/investigate/test_hunting.py: on a case with tags",
     "training.md": "tests/cli/test_scenario.py, tests/cli/test_grade.py: it takes long to generate",
 }
 PAGES = [

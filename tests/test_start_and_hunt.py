@@ -79,7 +79,7 @@ def test_start_here_ends_with_a_finding_its_records_and_a_report(shell, tmp_path
     assert records is not None
     assert int(records[1]) > 0
     assert (case.path / "report.html").is_file()
-    assert "0 of them are not as it has them." in text
+    assert "files compared with the custody log.\nChanged or missing: none" in text
     assert INSTANCE in html.unescape((case.path / "report.html").read_text(encoding="utf-8"))
 
 
