@@ -13,7 +13,7 @@ import pytest
 import flowbench
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.cli import COMMANDS, main
+from flowbench.cli import COMMANDS, common, main
 from tests import documentation
 from tests.cli.running import run
 from tests.conftest import ROOT, leave_few_detectors
@@ -51,13 +51,16 @@ def findings(case: Case) -> detect.Findings:
 
 @pytest.fixture
 def opened(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands have the open case, with what it has computed: they do not change evidence."""
+    """Let commands have the open case, with what it has computed: they do not change evidence.
 
-    def open_case(path: str | Path) -> Case:
-        assert Path(path) == case.path
+    Panels open the case for themselves: their queries run at the same time.
+    """
+
+    def open_case(path: Path) -> Case:
+        assert path == case.path
         return case
 
-    monkeypatch.setattr(Case, "open", open_case)
+    monkeypatch.setattr(common, "open_case", open_case)
 
 
 @pytest.mark.usefixtures("few_detectors", "opened")
