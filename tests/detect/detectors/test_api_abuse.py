@@ -106,10 +106,19 @@ def test_the_id_survives_added_evidence(tmp_path: Path) -> None:
 
 
 def test_principals_of_one_name_have_findings_of_their_own(tmp_path: Path) -> None:
-    other = {"recipientAccountId": "444455556666"}
-    calls = [stop(60, "ops"), stop(90, "ops/session"), stop(120, "ops", **other)]
+    arn = "arn:aws:iam::444455556666:user/ops"
+    other = {"userIdentity": {"type": "IAMUser", "userName": "ops", "arn": arn}}
+    elsewhere = {"recipientAccountId": "444455556666"}  # a call in another account
+    calls = [
+        *(stop(60, "ops"), stop(90, "ops/session"), stop(100, "ops", **elsewhere)),
+        stop(120, "ops", **other),
+    ]
     found = list(detect.run(make_case(tmp_path, [], json_lines=calls), only=["api-abuse"]))
-    assert [finding.subject for finding in found] == ["ops"] * 3
+    assert sorted(finding.subject for finding in found) == [
+        "ops (account 111122223333)",
+        "ops (account 111122223333)",
+        "ops (account 444455556666)",
+    ]
     assert len({finding.finding_id for finding in found}) == 3
 
 
