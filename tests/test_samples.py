@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flowbench.case import Case
+from flowbench.detect import Findings
+from flowbench.detect.detectors import api_abuse, service_abuse
+from flowbench.investigate import timeline
+
+# Techniques whose calls name no object: a sign-in, and secrets chosen by a filter.
+WITHOUT_OBJECT = ("console-login-without-mfa", "secretsmanager-batch-retrieve-secrets")
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +83,31 @@ def test_records_without_inventory_still_become_connections(case) -> None:
     noise = host.filter(host.direction == "inbound").to_pandas()
     assert noise["rejected"].all()
     assert len(noise) == 8
+
+
+def test_each_technique_is_found_and_in_the_timeline(case: Case) -> None:
+    """Every recorded attack technique has a finding, and a row with principal and object."""
+    evidence = case.evidence
+    is_technique = evidence["file"].str.match(r"stratus/aws\..*\.json$")
+    techniques = evidence[is_technique].set_index("evidence_id")["file"]
+    assert len(techniques) == 35
+    # Of all techniques at once there are more findings of low severity than a case reports.
+    findings = Findings(api_abuse.find(case, most_low=99) + service_abuse.find(case, most_low=99))
+    cited = {row for found in findings for row in case.evidence_for(found)["evidence_id"]}
+    assert [file for key, file in techniques.items() if key not in cited] == []
+    seen = with_objects(timeline.build(case, findings=findings))
+    events = case.api_events
+    for key, file in techniques.items():  # others are in the timeline of their principal
+        if key in seen or any(name in file for name in WITHOUT_OBJECT):
+            continue
+        own = events.filter(events.evidence_id == key, events.principal_arn.notnull())
+        arns = own.order_by("principal_arn").principal_arn.to_pyarrow().to_pylist()
+        assert any(
+            key in with_objects(timeline.build(case, f"principal:{arn}", findings))
+            for arn in dict.fromkeys(arns)
+        ), file
+
+
+def with_objects(rows: pd.DataFrame) -> set[str]:
+    """Return the evidence ids of the API events that have a principal and an object."""
+    return set(rows.dropna(subset=["actor", "object"])["evidence_id"])
