@@ -138,6 +138,33 @@ def test_every_command_that_is_mentioned_can_be_parsed(monkeypatch) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_every_option_that_a_help_text_names_exists() -> None:
+    """An option of the command itself, or of one that the text refers to."""
+    options = {
+        command.name: {name for each in command.params for name in each.opts + each.secondary_opts}
+        for command in COMMANDS
+    }
+    known = {"--help", "--no-browser"} | set().union(*options.values())  # the second: Jupyter's
+    named = [
+        (command.name, option)
+        for command in COMMANDS
+        for text in [command.help, *(getattr(each, "help", "") for each in command.params)]
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", text or "")
+    ]
+    assert len(named) > 30
+    assert [each for each in named if each[1] not in known] == []
+
+
+def test_every_target_of_make_that_is_mentioned_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    for name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        named = set(re.findall(r"^make (\w+)|`make (\w+)`", text, re.MULTILINE))
+        assert named
+        assert {one or other for one, other in named} <= targets
+
+
 def parse(words: list[str]) -> None:
     """Parse the words of a command line; files need not exist. Raises UsageError."""
     parent = click.Context(main, info_name="flowbench")

@@ -93,6 +93,31 @@ def test_the_first_page_leads_to_the_start(pages: dict[str, str]) -> None:
     assert 'href="first-case.html"' in pages["docs/start.html"]
 
 
+def test_a_command_in_a_sentence_leads_to_its_page(pages: dict[str, str]) -> None:
+    link = re.search(
+        r'href="(reference/commands/quarantine.html)[^>]*>\s*<code',
+        pages["docs/your-own-case.html"],
+    )
+    assert link
+
+
+def test_every_page_can_be_reached_by_links_in_texts(pages: dict[str, str]) -> None:
+    """From the start page, without menus, for those who read on a narrow screen."""
+    first = "docs/index.html"
+    reached, queue = {first}, [first]
+    while queue:
+        name = queue.pop()
+        text = pages[name].partition('<article class="bd-article"')[2].partition("</article>")[0]
+        for link in ANCHOR.findall(text):
+            target = os.path.normpath(Path(name).parent / unquote(link.partition("#")[0]))
+            if target in pages and target not in reached:
+                reached.add(target)
+                queue.append(target)
+    made_by_sphinx = {"index.html", "search.html", "genindex.html", "py-modindex.html"}
+    lost = pages.keys() - reached - made_by_sphinx
+    assert {name for name in lost if not name.startswith("_static")} == set()
+
+
 @pytest.mark.parametrize("name", registered())
 def test_each_detector_has_its_page(pages: dict[str, str], name: str) -> None:
     module = registered()[name]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import pages
-from pages import docstrings
+from pages import docstrings, links
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
@@ -68,7 +68,7 @@ html_show_sourcelink = False
 html_show_search_summary = False  # a page opened from a file cannot read other files
 html_additional_pages = {"index": "redirect.html"}
 templates_path = ["templates"]
-html_sidebars = {"docs/index": [], "docs/start": [], "docs/concepts": []}
+html_sidebars: dict[str, list[str]] = {"docs/index": []}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
@@ -88,5 +88,6 @@ def keep_columns(*args: object) -> None:
 def setup(app: Sphinx) -> None:
     """Write the pages that are made from the code before the files are listed."""
     app.connect("builder-inited", lambda _: pages.write_all(ROOT))
+    app.connect("doctree-resolved", links.link_commands)
     app.connect("autodoc-process-docstring", keep_columns, priority=400)  # before napoleon
     app.add_lexer("csv", TextLexer)  # pages show data as CSV
