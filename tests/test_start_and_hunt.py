@@ -20,8 +20,7 @@ from plotly.graph_objects import Figure
 from flowbench.case import Case
 from flowbench.cli import main
 from tests.conftest import ROOT
-from tests.incident_case import INSTANCE, make_incident_case
-from tests.investigate.hunting_case import LATE, MARKUP, REASSIGNED, make_hunting_case
+from tests.investigate.hunting_case import LATE, MARKUP, POOL, REASSIGNED, make_hunting_case
 from tests.traffic import T0, connect, make_case
 
 NAMES = ("start-here", "hunt")
@@ -68,9 +67,13 @@ def run(shell: InteractiveShell, name: str, **parameters: object) -> tuple[str, 
     return "\n".join(parts), None
 
 
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return make_hunting_case(tmp_path_factory.mktemp("notebooks"))
+
+
 @pytest.mark.usefixtures("few_detectors")
-def test_start_here_ends_with_a_finding_its_records_and_a_report(shell, tmp_path) -> None:
-    case = make_incident_case(tmp_path)
+def test_start_here_ends_with_a_finding_its_records_and_a_report(shell, case) -> None:
     text, error = run(shell, "start-here", CASE=str(case.path))
     assert error is None
     assert "Every line of every file was read." in text
@@ -80,7 +83,7 @@ def test_start_here_ends_with_a_finding_its_records_and_a_report(shell, tmp_path
     assert int(records[1]) > 0
     assert (case.path / "report.html").is_file()
     assert "files compared with the custody log.\nChanged or missing: none" in text
-    assert INSTANCE in html.unescape((case.path / "report.html").read_text(encoding="utf-8"))
+    assert POOL in (case.path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("few_detectors")
@@ -97,8 +100,7 @@ def test_start_here_makes_the_case_and_may_find_nothing(shell, tmp_path) -> None
     assert "records support" not in text
 
 
-def test_hunt_answers_twenty_questions(shell, tmp_path) -> None:
-    case = make_hunting_case(tmp_path)
+def test_hunt_answers_twenty_questions(shell, case) -> None:
     text, error = run(shell, "hunt", CASE=str(case.path), SINCE="2026-09-02")
     assert error is None
     assert "Host: 10.0.0.5. New is what was not seen before 2026-09-02 00:00 UTC." in text
