@@ -118,6 +118,13 @@ def test_hunt_runs_on_default_logs_alone(shell, tmp_path) -> None:
     assert "2001:db9::1" in text
 
 
+def test_start_here_makes_no_case_without_evidence(shell, tmp_path) -> None:
+    new = tmp_path / "new"
+    _text, error = run(shell, "start-here", CASE=str(new), EVIDENCE="no\x1bwhere")
+    assert str(error) == r"there is no 'no\x1bwhere': write where your log files are."
+    assert not new.exists()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_traffic_they_end_with_a_sentence(shell, tmp_path, name) -> None:
     case = Case.create(tmp_path / "case")
