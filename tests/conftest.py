@@ -41,7 +41,7 @@ engine.connect = connect_with_one_thread
 MARKS = {  # of tests that use these fixtures
     "browser": {"page", "winterday_run", "lab"},
     "service": {"moto", "s3_root", "bucket"},
-    "slow": {"samples", "winterday", "winterday_findings"},
+    "slow": {"samples", "site", "winterday", "winterday_findings"},
 }
 
 

@@ -16,9 +16,10 @@ WIDTH = 80  # columns of the terminal for which the help is laid out
 
 def help_text(command: click.Command, name: str) -> str:
     """Return what `--help` prints of a command."""
-    parent = None if command is main else click.Context(main, info_name="flowbench")
-    context = click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH)
-    context.terminal_width = WIDTH
+    settings = dict(main.context_settings, terminal_width=WIDTH)
+    context = click.Context(main, info_name="flowbench", **settings)
+    if command is not main:
+        context = click.Context(command, info_name=name, parent=context)
     return command.get_help(context)
 
 
@@ -29,7 +30,7 @@ def make_pages(root: Path) -> Iterator[tuple[str, str]]:
     for command in COMMANDS:
         name = command.name or ""
         about = markdown.first_sentence(command.help)
-        yield f"commands/{name}.md", _page(command, name, about, described.get(name, {}))
+        yield f"commands/{name}.md", _page(command, name, described.get(name, {}))
         rows.append((f"[{name}](commands/{name}.md)", about))
     yield (
         "commands.md",
@@ -44,10 +45,9 @@ def make_pages(root: Path) -> Iterator[tuple[str, str]]:
     )
 
 
-def _page(command: click.Command, name: str, about: str, pages: dict[str, str]) -> str:
+def _page(command: click.Command, name: str, pages: dict[str, str]) -> str:
     lines = [
         f"(command-{name})=\n# flowbench {name}\n",
-        f"{about}\n",
         f"```text\n{help_text(command, name).strip()}\n```\n",
     ]
     if pages:
