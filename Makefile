@@ -1,11 +1,12 @@
-# make demo, make lab, make site (the documentation), make quick (fast checks), make test (all checks). All is installed in .venv.
+# make demo, lab, site (documentation), gallery (notebooks), quick (fast checks), test (all checks).
+# All is installed in .venv.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/installed
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo lab site quick test check fix wheel constraints clean
+.PHONY: demo lab site quick test check fix gallery wheel constraints clean
 
 demo: $(STAMP)
 	@$(BIN)/flowbench demo
@@ -27,6 +28,9 @@ lab: $(STAMP)
 site: $(STAMP)
 	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -c docs/site . build/site
 	@echo build/site/index.html
+
+gallery: $(STAMP)
+	@$(BIN)/python docs/make_gallery.py
 
 fix: $(STAMP)
 	@$(BIN)/ruff check --fix

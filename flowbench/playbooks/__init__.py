@@ -2,11 +2,21 @@
 
 ``run`` executes one of the notebooks in notebooks/playbooks, or any notebook that has a cell with
 the tag ``parameters``, and writes it with its results to one HTML file. ``require`` and ``end`` end
-a playbook with a sentence where the case lacks what it needs, or has nothing to show.
+a playbook with a sentence where the case lacks what it needs, or has nothing to show;
+``describe_missing`` states what it can do without and lacks.
 """
 
 from flowbench.playbooks.library import Playbook, find_playbook, list_playbooks
-from flowbench.playbooks.needs import end, require
+from flowbench.playbooks.needs import describe_missing, end, require
 from flowbench.playbooks.run import Outcome, run
 
-__all__ = ["Outcome", "Playbook", "end", "find_playbook", "list_playbooks", "require", "run"]
+__all__ = [
+    "Outcome",
+    "Playbook",
+    "describe_missing",
+    "end",
+    "find_playbook",
+    "list_playbooks",
+    "require",
+    "run",
+]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from flowbench.errors import FlowbenchError, InputError
+from flowbench.text import join_words
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -14,11 +16,13 @@ SOURCES = {  # tables by which a playbook states what it needs, and what fills t
     "api_events": "CloudTrail events",
     "alerts": "GuardDuty findings",
     "dns": "DNS query logs of Route 53 Resolver",
-    "interfaces": "an inventory of network interfaces (describe-network-interfaces)",
+    "interfaces": "inventory of network interfaces (describe-network-interfaces)",
     "indicators": "indicator lists",
-    "flow_logs": "the settings of flow logs (describe-flow-logs)",
-    "security_groups": "security groups (describe-security-groups)",
-    "policy": "a segmentation policy",
+    "flow_logs": "settings of flow logs (describe-flow-logs)",
+    "security_groups": "rules of security groups (describe-security-groups)",
+    "network_acls": "network ACLs (describe-network-acls)",
+    "route_tables": "route tables (describe-route-tables)",
+    "geography": "database of countries",
 }
 
 
@@ -52,9 +56,32 @@ def require(case: Case, *tables: str) -> None:
         EndOfPlaybook: A table is empty; the reason says what to load.
         InputError: A name is not in SOURCES.
     """
+    missing = _missing(case, tables)
+    if missing:
+        end(f"the case has no {' and no '.join(missing)}. Load them with `flowbench ingest`.")
+
+
+def describe_missing(case: Case, *tables: str) -> str:
+    """Return what a case lacks of the evidence that helps a playbook, and what follows from it.
+
+    Args:
+        case: The case.
+        tables: Names of SOURCES that the playbook can do without.
+
+    Raises:
+        InputError: A name is not in SOURCES.
+    """
+    missing = _missing(case, tables)
+    if not missing:
+        return "The case has every kind of evidence that this playbook uses."
+    return (
+        f"Not in the case: {join_words(missing, len(SOURCES))}. What rests on it stays empty below."
+    )
+
+
+def _missing(case: Case, tables: Sequence[str]) -> list[str]:
+    """Name the tables that have no rows in a case; raise InputError for an unknown name."""
     for name in tables:
         if name not in SOURCES:
             raise InputError(f"{name}: a playbook can need {', '.join(SOURCES)}")
-    missing = [SOURCES[name] for name in tables if not case.has(name)]
-    if missing:
-        end(f"the case has no {' and no '.join(missing)}. Load them with `flowbench ingest`.")
+    return [SOURCES[name] for name in tables if not case.has(name)]

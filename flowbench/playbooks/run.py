@@ -40,7 +40,7 @@ class Outcome(NamedTuple):
 
 def run(
     notebook: Path,
-    case: Path,
+    case: Path | None,
     output: Path,
     parameters: Mapping[str, str] | None = None,
     progress: Callable[[int, int, str], None] = lambda *_: None,
@@ -51,7 +51,8 @@ def run(
 
     Args:
         notebook: The playbook (``library.find_playbook``).
-        case: The folder of the case, for the parameter CASE.
+        case: The folder of the case, for the parameter CASE; None leaves the notebook's own, and
+            runs notebooks that take no parameters.
         output: The HTML file.
         parameters: Other parameters by name, as text (``parameters.set_parameters``).
         progress: Called with (cells done, number of cells, heading of the section).
@@ -60,7 +61,9 @@ def run(
         InputError: A parameter cannot be used, a cell failed, or the file cannot be written.
     """
     node = nbformat.read(notebook, as_version=4)
-    set_parameters(node, {"case": str(case.resolve()), **(parameters or {})})
+    values = ({} if case is None else {"case": str(case.resolve())}) | dict(parameters or {})
+    if values:
+        set_parameters(node, values)
     ended = _execute(node, notebook, progress)
     try:
         atomic.write_bytes(output, _to_html(node).encode())

@@ -26,13 +26,25 @@ def test_what_is_missing_is_named_with_the_remedy(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_playbook_can_do_without_is_stated(tmp_path: Path) -> None:
+    case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.1", 443, T0))
+    assert playbooks.describe_missing(case, "flows") == (
+        "The case has every kind of evidence that this playbook uses."
+    )
+    assert playbooks.describe_missing(case, "flows", "indicators", "api_events") == (
+        "Not in the case: indicator lists and CloudTrail events. What rests on it stays empty below."
+    )
+    with pytest.raises(InputError, match="payload: a playbook can need flows, "):
+        playbooks.describe_missing(case, "payload")
+
+
 def test_a_source_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="payload: a playbook can need flows, "):
         playbooks.require(Case.create(tmp_path / "case"), "payload")
 
 
 def test_sources_are_tables_that_loading_fills() -> None:
-    assert set(SOURCES) - {"policy"} <= set(registry.tables())
+    assert set(SOURCES) <= set(registry.tables())
 
 
 def test_a_notebook_shows_the_reason_without_a_traceback(capsys) -> None:
