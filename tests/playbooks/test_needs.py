@@ -32,7 +32,8 @@ def test_what_a_playbook_can_do_without_is_stated(tmp_path: Path) -> None:
         "The case has every kind of evidence that this playbook uses."
     )
     assert playbooks.describe_missing(case, "flows", "indicators", "api_events") == (
-        "Not in the case: indicator lists and CloudTrail events. What rests on it stays empty below."
+        "Not in the case: indicator lists and CloudTrail events."
+        " What rests on it stays empty below."
     )
     with pytest.raises(InputError, match="payload: a playbook can need flows, "):
         playbooks.describe_missing(case, "payload")
