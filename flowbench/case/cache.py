@@ -34,10 +34,11 @@ from flowbench.io import atomic
 from flowbench.loaders import registry
 
 FOLDER = "cache"
+KINDS = ("connections-", "cube-", "addresses-")  # of folders, by what their names begin with
 Progress = Callable[[int, int, str], None]
 ACTION = "connections"  # of the entries with the digests of what was computed
 
-_WRITERS = ("duckdb", "ibis-framework", "pyarrow")  # packages on which the bytes depend
+WRITERS = ("duckdb", "ibis-framework", "pyarrow")  # packages on which the bytes depend
 _SPILL_AGE = 86_400  # seconds after which a query's temporary files belong to no running process
 
 
@@ -232,7 +233,7 @@ def _names(parts: list[Part]) -> list[str]:
     code = sorted(Path(connections.__file__).parent.glob("*.py"))
     used = (assignments, intervals, monitored_network, own_addresses, ownership)
     code += [Path(str(module.__file__)) for module in used]
-    hashes = [atomic.sha256_file(path) for path in code] + [version(name) for name in _WRITERS]
+    hashes = [atomic.sha256_file(path) for path in code] + [version(name) for name in WRITERS]
     digest = hashlib.sha256("".join(hashes).encode())
     names = [digest.hexdigest()]
     for part in parts:

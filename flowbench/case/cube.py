@@ -4,11 +4,14 @@ Histograms, top hosts and ports of millions of connections are sums over its cel
 and narrower than connections: addresses are numbers, times are numbers of periods of equal length.
 What the cube has no dimension for (bytes of a single connection, source ports, exact times) is
 asked of the connections.
+
+The cells of each file of connections are in a file of their own, and addresses are numbered by the
+first file that has them. So a file of cells depends on nothing after it: when records are loaded,
+those of old periods are kept, as those of the connections are (cube_build).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,7 +19,6 @@ from pathlib import Path
 
 import ibis
 import pandas as pd
-import pyarrow as pa
 from ibis import _
 from ibis.backends.duckdb import Backend
 
@@ -60,8 +62,7 @@ PERIODS = Table.of(
     ("since", "time", "its start"),
     ("until", "time", "its end, exclusive"),
 )
-TABLES = (CELLS, ADDRESSES, PERIODS)
-_DIMENSIONS = CELLS.columns[: CELLS.columns.index("connections")]
+DIMENSIONS = CELLS.columns[: CELLS.columns.index("connections")]
 
 
 @dataclass(frozen=True)
@@ -103,82 +104,21 @@ def choose_width(first: datetime, last: datetime) -> timedelta:
     return timedelta(seconds=next(w for w in widths if span < w * (MAX_PERIODS - 1)))
 
 
-def build_cube(
-    connection: Backend,
-    connections: ibis.Table,
-    inventory: ibis.Table,
-    folder: Path,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
-) -> None:
-    """Write the tables of the cube (TABLES, .parquet) into a folder.
-
-    Args:
-        connection: The DuckDB connection of the tables.
-        connections: Connections (connections.TABLE).
-        inventory: The address inventory (enrich.inventory.TABLE, with context).
-        folder: Where the files are written.
-        progress: Called with (steps done, number of steps, description of the next step).
-    """
-    progress(0, 2, "describing the addresses of the connections")
-    numbered = engine.materialize(connection, _number_addresses(connections, inventory))
-    _write(connection, ADDRESSES, numbered.order_by("number"), folder)
-    progress(1, 2, "counting connections by period, ends and service")
-    periods = _make_periods(connections)
-    _write(connection, PERIODS, engine.register(connection, periods), folder)
-    cube = Cube(numbered, numbered, engine.register(connection, periods))
-    cells = count_cells(connections, cube).order_by(_DIMENSIONS)
-    _write(connection, CELLS, cells, folder)
-    engine.drop(connection, numbered)
-    progress(2, 2, "")
-
-
-def read_cube(connection: Backend, folder: Path) -> Cube:
-    """Read the cube that ``build_cube`` wrote; its cells are kept in memory."""
-    cells, addresses, periods = (
-        engine.read_parquet(connection, folder / f"{table.name}.parquet") for table in TABLES
-    )
+def read_cube(connection: Backend, folder: Path, inventory_folder: Path) -> Cube:
+    """Read the cube that cube_build wrote, its cells into memory."""
+    cells = engine.read_parquet(connection, sorted(folder.glob("cube-*.parquet")))
+    addresses = engine.read_parquet(connection, inventory_folder / f"{ADDRESSES.name}.parquet")
+    periods = engine.read_parquet(connection, folder / f"{PERIODS.name}.parquet")
     return Cube(engine.materialize(connection, cells), addresses, periods)
 
 
-def _write(connection: Backend, table: Table, rows: ibis.Table, folder: Path) -> None:
-    path = folder / f"{table.name}.parquet"
-    engine.write_parquet(connection, [rows.select(*table.columns)], path, table.arrow)
-
-
-def _number_addresses(connections: ibis.Table, inventory: ibis.Table) -> ibis.Table:
-    """Number the addresses of connections in their order, with what the inventory has of them."""
-    ends = (connections.select(address=connections[end]) for end in ("initiator", "responder"))
-    seen = ibis.union(*ends, distinct=True)
-    latest = [inventory.valid_from.desc(nulls_first=False), inventory.interface_id]
-    rank = ibis.row_number().over(ibis.window(group_by="address", order_by=latest))
-    known = inventory.mutate(rank=rank).filter(_["rank"] == 0)
-    rows = seen.left_join(known, "address").drop("address_right")
-    number = ibis.row_number().over(ibis.window(order_by="address")).cast("int32")
-    return rows.mutate(number=number).select(*ADDRESSES.columns)
-
-
-def _make_periods(connections: ibis.Table) -> pa.Table:
-    ends = connections.aggregate(
-        first=connections.first_seen.min(), last=connections.last_seen.max()
-    )
-    (row,) = ends.to_pyarrow().to_pylist()
-    if row["first"] is None:
-        return PERIODS.rows([])
-    width = choose_width(row["first"], row["last"])
-    start = pd.Timestamp(row["first"]).floor(width).to_pydatetime()
-    count = (row["last"] - start) // width + 1
-    return PERIODS.rows(
-        {"period": number, "since": start + number * width, "until": start + (number + 1) * width}
-        for number in range(count)
-    )
-
-
-def count_cells(connections: ibis.Table, cube: Cube) -> ibis.Table:
+def count_cells(connections: ibis.Table, cube: Cube, *more: str) -> ibis.Table:
     """Count connections (connections.TABLE) by the dimensions of the cube (CELLS), unordered.
 
     Args:
         connections: Some of the connections of the cube.
         cube: Its addresses and periods are used.
+        more: Columns of ``connections`` by which they are counted, too.
     """
     first, length = 0, 1
     if not cube.scale.empty:
@@ -201,12 +141,12 @@ def count_cells(connections: ibis.Table, cube: Cube) -> ibis.Table:
         direction=c.direction.cases(*codes).cast("int32"),
     )
     return (
-        c.group_by(_DIMENSIONS)
+        c.group_by([*DIMENSIONS, *more])
         .aggregate(
             connections=_.count().cast("int32"),
             bytes_out=_.bytes_out.sum(),
             bytes_in=_.bytes_in.sum(),
             records=_.records.sum().cast("int32"),
         )
-        .select(*CELLS.columns)
+        .select(*CELLS.columns, *more)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from flowbench import engine, enrich
-from flowbench.case import cache, cube
+from flowbench.case import cache, cube, cube_build
 from flowbench.case.tables import CaseTables
 from flowbench.enrich import admin_sessions
 from flowbench.io import atomic
@@ -32,7 +33,7 @@ class CaseCube(CaseTables):
 
         Its cells stay in memory until the case is loaded again or collected: about 60 bytes each.
         """
-        return cube.read_cube(self._connection, self._cube_folder)
+        return cube.read_cube(self._connection, self._cube_folder, self._inventory_folder)
 
     def compute_connections(self) -> None:
         """Compute connections and cube now, so that the first question does not wait for them.
@@ -44,7 +45,7 @@ class CaseCube(CaseTables):
             CaseError: There is not enough room.
         """
         if self.has("flows"):
-            _ = self._cube_folder
+            _ = self._inventory_folder
 
     def interrupt(self) -> None:
         """End the running query of this object, from any thread: duckdb.InterruptException."""
@@ -59,50 +60,75 @@ class CaseCube(CaseTables):
     def addresses(self) -> ibis.Table:
         """The address inventory (enrich.inventory.TABLE, enrich.address_context.TABLE).
 
-        One row for each address and assignment. Read from the cache where that has the cube.
+        One row for each address and assignment. Read from the cache where that has it.
         """
-        if self._has_cube:
-            return engine.read_parquet(self._connection, self._cube_folder / _INVENTORY)
+        name = self._name_inventory_folder
+        if "_inventory_folder" in self.__dict__ or cache.is_intact(name(), self.log):
+            return engine.read_parquet(self._connection, self._inventory_folder / _INVENTORY)
         return self._compute_addresses()
-
-    @property
-    def _has_cube(self) -> bool:
-        return "_cube_folder" in self.__dict__ or cache.is_intact(self._name_folder(), self.log)
 
     @cached_property
     def _cube_folder(self) -> Path:
-        _ = self._cache_folder  # is made before: both are made under one lock
+        return self._ensure(self._name_cube_folder, self._build_cube, self._find_earlier_cube)
+
+    @cached_property
+    def _inventory_folder(self) -> Path:
+        _ = self._cube_folder  # is made before: both are made under one lock
+        return self._ensure(self._name_inventory_folder, self._write_inventory)
+
+    def _ensure(
+        self,
+        name_folder: Callable[[], Path],
+        build: Callable[[Path, cache.Progress, Path | None], None],
+        find_earlier: Callable[[], Path | None] = lambda: None,
+    ) -> Path:
+        """Return a folder of the cache; on a read-only disk one that is made for this object."""
+        _ = self._cache_folder  # is made before, like the cube
         try:
             return cache.ensure(
-                self.path, self.log, self.progress, self._name_folder, self._build_cube
+                self.path, self.log, self.progress, name_folder, build, find_earlier
             )
-        except OSError:  # a read-only disk: computed for this object alone
+        except OSError:
             folder = Path(tempfile.mkdtemp(prefix="flowbench-"))
             weakref.finalize(self, rmtree, folder, ignore_errors=True)
-            self._build_cube(folder / "cube", self.progress)
-            return folder / "cube"
+            build(folder / "made", self.progress, None)
+            return folder / "made"
 
-    def _build_cube(
-        self,
-        folder: Path,
-        progress: cache.Progress,
-        _earlier: Path | None = None,
+    def _build_cube(self, folder: Path, progress: cache.Progress, earlier: Path | None) -> None:
+        folder.mkdir()
+        files = cache.table_files(self._cache_folder, "connections")
+        cube_build.build_cube(self._connection, files, folder, earlier, progress)
+
+    def _write_inventory(
+        self, folder: Path, progress: cache.Progress, _earlier: Path | None
     ) -> None:
         folder.mkdir()
+        progress(0, 1, "describing the addresses of the connections")
         inventory = self._compute_addresses()
-        cube.build_cube(self._connection, self.connections, inventory, folder, progress)
+        cube_build.describe_addresses(self._connection, inventory, self._cube_folder, folder)
         rows = inventory.order_by("address", "valid_from", "interface_id")
         schema = inventory.schema().to_pyarrow()
         engine.write_parquet(self._connection, [rows], folder / _INVENTORY, schema)
+        progress(1, 1, "")
 
-    def _name_folder(self) -> Path:
-        code = [*sorted(Path(enrich.__file__).parent.glob("*.py")), Path(cube.__file__)]
-        hashes = [self._cache_folder.name, *map(atomic.sha256_file, code)]
-        hashes += [part["sha256"] for part in self.log.parts]  # names, countries, indicators
-        key = atomic.sha256_bytes("".join(hashes).encode())[:16]
-        return self.path / cache.FOLDER / f"cube-{key}"
+    def _find_earlier_cube(self) -> Path | None:
+        folders = sorted((self.path / cache.FOLDER).glob("cube-*"))
+        return next((folder for folder in folders if cache.is_intact(folder, self.log)), None)
+
+    def _name_cube_folder(self) -> Path:
+        return self._name_folder("cube", cube_build.code_digest())
+
+    def _name_inventory_folder(self) -> Path:
+        code = sorted(Path(enrich.__file__).parent.glob("*.py"))
+        used = [part["sha256"] for part in self.log.parts if part["table"] != "quarantine"]
+        hashes = [cube_build.code_digest(), *map(atomic.sha256_file, code), *used]
+        return self._name_folder("addresses", *hashes)
+
+    def _name_folder(self, kind: str, *hashes: str) -> Path:
+        key = atomic.sha256_bytes("".join([self._cache_folder.name, *hashes]).encode())[:16]
+        return self.path / cache.FOLDER / f"{kind}-{key}"
 
     def _forget_computed(self) -> None:
         super()._forget_computed()
-        for name in ("cube", "session_counts", "_cube_folder"):
+        for name in ("cube", "session_counts", "_cube_folder", "_inventory_folder"):
             self.__dict__.pop(name, None)

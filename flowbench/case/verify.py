@@ -156,7 +156,7 @@ def _unrecorded(what: str, name: str, unfinished: bool) -> Check:
 
 def _check_cache(path: Path, log: CustodyLog) -> Iterator[Check]:
     folders = (path / cache.FOLDER).glob("*-*/")
-    for folder in sorted(f for f in folders if f.name.startswith(("connections-", "cube-"))):
+    for folder in sorted(f for f in folders if f.name.startswith(cache.KINDS)):
         if folder.name.endswith(atomic.SUFFIX):
             continue  # in progress, or left by a kill: it is not read
         recorded = cache.recorded_files(log, folder)

@@ -6,8 +6,6 @@ about its hosts changed. The last file is always made again, since it has all la
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +16,7 @@ from ibis.backends.duckdb import Backend
 from flowbench.connections import reopened
 from flowbench.connections.facts import Facts, changes_old
 from flowbench.connections.periods import Periods
+from flowbench.io import atomic
 
 KINDS = ("connections", "unclear", "summaries")  # of files, one for each period
 
@@ -64,10 +63,7 @@ def keep_files(before: Path, folder: Path, names: Iterable[str]) -> None:
     for name in names:
         for kind in KINDS:
             file = f"{kind}-{name}.parquet"
-            try:
-                os.link(before / file, folder / file)
-            except OSError:
-                shutil.copyfile(before / file, folder / file)
+            atomic.link_file(before / file, folder / file)
 
 
 def find_reopened(connection: Backend, before: Before, periods: Periods, first: int) -> ibis.Table:

@@ -121,6 +121,14 @@ class HashedFile:
         self.path.unlink(missing_ok=True)
 
 
+def link_file(path: Path, target: Path) -> None:
+    """Make another link to a file that never changes, or copy it where that is not possible."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read it, or the one that a link leads to.
 

@@ -31,20 +31,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, list[str]]:
 def files(case: Case) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes()
-        for path in sorted((case.path / "cache").glob("cube-*/*.parquet"))
+        for path in sorted((case.path / "cache").glob("*/cube*.parquet"))
     }
 
 
 def test_it_is_made_once_and_logged(made: tuple[Case, list[str]]) -> None:
     case, steps = made
     assert "counting connections by period, ends and service" in steps
-    (entry,) = [
-        entry
+    logged = {
+        entry["details"]["folder"].partition("-")[0]: [f["file"] for f in entry["details"]["files"]]
         for entry in case.log.entries_of("connections")
-        if entry["details"]["folder"].startswith("cube-")
-    ]
-    names = [file["file"] for file in entry["details"]["files"]]
-    assert names == sorted(files(case))
+    }
+    assert list(logged) == ["connections", "cube", "addresses"]
+    assert sorted([*logged["cube"], *logged["addresses"]]) == sorted(
+        [*files(case), "addresses.parquet"]
+    )
     count = len(steps)
     again = Case.open(case.path)
     again.progress = case.progress
@@ -55,17 +56,16 @@ def test_it_is_made_once_and_logged(made: tuple[Case, list[str]]) -> None:
 def test_the_same_tables_give_the_same_bytes(made: tuple[Case, list[str]], case: Case) -> None:
     other, _steps = made
     _ = case.cube
-    same = set(files(case)) - {"addresses.parquet"}  # names the evidence files, whose paths differ
-    assert {name: files(case)[name] for name in same} == {n: files(other)[n] for n in same}
+    assert files(case) == files(other)
 
 
 def test_a_changed_file_is_reported_and_not_used(case: Case) -> None:
     _ = case.cube
-    (path,) = (case.path / "cache").glob("cube-*/cube.parquet")
+    (path,) = (case.path / "cache").glob("cube-*/cube-unclear.parquet")
     path.write_bytes(b"not what was computed")
     checks = case.verify()
     wrong = checks[checks["result"] == ALTERED]
-    assert wrong["name"].tolist() == [f"{path.parent.name}/cube.parquet"]
+    assert wrong["name"].tolist() == [f"{path.parent.name}/cube-unclear.parquet"]
     again = Case.open(case.path)
     assert again.cube.cells.count().execute() == 1
     assert any((case.path / "set-aside").iterdir())
@@ -73,11 +73,17 @@ def test_a_changed_file_is_reported_and_not_used(case: Case) -> None:
 
 def test_it_follows_what_is_loaded(case: Case, tmp_path: Path) -> None:
     assert case.cube.cells.count().execute() == 1
+    before = {path: path.stat().st_ino for path in (case.path / "cache").glob("*/*.parquet")}
     feed = tmp_path / "list.csv"
     feed.write_text(f"indicator,kind\n{OUT},c2\n")
     case.ingest(feed)
     rows = case.cube.addresses.order_by("address").to_pyarrow()
     assert rows["indicators"].to_pylist() == [0, 1]
+    after = {path: path.stat().st_ino for path in (case.path / "cache").glob("*/*.parquet")}
+    assert {path.name for path, _inode in before.items() - after.items()} == {
+        "addresses.parquet",
+        "cube_addresses.parquet",
+    }
     assert len(list((case.path / "cache").glob("cube-*"))) == 1
 
 

@@ -52,7 +52,7 @@ def test_the_last_step_computes_connections_unless_another_load_follows(case, tm
     load(case, tmp_path / "a.log")
     assert computed(case) == []
     assert run("ingest", case, tmp_path / "a.log").exit_code == 0
-    assert computed(case) == ["connections", "cube"]
+    assert computed(case) == ["addresses", "connections", "cube"]
     entries = len(Case.open(case).log.entries)
     assert json.loads(run("connections", case, "--format", "jsonl").stdout)["service_port"] == 443
     assert run("ingest", case, tmp_path / "a.log").exit_code == 0

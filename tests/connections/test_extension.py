@@ -21,6 +21,7 @@ from flowbench.connections.periods import find_periods
 from flowbench.connections.staging import select_records
 from flowbench.enrich.monitored_network import Inventory
 from flowbench.enrich.own_addresses import own_addresses
+from flowbench.io import atomic
 from flowbench.loaders.aws import elastic_ips, interfaces
 from flowbench.schema import FLOWS
 from tests.traffic import T0, Record, connect
@@ -212,7 +213,7 @@ def test_files_are_copied_where_links_are_not_possible(days, tmp_path, monkeypat
     def refuse(*_: object) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(extension.os, "link", refuse)
+    monkeypatch.setattr(atomic.os, "link", refuse)
     extension.keep_files(days.before, tmp_path, ["2026-09-01T0000"])
     for kind in extension.KINDS:
         file = f"{kind}-2026-09-01T0000.parquet"
