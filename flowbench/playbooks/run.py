@@ -131,4 +131,12 @@ def _to_html(node: NotebookNode) -> str:
         mathjax_url="", require_js_url="", mermaid_js_url="", mermaid_layout_elk_js_url=""
     )
     body, _resources = exporter.from_notebook_node(node)
-    return re.sub(r'<script src="">\s*</script>', "", str(body))
+    page = re.sub(r'<script src="">\s*</script>', "", str(body))
+    return page.replace("</head>", f"{_dark_style(exporter)}</head>", 1)
+
+
+def _dark_style(exporter: HTMLExporter) -> str:
+    """The template's dark colours, for browsers whose user prefers them."""
+    files = (Path(folder) / "static" / "theme-dark.css" for folder in exporter.template_paths)
+    rules = next(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    return f"<style>@media screen and (prefers-color-scheme: dark) {{ {rules} }}</style>"
