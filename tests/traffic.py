@@ -104,31 +104,28 @@ def connect(
         )
 
 
-def moved(records: Iterable[Record], number: int) -> list[Record]:
-    """Return records with other addresses, so that many tests can share a case.
+def move(address: str, number: int) -> str:
+    """Return another address, so that many tests can share a case.
 
     10.0.0.n becomes 10.0.NUMBER.n; of other addresses the second part is raised by the number, and
-    2001:db8:n becomes 2001:db8:NUMBER0n. The interface becomes another one too.
+    2001:db8:n becomes 2001:db8:NUMBER0n.
     """
+    if address.startswith("10.0.0."):
+        return f"10.0.{number}.{address.removeprefix('10.0.0.')}"
+    if address.startswith("2001:db8:"):
+        return f"2001:db8:{number}0{address.removeprefix('2001:db8:')}"
+    first, second, rest = address.split(".", 2)
+    return f"{first}.{int(second) + number}.{rest}"
 
-    def move(address: str | None) -> str | None:
-        if address is None:
-            return None
-        if address.startswith("10.0.0."):
-            return f"10.0.{number}.{address.removeprefix('10.0.0.')}"
-        if address.startswith("2001:db8:"):
-            return f"2001:db8:{number}0{address.removeprefix('2001:db8:')}"
-        first, second, rest = address.split(".", 2)
-        return f"{first}.{int(second) + number}.{rest}"
 
+def moved(records: Iterable[Record], number: int) -> list[Record]:
+    """Return records with other addresses (``move``) and of another interface."""
+    names = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
     return [
         replace(
             record,
-            srcaddr=move(record.srcaddr),
-            dstaddr=move(record.dstaddr),
-            pkt_srcaddr=move(record.pkt_srcaddr),
-            pkt_dstaddr=move(record.pkt_dstaddr),
             interface_id=f"{record.interface_id}{number}",
+            **{name: move(at, number) for name in names if (at := getattr(record, name))},
         )
         for record in records
     ]

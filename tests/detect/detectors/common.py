@@ -12,7 +12,7 @@ import pandas as pd
 
 from flowbench import detect
 from flowbench.case import Case
-from tests.traffic import T0, Record, connect
+from tests.traffic import T0, Record, connect, make_case, move, moved
 
 HOST, POOL, TOR, SAAS = "10.0.0.5", "203.0.113.50", "198.51.100.9", "203.0.113.200"
 HOUR = 3600
@@ -59,6 +59,31 @@ def run(case: Case, name: str) -> pd.DataFrame:
     for _, row in found.iterrows():  # every finding leads to records
         assert len(case.evidence_for(row)) > 0
     return found
+
+
+def run_each(folder: Path, name: str, *each: Iterable[Record], **more: Any) -> list[pd.DataFrame]:
+    """Return the findings in several lists of records, in one case.
+
+    The n-th list gets the addresses that ``move`` gives it for n, from 1 on, so that none has
+    traffic with another. In the findings, subject, peer and peers are as in the list, in the
+    summary as moved.
+    """
+    numbered = [(n, list(records)) for n, records in enumerate(each, 1)]
+    ends = {n: {a for r in some for a in (r.srcaddr, r.dstaddr)} for n, some in numbered}
+    names = {n: {move(address, n): address for address in ends[n]} for n in ends}
+    assert len(set().union(*names.values())) == sum(map(len, names.values()))
+    case = make_case(folder, [r for n, some in numbered for r in moved(some, n)], **more)
+    found = run(case, name)
+    parts = [found[found["subject"].isin(names[n])].reset_index(drop=True) for n in names]
+    assert sum(map(len, parts)) == len(found)
+    return [
+        part.assign(
+            subject=part["subject"].map(names[n]),
+            peer=part["peer"].map(names[n]),
+            peers=[[names[n][peer] for peer in peers] for peers in part["peers"]],
+        )
+        for n, part in zip(names, parts, strict=True)
+    ]
 
 
 def dns_case(folder: Path, queries: Iterable[dict[str, Any]], indicators: str = "") -> Case:
