@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+
 from flowbench.case import Case
 from flowbench.errors import InputError
 from flowbench.text import escape_controls, format_count, list_some
@@ -152,6 +155,10 @@ def _spell_all(question: Question, answer: Any) -> list[list[str]]:
     """
     if hasattr(answer, "to_pyarrow"):  # a query that has not run
         answer = answer.to_pyarrow()
+    if isinstance(answer, pa.Table):
+        answer = answer.to_pandas()
+    if isinstance(answer, pd.DataFrame) and answer.shape[1] == 1:
+        answer = answer.iloc[:, 0]
     if hasattr(answer, "to_pylist"):
         answer = answer.to_pylist()
     elif hasattr(answer, "as_py"):

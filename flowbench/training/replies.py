@@ -63,9 +63,11 @@ def ask(question: Question) -> Reply:
     options = f": {', '.join(question.options)}" if question.options else ""
     expected = EXPECTED[question.kind] + options
     if question.several:
-        expected = f"a list, each {expected}"
+        expected = f"a list, each value {expected}"
     hints = f" `lesson.hint({question.id!r})` gives a hint for a point." if question.hints else ""
-    return Reply(None, [f"Your answer goes in place of the three dots: {expected}.{hints}"])
+    return Reply(
+        None, ["No answer yet.", f"Put your answer in place of the three dots: {expected}.{hints}"]
+    )
 
 
 def refuse(question: Question, reason: str) -> Reply:

@@ -93,7 +93,7 @@ def test_a_trainee_answers_wrong_and_then_right(lab: Lab, winterday: Case) -> No
     page = lab.page
     number = next(n for n, cell in enumerate(cells) if cell.startswith("lesson.check"))
     exercise = page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    exercise.get_by_text("Your answer goes in place of the three dots").wait_for()
+    exercise.get_by_text("No answer yet.").wait_for()
     right, (wrong, *_) = one_record(winterday)["receiver"]
     for answer, text in (
         (wrong, "This address sent the packets (srcaddr)."),

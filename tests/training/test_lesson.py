@@ -94,6 +94,8 @@ def test_hints_come_in_steps_and_cost_points(lesson: Lesson) -> None:
         ("size", "126", True),
         ("size", np.float64(124.6), True),
         ("size", ibis.literal(125), True),
+        ("size", ibis.memtable({"a": [125]}), True),
+        ("size", pd.DataFrame({"a": [125]}), True),
         ("size", 127, False),
         ("choice", "A", True),
         ("name", "Web-1", True),
@@ -119,14 +121,14 @@ def test_a_set_is_marked_by_value(lesson: Lesson) -> None:
 @pytest.mark.parametrize(
     ("question", "answer", "text"),
     [
-        ("host", ..., "Your answer goes in place of the three dots: an address, such as 10.0.0.5."),
+        ("host", ..., "No answer yet."),
         ("host", "dev-1", "'dev-1' is not an address, such as 10.0.0.5."),
         ("host", ["10.0.0.5", "10.0.0.6"], "One value is asked for, not 2."),
         ("host", {"a": 1}, "{'a': 1} is not an address"),
         ("hosts", [f"10.0.1.{n}" for n in range(51)], "1 to 50 values are asked for, not 51."),
         ("hosts", [], "1 to 50 values are asked for, not 0."),
         ("choice", "c", "Answer with one of a, b."),
-        ("choice", ..., "Your answer goes in place of the three dots: one of the options: a, b."),
+        ("host", pd.DataFrame({"a": [1], "b": [2]}), "   a  b\\x0a0  1  2 is not an address"),
     ],
 )
 def test_what_is_no_answer_does_not_count(

@@ -12,7 +12,7 @@ from flowbench.case import Case
 from flowbench.training import evidence, lesson_files
 from flowbench.training.lesson import Lesson
 from tests.conftest import ROOT
-from tests.training.lesson_answers import ALSO, ANSWERS
+from tests.training.lesson_answers import ALSO, ANSWERS, OFFICE
 from tests.training.notebooks import read_cells, run_cells
 
 NOTEBOOKS = sorted((ROOT / "notebooks" / "training").glob("*.ipynb"))
@@ -42,6 +42,9 @@ def test_lessons_run_and_know_their_answers(
     monkeypatch.setattr(evidence, "find_work_folder", lambda: work)
     names = run_cells(path)
     lesson, case = names["lesson"], names["case"]
+    for shown in ("record", "connection"):  # that questions are about
+        if shown in names:
+            assert str(names[shown].to_dict().values()).count(OFFICE), shown
     asked = re.findall(r'lesson\.check\("([\w-]+)", \.\.\.\)', "\n".join(read_cells(path, "code")))
     answers = ANSWERS[lesson.name](case)
     content = lesson_files.read_lesson(lesson_files.find_lesson(path.stem))
