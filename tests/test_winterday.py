@@ -6,13 +6,15 @@ import re
 import shlex
 import shutil
 
+import nbformat
 import pandas as pd
 import pytest
 
-from flowbench import detect
+from flowbench import detect, playbooks
 from flowbench.case import Case
 from flowbench.detect import history
 from flowbench.investigate import attribution, graph, timeline
+from flowbench.playbooks.parameters import set_parameters
 from tests import documentation
 from tests.cli.running import run
 from tests.conftest import ROOT
@@ -219,6 +221,18 @@ def test_the_same_evidence_gives_the_same_findings(winterday, winterday_findings
     again.ingest(ROOT / "data" / "winterday" / "evidence")
     found = detect.run(again)
     assert found == winterday_findings
+
+
+@pytest.mark.parametrize(("name", "peer"), [("crypto-mining", "pool"), ("beaconing", "tor")])
+def test_playbooks_examine_the_instance(winterday, answers, name: str, peer: str) -> None:
+    """Their cells run in this process: a kernel for each would take longer than they do."""
+    notebook = nbformat.read(playbooks.find_playbook(name), as_version=4)
+    set_parameters(notebook, {"case": str(winterday.path)})
+    names: dict[str, object] = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{name}: {cell.id}", "exec"), names)
+    assert (names["host"], names["peer"]) == (answers["address"], answers[peer]["address"])
 
 
 def test_the_first_case_of_the_documentation_is_this_one(
