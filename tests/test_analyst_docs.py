@@ -19,14 +19,14 @@ from tests.cli.running import run
 from tests.conftest import ROOT, leave_few_detectors
 from tests.incident_case import HOST, WEB, make_incident_case
 
-DATA = {"csv", "json", "text"}  # languages of blocks that are no examples
+DATA = {"csv", "json", "text", "yaml"}  # languages of blocks that are no examples
 # Pages whose blocks are not all examples to run on a case, and what tests them instead.
 ELSEWHERE = {
     "README.md": "below: its commands are parsed, its Python runs",
     "add-a-loader.md": "tests/test_add_pages.py",
     "first-case.md": "tests/test_winterday.py",
     "hunting.md": "tests/investigate/test_hunting.py: on a case with tags",
-    "training.md": "tests/cli/test_scenario.py, tests/cli/test_grade.py: it takes long to generate",
+    "training.md": "tests/cli/test_scenario.py, test_grade.py, test_lesson.py; tests/training",
 }
 PAGES = [
     page

@@ -17,6 +17,8 @@ from flowbench.training.lesson_files import (
     read_lesson,
     replace_answers,
 )
+from tests import documentation
+from tests.conftest import ROOT
 
 PLAIN = """
 lesson: first-look
@@ -89,3 +91,11 @@ def test_lessons_are_found_by_name_and_number(tmp_path: Path) -> None:
         find_lesson("../x")
     with pytest.raises(InputError, match="cannot read"):
         read_lesson(tmp_path / "none.yaml")
+
+
+def test_the_lesson_in_the_documentation_is_one() -> None:
+    blocks = documentation.blocks(ROOT / "docs" / "training.md")
+    (text,) = [text for language, text in blocks if language == "yaml"]
+    written = yaml.safe_load(replace_answers(yaml.safe_load(text)))
+    (question,) = written["questions"]
+    assert question["digests"] == [digest("first-look", "receiver", "192.0.2.7")]
