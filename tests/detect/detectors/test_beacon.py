@@ -10,8 +10,18 @@ import pandas as pd
 import pytest
 
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.common import HOST, HOUR, LIST, SAAS, TOR, irregular, periodic, run
-from tests.traffic import T0, Record, connect, interface, make_case, reject
+from tests.detect.detectors.common import (
+    HOST,
+    HOUR,
+    LIST,
+    SAAS,
+    TOR,
+    irregular,
+    periodic,
+    run,
+    run_each,
+)
+from tests.traffic import T0, Record, connect, interface, make_case, move, reject
 
 
 def periods(found: pd.DataFrame) -> dict[str, float]:
@@ -66,15 +76,14 @@ def test_an_established_service_is_reported_only_with_an_indicator_match(tmp_pat
     )
 
 
-@pytest.mark.parametrize(
-    ("hosts", "severity"), [(1, "medium"), (3, "medium"), (4, "high"), (40, "high")]
-)
-def test_more_hosts_never_hide_a_new_destination(tmp_path: Path, hosts: int, severity: str) -> None:
-    found = run(make_case(tmp_path, fleet(hosts)), "beacon")
-    assert found["severity"].tolist() == [severity] * hosts
-    assert f"{hosts} internal hosts check in with this service." in found["summary"][0] or (
-        severity == "medium"
-    )
+def test_more_hosts_never_hide_a_new_destination(tmp_path: Path) -> None:
+    severities = {1: "medium", 3: "medium", 4: "high", 40: "high"}
+    each = run_each(tmp_path, "beacon", *(fleet(hosts) for hosts in severities))
+    for (hosts, severity), found in zip(severities.items(), each, strict=True):
+        assert found["severity"].tolist() == [severity] * hosts
+        assert f"{hosts} internal hosts check in with this service." in found["summary"][0] or (
+            severity == "medium"
+        )
 
 
 def test_a_campaign_that_begins_later_is_not_excused_by_its_number(tmp_path: Path) -> None:
@@ -115,27 +124,23 @@ def test_random_intervals_are_not_regular(tmp_path: Path, window: int) -> None:
     assert run(make_case(tmp_path, records, fields=DEFAULT_FORMAT), "beacon").empty
 
 
-def test_rejected_beaconing_has_its_own_title(tmp_path: Path) -> None:
-    records = [reject(HOST, SAAS, 443, T0 + n * 300, source_port=33_000 + n) for n in range(100)]
-    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    assert (row["title"], row["severity"]) == ("Beaconing, rejected", "medium")
-
-
-def test_unanswered_beaconing_has_its_own_title(tmp_path: Path) -> None:
-    records = [
+def test_each_kind_of_check_in_has_its_words(tmp_path: Path) -> None:
+    rejected = [reject(HOST, SAAS, 443, T0 + n * 300, source_port=33_000 + n) for n in range(100)]
+    unanswered = [
         Record(HOST, SAAS, 33_000 + n, 443, T0 + n * 300, T0 + n * 300 + 5) for n in range(100)
     ]
-    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
-    assert (row["title"], row["severity"]) == ("Beaconing, failed", "medium")
-
-
-def test_connections_that_start_together_are_one_check_in(tmp_path: Path) -> None:
-    records = [
+    together = [
         record
         for n in range(180)
         for record in connect(HOST, SAAS, 443, T0 + n // 3 * 600, source_port=33_000 + n)
     ]
-    (row,) = run(make_case(tmp_path, records), "beacon").to_dict("records")
+    found = run_each(tmp_path, "beacon", rejected, unanswered, together)
+    titles = [rows[["title", "severity"]].to_numpy().tolist() for rows in found]
+    assert titles[:2] == [
+        [["Beaconing, rejected", "medium"]],
+        [["Beaconing, failed", "medium"]],
+    ]
+    (row,) = found[2].to_dict("records")  # connections that start together are one check-in
     assert "opened 180 connections in 60 check-ins to" in row["summary"]
     assert "interval of 10.0 min" in row["summary"]
 
@@ -157,18 +162,19 @@ def test_ntp_and_internal_health_checks_are_not_reported(tmp_path: Path) -> None
     assert run(make_case(tmp_path, records), "beacon").empty
 
 
-@pytest.mark.parametrize(("until", "kinds"), [("2026-08-31", ""), ("2026-09-30", "c2")])
-def test_an_indicator_matches_only_in_its_validity_period(
-    tmp_path: Path, until: str, kinds: str
-) -> None:
-    text = f"indicator,kind,feed,valid_until\n{SAAS},c2,list,{until}\n"
-    case = make_case(tmp_path / "1", periodic(HOST, SAAS, 443, 300), indicators=text)
-    (row,) = run(case, "beacon").to_dict("records")
-    assert row["severity"] == ("high" if kinds else "medium")
-    assert (f"Indicator match: category {kinds}" in row["summary"]) == bool(kinds)
-    shared = fleet(4, hours=24)
-    found = run(make_case(tmp_path / "2", shared, indicators=text), "beacon")
-    assert len(found) == (4 if kinds else 0)  # without a match it is an established service
+def test_an_indicator_matches_only_in_its_validity_period(tmp_path: Path) -> None:
+    lone, shared = list(periodic(HOST, SAAS, 443, 300)), fleet(4, hours=24)
+    ends = {1: "2026-08-31", 2: "2026-09-30", 3: "2026-08-31", 4: "2026-09-30"}
+    text = "indicator,kind,feed,valid_until\n" + "".join(
+        f"{move(SAAS, n)},c2,list,{until}\n" for n, until in ends.items()
+    )
+    found = run_each(tmp_path, "beacon", lone, lone, shared, shared, indicators=text)
+    for rows, kinds in zip(found[:2], ("", "c2"), strict=True):
+        (row,) = rows.to_dict("records")
+        assert row["severity"] == ("high" if kinds else "medium")
+        assert ("Indicator match: category c2" in row["summary"]) == bool(kinds)
+    assert found[2].empty  # without a match it is an established service
+    assert len(found[3]) == 4
 
 
 def test_the_match_is_of_the_host_that_connected_in_the_validity_period(tmp_path: Path) -> None:

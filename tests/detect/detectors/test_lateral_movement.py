@@ -13,6 +13,7 @@ from flowbench import detect
 from flowbench.case import Case
 from flowbench.detect.detectors import lateral_movement
 from flowbench.schema import DEFAULT_FORMAT
+from tests.detect.detectors.common import run_each
 from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, reject
 
 HOUR, DAY = 3_600, 86_400
@@ -65,20 +66,30 @@ def test_one_new_path_is_low_and_says_where_and_when(tmp_path: Path) -> None:
     assert "the first 48.0 h of the logs;" in row["caveats"]
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
-@pytest.mark.parametrize("ip6", [False, True])
-def test_the_more_targets_the_graver(tmp_path: Path, seed: int, *, ip6: bool) -> None:
-    chance = random.Random(seed)
-    count = chance.randrange(3, 12)
-    port = chance.choice([22, 3389, 5985, 445, 3306])
-    prefix, host = ("fd00:1:2:9::", "fd00:1:2:3::5") if ip6 else ("10.7.9.", "10.7.3.5")
-    hosts = [f"{prefix}{n}" for n in chance.sample(range(10, 99), count)]
-    at = chance.uniform(2.1, 3.5) * DAY
-    case = make_case(tmp_path, [*alive(host, *hosts), *ssh(host, hosts, at, port)])
-    (row,) = run(case).to_dict("records")
-    assert row["severity"] == ("high" if count >= 8 else "medium")
-    assert set(row["peers"]) == set(hosts)
-    assert row["connections"] == count
+def test_the_more_targets_the_graver(tmp_path: Path) -> None:
+    cases = []
+    for seed in (11, 12, 13):
+        for prefix, host in (
+            (f"fd00:1:{seed}:9::", f"fd00:1:{seed}:3::5"),
+            (f"10.{seed}.9.", f"10.{seed}.3.5"),
+        ):
+            chance = random.Random(seed)
+            count = chance.randrange(3, 12)
+            port = chance.choice([22, 3389, 5985, 445, 3306])
+            hosts = [f"{prefix}{n}" for n in chance.sample(range(10, 99), count)]
+            cases.append((host, hosts, chance.uniform(2.1, 3.5) * DAY, port))
+    records = [
+        r
+        for host, hosts, at, port in cases
+        for r in (*alive(host, *hosts), *ssh(host, hosts, at, port))
+    ]
+    found = run(make_case(tmp_path, records)).set_index("subject")
+    assert len(found) == len(cases)
+    for host, hosts, _at, _port in cases:
+        row = found.loc[host]
+        assert row["severity"] == ("high" if len(hosts) >= 8 else "medium"), host
+        assert set(row["peers"]) == set(hosts)
+        assert row["connections"] == len(hosts)
 
 
 def test_a_chain_of_connections_is_high(tmp_path: Path) -> None:
@@ -218,26 +229,31 @@ def test_of_many_low_findings_the_largest_are_listed(tmp_path: Path) -> None:
     assert "5 hosts have such connections; 2 are listed." in told[0].caveats
 
 
-@pytest.mark.parametrize(
-    ("services", "start", "every", "severity"),
-    [
+def test_a_service_that_rejects_all_day_is_a_wrong_setting(tmp_path: Path) -> None:
+    cases = [
         (1, 0, 900, None),  # wrong before the logs begin
         (2, 0, 900, None),
         (3, 0, 900, "high"),  # three services are a pattern
         (1, 30 * HOUR, 900, "medium"),  # it began meanwhile
         (1, 0, 9_000, "medium"),  # now and then
-    ],
-)
-def test_a_service_that_rejects_all_day_is_a_wrong_setting(
-    tmp_path: Path, services: int, start: int, every: int, severity: str | None
-) -> None:
-    attempts = [
-        reject(HOST, f"10.0.9.{10 + n}", 6379, T0 + at, source_port=33_000 + at // every % 20_000)
-        for n in range(services)
-        for at in range(start, 4 * DAY - 60, every)
     ]
-    found = run(make_case(tmp_path, [*alive(HOST, DB), *attempts]))
-    assert found["severity"].tolist() == ([severity] if severity else [])
+    records = [
+        [
+            *alive(HOST, DB),
+            *(
+                reject(
+                    HOST, f"10.0.9.{10 + n}", 6379, T0 + at,
+                    source_port=33_000 + at // every % 20_000,
+                )
+                for n in range(services)
+                for at in range(start, 4 * DAY - 60, every)
+            ),
+        ]
+        for services, start, every, _severity in cases
+    ]  # fmt: skip
+    found = run_each(tmp_path, "lateral-movement", *records)
+    for (*_, severity), rows in zip(cases, found, strict=True):
+        assert rows["severity"].tolist() == ([severity] if severity else [])
 
 
 @pytest.mark.parametrize("window", [60, 600])
