@@ -20,7 +20,7 @@ from flowbench.training.progress import POINTS, Attempts, Progress
 from flowbench.training.replies import Reply
 
 
-def open_lesson(name: str, folder: str | Path | None = None) -> Lesson:
+def open_lesson(name: str | int, folder: str | Path | None = None) -> Lesson:
     """Open a lesson.
 
     Args:
@@ -31,7 +31,7 @@ def open_lesson(name: str, folder: str | Path | None = None) -> Lesson:
     Raises:
         InputError: There is no such lesson, or its file cannot be read.
     """
-    content = lesson_files.read_lesson(lesson_files.find_lesson(name))
+    content = lesson_files.read_lesson(lesson_files.find_lesson(str(name)))
     return Lesson(content, Path(folder) if folder is not None else evidence.find_work_folder())
 
 

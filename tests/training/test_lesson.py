@@ -170,6 +170,10 @@ def test_hostile_answers_are_shown_as_text(lesson: Lesson) -> None:
     assert "\x1b" not in shown + repr(lesson.check("host", "\x1b[2J"))
 
 
+def test_a_lesson_is_opened_by_number(tmp_path: Path) -> None:
+    assert open_lesson(7, tmp_path).name == "beacons"
+
+
 def test_another_question_is_refused(lesson: Lesson) -> None:
     with pytest.raises(InputError, match="'hots' is not a question of this lesson: host, hosts"):
         lesson.check("hots", 1)
