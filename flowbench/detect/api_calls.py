@@ -1,4 +1,4 @@
-"""API events as findings use them: reading, selecting, listing and citing them."""
+"""API events as findings use them: reading, selecting and listing them."""
 
 from __future__ import annotations
 
@@ -64,16 +64,6 @@ def count_names(calls: pd.DataFrame) -> str:
 def name_calls(calls: pd.DataFrame) -> str:
     """Name the API call, or list several with their counts."""
     return str(calls["event_name"].iloc[0]) if len(calls) == 1 else count_names(calls)
-
-
-def cite_first(calls: pd.DataFrame) -> str:
-    """Cite the first call with its event id, time and evidence file."""
-    first = calls.iloc[0]
-    identity = first["event_id"] if isinstance(first["event_id"], str) else "(no event id)"
-    return (
-        f"First event: {identity} at {first['event_time']:%Y-%m-%d %H:%M:%S} UTC,"
-        f" in {first['file']}."
-    )
 
 
 def _distinct(values: pd.Series) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from flowbench.detect.api_calls import MOST_IDS, cite_first, count_names, name_calls, select_events
+from flowbench.detect.api_calls import MOST_IDS, count_names, name_calls, select_events
 
 T0 = pd.Timestamp("2026-09-01 03:00", tz="UTC")
 
@@ -46,9 +46,7 @@ def test_what_is_missing_selects_nothing_away() -> None:
     assert (selector.principals, selector.source_ips) == ((), ())
 
 
-def test_calls_are_counted_and_the_first_is_cited() -> None:
+def test_calls_are_counted() -> None:
     rows = calls(3, event_name=["B", "A", "B"])
     assert count_names(rows) == name_calls(rows) == "B 2x, A 1x"
     assert name_calls(calls(1)) == "GetSecretValue"
-    assert cite_first(rows) == "First event: e-0 at 2026-09-01 03:00:00 UTC, in trail.json."
-    assert "event: (no event id) at" in cite_first(calls(1, event_id=[None]))

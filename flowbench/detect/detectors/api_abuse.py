@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.api_calls import cite_first, name_calls, select_events
+from flowbench.detect.api_calls import name_calls, select_events
 from flowbench.detect.api_matches import RuleMatch, match_rules, read_calls
 from flowbench.detect.api_principals import Caller, read_principals
 from flowbench.detect.api_regions import NewRegion, find_new_regions
@@ -152,12 +152,11 @@ def _state_calls(principal: str, calls: pd.DataFrame) -> str:
 
 def _state_failures(calls: pd.DataFrame) -> str:
     failed = calls[calls["failed"]]
-    cited = f" {cite_first(calls)}"
     if failed.empty:
-        return cited
+        return ""
     codes = list_some(sorted(set(failed["error_code"].dropna())))
     share = "All" if len(failed) == len(calls) else f"{len(failed):,} of {len(calls):,}"
-    return f" {share} failed{f' ({codes})' if codes else ''}.{cited}"
+    return f" {share} failed{f' ({codes})' if codes else ''}."
 
 
 def _make_finding(

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from flowbench.detect.api_calls import cite_first, count_names, select_events
+from flowbench.detect.api_calls import count_names, select_events
 from flowbench.detect.credential_use import (
     UnexpectedUse,
     find_alternating_use,
@@ -123,7 +123,6 @@ def _report_unexpected(use: UnexpectedUse) -> Finding:
         f"The role session {session} of {use.host} called AWS"
         f" {format_count(len(use.calls), 'time')} from {list_some(sources)},"
         f" {_ORIGINS[use.origin]}: {count_names(use.calls)}; {failed} denied or failed. {others}"
-        f" {cite_first(use.calls)}"
     )
     if use.users:
         summary += f" The user {list_some(use.users)} calls from there too."
@@ -159,7 +158,7 @@ def _report_alternating(credentials: str, calls: pd.DataFrame, changes: pd.DataF
     )
     summary = (
         f"{principal}{key} called AWS from {calls['network'].nunique()} networks alternately,"
-        f" changing {len(changes)} times within an hour: {shares}. {cite_first(changes)}"
+        f" changing {len(changes)} times within an hour: {shares}."
     )
     return _make_finding(
         principal,

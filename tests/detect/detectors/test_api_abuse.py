@@ -46,8 +46,7 @@ def test_a_finding_states_who_did_what_from_where_when(tmp_path: Path) -> None:
     assert finding.peers == (OFFICE, "2001:db8::7")
     assert finding.summary == (
         f"mira called CreateUser 3x from {OFFICE}, 2001:db8::7 between 2026-09-01 00:01 and"
-        " 2026-09-01 00:03 UTC: eve, bob. 1 of 3 failed (AccessDenied). First event:"
-        " mira-CreateUser-60-0 at 2026-09-01 00:01:00 UTC, in other.jsonl."
+        " 2026-09-01 00:03 UTC: eve, bob. 1 of 3 failed (AccessDenied)."
     )
     assert finding.scores == {"succeeded": 0.667, "new_principal": 0}
     assert finding.caveats.startswith("Possible benign explanation: An administrator")
