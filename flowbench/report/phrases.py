@@ -32,6 +32,8 @@ _CALLS = {
     "DeleteFlowLogs": "delete flow logs {}",
     "DeleteTrail": "delete trail {}",
     "GetSecretValue": "read secret {}",
+    "ModifyImageAttribute": "change the permissions of {}",
+    "ModifySnapshotAttribute": "change the permissions of {}",
     "PutRolePolicy": "give {} a policy",
     "PutUserPolicy": "give {} a policy",
     "RunInstances": "launch {}",
@@ -95,7 +97,8 @@ def describe_calls(subject: str, events: Sequence[ApiEvent], origin: Sequence[st
     for event in events:
         found = objects.setdefault((event.event_name, event.error_code is not None), {})
         if named := event.target_user or event.object:
-            found[named] = None
+            is_role = event.event_name == "AssumeRole"  # whose phrase says 'role' already
+            found[named.removeprefix("role/") if is_role else named] = None
     done = {name for name, failed in objects if not failed}
     phrases, names = [], []
     for (name, failed), found in objects.items():

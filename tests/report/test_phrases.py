@@ -93,6 +93,18 @@ def test_api_calls() -> None:
     )
 
 
+def test_a_role_is_called_so_once_and_permissions_are_named() -> None:
+    role = '{"roleArn": "arn:aws:iam::111122223333:role/reporting"}'
+    events = [
+        call("AssumeRole")._replace(request=role),
+        call("ModifySnapshotAttribute")._replace(request='{"snapshotId": "snap-1"}'),
+    ]
+    assert describe_calls("ada", events, []) == (
+        "The credentials of ada were used to assume role reporting and change the permissions of"
+        " snap-1 (AssumeRole, ModifySnapshotAttribute)"
+    )
+
+
 def test_topics_are_in_order_of_weight_and_each_once() -> None:
     found = [
         finding("api-abuse", "Persistence: CreateUser"),
