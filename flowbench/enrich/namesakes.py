@@ -132,9 +132,13 @@ def choose_principal(
 ) -> str:
     """Return a recorded name as the tables of a case have it; one with its account as it is.
 
-    Raises InputError where principals of several accounts have it.
+    A name with an account is what tables show: it is not the user whose recorded name looks so.
+    Raises InputError where principals of several accounts have the name.
     """
     if name.partition("/")[0] not in namesakes:
+        return name
+    bare, account = split_account(name)
+    if account is not None and name in principals_of(bare, events, alerts):
         return name
     names = principals_of(name, events, alerts)
     if len(names) > 1:

@@ -268,6 +268,24 @@ def test_which_names_several_accounts_have() -> None:
     assert alert["principal_names"] == [alert["principal_name"]] == [f"bob (account {OTHER})"]
 
 
+def test_a_user_named_as_tables_name_another_does_not_hide_it() -> None:
+    events = n.with_accounts(
+        rows := events_of(
+            ("IAMUser", "eve", ONE, None),
+            ("IAMUser", "eve", OTHER, None),
+            ("IAMUser", f"eve (account {ONE})", ONE, None),
+            ("IAMUser", f"eve (account {ONE})", OTHER, None),
+        ),
+        found := n.find_namesakes(rows, alerts_of()),
+    )
+    shown = f"eve (account {ONE})"
+    assert n.choose_principal(shown, found, events, alerts_of()) == shown
+    false = f"{shown} (account {OTHER})"
+    assert n.choose_principal(false, found, events, alerts_of()) == false
+    with pytest.raises(InputError, match="is a principal of 2 accounts"):
+        n.choose_principal("eve", found, events, alerts_of())
+
+
 @given(st.text("abc/ ()%\n1", max_size=12), st.sampled_from([ONE, "", None]))
 def test_a_name_with_its_account_is_read_back(name: str, account: str | None) -> None:
     qualified = n.qualify(name, account, {name.partition("/")[0]})

@@ -180,8 +180,10 @@ def _decision_rows(case: Case, scope: Scope, findings: Findings) -> Iterator[Eve
 def _names(scope: Scope) -> set[str]:
     """Everything that a note about the scope may be about."""
     named: set[str] = set(scope.addresses | scope.principals | scope.access_key_ids)
-    # A note may be older than the evidence of another account with the name.
-    named |= {split_account(name)[0] for name in scope.principals}
+    # A note may be older than the evidence of another account with the name. A recorded name that
+    # looks as if it had an account may be what tables call another principal.
+    recorded = {split_account(name)[0] for name in scope.principals}
+    named |= {name for name in recorded if split_account(name)[1] is None}
     named |= scope.instance_ids | scope.interface_ids
     named |= {finding.finding_id for finding in scope.findings}
     if scope.pivot is not None:
