@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import run
+
+pytestmark = pytest.mark.usefixtures("few_detectors")
 
 
 def test_an_export_in_the_case_and_elsewhere(incident_case: Path, tmp_path: Path) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import run
+
+pytestmark = pytest.mark.usefixtures("few_detectors")
 
 
 def test_the_report_is_in_the_case_by_default(loaded: Path) -> None:

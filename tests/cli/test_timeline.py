@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import run
 from tests.incident_case import EXIT
+
+pytestmark = pytest.mark.usefixtures("few_detectors")
 
 
 def test_the_order_is_that_of_time(incident_case) -> None:
