@@ -47,6 +47,7 @@ def propose_actions(
     active: Sequence[tuple[str, str]],
     creators: Sequence[tuple[str, str]],
     external: Sequence[str],
+    suspected: Sequence[str] = (),
 ) -> list[Action]:
     """Propose what to do about an incident, the most urgent first.
 
@@ -58,6 +59,7 @@ def propose_actions(
         creators: User and access key that created these or signed API events of findings:
             they may be stolen.
         external: External addresses to block.
+        suspected: Those of less severe findings about the same hosts, to check first.
     """
     sessions = [pair for pair in (*active, *creators) if _is_session(*pair)]
     return [
@@ -68,6 +70,7 @@ def propose_actions(
         *_preserve(instances),
         *_review(keys),
         *_block(external),
+        *_check(suspected),
     ]
 
 
@@ -193,4 +196,17 @@ def _block(addresses: Sequence[str]) -> Iterator[Action]:
         f"Block {', '.join(blocked)}" + (f" and {more:,} more" if more > 0 else ""),
         "external addresses of these findings; the section Indicators of compromise lists all",
         "\n".join(lines),
+    )
+
+
+def _check(addresses: Sequence[str]) -> Iterator[Action]:
+    shown = [address for address in addresses if is_address(address)]
+    if not shown:
+        return
+    named, more = ", ".join(shown[:_MOST_BLOCKED]), len(shown) - _MOST_BLOCKED
+    yield Action(
+        f"Check {named}" + (f" and {more:,} more" if more > 0 else ""),
+        "findings of medium severity are about them and hosts of the incident; block those that no"
+        " service of the organisation needs",
+        "",
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from flowbench.case.provenance import api_event_condition
+from flowbench.detect import Findings
 from flowbench.detect.finding import SEVERITIES
 from flowbench.investigate.dns_answers import find_resolutions
 from flowbench.investigate.indicators import internal_addresses
@@ -27,7 +28,7 @@ from flowbench.text import format_bytes, format_count, format_period, is_address
 
 if TYPE_CHECKING:
     from flowbench.case import Case
-    from flowbench.detect import Finding, Findings
+    from flowbench.detect import Finding
     from flowbench.investigate.attribution import SubjectTrace
     from flowbench.investigate.trace import Trace
 
@@ -82,14 +83,16 @@ def summarize_incident(
     severe = findings.at_least("high")
     if not severe:
         return None
+    concerned = _concerned(findings, severe)
     own = [trace for _, trace, _ in traces]
     instances = _values(own, "instance")
     used = _credentials(own)
     creators = [pair for pair in _signing_keys(case, severe, own) if pair not in used]
-    last = max((f.last_seen for f in severe if _is_traffic(f)), default=None)
+    last = max((f.last_seen for f in concerned if _is_traffic(f)), default=None)
     external = _external_peers(case, severe)
+    suspected = [peer for peer in _external_peers(case, concerned) if peer not in external]
     containment = find_containment(case, instances, used, creators, last)
-    lines, more = tell_events(case, severe, traces)
+    lines, more = tell_events(case, concerned, traces)
     sources = _data_sources(case, severe)
     sent = sum_outbound(case, {f.subject for f in severe if is_address(f.subject)}, external)
     return Incident(
@@ -111,7 +114,18 @@ def summarize_incident(
             [pair for pair in used if pair[1] in containment.remaining],
             [pair for pair in creators if pair[1] in containment.remaining],
             external,
+            suspected,
         ),
+    )
+
+
+def _concerned(findings: Findings, severe: Findings) -> Findings:
+    """The severe findings, and those of medium severity about what the same hosts sent."""
+    hosts = {finding.subject for finding in severe if is_address(finding.subject)}
+    return Findings(
+        finding
+        for finding in findings.at_least("medium")
+        if finding in severe or (finding.subject in hosts and _is_traffic(finding))
     )
 
 

@@ -87,5 +87,6 @@ def test_hostile_identifiers_give_no_command(evil: str) -> None:
         active=[(evil, KEY), ("eve", evil)],
         creators=[(evil, evil)],
         external=[evil],
+        suspected=[evil],
     )
     assert set(found.values()) == {""}

@@ -58,6 +58,22 @@ def test_one_data_source_gives_low_confidence(tmp_path: Path) -> None:
     assert incident.containment.status == "not contained"
 
 
+def test_what_the_same_host_sent_is_told_also_where_it_is_less_severe(tmp_path: Path) -> None:
+    """Its peers are to be checked, and it may go on after what is severe has ended."""
+    mining = connect(HOST, POOL, 3333, T0, seconds=20 * 3600, out=475_000, back=550_000)
+    other = connect(HOST, "198.51.100.7", 3333, T0, seconds=40 * 3600, out=950_000, back=1_100_000)
+    case = make_case(tmp_path, [*mining, *other])
+    found = detect.run(case, only=["mining"], keep=False)
+    severities = {POOL: "high", "198.51.100.7": "medium"}
+    found = Findings(replace(each, severity=severities[each.peer or ""]) for each in found)
+    incident = summarize(case, found)
+    assert incident is not None
+    assert incident.last_seen[0].startswith("Last connection 2026-09-02 16:00 UTC")
+    actions = [action.what for action in incident.actions]
+    assert actions[-2:] == [f"Block {POOL}", "Check 198.51.100.7"]
+    assert "198.51.100.7" in incident.happened[0][1]
+
+
 def test_a_case_of_cloudtrail_alone(tmp_path: Path) -> None:
     """A stolen key: no host, no flow log."""
     policy = "arn:aws:iam::aws:policy/AdministratorAccess"
