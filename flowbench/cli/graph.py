@@ -29,6 +29,15 @@ _COLUMNS = "source target ports connections rejected bytes_out bytes_in first_se
     " 'network owner', or tag:KEY; with WHAT, address or instance.",
 )
 @click.option(
+    "--outsiders",
+    default="address",
+    show_default=True,
+    metavar="GROUP",
+    help="How external addresses are grouped: address (not at all), country, 'network owner' or"
+    " together. Those with an indicator match that was not rejected, an administrative session or"
+    " a call of the AWS API stay alone.",
+)
+@click.option(
     "--hops",
     type=click.IntRange(1, 10),
     default=1,
@@ -42,13 +51,14 @@ _COLUMNS = "source target ports connections rejected bytes_out bytes_in first_se
     metavar="FILE",
     help="Also draw the graph, as a page (HTML).",
 )
-@filter_options("peer", "port", "rejected")
+@filter_options("peer", "port", "rejected", "where")
 @common.limit_option
 @common.output_options
 def graph(
     case: Path,
     what: str | None,
     level: str,
+    outsiders: str,
     hops: int,
     figure: Path | None,
     filters: Filters,
@@ -69,7 +79,7 @@ def graph(
     from flowbench.investigate import about
 
     opened = common.open_case(case)
-    found = about.graph(opened, what, level=level, hops=hops, filters=filters)
+    found = about.graph(opened, what, level=level, outsiders=outsiders, hops=hops, filters=filters)
     out.write_frame(about.edges(found), _COLUMNS, limit)
     if figure is not None:
         write_figure(plot.network(found), figure, "graph")

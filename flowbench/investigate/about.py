@@ -26,7 +26,7 @@ from flowbench.investigate.about_records import (
     overlaps,
     periods,
 )
-from flowbench.investigate.filters import Filters, filter_period
+from flowbench.investigate.filters import Filters, filter_connections
 from flowbench.investigate.pivot import Pivot, resolve
 from flowbench.schema import Table
 from flowbench.text import escape_controls
@@ -101,7 +101,7 @@ def connections(case: Case, what: str | Pivot, filters: Filters = _EVERYTHING) -
         Rows of ``case.connections`` by first_seen, ends and ports.
     """
     (found,) = _resolve_all(case, [what])
-    table = _filter_connections(case, filters)
+    table = filter_connections(case, filters)
     conditions = []
     for wanted, first, last in periods(case, found):
         is_end = table.initiator.isin(wanted) | table.responder.isin(wanted)
@@ -116,6 +116,7 @@ def graph(
     what: str | Pivot | None = None,
     *,
     level: str = "address",
+    outsiders: str = "address",
     hops: int = 1,
     filters: Filters = _EVERYTHING,
 ) -> nx.DiGraph:
@@ -125,6 +126,7 @@ def graph(
         case: The case.
         what: What ``pivot.resolve`` takes, or its result; without it the whole graph.
         level: What nodes are: one of graph.LEVELS; with ``what``, an address or an instance.
+        outsiders: How external addresses are grouped; one of graph.OUTSIDERS.
         hops: How many connections away from it, in either direction.
         filters: Which connections count.
 
@@ -137,10 +139,11 @@ def graph(
     if what is not None and level not in _LEVELS:
         raise InputError(f"a graph of one subject has nodes by {' or '.join(_LEVELS)}: choose one")
     if filters == _EVERYTHING:
-        whole = graphs.communication(case, level)
+        whole = graphs.communication(case, level, outsiders=outsiders)
     else:
-        chosen = _filter_connections(case, filters)
-        whole = graphs.build_graph(case, summarize_connections(chosen), level, connections=chosen)
+        chosen = filter_connections(case, filters)
+        summaries = summarize_connections(chosen)
+        whole = graphs.build_graph(case, summaries, level, outsiders, connections=chosen)
     if what is None:
         return whole
     (found,) = _resolve_all(case, [what])
@@ -170,12 +173,3 @@ def edges(drawn: nx.DiGraph) -> pd.DataFrame:
 
 def _resolve_all(case: Case, pivots: Iterable[str | Pivot]) -> list[Pivot]:
     return [resolve(case, each) if isinstance(each, str) else each for each in pivots]
-
-
-def _filter_connections(case: Case, filters: Filters) -> ibis.Table:
-    table = filter_period(case.connections, filters, "first_seen", "last_seen")
-    if filters.peer is not None:
-        table = table.filter((table.initiator == filters.peer) | (table.responder == filters.peer))
-    if filters.ports:
-        table = table.filter(table.service_port.isin(filters.ports))
-    return table.filter(table.rejected) if filters.rejected else table

@@ -98,7 +98,7 @@ class Selection:
         """
         self.case = case
         self.where = where.parse(filter_text)
-        self.expression = where.And((self.where, _starts_in(period))) if period else self.where
+        self.expression = select_in(self.where, period)
         self._stack = ExitStack()
         self._condition = where.cube_condition(case, self.expression)
         self.is_counted = self._condition is not None
@@ -222,9 +222,12 @@ class Selection:
         return self._stack.enter_context(self.case.materialized(sums))
 
 
-def _starts_in(period: Period) -> Expression:
+def select_in(expression: Expression, period: Period | None) -> Expression:
+    """Add to a filter expression that connections start in a period, if there is one."""
+    if period is None:
+        return expression
     text = f"start >= {_exact(period.since)} and start < {_exact(period.until)}"
-    return where.parse(text)
+    return where.And((*where.terms_of(expression), *where.terms_of(where.parse(text))))
 
 
 def _exact(time: datetime) -> str:

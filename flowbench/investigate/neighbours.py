@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -25,15 +24,14 @@ import pandas as pd
 import pyarrow as pa
 from ibis import _
 
-from flowbench.connections import summarize_connections
 from flowbench.investigate.api_events import read_callers
 from flowbench.investigate.graph import build_graph
+from flowbench.investigate.neighbour_scope import Scope, summaries_in
 from flowbench.schema import Table, to_frame
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
-MOST_NODES = 1_000  # that a browser shows smoothly, one by one
 MOST_EDGES = 3_000
 MOST_GROUPS = 40
 GROUP = "group:"  # begins the id of a group; no address begins with it
@@ -49,25 +47,6 @@ MEMBERS = Table.of(
     ("last_seen", "time", "end of the last connection"),
 )
 _SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What of a case is shown.
-
-    Attributes:
-        hosts: Addresses that are shown by themselves.
-        expanded: Addresses whose neighbours are shown too.
-        since: Only connections seen since then, UTC; None for all.
-        until: Only connections that began before then, UTC; None for all.
-        most: The number of nodes above which neighbours are grouped.
-    """
-
-    hosts: tuple[str, ...]
-    expanded: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    most: int = MOST_NODES
 
 
 @dataclass(frozen=True)
@@ -98,7 +77,11 @@ def build_neighbourhood(case: Case, scope: Scope, protected: Protected) -> nx.Di
         addresses in its groups, and ``edges_left_out``: of more than MOST_EDGES, those between
         neighbours with the fewest connections are left out.
     """
-    summaries = _summaries(case, scope)
+    with summaries_in(case, scope) as summaries:
+        return _build(case, scope, protected, summaries)
+
+
+def _build(case: Case, scope: Scope, protected: Protected, summaries: ibis.Table) -> nx.DiGraph:
     named = {*scope.hosts, *scope.expanded}
     kept, is_complete = _choose_peers(summaries, scope, protected)
     shown = sorted(named | kept)
@@ -125,31 +108,21 @@ def list_members(
         group: The id of a group in the graph of this scope.
         most: The number of addresses to list; the node's ``members`` has the number of all.
     """
-    summaries = _summaries(case, scope)
-    kept, _is_complete = _choose_peers(summaries, scope, protected)
-    edges = _grouped_edges(case, summaries, scope, sorted({*scope.hosts, *scope.expanded, *kept}))
-    members = edges.filter(edges.group == group.removeprefix(GROUP))
-    rows = members.group_by(address=members.peer).aggregate(
-        connections=members.connections.sum(),
-        rejected=members.rejected.sum(),
-        bytes=(members.bytes_out + members.bytes_in).sum(),
-        first_seen=members.first_seen.min(),
-        last_seen=members.last_seen.max(),
-    )
-    rows = rows.order_by(rows.connections.desc(), rows.address).limit(most)
-    return to_frame(rows.select(*MEMBERS.columns).to_pyarrow())
-
-
-def _summaries(case: Case, scope: Scope) -> ibis.Table:
-    """The connection summaries of the period, without intermediate devices."""
-    if scope.since is None and scope.until is None:
-        return case.connection_summaries.filter(~_.intermediate)
-    c = case.connections.filter(~_.intermediate)
-    if scope.since is not None:
-        c = c.filter(c["last_seen"] >= pd.Timestamp(scope.since))
-    if scope.until is not None:
-        c = c.filter(c["first_seen"] < pd.Timestamp(scope.until))
-    return summarize_connections(c)
+    with summaries_in(case, scope) as summaries:
+        kept, _is_complete = _choose_peers(summaries, scope, protected)
+        edges = _grouped_edges(
+            case, summaries, scope, sorted({*scope.hosts, *scope.expanded, *kept})
+        )
+        members = edges.filter(edges.group == group.removeprefix(GROUP))
+        rows = members.group_by(address=members.peer).aggregate(
+            connections=members.connections.sum(),
+            rejected=members.rejected.sum(),
+            bytes=(members.bytes_out + members.bytes_in).sum(),
+            first_seen=members.first_seen.min(),
+            last_seen=members.last_seen.max(),
+        )
+        rows = rows.order_by(rows.connections.desc(), rows.address).limit(most)
+        return to_frame(rows.select(*MEMBERS.columns).to_pyarrow())
 
 
 def _peer_edges(summaries: ibis.Table, expanded: Iterable[str]) -> ibis.Table:

@@ -113,6 +113,7 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
             self.view.state = {"filter": state.filter, "measure": state.measure}
             self.view.error = {"text": "", "reason": "", "position": 0, "end": 0}
             self.view.code = state.to_code()
+        self.graph.compare(state)
         self._say("Reading …", busy=True)
         self._worker.start(lambda task: self._read(state, task))
 
@@ -277,10 +278,9 @@ def bench(
 ) -> HuntingBench:
     """Open the hunting bench.
 
-    A filter line, activity over the whole case with a brush, top talkers, service ports and
-    countries, and the connections or flow records page by page. A click on a bar or a cell adds a
-    condition to the filter. What the cube (case.cube) answers takes a second on 50 million
-    records; other filters show their first rows, then count, and can be cancelled.
+    A filter line, activity with a brush, top talkers, service ports and countries, and the
+    connections or flow records by page. A click adds a condition. What the cube (case.cube) answers
+    takes a second on 50 million records; other filters show first rows, then count.
 
     Args:
         case: The case.

@@ -41,25 +41,25 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         self.case = case
         self.explorer: GraphExplorer | None = None
         self._read_view = read_view
-        self._draw = self._button("Draw the graph of these hosts", self.draw)
+        self._draw = self._button("Draw the graph of these connections", self.draw)
         self._filter = self._button("Filter by the selected host", self._pivot)
         self._filter.disabled = True
         self._on_pivot = pivot
+        self._drawn = ""
         self._message = ipywidgets.Label()
         line = [self._draw, self._filter, self._message]
         self._line = ipywidgets.HBox(line, layout={"flex_flow": "row wrap"})
         super().__init__([self._line])
 
     def draw(self) -> None:
-        """Draw the graph of the view: hosts that the filter names, else those with the most."""
+        """Draw what the view selects of the hosts that its filter names, else of the busiest."""
         self._message.value = ""
         state, shown = self._read_view()
-        named = named_hosts(state)
-        hosts = tuple(dict.fromkeys([*named, *shown]))[:MOST_HOSTS]
+        hosts = named_hosts(state) or tuple(shown[:MOST_HOSTS])
         if not hosts:
             self._message.value = "The view has no host to draw."
             return
-        graph = GraphState(named or hosts, named, since=state.since, until=state.until)
+        graph = GraphState(hosts, hosts, where=state.condition)
         try:
             if self.explorer is None:
                 self.explorer = GraphExplorer(self.case, graph, height=480)
@@ -69,6 +69,12 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
                 self.explorer.state = graph
         except FlowbenchError as error:
             self._message.value = escape_controls(error)
+        self._drawn = state.condition
+
+    def compare(self, state: BenchState) -> None:
+        """Tell the user if the graph is that of a view with another filter or period."""
+        is_other = self.explorer is not None and state.condition != self._drawn
+        self._message.value = "The graph is of an earlier view: draw it again." if is_other else ""
 
     def _show_selected(self) -> None:
         selected = self.explorer.selected if self.explorer else ""
@@ -89,12 +95,17 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
 
 
 def named_hosts(state: BenchState) -> tuple[str, ...]:
-    """Return the addresses that the filter of a view asks for, in its order."""
-    wanted = [
-        value
-        for comparison in where.comparisons(where.parse(state.filter))
-        if comparison.field.name in ("src", "dst", "ip") and comparison.operator in ("=", "in")
-        for value in comparison.values
-        if isinstance(value, str)
-    ]
+    """Return the addresses of which each connection of a view has one, in the filter's order.
+
+    These are the values of conditions on addresses that all connections must meet.
+    """
+    wanted: list[str] = []
+    for term in where.terms_of(where.parse(state.filter)):
+        if isinstance(term, where.Comparison) and _names_hosts(term):
+            wanted += map(str, term.values)
     return tuple(dict.fromkeys(wanted))
+
+
+def _names_hosts(term: where.Comparison) -> bool:
+    is_address = term.field.name in ("src", "dst", "ip") and term.operator in ("=", "in")
+    return is_address and all(isinstance(value, str) for value in term.values)

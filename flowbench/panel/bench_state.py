@@ -10,7 +10,7 @@ import pandas as pd
 
 from flowbench.errors import InputError
 from flowbench.investigate import where
-from flowbench.investigate.crossfilter import MEASURES, Period
+from flowbench.investigate.crossfilter import MEASURES, Period, select_in
 from flowbench.panel.graph_state import to_utc
 
 ROWS = ("connections", "records")
@@ -44,15 +44,18 @@ class BenchState:
             return None
         return Period(self.since, self.until)
 
+    @property
+    def condition(self) -> str:
+        """The filter with the brushed period, as one filter expression."""
+        return where.format_filter(select_in(where.parse(self.filter), self.period))
+
     def narrow(self, condition: str) -> BenchState:
         """Add a condition to the filter, unless it has it.
 
         Raises:
             FilterError: The condition cannot be read.
         """
-        present, added = where.parse(self.filter), where.parse(condition)
-        terms = present.terms if isinstance(present, where.And) else (present,)
-        more = added.terms if isinstance(added, where.And) else (added,)
+        terms, more = (where.terms_of(where.parse(text)) for text in (self.filter, condition))
         both = where.And((*terms, *(term for term in more if term not in terms)))
         only = both.terms[0] if len(both.terms) == 1 else both
         return replace(self, filter=where.format_filter(only), page=0)

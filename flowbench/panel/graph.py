@@ -13,8 +13,9 @@ import traitlets
 from flowbench.case.positions import check_positions, read_positions, write_positions
 from flowbench.detect.grouping import findings_by_group
 from flowbench.errors import FlowbenchError, InputError
+from flowbench.investigate import where as filters
+from flowbench.investigate.neighbour_scope import MOST_NODES
 from flowbench.investigate.neighbours import (
-    MOST_NODES,
     build_neighbourhood,
     find_protected,
     list_members,
@@ -75,7 +76,13 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.selected = address
 
     def _set(self, **values: Any) -> None:
-        self.state = replace(self.state, **values)
+        self._error.value = ""
+        try:
+            filters.parse(values.get("where", ""))
+        except FlowbenchError as error:
+            self._error.value = escape_controls(error)
+        else:
+            self.state = replace(self.state, **values)
 
     def _draw(self) -> None:
         """Make the view a function of the state."""
@@ -143,6 +150,7 @@ def graph(
     expanded: Sequence[str] | None = None,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
+    where: str = "",
     color: str = "verdict",
     most: int = MOST,
     height: int = 560,
@@ -161,6 +169,7 @@ def graph(
             ``around`` stands for, if these are few.
         since: Only connections seen since then; UTC where it has no time zone.
         until: Only connections that began before then.
+        where: Only connections that match this filter expression (docs/filters.md).
         color: 'verdict', 'bytes', or 'tag:' and the key of a tag.
         most: The number of nodes above which neighbours are grouped, at most 1,000.
         height: Of the drawing, in pixels.
@@ -171,11 +180,13 @@ def graph(
     Raises:
         InputError: ``around`` is nothing in this case, there are no findings to begin with, or
             an argument is none of the values above.
+        FilterError: ``where`` cannot be read.
     """
     if color not in COLORS and not color.startswith(TAG):
         raise InputError(f"cannot colour by {color!r}: choose verdict, bytes or tag:KEY")
     if not 0 < most <= MOST_NODES:
         raise InputError(f"cannot show {most:,} nodes: choose 1 to {MOST_NODES:,}")
+    filters.parse(where)
     if around is None:
         hosts = _finding_hosts(case)
         first = hosts[:1]
@@ -192,6 +203,7 @@ def graph(
         until=to_utc(until),
         color=color,
         most=most,
+        where=where,
     )
     return GraphExplorer(case, state, height=height)
 

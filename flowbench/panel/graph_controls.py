@@ -1,4 +1,4 @@
-"""The controls of the graph explorer: the period, what colours the graph, and when to group."""
+"""The controls of the graph explorer: period, filter, what colours the graph, when to group."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 from ibis import _
 
-from flowbench.investigate.neighbours import MOST_NODES
+from flowbench.investigate.neighbour_scope import MOST_NODES
 from flowbench.panel.graph_state import MOST, TAG, GraphState
 from flowbench.panel.period_slider import PeriodSlider
 from flowbench.text import escape_controls
@@ -36,8 +36,15 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
         self.color = ipywidgets.Dropdown(options=self._colors, description="Colour")
         wide = {"description_width": "initial"}
         self.most = ipywidgets.Dropdown(options=_SIZES, description="Group above", style=wide)
-        super().__init__([self.period, self.color, self.most], layout={"flex_flow": "row wrap"})
-        for control in (self.color, self.most):
+        self.where = ipywidgets.Text(
+            description="Filter",
+            placeholder="dport = 22 and bytes > 1MB",
+            continuous_update=False,  # when Enter is pressed or the field is left
+            layout={"flex": "1 1 320px", "min_width": "240px"},
+        )
+        self._names = {self.color: "color", self.most: "most", self.where: "where"}
+        super().__init__([self.period, *self._names], layout={"flex_flow": "row wrap"})
+        for control in self._names:
             control.observe(self._report, "value")
 
     def show(self, state: GraphState) -> None:
@@ -52,13 +59,13 @@ class GraphControls(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not
             sizes = sorted({*_SIZES, state.most})
             self.most.options = [(f"{size:,} nodes", size) for size in sizes]
             self.most.value = state.most
+            self.where.value = state.where
         finally:
             self._is_showing = False
 
     def _report(self, change: dict[str, Any]) -> None:
         if not self._is_showing:
-            name = "color" if change["owner"] is self.color else "most"
-            self._on_change(**{name: change["new"]})
+            self._on_change(**{self._names[change["owner"]]: change["new"]})
 
 
 def color_options(case: Case) -> list[tuple[str, str]]:

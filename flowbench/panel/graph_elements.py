@@ -88,7 +88,10 @@ def edge_id(source: str, target: str) -> str:
 def _title(state: GraphState) -> str:
     hosts = ", ".join(state.hosts[:3])
     more = f" and {len(state.hosts) - 3:,} more" if len(state.hosts) > 3 else ""
-    return f"Communication of {escape_controls(hosts)}{more}" if hosts else "No host to show"
+    if not hosts:
+        return "No host to show"
+    condition = f" where {escape_controls(state.where)}" if state.where.strip() else ""
+    return f"Communication of {escape_controls(hosts)}{more}{condition}"
 
 
 def _message(graph: nx.DiGraph) -> str:

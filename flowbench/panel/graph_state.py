@@ -7,11 +7,12 @@ from datetime import datetime
 
 import pandas as pd
 
-from flowbench.investigate.neighbours import GROUP, Scope
+from flowbench.investigate.neighbour_scope import Scope
+from flowbench.investigate.neighbours import GROUP
 
 COLORS = ("verdict", "bytes")
 TAG = "tag:"  # begins a colour by the values of a tag
-MOST = 200  # nodes that stay readable; see neighbours.MOST_NODES for what a browser shows smoothly
+MOST = 200  # nodes that stay readable; neighbour_scope.MOST_NODES are shown smoothly
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class GraphState:
         until: Only connections that began before then, UTC; None for all.
         color: One of COLORS, or TAG and the key of a tag.
         most: The number of nodes above which neighbours are grouped.
+        where: Only connections that match this filter expression; '' for all.
     """
 
     hosts: tuple[str, ...]
@@ -33,11 +35,12 @@ class GraphState:
     until: datetime | None = None
     color: str = "verdict"
     most: int = MOST
+    where: str = ""
 
     @property
     def scope(self) -> Scope:
         """What of the case is shown."""
-        return Scope(self.hosts, self.expanded, self.since, self.until, self.most)
+        return Scope(self.hosts, self.expanded, self.since, self.until, self.most, self.where)
 
     def expand(self, node: str) -> GraphState:
         """Show the neighbours of a node; of a group there are none but its members."""
@@ -61,7 +64,7 @@ class GraphState:
         for name, time in (("since", self.since), ("until", self.until)):
             if time is not None:
                 arguments.append(f"{name}={time.isoformat()!r}")
-        defaults = {"color": "verdict", "most": MOST}
+        defaults = {"where": "", "color": "verdict", "most": MOST}
         arguments += [
             f"{name}={getattr(self, name)!r}"
             for name, default in defaults.items()

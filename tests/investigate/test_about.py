@@ -9,7 +9,7 @@ import pytest
 
 from flowbench.case import Case
 from flowbench.errors import InputError
-from flowbench.investigate import about
+from flowbench.investigate import about, where
 from flowbench.investigate.filters import Filters
 from tests.incident_case import (
     CALLER,
@@ -86,6 +86,7 @@ def test_connections_of_a_former_owner_are_not_its_own(tmp_path: Path) -> None:
     case = make_case(tmp_path, records, interfaces=[new])
     rows = about.connections(case, "i-0new00001").to_pyarrow().to_pylist()
     assert [row["service_port"] for row in rows] == [444]
+    assert "external" in about.graph(case, outsiders="together")
 
 
 def test_a_graph(case: Case) -> None:
@@ -107,6 +108,8 @@ def test_a_graph_of_a_period_and_of_a_port(case: Case) -> None:
     assert set(about.graph(case, HOST, filters=Filters(ports=(3306,)))) == {HOST, DATABASE}
     with pytest.raises(InputError, match=r"203.0.113.50 \(address\) has no connection in this"):
         about.graph(case, POOL, filters=Filters(ports=(3306,)))
+    some = Filters(where=where.parse("dport = 3306 and not rejected"))
+    assert sorted(about.graph(case, filters=some).edges) == [(WEB, DATABASE)]
     with pytest.raises(InputError, match="nodes by address or instance"):
         about.graph(case, POOL, level="vpc")
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
 import pytest
 
 from flowbench.case import Case
 from flowbench.investigate import neighbours
+from flowbench.investigate.neighbour_scope import Scope
 from flowbench.investigate.neighbours import (
     GROUP,
     MOST_GROUPS,
     Protected,
-    Scope,
     build_neighbourhood,
     find_protected,
     list_members,
@@ -80,18 +79,6 @@ def test_a_host_without_connections_is_a_node_with_its_name(case, protected) -> 
     assert graph.nodes[CACHE]["internal"] is True
     assert graph.nodes["192.0.2.200"]["name"] == ""
     assert graph.number_of_edges() == 0
-
-
-@pytest.mark.parametrize(
-    ("since", "until", "match", "scanned"),
-    [(3600, None, True, False), (None, 3600, False, True), (0, 7201, True, True)],
-)
-def test_a_period_has_its_connections_only(case, protected, since, until, match, scanned) -> None:
-    times = [
-        None if n is None else pd.Timestamp(T0 + n, unit="s", tz="UTC") for n in (since, until)
-    ]
-    graph = build_neighbourhood(case, Scope((WEB,), (WEB,), *times), protected)
-    assert (MATCH in graph, SCANNERS[0] in graph) == (match, scanned)
 
 
 def test_too_many_are_grouped_by_network_but_not_what_matters(case, protected) -> None:

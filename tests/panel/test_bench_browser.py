@@ -113,7 +113,7 @@ def test_a_bookmark_outlives_the_kernel(lab: Lab, incident_cell: str) -> None:
 
 def test_the_graph_leads_to_a_filter(lab: Lab, incident_cell: str) -> None:
     open_bench(lab, incident_cell, f"panel = fb.panel.bench(case, 'ip = {HOST}')\npanel")
-    lab.page.get_by_role("button", name="Draw the graph of these hosts").click()
+    lab.page.get_by_role("button", name="Draw the graph of these connections").click()
     lab.page.locator(f".flowbench-graph .nodes tr[data-id='{POOL}']").wait_for(state="attached")
     lab.run_python(f"panel.graph.explorer.selected = '{POOL}'")
     lab.page.get_by_role("button", name=f"Filter by {POOL}").click()

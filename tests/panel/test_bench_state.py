@@ -27,6 +27,15 @@ def test_a_pivot_adds_a_condition(before: str, condition: str, after: str) -> No
     assert (narrowed.filter, narrowed.page) == (after, 0)
 
 
+def test_filter_and_period_are_one_condition() -> None:
+    period = "start >= 2026-09-02T03:00 and start < 2026-09-02T09:00"
+    assert BenchState().condition == ""
+    assert BenchState("", SINCE, UNTIL).condition == period
+    assert BenchState("rejected or bytes > 1kB", SINCE, UNTIL).condition == (
+        f"(rejected or bytes > 1000) and {period}"
+    )
+
+
 def test_a_wrong_condition_is_refused() -> None:
     with pytest.raises(FilterError):
         BenchState().narrow("' OR 1=1")

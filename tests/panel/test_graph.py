@@ -54,6 +54,20 @@ def test_it_begins_with_the_hosts_of_findings(case, tmp_path, few_detectors) -> 
     assert {POOL, EXIT} <= set(ids(explorer))
 
 
+def test_a_filter_leaves_what_matches_and_is_in_the_code(case, explorer) -> None:
+    explorer.controls.where.value = "dport = 3333 or rejected"
+    assert ids(explorer, "edges") == [edge_id(HOST, peer) for peer in (DATABASE, POOL)]
+    assert "where='dport = 3333 or rejected'" in explorer.view.code
+    assert explorer.view.elements["title"].endswith("where dport = 3333 or rejected")
+    explorer.controls.where.value = "dport = "
+    assert explorer._error.value.startswith("the filter is wrong at character 9")
+    assert explorer.state.where == "dport = 3333 or rejected"
+    explorer.controls.where.value = ""
+    assert (ids(explorer), explorer._error.value) == ([HOST, DATABASE, EXIT, POOL], "")
+    with pytest.raises(InputError, match="the filter is wrong"):
+        panel.graph(case, HOST, where="dport")
+
+
 def test_code_makes_the_same_view(case, explorer) -> None:
     explorer.expand(DATABASE)
     explorer.state = replace(

@@ -56,6 +56,12 @@ def test_a_state_is_shown_without_calling_back(controls, changes) -> None:
 
 def test_what_the_user_changes_is_reported(controls, changes) -> None:
     controls.color.value, controls.most.value = "bytes", 50
+    controls.where.value = "dport = 22"
     controls.period.slider.index = (1, 3)
     times = [time for _label, time in controls.period.slider.options]
-    assert changes == [{"color": "bytes"}, {"most": 50}, {"since": times[1], "until": times[3]}]
+    assert changes == [
+        {"color": "bytes"},
+        {"most": 50},
+        {"where": "dport = 22"},
+        {"since": times[1], "until": times[3]},
+    ]

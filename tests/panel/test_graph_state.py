@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from flowbench.investigate.neighbours import Scope
+from flowbench.investigate.neighbour_scope import Scope
 from flowbench.panel.graph_state import GraphState, to_utc
 
 STATE = GraphState(("10.0.0.5",), ("10.0.0.5",))

@@ -25,6 +25,7 @@ from flowbench.investigate.graph.nodes import (
     number_ends,
     read_inventory,
 )
+from flowbench.investigate.where import filter_connections
 from flowbench.text import list_some
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ def communication(
     level: str = "address",
     *,
     outsiders: str = "address",
+    where: str = "",
     since: pd.Timestamp | None = None,
     until: pd.Timestamp | None = None,
 ) -> nx.DiGraph:
-    """Build the communication graph of a case, or of a period of it.
+    """Build the communication graph of a case, of a period of it, or of what a filter selects.
 
     Connections of a NAT gateway itself are left out if those of its clients are logged.
 
@@ -57,18 +59,20 @@ def communication(
         outsiders: How external addresses are grouped: 'address' (not at all), 'country', 'network
             owner' or 'together'. Those with an indicator match that was not rejected, an
             administrative session or a call of the AWS API stay nodes of their own.
+        where: Only connections that match this filter expression (docs/filters.md).
         since: Only connections that began then or later (UTC).
         until: Only connections that began before (UTC).
 
     Raises:
         InputError: ``level`` or ``outsiders`` is none of these.
+        FilterError: ``where`` cannot be read.
     """
-    if since is None and until is None:
+    if since is None and until is None and not where.strip():
         return build_graph(case, case.connection_summaries, level, outsiders)
-    c = case.connections
+    c = filter_connections(case, where)
     begun = [] if since is None else [c.first_seen >= since]
     begun += [] if until is None else [c.first_seen < until]
-    c = c.filter(*begun)
+    c = c.filter(ibis.literal(True), *begun)
     return build_graph(case, summarize_connections(c), level, outsiders, connections=c)
 
 

@@ -12,9 +12,11 @@ from flowbench.investigate.where.on_inventory import filter_inventory as filter_
 from flowbench.investigate.where.parser import parse as parse
 from flowbench.investigate.where.syntax import EVERYTHING as EVERYTHING
 from flowbench.investigate.where.syntax import And as And
+from flowbench.investigate.where.syntax import Comparison as Comparison
 from flowbench.investigate.where.syntax import Expression as Expression
 from flowbench.investigate.where.syntax import FilterError as FilterError
 from flowbench.investigate.where.syntax import Or as Or
 from flowbench.investigate.where.syntax import comparisons as comparisons
 from flowbench.investigate.where.syntax import format_filter as format_filter
 from flowbench.investigate.where.syntax import quote as quote
+from flowbench.investigate.where.syntax import terms_of as terms_of

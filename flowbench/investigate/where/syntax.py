@@ -117,6 +117,11 @@ def format_filter(expression: Expression) -> str:
             )
 
 
+def terms_of(expression: Expression) -> tuple[Expression, ...]:
+    """Return the conditions that a row must all meet."""
+    return expression.terms if isinstance(expression, And) else (expression,)
+
+
 def comparisons(expression: Expression) -> Iterator[Comparison]:
     """Yield the comparisons of an expression, from left to right."""
     match expression:

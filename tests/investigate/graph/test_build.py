@@ -53,6 +53,15 @@ def test_edges_sum_connections_from_initiator_to_responder(case: Case) -> None:
     assert whole.edges[WEB, DATABASE]["verdict"] == "accepted"
 
 
+def test_a_filter_selects_connections_at_any_level(case: Case) -> None:
+    some = graph.communication(case, where="dport = 3306 and not rejected")
+    assert sorted(some.edges) == [(WEB, DATABASE)]
+    late = graph.communication(case, "vpc", where="ip = 10.0.0.5", since=at(3600))
+    assert sorted(late.edges) == [("vpc-1", EXIT), ("vpc-1", POOL), ("vpc-1", "vpc-1")]
+    with pytest.raises(InputError, match="the filter is wrong"):
+        graph.communication(case, where="dport")
+
+
 def test_nodes_have_the_attributes_of_the_inventory(case: Case) -> None:
     whole = graph.communication(case)
     assert whole.nodes[HOST] == {
