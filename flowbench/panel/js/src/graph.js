@@ -11,7 +11,8 @@ import { readTheme, styleSheet } from "./style.js";
 import { markRow, showTable } from "./tables.js";
 import { showTip } from "./tip.js";
 
-const DOUBLE_CLICK = 400; // ms between two clicks on one node that expand it
+const DOUBLE_CLICK = 400; // ms between two clicks that expand the node of the first
+const NEAR = 12; // pixels between them: the first one selects, and what it shows may move the node
 const ZOOM_STEP = 1.25;
 const HELP =
   "Arrow keys go from node to node, Page Up and Page Down through all of them. Enter expands the" +
@@ -33,7 +34,7 @@ function render({ model, el }) {
     maxZoom: 5,
   });
   const send = (action, details = {}) => model.send({ action, ...details });
-  let lastTap = { id: "", time: 0 };
+  let lastTap = { id: "", time: 0, x: 0, y: 0 };
   let revision = 0;
   let isMoved = false; // whether the user chose what part of the graph is in view
 
@@ -191,12 +192,17 @@ function render({ model, el }) {
 
   cy.on("tap", (event) => {
     hideTip();
-    if (event.target === cy) return select("");
-    const id = event.target.id();
-    const isSecond = lastTap.id === id && event.timeStamp - lastTap.time < DOUBLE_CLICK;
-    lastTap = { id: isSecond ? "" : id, time: event.timeStamp };
+    // The times are the browser's: a busy page may handle the second click late.
+    const { timeStamp: time, clientX: x = 0, clientY: y = 0 } = event.originalEvent;
+    const isNear = Math.hypot(x - lastTap.x, y - lastTap.y) < NEAR;
+    if (lastTap.id && isNear && time - lastTap.time < DOUBLE_CLICK) {
+      send("expand", { node: lastTap.id });
+      lastTap = { id: "", time, x, y };
+      return;
+    }
+    const id = event.target === cy ? "" : event.target.id();
+    lastTap = { id: id && event.target.isNode() ? id : "", time, x, y };
     select(id);
-    if (isSecond && event.target.isNode()) send("expand", { node: id });
   });
   cy.on("zoom", nameSuspect);
   cy.on("dragpan", () => {
