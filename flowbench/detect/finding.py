@@ -96,6 +96,13 @@ class Finding:
         text = f"{self.decision} by {self.decided_by} at {format_utc(self.decided_at)}"
         return f"{text}: {self.decision_reason}" if self.decision_reason else text
 
+    @property
+    def is_target(self) -> bool:
+        """Whether the peers opened the connections, to the subject."""
+        if self.detector == "brute-force":  # it names the source first
+            return not self.summary.startswith(f"{self.subject} opened ")
+        return self.detector == "remote-access"
+
     def ends(self) -> Iterator[tuple[str, str]]:
         """Yield each pair of addresses concerned: the subject, or its targets, and each peer."""
         return product(self.evidence.targets or (self.subject,), self.peers)

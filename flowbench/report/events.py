@@ -32,7 +32,6 @@ MOST_LINES = 5
 _MOST_TOPICS = 4
 _MOST_CALLS = 200  # API events of a finding that are read
 _CREATION = ("RunInstances", "CreateNetworkInterface")
-_INCOMING = ("remote-access", "brute-force")
 
 Line = tuple[datetime, str, str]  # time, period, sentence
 
@@ -112,7 +111,7 @@ def _subject_lines(
     most: int,
 ) -> list[Line]:
     """State what a subject did: what came in before what it did itself, where there is room."""
-    incoming = [f for f in group if f.detector in _INCOMING]
+    incoming = [f for f in group if f.is_target]
     others = [f for f in group if f not in incoming]
     parts = [part for part in (incoming, others) if part]
     if most < len(parts):

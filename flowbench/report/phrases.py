@@ -176,11 +176,10 @@ def _remote_access(finding: Finding) -> str:
 
 
 def _brute_force(finding: Finding) -> str:
-    """Say which side was attacked: the detector's summary begins with the source."""
     count = format_count(finding.connections, "login attempt")
-    if finding.summary.startswith(f"{finding.subject} "):
-        return f"made {count}{_service(finding)} at {_peers(finding)}"
-    return f"received {count}{_service(finding)} from {_peers(finding)}"
+    if finding.is_target:
+        return f"received {count}{_service(finding)} from {_peers(finding)}"
+    return f"made {count}{_service(finding)} at {_peers(finding)}"
 
 
 def _scan(finding: Finding) -> str:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _EVERYTHING = Filters()
 _BEFORE = pd.Timedelta("1h")  # before a finding, in which sessions between hosts count
 _EARLIEST = pd.Timestamp(0, tz="UTC")
-_TARGETS = ("remote-access", "brute-force")  # their subject is the target of external peers
 
 
 def build(
@@ -82,10 +81,10 @@ def build(
 
 
 def _finding_rows(case: Case, findings: Findings) -> Iterator[Event]:
-    inbound = [finding for finding in findings if finding.detector in _TARGETS]
+    inbound = [finding for finding in findings if finding.is_target]
     internal = internal_addresses(case, {peer for f in inbound for peer in f.peers})
     for finding in findings:
-        is_target = finding.detector in _TARGETS and internal.isdisjoint(finding.peers)
+        is_target = finding.is_target and internal.isdisjoint(finding.peers)
         yield _finding_row(finding, is_target=is_target)
 
 

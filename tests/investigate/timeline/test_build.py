@@ -162,19 +162,19 @@ def test_decisions_have_rows_of_their_own(tmp_path: Path) -> None:
     assert timeline.build(case, "10.0.0.0/30", findings).empty
 
 
-@pytest.mark.parametrize("source", [POOL, WEB])
-def test_a_source_of_login_attempts_is_the_actor(tmp_path: Path, source: str) -> None:
+@pytest.mark.parametrize(("source", "target"), [(POOL, HOST), (WEB, HOST), (HOST, POOL)])
+def test_a_source_of_login_attempts_is_the_actor(tmp_path: Path, source: str, target: str) -> None:
     """The subject of such a finding is the target, if the source is external."""
     records = [
         record
         for n in range(120)
-        for record in connect(source, HOST, 22, T0 + 7 * n, source_port=30_000 + n)
+        for record in connect(source, target, 22, T0 + 7 * n, source_port=30_000 + n)
     ]
     case = make_case(tmp_path, records)
     findings = detect.run(case, only=["brute-force"])
     rows = timeline.build(case, findings=findings)
     (row,) = rows[rows["data_source"] == "flowbench"].to_dict("records")
-    assert (row["actor"], row["object"]) == (source, HOST)
+    assert (row["actor"], row["object"]) == (source, target)
 
 
 def test_all_findings_without_any_of_high_severity(tmp_path: Path) -> None:
