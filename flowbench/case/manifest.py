@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def create_folder(path: Path, name: str | None) -> str:
     A new folder has mode 0700 (owner only); an existing one keeps its mode. Raises CaseError when
     the folder cannot be made or is in use.
     """
+    _check_path(path)
     if (path / FILE).exists():
         raise CaseError(f"{path} is a case already: open it, or choose another folder")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -39,6 +41,7 @@ def create_folder(path: Path, name: str | None) -> str:
 
 def read_name(path: Path) -> str:
     """Return the name of a case. Raises CaseError when it is none, or of another format."""
+    _check_path(path)
     try:
         content = json.loads(atomic.read_bytes(path / FILE))
         name, version = content["name"], content["format"]
@@ -55,3 +58,12 @@ def read_name(path: Path) -> str:
             " stays as it is"
         )
     return name
+
+
+def _check_path(path: Path) -> None:
+    """Raise CaseError where the engine cannot write: DuckDB takes a backslash for a separator."""
+    if os.sep == "/" and "\\" in str(path.absolute()):
+        raise CaseError(
+            f"{path} has a backslash in its path, which the engine cannot write to: choose another"
+            " folder, or rename it"
+        )

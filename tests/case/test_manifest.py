@@ -57,6 +57,16 @@ def test_a_new_case_has_its_name_format_and_time(tmp_path) -> None:
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["case.json"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere it is a separator")
+def test_a_path_with_a_backslash_is_refused_before_anything_is_written(case, tmp_path) -> None:
+    with pytest.raises(CaseError, match=r"a\\b has a backslash in its path.*choose another folder"):
+        Case.create(tmp_path / "a\\b")
+    assert not (tmp_path / "a\\b").exists()
+    moved = case.path.rename(tmp_path / "c\\d")
+    with pytest.raises(CaseError, match="has a backslash in its path"):
+        Case.open(moved)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
 def test_a_new_folder_is_its_owners_alone_and_an_old_one_keeps_its_mode(tmp_path, umask) -> None:
