@@ -295,9 +295,6 @@ def limit_low(
     if len(low) <= most:
         return list(findings)
     caveat = f"{len(low)} {what}; {most} are listed."
-    kept = {finding.finding_id for finding in low[:most]}
-    return [
-        finding.add_caveat(caveat) if finding.severity == "low" else finding
-        for finding in findings
-        if finding.severity != "low" or finding.finding_id in kept
-    ]
+    left_out = {finding.finding_id for finding in low[most:]}
+    rest = [finding for finding in findings if finding.finding_id not in left_out]
+    return [f.add_caveat(caveat) if f.severity == "low" else f for f in rest]
