@@ -6,11 +6,13 @@ where. Names of API calls stand at the end of a sentence, for readers who look t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowbench.case.provenance import api_event_condition
+from flowbench.detect.group_links import SESSION
+from flowbench.enrich.ports import label
 from flowbench.investigate.api_events import ApiEvent, read_events
 from flowbench.report.permissions import describe_permissions
 from flowbench.report.phrases import describe_calls, describe_finding, name_topics
@@ -24,6 +26,8 @@ from flowbench.text import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from flowbench.case import Case
     from flowbench.detect import Finding, Findings
     from flowbench.investigate.attribution import SubjectTrace
@@ -32,6 +36,8 @@ MOST_LINES = 5
 _MOST_TOPICS = 4
 _MOST_CALLS = 200  # API events of a finding that are read
 _CREATION = ("RunInstances", "CreateNetworkInterface")
+
+_TCP = 6
 
 Line = tuple[datetime, str, str]  # time, period, sentence
 
@@ -52,7 +58,7 @@ def write_headline(findings: Findings) -> str:
 
 
 def tell_events(
-    case: Case, findings: Findings, traces: Sequence[SubjectTrace]
+    case: Case, findings: Findings, traces: Sequence[SubjectTrace], links: pd.DataFrame
 ) -> tuple[list[tuple[str, str]], int]:
     """Describe the events of the incident.
 
@@ -60,6 +66,8 @@ def tell_events(
         case: The case.
         findings: Findings of high severity or above.
         traces: The traces of their subjects.
+        links: The links of finding groups (detect.LINKS): sessions between these subjects are told
+            where there is room.
 
     Returns:
         Period and sentence of at most MOST_LINES lines, those of the most severe subjects, in order
@@ -81,6 +89,7 @@ def tell_events(
             stated = [f for f in group if not _is_creation(calls.get(f.finding_id))]
         most = 2 if len(shown) + len(lines) < MOST_LINES else 1
         lines += _subject_lines(subject, stated, calls, listed, most)
+    lines += _session_lines(links, by_subject)[: max(0, MOST_LINES - len(lines))]
     lines.sort()
     return [line[1:] for line in lines[:MOST_LINES]], len(by_subject) - len(shown)
 
@@ -101,6 +110,19 @@ def _creation_line(traced: SubjectTrace) -> tuple[str, Line] | None:
     used = f"The credentials of {name}{by} were used{origin}"
     sentence = f"{used} to {verb} {what} ({traced.subject})."
     return name, (created.time, format_utc(created.time), sentence)
+
+
+def _session_lines(links: pd.DataFrame, subjects: Collection[str]) -> list[Line]:
+    """State who of the subjects opened sessions to another."""
+    lines: list[Line] = []
+    for link in links[links["relation"] == SESSION].itertuples():
+        own_ends = f"{link.from_group} to {link.to_group}"
+        source, _, target = (link.via if isinstance(link.via, str) else own_ends).partition(" to ")
+        if {source, target} <= set(subjects):
+            count = format_count(link.connections, "administrative session")
+            sentence = f"{source} opened {count} to {target} on {label(link.service_port, _TCP)}."
+            lines.append((link.first_seen, _period(link.first_seen, link.last_seen), sentence))
+    return lines
 
 
 def _subject_lines(

@@ -133,7 +133,7 @@ def _content(case: Case, findings: Findings) -> Mapping[str, object]:
     sources = Sources(findings, traces, communication, events, indicators, links)
     groups, more_groups = describe_groups(case, sources)
     return {
-        "incident": summarize_incident(case, findings, traces),
+        "incident": summarize_incident(case, findings, traces, links),
         "to_block": indicators[to_block].to_dict("records"),
         "own_assets": indicators[~to_block].to_dict("records"),
         "case": case,

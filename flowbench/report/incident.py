@@ -27,6 +27,8 @@ from flowbench.report.extent import describe_end, describe_outbound, sum_outboun
 from flowbench.text import format_bytes, format_count, format_period, is_address, join_words
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from flowbench.case import Case
     from flowbench.detect import Finding
     from flowbench.investigate.attribution import SubjectTrace
@@ -71,7 +73,7 @@ class Incident:
 
 
 def summarize_incident(
-    case: Case, findings: Findings, traces: Sequence[SubjectTrace]
+    case: Case, findings: Findings, traces: Sequence[SubjectTrace], links: pd.DataFrame
 ) -> Incident | None:
     """Summarize the findings of high severity or above as one incident; None without any.
 
@@ -79,6 +81,7 @@ def summarize_incident(
         case: The case.
         findings: All findings.
         traces: The traces of their subjects (attribution.trace_subjects).
+        links: The links of finding groups (detect.link_groups).
     """
     severe = findings.at_least("high")
     if not severe:
@@ -92,7 +95,7 @@ def summarize_incident(
     external = _external_peers(case, severe)
     suspected = [peer for peer in _external_peers(case, concerned) if peer not in external]
     containment = find_containment(case, instances, used, creators, last)
-    lines, more = tell_events(case, concerned, traces)
+    lines, more = tell_events(case, concerned, traces, links)
     sources = _data_sources(case, severe)
     sent = sum_outbound(case, {f.subject for f in severe if is_address(f.subject)}, external)
     return Incident(

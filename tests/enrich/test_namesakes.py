@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flowbench import detect, export, report
 from flowbench.case import Case
-from flowbench.detect import Findings
+from flowbench.detect import LINKS, Findings
 from flowbench.detect.grouping import findings_by_group
 from flowbench.enrich import namesakes as n
 from flowbench.errors import InputError
@@ -166,7 +166,7 @@ def test_a_name_alone_is_refused_with_those_to_choose_from(
 
 def test_the_other_accounts_deletion_contains_nothing(two: tuple[Case, Findings, str]) -> None:
     case, findings, evil = two
-    incident = summarize_incident(case, findings, [])
+    incident = summarize_incident(case, findings, [], LINKS.frame([]))
     assert incident is not None
     assert (incident.containment.status, list(incident.containment.done)) == ("unknown", [])
     eve, deploy, root = named(evil, "eve", "deploy", "root")

@@ -28,7 +28,7 @@ def findings(case: Case) -> Findings:
 
 def test_what_happened_is_in_order_of_time(case: Case, findings: Findings) -> None:
     traces = attribution.trace_subjects(case, findings)
-    lines, more = tell_events(case, findings, traces)
+    lines, more = tell_events(case, findings, traces, detect.LINKS.frame([]))
     assert (len(lines) <= MOST_LINES, more) == (True, 0)
     (launch_time, launch), (period, activity) = lines
     assert launch_time == "2026-08-31 23:01 UTC"
@@ -54,11 +54,19 @@ def test_the_headline(findings: Findings) -> None:
     )
 
 
-def test_more_subjects_than_lines_are_counted(tmp_path: Path) -> None:
+def test_sessions_between_subjects_and_subjects_without_room(tmp_path: Path) -> None:
     hosts = [f"10.0.0.{n}" for n in range(5, 5 + MOST_LINES + 2)]
     records = [record for host in hosts for record in connect(host, POOL, 443, T0)]
+    records += connect(hosts[0], hosts[1], 22, T0 + 60, packets=60, source_port=40_000)
     case = make_case(tmp_path, records, indicators=f"indicator,kind\n{POOL},c2\n")
     found = detect.run(case, only=["contact"], keep=False)
     severe = Findings([replace(finding, severity="high") for finding in found])
-    lines, more = tell_events(case, severe, [])
+    two = Findings([finding for finding in severe if finding.subject in hosts[:2]])
+    links = detect.link_groups(case, two)
+    lines, more = tell_events(case, severe, [], links)
     assert (len(lines), more) == (MOST_LINES, 2)
+    assert not any("session" in sentence for _, sentence in lines)
+    lines, more = tell_events(case, two, [], links)
+    assert (len(lines), more) == (3, 0)
+    expected = f"{hosts[0]} opened 1 administrative session to {hosts[1]} on 22/tcp (ssh)."
+    assert lines[-1] == ("2026-09-01 00:01 UTC", expected)

@@ -10,7 +10,7 @@ import pytest
 
 from flowbench import detect
 from flowbench.case import Case
-from flowbench.detect import Findings
+from flowbench.detect import LINKS, Findings
 from flowbench.investigate import attribution
 from flowbench.report.incident import Incident, summarize_incident
 from tests.incident_case import HOST, INSTANCE, KEY, POOL, api_event, make_incident_case
@@ -20,7 +20,7 @@ from tests.traffic import T0, connect, make_case
 def summarize(case: Case, findings: Findings | None = None) -> Incident | None:
     findings = detect.run(case, keep=False) if findings is None else findings
     traces = attribution.trace_subjects(case, findings.at_least("high"))
-    return summarize_incident(case, findings, traces)
+    return summarize_incident(case, findings, traces, LINKS.frame([]))
 
 
 @pytest.fixture(scope="module")
