@@ -1,4 +1,6 @@
-"""What policies that API calls attached allow, from their request or AWS's description of them.
+"""What API calls permitted: what attached policies allow, and with whom snapshots were shared.
+
+That is in the request of the call, or in AWS's description of a policy.
 
 The content of a policy that AWS manages is AWS's own (IAM User Guide, "AWS managed policies for job
 functions"); of an inline policy it stands in the request of the call. The content of an account's
@@ -12,8 +14,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flowbench.detect.api_policies import parse_policy
-from flowbench.detect.api_requests import as_texts
+from flowbench.detect.api_policies import parse_policy, shares_with_outsiders
+from flowbench.detect.api_requests import ApiCall, as_texts
 from flowbench.investigate.api_events import ApiEvent
 from flowbench.investigate.api_objects import shorten
 from flowbench.text import join_words
@@ -21,6 +23,10 @@ from flowbench.text import join_words
 _MANAGED = re.compile(r"arn:aws[a-z-]*:iam::aws:policy/(?:[\w-]+/)*([\w-]+)")
 _ATTACHING = ("AttachUserPolicy", "AttachRolePolicy", "AttachGroupPolicy")
 _INLINE = ("PutUserPolicy", "PutRolePolicy", "PutGroupPolicy")
+_SHARING = (
+    *("ModifySnapshotAttribute", "ModifyImageAttribute"),
+    *("ModifyDBSnapshotAttribute", "ModifyDBClusterSnapshotAttribute"),
+)
 _MOST_ACTIONS = 3
 
 _ALLOWED = {
@@ -36,22 +42,29 @@ _ALLOWED = {
 
 
 def describe_permissions(events: Iterable[ApiEvent]) -> list[str]:
-    """State what the policies allow that successful calls attached, each once.
+    """State what policies that calls attached allow, and with whom calls shared, each once.
 
     Args:
         events: API events, in order of time.
 
     Returns:
-        "Policy PowerUserAccess of eve allows all actions of AWS services except …", no period.
+        "Policy PowerUserAccess of eve allows all actions of AWS services except …" or "snap-0a was
+        shared with account 111122223333", without a period.
     """
-    done = (event for event in events if event.error_code is None)
-    return list(dict.fromkeys(sentence for event in done if (sentence := _describe(event))))
+    done = [event for event in events if event.error_code is None]
+    return list(dict.fromkeys(sentence for event in done for sentence in _describe(event)))
 
 
-def _describe(event: ApiEvent) -> str | None:
-    if event.event_name not in _ATTACHING + _INLINE:
-        return None
+def _describe(event: ApiEvent) -> list[str]:
     request = _parse(event.request)
+    if event.event_name in _SHARING:
+        call = ApiCall(
+            event.event_name, "ec2", event.account_id, event.caller, None, request=request
+        )
+        shared = (text.partition(" with ") for text in shares_with_outsiders(call) or ())
+        return [f"{resource} was shared with {account}" for resource, _, account in shared]
+    if event.event_name not in _ATTACHING + _INLINE:
+        return []
     owner = event.target_user or next(
         (text for key in ("userName", "roleName", "groupName") if (text := _text(request, key))),
         "unknown",
@@ -62,7 +75,7 @@ def _describe(event: ApiEvent) -> str | None:
         found = _MANAGED.fullmatch(_text(request, "policyArn"))
         name = found[1] if found else ""
         allowed = _describe_managed(name)
-    return f"Policy {shorten(name)} of {shorten(owner)} allows {allowed}" if allowed else None
+    return [f"Policy {shorten(name)} of {shorten(owner)} allows {allowed}"] if allowed else []
 
 
 def _describe_managed(name: str) -> str:

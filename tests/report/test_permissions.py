@@ -1,4 +1,4 @@
-"""What attached policies allow: AWS's own by name, inline ones by their document."""
+"""What attached policies allow, and with whom snapshots were shared."""
 
 from __future__ import annotations
 
@@ -90,3 +90,17 @@ def test_denials_failed_calls_and_broken_requests_state_nothing() -> None:
     ]
     assert describe_permissions(broken) == []
     assert len(describe_permissions([call("AttachUserPolicy", request)] * 2)) == 1
+
+
+def test_with_whom_a_snapshot_was_shared() -> None:
+    added = {"add": {"items": [{"userId": "444455556666"}, {"group": "all"}]}}
+    request = {"snapshotId": "snap-0a", "createVolumePermission": added}
+    calls = [call("ModifySnapshotAttribute", request)] * 2
+    calls += [call("ModifySnapshotAttribute", request, "Client.UnauthorizedOperation")]
+    database = {"dBSnapshotIdentifier": "<b>x", "valuesToAdd": ["777788889999"]}
+    calls += [call("ModifyDBSnapshotAttribute", database)]
+    assert describe_permissions(calls) == [
+        "snap-0a was shared with account 444455556666",
+        "snap-0a was shared with everyone",
+        "<b>x was shared with account 777788889999",  # escaped where it is written
+    ]
