@@ -48,9 +48,7 @@ def trace(
     filters: Filters,
     out: common.Output,
 ) -> None:
-    """Trace WHAT to the principal that created it.
-
-    Or a principal to its API calls.
+    """Trace WHAT to its creator, and to what it did.
 
     An address, interface, instance or Name tag is traced to the API call that created it, its
     principal, who created that one, its other calls by ATT&CK tactic, what these created, and where
