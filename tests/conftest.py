@@ -15,6 +15,7 @@ from flowbench import detect, engine
 from flowbench.case import Case
 from flowbench.detect import registry
 from flowbench.detect.detectors import contact, lateral_movement, mining, segmentation
+from tests.compiled_queries import compile_queries_once
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +38,7 @@ def connect_with_one_thread(*args: Any, **kwargs: Any) -> Any:
 
 
 engine.connect = connect_with_one_thread
+compile_queries_once()
 
 MARKS = {  # of tests that use these fixtures
     "browser": {"page", "winterday_run", "lab"},
