@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 from ibis import _
 
+from flowbench.investigate.graph import tag_values
 from flowbench.investigate.neighbour_scope import MOST_NODES
 from flowbench.panel.graph_state import MOST, TAG, GraphState
 from flowbench.panel.period_slider import PeriodSlider
@@ -77,10 +78,5 @@ def color_options(case: Case) -> list[tuple[str, str]]:
 
 
 def read_tags(case: Case, color: str, nodes: Sequence[str]) -> dict[str, str]:
-    """Read the value of the tag that colours the graph, by address; of several the last one."""
-    if not color.startswith(TAG):
-        return {}
-    rows = case.addresses.filter(_.address.isin(list(nodes)))
-    rows = rows.select("address", "valid_from", tag=rows.tags.get(color.removeprefix(TAG)))
-    rows = rows.filter(rows.tag.notnull()).order_by("address", "valid_from", "tag")
-    return {row["address"]: row["tag"] for row in rows.to_pyarrow().to_pylist()}
+    """Read the value of the tag that colours the graph, by address."""
+    return tag_values(case, color.removeprefix(TAG), nodes) if color.startswith(TAG) else {}

@@ -33,7 +33,6 @@ _LABEL = 28  # characters of a line in the graph; tables and hover have the whol
 _STORES = ("efs", "elasticache", "rds")
 _NO_TAG = "without this tag"
 _OTHER_TAGS = "other values"
-_TAG_COLOURS = (theme.SKY, theme.ORANGE, theme.GREEN, theme.YELLOW, theme.PURPLE, theme.BLUE)
 _VOLUMES = (
     ("under 1 kB", theme.GREY, 1),
     ("kilobytes", theme.SKY, 2),
@@ -182,7 +181,7 @@ def _tag_colours(tags: Mapping[str, str], nodes: list[str]) -> dict[str, str]:
     """A colour for each of the most frequent values of a tag, ties in order of the value."""
     counts = Counter(tags[node] for node in nodes if node in tags)
     ranked = sorted(counts, key=lambda value: (-counts[value], value))
-    return dict(zip(ranked, _TAG_COLOURS, strict=False))
+    return dict(zip(ranked, theme.GROUPS, strict=False))
 
 
 def _legend(nodes: list[Json], edges: list[Json]) -> list[Json]:

@@ -5,6 +5,7 @@ docs/figures.md says which figure answers which question.
 
 from flowbench.plot.activity import activity
 from flowbench.plot.beacon import beacon
+from flowbench.plot.blast_radius import blast_radius
 from flowbench.plot.chain import chain
 from flowbench.plot.countries import countries
 from flowbench.plot.coverage import coverage
@@ -23,6 +24,7 @@ from flowbench.plot.volume import volume
 __all__ = [
     "activity",
     "beacon",
+    "blast_radius",
     "chain",
     "countries",
     "coverage",

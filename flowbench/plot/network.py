@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -16,14 +17,16 @@ from flowbench.plot.reduction import reduce_graph
 from flowbench.text import format_count, format_utc
 
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
-_COLOUR_KEYS = ("verdict", "bytes")
+_COLOUR_KEYS = ("verdict", "bytes", "change")
 _LABEL = 26  # characters drawn of a name; the hover label has the whole
+_LINE = 17  # characters of a line at the border of a figure of 800 pixels
 _VOLUMES = (
     ("under 1 kB", theme.GREY),
     ("kilobytes", theme.SKY),
     ("megabytes", theme.BLUE),
     ("gigabytes or more", theme.ORANGE),
 )
+_CHANGES = {"new": theme.RED, "gone": theme.PURPLE, "kept": theme.GREY}
 _NODE_FACTS = {
     "name": "name",
     "service": "service",
@@ -36,29 +39,42 @@ _NODE_FACTS = {
 }
 
 
-def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.Figure:
+def network(
+    graph: nx.DiGraph,
+    color: str = "verdict",
+    *,
+    most: int = 60,
+    groups: Mapping[str, object] | None = None,
+) -> go.Figure:
     """Draw a communication graph.
 
     Args:
         graph: As investigate.graph returns it.
-        color: What colours the edges: 'verdict' (indicator match, accepted, rejected) or 'bytes'.
+        color: What colours the edges: 'verdict' (indicator match, accepted, rejected), 'bytes', or
+            'change' (new, gone, kept) of what graph.changes returns.
         most: The number of nodes above which external addresses with the same neighbours are drawn
             as one group. Addresses that an accepted connection makes an indicator match, that held
             an administrative session, or from which the AWS API was called, are drawn alone up to
             half of ``most``; those beyond are in groups of their own. Of what then remains,
             ``most`` nodes are drawn, these first, then those with most connections; the title
             counts the others.
+        groups: What colours the nodes, by node: the value of a tag (graph.tag_values), a community.
+            The most frequent six have a colour each. By default the colour is that of the kind:
+            internal, external, indicator match.
 
     Returns:
         A figure whose layout is the same for the same graph.
 
     Raises:
-        InputError: ``color`` is none of these.
+        InputError: ``color`` is none of these, or 'change' without changes.
     """
     if color not in _COLOUR_KEYS:
         raise InputError(f"cannot colour by {color!r}: choose one of {', '.join(_COLOUR_KEYS)}")
+    if color == "change" and not all("change" in edge for *_, edge in graph.edges(data=True)):
+        raise InputError("this graph has no changes: give what fb.graph.changes returns")
     center = graph.graph.get("center")
     title = f"Communication of {center}" if center else "Communication graph"
+    title = f"What changed: {title[:1].lower()}{title[1:]}" if color == "change" else title
     if not graph:
         return theme.empty_figure(title, "There are no connections to draw.")
     drawn, grouped, omitted = reduce_graph(graph, most)
@@ -74,7 +90,7 @@ def network(graph: nx.DiGraph, color: str = "verdict", *, most: int = 60) -> go.
     )
     position, direction = layout.positions(drawn, center)
     _draw_edges(plot, drawn, position, color)
-    _draw_nodes(plot, drawn, position, direction, center)
+    _draw_nodes(plot, drawn, position, direction, groups)
     if center is None:
         for vpc, (x, y) in layout.vpc_labels(drawn, position).items():
             text = f"<b>{theme.escape(vpc)}</b>"
@@ -90,8 +106,8 @@ def _draw_edges(
 ) -> None:
     by_style: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for source, target, edge in sorted(graph.edges(data=True), key=lambda e: e[:2]):
-        if color == "verdict":
-            style = (edge["verdict"], theme.VERDICT[edge["verdict"]])
+        if color in ("verdict", "change"):
+            style = (edge[color], (theme.VERDICT | _CHANGES)[edge[color]])
         else:
             thousands = math.log10(max(edge["bytes_out"] + edge["bytes_in"], 1)) // 3
             style = _VOLUMES[min(int(thousands), 3)]
@@ -105,8 +121,8 @@ def _draw_edges(
             mark_xs.append(x0 * 0.4 + x1 * 0.6)
             mark_ys.append(y0 * 0.4 + y1 * 0.6)
             hover.append(_edge_hover(graph, source, target))
-        dash = "dot" if name == "rejected" else "solid"
-        width = 2.5 if name == "indicator match" else 1.4
+        dash = "dot" if name in ("rejected", "gone") else "solid"
+        width = 2.5 if name in ("indicator match", "new") else 1.4
         plot.add_trace(
             go.Scatter(
                 x=xs,
@@ -136,11 +152,16 @@ def _draw_edges(
 def _edge_hover(graph: nx.DiGraph, source: str, target: str) -> str:
     edge = graph.edges[source, target]
     ends = " → ".join(theme.escape(graph.nodes[node]["label"]) for node in (source, target))
+    change = ""
+    if "change" in edge:
+        before = format_count(edge["connections_before"], "connection")
+        known = {"new": "new", "gone": "gone: none afterwards", "kept": f"kept: {before} before"}
+        change = f"<br>{known[edge['change']]}"
     return (
         f"<b>{ends}</b><br>port {theme.escape(edge['ports'])};"
         f" {format_count(edge['connections'], 'connection')}, {edge['rejected']:,} rejected<br>"
         f"{edge['bytes_out']:,} bytes out, {edge['bytes_in']:,} in"
-        f"<br>{theme.period(edge['first_seen'], edge['last_seen'])}"
+        f"<br>{theme.period(edge['first_seen'], edge['last_seen'])}{change}"
     )
 
 
@@ -149,23 +170,23 @@ def _draw_nodes(
     graph: nx.DiGraph,
     position: dict[str, layout.Point],
     direction: dict[str, layout.Point],
-    center: str | None,
+    groups: Mapping[str, object] | None,
 ) -> None:
-    nodes = sorted(graph)
+    nodes, center = sorted(graph), graph.graph.get("center")
     attributes = [graph.nodes[node] for node in nodes]
-    colours, sizes = zip(
-        *(_node_style(graph.nodes[node], is_center=node == center) for node in nodes), strict=True
-    )
+    styles = [_node_style(graph.nodes[node], is_center=node == center) for node in nodes]
+    colours, sizes = zip(*styles, strict=True)
+    if groups is not None:
+        values = [str(groups.get(node, "")) for node in nodes]
+        of_value = _draw_group_legend(plot, values)
+        colours = tuple(of_value.get(value, theme.GREY) for value in values)
     plot.add_trace(
         go.Scatter(
             x=[position[node][0] for node in nodes],
             y=[position[node][1] for node in nodes],
             mode="markers+text",
             showlegend=False,
-            text=[
-                theme.escape(_label(node, graph.nodes[node], is_center=node == center))
-                for node in nodes
-            ],
+            text=[_label(node, graph.nodes[node], is_center=node == center) for node in nodes],
             textposition=[_text_position(*direction[node]) for node in nodes],
             textfont={"size": 10},
             marker={
@@ -178,6 +199,19 @@ def _draw_nodes(
             hovertemplate="%{customdata}<extra></extra>",
         )
     )
+
+
+def _draw_group_legend(plot: go.Figure, values: Sequence[str]) -> dict[str, str]:
+    """Choose the colours of the most frequent values, and explain them in the legend."""
+    counts = Counter(value for value in values if value)
+    ranked = sorted(counts, key=lambda value: (-counts[value], value))
+    of_value = dict(zip(ranked, theme.GROUPS, strict=False))
+    others = {"others": theme.GREY} if set(values) - of_value.keys() else {}
+    for value, colour in (of_value | others).items():
+        name = theme.escape(theme.shorten(value, _LABEL))
+        marker = {"size": 11, "color": colour}
+        plot.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
+    return of_value
 
 
 def _node_style(attributes: Mapping[str, Any], *, is_center: bool) -> tuple[str, int]:
@@ -198,10 +232,14 @@ def _text_position(x: float, y: float) -> str:
 
 def _label(node: str, attributes: Mapping[str, Any], *, is_center: bool) -> str:
     """A node's name, or its address; of the one that is asked about the address first."""
-    text, kinds = theme.shorten(attributes["label"], _LABEL), attributes["indicator_kinds"]
+    is_group = attributes["service"] == "group"  # whose label is written here, not in the evidence
+    text = attributes["label"] if is_group else theme.shorten(attributes["label"], _LABEL)
+    kinds = attributes["indicator_kinds"]
     if is_center and text != node:
         text = f"{node} ({text})"
-    return f"{text} ({kinds})" if kinds else text
+    text = f"{text} ({kinds})" if kinds else text
+    # External nodes are at the border of the figure, where long labels would be cut.
+    return theme.escape(text) if attributes["internal"] else theme.wrap(text, _LINE)
 
 
 def _node_hover(graph: nx.DiGraph, node: str) -> str:

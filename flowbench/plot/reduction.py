@@ -10,6 +10,8 @@ import networkx as nx
 from flowbench.text import list_some
 
 _SUMS = ("connections", "rejected", "answered", "bytes_out", "bytes_in")
+_SUMS_BEFORE = ("connections_before", "rejected_before", "bytes_out_before", "bytes_in_before")
+_CHANGES = ("new", "gone", "kept")  # the most telling first
 _MOST_SEVERE_FIRST = ("indicator match", "accepted", "rejected")
 _NOTABLE = "with sessions, API calls or indicator matches"
 _MOST_MEMBERS = 8  # of a group that its hover label names
@@ -27,7 +29,7 @@ def reduce_graph(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
     """
     if len(graph) <= most:
         return graph, 0, 0
-    reduced, groups = nx.DiGraph(), dict[tuple[str, tuple[str, ...]], list[str]]()
+    reduced, groups = nx.DiGraph(**graph.graph), dict[tuple[str, tuple[str, ...]], list[str]]()
     center = graph.graph.get("center")
     notable = _find_notable(graph)
     alone, together = set(notable[: most // 2]), set(notable[most // 2 :])
@@ -41,6 +43,8 @@ def reduce_graph(graph: nx.DiGraph, most: int) -> tuple[nx.DiGraph, int, int]:
             reduced.add_node(node, **attributes)
         else:
             kind = _NOTABLE if node in together else "rejected" if rejected else ""
+            if (change := attributes.get("change", "kept")) != "kept":
+                kind = f"{kind}, {change}".strip(", ")
             groups.setdefault((kind, neighbours), []).append(node)
     drawn_as = {node: node for node in reduced}
     grouped = 0
@@ -107,8 +111,10 @@ def _merge_edge(graph: nx.DiGraph, source: str, target: str, edge: Mapping[str, 
         graph.add_edge(source, target, **edge)
         return
     merged = graph.edges[source, target]
-    for name in _SUMS:
+    for name in _SUMS + (_SUMS_BEFORE if "change" in edge else ()):
         merged[name] += edge[name]
+    if "change" in edge:
+        merged["change"] = min(merged["change"], edge["change"], key=_CHANGES.index)
     merged["first_seen"] = min(merged["first_seen"], edge["first_seen"])
     merged["last_seen"] = max(merged["last_seen"], edge["last_seen"])
     if merged["ports"] != edge["ports"]:

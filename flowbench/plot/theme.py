@@ -24,13 +24,14 @@ _TEXT = "#797979"  # of text that cannot take the page's colour: 4.4:1 on white 
 _CLEAR = "rgba(0,0,0,0)"
 
 SEVERITY = {"critical": "#B5008A", "high": "#D62839", "medium": "#B8860B", "low": "#6B7785"}
+GROUPS = (SKY, ORANGE, GREEN, YELLOW, PURPLE, BLUE)  # of groups without an order, the largest first
 VERDICT = {"accepted": SKY, "rejected": PURPLE, "indicator match": RED}
 
 # From little to much on any background: the same blue, less and less transparent.
 SCALE = [[0.0, "rgba(0,114,178,0.08)"], [0.5, "rgba(0,114,178,0.55)"], [1.0, "rgba(0,114,178,1)"]]
 
 _TITLE = 78  # characters of 16 pixels in a figure of 800
-_SUBTITLE = 110  # characters of a line of 12 pixels in a figure of 800
+_SUBTITLE = 104  # characters of a line of 12 pixels in a figure of 800
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 

@@ -11,6 +11,7 @@ import pytest
 from flowbench import plot
 from flowbench.case import coverage_by
 from flowbench.detect import FINDING_GROUPS, LINKS
+from flowbench.investigate.graph.paths import BLAST_RADIUS
 from flowbench.investigate.timeline import TABLE as TIMELINE
 from flowbench.plot.chain import Link
 from flowbench.plot.figure import Figure
@@ -47,6 +48,11 @@ def coverage() -> Figure:
     return plot.coverage(coverage_by.CELLS.frame([cell]), coverage_by.INTERFACES.frame([cell]))
 
 
+def radius() -> pd.DataFrame:
+    counts = {"hop": 1, "nodes": 1, "internal": 1, "reached_so_far": 1}
+    return BLAST_RADIUS.frame([counts | {"hour": AT, "names": [HOSTILE]}])
+
+
 def matrix() -> Figure:
     cell = {
         "initiator_group": HOSTILE, "responder_group": HOSTILE, "verdict": "allowed",
@@ -69,13 +75,14 @@ def paths() -> Figure:
 FIGURES: dict[str, Callable[[], Figure]] = {
     "activity": lambda: plot.activity(rows()),
     "beacon": lambda: plot.beacon(rows()),
+    "blast_radius": lambda: plot.blast_radius(radius()),
     "chain": lambda: plot.chain([Link("principal", HOSTILE, AT), Link("peer", HOSTILE)], HOSTILE),
     "countries": lambda: plot.countries(graph()),
     "coverage": coverage,
     "heatmap": lambda: plot.heatmap(rows()),
     "lanes": lambda: plot.lanes(rows()),
     "matrix": matrix,
-    "network": lambda: plot.network(graph()),
+    "network": lambda: plot.network(graph(), groups={HOSTILE: HOSTILE}),
     "paths": paths,
     "sankey": lambda: plot.sankey(rows()),
     "scan": lambda: plot.scan(rows()),

@@ -10,6 +10,8 @@ import pytest
 
 from flowbench import plot
 from flowbench.errors import InputError
+from flowbench.investigate.graph import changes
+from flowbench.plot import theme
 
 AT = pd.Timestamp("2026-09-01 00:00Z")
 LATER = pd.Timestamp("2026-09-01 06:30Z")
@@ -119,10 +121,10 @@ def test_peers_of_one_host_are_drawn_as_a_group() -> None:
     assert sorted(labels(figure)) == [
         "10.0.0.1",
         "10.0.0.2",
-        "192.0.2.1 (mining)",
+        "192.0.2.1<br>(mining)",
         "192.0.2.2",
         "200 external",
-        "200 external, rejected",
+        "200 external,<br>rejected",
     ]
     hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
     assert any("600 connections" in text for text in hover)
@@ -177,3 +179,48 @@ def test_who_held_a_session_or_called_the_api_is_never_grouped(fact: dict[str, A
         "192.0.2.66",
         "200 external",
     ]
+
+
+def changed() -> nx.DiGraph:
+    """A host whose address has a name, and of 100 peers half are new; one is gone."""
+    before, after = nx.DiGraph(center="10.0.0.1"), nx.DiGraph(center="10.0.0.1")
+    for graph, peers in ((before, range(50, 101)), (after, range(100))):
+        node(graph, "10.0.0.1", label="web")
+        for n in peers:
+            edge(graph, "10.0.0.1", node(graph, f"203.0.113.{n}"), connections=n)
+    return changes(before, after)
+
+
+def test_changes_have_lines_of_their_own() -> None:
+    figure = plot.network(changed(), "change")
+    assert figure.layout.title.text.startswith("<b>What changed: communication of 10.0.0.1</b>")
+    lines = {trace.name: trace.line for trace in figure.data if trace.mode == "lines"}
+    assert {name: (line.dash, line.width) for name, line in lines.items()} == {
+        "gone": ("dot", 1.4),
+        "kept": ("solid", 1.4),
+        "new": ("solid", 2.5),
+    }
+    assert labels(figure) == ["10.0.0.1 (web)", "203.0.113.100", "50 external, new", "50 external"]
+    hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
+    assert [text.rpartition("<br>")[2] for text in hover] == [
+        "gone: none afterwards",
+        f"kept: {sum(range(50, 100)):,} connections before",
+        "new",
+    ]
+    with pytest.raises(InputError, match=r"give what fb\.graph\.changes returns"):
+        plot.network(many_peers(), "change")
+
+
+def test_groups_colour_the_nodes() -> None:
+    graph = nx.DiGraph()
+    for n in range(8):
+        edge(graph, node(graph, f"10.0.0.{n}"), node(graph, "10.0.0.9"))
+    groups = {f"10.0.0.{n}": f"team {max(n, 1)}" for n in range(8)}
+    figure = plot.network(graph, groups=groups)
+    legend = {trace.name: trace.marker.color for trace in figure.data if trace.x == (None,)}
+    # The largest first, then in order of the name; the seventh and the node without a group differ.
+    assert list(legend) == [*(f"team {n}" for n in range(1, 7)), "others"]
+    colours = dict(zip(sorted(graph), figure.data[-1].marker.color, strict=True))
+    assert colours["10.0.0.0"] == colours["10.0.0.1"] == legend["team 1"] == theme.SKY
+    assert colours["10.0.0.6"] == legend["team 6"] == theme.BLUE
+    assert colours["10.0.0.7"] == colours["10.0.0.9"] == legend["others"] == theme.GREY

@@ -9,6 +9,7 @@
     brokers         the nodes that most shortest paths pass through
     communities     groups of nodes with most of their connections among themselves
     changes         what appeared and disappeared between two graphs
+    tag_values      the value of a tag by address
 
 An edge goes from initiator to responder and sums the connections between them. Sums are computed in
 the engine; only nodes and edges come to Python.
@@ -41,6 +42,7 @@ from flowbench.investigate.graph.build import around, build_graph, communication
 from flowbench.investigate.graph.changes import changes
 from flowbench.investigate.graph.levels import LEVELS, OUTSIDERS
 from flowbench.investigate.graph.measures import brokers, communities
+from flowbench.investigate.graph.nodes import tag_values
 from flowbench.investigate.graph.paths import blast_radius, reachable, reaching
 
 __all__ = [
@@ -55,4 +57,5 @@ __all__ = [
     "communities",
     "reachable",
     "reaching",
+    "tag_values",
 ]

@@ -21,7 +21,7 @@ def changes(before: nx.DiGraph, after: nx.DiGraph) -> nx.DiGraph:
         alone has the node or edge. ``change`` is 'new', 'gone' or 'kept'; an edge has its sums
         before (connections_before, …), 0 where it was not there.
     """
-    both = nx.DiGraph()
+    both = nx.DiGraph(**after.graph)
     for node in sorted({*before, *after}):
         kept = (after if node in after else before).nodes[node]
         both.add_node(node, **kept, change=_compare(node in before, node in after))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import ibis
@@ -90,3 +91,19 @@ def number_ends(connections: ibis.Table, reassigned: pd.DataFrame) -> ibis.Table
         numbered = joined.mutate(**{end: joined[end] + joined.number.fill_null("")})
         connections = numbered.drop("assigned", "number", "since", "until")
     return connections
+
+
+def tag_values(case: Case, key: str, addresses: Iterable[str] | None = None) -> dict[str, str]:
+    """Read the value of a tag by address; of an address that had several, the last one.
+
+    Args:
+        case: The case.
+        key: The key of the tag, such as ``env``.
+        addresses: Read only these, such as the nodes of a graph.
+    """
+    rows = case.addresses
+    if addresses is not None:
+        rows = rows.filter(rows.address.isin(list(addresses)))
+    rows = rows.select("address", "valid_from", tag=rows.tags.get(key))
+    rows = rows.filter(rows.tag.notnull()).order_by("address", "valid_from", "tag")
+    return {row["address"]: row["tag"] for row in rows.to_pyarrow().to_pylist()}

@@ -14,6 +14,7 @@ from flowbench.investigate.graph.nodes import (
     merge_assignments,
     number_ends,
     read_inventory,
+    tag_values,
 )
 from tests.incident_case import format_time
 from tests.traffic import T0, connect, interface, make_case
@@ -79,3 +80,5 @@ def test_only_the_ends_of_some_connections_are_read(case: Case) -> None:
 def test_the_value_of_a_tag_is_read(case: Case) -> None:
     inventory = read_inventory(case, tag="Name")
     assert inventory["tag"].dropna().tolist() == ["one", "two"]
+    assert tag_values(case, "Name") == {HOST: "two"}  # the last one
+    assert tag_values(case, "Name", ["203.0.113.1"]) == tag_values(case, "env", [HOST]) == {}
