@@ -25,6 +25,7 @@ _MOST_MARKS = 2_000  # that can be distinguished in a lane
 _MOST_ROWS = 20  # periods of a lane that get a row of their own
 _MOST_ACTIVITIES = 12  # of moments that get a row of their own
 _LABEL = 42  # characters of a row's label
+_FAILED = ": failed"  # in the sentence of an API event
 _RANK = {severity: rank for rank, severity in enumerate(theme.SEVERITY)}  # most severe first
 
 
@@ -49,11 +50,12 @@ def timeline(events: pd.DataFrame) -> go.Figure:
     plot = theme.figure(
         "Timeline",
         f"{theme.period(first, last)}; {format_count(len(events), 'event')}{omission}",
-        height=150 + 26 * len(labels),
-        showlegend=False,
+        height=175 + 26 * len(labels),
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
     for row, group in rows.groupby("row", sort=True):
         _draw_row(plot, row, group)
+    _draw_legend(plot, rows)
     margin = (last - first) * 0.02 + pd.Timedelta(minutes=1)
     plot.update_xaxes(
         range=[first - margin, last + margin],
@@ -68,7 +70,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         showgrid=False,
         zeroline=False,
     )
-    plot.update_layout(margin={"l": 275})
+    plot.update_layout(margin={"l": 275, "b": 75})
     return plot
 
 
@@ -132,12 +134,13 @@ def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
     if data_source in _WITH_PERIODS and events["end"].notna().all():
         _draw_bars(plot, row, events.assign(hover=hover), colour)
         return
-    failed = events["detail"].str.contains(": failed")
+    failed = events["detail"].str.contains(_FAILED)
     plot.add_trace(
         go.Scatter(
             x=events["time"],
             y=[row] * len(events),
             mode="markers",
+            showlegend=False,
             text=hover,
             marker={
                 "size": 9,
@@ -148,6 +151,20 @@ def _draw_row(plot: go.Figure, row: int, events: pd.DataFrame) -> None:
             hovertemplate="%{text}<extra></extra>",
         )
     )
+
+
+def _draw_legend(plot: go.Figure, rows: pd.DataFrame) -> None:
+    """Explain the colours of severities, and the mark of a call that failed."""
+    is_period = rows["end"].notna() & rows["data_source"].isin(_WITH_PERIODS)
+    severities = rows.loc[is_period, "severity"]
+    entries = [
+        (name, theme.SEVERITY[name], "square") for name in _RANK if (severities == name).any()
+    ]
+    if rows.loc[~is_period, "detail"].str.contains(_FAILED).any():
+        entries.append(("failed call", theme.GREEN, "x"))
+    for name, colour, symbol in entries:
+        marker = {"size": 10, "color": colour, "symbol": symbol}
+        plot.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
 
 
 def _hover(event: Any) -> str:
@@ -171,6 +188,7 @@ def _draw_bars(plot: go.Figure, row: int, events: pd.DataFrame, colour: str) -> 
                 x=x[:-1],
                 y=[row] * (len(x) - 1),
                 mode="lines+markers",
+                showlegend=False,
                 line={"width": 11, "color": shade},
                 marker={"size": 9, "symbol": "line-ns-open", "color": shade},
                 text=text[:-1],

@@ -77,6 +77,13 @@ def test_a_failed_call_is_marked() -> None:
     assert list(calls.marker.symbol) == ["circle", "x"]
 
 
+def test_the_legend_explains_colours_and_marks() -> None:
+    entries = {x.name: x.marker.color for x in plot.timeline(EVENTS).data if x.showlegend is None}
+    severe = {name: theme.SEVERITY[name] for name in ("critical", "high")}
+    assert entries == severe | {"failed call": theme.GREEN}
+    assert list(entries) == ["critical", "high", "failed call"]
+
+
 def test_severity_colours_are_used_for_severity_only() -> None:
     others = {theme.BLUE, theme.SKY, theme.GREEN, theme.ORANGE, theme.RED, theme.PURPLE}
     assert others.isdisjoint(theme.SEVERITY.values())
