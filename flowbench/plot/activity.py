@@ -67,24 +67,24 @@ def _draw_each(connections: pd.DataFrame) -> Figure:
         vertical_spacing=0.09,
         figure=base,
     )
-    times = pd.to_datetime(edges[:-1], unit="s", utc=True)
+    times = pd.to_datetime(edges, unit="s", utc=True)
     plot.add_trace(_bytes_trace("bytes out", times, bytes_out, theme.BLUE), row=1, col=1)
     plot.add_trace(_bytes_trace("bytes in", times, -bytes_in, theme.ORANGE), row=1, col=1)
     if len(rows) > 1:
         _draw_intervals(plot, rows)
     else:
         plot.update_layout(legend={"y": -0.25})
-    plot.update_xaxes(
-        range=[first, last], gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False
-    )
+    plot.update_xaxes(range=[first, last], **theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO)
     plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1, tickformat="~s")
     return plot
 
 
-def _bytes_trace(name: str, times: pd.DatetimeIndex, values: np.ndarray, colour: str) -> go.Scatter:
+def _bytes_trace(name: str, edges: pd.DatetimeIndex, sums: np.ndarray, colour: str) -> go.Scatter:
+    """The bytes of each bin as steps, to the end of the last bin."""
+    values = np.append(sums, sums[-1:])
     return go.Scatter(
-        x=times,
+        x=edges,
         y=values,
         name=name,
         mode="lines",
@@ -157,7 +157,8 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
     """Draw connections that are too many for marks: sums of bins, computed in the engine."""
     width = max(60, tables.bin_width((last - first).total_seconds(), _MOST_BINS))
     sums = _sum_bins(table, int(first.timestamp()), width)
-    times = pd.to_datetime(int(first.timestamp()) + sums.index * width, unit="s", utc=True)
+    edges = int(first.timestamp()) + np.arange(len(sums) + 1) * width
+    times = pd.to_datetime(edges, unit="s", utc=True)
     title = f"Traffic from {_name(table, 'initiator')} to {_name(table, 'responder')}"
     base = theme.figure(
         title,
@@ -175,15 +176,19 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
         vertical_spacing=0.09,
         figure=base,
     )
-    plot.add_trace(_bytes_trace("bytes out", times, sums["bytes_out"], theme.BLUE), row=1, col=1)
-    plot.add_trace(_bytes_trace("bytes in", times, -sums["bytes_in"], theme.ORANGE), row=1, col=1)
+    plot.add_trace(
+        _bytes_trace("bytes out", times, sums["bytes_out"].to_numpy(), theme.BLUE), row=1, col=1
+    )
+    plot.add_trace(
+        _bytes_trace("bytes in", times, -sums["bytes_in"].to_numpy(), theme.ORANGE), row=1, col=1
+    )
     for name, label, colour in (
         ("others", "not rejected", theme.GREEN),
         ("rejected", "rejected", theme.PURPLE),
     ):
         plot.add_trace(
             go.Bar(
-                x=times,
+                x=times[:-1],
                 y=sums[name],
                 name=label,
                 marker={"color": colour, "line": {"width": 0}},
@@ -195,7 +200,7 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
             row=2,
             col=1,
         )
-    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_xaxes(**theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO, tickformat="~s")
     plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1)
     plot.update_yaxes(title_text="connections", row=2, col=1)

@@ -130,7 +130,7 @@ def _make_panels(title: str, subtitle: str) -> Figure:
         vertical_spacing=0.07,
         figure=theme.figure(title, subtitle, height=560),
     )
-    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_xaxes(**theme.TIME_AXIS)
     for row, name in enumerate(_PANELS, 1):
         plot.update_yaxes(
             title_text=name, gridcolor=theme.GRID, rangemode="tozero", zeroline=False, row=row

@@ -58,9 +58,7 @@ def blast_radius(radius: pd.DataFrame) -> go.Figure:
         )
     )
     margin = pd.Timedelta("1h")
-    figure.update_xaxes(
-        range=[first - margin, last + 2 * margin], tickformat="%H:%M\n%d %b", zeroline=False
-    )
+    figure.update_xaxes(range=[first - margin, last + 2 * margin], **theme.TIME_AXIS)
     few = {"dtick": 1} if nodes <= _MOST_TICKS else {}  # no half nodes
     figure.update_yaxes(title_text="nodes", rangemode="tozero", tickformat=",", **few)
     return figure

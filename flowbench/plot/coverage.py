@@ -64,7 +64,7 @@ def coverage(cells: pd.DataFrame, interfaces: pd.DataFrame) -> go.Figure:
     for _, name, colour in _STATES:
         plot.add_trace(_legend_entry(name, colour, times[0]))
     ticks = [theme.escape(theme.shorten(name, _LABEL)) for name in names]
-    plot.update_xaxes(tickformat="%H:%M\n%d %b", zeroline=False, showgrid=False)
+    plot.update_xaxes(**theme.TIME_AXIS | {"showgrid": False})
     plot.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=ticks,

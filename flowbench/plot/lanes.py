@@ -67,7 +67,7 @@ def lanes(connections: ibis.Table | pd.DataFrame, *, most: int = 25) -> Figure:
         same = bars[bars["rejected"].astype(bool) == rejected]
         if len(same):
             plot.add_trace(_bars(same, position, name, colour, names))
-    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False, type="date")
+    plot.update_xaxes(**theme.TIME_AXIS, type="date")
     plot.update_yaxes(
         tickvals=list(position.values()),
         ticktext=[theme.escape(theme.shorten(names[lane], _LABEL)) for lane in position],

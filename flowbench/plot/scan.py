@@ -65,7 +65,7 @@ def scan(connections: ibis.Table | pd.DataFrame) -> Figure:
     plot = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, figure=plot)
     for row, (names, column) in enumerate(((hosts, "responder"), (ports, "service_port")), 1):
         _draw_panel(plot, row, table.join(names, column), column, sizes[row - 1], (begin, width))
-    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_xaxes(**theme.TIME_AXIS)
     plot.update_yaxes(title={"text": "responder, by first attempt", "standoff": 8}, row=1)
     plot.update_yaxes(title={"text": "port", "standoff": 8}, row=2)
     plot.update_layout(legend={"y": -0.1})

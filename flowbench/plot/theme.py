@@ -23,6 +23,15 @@ INK, PAPER = "#22262B", "#FFFFFF"  # of labels with a background of their own
 _TEXT = "#797979"  # of text that cannot take the page's colour: 4.4:1 on white and on #111
 _CLEAR = "rgba(0,0,0,0)"
 
+TIME_AXIS: dict[str, Any] = {
+    "gridcolor": GRID,
+    "zeroline": False,
+    "tickformatstops": [  # by milliseconds between ticks
+        {"dtickrange": [None, 59_999], "value": "%H:%M:%S\n%d %b"},
+        {"dtickrange": [60_000, None], "value": "%H:%M\n%d %b"},
+    ],
+}
+
 SEVERITY = {"critical": "#B5008A", "high": "#D62839", "medium": "#B8860B", "low": "#6B7785"}
 GROUPS = (SKY, ORANGE, GREEN, YELLOW, PURPLE, BLUE)  # of groups without an order, the largest first
 VERDICT = {"accepted": SKY, "rejected": PURPLE, "indicator match": RED}

@@ -59,9 +59,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
     margin = (last - first) * 0.02 + pd.Timedelta(minutes=1)
     plot.update_xaxes(
         range=[first - margin, last + margin],
-        gridcolor=theme.GRID,
-        tickformat="%H:%M\n%d %b",
-        zeroline=False,
+        **theme.TIME_AXIS,
     )
     plot.update_yaxes(
         tickvals=list(range(len(labels))),

@@ -83,7 +83,7 @@ def volume(connections: ibis.Table | pd.DataFrame) -> Figure:
             hoverinfo="skip",
         )
     )
-    plot.update_xaxes(gridcolor=theme.GRID, tickformat="%H:%M\n%d %b", zeroline=False)
+    plot.update_xaxes(**theme.TIME_AXIS)
     plot.update_yaxes(title_text=f"bytes per {unit}", rangemode="tozero", tickformat="~s")
     return plot
 

@@ -37,10 +37,13 @@ def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
 
 
 def test_one_connection_has_no_panel_of_intervals() -> None:
-    figure = plot.activity(connections((0, 60, 6_000, 900, False)))
+    figure = plot.activity(connections((0, 1, 6_000, 900, False)))
     assert [trace.name for trace in figure.data] == ["bytes out", "bytes in"]
     assert "yaxis2" not in figure.to_plotly_json()["layout"]
     assert figure.layout.xaxis.showticklabels is not False  # the times stand below the bytes
+    # One bin is drawn to its end: a line of one point would not be seen.
+    assert [list(trace.y) for trace in figure.data] == [[6_000] * 2, [-900] * 2]
+    assert list(pd.DatetimeIndex(figure.data[0].x) - AT) == [pd.Timedelta(0), pd.Timedelta("1min")]
 
 
 def test_bytes_each_way_add_up() -> None:
@@ -49,8 +52,8 @@ def test_bytes_each_way_add_up() -> None:
     )
     bytes_out, bytes_in = figure.data[:2]
     assert (bytes_out.name, bytes_in.name) == ("bytes out", "bytes in")
-    assert math.isclose(sum(bytes_out.y), 7_050, rel_tol=1e-9)
-    assert math.isclose(sum(bytes_in.customdata), 1_000, rel_tol=1e-9)
+    assert math.isclose(sum(bytes_out.y[:-1]), 7_050, rel_tol=1e-9)
+    assert math.isclose(sum(bytes_in.customdata[:-1]), 1_000, rel_tol=1e-9)
     assert max(bytes_in.y) <= 0  # drawn below the axis
 
 
@@ -109,8 +112,8 @@ def test_many_connections_are_sums_of_bins(monkeypatch: pytest.MonkeyPatch) -> N
     assert (out.name, back.name, others.name, rejected.name) == (
         "bytes out", "bytes in", "not rejected", "rejected",
     )  # fmt: skip
-    assert sum(out.y) == pytest.approx(4 * 60 + 1_200)
-    assert sum(back.y) == pytest.approx(-5 * 20)
+    assert sum(out.y[:-1]) == pytest.approx(4 * 60 + 1_200)
+    assert sum(back.y[:-1]) == pytest.approx(-5 * 20)
     assert list(out.y)[:4] == pytest.approx([60, 60, 60, 60])
     assert list(out.y)[20] == pytest.approx(1_200 / 111)
     assert (list(others.y)[:4], list(rejected.y)[:4]) == ([1, 1, 0, 1], [0, 0, 1, 0])
