@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,18 +191,26 @@ class Recorder:
         writer.write_gzip(folder / name, "".join(lines))
 
     def records(self) -> Iterator[Record]:
-        """Yield the records of VPCs with a flow log, and of a few windows without traffic."""
+        """Yield the records of VPCs with a flow log, and of a few windows without traffic.
+
+        A connection with a host whose instance was stopped has none afterwards, at either end.
+        """
         organisation, logger = self.organisation, self.logger
         vpc_of = {host.interface: host.vpc_id for host in organisation.hosts}
         since = {make_id("vpc", vpc): at for vpc, at in self.unlogged}
+        ended = {host.address: self.stopped.get(host.interface) for host in organisation.hosts}
         busy: set[tuple[str, str]] = set()
         ordered = sorted(self.connections, key=lambda x: (x.start, x.initiator, x.source_port))
         for connection in ordered:
             if not organisation.first <= connection.start < organisation.last:
                 continue
+            ends = [ended.get(end) for end in (connection.initiator, connection.responder)]
+            stop = min(filter(None, ends), default=math.inf)
             for record in logger.records(connection):
                 interface, start = _interface_and_start(record)
                 if record.end > since.get(vpc_of[interface], organisation.last + 700):
+                    continue
+                if int(start) > stop:  # a stopped host neither sends nor answers
                     continue
                 busy.add((interface, start))
                 yield record

@@ -41,6 +41,24 @@ def test_connections_outside_the_period_have_no_records(recorder: Recorder) -> N
     assert any("192.0.2.9" in record.text for record in recorder.records())
 
 
+def test_a_stopped_host_neither_sends_nor_answers(recorder: Recorder) -> None:
+    recorder.connections.clear()
+    first, host, other = recorder.organisation.first, *recorder.organisation.hosts[:2]
+    stop = first + 7_200
+    recorder.connect(host.address, "192.0.2.9", 443, first + 60, seconds=20_000, bytes_out=90_000)
+    for source, target in ((host, other), (other, host)):
+        recorder.connect(source.address, target.address, 443, stop + 600)
+
+    def times() -> list[int]:
+        texts = [record.text.split() for record in recorder.records()]
+        return [int(fields[10]) for fields in texts if host.address in fields]
+
+    assert max(times()) > first + 19_000
+    recorder.stopped[host.interface] = stop
+    assert stop - 700 < max(times()) <= stop
+    assert min(times()) < first + 120
+
+
 def test_an_indicator_is_noted_once(recorder: Recorder) -> None:
     for meaning in ("one", "two"):
         recorder.indicator("address", "192.0.2.9", meaning)
