@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,13 @@ def run_each(folder: Path, name: str, *each: Iterable[Record], **more: Any) -> l
         )
         for n, part in zip(names, parts, strict=True)
     ]
+
+
+def run_named(
+    folder: Path, name: str, each: Mapping[Any, Iterable[Record]], **more: Any
+) -> dict[Any, pd.DataFrame]:
+    """Do the same for lists of records with names."""
+    return dict(zip(each, run_each(folder, name, *each.values(), **more), strict=True))
 
 
 def dns_case(folder: Path, queries: Iterable[dict[str, Any]], indicators: str = "") -> Case:
