@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flowbench.detect.findings import Findings
 
 _ROWS = 25  # findings in one table
+# Their columns, with the share of the width: readable in a notebook of 800 pixels too.
+_TABLE = {"Severity": 10, "Finding": 20, "Subject, peer": 18, "Period (UTC)": 15, "Summary": 37}
 # Borders carry the colour of a severity; text keeps the colour of the theme.
 _COLOURS = {"critical": "#a50026", "high": "#d73027", "medium": "#f28e2b", "low": "#4e79a7"}
 
@@ -28,9 +30,11 @@ def describe(findings: Findings) -> str:
 
 def findings_to_html(rows: Sequence[Mapping[str, Any]], caption: str) -> str:
     """Return a table of findings (rows of FINDINGS), the first ``_ROWS`` of them."""
-    names = ("Severity", "Score", "Finding", "Subject", "Peer", "Period (UTC)", "Summary")
     body = "".join(_table_row(row) for row in rows[:_ROWS])
-    head = "".join(f"<th scope='col' style='text-align:left'>{name}</th>" for name in names)
+    head = "".join(
+        f"<th scope='col' style='text-align:left;width:{width}%'>{name}</th>"
+        for name, width in _TABLE.items()
+    )
     more = len(rows) - _ROWS
     note = f"<p>{more:,} more; .to_pandas() has all.</p>" if more > 0 else ""
     return (
@@ -65,17 +69,18 @@ def finding_to_html(row: Mapping[str, Any], decision: str | None = None) -> str:
 
 def _table_row(row: Mapping[str, Any]) -> str:
     peers = row["peers"]
+    peer = row["peer"] or (format_count(len(peers), "address", "addresses") if peers else "")
+    period = format_period(row["first_seen"], row["last_seen"]).removesuffix(" UTC")
+    first, separator, last = period.partition(" to ")
     cells = (
-        row["severity"],
-        f"{row['score']:.2f}",
-        row["title"],
-        row["subject"],
-        row["peer"] or (format_count(len(peers), "address", "addresses") if peers else ""),
-        format_period(row["first_seen"], row["last_seen"]),
-        row["summary"],
+        (row["severity"], f"{row['score']:.2f}"),
+        (row["title"],),
+        (row["subject"], peer),
+        (first, f"{separator.strip()} {last}".strip()),
+        (row["summary"],),
     )
-    first, *rest = (_escape(cell) for cell in cells)
-    style = "text-align:left;vertical-align:top"
+    first, *rest = ("<br/>".join(_escape(line) for line in cell if line) for cell in cells)
+    style = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
     tail = "".join(f"<td style='{style}'>{cell}</td>" for cell in rest)
     return f"<tr><td style='{style};{_border(row)}'>{first}</td>{tail}</tr>"
 

@@ -14,6 +14,8 @@ from flowbench.text import escape_controls, format_time
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLUMNS = {"Step": 12, "Description": 40, "Time (UTC)": 16, "Supporting record": 32}  # widths, %
+
 TRACE = Table.of(
     "trace",
     ("step", "string", "what the step establishes (see STEPS); gap: what it could not"),
@@ -128,8 +130,8 @@ class Trace:
     def _repr_html_(self) -> str:
         """The steps as an HTML table; colours are inherited, for light and dark themes."""
         head = "".join(
-            f"<th scope='col' style='text-align:left'>{name}</th>"
-            for name in ("Step", "Description", "Time (UTC)", "Supporting record")
+            f"<th scope='col' style='text-align:left;width:{width}%'>{name}</th>"
+            for name, width in _COLUMNS.items()
         )
         rows = "".join(_html_row(step) for step in self.steps)
         caption = _escape(f"Attribution of {self.address}")
@@ -145,7 +147,7 @@ def _html_row(step: Step) -> str:
         record = f"event {step.event_id}" + (f" ({record})" if record else "")
     time = format_time(step.time, seconds=True) if step.time else ""
     cells = (step.step, step.description, time, record)
-    style = "text-align:left;vertical-align:top"
+    style = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
     return f"<tr>{''.join(f'<td style={style!r}>{_escape(cell)}</td>' for cell in cells)}</tr>"
 
 

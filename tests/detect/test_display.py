@@ -36,6 +36,13 @@ def test_a_table_of_findings() -> None:
     assert Tags(html).seen.count("tr") == 1 + 25
     assert "<caption>30 findings: 30 high</caption>" in html
     assert "5 more; .to_pandas() has all." in html
+    cells = (
+        "high<br/>0.50",
+        "10.0.0.0<br/>203.0.113.5",
+        "2026-09-01 00:00<br/>to 2026-09-01 01:00",
+    )
+    for cell in cells:
+        assert f">{cell}</td>" in html
 
 
 def test_the_most_severe_is_shown_first() -> None:
