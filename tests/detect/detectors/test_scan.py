@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flowbench import detect
 from flowbench.detect.detectors import scan
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.common import run
+from tests.detect.detectors.common import run, run_named
 from tests.traffic import FIELDS, T0, Record, connect, make_case, reject
 
 HOST, OUTSIDE = "10.0.0.5", "198.18.3.4"
@@ -38,17 +39,6 @@ def attempt(source: str, target: str, port: int, n: int, **more: object) -> Reco
         source, target, port, T0 + 20 * n, source_port=40_000 + n,
         interface_id=f"eni-{target}", **more,
     )  # fmt: skip
-
-
-def test_an_internal_host_that_attempts_many_hosts_is_high(
-    tmp_path: Path, fields: list[str]
-) -> None:
-    records = [attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(1, 13)]
-    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
-    assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
-    assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
-    assert "attempted connections to 12 services (12 hosts, 1 port: 445)" in row["summary"]
-    assert "12 failed (12 rejected, 0 answered without data), 0 answered." in row["summary"]
 
 
 def wave(source: str, *, count: int = 8, target: str = HOST, at: int = 0) -> list[Record]:
@@ -194,20 +184,6 @@ def test_an_internal_scanner_is_no_background_scanning(tmp_path: Path) -> None:
     assert found.loc[1, "peers"].tolist() == [OUTSIDE]
 
 
-def test_resets_and_bare_handshakes_count_as_nothing_found(
-    tmp_path: Path, fields: list[str]
-) -> None:
-    records = []
-    for port in range(100, 110):
-        syn = Record(HOST, "10.0.1.1", 41_000 + port, port, T0, T0 + 59, packets=1, bytes=60)
-        records += [
-            replace(syn, tcp_flags=2),
-            replace(syn.back(packets=1, bytes=40), tcp_flags=4),
-        ]
-    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
-    assert "10 failed (0 rejected, 10 answered without data)" in row["summary"]
-
-
 def test_noise_backscatter_and_broken_clients_are_no_scans(
     tmp_path: Path, fields: list[str]
 ) -> None:
@@ -269,52 +245,12 @@ def test_a_rejected_probe_has_reached_nothing_whatever_its_size(tmp_path: Path) 
     assert "None received data" in row["summary"]
 
 
-def test_stray_ends_of_old_connections_and_backscatter_accuse_nobody(tmp_path: Path) -> None:
-    stray = [
-        Record(HOST, f"198.51.{n}.7", 40_000 + n, 443, T0 + 600 * n, T0 + 600 * n + 59, packets=2,
-               bytes=80, tcp_flags=(1, 17, 4, 20)[n % 4])
-        for n in range(40)
-    ]  # fmt: skip
-    assert run(make_case(tmp_path / "stray", stray), "scan").empty
-    answers = [
-        Record(f"198.51.{n // 2}.7", HOST, (443, 80, 6_379, 22)[n % 4], 20_000 + 37 * n, T0 + n,
-               T0 + n, packets=2, bytes=88, tcp_flags=18, action=("ACCEPT", "REJECT")[n % 3 % 2])
-        for n in range(48)
-    ]  # fmt: skip
-    for fields in (FIELDS, DEFAULT_FORMAT):
-        case = make_case(tmp_path / f"{len(fields)}", answers, fields=fields)
-        assert run(case, "scan").empty
-
-
-def test_health_checks_without_data_are_no_scan(tmp_path: Path, fields: list[str]) -> None:
-    records = []
-    for n in range(20 * 12):
-        check = Record(HOST, f"10.0.1.{n % 20}", 33_000 + n, 8_080, T0 + 15 * n, T0 + 15 * n + 1,
-                       packets=4, bytes=220, tcp_flags=3)  # fmt: skip
-        records += [check, check.back(packets=3, bytes=164)]
-    assert run(make_case(tmp_path, records, fields=fields), "scan").empty
-
-
 def pings(source: str, count: int, silent: int) -> Iterator[Record]:
     for n in range(count):
         sent = Record(source, f"10.0.1.{n}", 0, 0, T0, T0 + 59, protocol=1, packets=2, bytes=168)
         yield sent
         if n >= silent:
             yield sent.back()
-
-
-def test_a_ping_sweep_is_a_finding_of_its_own(tmp_path: Path, fields: list[str]) -> None:
-    records = [*pings(HOST, 60, 40), *(attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(45, 55))]
-    case = make_case(tmp_path, records, fields=fields)
-    icmp, tcp = run(case, "scan").sort_values("title").to_dict("records")
-    assert (icmp["title"], icmp["severity"]) == ("Host sweep (ICMP)", "high")
-    assert (icmp["subject"], len(icmp["peers"]), icmp["protocol"]) == (HOST, 60, 1)
-    assert icmp["scores"] == {"silent": 0.667}
-    assert "sent ICMP packets to 60 hosts from 2026-09-01 00:00 to" in icmp["summary"]
-    assert "40 did not answer (0 rejected), 20 answered." in icmp["summary"]
-    assert len(case.evidence_for(icmp)) == 80
-    assert (tcp["title"], tcp["severity"]) == ("Host sweep (TCP)", "high")
-    assert icmp["finding_id"] != tcp["finding_id"]
 
 
 def test_external_pings_are_background_scanning(tmp_path: Path, fields: list[str]) -> None:
@@ -325,23 +261,48 @@ def test_external_pings_are_background_scanning(tmp_path: Path, fields: list[str
     assert "Most attempted ports: none (ICMP) (by 1)." in row["summary"]
 
 
-def test_a_udp_sweep_without_answers(tmp_path: Path, fields: list[str]) -> None:
-    records = [
-        Record(HOST, f"10.0.1.{n}", 41_000, 161, T0, T0 + 59, protocol=17, packets=1, bytes=87)
-        for n in range(30)
-    ]
-    (row,) = run(make_case(tmp_path, records, fields=fields), "scan").to_dict("records")
-    assert (row["title"], row["severity"]) == ("Host sweep (UDP)", "high")
-    assert (row["subject"], row["service_port"], row["protocol"]) == (HOST, 161, 17)
-    assert "30 failed (0 rejected, 0 answered without data), 0 answered." in row["summary"]
+def bare_handshakes() -> Iterator[Record]:
+    """Services that reset a connection, or answer a SYN and no more."""
+    for port in range(100, 110):
+        syn = Record(HOST, "10.0.1.1", 41_000 + port, port, T0, T0 + 59, packets=1, bytes=60)
+        yield replace(syn, tcp_flags=2)
+        yield replace(syn.back(packets=1, bytes=40), tcp_flags=4)
 
 
-def test_pings_whose_sender_is_unknown_accuse_nobody(tmp_path: Path, fields: list[str]) -> None:
-    records = [*pings(HOST, 40, 0), *(r for n in range(40) for r in pings(f"10.0.2.{n}", 1, 0))]
-    assert run(make_case(tmp_path, records, fields=fields), "scan").empty
+def health_checks() -> Iterator[Record]:
+    for n in range(20 * 12):
+        check = Record(HOST, f"10.0.1.{n % 20}", 33_000 + n, 8_080, T0 + 15 * n, T0 + 15 * n + 1,
+                       packets=4, bytes=220, tcp_flags=3)  # fmt: skip
+        yield check
+        yield check.back(packets=3, bytes=164)
 
 
-def test_earlier_answered_services_do_not_offset_failures(tmp_path: Path) -> None:
+def stray_ends() -> list[Record]:
+    return [
+        Record(HOST, f"198.51.{n}.7", 40_000 + n, 443, T0 + 600 * n, T0 + 600 * n + 59, packets=2,
+               bytes=80, tcp_flags=(1, 17, 4, 20)[n % 4])
+        for n in range(40)
+    ]  # fmt: skip
+
+
+def backscatter() -> list[Record]:
+    return [
+        Record(f"198.51.{n // 2}.7", HOST, (443, 80, 6_379, 22)[n % 4], 20_000 + 37 * n, T0 + n,
+               T0 + n, packets=2, bytes=88, tcp_flags=18, action=("ACCEPT", "REJECT")[n % 3 % 2])
+        for n in range(48)
+    ]  # fmt: skip
+
+
+def monitor() -> Iterator[Record]:
+    """A monitor of 60 hosts, of which every fifth is down."""
+    for n in range(60):
+        if n % 5:
+            yield from connect(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
+        else:
+            yield attempt(HOST, f"10.0.2.{n}", 9100, n)
+
+
+def of_internal_hosts() -> dict[str, list[Record]]:
     usual = [
         record
         for n in range(60)
@@ -351,18 +312,101 @@ def test_earlier_answered_services_do_not_offset_failures(tmp_path: Path) -> Non
         reject(HOST, f"10.0.1.{n}", 22, T0 + 4_000 + n, source_port=51_000 + n, interface_id="z")
         for n in range(10)
     ]
-    (row,) = run(make_case(tmp_path, [*usual, *tried]), "scan").to_dict("records")
+    udp = [
+        Record(HOST, f"10.0.1.{n}", 41_000, 161, T0, T0 + 59, protocol=17, packets=1, bytes=87)
+        for n in range(30)
+    ]
+    both = [*pings(HOST, 60, 40), *(attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(45, 55))]
+    return {
+        "many hosts": [attempt(HOST, f"10.0.1.{n}", 445, n) for n in range(1, 13)],
+        "bare handshakes": list(bare_handshakes()),
+        "backscatter": backscatter(),
+        "health checks": list(health_checks()),
+        "pings": both,
+        "udp": udp,
+        "mutual pings": [
+            *pings(HOST, 40, 0),
+            *(r for n in range(40) for r in pings(f"10.0.2.{n}", 1, 0)),
+        ],
+        "usual before": [*usual, *tried],
+        "monitor": list(monitor()),
+        "stray ends": stray_ends(),
+    }
+
+
+WITH_FLAGS_ONLY = {"usual before", "monitor", "stray ends"}
+
+
+@pytest.fixture(scope="module")
+def internal(tmp_path_factory) -> dict[str, dict[str, pd.DataFrame]]:
+    """Findings in two cases, with flags and without: each situation has its own hosts."""
+    each = of_internal_hosts()
+    without = {name: each[name] for name in each if name not in WITH_FLAGS_ONLY}
+    return {
+        kind: run_named(tmp_path_factory.mktemp(kind), "scan", some, fields=list(fields))
+        for kind, some, fields in (("flags", each, FIELDS), ("v2", without, DEFAULT_FORMAT))
+    }
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_an_internal_host_that_attempts_many_hosts_is_high(internal, kind: str) -> None:
+    (row,) = internal[kind]["many hosts"].to_dict("records")
+    assert (row["severity"], row["subject"], row["service_port"]) == ("high", HOST, 445)
+    assert (row["technique"], len(row["peers"]), row["connections"]) == ("T1046", 12, 12)
+    assert "attempted connections to 12 services (12 hosts, 1 port: 445)" in row["summary"]
+    assert "12 failed (12 rejected, 0 answered without data), 0 answered." in row["summary"]
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_resets_and_bare_handshakes_count_as_nothing_found(internal, kind: str) -> None:
+    (row,) = internal[kind]["bare handshakes"].to_dict("records")
+    assert "10 failed (0 rejected, 10 answered without data)" in row["summary"]
+
+
+def test_stray_ends_of_old_connections_and_backscatter_accuse_nobody(internal) -> None:
+    assert internal["flags"]["stray ends"].empty
+    assert internal["flags"]["backscatter"].empty
+    assert internal["v2"]["backscatter"].empty
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_health_checks_without_data_are_no_scan(internal, kind: str) -> None:
+    assert internal[kind]["health checks"].empty
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_a_ping_sweep_is_a_finding_of_its_own(internal, kind: str) -> None:
+    icmp, tcp = internal[kind]["pings"].sort_values("title").to_dict("records")
+    assert (icmp["title"], icmp["severity"]) == ("Host sweep (ICMP)", "high")
+    assert (icmp["subject"], len(icmp["peers"]), icmp["protocol"]) == (HOST, 60, 1)
+    assert icmp["scores"] == {"silent": 0.667}
+    assert "sent ICMP packets to 60 hosts from 2026-09-01 00:00 to" in icmp["summary"]
+    assert "40 did not answer (0 rejected), 20 answered." in icmp["summary"]
+    assert icmp["supporting"] == 80
+    assert (tcp["title"], tcp["severity"]) == ("Host sweep (TCP)", "high")
+    assert icmp["finding_id"] != tcp["finding_id"]
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_a_udp_sweep_without_answers(internal, kind: str) -> None:
+    (row,) = internal[kind]["udp"].to_dict("records")
+    assert (row["title"], row["severity"]) == ("Host sweep (UDP)", "high")
+    assert (row["subject"], row["service_port"], row["protocol"]) == (HOST, 161, 17)
+    assert "30 failed (0 rejected, 0 answered without data), 0 answered." in row["summary"]
+
+
+@pytest.mark.parametrize("kind", ["flags", "v2"])
+def test_pings_whose_sender_is_unknown_accuse_nobody(internal, kind: str) -> None:
+    assert internal[kind]["mutual pings"].empty
+
+
+def test_earlier_answered_services_do_not_offset_failures(internal) -> None:
+    (row,) = internal["flags"]["usual before"].to_dict("records")
     assert len(row["peers"]) == 10
 
 
-def test_a_monitor_with_some_dead_targets_is_no_scanner(tmp_path: Path) -> None:
-    records = []
-    for n in range(60):
-        if n % 5:
-            records += connect(HOST, f"10.0.2.{n}", 9100, T0 + 10 * n, source_port=40_000 + n)
-        else:
-            records.append(attempt(HOST, f"10.0.2.{n}", 9100, n))
-    assert run(make_case(tmp_path, records), "scan").empty
+def test_a_monitor_with_some_dead_targets_is_no_scanner(internal) -> None:
+    assert internal["flags"]["monitor"].empty
 
 
 @pytest.mark.parametrize(
