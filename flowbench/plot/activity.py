@@ -20,6 +20,7 @@ _COLUMNS = (
     *("bytes_out", "bytes_in", "rejected"),
 )
 _MOST_BINS = 240
+_OUT, _IN = "bytes of initiators", "bytes of responders"
 _MOST_STARTS = 5_000  # marks that can be distinguished
 
 
@@ -68,15 +69,15 @@ def _draw_each(connections: pd.DataFrame) -> Figure:
         figure=base,
     )
     times = pd.to_datetime(edges, unit="s", utc=True)
-    plot.add_trace(_bytes_trace("bytes out", times, bytes_out, theme.BLUE), row=1, col=1)
-    plot.add_trace(_bytes_trace("bytes in", times, -bytes_in, theme.ORANGE), row=1, col=1)
+    plot.add_trace(_bytes_trace(_OUT, times, bytes_out, theme.BLUE), row=1, col=1)
+    plot.add_trace(_bytes_trace(_IN, times, -bytes_in, theme.ORANGE), row=1, col=1)
     if len(rows) > 1:
         _draw_intervals(plot, rows)
     else:
         plot.update_layout(legend={"y": -0.25})
     plot.update_xaxes(range=[first, last], **theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO)
-    plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1, tickformat="~s")
+    plot.update_yaxes(title_text="bytes (of responders: below 0)", row=1, col=1, tickformat="~s")
     return plot
 
 
@@ -177,10 +178,10 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
         figure=base,
     )
     plot.add_trace(
-        _bytes_trace("bytes out", times, sums["bytes_out"].to_numpy(), theme.BLUE), row=1, col=1
+        _bytes_trace(_OUT, times, sums["bytes_out"].to_numpy(), theme.BLUE), row=1, col=1
     )
     plot.add_trace(
-        _bytes_trace("bytes in", times, -sums["bytes_in"].to_numpy(), theme.ORANGE), row=1, col=1
+        _bytes_trace(_IN, times, -sums["bytes_in"].to_numpy(), theme.ORANGE), row=1, col=1
     )
     for name, label, colour in (
         ("others", "not rejected", theme.GREEN),
@@ -202,7 +203,7 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
         )
     plot.update_xaxes(**theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO, tickformat="~s")
-    plot.update_yaxes(title_text="bytes (in: below 0)", row=1, col=1)
+    plot.update_yaxes(title_text="bytes (of responders: below 0)", row=1, col=1)
     plot.update_yaxes(title_text="connections", row=2, col=1)
     return plot
 

@@ -26,6 +26,12 @@ _VOLUMES = (
     ("megabytes", theme.BLUE),
     ("gigabytes or more", theme.ORANGE),
 )
+_KINDS = {  # of nodes
+    "asked about": theme.ORANGE,
+    "internal": theme.BLUE,
+    "external": theme.GREY,
+    "on an indicator list": theme.RED,
+}
 _CHANGES = {"new": theme.RED, "gone": theme.PURPLE, "kept": theme.GREY}
 _NODE_FACTS = {
     "name": "name",
@@ -113,37 +119,38 @@ def _draw_edges(
             style = _VOLUMES[min(int(thousands), 3)]
         by_style.setdefault(style, []).append((source, target))
     for (name, colour), edges in sorted(by_style.items()):
-        xs, ys, mark_xs, mark_ys, hover = [], [], [], [], []
+        xs, ys, hover = [], [], []
         for source, target in edges:
             (x0, y0), (x1, y1) = position[source], position[target]
-            xs += [x0, x1, None]
-            ys += [y0, y1, None]
-            mark_xs.append(x0 * 0.4 + x1 * 0.6)
-            mark_ys.append(y0 * 0.4 + y1 * 0.6)
+            xs += [x0, x0 * 0.4 + x1 * 0.6, x1, None]
+            ys += [y0, y0 * 0.4 + y1 * 0.6, y1, None]
             hover.append(_edge_hover(graph, source, target))
         dash = "dot" if name in ("rejected", "gone") else "solid"
         width = 2.5 if name in ("indicator match", "new") else 1.4
+        arrows = {"symbol": "arrow", "angleref": "previous", "size": [0, 10, 0, 0] * len(edges)}
         plot.add_trace(
             go.Scatter(
                 x=xs,
                 y=ys,
-                mode="lines",
+                mode="lines+markers",
                 name=name,
                 hoverinfo="skip",
                 legendgroup=name,
                 line={"width": width, "color": colour, "dash": dash},
+                marker=arrows | {"color": colour, "opacity": 1, "line": {"width": 0}},
             )
         )
-        # Lines have no hover label of their own: a small mark nearer the responder carries it.
+        # Lines have no hover label of their own: a mark under the arrow carries it.
         plot.add_trace(
             go.Scatter(
-                x=mark_xs,
-                y=mark_ys,
+                x=xs[1::4],
+                y=ys[1::4],
                 mode="markers",
                 showlegend=False,
                 legendgroup=name,
                 text=hover,
-                marker={"size": 6, "color": colour, "symbol": "diamond"},
+                marker={"size": 12, "opacity": 0},
+                hoverlabel={"bordercolor": colour},
                 hovertemplate="%{text}<extra></extra>",
             )
         )
@@ -175,11 +182,16 @@ def _draw_nodes(
     nodes, center = sorted(graph), graph.graph.get("center")
     attributes = [graph.nodes[node] for node in nodes]
     styles = [_node_style(graph.nodes[node], is_center=node == center) for node in nodes]
-    colours, sizes = zip(*styles, strict=True)
-    if groups is not None:
+    kinds, sizes = zip(*styles, strict=True)
+    if groups is None:
+        colours = [_KINDS[kind] for kind in kinds]
+        _draw_legend(plot, {kind: colour for kind, colour in _KINDS.items() if kind in kinds})
+    else:
         values = [str(groups.get(node, "")) for node in nodes]
-        of_value = _draw_group_legend(plot, values)
-        colours = tuple(of_value.get(value, theme.GREY) for value in values)
+        of_value = _rank_groups(values)
+        colours = [of_value.get(value, theme.GREY) for value in values]
+        others = {"others": theme.GREY} if set(values) - of_value.keys() else {}
+        _draw_legend(plot, of_value | others)
     plot.add_trace(
         go.Scatter(
             x=[position[node][0] for node in nodes],
@@ -201,26 +213,28 @@ def _draw_nodes(
     )
 
 
-def _draw_group_legend(plot: go.Figure, values: Sequence[str]) -> dict[str, str]:
-    """Choose the colours of the most frequent values, and explain them in the legend."""
+def _rank_groups(values: Sequence[str]) -> dict[str, str]:
+    """Choose the colours of the most frequent values, the most frequent first."""
     counts = Counter(value for value in values if value)
     ranked = sorted(counts, key=lambda value: (-counts[value], value))
-    of_value = dict(zip(ranked, theme.GROUPS, strict=False))
-    others = {"others": theme.GREY} if set(values) - of_value.keys() else {}
-    for value, colour in (of_value | others).items():
+    return dict(zip(ranked, theme.GROUPS, strict=False))
+
+
+def _draw_legend(plot: go.Figure, colours: Mapping[str, str]) -> None:
+    """Explain the colours of nodes."""
+    for value, colour in colours.items():
         name = theme.escape(theme.shorten(value, _LABEL))
         marker = {"size": 11, "color": colour}
         plot.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
-    return of_value
 
 
 def _node_style(attributes: Mapping[str, Any], *, is_center: bool) -> tuple[str, int]:
-    """The colour and size of a node's mark."""
+    """The kind of a node, and the size of its mark."""
     if is_center:
-        return theme.ORANGE, 20
+        return "asked about", 20
     if attributes["indicator_kinds"]:
-        return theme.RED, 13
-    return (theme.BLUE, 13) if attributes["internal"] else (theme.GREY, 10)
+        return "on an indicator list", 13
+    return ("internal", 13) if attributes["internal"] else ("external", 10)
 
 
 def _text_position(x: float, y: float) -> str:

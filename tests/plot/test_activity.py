@@ -38,7 +38,7 @@ def connections(*rows: tuple[float, float, int, int, bool]) -> pd.DataFrame:
 
 def test_one_connection_has_no_panel_of_intervals() -> None:
     figure = plot.activity(connections((0, 1, 6_000, 900, False)))
-    assert [trace.name for trace in figure.data] == ["bytes out", "bytes in"]
+    assert [trace.name for trace in figure.data] == ["bytes of initiators", "bytes of responders"]
     assert "yaxis2" not in figure.to_plotly_json()["layout"]
     assert figure.layout.xaxis.showticklabels is not False  # the times stand below the bytes
     # One bin is drawn to its end: a line of one point would not be seen.
@@ -51,7 +51,7 @@ def test_bytes_each_way_add_up() -> None:
         connections((0, 60, 6_000, 900, False), (30, 10, 1_000, 100, False), (90, 0, 50, 0, False))
     )
     bytes_out, bytes_in = figure.data[:2]
-    assert (bytes_out.name, bytes_in.name) == ("bytes out", "bytes in")
+    assert (bytes_out.name, bytes_in.name) == ("bytes of initiators", "bytes of responders")
     assert math.isclose(sum(bytes_out.y[:-1]), 7_050, rel_tol=1e-9)
     assert math.isclose(sum(bytes_in.customdata[:-1]), 1_000, rel_tol=1e-9)
     assert max(bytes_in.y) <= 0  # drawn below the axis
@@ -110,7 +110,7 @@ def test_many_connections_are_sums_of_bins(monkeypatch: pytest.MonkeyPatch) -> N
     figure = plot.activity(traffic_frame(*rows))
     out, back, others, rejected = figure.data
     assert (out.name, back.name, others.name, rejected.name) == (
-        "bytes out", "bytes in", "not rejected", "rejected",
+        "bytes of initiators", "bytes of responders", "not rejected", "rejected",
     )  # fmt: skip
     assert sum(out.y[:-1]) == pytest.approx(4 * 60 + 1_200)
     assert sum(back.y[:-1]) == pytest.approx(-5 * 20)

@@ -85,6 +85,12 @@ def labels(figure: Any) -> list[str]:
     return list(figure.data[-1].text)
 
 
+def hovers(figure: Any) -> list[str]:
+    """The hover labels of the edges."""
+    marks = (trace for trace in figure.data if trace.mode == "markers" and trace.text)
+    return [text for trace in marks for text in trace.text]
+
+
 def test_labels_and_hover_texts() -> None:
     figure = plot.network(small())
     assert figure.layout.title.text.startswith("<b>Communication of 10.0.0.5</b>")
@@ -94,12 +100,12 @@ def test_labels_and_hover_texts() -> None:
         "10.0.0.9",
         "203.0.113.5 (tor)",
     ]
-    lines = {trace.name: trace for trace in figure.data if trace.mode == "lines"}
+    lines = {trace.name: trace for trace in figure.data if trace.mode == "lines+markers"}
     assert {name: trace.line.dash for name, trace in lines.items()} == {
         "indicator match": "solid",
         "rejected": "dot",
     }
-    hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
+    hover = hovers(figure)
     assert sum("3 connections, 3 rejected" in text for text in hover) == 1
     assert all("1,500 bytes out, 20 in" in text for text in hover)
     assert "reachable from 2026-09-01 00:00 UTC on" in figure.data[-1].customdata[1]
@@ -126,7 +132,7 @@ def test_peers_of_one_host_are_drawn_as_a_group() -> None:
         "200 external",
         "200 external,<br>rejected",
     ]
-    hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
+    hover = hovers(figure)
     assert any("600 connections" in text for text in hover)
 
 
@@ -147,7 +153,17 @@ def test_the_same_graph_gives_the_same_figure() -> None:
 
 def test_edges_coloured_by_bytes() -> None:
     names = {trace.name for trace in plot.network(many_peers(), color="bytes").data if trace.name}
-    assert names == {"kilobytes", "megabytes"}
+    kinds = {"internal", "external", "on an indicator list"}  # of nodes
+    assert names == {"kilobytes", "megabytes"} | kinds
+
+
+def test_an_arrow_on_each_line_points_from_the_initiator() -> None:
+    (line,) = (trace for trace in plot.network(small()).data if trace.name == "rejected")
+    nodes = plot.network(small()).data[-1]
+    ends = dict(zip(sorted(small()), zip(nodes.x, nodes.y, strict=True), strict=True))
+    assert ((line.x[0], line.y[0]), (line.x[2], line.y[2])) == (ends["10.0.0.5"], ends["10.0.0.9"])
+    assert (line.marker.symbol, line.marker.angleref) == ("arrow", "previous")
+    assert list(line.marker.size) == [0, 10, 0, 0]
 
 
 def test_an_unknown_colour_key_names_the_known_ones() -> None:
@@ -194,14 +210,14 @@ def changed() -> nx.DiGraph:
 def test_changes_have_lines_of_their_own() -> None:
     figure = plot.network(changed(), "change")
     assert figure.layout.title.text.startswith("<b>What changed: communication of 10.0.0.1</b>")
-    lines = {trace.name: trace.line for trace in figure.data if trace.mode == "lines"}
+    lines = {trace.name: trace.line for trace in figure.data if trace.mode == "lines+markers"}
     assert {name: (line.dash, line.width) for name, line in lines.items()} == {
         "gone": ("dot", 1.4),
         "kept": ("solid", 1.4),
         "new": ("solid", 2.5),
     }
     assert labels(figure) == ["10.0.0.1 (web)", "203.0.113.100", "50 external, new", "50 external"]
-    hover = [text for trace in figure.data if trace.mode == "markers" for text in trace.text]
+    hover = hovers(figure)
     assert [text.rpartition("<br>")[2] for text in hover] == [
         "gone: none afterwards",
         f"kept: {sum(range(50, 100)):,} connections before",
