@@ -6,6 +6,7 @@ A new detector is a file in ``detectors`` and a line in ``registry``.
 """
 
 from flowbench.detect.compare import CHANGES, compare
+from flowbench.detect.current import current_findings
 from flowbench.detect.finding import FINDINGS, SEVERITIES, Finding
 from flowbench.detect.findings import Findings
 from flowbench.detect.group_links import LINKS, link_groups
@@ -29,6 +30,7 @@ __all__ = [
     "Finding",
     "Findings",
     "compare",
+    "current_findings",
     "group_findings",
     "link_groups",
     "plan",

@@ -115,10 +115,8 @@ class Findings(Sequence[Finding]):
         return Findings((*self._items, *self._suppressed))
 
     def of(self, *detectors: str) -> Findings:
-        """Return the findings of these detectors."""
-        return Findings(
-            *([f for f in some if f.detector in detectors] for some in self._both()),
-        )
+        """Return the findings of these detectors, of the same run."""
+        return self.replace(finding for finding in self.all if finding.detector in detectors)
 
     def at_least(self, severity: str) -> Findings:
         """Return the findings of this severity or above. Raises InputError for another word."""

@@ -134,6 +134,15 @@ def keep(case: Case, findings: Findings) -> bool:
     return True
 
 
+def is_current(case: Case, run: Run) -> bool:
+    """Whether a run of all detectors would now read the same input with the same code as a run."""
+    return (
+        (run.version, run.shared_code) == (__version__, _hash_shared_code())
+        and run.detectors == _hash_detectors(case)
+        and _input(case, run.log_length) == _input(case, len(case.log.entries))
+    )
+
+
 def differences(case: Case, before: Run) -> list[str]:
     """Return what differs from an earlier run, in sentences.
 
