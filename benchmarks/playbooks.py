@@ -4,10 +4,10 @@
 
 Each scenario is generated and loaded, and the cells of its playbook run in this process with their
 defaults. ``examined``: the host, source or principal that the playbook chose is one that the answer
-key has as involved or as an indicator. ``addresses``: how many of the key's external addresses are
-among the ends of the playbook's last records, or the sources of the calls there. For scenarios
-without an incident all these playbooks run, and ``accused`` counts benign subjects of findings of
-high severity or above.
+key has as involved or as an indicator. ``facts``: how many of the key's facts the playbook's last
+table states (activity, actor, object and time; see flowbench.training.matching). ``addresses``: how
+many of the key's external addresses it names. ``accused``: benign subjects of the playbook's
+findings of high severity or above; for scenarios without an incident all these playbooks run.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ sys.path.insert(0, str(ROOT))
 
 from flowbench import playbooks
 from flowbench.case import Case
+from flowbench.playbooks import FACTS
 from flowbench.playbooks.needs import EndOfPlaybook
 from flowbench.playbooks.parameters import set_parameters
 from flowbench.scenario import exercises
-from flowbench.training.matching import Names
+from flowbench.training.matching import Names, match_facts, tokens
 
 MEANT = {  # the playbooks for each scenario; without an incident, all of them
     "crypto-mining": ("crypto-mining",),
@@ -44,7 +45,6 @@ MEANT = {  # the playbooks for each scenario; without an incident, all of them
     "logging-switched-off": ("iam-abuse",),
 }
 ALL = tuple(sorted({name for names in MEANT.values() for name in names}))
-_ENDS = ("srcaddr", "dstaddr", "initiator", "responder", "source_ip")
 
 
 def main() -> None:
@@ -54,8 +54,8 @@ def main() -> None:
     options.add_argument("--first", type=int, default=101, help="the first seed")
     options.add_argument("--kinds", nargs="+", default=exercises.NAMES, choices=exercises.NAMES)
     arguments = options.parse_args()
-    print("| scenario | playbook | seeds | examined | addresses | accused |")
-    print("|---|---|---:|---:|---:|---:|")
+    print("| scenario | playbook | seeds | examined | facts | addresses | accused |")
+    print("|---|---|---:|---:|---:|---:|---:|")
     for kind in arguments.kinds:
         sums: dict[str, list[int]] = {}
         for seed in range(arguments.first, arguments.first + arguments.seeds):
@@ -63,14 +63,15 @@ def main() -> None:
                 for name, counted in measure(kind, seed, Path(folder)).items():
                     known = sums.setdefault(name, [0] * len(counted))
                     sums[name] = [a + b for a, b in zip(known, counted, strict=True)]
-        for name, (examined, named, addresses, accused) in sums.items():
-            shown = (f"{examined}", f"{named} of {addresses}") if kind in MEANT else ("–", "–")
+        for name, (examined, stated, facts, named, addresses, accused) in sums.items():
+            shown = [f"{examined}", f"{stated} of {facts}", f"{named} of {addresses}"]
+            shown = shown if kind in MEANT else ["–"] * len(shown)
             print(f"| {kind} | {name} | {arguments.seeds} | {' | '.join(shown)} | {accused} |")
             sys.stdout.flush()
 
 
 def measure(kind: str, seed: int, folder: Path) -> dict[str, list[int]]:
-    """Return for each playbook: examined, addresses named, addresses, benign subjects accused."""
+    """Return for each playbook the numbers of a row: examined to accused."""
     key = exercises.write(kind, folder / "evidence", folder / "key.json", seed)
     case = Case.create(folder / "case")
     case.ingest(folder / "evidence")
@@ -83,14 +84,17 @@ def measure(kind: str, seed: int, folder: Path) -> dict[str, list[int]]:
     for name in MEANT.get(kind, ALL):
         found = run(name, case)
         chosen = found.get("host") or found.get("who") or found.get("source") or ""
-        records = found.get("records")
-        columns = [c for c in _ENDS if records is not None and c in records]
-        ends = {str(each) for column in columns for each in records[column]}
+        table = found.get("facts", FACTS.frame([]))
+        rows = table.rename(columns={"first_seen": "time", "last_seen": "end"})
+        stated = [row for row in match_facts(key, rows) if row is not None]
+        text = tokens(" ".join(map(str, table[["actor", "object", "detail"]].to_numpy().ravel())))
         severe = [f for f in found.get("findings", ()) if f.severity in ("high", "critical")]
         accused = {f.subject for f in severe if f.subject.casefold() in benign}
         results[name] = [
             int(str(chosen).casefold() in known),
-            len(wanted & ends),
+            len(stated),
+            len(key.facts),
+            len(wanted & text),
             len(wanted),
             len(accused),
         ]

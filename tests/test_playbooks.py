@@ -33,16 +33,18 @@ PARAMETERS = {"troubleshooting": {"source": HOST, "destination": DATABASE, "port
 FACTS = {  # what a playbook states of the case with every kind of evidence
     "beaconing": "The following sections examine",
     "coverage-and-cost": "24 of 28 are not verified.",
-    "crypto-mining": f"The following sections examine {HOST} and {POOL}.",
-    "exfiltration": f"The following sections examine {HOST}.",
-    "geo-restrictions": f"The following sections examine {HOST}. Findings about it: 1.",
+    "crypto-mining": f"The following sections examine {HOST} and {POOL}: the most severe finding.",
+    "exfiltration": f"The following sections examine {HOST}: no finding, but the most bytes sent.",
+    "geo-restrictions": f"The following sections examine {HOST}: the host of the most severe"
+    " finding. Findings about it: 1.",
     "guardduty-triage": "confirmed",
     "iam-abuse": "The following sections examine",
-    "lateral-movement": f"The following sections examine {HOST}.",
-    "port-scan": f"The following sections examine {HOST}. Findings about it: none.",
+    "lateral-movement": f"The following sections examine {HOST}: ",
+    "port-scan": f"The following sections examine {HOST}: no finding, but the most failed"
+    " attempts.",
     "remote-access": "no connection from an external address to an administrative port was"
     " answered.",
-    "retro-hunt": f"UTC: {HOST}",
+    "retro-hunt": f"UTC: 1 ({HOST}).",
     "segmentation": f"The following sections examine {HOST} and {POOL}, port 3333.",
     "spike": f"The following sections examine {HOST} in the hour from ",
     "troubleshooting": f"The question: why can {HOST} not reach {DATABASE}, port 5432, tcp?",
@@ -163,8 +165,8 @@ def test_a_hunt_separates_contacts_by_the_day_of_disclosure(kernel: Kernel, inci
     given = {"indicators": f"['{POOL}']", "ports": "[3333]", "date": day}
     text = kernel.run("retro-hunt", incident, given).text
     assert "Indicators searched: 1." in text
-    assert f"Hosts in contact before {day[:10]} {day[11:16]} UTC: {HOST} (1)." in text
-    assert "UTC: none (0)." in text
+    assert f"Hosts in contact before {day[:10]} {day[11:16]} UTC: 1 ({HOST})." in text
+    assert "UTC: 0 (none)." in text
 
 
 def test_a_spike_is_compared_with_the_other_hours(kernel: Kernel, tmp_path: Path) -> None:

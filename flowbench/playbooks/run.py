@@ -26,6 +26,30 @@ _PANEL = (
 )
 
 
+# Code and texts wrap, so that nothing is cut at the right; tables that are too wide are scrolled,
+# and printed smaller. Narrow windows have no room for the numbers of cells.
+_STYLE = """
+.jp-InputArea-editor { overflow: visible }
+.jp-InputArea-editor pre, .jp-RenderedText pre {
+  white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere }
+.jp-RenderedHTMLCommon table { max-width: none }
+.jp-RenderedHTMLCommon caption { text-align: left; caption-side: top }
+@media screen and (max-width: 1000px) {
+  .jp-InputPrompt, .jp-OutputPrompt { display: none }
+  .jp-Notebook { padding: 8px }
+  .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { padding: 3px 5px }
+}
+@media print {
+  .jp-InputPrompt, .jp-OutputPrompt { display: none }
+  .jp-OutputArea-output { overflow: visible }
+  .jp-RenderedHTMLCommon table { font-size: 7pt; width: 100% }
+  .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th {
+    padding: 1px 3px; min-width: 0 !important; overflow-wrap: anywhere }
+  .jp-RenderedHTMLCommon tr { break-inside: avoid }
+}
+"""
+
+
 class Outcome(NamedTuple):
     """A finished run.
 
@@ -66,7 +90,7 @@ def run(
         set_parameters(node, values)
     ended = _execute(node, notebook, progress)
     try:
-        atomic.write_bytes(output, _to_html(node).encode())
+        atomic.write_bytes(output, _to_html(node, notebook.stem).encode())
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from error
     return Outcome(output, ended)
@@ -119,7 +143,7 @@ def _failed_heading(node: NotebookNode, headings: list[str]) -> str:
     return headings[next(failed)]
 
 
-def _to_html(node: NotebookNode) -> str:
+def _to_html(node: NotebookNode, title: str) -> str:
     node.metadata.pop("widgets", None)
     for output in (output for cell in node.cells for output in cell.get("outputs", ())):
         if output.get("data", {}).pop(_PANEL, None) is not None:
@@ -130,9 +154,10 @@ def _to_html(node: NotebookNode) -> str:
     exporter = HTMLExporter(
         mathjax_url="", require_js_url="", mermaid_js_url="", mermaid_layout_elk_js_url=""
     )
-    body, _resources = exporter.from_notebook_node(node)
+    body, _resources = exporter.from_notebook_node(node, {"metadata": {"name": title}})
     page = re.sub(r'<script src="">\s*</script>', "", str(body))
-    return page.replace("</head>", f"{_dark_style(exporter)}</head>", 1)
+    style = f"{_dark_style(exporter)}<style>{_STYLE}</style>"
+    return page.replace("</head>", f"{style}</head>", 1)
 
 
 def _dark_style(exporter: HTMLExporter) -> str:

@@ -20,6 +20,7 @@ HEADINGS = (
     "What else could explain it",
     "What to do next",
     "Evidence",
+    "What to report",
 )
 
 

@@ -28,6 +28,8 @@ def test_the_results_of_all_cells_are_in_the_file(tmp_path: Path) -> None:
     assert "<script src" not in html  # nothing is loaded from elsewhere
     dark = html.partition("@media screen and (prefers-color-scheme: dark)")[2]
     assert "--jp-layout-color0: #111;" in dark.partition("</style>")[0]
+    assert "white-space: pre-wrap" in html  # long lines of code wrap
+    assert "<title>n</title>" in html
 
 
 def test_a_panel_is_left_out_of_the_file(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _FOLDERS = {
 
 
 class Notebook(NamedTuple):
-    """What other pages say of a notebook: its title, and the detectors that it runs alone."""
+    """What other pages say of a notebook: its title, and the detectors whose findings it shows."""
 
     title: str
     detectors: set[str]
@@ -39,7 +39,7 @@ def read(path: Path) -> Notebook:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells)
     title = re.search(r"^# (.*)", text, re.MULTILINE)
-    named = "".join(re.findall(r"only=\[([^\]]*)\]", text))
+    named = "".join(re.findall(r"(?:only=\[|all_findings\.of\()([^\])]*)", text))
     return Notebook(title.group(1) if title else path.stem, set(re.findall(r'"([^"]+)"', named)))
 
 

@@ -66,7 +66,7 @@ def build(
     else:
         scope = scope_of_pivot(case, pivot, findings)
     events = [
-        *_finding_rows(case, scope.findings),
+        *finding_rows(case, scope.findings),
         *_own_sessions(case, scope),
         *turning_points(case, scope.findings),
         *(connection_rows(case, scope.external) if pivot is not None else ()),
@@ -80,7 +80,8 @@ def build(
     return frame.sort_values(ORDER, ignore_index=True, kind="stable")
 
 
-def _finding_rows(case: Case, findings: Findings) -> Iterator[Event]:
+def finding_rows(case: Case, findings: Findings) -> Iterator[Event]:
+    """Yield the row of each finding; the peers of a remote access are the actors."""
     inbound = [finding for finding in findings if finding.is_target]
     internal = internal_addresses(case, {peer for f in inbound for peer in f.peers})
     for finding in findings:
