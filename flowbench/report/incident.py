@@ -3,8 +3,8 @@
 Each value is computed from findings, traces and logs; what they do not show is stated as unknown.
 
 Confidence: the number of independent data sources that support the incident. Independent are flow
-logs, CloudTrail, DNS logs and indicator lists; GuardDuty reads its own copy of the first three, so
-it counts as support but not as a source. Three or more: high; two: medium; one: low.
+logs, CloudTrail and DNS logs. GuardDuty reads its own copy of these, and an indicator list observed
+nothing here: they count as support but not as sources. Three: high; two: medium; one: low.
 """
 
 from __future__ import annotations
@@ -194,7 +194,6 @@ def _data_sources(case: Case, findings: Findings) -> list[str]:
         "CloudTrail": any(finding.evidence.api_events for finding in findings),
         "DNS logs": any(finding.evidence.dns for finding in findings)
         or bool(find_resolutions(case, peers)),
-        "indicator lists": any("ndicator match" in f.title + f.summary for f in findings),
     }
     return [name for name, supports in sources.items() if supports]
 

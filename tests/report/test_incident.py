@@ -32,8 +32,8 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
 
 def test_severity_confidence_and_sources(incident: Incident) -> None:
     assert incident.severity == "high"
-    assert incident.confidence == "high"
-    assert list(incident.sources) == ["flow logs", "DNS logs", "indicator lists"]
+    assert incident.confidence == "medium"  # a match with an indicator list is no further source
+    assert list(incident.sources) == ["flow logs", "DNS logs"]
     assert dict(incident.scope)["hosts"] == HOST
 
 

@@ -74,7 +74,10 @@ def accepted_and_rejected(case: Case) -> Answers:
             [count("action IS DISTINCT FROM 'ACCEPT'"), count("action = 'ACCEPT'")],
         ),
         "lost": (values(case, skipped), [value(case, silent)]),
-        "interval": (60, [600, value(case, 'SELECT max(epoch("end") - epoch(start)) FROM flows')]),
+        "interval": (
+            60,
+            [600, 59, value(case, 'SELECT max(epoch("end") - epoch(start)) FROM flows')],
+        ),
         "windows": (
             count(session),
             [count(f"{OFFICE!r} IN (srcaddr, dstaddr) AND 10465 IN (srcport, dstport)")],
@@ -116,6 +119,7 @@ def connections(case: Case) -> Answers:
             rule.sum(),
             [
                 value(case, "SELECT count(*) FROM flows"),
+                value(case, "SELECT count(*) FROM connections WHERE NOT intermediate"),
                 value(case, "SELECT count(*) FROM connection_summaries"),
             ],
         ),
