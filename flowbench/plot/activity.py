@@ -77,7 +77,7 @@ def _draw_each(connections: pd.DataFrame) -> Figure:
         plot.update_layout(legend={"y": -0.25})
     plot.update_xaxes(range=[first, last], **theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO)
-    plot.update_yaxes(title_text="bytes (of responders: below 0)", row=1, col=1, tickformat="~s")
+    plot.update_yaxes(title_text="bytes", row=1, col=1, tickformat="~s")
     return plot
 
 
@@ -203,7 +203,7 @@ def _draw_sums(table: ibis.Table, first: pd.Timestamp, last: pd.Timestamp, count
         )
     plot.update_xaxes(**theme.TIME_AXIS)
     plot.update_yaxes(gridcolor=theme.GRID, zerolinecolor=theme.ZERO, tickformat="~s")
-    plot.update_yaxes(title_text="bytes (of responders: below 0)", row=1, col=1)
+    plot.update_yaxes(title_text="bytes", row=1, col=1)
     plot.update_yaxes(title_text="connections", row=2, col=1)
     return plot
 
