@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from flowbench.errors import FlowbenchError, InputError
-from flowbench.text import join_words
+from flowbench.text import escape_controls, format_count, join_words, list_some
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -24,6 +24,9 @@ SOURCES = {  # tables by which a playbook states what it needs, and what fills t
     "route_tables": "route tables (describe-route-tables)",
     "geography": "database of countries",
 }
+
+
+_MOST_FILES = 5  # that are named
 
 
 class EndOfPlaybook(FlowbenchError):
@@ -58,7 +61,14 @@ def require(case: Case, *tables: str) -> None:
     """
     missing = _missing(case, tables)
     if missing:
-        end(f"the case has no {' and no '.join(missing)}. Load them with `flowbench ingest`.")
+        reason = f"the case has no {' and no '.join(missing)}. Load them with `flowbench ingest`."
+        files = case.evidence
+        unknown = sorted(files.loc[files["kind"] == "unknown", "file"])
+        if unknown:
+            names = escape_controls(list_some(unknown, _MOST_FILES))
+            count = format_count(len(unknown), "file was", "files were")
+            reason += f" {count} not recognised, which case.quarantine explains: {names}."
+        end(reason)
 
 
 def describe_missing(case: Case, *tables: str) -> str:

@@ -26,6 +26,19 @@ def test_what_is_missing_is_named_with_the_remedy(tmp_path: Path) -> None:
     )
 
 
+def test_files_that_were_not_recognised_are_named(tmp_path: Path) -> None:
+    for name in ("zeek\x1b[2J.log", "netflow.csv"):
+        (tmp_path / name).write_text(f"#fields\tts\tuid\n1\t{len(name)}\n")
+    case = Case.create(tmp_path / "case")
+    case.ingest(tmp_path / "zeek\x1b[2J.log", tmp_path / "netflow.csv")
+    with pytest.raises(EndOfPlaybook) as error:
+        playbooks.require(case, "flows")
+    assert str(error.value).endswith(
+        "2 files were not recognised, which case.quarantine explains:"
+        " netflow.csv, zeek\\x1b[2J.log."
+    )
+
+
 def test_what_a_playbook_can_do_without_is_stated(tmp_path: Path) -> None:
     case = make_case(tmp_path, connect("10.0.0.5", "203.0.113.1", 443, T0))
     assert playbooks.describe_missing(case, "flows") == (
