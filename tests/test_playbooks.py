@@ -16,6 +16,7 @@ from flowbench import playbooks
 from flowbench.case import Case
 from flowbench.playbooks.needs import EndOfPlaybook
 from flowbench.playbooks.parameters import set_parameters
+from tests.conftest import ROOT
 from tests.incident_case import DATABASE, HOST, POOL, make_incident_case
 from tests.traffic import T0, connect, make_case
 
@@ -68,6 +69,10 @@ ENDS = {
 }
 
 
+# What a process of the tests sets, so that queries are compiled once there, too.
+SETTINGS = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tests.conftest"
+
+
 class Run(NamedTuple):
     """What the cells of a notebook output, and the reason for which it ended early."""
 
@@ -111,6 +116,8 @@ def kernel() -> Iterator[Kernel]:
         manager = client.create_kernel_manager()
         manager.transport, manager.ip = "ipc", f"{sockets}/kernel"
         with client.setup_kernel():
+            client.nb.cells = [nbformat.v4.new_code_cell(SETTINGS)]
+            client.execute_cell(client.nb.cells[0], 0)
             yield Kernel(client)
 
 
