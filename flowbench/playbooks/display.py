@@ -1,4 +1,4 @@
-"""Tables of playbooks as HTML: whole texts, UTC times without a zone, and how many rows there are.
+"""Tables of playbooks as HTML: whole texts, UTC times without a zone, how many rows are left out.
 
 pandas cuts texts at 50 characters, so that the files of all records look alike, and repeats the
 zone in every time.
@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from flowbench.text import escape_controls, format_count
+from flowbench.text import escape_controls
 
 _LEFT = "text-align:left;vertical-align:top"
 _RIGHT = "text-align:right;vertical-align:top"
@@ -40,15 +40,12 @@ class ShownTable:
 
     @property
     def caption(self) -> str:
-        """How many rows there are and are shown."""
+        """How many rows there are, where not all are shown."""
         rows = len(self.frame)
-        if rows == 0:
-            return self.empty
-        text = format_count(rows, "row")
-        return f"The first {self.most:,} of {text}." if rows > self.most else f"{text}."
+        return f"The first {self.most:,} of {rows:,} rows." if rows > self.most else ""
 
     def __repr__(self) -> str:
-        return self.caption if self.frame.empty else f"{self._texts().to_string()}\n{self.caption}"
+        return self.empty if self.frame.empty else f"{self._texts().to_string()}\n{self.caption}"
 
     def _repr_html_(self) -> str:
         if self.frame.empty:
@@ -62,10 +59,8 @@ class ShownTable:
         rows = "".join(
             f"<tr>{''.join(map(_cell, row, styles))}</tr>" for row in texts.itertuples(index=False)
         )
-        return (
-            f"<table><caption>{_escape(self.caption)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        caption = f"<caption>{self.caption}</caption>" if self.caption else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def _texts(self) -> pd.DataFrame:
         """The rows that are shown, as text; times are UTC, which the names of columns say."""
@@ -84,7 +79,7 @@ def show(frame: pd.DataFrame, most: int = 20, empty: str = "None.") -> ShownTabl
 
     Args:
         frame: The table; its times are UTC, with or without a zone.
-        most: How many rows are shown; the caption says how many there are.
+        most: How many rows are shown; if there are more, the caption says how many.
         empty: The sentence that is shown where there are no rows.
     """
     return ShownTable(frame, most, empty)
@@ -114,7 +109,7 @@ def _format(value: object, *, is_name: bool) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
+        return f"{value:z,.3f}".rstrip("0").rstrip(".")
     return escape_controls(value)
 
 
