@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +56,9 @@ def find_playbook(name: str) -> Path:
     playbooks = {playbook.name: playbook.path for playbook in list_playbooks()}
     playbooks |= {path.stem: path for path in sorted(find_notebooks().glob("*.ipynb"))}
     if name not in playbooks:
-        raise InputError(f"{name}: no such playbook; there are {list_some(playbooks, 20)}")
+        nearest = difflib.get_close_matches(name, playbooks, 1)
+        hint = f"the nearest is {nearest[0]}; " if nearest else ""
+        raise InputError(f"{name}: no such playbook; {hint}there are {list_some(playbooks, 20)}")
     return playbooks[name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
@@ -12,6 +13,7 @@ from nbformat import NotebookNode
 from flowbench.errors import InputError
 
 TAG = "parameters"
+_FILES = ("LISTS", "POLICY", "PRICES")  # a notebook runs in its own folder, not the user's
 
 
 def read_parameters(notebook: NotebookNode) -> dict[str, object]:
@@ -38,7 +40,8 @@ def set_parameters(notebook: NotebookNode, values: Mapping[str, str]) -> None:
     Args:
         notebook: The notebook, which is changed.
         values: Text by name; names in any case, with - or _. A text becomes what the default is: a
-            number, a list, yes or no; it stays text where the default is text or None.
+            number, a list, yes or no; it stays text where the default is text or None. The files
+            of LISTS, POLICY and PRICES are relative to the current folder.
 
     Raises:
         InputError: The notebook has no such parameter, or a text is not what the default is.
@@ -54,7 +57,9 @@ def set_parameters(notebook: NotebookNode, values: Mapping[str, str]) -> None:
                 f"{given}: no such parameter; {'the nearest' if len(nearest) == 1 else 'known'}:"
                 f" {', '.join(nearest)}"
             )
-        lines.append(f"{name} = {_convert(given, text, defaults[name])!r}")
+        value = _convert(given, text, defaults[name])
+        value = _locate(value) if name in _FILES else value
+        lines.append(f"{name} = {value!r}")
     if lines:
         cell = nbformat.v4.new_code_cell("\n".join(lines), id="given-parameters")
         notebook.cells.insert(_cell_index(notebook) + 1, cell)
@@ -72,6 +77,13 @@ def _convert(name: str, text: str, default: object) -> object:
     if type(value) is not type(default):
         raise InputError(f"{name}={text}: write it like {default!r}")
     return value
+
+
+def _locate(value: object) -> object:
+    """Return paths as absolute ones: the user gave them relative to the current folder."""
+    if isinstance(value, list):
+        return [str(Path(str(each)).absolute()) for each in value]
+    return str(Path(str(value)).absolute())
 
 
 def _cell_index(notebook: NotebookNode) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +29,7 @@ _PANEL = (
 )
 
 
+_STOPPED = "immediate"  # how the kernel of a stopped run is shut down
 # Code and texts wrap, so that nothing is cut at the right; tables that are too wide are scrolled,
 # and printed smaller. Narrow windows have no room for the numbers of cells.
 _STYLE = """
@@ -83,7 +87,10 @@ def run(
 
     Raises:
         InputError: A parameter cannot be used, a cell failed, or the file cannot be written.
+        StoppedError: The user stopped it; no file is written.
     """
+    if not output.parent.is_dir():
+        raise InputError(f"cannot write {output}: there is no folder {output.parent}")
     node = nbformat.read(notebook, as_version=4)
     values = ({} if case is None else {"case": str(case.resolve())}) | dict(parameters or {})
     if values:
@@ -114,6 +121,7 @@ def _execute(
         client = nbclient.NotebookClient(
             node, kernel_name="python3", timeout=None, on_cell_start=started
         )
+        client.on_notebook_start = lambda **_: _stop_by_signal(client)
         if os.name == "posix":  # sockets of this user alone, instead of ports
             manager = client.create_kernel_manager()
             manager.transport, manager.ip = "ipc", f"{sockets}/kernel"
@@ -126,11 +134,45 @@ def _execute(
                 f"{path.name}: the section '{_failed_heading(node, headings)}' failed:"
                 f" {error.ename}: {escape_controls(error.evalue)}"
             ) from error
-        except KeyboardInterrupt as error:
-            raise StoppedError("stopped; nothing was written") from error
+        except (KeyboardInterrupt, asyncio.CancelledError, AssertionError, RuntimeError) as error:
+            raise _explain_end(client, path, error) from error
         finally:
             progress(1, 1, "")
     return None
+
+
+def _stop_by_signal(client: nbclient.NotebookClient) -> None:
+    """Let Ctrl-C stop a run in order, not end the kernel beneath the cell that it executes."""
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        client.shutdown_kernel = _STOPPED
+        task.cancel()
+
+    with suppress(RuntimeError, NotImplementedError):  # not in the main thread; on Windows
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _explain_end(
+    client: nbclient.NotebookClient, path: Path, error: BaseException
+) -> BaseException:
+    """Return what to raise for a run that ended without an error of a cell."""
+    is_signal = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+    # The attribute is that of nbclient's handler, which is there until the first cell starts.
+    if (
+        is_signal
+        or client.shutdown_kernel == _STOPPED
+        or hasattr(client, "_async_cleanup_kernel_future")
+    ):
+        return StoppedError("stopped; nothing was written")
+    if isinstance(error, RuntimeError):  # DeadKernelError among them
+        return InputError(
+            f"{path.name}: the process that runs its cells has ended: the system may have run out"
+            " of memory"
+        )
+    return error
 
 
 def _failed_heading(node: NotebookNode, headings: list[str]) -> str:

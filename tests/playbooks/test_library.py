@@ -55,7 +55,8 @@ def test_a_playbook_is_found_by_name_or_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mining", "mining: no such playbook; there are beaconing, coverage-and-cost, "),
+        ("mining", "mining: no such playbook; the nearest is crypto-mining; there are beaconing, "),
+        ("x", "x: no such playbook; there are beaconing, coverage-and-cost, "),
         ("x.ipynb", "no such file"),
         ("../cases/winterday-crypto-mining", "no such playbook"),
     ],

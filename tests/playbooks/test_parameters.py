@@ -43,6 +43,20 @@ def test_a_text_becomes_what_the_default_is() -> None:
     assert [cell.source for cell in node.cells][::2] == [PARAMETERS, "print(HOST)"]
 
 
+def test_files_are_relative_to_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    node = notebook("POLICY = None\nLISTS = []\nHOST = None")
+    set_parameters(node, {"policy": "p.yaml", "lists": "['a.csv', '/b.csv']", "host": "p.yaml"})
+    values = run_cell(node)
+    assert values == {
+        "POLICY": str(tmp_path / "p.yaml"),
+        "LISTS": [str(tmp_path / "a.csv"), "/b.csv"],
+        "HOST": "p.yaml",
+    }
+
+
 def test_without_values_no_cell_is_added() -> None:
     node = notebook()
     set_parameters(node, {})

@@ -8,7 +8,7 @@ import pytest
 
 from flowbench import playbooks
 from flowbench.case import Case
-from flowbench.errors import InputError
+from flowbench.errors import InputError, StoppedError
 from tests.playbooks.notebooks import make_notebook
 
 
@@ -64,5 +64,19 @@ def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path: Path) -> No
 
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path: Path) -> None:
     path = make_notebook(tmp_path / "n.ipynb", "1")
-    with pytest.raises(InputError, match="cannot write "):
+    with pytest.raises(InputError, match="there is no folder "):
         playbooks.run(path, tmp_path / "case", tmp_path / "none" / "out.html")
+
+
+def test_a_stopped_run_leaves_nothing(tmp_path: Path) -> None:
+    stop = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)"
+    path = make_notebook(tmp_path / "n.ipynb", stop)
+    with pytest.raises(StoppedError, match="stopped; nothing was written"):
+        playbooks.run(path, tmp_path / "case", tmp_path / "out.html")
+    assert [each.name for each in tmp_path.iterdir()] == ["n.ipynb"]
+
+
+def test_a_kernel_that_dies_is_an_input_error(tmp_path: Path) -> None:
+    path = make_notebook(tmp_path / "n.ipynb", "import os\nos._exit(1)")
+    with pytest.raises(InputError, match="the process that runs its cells has ended"):
+        playbooks.run(path, tmp_path / "case", tmp_path / "out.html")
