@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from flowbench.schema import DEFAULT_FORMAT
-from tests.detect.detectors.common import HOST, HOUR, LIST, POOL, SAAS, run
-from tests.traffic import FIELDS, T0, Record, connect, interface, make_case
+from tests.detect.detectors.common import HOST, HOUR, LIST, POOL, SAAS, run, run_named
+from tests.traffic import FIELDS, T0, Record, connect, interface, make_case, move
 
 
 def even(host: str, peer: str, port: int, minutes: int, back: int = 420) -> list[Record]:
@@ -32,49 +33,126 @@ def later(record: Record, seconds: int) -> Record:
     return replace(record, start=record.start + seconds, end=record.end + seconds, **ports)
 
 
-def test_a_steady_session_with_little_data_on_a_pool_port(tmp_path: Path) -> None:
-    (row,) = run(make_case(tmp_path, mined()), "mining").to_dict("records")
+def short(
+    peer: str = POOL, port: int = 3333, count: int = 4, host: str = HOST, **more: object
+) -> list[Record]:
+    """Connections of ten seconds, a minute apart."""
+    fields = {"seconds": 10, "out": 700, "back": 1_500} | more
+    return [
+        record
+        for n in range(count)
+        for record in connect(host, peer, port, T0 + 60 * n, source_port=41_000 + n, **fields)
+    ]
+
+
+KINDS = [
+    # port, minutes, bytes received a minute (350 are sent), severity
+    (443, 40, 420, None),
+    (443, 100, 420, None),
+    (80, 40, 420, None),
+    (8000, 60, 420, None),
+    (443, 300, 1_060, None),  # three times as much received: a consumer
+    (443, 180, 420, "low"),
+    (8000, 180, 420, "medium"),
+    (3333, 60, 420, "high"),
+]
+SHORT = "web single empty page upload unanswered rejected internal p2p miner".split()
+SHORT_HOSTS = {name: f"10.0.0.{n}" for n, name in enumerate(SHORT)}
+
+
+def short_connections() -> list[Record]:
+    hosts = SHORT_HOSTS
+    return [
+        *short(SAAS, 443, host=hosts["web"]),
+        *short(count=1, host=hosts["single"]),
+        *short(out=300, back=300, host=hosts["empty"]),
+        *short(out=900, back=40_000, host=hosts["page"]),
+        *short(out=90_000, back=900, host=hosts["upload"]),
+        *(r for r in short(host=hosts["unanswered"]) if r.srcport != 3333),
+        *(replace(r, action="REJECT") for r in short(host=hosts["rejected"]) if r.srcport != 3333),
+        *short("10.0.7.7", host=hosts["internal"]),
+        *short(host=hosts["p2p"]),
+        *(r for n in range(25) for r in short(f"198.51.100.{n}", 5000 + n, 1, host=hosts["p2p"])),
+        *short(host=hosts["miner"]),
+    ]
+
+
+def of_hours() -> dict[str, list[Record]]:
+    with_packets = [
+        replace(record, pkt_srcaddr=record.srcaddr, pkt_dstaddr=record.dstaddr) if n % 4 else record
+        for n, record in enumerate(mined())
+    ]
+    return {
+        "listed": mined(port=443),
+        "listed, short": short(port=443),
+        "listed before": mined(port=443),
+        "steady": mined(),
+        "packet addresses": with_packets,
+        "unlisted": mined(SAAS, 443),
+        "bulk": list(
+            connect(HOST, SAAS, 3333, T0, seconds=4 * HOUR, out=9_000_000_000, back=40_000_000)
+        ),
+        "no data": list(
+            connect(HOST, SAAS, 8883, T0, seconds=9 * HOUR, out=540 * 62, back=540 * 62, packets=1)
+        ),
+        "kinds": [
+            record
+            for n, (port, minutes, back, _severity) in enumerate(KINDS)
+            for record in even(f"10.0.0.{n}", SAAS, port, minutes, back)
+        ],
+        "short": short_connections(),
+        "long and short": [*mined(), *short()],
+    }
+
+
+@pytest.fixture(scope="module")
+def hours(tmp_path_factory) -> dict[str, pd.DataFrame]:
+    """The findings of each situation in logs of some hours."""
+    listed, also, before = (move(POOL, n) for n in (1, 2, 3))
+    text = LIST.replace(POOL, listed)
+    text += f"{also},mining,pools,90,,,a pool\n{before},mining,list,,,2026-08-31T00:00:00Z,\n"
+    folder = tmp_path_factory.mktemp("mining")
+    return run_named(folder, "mining", of_hours(), indicators=text)
+
+
+def test_a_steady_session_with_little_data_on_a_pool_port(hours) -> None:
+    (row,) = hours["steady"].to_dict("records")
     assert (row["severity"], row["peer"], row["service_port"]) == ("high", POOL, 3333)
     assert "sending 349 B/min and receiving 419 B/min" in row["summary"]
     assert "No indicator list names the peer" in row["caveats"]
     assert row["scores"]["throughput"] == 1.0
 
 
-def test_an_indicator_match_on_a_web_port(tmp_path: Path) -> None:
-    (row,) = run(make_case(tmp_path, mined(port=443), indicators=LIST), "mining").to_dict("records")
+def test_an_indicator_match_on_a_web_port(hours) -> None:
+    (row,) = hours["listed"].to_dict("records")
     assert row["severity"] == "high"
     assert "Indicator match: mining pool (list pools)." in row["summary"]
 
 
-def test_an_indicator_matches_only_in_its_validity_period(tmp_path: Path) -> None:
-    text = f"indicator,kind,feed,valid_until\n{POOL},mining,list,2026-08-31\n"
-    found = run(make_case(tmp_path, mined(port=443), indicators=text), "mining")
+def test_an_indicator_matches_only_in_its_validity_period(hours) -> None:
+    found = hours["listed before"]
     assert set(found["severity"]) <= {"low"}
     assert not found["summary"].str.contains("Indicator match").any()
 
 
-def test_records_with_and_without_packet_addresses_are_one_session(tmp_path: Path) -> None:
-    (whole,) = run(make_case(tmp_path / "whole", mined()), "mining").to_dict("records")
-    mixed = [
-        replace(record, pkt_srcaddr=record.srcaddr, pkt_dstaddr=record.dstaddr) if n % 4 else record
-        for n, record in enumerate(mined())
-    ]
-    (row,) = run(make_case(tmp_path / "mixed", mixed), "mining").to_dict("records")
-    assert row["summary"] == whole["summary"]
+def test_records_with_and_without_packet_addresses_are_one_session(hours) -> None:
+    (whole,), (row,) = (hours[name].to_dict("records") for name in ("steady", "packet addresses"))
+    expected = whole["summary"]
+    for address in (HOST, POOL):
+        expected = expected.replace(move(address, 4), move(address, 5))
+    assert row["summary"] == expected
 
 
-def test_a_session_on_443_without_an_indicator_is_low(tmp_path: Path) -> None:
-    assert set(run(make_case(tmp_path, mined(SAAS, 443)), "mining")["severity"]) <= {"low"}
+def test_a_session_on_443_without_an_indicator_is_low(hours) -> None:
+    assert set(hours["unlisted"]["severity"]) <= {"low"}
 
 
-def test_bulk_transfers_are_not_reported(tmp_path: Path) -> None:
-    bulk = connect(HOST, SAAS, 3333, T0, seconds=4 * HOUR, out=9_000_000_000, back=40_000_000)
-    assert run(make_case(tmp_path, bulk), "mining").empty
+def test_bulk_transfers_are_not_reported(hours) -> None:
+    assert hours["bulk"].empty
 
 
-def test_a_session_that_carries_no_data_is_not_reported(tmp_path: Path) -> None:
-    alive = connect(HOST, SAAS, 8883, T0, seconds=9 * HOUR, out=540 * 62, back=540 * 62, packets=1)
-    assert run(make_case(tmp_path, alive), "mining").empty
+def test_a_session_that_carries_no_data_is_not_reported(hours) -> None:
+    assert hours["no data"].empty
 
 
 def test_many_hosts_at_one_service_excuse_nothing_unless_they_always_were_there(
@@ -87,38 +165,10 @@ def test_many_hosts_at_one_service_excuse_nothing_unless_they_always_were_there(
     assert run(make_case(tmp_path / "24 hours", daily), "mining").empty
 
 
-def test_where_the_port_says_nothing_sessions_of_hours_are_asked_for(tmp_path: Path) -> None:
-    kinds = [
-        # port, minutes, bytes received a minute (350 are sent), severity
-        (443, 40, 420, None),
-        (443, 100, 420, None),
-        (80, 40, 420, None),
-        (8000, 60, 420, None),
-        (443, 300, 1_060, None),  # three times as much received: a consumer
-        (443, 180, 420, "low"),
-        (8000, 180, 420, "medium"),
-        (3333, 60, 420, "high"),
-    ]
-    records = [
-        record
-        for n, (port, minutes, back, _severity) in enumerate(kinds)
-        for record in even(f"10.0.0.{n}", SAAS, port, minutes, back)
-    ]
-    found = run(make_case(tmp_path, records), "mining").set_index("subject")["severity"].to_dict()
-    expected = {f"10.0.0.{n}": severity for n, (*_, severity) in enumerate(kinds) if severity}
+def test_where_the_port_says_nothing_sessions_of_hours_are_asked_for(hours) -> None:
+    found = hours["kinds"].set_index("subject")["severity"].to_dict()
+    expected = {f"10.0.0.{n}": severity for n, (*_, severity) in enumerate(KINDS) if severity}
     assert found == expected
-
-
-def short(
-    peer: str = POOL, port: int = 3333, count: int = 4, host: str = HOST, **more: object
-) -> list[Record]:
-    """Connections of ten seconds, a minute apart."""
-    fields = {"seconds": 10, "out": 700, "back": 1_500} | more
-    return [
-        record
-        for n in range(count)
-        for record in connect(host, peer, port, T0 + 60 * n, source_port=41_000 + n, **fields)
-    ]
 
 
 @pytest.mark.parametrize("fields", [FIELDS, DEFAULT_FORMAT], ids=["v5", "v2 at 600 s"])
@@ -140,32 +190,15 @@ def test_short_connections_to_a_pools_port_are_low(tmp_path: Path, fields: list[
     assert len(case.evidence_for(row)) == 8
 
 
-def test_short_connections_to_a_listed_pool_are_medium_on_any_port(tmp_path: Path) -> None:
-    case = make_case(tmp_path, short(port=443), indicators=LIST)
-    (row,) = run(case, "mining").to_dict("records")
+def test_short_connections_to_a_listed_pool_are_medium_on_any_port(hours) -> None:
+    (row,) = hours["listed, short"].to_dict("records")
     assert row["severity"] == "medium"
     assert "Indicator match: mining pool (list pools)." in row["summary"]
 
 
-def test_other_short_connections_are_not_reported(tmp_path: Path) -> None:
-    kinds = "web single empty page upload unanswered rejected internal p2p miner"
-    hosts = {name: f"10.0.0.{n}" for n, name in enumerate(kinds.split())}
-    records = [
-        *short(SAAS, 443, host=hosts["web"]),
-        *short(count=1, host=hosts["single"]),
-        *short(out=300, back=300, host=hosts["empty"]),
-        *short(out=900, back=40_000, host=hosts["page"]),
-        *short(out=90_000, back=900, host=hosts["upload"]),
-        *(r for r in short(host=hosts["unanswered"]) if r.srcport != 3333),
-        *(replace(r, action="REJECT") for r in short(host=hosts["rejected"]) if r.srcport != 3333),
-        *short("10.0.7.7", host=hosts["internal"]),
-        *short(host=hosts["p2p"]),
-        *(r for n in range(25) for r in short(f"198.51.100.{n}", 5000 + n, 1, host=hosts["p2p"])),
-        *short(host=hosts["miner"]),
-    ]
-    assert run(make_case(tmp_path, records), "mining")["subject"].tolist() == [hosts["miner"]]
+def test_other_short_connections_are_not_reported(hours) -> None:
+    assert hours["short"]["subject"].tolist() == [SHORT_HOSTS["miner"]]
 
 
-def test_a_long_session_and_short_ones_are_one_finding(tmp_path: Path) -> None:
-    case = make_case(tmp_path, [*mined(), *short()])
-    assert run(case, "mining")["severity"].tolist() == ["high"]
+def test_a_long_session_and_short_ones_are_one_finding(hours) -> None:
+    assert hours["long and short"]["severity"].tolist() == ["high"]
