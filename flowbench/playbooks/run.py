@@ -31,25 +31,27 @@ _PANEL = (
 
 _STOPPED = "immediate"  # how the kernel of a stopped run is shut down
 # Code and texts wrap, so that nothing is cut at the right; tables that are too wide are scrolled,
-# and printed smaller. Narrow windows have no room for the numbers of cells.
+# and printed smaller, on landscape pages. Narrow windows have no room for the numbers of cells.
 _STYLE = """
 .jp-InputArea-editor { overflow: visible }
 .jp-InputArea-editor pre, .jp-RenderedText pre {
   white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere }
 .jp-RenderedHTMLCommon table { max-width: none }
+.jp-Notebook { max-width: 1280px; margin: auto }
 .jp-RenderedHTMLCommon caption { text-align: left; caption-side: top }
 @media screen and (max-width: 1000px) {
   .jp-InputPrompt, .jp-OutputPrompt { display: none }
   .jp-Notebook { padding: 8px }
   .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { padding: 3px 5px }
 }
+@page { size: A4 landscape; margin: 12mm }
 @media print {
   .jp-InputPrompt, .jp-OutputPrompt { display: none }
   .jp-OutputArea-output { overflow: visible }
-  .jp-RenderedHTMLCommon table { font-size: 7pt; width: 100% }
-  .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th {
-    padding: 1px 3px; min-width: 0 !important; overflow-wrap: anywhere }
-  .jp-RenderedHTMLCommon tr { break-inside: avoid }
+  .jp-RenderedHTMLCommon table { font-size: 6.5pt }
+  .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { padding: 1px 3px }
+  .jp-RenderedHTMLCommon tr, .plotly-graph-div { break-inside: avoid }
+  .plotly-graph-div { zoom: .8 }
 }
 """
 

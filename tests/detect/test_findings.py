@@ -37,7 +37,9 @@ def test_suppressed_findings_are_kept_apart() -> None:
 
 def test_selection_by_detector_severity_and_id() -> None:
     findings = Findings([LOW, HIGH, MINING], [SUPPRESSED])
+    findings.kept, findings.warnings = True, ("look",)
     assert list(findings.of("mining")) == [MINING]
+    assert (findings.of("mining").kept, findings.of("mining").warnings) == (True, ("look",))
     assert list(findings.of("contact").suppressed) == [SUPPRESSED]
     assert list(findings.at_least("medium")) == [HIGH, MINING]
     assert list(findings.by_id("mining-")) == [MINING]
