@@ -209,13 +209,14 @@ def test_direction_characters_are_shown_as_codes(tmp_path: Path) -> None:
 
 
 def test_the_same_case_gives_the_same_bytes(case: Case, page: Page, tmp_path: Path) -> None:
-    again = report.write(Case.open(case.path), tmp_path / "again.html")
+    again = tmp_path / "again.html"
+    again.write_text(f"{page.html} of before", encoding="utf-8")  # an earlier report is replaced
+    assert report.write(Case.open(case.path), again) == again
     assert again.read_text(encoding="utf-8") == page.html
     beside = tmp_path / "again.html.sha256"
     assert sorted(tmp_path.iterdir()) == [again, beside]  # no temporary file
     sha256 = hashlib.sha256(again.read_bytes()).hexdigest()
     assert beside.read_text() == f"{sha256}  again.html\n"
-    assert report.write(Case.open(case.path), again).read_text(encoding="utf-8") == page.html
 
 
 def test_decisions_are_shown_with_their_reasons(tmp_path: Path) -> None:
