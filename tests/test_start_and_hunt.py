@@ -78,11 +78,13 @@ def test_start_here_ends_with_a_finding_its_records_and_a_report(shell, case) ->
     assert error is None
     assert "Every line of every file was read." in text
     assert "Indicator match (mining)" in text
-    records = re.search(r"(\d+) records support the finding. The first one is\nline (\d+) of", text)
+    records = re.search(
+        r"(\d+) records of all logs support the finding. The first is\nline (\d+) of", text
+    )
     assert records is not None
     assert int(records[1]) > 0
     assert (case.path / "report.html").is_file()
-    assert "files compared with the custody log.\nChanged or missing: none" in text
+    assert "of the case were compared.\nChanged or missing: none" in text
     assert POOL in (case.path / "report.html").read_text(encoding="utf-8")
 
 
