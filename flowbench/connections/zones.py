@@ -39,6 +39,7 @@ TABLE = Table.of(
     ("vpc_id", "string", "VPC of the host; null if unknown"),
     ("account_id", "string", "account of the host; null if unknown"),
 )
+_MOST_LITERALS = 100
 _POINT = ["interface_id", "address"]
 
 
@@ -179,7 +180,7 @@ def is_host(
     hosts = set(hosts)
     addresses = sorted({split_zone(host)[0] for host in hosts})
     points: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for row in zones.filter(zones.address.isin(addresses)).to_pyarrow().to_pylist():
+    for row in zones.filter(zones.address.isin(_members(addresses))).to_pyarrow().to_pylist():
         points[row["address"]][row["host"]].append(row["interface_id"])
     point = observation_point(flows)
     at_point = {}
@@ -188,7 +189,7 @@ def is_host(
         at_point[address] = point.isin(known)
         if address in hosts:
             at_point[address] |= point.notin([n for names in of_host.values() for n in names])
-    others = sorted(hosts - points.keys())
+    others = _members(sorted(hosts - points.keys()))
     return ibis.or_(
         *(flows[column].isin(others) for column in columns),
         *(
@@ -197,6 +198,13 @@ def is_host(
             for address, here in at_point.items()
         ),
     )
+
+
+def _members(addresses: list[str]) -> list[str] | ibis.Value:
+    """Many addresses as a column: as literals, a query with thousands takes seconds to compile."""
+    if len(addresses) <= _MOST_LITERALS:
+        return addresses
+    return ibis.memtable(pa.table({"address": pa.array(addresses, pa.string())})).address
 
 
 def hosts_of(address: str, zones: ibis.Table) -> list[str]:
