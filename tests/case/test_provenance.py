@@ -128,6 +128,14 @@ def test_targets_stand_for_a_subject_that_is_no_address(case, logs) -> None:
     assert len(case.evidence_for(replace(selector, targets=()))) == 0
 
 
+def test_thousands_of_peers_select_as_few_do(case, logs) -> None:
+    case.ingest(logs)
+    others = tuple(f"192.0.{i // 256}.{i % 256}" for i in range(3000))
+    expected = case.evidence_for(SELECTOR)
+    assert case.evidence_for(replace(SELECTOR, peers=(*others, *SELECTOR.peers))).equals(expected)
+    assert case.count_evidence({"evidence": replace(SELECTOR, peers=others).to_json()}) == 0
+
+
 def test_interfaces_select_by_status_and_not_by_address(case, tmp_path) -> None:
     status = "2 123456789012 eni-0{} - - - - - - - 17882500{}0 17882500{}9 - {}"
     lines = [status.format("a", 0, 0, "SKIPDATA"), status.format("a", 1, 1, "NODATA")]
