@@ -92,6 +92,8 @@ def answer(
         title = f"Right. {format_count(points or 0, 'point')} of {POINTS}."
     else:
         title = "Not right yet."
+        if question.options:
+            title += " A wrong choice takes a point; the last one stays."
         if not texts:
             texts = ["Look at the question again: what does it ask for, of whom, in which period?"]
         if question.hints:
