@@ -154,7 +154,7 @@ print(grading.grade(key, answers).to_text())
 Put the folder of each trainee into the folder `ANSWERS`, and run these cells again.
 %%
 folders = sorted(path for path in ANSWERS.glob("*") if path.is_dir())
-grades = [grading.grade(key, grading.read_answers(folder)) for folder in folders]
+grades = grading.grade_class(key, folders)
 scores = grading.to_frame(grades)
 scores.drop(columns=["scenario", "rows"])
 %%

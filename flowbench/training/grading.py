@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ GRADES = Table.of(
     ("indicators_unknown", "int64", "number in the list that the key does not know"),
     ("accusations", "int64", "number of benign hosts and principals in the list"),
     ("rows", "int64", "number of rows of the timeline that were read"),
-    ("rejected", "int64", "number of lines that could not be read"),
+    ("rejected", "int64", "number of lines or files that could not be read"),
 )
 
 _TIMELINE = ("time", "actor", "activity")
@@ -70,6 +70,7 @@ class Grade:
         unknown: Indicators that the key does not know.
         accused: Benign hosts and principals among the indicators, with what explains them.
         rejected: Lines that could not be read, with the reason.
+        is_unread: Whether the answers could not be read at all.
     """
 
     answers: str
@@ -80,11 +81,14 @@ class Grade:
     unknown: Sequence[str]
     accused: Sequence[str]
     rejected: Sequence[str]
+    is_unread: bool = False
 
     @property
     def score(self) -> float:
         """The score, 0 to 100, with one decimal."""
         possible = len(self.stated) + len(self.found)
+        if self.is_unread:
+            return 0.0
         if not possible:
             return 0.0 if self.accused else 100.0
         points = sum(self.stated) + sum(self.found) - len(self.accused)
@@ -123,7 +127,7 @@ class Grade:
         for title, items in (
             ("Benign, but in the list (one point off for each)", self.accused),
             ("In the list, not in the key", self.unknown),
-            ("Lines that could not be read", self.rejected),
+            ("Lines or files that could not be read", self.rejected),
         ):
             if items:
                 shown = map(escape_controls, items[:_MOST_SHOWN])
@@ -159,6 +163,22 @@ def grade(key: AnswerKey, answers: Answers) -> Grade:
     )
 
 
+def grade_class(key: AnswerKey, paths: Iterable[Path]) -> list[Grade]:
+    """Grade the answers of several trainees, each a CSV file or a folder, in the given order.
+
+    Answers that cannot be read have no points, and the reason in ``rejected``: one trainee's broken
+    file leaves the others' grades.
+    """
+    grades = []
+    for path in paths:
+        try:
+            grades.append(grade(key, read_answers(path)))
+        except InputError as error:
+            none = Answers(_name_answers(path), rejected=[str(error)])
+            grades.append(replace(grade(key, none), is_unread=True))
+    return grades
+
+
 def to_frame(grades: Iterable[Grade]) -> pd.DataFrame:
     """Return the grades of a class (GRADES), in the given order."""
     return GRADES.frame(each.to_row() for each in grades)
@@ -177,10 +197,14 @@ def read_answers(path: Path) -> Answers:
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     if not files:
         raise InputError(f"{path} has no CSV file: put a timeline or a list of indicators there")
-    answers = Answers(path.name if path.is_dir() else path.stem)
+    answers = Answers(_name_answers(path))
     for file in files:
         _read_file(file, answers)
     return answers
+
+
+def _name_answers(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
 
 
 def _read_file(path: Path, answers: Answers) -> None:

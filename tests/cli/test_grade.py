@@ -38,6 +38,20 @@ def test_several_are_one_table(folder: Path) -> None:
     assert "ann" in run("grade", folder / "key.json", *paths).stdout
 
 
+def test_answers_that_cannot_be_read_leave_the_others_grades(folder: Path) -> None:
+    (folder / "cy").mkdir()
+    paths = [folder / "cy", folder / "ann.csv"]
+    result = run("grade", folder / "key.json", *paths, "--format", "csv")
+    assert result.exit_code == 1
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert [(row["answers"], row["score"], row["rejected"]) for row in rows] == [
+        ("cy", "0.0", "1"),
+        ("ann", "50.0", "0"),
+    ]
+    assert "not graded: " in result.stderr
+    assert "cy has no CSV file" in result.stderr
+
+
 def test_what_is_no_key_is_refused(folder: Path) -> None:
     result = run("grade", folder / "ann.csv", folder / "ann.csv")
     assert result.exit_code == 2

@@ -8,7 +8,15 @@ import pytest
 
 from flowbench.errors import InputError
 from flowbench.scenario.exercises.facts import AnswerKey, Fact, Indicator
-from flowbench.training.grading import GRADES, Answers, Grade, grade, read_answers, to_frame
+from flowbench.training.grading import (
+    GRADES,
+    Answers,
+    Grade,
+    grade,
+    grade_class,
+    read_answers,
+    to_frame,
+)
 
 T0 = 1_788_220_800  # 2026-09-01 00:00 UTC
 FACTS = [
@@ -93,6 +101,19 @@ def test_a_class_is_a_table(tmp_path: Path) -> None:
     assert frame["answers"].tolist() == ["ann", "ben"]
     assert frame["score"].tolist() == [50, 25]
     assert frame["facts_stated"].tolist() == [2, 0]
+
+
+def test_a_class_with_answers_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "ben.csv").write_bytes(b"")
+    answer(tmp_path / "ann", timeline=TIMELINE)
+    nothing = AnswerKey("nothing-happened", {"window": 60})
+    for key, scores in ((KEY, [50, 0]), (nothing, [100, 0])):
+        grades = grade_class(key, [tmp_path / "ann", tmp_path / "ben.csv"])
+        assert [(each.score, each.is_unread) for each in grades] == [
+            (scores[0], False),
+            (scores[1], True),
+        ]
+        assert "neither the columns time" in grades[1].rejected[0]
 
 
 def test_bad_lines_are_rejected_with_file_and_line(tmp_path: Path) -> None:
