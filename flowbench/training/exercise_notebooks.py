@@ -35,7 +35,8 @@ EVIDENCE = $evidence
 CASE = $case
 ANSWERS = Path("answers") / "your-name"
 %%
-case = fb.Case.open(CASE) if Path(CASE, "case.json").exists() else fb.Case.create(CASE)
+is_new = not Path(CASE, "case.json").exists()
+case = fb.Case.create(CASE) if is_new else fb.Case.open(CASE)
 case.ingest(EVIDENCE)
 case.info()
 %%
@@ -44,8 +45,12 @@ case.info()
 What GuardDuty and flowbench report is a lead. Benign activity may be among it, and parts of an
 incident may be missing.
 %%
-columns = ["first_seen", "type", "severity", "local_address", "remote_address", "principal_name"]
-case.alerts.order_by("first_seen").select(columns)
+case.sql("""
+    SELECT first_seen, type, severity, local_address, remote_address,
+           principal_name
+    FROM alerts
+    ORDER BY first_seen, type
+""")
 %%
 fb.detect.run(case)
 %%
@@ -54,8 +59,8 @@ fb.detect.run(case)
 Some queries to begin with; add cells as you need them.
 %%
 case.sql("""
-    SELECT initiator, responder, service_port, count(*) AS connections, sum(bytes_out) AS bytes_out,
-           min(first_seen) AS first, max(last_seen) AS last
+    SELECT initiator, responder, service_port, count(*) AS connections,
+           sum(bytes_out) AS bytes_out, min(first_seen) AS first, max(last_seen) AS last
     FROM connections
     WHERE direction = 'outbound' AND NOT intermediate
     GROUP BY ALL
