@@ -130,6 +130,7 @@ print(f"{key.scenario}: {key.summary}\\n{key.settings}")
 %%
 facts = pd.DataFrame(key.facts, columns=["kind", "activity", "actor", "object", "time"])
 facts["time"] = pd.to_datetime(facts["time"], unit="s", utc=True)
+facts["object"] = facts["object"].fillna("")
 facts[["time", "kind", "actor", "activity", "object"]]
 %%
 pd.DataFrame(key.indicators, columns=["type", "value", "meaning"])
