@@ -230,6 +230,9 @@ def _note_rows(count: int, limit: int) -> None:
         note("no rows")
 
 
+_OUTPUTS = ("output", "output_path", "figure")  # options that name a file to write
+
+
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add --format and --output, which the command gets as ``out``, an Output."""
 
@@ -272,11 +275,19 @@ def limit_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def open_case(path: Path) -> Case:
-    """Open the case in a folder; on a terminal, long waits are shown. Raises CaseError."""
+    """Open the case in a folder; on a terminal, long waits are shown.
+
+    Raises CaseError; and InputError if the command would write over evidence or the case.
+    """
     from flowbench.case import Case
+    from flowbench.case.outputs import check_output
     from flowbench.cli.progress import show_waiting
 
     case = Case.open(path)
+    given = click.get_current_context().params
+    for name in _OUTPUTS:
+        if target := given.get(name):
+            check_output(case, target)
     if sys.stderr.isatty():
         case.progress = show_waiting()
     return case

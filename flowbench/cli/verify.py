@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowbench.cli import common
+from flowbench.errors import CaseError
 from flowbench.text import escape_controls, format_count
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def verify(
     from flowbench.case.seal import Trust
     from flowbench.case.verify import verify_folder
 
+    with contextlib.suppress(CaseError):  # a damaged case cannot say what its evidence is
+        common.open_case(case)
     checks = verify_folder(
         case,
         head=head,

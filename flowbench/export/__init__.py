@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flowbench import detect
 from flowbench.case import reports
+from flowbench.case.outputs import check_output
 from flowbench.errors import InputError
 from flowbench.export import graph, indicators, navigator, ocsf, stix, timesketch
 
@@ -57,9 +58,11 @@ def write(case: Case, path: str | Path, form: str, findings: Findings | None = N
         findings: The result of detect.run; without it, the detectors are run.
 
     Raises:
-        InputError: There is no such format, or the file cannot be written.
+        InputError: There is no such format; or the file cannot be written, is evidence, or is part
+            of the case.
     """
     path = Path(path)
+    check_output(case, path)
     if form not in FORMATS:
         raise InputError(f"{form!r} is no export format: choose one of {', '.join(FORMATS)}")
     if findings is None:

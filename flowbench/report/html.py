@@ -23,6 +23,7 @@ from plotly.offline import get_plotlyjs
 
 from flowbench import detect, plot
 from flowbench.case import reports
+from flowbench.case.outputs import check_output
 from flowbench.errors import InputError
 from flowbench.investigate import attribution, corroborate, graph, timeline
 from flowbench.plot.figure import CONFIG
@@ -102,9 +103,10 @@ def write(
         The path of the file.
 
     Raises:
-        InputError: The file cannot be written.
+        InputError: The file cannot be written, or is evidence or part of the case.
     """
     path = Path(path)
+    check_output(case, path)
     if findings is None:
         findings = detect.run(case, keep=False)
     names = {"case number": case_number, "examiner": examiner, "authority": authority}
