@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import ibis
 import pandas as pd
-from ibis import _
 
 from flowbench.connections import summarize_connections
 from flowbench.investigate.where import filter_connections
@@ -44,15 +43,17 @@ class Scope:
 
 @contextmanager
 def summaries_in(case: Case, scope: Scope) -> Iterator[ibis.Table]:
-    """Sum the connections of a scope once, without intermediate devices, for a ``with``.
+    """Sum the connections of a scope once, for a ``with``.
+
+    Those of intermediate devices are among them, with ``intermediate``.
 
     Raises:
         FilterError: The scope's filter cannot be read.
     """
     if scope.since is None and scope.until is None and not scope.where.strip():
-        yield case.connection_summaries.filter(~_.intermediate)
+        yield case.connection_summaries
         return
-    c = filter_connections(case, scope.where).filter(~_.intermediate)
+    c = filter_connections(case, scope.where)
     if scope.since is not None:
         c = c.filter(c["last_seen"] >= pd.Timestamp(scope.since))
     if scope.until is not None:

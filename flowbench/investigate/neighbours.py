@@ -74,11 +74,17 @@ def build_neighbourhood(case: Case, scope: Scope, protected: Protected) -> nx.Di
 
     Returns:
         A graph like that of ``graph.communication``. The graph has ``grouped``, the number of
-        addresses in its groups, and ``edges_left_out``: of more than MOST_EDGES, those between
-        neighbours with the fewest connections are left out.
+        addresses in its groups, ``edges_left_out``: of more than MOST_EDGES, those between
+        neighbours with the fewest connections are left out, and ``intermediate``: how many
+        connections the expanded hosts have as or with intermediate devices, which are not drawn.
     """
     with summaries_in(case, scope) as summaries:
-        return _build(case, scope, protected, summaries)
+        graph = _build(case, scope, protected, summaries.filter(~_.intermediate))
+        is_end = _.initiator.isin(scope.expanded) | _.responder.isin(scope.expanded)
+        left_out = summaries.filter(_.intermediate, is_end) if scope.expanded else None
+        count = 0 if left_out is None else left_out.connections.sum().execute()
+        graph.graph["intermediate"] = 0 if pd.isna(count) else int(count)
+        return graph
 
 
 def _build(case: Case, scope: Scope, protected: Protected, summaries: ibis.Table) -> nx.DiGraph:
@@ -108,7 +114,8 @@ def list_members(
         group: The id of a group in the graph of this scope.
         most: The number of addresses to list; the node's ``members`` has the number of all.
     """
-    with summaries_in(case, scope) as summaries:
+    with summaries_in(case, scope) as found:
+        summaries = found.filter(~_.intermediate)
         kept, _is_complete = _choose_peers(summaries, scope, protected)
         edges = _grouped_edges(
             case, summaries, scope, sorted({*scope.hosts, *scope.expanded, *kept})

@@ -27,7 +27,7 @@ from flowbench.panel.bench_content import (
 )
 from flowbench.panel.bench_graph import BenchGraph
 from flowbench.panel.bench_state import ROWS, BenchState, History, make_state
-from flowbench.panel.bench_values import known_values
+from flowbench.panel.bench_values import Completion
 from flowbench.panel.bench_view import BenchView
 from flowbench.panel.bench_worker import Task, Worker
 
@@ -54,8 +54,9 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         self.case = case
         self._own = cases.Case.open(case.path)  # the user's may run queries at the same time
         self._worker = Worker(self._own.interrupt)
-        self._values: dict[str, list[str]] | None = None
+        self._completion = Completion(case)
         self._hosts: list[str] = []
+        self._total: int | None = None  # connections of the view; None until they are counted
         self._periods: list[tuple[pd.Timestamp, pd.Timestamp]] = []
         self.history = History()
         self.view = BenchView()
@@ -109,6 +110,7 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         """Make the view a function of the state: at once what needs no query, then the rest."""
         state = self.state
         self._worker.stop()
+        self._total = None
         with self.view.hold_sync():
             self.view.state = {"filter": state.filter, "measure": state.measure}
             self.view.error = {"text": "", "reason": "", "position": 0, "end": 0}
@@ -167,7 +169,9 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         self.view.rows = row_content(rows, state, MOST_ROWS)
 
     def _show_totals(self, selection: Selection, state: BenchState) -> None:
-        self.view.totals = describe_totals(selection.totals(), state)
+        totals = selection.totals()
+        self._total = totals["connections"]
+        self.view.totals = describe_totals(totals, state)
 
     def _show_activity(self, selection: Selection, state: BenchState) -> None:
         rows = selection.activity()
@@ -178,9 +182,9 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         if text:
             self._say(f"Step {done + 1} of {steps}: {text}", busy=True)
 
-    def _read_view(self) -> tuple[BenchState, list[str]]:
+    def _read_view(self) -> tuple[BenchState, list[str], int | None]:
         self.wait()
-        return self.state, self._hosts
+        return self.state, self._hosts, self._total
 
     def _say(self, text: str, *, busy: bool = False) -> None:
         self.view.status = {
@@ -227,13 +231,8 @@ class HuntingBench(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         self.go(state)
 
     def _complete(self, message: Mapping[str, Any]) -> None:
-        text, position = str(message.get("text", "")), message.get("position")
-        if not isinstance(position, int):
-            position = len(text)
-        if self._values is None:
-            self._values = known_values(self.case)
-        words, start, end = where.complete(text, position, self._values)
-        self.view.completion = {"text": text, "words": words, "start": start, "end": end}
+        text = str(message.get("text", ""))
+        self.view.completion = self._completion.complete(text, message.get("position"))
 
     def _brush(self, message: Mapping[str, Any]) -> None:
         first, until = message.get("since"), message.get("until")

@@ -23,28 +23,28 @@ PAGE = 25  # rows
 _PLAIN = ("initiator_port", "srcport", "dstport", "protocol", "line")  # numbers without commas
 _CONNECTION_COLUMNS = {
     "first_seen": "First seen (UTC)",
-    "last_seen": "Last seen (UTC)",
     "initiator": "Initiator",
     "responder": "Responder",
     "service_port": "Service",
-    "direction": "Direction",
     "verdict": "Verdict",
     "bytes_out": "Bytes out",
     "bytes_in": "Bytes in",
+    "direction": "Direction",
+    "last_seen": "Last seen (UTC)",
     "initiator_port": "Initiator port",
     "records": "Records",
 }
 _RECORD_COLUMNS = {
     "start": "Start (UTC)",
-    "end": "End (UTC)",
     "srcaddr": "Source",
     "srcport": "Source port",
     "dstaddr": "Destination",
     "dstport": "Destination port",
-    "protocol": "Protocol",
     "action": "Action",
     "bytes": "Bytes",
     "packets": "Packets",
+    "protocol": "Protocol",
+    "end": "End (UTC)",
     "interface_id": "Interface",
     "evidence_id": "Evidence",
     "line": "Line",
@@ -134,7 +134,7 @@ def row_content(rows: pd.DataFrame, state: BenchState, most: int) -> Json:
     first = state.page * PAGE
     shown = [convert(row) for row in _records(rows.head(PAGE))]
     has_later = len(rows) > PAGE and first + PAGE < most
-    note = f"Rows {first + 1:,} to {first + len(shown):,} by time" if shown else "No rows"
+    note = f"Rows {first + 1:,} to {first + len(shown):,} by time" if shown else _no_row(state)
     if len(rows) > PAGE and not has_later:
         note += "; a narrower filter shows those that follow"
     return {
@@ -145,6 +145,11 @@ def row_content(rows: pd.DataFrame, state: BenchState, most: int) -> Json:
         "has_earlier": state.page > 0,
         "has_later": has_later,
     }
+
+
+def _no_row(state: BenchState) -> str:
+    kind = "flow record" if state.rows == "records" else "connection"
+    return f"No {kind} matches" if state.filter or state.period else f"The case has no {kind}"
 
 
 def _records(rows: pd.DataFrame) -> list[Json]:

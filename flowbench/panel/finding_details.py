@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = 25  # records shown at once
 # The columns of each kind of record that are shown, with what tells where it is.
-_WHERE = ("file", "line", "item")
+_WHERE = ("line", "item", "file")  # the last columns: a path is wider than all others
 _RECORDS = {
     "flow-logs": (
         "Flow records",
@@ -72,7 +72,7 @@ def describe_records(records: pd.DataFrame, first: int, count: int) -> str:
     ]
     for kind, rows in records.groupby("kind", sort=False):
         title, columns = _RECORDS[str(kind)]
-        names = [name for name in (*_WHERE, *columns.split()) if name in rows]
+        names = [name for name in (*columns.split(), *_WHERE) if name in rows]
         parts.append(f"<h4>{title}</h4>" + to_table(rows, names))
     return "".join(parts)
 

@@ -18,6 +18,7 @@ from flowbench.detect.allow_rule import AllowRule, suppress_kept, write_rule
 from flowbench.detect.decisions import apply_decisions
 from flowbench.detect.findings import Findings
 from flowbench.errors import FlowbenchError, InputError
+from flowbench.panel.code_view import CodeView
 from flowbench.panel.finding_actions import AllowListForm, DecisionForm
 from flowbench.panel.finding_details import (
     PAGE,
@@ -65,18 +66,21 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         self.records = ipywidgets.HTML()
         self._earlier = self._button("Earlier records", lambda: self._turn(-1))
         self._later = self._button("Later records", lambda: self._turn(1))
-        self.code = ipywidgets.HTML()
+        self.code = CodeView()
         wrap = {"flex_flow": "row wrap"}
         pages = ipywidgets.HBox([self._earlier, self._later], layout=wrap)
         self.parts = ipywidgets.Accordion(
-            [ipywidgets.VBox([pages, self.records]), self.allow_list],
+            [
+                ipywidgets.VBox([pages, self.records], layout={"overflow": "hidden"}),
+                self.allow_list,
+            ],
             titles=("Supporting records", "Suppress similar findings"),
         )
         self.opened = ipywidgets.VBox(
             [self.details, self.form, self.parts],
-            layout={"flex": "2 1 420px", "min_width": "0", "padding": "0 0 0 12px"},
+            layout={"flex": "1 1 420px", "min_width": "0", "padding": "0 0 0 12px"},
         )
-        self.list.layout.flex, self.list.layout.min_width = "1 1 340px", "0"
+        self.list.layout.flex, self.list.layout.min_width = "1 1 420px", "0"
         status = ipywidgets.HBox([self._run, self._undo, self._message], layout=wrap)
         views = ipywidgets.HBox([self.list, self.opened], layout=wrap)
         super().__init__([self._hint, status, views, self.code], state=state)
@@ -115,16 +119,14 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
     def _draw(self) -> None:
         """Make every view a function of the state and the findings."""
         self.list.show(self.state, self.findings, self.case.marks)
-        self.code.value = to_paragraphs(
-            "<p>The same view as code (a click selects it): "
-            f"<code style='user-select:all' tabindex='0'>{escape(self.state.to_code())}</code></p>"
-        )
+        self.code.code = self.state.to_cell()
         self._undo.layout.display = None if self._decided else "none"
         finding = self.finding
         for widget in (self.form, self.parts):
             widget.layout.display = None if finding else "none"
         if finding is None:
-            self.details.value = "<p>No finding is open: choose one in the list.</p>"
+            remedy = "choose one in the list" if self.list.ids else "choose other filters"
+            self.details.value = f"<p>No finding is open: {remedy}.</p>"
             return
         self.details.value = describe_finding(self.case, finding)
         self.allow_list.show(finding, self.findings)

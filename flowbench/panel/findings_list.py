@@ -70,7 +70,9 @@ class FindingsList(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         total = format_count(len(findings.all), "finding")
         self._is_showing = True
         try:
-            self.count.value = f"<p>{len(listed):,} of {total}, most severe group first</p>"
+            order = ", most severe group first" if listed else "; none has these filters"
+            self.count.value = f"<p>{len(listed):,} of {total}{order}.</p>"
+            self.options.layout.display = None if listed else "none"
             for name, choices in self._choices(state, findings).items():
                 self.filters[name].options = choices
             for name, widget in self.filters.items():

@@ -54,6 +54,12 @@ class FindingsState:
         ]
         return f"fb.panel.findings({', '.join(['case', *chosen])})"
 
+    def to_cell(self) -> str:
+        """Return the cell that makes the same view, and lists the records of the open finding."""
+        if self.finding is None:
+            return self.to_code()
+        return f"display({self.to_code()})\ncase.evidence_for({self.finding!r})"
+
 
 def decision_of(finding: Finding) -> str:
     """Return the choice among DECISIONS that lists a finding, other than 'any'.

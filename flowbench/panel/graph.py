@@ -53,7 +53,7 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.view = GraphView(height=height)
         self._protected = find_protected(case)
         self._positions = read_positions(case.path)
-        self._error = ipywidgets.Label()
+        self._error = ipywidgets.Label(layout={"display": "none"})
         self.controls = GraphControls(case, self._set)
         super().__init__([self.controls, self._error, self.view], state=state)
         traitlets.link((self, "selected"), (self.view, "selected"))
@@ -76,11 +76,11 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.selected = address
 
     def _set(self, **values: Any) -> None:
-        self._error.value = ""
+        self._tell("")
         try:
             filters.parse(values.get("where", ""))
         except FlowbenchError as error:
-            self._error.value = escape_controls(error)
+            self._tell(error)
         else:
             self.state = replace(self.state, **values)
 
@@ -119,7 +119,7 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
     def _on_message(self, _view: GraphView, message: dict[str, Any], _buffers: object) -> None:
         """Do what the user asked for; the user is told what cannot be done."""
         node, action = str(message.get("node", "")), message.get("action")
-        self._error.value = ""
+        self._tell("")
         try:
             if action == "moved":
                 self._move(message.get("positions"))
@@ -128,7 +128,12 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
             elif action in ("expand", "collapse") and node in self._nodes():
                 getattr(self, action)(node)
         except FlowbenchError as error:
-            self._error.value = escape_controls(error)
+            self._tell(error)
+
+    def _tell(self, text: object) -> None:
+        """Show what cannot be done; without it there is no line for it."""
+        self._error.value = escape_controls(text)
+        self._error.layout.display = None if self._error.value else "none"
 
     def _nodes(self) -> dict[str, dict[str, Any]]:
         return {node["id"]: node for node in self.view.elements["nodes"]}

@@ -62,7 +62,8 @@ def to_elements(graph: nx.DiGraph, state: GraphState, tags: Mapping[str, str]) -
         tags: The value of the state's tag by address; empty if it has none.
 
     Returns:
-        title, message, nodes, edges, node_columns, edge_columns and legend.
+        title, message, connections (the number that the edges stand for), nodes, edges,
+        node_columns, edge_columns and legend.
     """
     nodes, edges = sorted(graph.nodes(data=True)), sorted(graph.edges(data=True))
     colours = _tag_colours(tags, [node for node, _attributes in nodes])
@@ -71,6 +72,7 @@ def to_elements(graph: nx.DiGraph, state: GraphState, tags: Mapping[str, str]) -
     return {
         "title": _title(state),
         "message": _message(graph),
+        "connections": _connections(graph),
         "nodes": shown,
         "edges": drawn,
         "node_columns": list(NODE_COLUMNS),
@@ -93,10 +95,14 @@ def _title(state: GraphState) -> str:
     return f"Communication of {escape_controls(hosts)}{more}{condition}"
 
 
+def _connections(graph: nx.DiGraph) -> int:
+    return sum(edge["connections"] for *_, edge in graph.edges(data=True))
+
+
 def _message(graph: nx.DiGraph) -> str:
     parts = [
         format_count(len(graph), "node"),
-        format_count(sum(e["connections"] for *_, e in graph.edges(data=True)), "connection"),
+        format_count(_connections(graph), "connection"),
     ]
     times = [e[name] for *_, e in graph.edges(data=True) for name in ("first_seen", "last_seen")]
     if times:
@@ -105,6 +111,9 @@ def _message(graph: nx.DiGraph) -> str:
         parts.append(f"{format_count(grouped, 'address', 'addresses')} in groups")
     if left_out := graph.graph.get("edges_left_out"):
         parts.append(f"{format_count(left_out, 'line')} between neighbours not drawn")
+    if relayed := graph.graph.get("intermediate"):
+        number = format_count(relayed, "connection")
+        parts.append(f"{number} of intermediate devices (NAT gateway, load balancer, …) not drawn")
     return "; ".join(parts) + "."
 
 

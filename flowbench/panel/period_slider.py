@@ -42,7 +42,7 @@ class PeriodSlider(ipywidgets.HBox):  # type: ignore[misc]  # ipywidgets is not 
             readout=False,  # too narrow for two times
             layout={"width": "420px", "max_width": "100%"},
         )
-        self._shown = ipywidgets.Label()
+        self._shown = ipywidgets.Label(layout={"margin": "2px 12px"})  # clear of the handle
         super().__init__([self.slider, self._shown], layout={"flex_flow": "row wrap"})
         self.slider.observe(self._report, "value")
 

@@ -16,7 +16,7 @@ from flowbench.detect import SEVERITIES
 from flowbench.detect.findings import Findings
 from flowbench.errors import InputError
 from flowbench.investigate.timeline import build
-from flowbench.panel.finding_details import escape, to_paragraphs
+from flowbench.panel.code_view import CodeView
 from flowbench.panel.graph_state import to_utc
 from flowbench.panel.kept_findings import kept_findings
 from flowbench.panel.period_slider import PeriodSlider
@@ -76,7 +76,7 @@ class TimelinePanel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
         self.view = TimelineView()
         self.details = ipywidgets.HTML()
         self.message = ipywidgets.HTML()
-        self.code = ipywidgets.HTML()
+        self.code = CodeView()
         wrap = {"flex_flow": "row wrap"}
         super().__init__(
             [
@@ -124,10 +124,7 @@ class TimelinePanel(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
             self.view.elements = to_elements(shown, self._keys)
         self.view.selected = state.event or ""
         self._draw_details()
-        self.code.value = to_paragraphs(
-            "<p>The same view as code (a click selects it): "
-            f"<code style='user-select:all' tabindex='0'>{escape(state.to_code())}</code></p>"
-        )
+        self.code.code = state.to_code()
 
     def _draw_list(self, shown: pd.DataFrame) -> None:
         listed = shown.head(_MOST_LISTED)

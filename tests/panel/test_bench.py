@@ -55,8 +55,8 @@ def test_the_whole_case_is_shown(bench: HuntingBench) -> None:
 def test_filter_pivot_brush_and_back(bench: HuntingBench) -> None:
     everything = bench.view.totals
     send(bench, "filter", text=f"dst = {POOL}")
-    assert {cells[3]["text"] for cells in bench.view.rows["rows"]} == {POOL}
-    send(bench, "pivot", condition=bench.view.rows["rows"][0][2]["condition"])
+    assert {cells[2]["text"] for cells in bench.view.rows["rows"]} == {POOL}
+    send(bench, "pivot", condition=bench.view.rows["rows"][0][1]["condition"])
     assert bench.state.filter == f"dst = {POOL} and src = {HOST}"
     send(bench, "brush", since=0, until=2)
     rows = bench.view.activity["rows"]

@@ -141,4 +141,15 @@ def test_pages() -> None:
     last = row_content(rows, BenchState(page=1), 2 * PAGE)
     assert (last["has_earlier"], last["has_later"]) == (True, False)
     assert last["note"] == "Rows 26 to 50 by time; a narrower filter shows those that follow."
-    assert row_content(rows.head(0), BenchState(), 10)["note"] == "No rows."
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        (BenchState(), "The case has no connection."),
+        (BenchState("dport = 1", rows="records"), "No flow record matches."),
+        (BenchState(since=DAY, until=DAY + pd.Timedelta(hours=1)), "No connection matches."),
+    ],
+)
+def test_no_row(state: BenchState, note: str) -> None:
+    assert row_content(TABLE.frame([]), state, 10)["note"] == note

@@ -9,7 +9,7 @@ import pytest
 
 from flowbench.case import Case
 from flowbench.investigate.crossfilter import Selection
-from flowbench.panel.bench_graph import BenchGraph, named_hosts
+from flowbench.panel.bench_graph import BenchGraph, describe_share, named_hosts
 from flowbench.panel.bench_state import BenchState
 from flowbench.panel.graph_elements import edge_id
 from tests.incident_case import HOST, POOL
@@ -34,7 +34,10 @@ def test_hosts_that_each_connection_of_a_view_has(text, named) -> None:
 
 def test_a_view_is_drawn_and_its_node_filters(incident: Case) -> None:
     conditions: list[str] = []
-    views = [(BenchState(f"ip = {HOST}"), [HOST, POOL]), (BenchState(), [POOL, "10.0.0.9"])]
+    views = [
+        (BenchState(f"ip = {HOST}"), [HOST, POOL], 1),
+        (BenchState(), [POOL, "10.0.0.9"], None),
+    ]
     graph = BenchGraph(incident, lambda: views.pop(0), conditions.append)
     assert graph._filter.disabled
     graph.draw()
@@ -64,16 +67,50 @@ def test_the_graph_has_what_filter_and_period_select(incident: Case, view: Bench
     with Selection(incident, view.filter, view.period) as selection:
         pairs = selection.pairs()
         hosts = selection.hosts()["address"].tolist()
-    graph = BenchGraph(incident, lambda: (view, hosts), lambda _condition: None)
+        count = selection.totals()["connections"]
+    graph = BenchGraph(incident, lambda: (view, hosts, count), lambda _condition: None)
     graph.draw()
     edges = {edge["id"] for edge in graph.explorer.view.elements["edges"]}
     assert edges
     assert edges == {edge_id(row.initiator, row.responder) for row in pairs.itertuples()}
+    assert graph._message.value == f"The graph has all {count:,} connections of the view."
+
+
+@pytest.mark.parametrize(
+    ("shown", "busiest", "text"),
+    [
+        (316, 10, "The graph has all 316 connections of the view."),
+        (246, 0, "The graph has 246 of the 316 connections of the view."),
+        (
+            246,
+            10,
+            "The graph has 246 of the 316 connections of the view: those of the 10 hosts with the"
+            " most. Expand other nodes for more.",
+        ),
+    ],
+)
+def test_how_much_of_a_view_the_graph_has(shown: int, busiest: int, text: str) -> None:
+    assert describe_share(shown, 316, busiest) == text
+
+
+def test_the_share_follows_the_graph(incident: Case) -> None:
+    with Selection(incident, "") as selection:
+        count = selection.totals()["connections"]
+    graph = BenchGraph(incident, lambda: (BenchState(), [POOL], count), lambda _condition: None)
+    graph.draw()
+    shown = graph.explorer.view.elements["connections"]
+    assert 0 < shown < count
+    assert graph._message.value == describe_share(shown, count, 1)
+    graph.explorer.expand(HOST)
+    assert graph.explorer.view.elements["connections"] > shown
+    assert f"has {shown:,} of" not in graph._message.value
+    graph.explorer.state = replace(graph.explorer.state, where="dport = 3333")  # its own filter
+    assert graph._message.value == ""
 
 
 def test_a_graph_of_an_earlier_view_says_so(incident: Case) -> None:
     view = BenchState("dport = 3333")
-    graph = BenchGraph(incident, lambda: (view, [POOL]), lambda _condition: None)
+    graph = BenchGraph(incident, lambda: (view, [POOL], None), lambda _condition: None)
     graph.compare(BenchState())
     assert graph._message.value == ""
     graph.draw()
@@ -84,7 +121,7 @@ def test_a_graph_of_an_earlier_view_says_so(incident: Case) -> None:
 
 
 def test_nothing_to_draw(incident: Case) -> None:
-    graph = BenchGraph(incident, lambda: (BenchState(), []), lambda _condition: None)
+    graph = BenchGraph(incident, lambda: (BenchState(), [], 0), lambda _condition: None)
     graph.draw()
     assert graph.explorer is None
     assert graph._message.value == "The view has no host to draw."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbench.panel.bench_values import known_values
+from flowbench.panel.bench_values import Completion, known_values
 from tests.traffic import T0, connect, interface, make_case
 
 
@@ -13,3 +13,11 @@ def test_values_of_the_inventory_and_keys_of_tags(tmp_path) -> None:
     values = known_values(case)
     assert (values["vpc"], values["name"], values["subnet"]) == (["vpc-1"], ["web <1>"], [])
     assert (values["interface"], values["tag:"]) == (["eni-a"], ["Name", "env"])
+    completion = Completion(case)
+    assert completion.complete("vpc = vp", None)["words"] == ["vpc-1"]
+    assert completion.complete("vp = 1", 2) == {
+        "text": "vp = 1",
+        "words": ["vpc", "src.vpc", "dst.vpc"],
+        "start": 0,
+        "end": 2,
+    }

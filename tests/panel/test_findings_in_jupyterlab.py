@@ -30,7 +30,11 @@ def test_triage_survives_a_reload(lab: Lab, incident: Case, incident_cell: str) 
     output.get_by_text("times are UTC").wait_for()
     output.get_by_text("Suppress similar findings").click()
     output.get_by_text("It covers").wait_for()
-    assert "# kind: allow" in output.locator("pre").inner_text()
+    assert "# kind: allow" in output.locator("pre").first.inner_text()
+    output.get_by_text("This view as code").click()
+    code = output.get_by_label("Code of this view").inner_text()
+    assert code.startswith("display(fb.panel.findings(case, finding=")
+    output.get_by_role("button", name="Copy").wait_for()
     for theme, name in ((LIGHT, "light"), (DARK, "dark")):
         lab.use_theme(theme)
         for size, width in ((WIDE, "wide"), (NARROW, "narrow"), (ZOOMED, "zoomed")):

@@ -56,3 +56,5 @@ def test_code_has_what_is_not_the_default_and_quotes_it() -> None:
         "fb.panel.findings(case, severity='high', decision='any', group=\"it's\","
         " finding='contact-1')"
     )
+    assert state.to_cell() == f"display({state.to_code()})\ncase.evidence_for('contact-1')"
+    assert FindingsState().to_cell() == FindingsState().to_code()

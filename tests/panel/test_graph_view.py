@@ -67,6 +67,6 @@ def test_the_module_is_what_the_source_gives(tmp_path) -> None:
         pytest.skip(f"npm cannot install: {installed.stderr[-300:]}")
     assert installed.returncode == 0, installed.stderr
     subprocess.run(["npm", "run", "build"], cwd=copy, capture_output=True, check=True)
-    for name in ("bench.js", "bench.css", "graph.js", "panel.css", "timeline.js"):
+    for name in ("bench.js", "bench.css", "code.js", "graph.js", "panel.css", "timeline.js"):
         built, committed = (tmp_path / "static" / name), STATIC / name
         assert built.read_bytes() == committed.read_bytes(), f"{name}: run npm ci && npm run build"

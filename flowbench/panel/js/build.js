@@ -32,5 +32,5 @@ await build({
 });
 await build({
   ...settings, // these contain no package
-  entryPoints: ["src/bench.js", "src/bench.css", "src/panel.css", "src/timeline.js"],
+  entryPoints: ["bench.js", "bench.css", "code.js", "panel.css", "timeline.js"].map((name) => `src/${name}`),
 });

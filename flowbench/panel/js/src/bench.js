@@ -3,10 +3,11 @@
 
 import { activity } from "./bench_activity.js";
 import { filterLine } from "./bench_filter.js";
+import { codePart } from "./code.js";
 import { button, make } from "./dom.js";
 
 function render({ model, el }) {
-  el.classList.add("flowbench-bench");
+  el.classList.add("flowbench-view", "flowbench-bench");
   el.dataset.lmSuppressShortcuts = "true"; // keys here are no commands of JupyterLab
   el.addEventListener("keydown", (event) => event.stopPropagation());
   const send = (action, details = {}) => model.send({ action, ...details });
@@ -17,13 +18,16 @@ function render({ model, el }) {
     bars(model, send),
     rows(model, send),
     bookmarks(model, send),
-    code(model),
+    codePart(model),
   ];
   el.append(...parts.map(({ element }) => element));
-  for (const { traits, update } of parts) {
-    for (const trait of traits) model.on(`change:${trait}`, update);
-    update();
-  }
+  const listeners = parts.flatMap(({ traits, update }) => traits.map((trait) => [`change:${trait}`, update]));
+  for (const [name, listener] of listeners) model.on(name, listener);
+  for (const { update } of parts) update();
+  return () => {
+    for (const [name, listener] of listeners) model.off(name, listener);
+    for (const { stop } of parts) stop?.();
+  };
 }
 
 function toolbar(model, send) {
@@ -91,7 +95,7 @@ function rows(model, send) {
   const later = button("Next page", "The rows after these", () => send("page", { by: 1 }));
   const note = make("span", { className: "faint" });
   const table = make("table");
-  const scroll = make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Rows" }, [table]);
+  const scroll = make("div", { className: "scroll rows", tabIndex: 0, role: "region", "aria-label": "Rows" }, [table]);
   const element = make("section", {}, [
     make("div", { className: "bar" }, [...kinds.map(([, tab]) => tab), earlier, later, note]),
     scroll,
@@ -106,6 +110,7 @@ function rows(model, send) {
     earlier.disabled = !has_earlier;
     later.disabled = !has_later;
     note.textContent = text;
+    scroll.hidden = !shown.length;
     table.replaceChildren(
       make("thead", {}, [make("tr", {}, columns.map((name) => make("th", { scope: "col", textContent: name })))]),
       make("tbody", {}, shown.map((cells) => make("tr", {}, cells.map(cell)))),
@@ -115,18 +120,18 @@ function rows(model, send) {
 }
 
 function bookmarks(model, send) {
-  const note = make("input", { type: "text", maxLength: 2000, "aria-label": "Note of the bookmark", placeholder: "Note" });
+  const note = make("input", { type: "text", maxLength: 2000, "aria-label": "Note of the bookmark", placeholder: "What the view shows" });
   const list = make("ul");
   const form = make("form", { className: "bar" }, [
-    make("label", {}, ["Bookmark this view ", note]),
+    make("label", { className: "note" }, ["Bookmark this view", note]),
     make("button", { type: "submit", textContent: "Bookmark", title: "Keep the view and the note in the case" }),
   ]);
   form.onsubmit = (event) => {
     event.preventDefault();
     send("bookmark", { note: note.value });
-    note.value = "";
   };
   const update = () => {
+    note.value = ""; // it is kept now; where it cannot be, the text stays
     list.replaceChildren(
       ...model.get("bookmarks").map(({ label, number }) =>
         make("li", {}, [button(label, "Show this view", () => send("open", { number }))]),
@@ -134,15 +139,6 @@ function bookmarks(model, send) {
     );
   };
   return { element: make("section", {}, [form, list]), traits: ["bookmarks"], update };
-}
-
-function code(model) {
-  const text = make("pre", { tabIndex: 0 });
-  const copy = button("Copy", "Copy the call that makes this view", () =>
-    navigator.clipboard?.writeText(text.textContent),
-  );
-  const element = make("details", {}, [make("summary", { textContent: "This view as code" }), text, copy]);
-  return { element, traits: ["code"], update: () => (text.textContent = model.get("code")) };
 }
 
 export default { render };

@@ -1,16 +1,10 @@
 // Activity over the whole case with a brush: by pointer, or by two sliders for the keyboard.
 
 import { button, make } from "./dom.js";
+import { draw } from "./svg.js";
 
-const NS = "http://www.w3.org/2000/svg";
 const WIDTH = 1000;
 const HEIGHT = 110;
-
-function draw(tag, attributes) {
-  const element = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
 
 export function activity(model, send) {
   const heading = make("h4");
@@ -87,9 +81,7 @@ export function activity(model, send) {
       const height = (part) => (part ? Math.max(HEIGHT / 20, (HEIGHT * part) / most) : 0);
       const box = { x: i * step, width: Math.max(1, step - 1) };
       const whole = draw("rect", { ...box, class: "value", y: HEIGHT - height(value), height: height(value) });
-      const tip = draw("title", {});
-      tip.textContent = `${label} UTC: ${amount}`;
-      whole.append(tip);
+      whole.append(draw("title", {}, [`${label} UTC: ${amount}`]));
       const some = draw("rect", { ...box, class: "rejected", y: HEIGHT - height(rejected), height: height(rejected) });
       return rejected ? [whole, some] : [whole];
     });

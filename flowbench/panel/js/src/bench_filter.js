@@ -24,6 +24,7 @@ export function filterLine(model, send) {
 
   function apply(text) {
     close();
+    input.dataset.shown = text; // what is typed while the answer is made stays
     send("filter", { text });
   }
   function close() {
@@ -71,13 +72,13 @@ export function filterLine(model, send) {
     const { filter } = model.get("state");
     const { text, reason, position, end } = model.get("error");
     const shown = reason ? text : filter;
-    if (document.activeElement !== input || reason || input.dataset.shown !== shown) input.value = shown;
+    if (document.activeElement !== input || input.dataset.shown !== shown) input.value = shown;
     input.dataset.shown = shown;
     input.setAttribute("aria-invalid", String(Boolean(reason)));
     error.textContent = reason;
-    if (reason && document.activeElement === input) input.setSelectionRange(position, end);
+    if (reason && input.value === text && document.activeElement === input) input.setSelectionRange(position, end);
   };
-  model.on("change:completion", () => {
+  const showWords = () => {
     const { text, words, start, end } = model.get("completion");
     if (text !== input.value || document.activeElement !== input) return;
     place = { start, end };
@@ -95,6 +96,8 @@ export function filterLine(model, send) {
     chosen = -1;
     list.hidden = !words.length;
     input.setAttribute("aria-expanded", String(Boolean(words.length)));
-  });
-  return { element: make("div", {}, [form, error]), traits: ["state", "error"], update };
+  };
+  model.on("change:completion", showWords);
+  const stop = () => model.off("change:completion", showWords);
+  return { element: make("div", {}, [form, error]), traits: ["state", "error"], update, stop };
 }

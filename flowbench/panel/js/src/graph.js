@@ -4,6 +4,8 @@
 import cytoscape from "cytoscape";
 
 import { button, make } from "./dom.js";
+import { Camera } from "./graph_camera.js";
+import { buildParts } from "./graph_parts.js";
 import { nodeByKey } from "./keys.js";
 import { placeNodes } from "./layout.js";
 import { legendItem } from "./legend.js";
@@ -14,9 +16,6 @@ import { showTip } from "./tip.js";
 const DOUBLE_CLICK = 400; // ms between two clicks that expand the node of the first
 const NEAR = 12; // pixels between them: the first one selects, and what it shows may move the node
 const ZOOM_STEP = 1.25;
-const HELP =
-  "Arrow keys go from node to node, Page Up and Page Down through all of them. Enter expands the" +
-  " selected node, Backspace collapses it, P pins it; plus, minus and 0 zoom.";
 
 function render({ model, el }) {
   const parts = buildParts(model);
@@ -36,7 +35,7 @@ function render({ model, el }) {
   const send = (action, details = {}) => model.send({ action, ...details });
   let lastTap = { id: "", time: 0, x: 0, y: 0 };
   let revision = 0;
-  let isMoved = false; // whether the user chose what part of the graph is in view
+  const camera = new Camera(cy);
 
   function select(id) {
     model.set("selected", id);
@@ -45,12 +44,7 @@ function render({ model, el }) {
 
   function restyle() {
     cy.style(styleSheet(readTheme(el), cy.edges().length));
-    nameSuspect();
-  }
-
-  /** The suspect's label stays legible when the whole graph is in view. */
-  function nameSuspect() {
-    cy.nodes("[?suspect]").style("font-size", Math.max(11, 11 / cy.zoom()));
+    camera.sizeLabels();
   }
 
   function update() {
@@ -73,7 +67,7 @@ function render({ model, el }) {
     showLegend();
     showTables();
     if (Object.keys(placed).length) {
-      if (!isMoved || !isInView(Object.keys(placed))) fit();
+      if (!camera.isMoved || !camera.sees(Object.keys(placed))) camera.fit();
       send("moved", { positions: placed });
     }
     showSelection();
@@ -101,35 +95,12 @@ function render({ model, el }) {
     showSelection();
   }
 
-  function isInView(ids) {
-    const { x1, y1, x2, y2 } = cy.extent();
-    return ids.every((id) => {
-      const { x, y } = cy.getElementById(id).position();
-      return x > x1 && x < x2 && y > y1 && y < y2;
-    });
-  }
-
-  function fit() {
-    if (!cy.width() || cy.elements().empty()) return;
-    cy.fit(cy.nodes(), 40);
-    if (cy.zoom() > 1.4) {
-      cy.zoom(1.4);
-      cy.center();
-    }
-    isMoved = false;
-  }
-
-  function zoom(factor) {
-    isMoved = true;
-    cy.zoom({ level: cy.zoom() * factor, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
-  }
-
   function arrange() {
     const { nodes, edges } = model.get("elements");
     const entries = Object.entries(model.get("positions")).filter(([, [, , pinned]]) => pinned);
     send("moved", { positions: placeNodes(nodes, edges, Object.fromEntries(entries)) });
     const refit = () => {
-      fit();
+      camera.fit();
       model.off("change:positions", refit);
     };
     model.on("change:positions", refit);
@@ -153,13 +124,13 @@ function render({ model, el }) {
     parts.collapse.disabled = !isNode || !element.data("expanded");
     parts.pin.disabled = !isNode;
     parts.pin.setAttribute("aria-pressed", String(isNode && element.data("pinned")));
-    const facts = element.empty() ? ["Nothing is selected."] : element.data("facts");
+    const facts = element.empty() ? ["Nothing is selected: click a node or a line, or use the arrow keys."] : element.data("facts");
     parts.facts.replaceChildren(facts.join("\n"), ...listMembers(selected));
     markRow(parts.nodeTable, selected);
     markRow(parts.edgeTable, selected);
     el.dataset.selected = selected;
     el.dataset.revision = String((revision += 1));
-    if (isNode && !isInView([selected])) cy.center(element);
+    if (isNode && !camera.sees([selected])) cy.center(element);
   }
 
   function listMembers(selected) {
@@ -204,9 +175,9 @@ function render({ model, el }) {
     lastTap = { id: id && event.target.isNode() ? id : "", time, x, y };
     select(id);
   });
-  cy.on("zoom", nameSuspect);
+  cy.on("zoom", () => camera.sizeLabels());
   cy.on("dragpan", () => {
-    isMoved = true;
+    camera.isMoved = true;
   });
   cy.on("mouseover", "node, edge", ({ target, renderedPosition: { x, y } }) => {
     showTip(parts.tip, target.data("facts"), x, y);
@@ -231,9 +202,9 @@ function render({ model, el }) {
     Enter: () => send("expand", { node: model.get("selected") }),
     Backspace: () => send("collapse", { node: model.get("selected") }),
     p: pin,
-    "+": () => zoom(ZOOM_STEP),
-    "-": () => zoom(1 / ZOOM_STEP),
-    0: fit,
+    "+": () => camera.zoom(ZOOM_STEP),
+    "-": () => camera.zoom(1 / ZOOM_STEP),
+    0: () => camera.fit(),
     Escape: hideTip,
   };
   parts.stage.addEventListener("keydown", (event) => {
@@ -249,13 +220,13 @@ function render({ model, el }) {
   parts.stage.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
-    zoom(event.deltaY < 0 ? ZOOM_STEP : 1 / ZOOM_STEP);
+    camera.zoom(event.deltaY < 0 ? ZOOM_STEP : 1 / ZOOM_STEP);
   }, { passive: false });
   parts.expand.onclick = actions.Enter;
   parts.collapse.onclick = actions.Backspace;
   parts.pin.onclick = pin;
   parts.arrange.onclick = arrange;
-  parts.fit.onclick = fit;
+  parts.fit.onclick = actions[0];
   parts.closer.onclick = actions["+"];
   parts.farther.onclick = actions["-"];
   parts.copy.onclick = () => {
@@ -275,7 +246,7 @@ function render({ model, el }) {
   }
   const resized = new ResizeObserver(() => {
     cy.resize();
-    if (!isMoved) fit();
+    if (!camera.isMoved) camera.fit();
   });
   resized.observe(parts.stage);
   const themed = new MutationObserver(restyle);
@@ -295,53 +266,6 @@ function render({ model, el }) {
     themed.disconnect();
     cy.destroy();
   };
-}
-
-/** The elements of a view, by name; `all` in the order of the page. */
-function buildParts(model) {
-  const parts = {
-    heading: make("h3"),
-    expand: button("Expand", "Show the neighbours of the selected node (Enter or double-click)"),
-    collapse: button("Collapse", "Hide the neighbours of the selected node (Backspace)"),
-    pin: button("Pin", "Keep the selected node where it is when the graph is arranged (P)"),
-    arrange: button("Arrange", "Place all nodes anew, except those that are pinned"),
-    fit: button("Fit", "Show the whole graph (0)"),
-    closer: button("+", "Zoom in"),
-    farther: button("−", "Zoom out"),
-    copy: button("Copy as code", "The call that makes this view"),
-    canvas: make("div", { className: "canvas" }),
-    tip: make("div", { className: "tip", hidden: true }),
-    legend: make("ul", { className: "legend", "aria-label": "Legend" }),
-    message: make("div", { className: "message", role: "status" }),
-    facts: make("div", { className: "facts", role: "status", "aria-label": "Selection" }),
-    code: make("pre", { hidden: true }),
-    nodeTable: make("div", { className: "scroll nodes", tabIndex: 0, role: "region", "aria-label": "Nodes" }),
-    edgeTable: make("div", { className: "scroll edges", tabIndex: 0, role: "region", "aria-label": "Connections" }),
-    summary: make("summary"),
-  };
-  const { expand, collapse, pin, arrange, fit, closer, farther, copy } = parts;
-  parts.stage = make(
-    "div",
-    {
-      className: "stage", tabIndex: 0, role: "application", "aria-description": HELP, title: "",
-      "data-lm-suppress-shortcuts": "true", // keys here are no commands of JupyterLab
-    },
-    [parts.canvas, parts.tip],
-  );
-  parts.stage.style.height = `${model.get("height")}px`;
-  parts.all = [
-    parts.heading,
-    make("div", { className: "bar", role: "toolbar", "aria-label": "Graph" }, [
-      expand, collapse, pin, arrange, fit, closer, farther, copy,
-    ]),
-    parts.code,
-    parts.stage,
-    parts.legend,
-    parts.message,
-    parts.facts,
-    make("details", {}, [parts.summary, parts.nodeTable, parts.edgeTable]),
-  ];
-  return parts;
 }
 
 export default { render };

@@ -9,3 +9,14 @@ export function draw(tag, attributes = {}, children = []) {
   element.append(...children);
   return element;
 }
+
+/** Shorten a text that is in the page to a width in pixels; the whole of it is its title. */
+export function shortenText(element, width) {
+  const whole = element.textContent;
+  if (element.getComputedTextLength() <= width) return;
+  for (let length = whole.length - 1; length > 0; length -= 1) {
+    element.textContent = `${whole.slice(0, length).replace(/[\s…]+$/u, "")}…`;
+    if (element.getComputedTextLength() <= width) break;
+  }
+  element.append(draw("title", {}, [whole]));
+}

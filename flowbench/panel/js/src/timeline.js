@@ -3,7 +3,7 @@
 
 import { ticks, tickLines } from "./axis.js";
 import { button, make } from "./dom.js";
-import { draw } from "./svg.js";
+import { draw, shortenText } from "./svg.js";
 import { showTip } from "./tip.js";
 
 const LANE = 26; // px, height of a lane
@@ -68,11 +68,11 @@ function render({ model, el }) {
       });
     }
     lanes.forEach((label, lane) => {
-      const text = draw("text", { x: left - 8, y: middle(lane) + 4, "text-anchor": "end" }, [label]);
-      svg.append(text);
+      svg.append(draw("text", { class: "lane", x: left - 8, y: middle(lane) + 4, "text-anchor": "end" }, [label]));
     });
     for (const mark of marks) svg.append(drawMark(mark));
     drawing.replaceChildren(svg);
+    for (const text of svg.querySelectorAll(".lane")) shortenText(text, left - 12);
     showSelection();
   }
 
