@@ -274,20 +274,26 @@ def limit_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def check_outputs(case: Case) -> None:
+    """Raise InputError if the command would write over evidence or over the case."""
+    from flowbench.case.outputs import check_output
+
+    given = click.get_current_context().params
+    for name in _OUTPUTS:
+        if target := given.get(name):
+            check_output(case, target)
+
+
 def open_case(path: Path) -> Case:
     """Open the case in a folder; on a terminal, long waits are shown.
 
     Raises CaseError; and InputError if the command would write over evidence or the case.
     """
     from flowbench.case import Case
-    from flowbench.case.outputs import check_output
     from flowbench.cli.progress import show_waiting
 
     case = Case.open(path)
-    given = click.get_current_context().params
-    for name in _OUTPUTS:
-        if target := given.get(name):
-            check_output(case, target)
+    check_outputs(case)
     if sys.stderr.isatty():
         case.progress = show_waiting()
     return case

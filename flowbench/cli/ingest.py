@@ -102,6 +102,7 @@ def load_evidence(
         raise StoppedError(message) from None
     _note_moved(case, earlier)
     if not out.is_terminal:
+        common.check_outputs(case)  # what was loaded is evidence now
         out.write(files)
         return
     loaded = files[files["outcome"] == "loaded"]

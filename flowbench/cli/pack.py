@@ -30,10 +30,12 @@ def pack(case: Path, output: Path | None, with_evidence: bool, key_file: Path | 
     """
     from flowbench.case import pack as packs
     from flowbench.case import pseudonyms
+    from flowbench.case.outputs import check_output
     from flowbench.errors import InputError
 
     opened = common.open_case(case)
     target = output or opened.path.absolute().with_name(f"{opened.path.absolute().name}.zip")
+    check_output(opened, target)
     if key_file is None:
         packs.pack_case(opened.path, opened.log, target, with_evidence=with_evidence)
     elif with_evidence:

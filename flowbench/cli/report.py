@@ -32,11 +32,15 @@ def report(
     the custody log.
     """
     from flowbench import report as reports
+    from flowbench.case.outputs import check_output
 
     opened = common.open_case(case)
+    target = output or opened.path / "report.html"
+    if pdf:
+        check_output(opened, target.with_suffix(".pdf"))
     path = reports.write(
         opened,
-        output or opened.path / "report.html",
+        target,
         case_number=case_number,
         examiner=examiner,
         authority=authority,
