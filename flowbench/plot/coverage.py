@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from flowbench.plot import theme
-from flowbench.text import format_count
+from flowbench.text import format_count, format_utc
 
 _MOST_ROWS = 40  # that can be distinguished on one axis
 _MOST_COLUMNS = 240
@@ -59,7 +59,8 @@ def coverage(cells: pd.DataFrame, interfaces: pd.DataFrame) -> go.Figure:
         f" {format_count(silent, 'interface')} without a record",
         height=200 + 18 * len(names),
     )
-    times = [start + number * step for number in range(int(drawn["column"].max()) + 1)]
+    # Edges: a cell is drawn from its hour to the next, also if it is the only one.
+    times = [start + number * step for number in range(int(drawn["column"].max()) + 2)]
     plot.add_trace(_heat_map(sums, names, times))
     for _, name, colour in _STATES:
         plot.add_trace(_legend_entry(name, colour, times[0]))
@@ -98,10 +99,11 @@ def _label_rows(interfaces: pd.DataFrame) -> tuple[dict[str, str], str]:
 
 
 def _heat_map(sums: pd.DataFrame, names: list[str], times: list[pd.Timestamp]) -> go.Heatmap:
-    """The cells, with the number of their state; None where there is no record."""
+    """The cells between times, with the number of their state; None without a record."""
+    hours = [format_utc(time) for time in times[:-1]]
     position = {name: number for number, name in enumerate(names)}
-    states: list[list[int | None]] = [[None] * len(times) for _ in names]
-    hover = [["no record"] * len(times) for _ in names]
+    states: list[list[int | None]] = [[None] * len(hours) for _ in names]
+    hover = [["no record"] * len(hours) for _ in names]
     by_number = {number: name for number, name, _ in _STATES}
     for (name, column), cell in zip(sums.index, sums.to_dict("records"), strict=True):
         row = position[name]
@@ -111,10 +113,10 @@ def _heat_map(sums: pd.DataFrame, names: list[str], times: list[pd.Timestamp]) -
             f" {format_count(cell['interfaces'], 'interface')}, {cell['nodata']:,} NODATA,"
             f" {cell['skipdata']:,} SKIPDATA"
         )
-    labels = [[theme.wrap(name)] * len(times) for name in names]
+    labels = [theme.wrap(name) for name in names]
     text = [
-        [f"<b>{label}</b><br>{what}" for label, what in zip(*pair, strict=True)]
-        for pair in zip(labels, hover, strict=True)
+        [f"<b>{label}</b><br>{what}<br>{hour}" for what, hour in zip(row, hours, strict=True)]
+        for label, row in zip(labels, hover, strict=True)
     ]
     edges = [(n - 1) / len(_STATES) for n in range(1, len(_STATES) + 2)]
     scale = [
@@ -127,7 +129,7 @@ def _heat_map(sums: pd.DataFrame, names: list[str], times: list[pd.Timestamp]) -
         y=list(range(len(names))),
         z=states,
         text=text,
-        hovertemplate="%{text}<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
+        hovertemplate="%{text}<extra></extra>",
         colorscale=scale,
         zmin=0.5,
         zmax=len(_STATES) + 0.5,

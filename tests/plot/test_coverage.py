@@ -36,8 +36,9 @@ def test_each_cell_has_its_state() -> None:
     assert figure.layout.yaxis.ticktext == ("eni-a", "eni-b", "eni-z")
     assert heat.text[0][0] == (
         "<b>eni-a</b><br>traffic<br>5 records of 1 interface, 4 NODATA, 0 SKIPDATA"
+        "<br>2026-09-01 00:00 UTC"
     )
-    assert heat.text[2][1] == "<b>eni-z</b><br>no record"
+    assert heat.text[2][1] == "<b>eni-z</b><br>no record<br>2026-09-01 01:00 UTC"
     assert [trace.name for trace in figure.data[1:]] == [
         "no traffic (NODATA)",
         "traffic",
@@ -68,11 +69,16 @@ def test_many_subnets_share_a_row() -> None:
     assert list(figure.data[0].z[-1]) == [2]
 
 
+def test_a_single_hour_is_as_wide_as_an_hour() -> None:
+    figure = plot.coverage(cells(("eni-a", 0, 1, 0, 0)), interfaces(["eni-a"]))
+    assert list(figure.data[0].x) == [AT, AT + pd.Timedelta(hours=1)]
+
+
 def test_many_hours_share_cells() -> None:
     figure = plot.coverage(
         cells(("eni-a", 0, 1, 0, 0), ("eni-a", 499, 1, 1, 0)), interfaces(["eni-a"])
     )
-    assert len(figure.data[0].x) == 167
+    assert len(figure.data[0].z[0]) == 167
     assert "per 3 hours" in figure.layout.title.text
 
 
