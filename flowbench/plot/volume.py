@@ -83,7 +83,9 @@ def volume(connections: ibis.Table | pd.DataFrame) -> Figure:
             hoverinfo="skip",
         )
     )
-    plot.update_xaxes(**theme.TIME_AXIS)
+    # Where a trace has few bars, plotly would begin the axis hours before the period.
+    end = sums.index[-1] + pd.Timedelta(seconds=width)
+    plot.update_xaxes(range=[sums.index[0], end], **theme.TIME_AXIS)
     plot.update_yaxes(title_text=f"bytes per {unit}", rangemode="tozero", tickformat="~s")
     return plot
 

@@ -28,6 +28,7 @@ def test_a_nightly_transfer_is_usual_and_another_is_not() -> None:
     assert drawn["bytes sent"]["02 03"] == 0
     assert "1 far above the baseline" in figure.layout.title.text
     assert f"by {HOST}" in figure.layout.title.text
+    assert f"{figure.layout.xaxis.range[0]:%d %H}" == "01 02"  # nothing before the period
     baseline = figure.data[-1]
     assert max(baseline.y) == 50 * MEGABYTE
     above = next(trace for trace in figure.data if trace.name == "far above the baseline")
