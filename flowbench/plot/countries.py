@@ -24,6 +24,7 @@ VALUES = ("bytes", "connections")
 _EMPTY = "rgba(128,128,128,0.16)"
 _RIM = {"width": 0.6, "color": "rgba(128,128,128,0.7)"}
 _NAMED = 8  # hosts that a hover label names
+_LINE = 90  # characters of the line below the map in a figure of 800 pixels
 
 
 class Country(NamedTuple):
@@ -77,7 +78,12 @@ def countries(graph: nx.DiGraph, value: str = "bytes") -> Figure:
     if missing:
         text = f"Not on the map: {list_some(missing, 12)}"
         plot.add_annotation(
-            text=theme.escape(text), x=0, y=0, xref="paper", yref="paper", showarrow=False
+            text=theme.escape(theme.shorten(text, _LINE)),
+            x=0,
+            y=0,
+            xref="paper",
+            yref="paper",
+            showarrow=False,
         )
     plot.update_xaxes(visible=False, range=[-172, 190])
     plot.update_yaxes(visible=False, range=[-58, 85], scaleanchor="x", scaleratio=1.25)

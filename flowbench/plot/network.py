@@ -19,6 +19,7 @@ from flowbench.text import format_count, format_utc
 _SYMBOLS = {"ec2": "circle", "rds": "square", "efs": "square", "elasticache": "square"}
 _COLOUR_KEYS = ("verdict", "bytes", "change")
 _LABEL = 26  # characters drawn of a name; the hover label has the whole
+_ADDRESS = 39  # characters drawn of an address: IPv6
 _LINE = 17  # characters of a line at the border of a figure of 800 pixels
 _VOLUMES = (
     ("under 1 kB", theme.GREY),
@@ -204,6 +205,7 @@ def _draw_nodes(
             marker={
                 "size": sizes,
                 "color": colours,
+                "opacity": 1,  # by default marks of several sizes are transparent
                 "line": {"width": 1, "color": theme.PAPER},
                 "symbol": [_SYMBOLS.get(known["service"], "circle") for known in attributes],
             },
@@ -248,9 +250,9 @@ def _label(node: str, attributes: Mapping[str, Any], *, is_center: bool) -> str:
     """A node's name, or its address; of the one that is asked about the address first."""
     is_group = attributes["service"] == "group"  # whose label is written here, not in the evidence
     text = attributes["label"] if is_group else theme.shorten(attributes["label"], _LABEL)
-    kinds = attributes["indicator_kinds"]
+    kinds = theme.shorten(attributes["indicator_kinds"], _LABEL)
     if is_center and text != node:
-        text = f"{node} ({text})"
+        text = f"{theme.shorten(node, _ADDRESS)} ({text})"
     text = f"{text} ({kinds})" if kinds else text
     # External nodes are at the border of the figure, where long labels would be cut.
     return theme.escape(text) if attributes["internal"] else theme.wrap(text, _LINE)

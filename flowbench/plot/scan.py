@@ -20,6 +20,7 @@ _COLUMNS = (
 )
 _ROWS = 50  # that can be distinguished in one panel
 _LABELLED = 24  # rows that get a label each
+_LABEL = 39  # characters of a label: an IPv6 address
 
 # Outcome: colour and symbol; the most telling is drawn last.
 _OUTCOMES = {
@@ -135,7 +136,7 @@ def _label_lines(plot: Figure, row: int, table: ibis.Table, column: str, size: i
     prefix = "from " if size > _ROWS and column == "service_port" else ""
     plot.update_yaxes(
         tickvals=shown["line"].astype("int64").tolist(),
-        ticktext=[theme.escape(f"{prefix}{name}") for name in shown["name"]],
+        ticktext=[theme.escape(theme.shorten(f"{prefix}{name}", _LABEL)) for name in shown["name"]],
         gridcolor=theme.GRID,
         zeroline=False,
         automargin=True,

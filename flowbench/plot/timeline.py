@@ -65,6 +65,7 @@ def timeline(events: pd.DataFrame) -> go.Figure:
         tickvals=list(range(len(labels))),
         ticktext=[theme.escape(label) for label in labels],
         autorange="reversed",
+        automargin=True,
         showgrid=False,
         zeroline=False,
     )

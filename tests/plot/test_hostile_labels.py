@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import networkx as nx
@@ -118,3 +119,13 @@ def test_figures_look_alike(name: str) -> None:
     assert isinstance(figure, Figure)
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
     assert '"showSendToCloud": false' in figure.to_html(include_plotlyjs=False)
+
+
+def test_labels_of_any_length_are_cut() -> None:
+    """What plotly would cut at the border, or give the place of the marks to."""
+    scan, atlas, diagram = (FIGURES[name]() for name in ("scan", "countries", "network"))
+    assert max(len(html.unescape(text)) for text in scan.layout.yaxis.ticktext) < 50  # as escaped
+    below = next(note.text for note in atlas.layout.annotations if "Not on the map" in note.text)
+    assert len(html.unescape(below)) < 105
+    assert max(text.count("<br>") for text in diagram.data[-1].text) < 8
+    assert FIGURES["timeline"]().layout.yaxis.automargin
