@@ -111,7 +111,7 @@ def _describe(facts: pd.Series) -> str:
         return "one check-in has no interval"
     low, middle, high = (format_duration(facts[name]) for name in ("low", "interval", "high"))
     return (
-        f"median interval {middle}, 80 % of them {low} to {high}; median {facts['size']:,.0f}"
+        f"median interval {middle}, 80\u00a0% of them {low} to {high}; median {facts['size']:,.0f}"
         " bytes out"
     )
 

@@ -15,6 +15,7 @@ from flowbench.plot.figure import Figure
 from flowbench.schema import to_frame
 from flowbench.text import format_bytes, format_count
 
+_LEAST_SI = 10  # the largest mean from which the scale has SI prefixes
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _EPOCH_DAY = 3  # 1970-01-01 was a Thursday
 _COLUMNS = ("first_seen", "last_seen", "rejected", "bytes_out", "bytes_in")
@@ -56,6 +57,7 @@ def heatmap(connections: ibis.Table | pd.DataFrame, value: str = "connections") 
     for row in sums.to_dict("records"):
         total[int(row["weekday"]), int(row["hour"])] = row[value]
     mean = np.divide(total, hours, out=np.full((7, 24), np.nan), where=hours > 0)
+    top = float(np.nanmax(mean)) or 1.0
     plot.add_trace(
         go.Heatmap(
             x=[f"{hour:02d}" for hour in range(24)],
@@ -65,10 +67,15 @@ def heatmap(connections: ibis.Table | pd.DataFrame, value: str = "connections") 
             hovertemplate="%{text}<extra></extra>",
             colorscale=theme.SCALE,
             zmin=0,  # plotly ignores it without zmax
-            zmax=float(np.nanmax(mean)) or 1,
+            zmax=top,
             xgap=1,
             ygap=1,
-            colorbar={"title": {"text": unit}, "tickformat": "~s", "thickness": 12},
+            # The SI prefix of a half is "milli": 500m.
+            colorbar={
+                "title": {"text": unit},
+                "tickformat": "~s" if top >= _LEAST_SI else "~g",
+                "thickness": 12,
+            },
         )
     )
     plot.update_xaxes(title_text="hour (UTC)", type="category", showgrid=False)

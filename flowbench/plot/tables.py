@@ -68,8 +68,12 @@ def ranked(table: ibis.Table, column: str, value: ibis.Value, most: int) -> tupl
 
 
 def name_most(table: ibis.Table, column: str, value: ibis.Value, rest: str) -> str:
-    """Name the value of a column with the largest sum, and how many others there are."""
+    """Name the value of a column with the largest sum, and how many others there are.
+
+    ``rest`` is what the others are, in the plural.
+    """
     names, total = ranked(table, column, value, 1)
+    rest = rest.removesuffix("s") if total == 2 else rest
     return list_some([*names, *[""] * (total - len(names))], 1, rest=rest)
 
 

@@ -37,7 +37,7 @@ GROUPS = (SKY, ORANGE, GREEN, YELLOW, PURPLE, BLUE)  # of groups without an orde
 VERDICT = {"accepted": SKY, "rejected": PURPLE, "indicator match": RED}
 
 # From little to much on any background: the same blue, less and less transparent.
-SCALE = [[0.0, "rgba(0,114,178,0.08)"], [0.5, "rgba(0,114,178,0.55)"], [1.0, "rgba(0,114,178,1)"]]
+SCALE = [[0.0, "rgba(0,114,178,0.2)"], [0.5, "rgba(0,114,178,0.55)"], [1.0, "rgba(0,114,178,1)"]]
 
 _TITLE = 78  # characters of 16 pixels in a figure of 800
 _SUBTITLE = 104  # characters of a line of 12 pixels in a figure of 800

@@ -23,7 +23,7 @@ def test_intervals_sizes_and_phase() -> None:
     assert list(series(figure, "phase").y) == pytest.approx([0, 0, 0, 0.5])
     title = figure.layout.title.text
     assert f"Check-ins from {HOST} to {PEER}" in title
-    assert "4 check-ins of 4 connections; median interval 5.0 min, 80 % of" in title
+    assert "4 check-ins of 4 connections; median interval 5.0 min, 80\u00a0% of" in title
     assert "5.0 min to 7.0 min; median 1,000 bytes out" in title
     assert "5.0 min after the previous one" in series(figure, "interval").customdata[1]
     assert pd.Timestamp(series(figure, "phase").x[0], tz="UTC") == AT

@@ -20,6 +20,7 @@ def test_means_of_the_hours_of_the_week() -> None:
     assert cells.z[1][0] == 2.0
     assert cells.z[0][23] == 1.0
     assert cells.z[2][5] == 0.0
+    assert cells.colorbar.tickformat == "~g"  # not 500m for a half
     assert (cells.zmin, cells.zmax) == (0, 2.0)  # hours that hardly differ look alike
     assert "mean 2.0 connections" in cells.text[1][0]
     assert "4 connections in 2 hours" in cells.text[1][0]

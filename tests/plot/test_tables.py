@@ -38,6 +38,8 @@ def test_ranks_are_in_total_order() -> None:
     table = tables.to_table(frame(row(responder="b"), row(responder="a"), row(responder="c")), [])
     assert tables.ranked(table, "responder", table.bytes_out.sum(), 2) == (["a", "b"], 3)
     assert tables.name_most(table, "responder", table.count(), "others") == "a and 2 others"
+    two = table.filter(table.responder != "c")
+    assert tables.name_most(two, "responder", two.count(), "other hosts") == "a and 1 other host"
 
 
 def test_null_is_ranked_as_unknown() -> None:
