@@ -37,7 +37,7 @@ from flowbench.io import atomic
 from flowbench.loaders.flowlogs import formats as record_formats
 from flowbench.loaders.intel.list_columns import column_map
 from flowbench.schema import to_frame
-from flowbench.text import format_count, is_address, list_some
+from flowbench.text import canonical_address, format_count, is_address, list_some, split_zone
 from flowbench.version import __version__
 
 _RENAMED = ("dns", "api_events")  # tables with other names of hosts or principals than recorded
@@ -252,10 +252,12 @@ class Case(CaseCube, CaseNotes):
         return table
 
     def check_host(self, address: str) -> str:
-        """Return an address that one host of the case has at most.
+        """Return an address that one host of the case has at most, in canonical form.
 
         Raises InputError where several have it: each is named by the address and a zone.
         """
+        plain, zone = split_zone(address)
+        address = canonical_address(plain) + ("" if zone is None else f"%{zone}")
         if len(hosts := hosts_of(address, self.address_zones)) > 1:
             raise InputError(
                 f"{len(hosts)} hosts have the address {address}: give one of {list_some(hosts)}"

@@ -99,13 +99,15 @@ def _cell(text: str, style: str) -> str:
 
 def _format(value: object, *, is_name: bool) -> str:
     if isinstance(value, list | tuple | set | np.ndarray):
-        return ", ".join(map(str, value))
+        return ", ".join(map(escape_controls, value))
     if value is None or pd.isna(value):
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, float) and is_name and value.is_integer():  # a port beside missing ones
+        return str(int(value))
     if isinstance(value, bool | np.bool_) or is_name:
-        return str(value)
+        return escape_controls(value)
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):

@@ -64,8 +64,10 @@ def list_facts(
         ``peers``, and for a principal its timeline.
 
     Raises:
-        InputError: ``about`` is a principal that the case does not have.
+        InputError: ``about`` is a principal that the case does not have, or an address that several
+            hosts have.
     """
+    about = case.check_host(about) if is_address(about) else about
     related = _related_findings(case, findings, about)
     events = timeline.TABLE.frame([])
     if related:

@@ -188,7 +188,7 @@ def _draw_nodes(
         colours = [_KINDS[kind] for kind in kinds]
         _draw_legend(plot, {kind: colour for kind, colour in _KINDS.items() if kind in kinds})
     else:
-        values = [str(groups.get(node, "")) for node in nodes]
+        values = ["" if pd.isna(groups.get(node)) else str(groups[node]) for node in nodes]
         of_value = _rank_groups(values)
         colours = [of_value.get(value, theme.GREY) for value in values]
         others = {"others": theme.GREY} if set(values) - of_value.keys() else {}

@@ -157,6 +157,9 @@ def test_evidence_and_connections_of_one_host(tmp_path) -> None:
     assert case.evidence_for(EvidenceSelector(A, peers=(OUT,))).empty
     assert len(case.connections_of(one)) == 5
     message = f"2 hosts have the address {A}: give one of {one}, {A}%vpc-2"
+    assert case.check_host("2001:DB8:1:0::5") == "2001:db8:1::5"
+    assert case.check_host("::ffff:10.9.9.9") == "10.9.9.9"
+    assert case.check_host("i-0a1") == "i-0a1"
     for ask in (case.connections_of, case.check_host, partial(attribution.trace, case)):
         with pytest.raises(InputError, match=message):
             ask(A)

@@ -60,3 +60,10 @@ def test_without_rows_there_is_a_sentence() -> None:
     assert none._repr_html_() == "<p>No &lt;b&gt; here.</p>"
     assert repr(none) == "No <b> here."
     assert show(pd.DataFrame())._repr_html_() == "<p>None.</p>"
+
+
+def test_texts_of_a_terminal_have_no_control_characters() -> None:
+    ports = [443.0, None]
+    rows = pd.DataFrame({"names": [["a\x1b[2J"], []], "line": ["b\x1b", None], "dstport": ports})
+    assert "\x1b" not in repr(show(rows))
+    assert repr(show(rows)).split("\n")[1].split() == ["0", "a\\x1b[2J", "b\\x1b", "443"]

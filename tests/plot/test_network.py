@@ -231,7 +231,8 @@ def test_groups_colour_the_nodes() -> None:
     graph = nx.DiGraph()
     for n in range(8):
         edge(graph, node(graph, f"10.0.0.{n}"), node(graph, "10.0.0.9"))
-    groups = {f"10.0.0.{n}": f"team {max(n, 1)}" for n in range(8)}
+    groups: dict[str, Any] = {f"10.0.0.{n}": f"team {max(n, 1)}" for n in range(8)}
+    groups["10.0.0.9"] = None
     figure = plot.network(graph, groups=groups)
     legend = {trace.name: trace.marker.color for trace in figure.data if trace.x == (None,)}
     # The largest first, then in order of the name; the seventh and the node without a group differ.
