@@ -106,8 +106,10 @@ class CustodyLog:
         moved to the folder ``set-aside``.
 
         Raises:
-            CaseError: The log cannot be written, or its last entries are missing.
+            CaseError: The log cannot be written, its last entries are missing, or it is gone.
         """
+        if self.entries and not self.path.exists():  # a lock would make the folder again
+            raise CaseError(f"{self.path} is gone: nothing is added. Restore the case from a copy")
         lock = Path(f"{self.path}.lock")
         try:
             with atomic.lock(lock, f"{self.path} is being written", timeout=_LOCK_TIMEOUT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,16 @@ def test_text_that_means_the_same_is_a_change_too(path) -> None:
         ]
     path.write_bytes(data)
     assert CustodyLog(path, "t").check() == []
+
+
+def test_a_log_that_is_gone_is_not_begun_again(tmp_path: Path) -> None:
+    log = CustodyLog(tmp_path / "case" / "custody.jsonl", "flowbench test")
+    log.path.parent.mkdir()
+    log.append("note", text="first")
+    shutil.rmtree(log.path.parent)
+    with pytest.raises(CaseError, match=r"custody\.jsonl is gone: nothing is added"):
+        log.append("note", text="second")
+    assert not log.path.parent.exists()
 
 
 def test_an_append_by_another_process_is_no_problem(path) -> None:
