@@ -10,9 +10,10 @@ import ipywidgets
 from flowbench.errors import FlowbenchError
 from flowbench.investigate import where
 from flowbench.panel.bench_state import BenchState
+from flowbench.panel.finding_details import escape
 from flowbench.panel.graph import GraphExplorer
 from flowbench.panel.graph_state import GraphState
-from flowbench.text import escape_controls, format_count, is_address
+from flowbench.text import format_count, is_address
 
 if TYPE_CHECKING:
     from flowbench.case import Case
@@ -48,8 +49,7 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         self._on_pivot = pivot
         self._drawn = ""
         self._total: int | None = None
-        self._hosts: Sequence[str] = ()  # the busiest, if the filter named none
-        self._message = ipywidgets.Label()
+        self._message = ipywidgets.HTML()  # a Label would cut a sentence at the edge
         line = [self._draw, self._filter, self._message]
         self._line = ipywidgets.HBox(line, layout={"flex_flow": "row wrap"})
         super().__init__([self._line])
@@ -58,8 +58,7 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         """Draw what the view selects of the hosts that its filter names, else of the busiest."""
         self._message.value = ""
         state, shown, self._total = self._read_view()
-        named = named_hosts(state)
-        hosts = named or tuple(shown[:MOST_HOSTS])
+        hosts = named_hosts(state) or tuple(shown[:MOST_HOSTS])
         if not hosts:
             self._message.value = "The view has no host to draw."
             return
@@ -73,10 +72,9 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
             else:
                 self.explorer.state = graph
         except FlowbenchError as error:
-            self._message.value = escape_controls(error)
+            self._message.value = escape(error)
             return
         self._drawn = state.condition
-        self._hosts = () if named else hosts
         self._tell_share()
 
     def compare(self, state: BenchState) -> None:
@@ -93,8 +91,9 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         is_same = explorer is not None and explorer.state.where == self._drawn
         self._message.value = ""
         if explorer is not None and is_same and self._total is not None:
-            shown = explorer.view.elements["connections"]
-            self._message.value = describe_share(shown, self._total, len(self._hosts))
+            elements = explorer.view.elements
+            shown, relayed = elements["connections"], elements["intermediate"]
+            self._message.value = describe_share(shown, relayed, self._total)
 
     def _show_selected(self) -> None:
         selected = self.explorer.selected if self.explorer else ""
@@ -114,22 +113,23 @@ class BenchGraph(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not ty
         return button
 
 
-def describe_share(shown: int, total: int, busiest: int) -> str:
+def describe_share(shown: int, intermediate: int, total: int) -> str:
     """Write how much of a view its graph has.
 
     Args:
         shown: The connections of the graph.
+        intermediate: Those of intermediate devices, which a graph never has.
         total: The connections of the view.
-        busiest: The number of hosts with the most that the graph began with; 0 if the filter names
-            its hosts.
     """
+    count = format_count(total, "connection")
     if shown >= total:
-        return f"The graph has all {format_count(total, 'connection')} of the view."
-    text = f"The graph has {shown:,} of the {format_count(total, 'connection')} of the view"
-    if busiest:
-        hosts = format_count(busiest, "host")
-        text += f": those of the {hosts} with the most. Expand other nodes for more"
-    return f"{text}."
+        return f"The graph has all {count} of the view."
+    parts = [f"The graph has {shown:,} of the {count} of the view"]
+    if intermediate:
+        parts.append(f"{intermediate:,} of intermediate devices are not drawn")
+    if (others := total - shown - intermediate) > 0:
+        parts.append(f"{others:,} are of hosts that are not expanded")
+    return f"{'; '.join(parts)}."
 
 
 def named_hosts(state: BenchState) -> tuple[str, ...]:

@@ -62,8 +62,9 @@ def to_elements(graph: nx.DiGraph, state: GraphState, tags: Mapping[str, str]) -
         tags: The value of the state's tag by address; empty if it has none.
 
     Returns:
-        title, message, connections (the number that the edges stand for), nodes, edges,
-        node_columns, edge_columns and legend.
+        title, message, connections (the number that the edges stand for), intermediate (those of
+        intermediate devices, which have no edge), nodes, edges, node_columns, edge_columns and
+        legend.
     """
     nodes, edges = sorted(graph.nodes(data=True)), sorted(graph.edges(data=True))
     colours = _tag_colours(tags, [node for node, _attributes in nodes])
@@ -73,6 +74,7 @@ def to_elements(graph: nx.DiGraph, state: GraphState, tags: Mapping[str, str]) -
         "title": _title(state),
         "message": _message(graph),
         "connections": _connections(graph),
+        "intermediate": graph.graph.get("intermediate", 0),
         "nodes": shown,
         "edges": drawn,
         "node_columns": list(NODE_COLUMNS),

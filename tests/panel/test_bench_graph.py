@@ -77,20 +77,25 @@ def test_the_graph_has_what_filter_and_period_select(incident: Case, view: Bench
 
 
 @pytest.mark.parametrize(
-    ("shown", "busiest", "text"),
+    ("shown", "intermediate", "text"),
     [
-        (316, 10, "The graph has all 316 connections of the view."),
-        (246, 0, "The graph has 246 of the 316 connections of the view."),
+        (316, 0, "The graph has all 316 connections of the view."),
         (
             246,
-            10,
-            "The graph has 246 of the 316 connections of the view: those of the 10 hosts with the"
-            " most. Expand other nodes for more.",
+            70,
+            "The graph has 246 of the 316 connections of the view; 70 of intermediate devices are"
+            " not drawn.",
+        ),
+        (
+            200,
+            70,
+            "The graph has 200 of the 316 connections of the view; 70 of intermediate devices are"
+            " not drawn; 46 are of hosts that are not expanded.",
         ),
     ],
 )
-def test_how_much_of_a_view_the_graph_has(shown: int, busiest: int, text: str) -> None:
-    assert describe_share(shown, 316, busiest) == text
+def test_how_much_of_a_view_the_graph_has(shown: int, intermediate: int, text: str) -> None:
+    assert describe_share(shown, intermediate, 316) == text
 
 
 def test_the_share_follows_the_graph(incident: Case) -> None:
@@ -100,7 +105,7 @@ def test_the_share_follows_the_graph(incident: Case) -> None:
     graph.draw()
     shown = graph.explorer.view.elements["connections"]
     assert 0 < shown < count
-    assert graph._message.value == describe_share(shown, count, 1)
+    assert graph._message.value == describe_share(shown, 0, count)
     graph.explorer.expand(HOST)
     assert graph.explorer.view.elements["connections"] > shown
     assert f"has {shown:,} of" not in graph._message.value
