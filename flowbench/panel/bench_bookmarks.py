@@ -10,12 +10,14 @@ import pandas as pd
 
 from flowbench.errors import InputError
 from flowbench.panel.bench_state import BenchState, read_code
+from flowbench.plot import theme
 from flowbench.text import escape_controls, format_utc
 
 if TYPE_CHECKING:
     from flowbench.case import Case
 
 TAG = "bookmark"
+_LABEL = 200  # characters of a note in the list; the timeline has all
 
 
 @dataclass(frozen=True)
@@ -57,5 +59,6 @@ def list_bookmarks(case: Case) -> list[Bookmark]:
         state = read_code(code) if TAG in note["tags"] else None
         if state is not None:
             written = format_utc(pd.Timestamp(note["written"]))
-            found.append(Bookmark(escape_controls(f"{text} ({note['by']}, {written})"), state))
+            shown = theme.shorten(text, _LABEL)
+            found.append(Bookmark(escape_controls(f"{shown} ({note['by']}, {written})"), state))
     return found

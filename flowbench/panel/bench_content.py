@@ -14,11 +14,13 @@ import pandas as pd
 from flowbench.enrich import ports
 from flowbench.investigate.where.syntax import quote
 from flowbench.panel.bench_state import BenchState
+from flowbench.plot import theme
 from flowbench.text import escape_controls, format_bytes, format_count, format_period, format_time
 
 Json = dict[str, Any]
 
 PAGE = 25  # rows
+_LABEL = 80  # characters of a bar; its title has all
 
 _PLAIN = ("initiator_port", "srcport", "dstport", "protocol", "line")  # numbers without commas
 _CONNECTION_COLUMNS = {
@@ -92,8 +94,8 @@ def activity_content(rows: pd.DataFrame, state: BenchState) -> Json:
         first = int((rows["until"] <= state.since).sum())
         until = int((rows["since"] < state.until).sum())
     length = rows["until"].iloc[0] - rows["since"].iloc[0] if drawn else pd.Timedelta(0)
-    title = f"{measure.capitalize()} by start, {_length(length)} a bar"
-    if measure == "connections":
+    title = f"{measure.capitalize()} by start" + (f", {_length(length)} a bar" if drawn else "")
+    if drawn and measure == "connections":
         title += "; the lower part of a bar: rejected"
     return {"title": title, "rows": drawn, "first": first, "until": until}
 
@@ -161,7 +163,7 @@ def _records(rows: pd.DataFrame) -> list[Json]:
 def _item(row: Json, measure: str, describe: Callable[[Json], tuple[str, str, str]]) -> Json:
     label, title, condition = describe(row)
     return {
-        "label": escape_controls(label),
+        "label": theme.shorten(escape_controls(label), _LABEL),
         "title": escape_controls(title),
         "value": int(row[measure]),
         "text": format_amount(row, measure),

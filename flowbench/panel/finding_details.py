@@ -24,7 +24,7 @@ _WHERE = ("line", "item", "file")  # the last columns: a path is wider than all 
 _RECORDS = {
     "flow-logs": (
         "Flow records",
-        "start end interface_id srcaddr srcport dstaddr dstport protocol packets bytes action",
+        "start srcaddr srcport dstaddr dstport protocol action packets bytes end interface_id",
     ),
     "cloudtrail": ("API events", "event_time event_name principal_name source_ip error_code"),
     "dns": ("DNS queries", "query_time srcaddr name query_type rcode answers"),
@@ -90,7 +90,9 @@ def to_table(rows: pd.DataFrame, columns: Sequence[str], *, wraps: bool = False)
         for row in rows[names].to_dict("records")
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div style='overflow-x:auto;line-height:1.4' tabindex='0'>{table}</div>"
+    # As wide as its place, not as the table: else a box around it scrolls, with all that is in it.
+    place = "width:0;min-width:100%;overflow-x:auto;line-height:1.4"
+    return f"<div style='{place}' tabindex='0'>{table}</div>"
 
 
 def _is_given(value: Any) -> bool:

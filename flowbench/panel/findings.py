@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import ipywidgets
 import pandas as pd
 import traitlets
@@ -71,7 +72,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         pages = ipywidgets.HBox([self._earlier, self._later], layout=wrap)
         self.parts = ipywidgets.Accordion(
             [
-                ipywidgets.VBox([pages, self.records], layout={"overflow": "hidden"}),
+                ipywidgets.VBox([pages, self.records]),
                 self.allow_list,
             ],
             titles=("Supporting records", "Suppress similar findings"),
@@ -125,7 +126,7 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         for widget in (self.form, self.parts):
             widget.layout.display = None if finding else "none"
         if finding is None:
-            remedy = "choose one in the list" if self.list.ids else "choose other filters"
+            remedy = "choose one in the list" if self.list.ids else "no finding is listed"
             self.details.value = f"<p>No finding is open: {remedy}.</p>"
             return
         self.details.value = describe_finding(self.case, finding)
@@ -222,8 +223,8 @@ class FindingsTriage(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is no
         self._tell("")
         try:
             yield
-        except FlowbenchError as error:
-            self._tell(f"{error}.")
+        except (FlowbenchError, OSError, duckdb.Error) as error:  # the case may be gone
+            self._tell(f"{str(error).rstrip('.')}.")
 
     def _tell(self, text: str) -> None:
         self._message.value = f"<span role='status'>{escape(text)}</span>"

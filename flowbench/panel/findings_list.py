@@ -70,7 +70,7 @@ class FindingsList(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not 
         total = format_count(len(findings.all), "finding")
         self._is_showing = True
         try:
-            order = ", most severe group first" if listed else "; none has these filters"
+            order = ", most severe group first" if listed else "; none matches these filters"
             self.count.value = f"<p>{len(listed):,} of {total}{order}.</p>"
             self.options.layout.display = None if listed else "none"
             for name, choices in self._choices(state, findings).items():

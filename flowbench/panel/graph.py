@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import ipywidgets
 import traitlets
 
@@ -127,7 +128,7 @@ class GraphExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets is not
                 self.show(node)
             elif action in ("expand", "collapse") and node in self._nodes():
                 getattr(self, action)(node)
-        except FlowbenchError as error:
+        except (FlowbenchError, OSError, duckdb.Error) as error:  # the case may be gone
             self._tell(error)
 
     def _tell(self, text: object) -> None:

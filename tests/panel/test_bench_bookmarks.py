@@ -42,6 +42,12 @@ def test_without_a_period_it_is_about_the_first_activity(case: Case) -> None:
     assert [note["at"] for note in case.notes] == ["2026-09-01T01:00:00+00:00", None]
 
 
+def test_a_long_note_is_cut_in_the_list(case: Case) -> None:
+    keep_bookmark(case, "A" * 1_900, BenchState())
+    (bookmark,) = list_bookmarks(case)
+    assert bookmark.label.startswith("A" * 199 + "… (")
+
+
 def test_an_empty_note_is_refused(case: Case) -> None:
     with pytest.raises(InputError, match="the note is empty"):
         keep_bookmark(case, " ", BenchState())

@@ -50,7 +50,8 @@ def test_activity_and_the_brushed_period() -> None:
     brushed = BenchState("", DAY + pd.Timedelta(hours=1), DAY + pd.Timedelta(hours=3), "bytes")
     drawn = activity_content(hours(4), brushed)
     assert (drawn["first"], drawn["until"], drawn["rows"][3]["value"]) == (1, 3, 30)
-    assert activity_content(hours(0), BenchState())["rows"] == []
+    nothing = activity_content(hours(0), BenchState())
+    assert (nothing["rows"], nothing["title"]) == ([], "Connections by start")
 
 
 def test_totals_are_a_sentence() -> None:
@@ -58,6 +59,15 @@ def test_totals_are_a_sentence() -> None:
     assert describe_totals(SUMS, brushed) == (
         "3 connections, 1 rejected, 1.5 kB, starting 2026-09-02 00:00 to 2026-09-02 03:00 UTC."
     )
+
+
+def test_a_long_name_is_cut_in_a_bar_but_not_in_its_title() -> None:
+    host = {"address": "10.0.0.5", "name": "A" * 5_000, "internal": True, "indicators": 0} | SUMS
+    none = {"services": SERVICES.frame([]), "countries": COUNTRIES.frame([])}
+    hosts, *_ = bar_content({"hosts": HOSTS.frame([host]), **none}, BenchState())
+    (item,) = hosts["items"]
+    assert (len(item["label"]), item["label"][-2:]) == (80, "A…")
+    assert len(item["title"]) > 5_000
 
 
 def test_bars_say_what_a_click_adds() -> None:

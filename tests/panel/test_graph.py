@@ -140,6 +140,17 @@ def test_a_group_lists_its_members_and_gives_one_out(case) -> None:
     assert explorer.view.members == {}
 
 
+def test_a_case_that_is_gone_is_told(case, tmp_path) -> None:
+    copy = Case.open(shutil.copytree(case.path, tmp_path / "copy"))
+    explorer = panel.graph(copy, HOST)
+    assert explorer._error.layout.display == "none"
+    shutil.rmtree(copy.path)
+    send(explorer, action="expand", node=POOL)
+    assert "No files found" in explorer._error.value
+    assert explorer._error.layout.display is None
+    assert not copy.path.exists()
+
+
 def test_what_disappears_is_no_longer_selected(explorer) -> None:
     explorer.expand(DATABASE)
     explorer.view.selected = WEB
