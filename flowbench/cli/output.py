@@ -6,10 +6,12 @@ escaped; in CSV, text that a spreadsheet would run as a formula is quoted.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -276,6 +278,9 @@ def _write_text(pieces: Iterator[str], output: Path | None) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
+            # What is left is given up: another flush would fail, and tell the same again.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise InputError(f"cannot write the answer: {error.strerror}") from error
         return
     try:
