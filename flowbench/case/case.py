@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import ibis
 import pandas as pd
@@ -59,7 +60,7 @@ class Case(CaseCube, CaseNotes):
         overview.show_tables_in_notebook()
 
     @classmethod
-    def create(cls, path: str | Path, name: str | None = None) -> Case:
+    def create(cls, path: str | Path, name: str | None = None) -> Self:
         """Make a new, empty case in a folder that does not exist yet, or is empty.
 
         Raises CaseError when there is something in the way.
@@ -71,7 +72,7 @@ class Case(CaseCube, CaseNotes):
         return case
 
     @classmethod
-    def open(cls, path: str | Path) -> Case:
+    def open(cls, path: str | Path) -> Self:
         """Open a case. Raises CaseError when ``path`` is none, or is of another format."""
         return cls(Path(path))
 

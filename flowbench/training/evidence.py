@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from flowbench import scenario
-from flowbench.case import Case
 from flowbench.errors import InputError
+from flowbench.investigate.hunting import Case
 from flowbench.scenario import exercises
 from flowbench.scenario.exercises.facts import AnswerKey
 
